@@ -1,0 +1,64 @@
+"""The apps of the portal: which there are, where they are reached, and whom they are open to."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+EVERYONE: Final = "everyone"
+"""In ``open_to``: everyone who is signed in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppSpec:
+    """One app of the catalogue."""
+
+    slug: str
+    """Its name in addresses and tickets: lower-case letters, digits and hyphens, 1 to 63 characters."""
+    title: str
+    url: str
+    """Where browsers reach it, without a trailing slash; may have a path."""
+    description: str = ""
+    icon: str = ""
+    """One emoji or up to two letters; shown on the card."""
+    source: str | None = None
+    """File, module or Space folder that the supervisor serves; ``None`` for an app that runs elsewhere."""
+    internal_url: str | None = None
+    """Where the portal reaches it; ``None`` means :attr:`url`."""
+    port: int | None = None
+    """Port the supervisor listens on for it."""
+    open_to: frozenset[str] = frozenset()
+    """Roles that may open it, or :data:`EVERYONE`.  Nothing listed: nobody."""
+    tenants: frozenset[str] | None = None
+    """Tenants it is open in; ``None`` means every one."""
+    people: frozenset[str] = frozenset()
+    """Verified e-mail addresses, case-folded, besides the roles."""
+    portal_api: frozenset[str] = frozenset()
+    """Rights it may use at the portal's API: ``audit:read``, ``sign-ins:read``, ``sign-ins:end``."""
+    browser: tuple[str, ...] = ()
+    """Permissions-Policy features its frame may use."""
+    required: bool = False
+    """Whether ``/readyz`` waits for it."""
+    env: tuple[tuple[str, str], ...] = ()
+    """Environment of its process, besides the allow-listed variables."""
+    secrets: tuple[str, ...] = ()
+    """Names of environment variables handed to this app alone, and redacted everywhere."""
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of :attr:`url`."""
+        scheme, _, rest = self.url.partition("://")
+        return f"{scheme}://{rest.partition('/')[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All apps, in the order of the configuration."""
+
+    apps: tuple[AppSpec, ...] = field(default=())
+
+    def find(self, slug: str) -> AppSpec | None:
+        """Return the app called *slug*, or ``None``."""
+        return next((app for app in self.apps if app.slug == slug), None)
+
+    def __iter__(self) -> Iterator[AppSpec]:
+        return iter(self.apps)

@@ -1,0 +1,116 @@
+"""What the portal answers when an app redeems a ticket or asks whether a session still lives.
+
+RFC 7662, section 2.2, with members of our own for the person.  ``active: false`` carries a
+stable ``code``, which the specification leaves to an agreement between the two parties.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from portal.contract import shapes
+from portal.contract.paths import local_path
+from portal.contract.rejection import Rejected, Rejection
+
+HINT_TICKET: Final = "urn:gradio-portal:token-type:ticket"
+"""``token_type_hint``: the token is a ticket, redeem it."""
+HINT_APP_SESSION: Final = "urn:gradio-portal:token-type:app-session"
+"""``token_type_hint``: the token is the ``sid`` of an app session, renew it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who is in an app, as the portal says now."""
+
+    subject: str
+    """The identity's id: stable, opaque, never reused."""
+    username: str
+    """The verified e-mail address; where there is none, the subject."""
+    name: str | None = None
+    email: str | None = None
+    """A verified address, or nothing."""
+    picture: str | None = None
+    tenant: str | None = None
+    tenant_name: str | None = None
+    roles: frozenset[str] = frozenset()
+    """Of the person's roles, those that the app's rule names."""
+    signed_in_until: int = 0
+    """When the sign-in ends at the latest, in Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Active:
+    """The session lives, and this is who it belongs to."""
+
+    session: str
+    person: Person
+    next: str = "/"
+    """Path to open; said at redemption only."""
+
+    def __bool__(self) -> Literal[True]:
+        return True
+
+    def to_json(self, *, issuer: str, audience: str) -> dict[str, object]:
+        """Return the response's members."""
+        person = self.person
+        return {
+            "active": True,
+            "iss": issuer,
+            "aud": audience,
+            "sub": person.subject,
+            "sid": self.session,
+            "username": person.username,
+            "name": person.name,
+            "email": person.email,
+            "picture": person.picture,
+            "tenant": person.tenant,
+            "tenant_name": person.tenant_name,
+            "roles": sorted(person.roles),
+            "exp": person.signed_in_until,
+            "next": self.next,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inactive:
+    """The ticket or session is good for nothing (any more)."""
+
+    code: str
+    """Why, as a stable word."""
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+    def to_json(self) -> dict[str, object]:
+        """Return the response's members."""
+        return {"active": False, "code": self.code}
+
+
+Introspection: TypeAlias = Active | Inactive
+
+
+def read_introspection(body: Mapping[str, object], *, issuer: str, audience: str) -> Introspection:
+    """Return what *body*, a parsed JSON answer of the portal, says.
+
+    Raises:
+        Rejected: the answer is not one of ours, or speaks of another app.
+    """
+    if body.get("active") is not True:
+        code = body.get("code")
+        return Inactive(code=code if type(code) is str else "unknown")
+    if body.get("iss") != issuer:
+        raise Rejected(Rejection.WRONG_ISSUER)
+    if body.get("aud") != audience:
+        raise Rejected(Rejection.WRONG_AUDIENCE)
+    person = Person(
+        subject=shapes.text(body, "sub"),
+        username=shapes.text(body, "username"),
+        name=shapes.optional_text(body, "name"),
+        email=shapes.optional_text(body, "email"),
+        picture=shapes.optional_text(body, "picture", longest=1024),
+        tenant=shapes.optional_text(body, "tenant"),
+        tenant_name=shapes.optional_text(body, "tenant_name"),
+        roles=shapes.texts(body, "roles"),
+        signed_in_until=shapes.moment(body, "exp"),
+    )
+    return Active(session=shapes.text(body, "sid"), person=person, next=local_path(body.get("next")))

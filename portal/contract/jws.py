@@ -1,0 +1,101 @@
+"""Signing and reading compact JWS with Ed25519 (RFC 7515, RFC 8037, RFC 9864).
+
+The one narrow door through which token text becomes claims: whatever joserfc raises on
+hostile input, here it becomes a :class:`Rejected`.
+"""
+
+import json
+from base64 import urlsafe_b64decode
+from collections.abc import Mapping
+from typing import Final
+
+from joserfc import jws
+from joserfc.errors import BadSignatureError
+from joserfc.jwk import Key, KeySet, OKPKey
+
+from portal.contract.rejection import Rejected, Rejection
+
+ALGORITHM: Final = "Ed25519"
+MAX_TOKEN: Final = 6144
+"""Longest token read, in characters."""
+_HEADER_MEMBERS: Final = frozenset({"alg", "kid", "typ"})
+
+
+def sign(claims: Mapping[str, object], *, token_type: str, key: OKPKey) -> str:
+    """Return *claims* as a compact JWS of *token_type* under *key*."""
+    header: dict[str, object] = {"alg": ALGORITHM, "kid": key.kid, "typ": token_type}
+    payload = json.dumps(claims, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+    return jws.serialize_compact(header, payload, key, algorithms=[ALGORITHM])
+
+
+def read(token: object, *, token_type: str, keys: KeySet) -> dict[str, object]:
+    """Return the claims of *token* if one of *keys* signed it as *token_type*.
+
+    The header is read before any cryptography: only ``alg``, ``kid`` and ``typ`` may stand in it,
+    so ``crit``, ``jwk``, ``jku``, ``x5c`` and compression never reach a library.
+
+    Raises:
+        Rejected: for everything else, whatever it is.
+    """
+    text = _compact(token)
+    key = _named_key(_json_object(text.partition(".")[0]), token_type=token_type, keys=keys)
+    try:
+        payload = jws.deserialize_compact(text, key, algorithms=[ALGORITHM]).payload
+    except BadSignatureError as error:
+        raise Rejected(Rejection.BAD_SIGNATURE) from error
+    except Exception as error:  # hostile input raises more than JoseError: TypeError, UnicodeError, binascii.Error
+        raise Rejected(Rejection.UNREADABLE) from error
+    if payload is None:
+        raise Rejected(Rejection.UNREADABLE)
+    return _parsed_object(payload)
+
+
+def _compact(token: object) -> str:
+    if type(token) is not str:
+        raise Rejected(Rejection.UNREADABLE)
+    if len(token) > MAX_TOKEN:
+        raise Rejected(Rejection.TOO_LARGE)
+    if token.count(".") != 2 or not token.isascii():  # noqa: PLR2004 - header, payload, signature
+        raise Rejected(Rejection.UNREADABLE)
+    return token
+
+
+def _named_key(header: Mapping[str, object], *, token_type: str, keys: KeySet) -> Key:
+    if header.get("alg") != ALGORITHM:
+        raise Rejected(Rejection.BAD_SIGNATURE)
+    if header.get("typ") != token_type:
+        raise Rejected(Rejection.WRONG_TYPE)
+    kid = header.get("kid")
+    if type(kid) is not str or not header.keys() <= _HEADER_MEMBERS:
+        raise Rejected(Rejection.BAD_SHAPE)
+    key = next((key for key in keys.keys if key.kid == kid), None)
+    if key is None:
+        raise Rejected(Rejection.UNKNOWN_KEY)
+    return key
+
+
+def _json_object(segment: str) -> dict[str, object]:
+    try:
+        raw = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    except ValueError as error:
+        raise Rejected(Rejection.UNREADABLE) from error
+    return _parsed_object(raw)
+
+
+def _parsed_object(raw: bytes) -> dict[str, object]:
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        members = dict(pairs)
+        if len(members) != len(pairs):  # RFC 7519, section 4: duplicate names are to be rejected
+            raise Rejected(Rejection.UNREADABLE)
+        return members
+
+    def refuse_constant(_: str) -> object:
+        raise Rejected(Rejection.UNREADABLE)  # NaN and Infinity are no JSON
+
+    try:
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise Rejected(Rejection.UNREADABLE) from error
+    if type(value) is not dict:
+        raise Rejected(Rejection.BAD_SHAPE)
+    return value

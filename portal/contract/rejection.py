@@ -1,0 +1,34 @@
+"""Why a token is refused: a closed vocabulary of stable codes."""
+
+from enum import StrEnum
+
+
+class Rejection(StrEnum):
+    """Why a ticket or a logout token was refused.
+
+    Values are logged and documented; never reuse one.  Keep the list alphabetized.
+    """
+
+    BAD_SHAPE = "bad-shape"
+    """A claim is missing, has the wrong type, or is not one the contract allows."""
+    BAD_SIGNATURE = "bad-signature"
+    """The signature does not verify under the named key, or the algorithm is not ours."""
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not-yet-valid"
+    TOO_LARGE = "too-large"
+    TOO_LONG_LIVED = "too-long-lived"
+    UNKNOWN_KEY = "unknown-key"
+    """The header names no key of the set; the only rejection a refetch of the keys may mend."""
+    UNREADABLE = "unreadable"
+    """Not a compact JWS at all."""
+    WRONG_AUDIENCE = "wrong-audience"
+    WRONG_ISSUER = "wrong-issuer"
+    WRONG_TYPE = "wrong-type"
+
+
+class Rejected(Exception):
+    """The token admits nobody and ends nothing."""
+
+    def __init__(self, reason: Rejection) -> None:
+        super().__init__(reason.value)
+        self.reason = reason

@@ -1,0 +1,101 @@
+"""The errors the portal raises on purpose, each with a stable code.
+
+``str(error)`` is for the log.  What a person sees is a sentence chosen by ``code``
+in the templates, with the request's reference.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class PortalError(Exception):
+    """Base of every error the portal raises on purpose."""
+
+    code: ClassVar[str]
+    """Stable identifier for the log, the metrics and a support request."""
+    status: ClassVar[int]
+    """HTTP status of the page that tells a person about it."""
+
+
+class SignInFailed(PortalError):
+    """The person is not signed in; trying again may help."""
+
+    code = "sign-in-failed"
+    status = 400
+
+
+class AttemptUnknown(SignInFailed):
+    """The callback belongs to no attempt of this browser: abandoned, repeated, or never begun here."""
+
+    code = "attempt-unknown"
+
+
+class AttemptExpired(SignInFailed):
+    """The attempt was begun too long ago."""
+
+    code = "attempt-expired"
+
+
+class CallbackRejected(SignInFailed):
+    """The callback, or a token that came of it, cannot be trusted."""
+
+    code = "callback-rejected"
+
+
+class ProviderRefused(SignInFailed):
+    """The identity provider said no, for example because the person cancelled."""
+
+    code = "provider-refused"
+    status = 403
+
+
+class ProviderUnavailable(SignInFailed):
+    """The identity provider did not answer, or answered what cannot be used; nobody here is at fault."""
+
+    code = "provider-unavailable"
+    status = 502
+
+
+class NotAdmitted(SignInFailed):
+    """The company's own rule keeps this person out."""
+
+    code = "not-admitted"
+    status = 403
+
+
+class StoreUnavailable(PortalError):
+    """The database cannot be used at the moment."""
+
+    code = "store-unavailable"
+    status = 503
+
+
+class SettingsError(PortalError):
+    """The configuration does not describe a portal that is safe to start."""
+
+    code = "settings"
+    status = 500
+
+    def __init__(self, problems: "Sequence[Problem]") -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class Problem:
+    """One thing wrong in the configuration: where, what, and how to mend it."""
+
+    __slots__ = ("key", "mend", "place", "what")
+
+    def __init__(self, *, place: str, key: str, what: str, mend: str) -> None:
+        self.place = place
+        """The file, or ``environment``."""
+        self.key = key
+        """Dotted key or variable name."""
+        self.what = what
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.key}: {self.what} {self.mend}"
+
+    def __repr__(self) -> str:
+        return f"Problem({self!s})"

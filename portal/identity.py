@@ -1,0 +1,73 @@
+"""Who somebody is, as their identity provider says.
+
+An identity is keyed on issuer and subject, never on an e-mail address: addresses are
+reassigned, re-registered and, at some providers, chosen freely.
+"""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, NewType
+
+VerifiedClaims = NewType("VerifiedClaims", Mapping[str, object])
+"""Claims whose signature, issuer, audience, expiry and nonce were checked; JSON values only."""
+
+NO_TENANT: Final = ""
+"""The tenant of people whose provider knows no tenants."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Affiliation:
+    """What the provider says of a person within one tenant; raw names, not yet roles of ours."""
+
+    tenant: str = NO_TENANT
+    tenant_name: str | None = None
+    roles: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    permissions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """One person at one provider."""
+
+    provider: str
+    """Id of the provider in our configuration."""
+    issuer: str
+    subject: str
+    name: str | None = None
+    email: str | None = None
+    email_verified: bool = False
+    picture: str | None = None
+    """An https URL, or nothing."""
+    affiliations: tuple[Affiliation, ...] = (Affiliation(),)
+    """At least one; in the order the provider gave, sorted by tenant where it gave none."""
+    claims: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    """The verified claims that role rules are evaluated over."""
+
+    @property
+    def id(self) -> str:
+        """Stable, opaque identifier: a hash over issuer and subject, 32 characters of base64url."""
+        digest = hashlib.sha256(f"{len(self.issuer)}:{self.issuer}{self.subject}".encode()).digest()
+        return urlsafe_b64encode(digest[:24]).decode("ascii")
+
+    @property
+    def verified_email(self) -> str | None:
+        """The address, if the provider vouches for it; the only one that may carry a right."""
+        return self.email if self.email_verified else None
+
+    @property
+    def username(self) -> str:
+        """What ``gr.Request.username`` says: the verified address, else the id."""
+        return self.verified_email or self.id
+
+    @property
+    def tenants(self) -> tuple[str, ...]:
+        """Ids of the tenants the person belongs to."""
+        return tuple(affiliation.tenant for affiliation in self.affiliations)
+
+    def affiliation(self, tenant: str) -> Affiliation | None:
+        """Return what is known of the person within *tenant*, or ``None`` if they do not belong there."""
+        return next((one for one in self.affiliations if one.tenant == tenant), None)

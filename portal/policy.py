@@ -1,0 +1,206 @@
+"""The rules: from claims to roles, and from roles to apps.
+
+Pure functions over explicit inputs.  Every answer carries its reason, and whatever no
+rule grants is denied.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal, TypeAlias
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+
+from portal.catalogue import EVERYONE, AppSpec, Catalogue
+from portal.identity import NO_TENANT, Affiliation, Identity
+
+API_RIGHTS: Final[Mapping[str, str]] = {
+    "audit:read": "read recent sign-ins and refusals",
+    "sign-ins:end": "end somebody's sign-in",
+    "sign-ins:read": "read who is signed in",
+}
+"""Every right an app may be given at the portal's API; anything else is refused."""
+
+
+class Denial(StrEnum):
+    """Why somebody may not open an app.  Values are logged and documented; keep alphabetized."""
+
+    MISSING_ROLE = "missing-role"
+    NOT_IN_TENANT = "not-in-tenant"
+    NOT_SIGNED_IN = "not-signed-in"
+    OPEN_TO_NOBODY = "open-to-nobody"
+    UNKNOWN_APP = "unknown-app"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleRule:
+    """One role of ours and what gives it."""
+
+    role: str
+    when: str | None = None
+    """JMESPath over the verified claims of one tenant; gives the role where it yields exactly ``true``."""
+    groups: frozenset[str] = frozenset()
+    """Group names (or ids) that give it; exact and case-sensitive."""
+    provider: str | None = None
+    """The provider this rule is about; ``None`` means each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A role somebody has, and the rule that gave it."""
+
+    role: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """An identity within one tenant, with the roles it has there."""
+
+    identity: Identity
+    tenant: str
+    tenant_name: str | None
+    grants: tuple[Grant, ...]
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles, without their reasons."""
+        return frozenset(grant.role for grant in self.grants)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """*standing* may open *app*.  Built only in this module."""
+
+    standing: Standing
+    app: AppSpec
+    reason: str
+
+    def __bool__(self) -> Literal[True]:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Nobody opens anything, and why."""
+
+    denial: Denial
+    missing: frozenset[str] = frozenset()
+    """Roles any one of which would have opened the app."""
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
+Decision: TypeAlias = Allowed | Denied
+
+
+def standing_in(identity: Identity, *, tenant: str, rules: Iterable[RoleRule]) -> Standing | None:
+    """Work out the roles *identity* has in *tenant*; ``None`` if they do not belong to it."""
+    affiliation = identity.affiliation(tenant)
+    if affiliation is None:
+        return None
+    document = claims_of_tenant(identity, affiliation)
+    grants: list[Grant] = []
+    for rule in rules:
+        reason = _grant_reason(rule, identity, affiliation, document)
+        if reason is not None and all(grant.role != rule.role for grant in grants):
+            grants.append(Grant(role=rule.role, reason=reason))
+    return Standing(identity=identity, tenant=tenant, tenant_name=affiliation.tenant_name, grants=tuple(grants))
+
+
+def claims_of_tenant(identity: Identity, affiliation: Affiliation) -> dict[str, object]:
+    """Return the document that ``when`` is evaluated over: the claims, narrowed to one tenant.
+
+    ``roles``, ``groups`` and ``permissions`` are the tenant's own, ``tenant`` its id, and the
+    claim ``tenants`` holds this tenant alone, so that no rule can reach into another one.
+    """
+    document: dict[str, object] = dict(identity.claims)
+    tenants = document.get("tenants")
+    if isinstance(tenants, Mapping):
+        document["tenants"] = {key: value for key, value in tenants.items() if key == affiliation.tenant}
+    document["roles"] = sorted(affiliation.roles)
+    document["groups"] = sorted(affiliation.groups)
+    document["permissions"] = sorted(affiliation.permissions)
+    document["tenant"] = affiliation.tenant or None
+    # An address nobody vouched for gives no rights, not even through a rule that reads it.
+    document["email"] = identity.verified_email
+    return document
+
+
+def _grant_reason(
+    rule: RoleRule, identity: Identity, affiliation: Affiliation, document: Mapping[str, object]
+) -> str | None:
+    if rule.provider is not None and rule.provider != identity.provider:
+        return None
+    matching = sorted(rule.groups & affiliation.groups)
+    if matching:
+        return f"group {matching[0]!r}"
+    if rule.when is None:
+        return None
+    try:
+        yielded = jmespath.search(rule.when, document)
+    except JMESPathError:  # the claim has another type than the expression expects
+        return None
+    # Exactly true: a rule that yields "false", [] or a stray object must not open a door.
+    return f"when {rule.when}" if yielded is True else None
+
+
+def may_open(app: AppSpec | None, *, standing: Standing | None) -> Decision:
+    """Decide whether somebody with *standing* may open *app*."""
+    if standing is None:  # strangers first: they must not learn which apps exist
+        return Denied(Denial.NOT_SIGNED_IN)
+    if app is None:
+        return Denied(Denial.UNKNOWN_APP)
+    if app.tenants is not None and standing.tenant not in app.tenants:
+        return Denied(Denial.NOT_IN_TENANT)
+    if EVERYONE in app.open_to:
+        return Allowed(standing, app, "open to everyone signed in")
+    matching = sorted(app.open_to & standing.roles)
+    if matching:
+        return Allowed(standing, app, f"role {matching[0]!r}")
+    email = standing.identity.verified_email
+    if email is not None and email.casefold() in app.people:
+        return Allowed(standing, app, "listed by address")
+    if not app.open_to and not app.people:
+        return Denied(Denial.OPEN_TO_NOBODY)
+    return Denied(Denial.MISSING_ROLE, app.open_to)
+
+
+def visible_apps(catalogue: Catalogue, *, standing: Standing | None) -> tuple[AppSpec, ...]:
+    """Return the apps somebody with *standing* may open, in catalogue order."""
+    return tuple(app for app in catalogue if may_open(app, standing=standing))
+
+
+def landing_app(catalogue: Catalogue, *, landing: Iterable[str], standing: Standing) -> AppSpec | None:
+    """Return the first of *landing* that may be opened, or ``None`` for the catalogue page."""
+    for slug in landing:
+        decision = may_open(catalogue.find(slug), standing=standing)
+        if isinstance(decision, Allowed):
+            return decision.app
+    return None
+
+
+def roles_shown_to(app: AppSpec, *, standing: Standing) -> frozenset[str]:
+    """Return the roles a ticket for *app* carries: only those that its rule names."""
+    return standing.roles & app.open_to
+
+
+def api_rights(app: AppSpec, *, standing: Standing, rights_of_roles: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """Return what *app* may do at the portal's API for this person: the app's rights that the roles give too."""
+    of_person: frozenset[str] = frozenset().union(*(rights_of_roles.get(role, frozenset()) for role in standing.roles))
+    return app.portal_api & of_person & API_RIGHTS.keys()
+
+
+def first_tenant(identity: Identity, *, wanted: str | None, rules: Iterable[RoleRule]) -> str:
+    """Return the tenant to begin in: the wanted one if they belong there, else the one with most roles, else the first."""
+    if wanted is not None and identity.affiliation(wanted) is not None:
+        return wanted
+    known = tuple(rules)
+
+    def number_of_roles(tenant: str) -> int:
+        standing = standing_in(identity, tenant=tenant, rules=known)
+        return 0 if standing is None else len(standing.grants)
+
+    return max(identity.tenants, key=number_of_roles, default=NO_TENANT)

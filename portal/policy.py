@@ -141,8 +141,8 @@ def _grant_reason(
         return None
     try:
         yielded = jmespath.search(rule.when, document)
-    except JMESPathError:  # the claim has another type than the expression expects
-        return None
+    except (JMESPathError, ArithmeticError, TypeError, ValueError):
+        return None  # the claim has another type, or a stranger value, than the expression expects
     # Exactly true: a rule that yields "false", [] or a stray object must not open a door.
     return f"when {rule.when}" if yielded is True else None
 
@@ -194,7 +194,7 @@ def api_rights(app: AppSpec, *, standing: Standing, rights_of_roles: Mapping[str
 
 
 def first_tenant(identity: Identity, *, wanted: str | None, rules: Iterable[RoleRule]) -> str:
-    """Return the tenant to begin in: the wanted one if they belong there, else the one with most roles, else the first."""
+    """Return the tenant to begin in: *wanted* if they belong there, else the one with most roles, else the first."""
     if wanted is not None and identity.affiliation(wanted) is not None:
         return wanted
     known = tuple(rules)

@@ -71,7 +71,7 @@ class ProviderSpec:
     redirect_uri: str | None = None
     """A callback that is registered already; ``None`` means ``<portal>/auth/oauth/<id>/callback``."""
     token_endpoint_auth_method: str | None = None
-    """``client_secret_basic`` or ``client_secret_post``; ``None``: as discovery says, basic first."""
+    """``client_secret_basic``, ``client_secret_post`` or ``none``; ``None``: as discovery says, basic first."""
     algorithms: tuple[str, ...] = (
         "RS256",
         "RS384",
@@ -116,10 +116,12 @@ class Settings:
     """A sign-in ends after this many seconds, used or not."""
     trust_apps: bool = False
     """Whether running the apps as the portal's own user was accepted."""
-    rate_limit_storage: str = "memory://"
-    """Where Flask-Limiter counts."""
+    rate_limit_storage: str = field(default="memory://", repr=False)
+    """Where Flask-Limiter counts; may hold a password."""
     internal_url: str | None = None
     """Where the supervised apps reach the portal; ``None`` means :attr:`url`."""
+    site: str | None = None
+    """The registrable domain that portal and apps share, where the operator says so."""
 
     @property
     def origin(self) -> str:

@@ -17,6 +17,9 @@ HINT_TICKET: Final = "urn:gradio-portal:token-type:ticket"
 HINT_APP_SESSION: Final = "urn:gradio-portal:token-type:app-session"
 """``token_type_hint``: the token is the ``sid`` of an app session, renew it."""
 
+NOT_IN_USE: Final = "not_in_use"
+"""Form member, ``true``: the session is only open, as in a forgotten tab; its sign-in may grow idle."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:

@@ -5,7 +5,7 @@ redirect, so that no two parts can disagree on what is off-site.
 """
 
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 MAX_PATH: Final = 2048
 """Longest path accepted, in characters."""
@@ -35,11 +35,7 @@ def is_local_path(target: object) -> bool:
         if any(segment in {".", ".."} for segment in path.split("/")):
             return False
         decoded = unquote(decoded)
-    try:
-        parts = urlsplit(target)
-    except ValueError:
-        return False
-    return not parts.scheme and not parts.netloc
+    return True  # one leading slash: neither scheme nor authority can follow (RFC 3986, 3.3)
 
 
 def local_path(target: object, *, default: str = "/") -> str:

@@ -1,0 +1,57 @@
+"""What every reading has in common: from verified claims and affiliations to an identity."""
+
+import json
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from portal.claims import values
+from portal.errors import CallbackRejected
+from portal.identity import Affiliation, Identity, VerifiedClaims
+from portal.settings import ProviderSpec
+
+MAX_CLAIMS: Final = 64 * 1024
+"""Most bytes of JSON kept with a sign-in."""
+_OF_THE_TOKEN: Final = frozenset({"at_hash", "c_hash", "nonce", "s_hash"})
+"""Claims about one exchange, of no use to a rule."""
+
+
+def identity_of(claims: VerifiedClaims, *, spec: ProviderSpec, affiliations: Sequence[Affiliation]) -> Identity:
+    """Return the identity that *claims* describe, belonging to *affiliations*.
+
+    Raises:
+        CallbackRejected: ``sub`` is unusable, or the claims are too large to keep.
+    """
+    return Identity(
+        provider=spec.id,
+        issuer=values.issuer(claims, configured=spec.issuer),
+        subject=values.subject(claims),
+        name=values.shown_name(claims),
+        email=values.email(claims),
+        email_verified=values.email_verified(claims),
+        picture=values.picture(claims),
+        affiliations=tuple(affiliations),
+        claims=_kept(claims),
+    )
+
+
+def affiliation_in(tenant: str, claims: Mapping[str, object], *, name: str | None = None) -> Affiliation:
+    """Return what *claims*, of the whole token or of one tenant within it, say about *tenant*."""
+    return Affiliation(
+        tenant=tenant,
+        tenant_name=name,
+        roles=values.names(claims.get("roles")),
+        groups=values.names(claims.get("groups")),
+        permissions=values.names(claims.get("permissions")),
+    )
+
+
+def _kept(claims: Mapping[str, object]) -> Mapping[str, object]:
+    kept = {name: value for name, value in claims.items() if name not in _OF_THE_TOKEN}
+    try:
+        size = len(json.dumps(kept, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CallbackRejected("the claims are no JSON") from error
+    if size > MAX_CLAIMS:
+        raise CallbackRejected(f"the claims take {size} bytes, more than are kept")
+    return MappingProxyType(kept)

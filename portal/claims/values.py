@@ -1,0 +1,125 @@
+"""Careful readings of single claims: the right type, a bounded size, no tricks; or nothing.
+
+What a person typed about themselves reaches pages, headers and logs of others, so control and
+direction characters never get further than this.  ``type(x) is str`` and not ``isinstance``,
+because the values come out of JSON and nothing else is expected.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from portal.errors import CallbackRejected
+
+MAX_SUBJECT: Final = 255
+"""OpenID Connect Core, section 2."""
+MAX_NAME: Final = 200
+MAX_NAMES: Final = 500
+"""Most roles, groups or permissions read in one place; further ones give nothing."""
+MAX_EMAIL: Final = 254
+MAX_PICTURE: Final = 1024
+
+# Controls, surrogates, private characters, line separators; and, of the format characters, those that
+# turn the direction of text: a name must not rewrite the page around it.
+_UNWANTED: Final = frozenset({"Cc", "Cs", "Co", "Zl", "Zp"})
+_DIRECTIONS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+
+
+def is_plain(value: str) -> bool:
+    """Say whether *value* holds no character that is unfit to be shown or compared."""
+    return all(unicodedata.category(char) not in _UNWANTED and char not in _DIRECTIONS for char in value)
+
+
+def subject(claims: Mapping[str, object]) -> str:
+    """Return ``sub``.
+
+    Raises:
+        CallbackRejected: it is absent, no string, blank, longer than 255 characters, or not plain.
+    """
+    value = claims.get("sub")
+    if type(value) is not str or not value.strip() or len(value) > MAX_SUBJECT or not is_plain(value):
+        raise CallbackRejected("the claim sub is missing or unusable")
+    return value
+
+
+def issuer(claims: Mapping[str, object], *, configured: str) -> str:
+    """Return ``iss``, which the verifier has held against the provider; *configured* where there is none.
+
+    Raises:
+        CallbackRejected: it is no string, or empty.
+    """
+    value = claims.get("iss", configured)
+    if type(value) is not str or not value or not is_plain(value):
+        raise CallbackRejected("the claim iss is unusable")
+    return value
+
+
+def identifier(value: object) -> str | None:
+    """Return *value* if it is a plain, non-blank name of something, exactly as it is written."""
+    if type(value) is not str or not value.strip() or len(value) > MAX_SUBJECT or not is_plain(value):
+        return None
+    return value
+
+
+def names(value: object) -> frozenset[str]:
+    """Return the names in *value*: a list of strings, or one string.
+
+    A single string is one name and is not split: "AI Analysts" is no group "AI".  What is no
+    plain string of up to 255 characters is left out, and so is everything after the 500th entry.
+    """
+    entries = value if type(value) is list else [value]
+    return frozenset(name for entry in entries[:MAX_NAMES] if (name := identifier(entry)) is not None)
+
+
+def shown_name(claims: Mapping[str, object]) -> str | None:
+    """Return what to call the person: ``name``, else given and family name, else the handle they chose."""
+    both = " ".join(part for key in ("given_name", "family_name") if (part := _line(claims.get(key))) is not None)
+    candidates = (
+        _line(claims.get("name")),
+        both,
+        _line(claims.get("preferred_username")),
+        _line(claims.get("nickname")),
+    )
+    return next((one for one in candidates if one), None)
+
+
+def _line(value: object) -> str | None:
+    if type(value) is not str:
+        return None
+    cleaned = "".join(char if is_plain(char) else " " for char in value[: 4 * MAX_NAME])
+    return " ".join(cleaned.split())[:MAX_NAME].rstrip() or None
+
+
+def email(claims: Mapping[str, object]) -> str | None:
+    """Return ``email`` if it looks like one address."""
+    value = claims.get("email")
+    if type(value) is not str or len(value) > MAX_EMAIL or not is_plain(value) or any(map(str.isspace, value)):
+        return None
+    local, _, domain = value.rpartition("@")
+    return value if local and domain and "@" not in local else None
+
+
+def email_verified(claims: Mapping[str, object]) -> bool:
+    """Say whether the provider vouches for :func:`email`: the JSON value ``true``, never a string or a number.
+
+    Addresses outside ASCII are shown but never vouched for: case-folding makes the Kelvin sign a "k",
+    and two people must not become one by that.
+    """
+    address = email(claims)
+    return claims.get("email_verified") is True and address is not None and address.isascii()
+
+
+def picture(claims: Mapping[str, object]) -> str | None:
+    """Return ``picture`` if it is a short https URL."""
+    value = claims.get("picture")
+    if type(value) is not str or len(value) > MAX_PICTURE or not value.isascii() or not value.isprintable():
+        return None
+    if not set(" \\\"'<>`").isdisjoint(value):
+        return None
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        return None
+    return value if usable else None

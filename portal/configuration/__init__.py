@@ -1,0 +1,11 @@
+"""Reading the configuration: ``portal.toml`` and the environment into :class:`portal.settings.Settings`.
+
+Everything is read once, at the start; every problem is told at once, with file, key and mend; no
+secret is ever repeated.
+"""
+
+from portal.configuration.addresses import cookie_mode, same_site
+from portal.configuration.environment import environment
+from portal.configuration.loading import load
+
+__all__ = ["cookie_mode", "environment", "load", "same_site"]

@@ -1,0 +1,257 @@
+"""The sections ``[apps.<slug>]``, each read by itself; what they are to each other is looked at afterwards."""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from portal.catalogue import EVERYONE, AppSpec
+from portal.configuration.addresses import fault_of, normalised
+from portal.configuration.documented import keys_under
+from portal.configuration.environment import VARIABLE, Variables, shown
+from portal.configuration.portal_table import PortalTable
+from portal.configuration.provider_tables import is_slug
+from portal.configuration.report import Report, choices
+from portal.configuration.tables import MAX_PORT, Table
+from portal.policy import API_RIGHTS
+
+MOST_ROLES: Final = 64  # a ticket carries no more
+FEATURES: Final = frozenset(
+    {
+        "accelerometer",
+        "ambient-light-sensor",
+        "autoplay",
+        "bluetooth",
+        "camera",
+        "clipboard-read",
+        "clipboard-write",
+        "display-capture",
+        "encrypted-media",
+        "fullscreen",
+        "gamepad",
+        "geolocation",
+        "gyroscope",
+        "hid",
+        "idle-detection",
+        "keyboard-map",
+        "local-fonts",
+        "magnetometer",
+        "microphone",
+        "midi",
+        "payment",
+        "picture-in-picture",
+        "screen-wake-lock",
+        "serial",
+        "speaker-selection",
+        "storage-access",
+        "usb",
+        "web-share",
+        "xr-spatial-tracking",
+    }
+)
+"""Permissions-Policy features a frame may be given."""
+_MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+_SECRET_NAME: Final = re.compile(
+    r"secret|passw|credential|api_?key|access_?key|private_?key|_token$|^token$", re.IGNORECASE
+)
+_OURS: Final = re.compile(r"(?:PORTAL_|OAUTH_|LISTEN_|LD_).*|SESSION_SECRET_KEY|DATABASE_URL", re.IGNORECASE)
+_MAX_ICON: Final = 8
+
+
+class AppReader:
+    """Reads apps one after the other; knows what all of them are read against."""
+
+    def __init__(
+        self,
+        *,
+        portal: PortalTable,
+        roles: Iterable[str],
+        withheld: Collection[str],
+        folder: Path,
+        variables: Variables,
+        report: Report,
+    ) -> None:
+        self._portal = portal
+        self._roles = frozenset(roles)
+        self._withheld = withheld
+        self._folder = folder
+        self._variables = variables
+        self._report = report
+        self._ports = set(portal.own_ports)
+
+    def read(self, values: Mapping[str, object]) -> tuple[AppSpec, ...]:
+        """Read all of ``[apps]``; those with a problem of address are left out."""
+        tables: list[tuple[str, Table]] = []
+        for slug, value in values.items():
+            if not is_slug(slug):
+                what = "is no name for an app." if "." not in slug else "is no name for an app: it has dots."
+                self._report.file(f"apps.{slug}", what, "Use 1 to 63 lower-case letters, digits and hyphens.")
+            elif type(value) is not dict:
+                self._report.file(f"apps.{slug}", "must be a table.", f"Write a section [apps.{slug}].")
+            else:
+                known = keys_under("apps.<slug>")
+                tables.append((slug, Table(value, at=f"apps.{slug}", known=known, report=self._report)))
+                if type(port := value.get("port")) is int:
+                    self._ports.add(port)
+        apps = [self._app(slug, table) for slug, table in tables]
+        return tuple(app for app in apps if app is not None)
+
+    def _app(self, slug: str, table: Table) -> AppSpec | None:
+        source = self._source(table)
+        port = self._port(table) if table.has("source") else None
+        if port is None and table.has("port"):
+            table.problem("port", "is given, but there is no source to serve on it.", "Leave it out.")
+        url = self._url(slug, table, port)
+        internal_url = self._internal_url(table)
+        if internal_url is None and port is not None:
+            internal_url = f"http://127.0.0.1:{port}"
+        icon = table.text("icon") or ""
+        if len(icon) > _MAX_ICON:
+            table.problem("icon", "is too long.", "Write one emoji or up to two letters.")
+        secrets = self._secrets(table)
+        env = self._env(table)
+        open_to, people, rights, browser = (
+            self._open_to(table),
+            self._people(table),
+            self._portal_api(table),
+            self._browser(table),
+        )
+        tenants = table.texts("tenants")
+        title = table.text("title") or slug.replace("-", " ").capitalize()
+        description = table.text("description") or ""
+        required = table.flag("required")
+        if url is None:
+            return None
+        return AppSpec(
+            slug=slug,
+            title=title,
+            url=url,
+            description=description,
+            icon=icon,
+            source=source,
+            internal_url=internal_url,
+            port=port,
+            open_to=open_to,
+            tenants=None if tenants is None else frozenset(tenants),
+            people=people,
+            portal_api=rights,
+            browser=browser,
+            required=required,
+            env=env,
+            secrets=secrets,
+        )
+
+    def _source(self, table: Table) -> str | None:
+        source = table.text("source")
+        if source is None:
+            if not table.has("source") and not table.has("url"):
+                table.problem("source", "is missing, and so is url.", "Write what to run, or where it runs already.")
+            return None
+        path = self._folder / source
+        if path.is_file() or path.is_dir():
+            return str(path)
+        if source.endswith(".py") or not _MODULE.fullmatch(source):
+            table.problem("source", f"names {source!r}, which is not there.", f"Paths begin at {self._folder}.")
+        return source
+
+    def _port(self, table: Table) -> int:
+        port = table.port("port")
+        if port is not None:
+            if port in self._portal.own_ports:
+                table.problem("port", "is the portal's own port.", "Choose another.")
+            return port
+        port = self._portal.apps_port
+        while port in self._ports:
+            port += 1
+        self._ports.add(port)
+        if port > MAX_PORT:
+            table.problem("port", "is missing, and there is none left to give.", "Lower portal.apps_port.")
+        return port
+
+    def _url(self, slug: str, table: Table, port: int | None) -> str | None:
+        written = table.text("url")
+        if written is None:
+            template = self._portal.apps_url
+            if template is None:
+                if table.has("source"):
+                    table.problem("url", "is missing, and there is no portal.apps_url.", "Write one of the two.")
+                return None
+            if table.has("url") or port is None:
+                return None
+            written = template.replace("{app}", slug).replace("{port}", str(port))
+            if fault_of(written, path="plain") is not None:
+                return None  # noted once, at the template
+        fault = fault_of(written, path="plain")
+        if fault is not None:
+            table.problem("url", *fault)
+            return None
+        return normalised(written)
+
+    def _internal_url(self, table: Table) -> str | None:
+        url = table.text("internal_url")
+        fault = None if url is None else fault_of(url, path="plain")
+        if fault is not None:
+            table.problem("internal_url", *fault)
+            return None
+        return None if url is None else normalised(url)
+
+    def _open_to(self, table: Table) -> frozenset[str]:
+        roles = table.texts("open_to") or ()
+        for role in roles:
+            if role not in self._roles and role != EVERYONE:
+                table.problem("open_to", f"names {role!r}, which is no role.", choices(role, self._roles | {EVERYONE}))
+        if len(roles) > MOST_ROLES:
+            table.problem("open_to", f"names more than {MOST_ROLES} roles.", "Make one role for several groups.")
+        return frozenset(roles)
+
+    def _people(self, table: Table) -> frozenset[str]:
+        people = table.texts("people") or ()
+        for address in people:
+            local, _, domain = address.rpartition("@")
+            if not local or not domain or "@" in local or not address.isascii() or " " in address:
+                table.problem("people", f"names {address!r}, which is no e-mail address.", "Write name@example.com.")
+        return frozenset(address.casefold() for address in people)
+
+    def _portal_api(self, table: Table) -> frozenset[str]:
+        rights = table.texts("portal_api") or ()
+        for right in rights:
+            if right not in API_RIGHTS:
+                table.problem("portal_api", f"names {right!r}, which is no right.", choices(right, API_RIGHTS))
+        return frozenset(rights)
+
+    def _browser(self, table: Table) -> tuple[str, ...]:
+        features = table.texts("browser") or ()
+        for feature in features:
+            if feature not in FEATURES:
+                table.problem("browser", f"names {feature!r}, which no frame can be given.", choices(feature, FEATURES))
+        return features
+
+    def _env(self, table: Table) -> tuple[tuple[str, str], ...]:
+        values = table.mapping("env") or {}
+        pairs: list[tuple[str, str]] = []
+        for name, value in values.items():
+            key = f"env.{name}"
+            if not VARIABLE.fullmatch(name) or _OURS.fullmatch(name):
+                table.problem(key, "cannot be given to an app.", "Choose another name.")
+            elif _SECRET_NAME.search(name):
+                table.problem(key, "looks like a secret, and secrets do not stand in the file.", "List it in secrets.")
+            elif type(value) is not str or "\0" in value:
+                table.problem(key, "must be a text.", f'Write {name} = "…".')
+            else:
+                pairs.append((name, value))
+        if pairs and not table.has("source"):
+            table.problem("env", "is given, but the portal does not start this app.", "Set it where the app runs.")
+        return tuple(pairs)
+
+    def _secrets(self, table: Table) -> tuple[str, ...]:
+        names = table.texts("secrets") or ()
+        for name in names:
+            if not VARIABLE.fullmatch(name) or _OURS.fullmatch(name) or name in self._withheld:
+                table.problem("secrets", f"names {shown(name)}, which no app is given.", "Write names of variables.")
+            elif self._variables.get(name) is None:
+                table.problem(
+                    "secrets", f"names {shown(name)}, which is not set.", "Set it in the environment or .env."
+                )
+        if names and not table.has("source"):
+            table.problem("secrets", "is given, but the portal does not start this app.", "Set it where the app runs.")
+        return names

@@ -1,0 +1,181 @@
+"""What the parts of a configuration must be to each other: the checks that look at all of it at once."""
+
+from collections.abc import Collection, Iterator
+from itertools import combinations
+from typing import Final
+from urllib.parse import urlsplit
+
+from portal.catalogue import AppSpec
+from portal.configuration.addresses import (
+    cookie_mode,
+    fault_of,
+    host_of,
+    is_loopback,
+    normalised,
+    origin_of,
+    takes_secure_cookies,
+)
+from portal.configuration.report import ENVIRONMENT, Report, choices
+from portal.policy import API_RIGHTS
+from portal.settings import ProviderSpec, Settings
+
+RESERVED: Final = frozenset(
+    {
+        ".portal",
+        ".well-known",
+        "account",
+        "api",
+        "apps",
+        "auth",
+        "healthz",
+        "login",
+        "oauth",
+        "readyz",
+        "sign-in",
+        "sign-out",
+        "signed-out",
+        "static",
+        "tenant",
+    }
+)
+"""First segments of the portal's own paths."""
+
+
+def check_template(template: str | None, *, place: str, key: str, report: Report) -> None:
+    """Note what is wrong with *template*, the address of apps."""
+    if template is None:
+        return
+    if "{app}" not in template and "{port}" not in template:
+        report.at(place, key, "gives all apps one address.", "Put {app} or {port} into it.")
+        return
+    fault = fault_of(template.replace("{app}", "app").replace("{port}", "7810"), path="plain")
+    if fault is not None:
+        report.at(place, key, *fault)
+
+
+def check_providers(settings: Settings, *, report: Report) -> None:
+    """Note that there is no provider, that two clash, or that a secret is used twice."""
+    if not settings.providers and not any(
+        problem.key.startswith(("providers", "OAUTH_", "OPENID_")) for problem in report.problems
+    ):
+        report.file(
+            "providers",
+            "are missing: nobody could sign in.",
+            "Write a section [[providers]], or set OPENID_PROVIDER_URL, OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET.",
+        )
+    for one, other in combinations(settings.providers, 2):
+        if one.id == other.id:
+            report.file(f"providers.{one.id}", "is there twice.", "Give each provider an id of its own.")
+    if any(spec.client_secret in settings.secret_keys for spec in settings.providers):
+        report.environment("PORTAL_SECRET_KEY", "is also a client secret.", "Use each secret for one thing.")
+
+
+def check_reach(settings: Settings, *, portal_place: tuple[str, str], report: Report) -> None:
+    """Note providers on loopback for a portal that is not: no such portal may be led to a demo provider."""
+    if is_loopback(settings.url):
+        return
+    for spec in settings.providers:
+        ends = spec.endpoints
+        named = () if ends is None else (ends.authorize, ends.token, ends.jwks, ends.userinfo, ends.end_session)
+        if any(url and is_loopback(url) for url in (spec.issuer, *named)):
+            report.at(
+                *portal_place,
+                f"is a public address, but the provider {spec.id!r} is on loopback, where any process may answer.",
+                "A provider on loopback serves a portal on loopback only; use the company's provider.",
+            )
+
+
+def check_callbacks(settings: Settings, *, of_environment: ProviderSpec | None, report: Report) -> None:
+    """Note registered callbacks that are none of this portal's."""
+    for spec in settings.providers:
+        paths = (f"/auth/oauth/{spec.id}/callback", "/auth/callback", "/login/callback")
+        wanted = [f"{settings.url}{path}" for path in paths]
+        if spec.redirect_uri is not None and spec.redirect_uri not in wanted:
+            here = spec is of_environment
+            report.at(
+                ENVIRONMENT if here else report.place,
+                "OAUTH_REDIRECT_URI" if here else f"providers.{spec.id}.redirect_uri",
+                "is no callback of this portal.",
+                f"Register and write one of: {', '.join(wanted)}; or mend the portal's own address.",
+            )
+
+
+def check_roles(settings: Settings, *, providers: Collection[str], report: Report) -> None:
+    """Note rules about providers that are not among *providers*."""
+    for rule in settings.roles:
+        if rule.provider is not None and rule.provider not in providers:
+            report.file(
+                f"roles.{rule.role}.provider",
+                f"names {rule.provider!r}, which is no provider.",
+                choices(rule.provider, providers),
+            )
+
+
+def check_catalogue(settings: Settings, *, slugs: Collection[str], report: Report) -> None:
+    """Note apps that clash, and names that lead nowhere; *slugs* are all that were written, sound or not."""
+    for slug in settings.landing:
+        if slug not in slugs:
+            report.file("portal.landing", f"names {slug!r}, which is no app.", choices(slug, slugs))
+    given = frozenset[str]().union(*settings.rights_of_roles.values())
+    for app in settings.catalogue:
+        for right in sorted((app.portal_api & API_RIGHTS.keys()) - given):
+            report.file(
+                f"apps.{app.slug}.portal_api",
+                f"names {right!r}, which no role may use.",
+                'Add it to the rights of a role, as in [roles.admin] rights = ["…"].',
+            )
+    for one, other in combinations(settings.catalogue, 2):
+        _check_pair(one, other, report)
+
+
+def check_addresses(settings: Settings, *, report: Report) -> None:
+    """Note apps that clash with the portal, and what they would be trusted with unasked."""
+    for app in settings.catalogue:
+        for what, mend, key in _faults_of(app, settings):
+            report.file(f"apps.{app.slug}.{key}", what, mend)
+
+
+def _faults_of(app: AppSpec, settings: Settings) -> Iterator[tuple[str, str, str]]:
+    if app.source is not None and not is_loopback(settings.url) and not settings.trust_apps:
+        yield (
+            "would run as the portal's own user: it could read the portal's database, keys and environment.",
+            "Say portal.trust_apps = true to accept that, or run the app elsewhere and give its url.",
+            "source",
+        )
+    if origin_of(app.url) == normalised(settings.url):
+        path = urlsplit(app.url).path
+        if not path:
+            yield "is the portal's own address.", "Give the app a host, a port or a path of its own.", "url"
+        elif path.split("/")[1] in RESERVED:
+            yield "is a path of the portal's own.", f"Begin it with none of {', '.join(sorted(RESERVED))}.", "url"
+        elif not settings.trust_apps:
+            yield (
+                "shares the portal's origin: its pages could act as the person in the portal.",
+                "Say portal.trust_apps = true to accept that, or give apps a host of their own.",
+                "url",
+            )
+    elif host_of(app.url) == host_of(settings.url) and not is_loopback(settings.url) and not settings.trust_apps:
+        yield (  # a cookie belongs to a host, whatever the port (RFC 6265, 8.5)
+            "shares the portal's host: browsers send it the portal's cookies, whatever the port.",
+            "Say portal.trust_apps = true to accept that, or give apps a host of their own.",
+            "url",
+        )
+    if is_loopback(app.url) and not is_loopback(settings.url):
+        yield "is on loopback, where nobody but this machine gets.", "Write where browsers reach it.", "url"
+    elif cookie_mode(settings, app) == "partitioned" and not takes_secure_cookies(app.url):
+        yield (
+            f"is another site than the portal ({host_of(settings.url)}), and over plain http no cookie gets there.",
+            "Use the same host for both, names under one .localhost name, or https.",
+            "url",
+        )
+
+
+def _check_pair(one: AppSpec, other: AppSpec, report: Report) -> None:
+    if one.port is not None and one.port == other.port:
+        report.file(f"apps.{other.slug}.port", f"is also the port of {one.slug}.", "Choose another.")
+    if one.url == other.url:
+        report.file(f"apps.{other.slug}.url", f"is also the address of {one.slug}.", "Give each app one of its own.")
+    elif f"{one.url}/".startswith(f"{other.url}/") or f"{other.url}/".startswith(f"{one.url}/"):
+        report.file(
+            f"apps.{other.slug}.url", f"and that of {one.slug} lie in each other.", "Give each app a path of its own."
+        )

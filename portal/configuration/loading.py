@@ -1,0 +1,96 @@
+"""From ``portal.toml`` and the environment to one frozen ``Settings``, or every problem at once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from portal.catalogue import Catalogue
+from portal.configuration.app_tables import AppReader
+from portal.configuration.consistency import (
+    check_addresses,
+    check_callbacks,
+    check_catalogue,
+    check_providers,
+    check_reach,
+    check_roles,
+    check_template,
+)
+from portal.configuration.documents import ids_of, read_document, sections, variables_named_by
+from portal.configuration.environment import Variables, check_misspelt
+from portal.configuration.portal_table import place_of_url, read_portal
+from portal.configuration.provider_tables import read_providers
+from portal.configuration.provider_variables import TUTORIAL, read_provider_of_environment
+from portal.configuration.report import ENVIRONMENT, Report
+from portal.configuration.roles import read_roles
+from portal.configuration.secret_values import read_database_url, read_rate_limit_storage, read_secret_keys
+from portal.errors import SettingsError
+from portal.settings import Settings
+
+FILE_NAME: Final = "portal.toml"
+_UNKNOWN_URL: Final = "https://portal.invalid"
+"""Stands for an address that is missing or wrong, so that the other checks can run; never returned."""
+
+
+def load(environ: Mapping[str, str], *, path: Path | None = None) -> Settings:
+    """Read settings from *environ* and the file at *path*.
+
+    Without *path*: the file that ``PORTAL_CONFIG`` names, else ``portal.toml`` in the working folder,
+    which may be absent.
+
+    Raises:
+        SettingsError: names every problem at once.
+    """
+    here = Path.cwd()
+    chosen = path or (Path(text) if (text := environ.get("PORTAL_CONFIG", "").strip()) else None)
+    file = here / (chosen or FILE_NAME)
+    report = Report(str(chosen or FILE_NAME))
+    variables = Variables(environ, report)
+    document = read_document(file, must_exist=chosen is not None, report=report)
+    secret_keys = read_secret_keys(variables, report)
+    if document is None:  # whatever else is missing, is missing because of that
+        raise SettingsError(report.problems)
+    tables = sections(document, report=report)
+    portal = read_portal(tables["portal"], folder=file.parent, here=here, variables=variables, report=report)
+    listed = read_providers(document.get("providers", []), variables=variables, report=report)
+    named = variables_named_by(document)
+    of_environment = read_provider_of_environment(variables, used_by_file=named, report=report)
+    providers = listed if of_environment is None else (*listed, of_environment)
+    roles = read_roles(tables["roles"], report=report)
+    if of_environment is not None and variables.get(TUTORIAL) is not None:
+        roles = roles.with_admin_by(variables.get("ADMIN_ROLE") or "Tenant Admin", provider=of_environment.id)
+    reader = AppReader(
+        portal=portal, roles=roles.names, withheld=named, folder=file.parent, variables=variables, report=report
+    )
+    settings = Settings(
+        url=portal.url or _UNKNOWN_URL,
+        apps_url=portal.apps_url or "",
+        title=portal.title,
+        secret_keys=secret_keys,
+        data_dir=portal.data_dir,
+        database_url=read_database_url(variables, data_dir=portal.data_dir, report=report),
+        providers=providers,
+        roles=roles.rules,
+        rights_of_roles=roles.rights,
+        catalogue=Catalogue(reader.read(tables["apps"])),
+        landing=portal.landing,
+        idle_lifetime=portal.idle_lifetime,
+        absolute_lifetime=portal.absolute_lifetime,
+        trust_apps=portal.trust_apps,
+        rate_limit_storage=read_rate_limit_storage(variables, report),
+        internal_url=portal.internal_url,
+        site=portal.site,
+    )
+    if variables.get("PORTAL_APPS_URL") is not None:
+        check_template(portal.apps_url, place=ENVIRONMENT, key="PORTAL_APPS_URL", report=report)
+    else:
+        check_template(portal.apps_url, place=report.place, key="portal.apps_url", report=report)
+    check_providers(settings, report=report)
+    check_roles(settings, providers=[*ids_of(document), *(spec.id for spec in providers)], report=report)
+    check_catalogue(settings, slugs=tables["apps"].keys(), report=report)
+    if portal.url is not None:
+        check_reach(settings, portal_place=place_of_url(variables, report), report=report)
+        check_callbacks(settings, of_environment=of_environment, report=report)
+        check_addresses(settings, report=report)
+    check_misspelt(variables, report)
+    report.stop_if_any()
+    return settings

@@ -1,0 +1,125 @@
+"""The section ``[portal]``, and the variables that win over it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from portal.configuration.addresses import (
+    fault_of,
+    host_of,
+    is_loopback,
+    is_site,
+    is_within,
+    normalised,
+    origin_of,
+)
+from portal.configuration.documented import keys_under
+from portal.configuration.environment import Variables
+from portal.configuration.report import ENVIRONMENT, Report
+from portal.configuration.tables import Table
+from portal.settings import DAY, HOUR
+
+FIRST_PORT: Final = 7810
+_LONGEST_SIGN_IN: Final = 400 * DAY  # browsers keep no cookie longer (RFC 6265bis, 5.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalTable:
+    """What ``[portal]`` says; ``url`` is ``None`` where it is missing or wrong."""
+
+    url: str | None
+    apps_url: str | None
+    apps_port: int
+    title: str
+    landing: tuple[str, ...]
+    idle_lifetime: int
+    absolute_lifetime: int
+    internal_url: str | None
+    data_dir: Path
+    site: str | None
+    trust_apps: bool
+
+    @property
+    def own_ports(self) -> frozenset[int]:
+        """Ports of this machine that the portal itself listens on, as far as its addresses tell."""
+        local = [url for url in (self.url, self.internal_url) if url is not None and is_loopback(url)]
+        return frozenset(port for url in local if (port := urlsplit(url).port) is not None)
+
+
+def read_portal(
+    values: Mapping[str, object], *, folder: Path, here: Path, variables: Variables, report: Report
+) -> PortalTable:
+    """Read ``[portal]``; paths in the file are relative to *folder*, those in variables to *here*."""
+    table = Table(values, at="portal", known=keys_under("portal"), report=report)
+    url = _address(table, "url", "PORTAL_URL", variables, report) or _origin_of_callback(table, variables)
+    if url is None and not table.has("url") and variables.get("PORTAL_URL") is None:
+        table.problem("url", "is missing.", "Say where browsers reach the portal, here or as PORTAL_URL.")
+    idle = table.lifetime("idle_lifetime", 8 * HOUR, longest=_LONGEST_SIGN_IN)
+    absolute = table.lifetime("absolute_lifetime", 30 * DAY, longest=_LONGEST_SIGN_IN)
+    if idle > absolute:
+        table.problem("idle_lifetime", "is longer than absolute_lifetime.", "Make it shorter, or the other longer.")
+    return PortalTable(
+        url=url,
+        apps_url=variables.get("PORTAL_APPS_URL") or table.text("apps_url"),
+        apps_port=table.port("apps_port") or FIRST_PORT,
+        title=table.text("title") or "Gradio Portal",
+        landing=table.texts("landing") or (),
+        idle_lifetime=idle,
+        absolute_lifetime=absolute,
+        internal_url=_address(table, "internal_url", "PORTAL_INTERNAL_URL", variables, report),
+        data_dir=_data_dir(table, folder=folder, here=here, variables=variables),
+        site=_site(table, url),
+        trust_apps=table.flag("trust_apps"),
+    )
+
+
+def _address(table: Table, key: str, variable: str, variables: Variables, report: Report) -> str | None:
+    of_environment = variables.get(variable)
+    url = of_environment or table.text(key)
+    if url is None:
+        return None
+    fault = fault_of(url, path="none")
+    if fault is None:
+        return normalised(url)
+    if of_environment is not None:
+        report.environment(variable, *fault)
+    else:
+        table.problem(key, *fault)
+    return None
+
+
+def _origin_of_callback(table: Table, variables: Variables) -> str | None:
+    """Return the origin of the tutorial's OAUTH_REDIRECT_URI, where nothing else says the portal's address."""
+    callback = variables.get("OAUTH_REDIRECT_URI")
+    if callback is None or table.has("url") or variables.get("PORTAL_URL") is not None:
+        return None
+    return origin_of(callback) if fault_of(callback, path="plain") is None else None
+
+
+def _data_dir(table: Table, *, folder: Path, here: Path, variables: Variables) -> Path:
+    of_environment = variables.get("PORTAL_DATA_DIR")
+    if of_environment is not None:
+        return here / of_environment
+    return folder / (table.text("data_dir") or ".portal")
+
+
+def _site(table: Table, url: str | None) -> str | None:
+    site = table.text("site")
+    if site is None:
+        return None
+    if not is_site(site):
+        table.problem("site", "is no registrable domain.", 'Write the domain you registered, like "example.com".')
+        return None
+    if url is not None and not is_within(host_of(url), site):
+        table.problem("site", "does not hold the portal's own host.", "Write the domain that portal and apps share.")
+        return None
+    return site
+
+
+def place_of_url(variables: Variables, report: Report) -> tuple[str, str]:
+    """Return place and key where the portal's address was said."""
+    if variables.get("PORTAL_URL") is not None:
+        return ENVIRONMENT, "PORTAL_URL"
+    return report.place, "portal.url"

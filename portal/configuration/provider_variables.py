@@ -1,0 +1,141 @@
+"""Providers that the environment alone describes, by the names the field already uses.
+
+``OPENID_PROVIDER_URL`` (Hugging Face Spaces, Open WebUI) turns on any OpenID Connect provider;
+``OAUTH_AUTHORIZE_URL`` (the Descope tutorial) turns on Descope.  Both share ``OAUTH_CLIENT_ID``,
+so both at once say nothing definite.
+"""
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+from portal.configuration.addresses import fault_of, host_of
+from portal.configuration.environment import Variables
+from portal.configuration.provider_tables import SCOPES, fault_of_scopes, is_slug
+from portal.configuration.report import Report
+from portal.settings import Endpoints, ProviderSpec, Secret
+
+GENERIC: Final = "OPENID_PROVIDER_URL"
+TUTORIAL: Final = "OAUTH_AUTHORIZE_URL"
+_DISCOVERY: Final = "/.well-known/openid-configuration"
+_JWKS: Final = "/.well-known/jwks.json"
+_SHARED: Final = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET")
+_TUTORIAL_NEEDS: Final = (TUTORIAL, "OAUTH_ACCESS_TOKEN_URL", "OAUTH_JWKS_URI")
+_TUTORIAL_ALL: Final = (*_TUTORIAL_NEEDS, "OAUTH_USERINFO_ENDPOINT")
+_DESCOPE_AUTHORIZE: Final = "/oauth2/v1/authorize"
+_DESCOPE_LOGOUT: Final = "/oauth2/v1/logout"
+
+
+def read_provider_of_environment(
+    variables: Variables, *, used_by_file: Collection[str], report: Report
+) -> ProviderSpec | None:
+    """Return the provider that the environment describes, if it does; *used_by_file* are variables the file names."""
+    generic = variables.get(GENERIC) is not None
+    tutorial = [name for name in _TUTORIAL_ALL if variables.get(name) is not None and name not in used_by_file]
+    if generic and tutorial:
+        report.environment(
+            GENERIC,
+            f"and {tutorial[0]} are both set, and each makes OAUTH_CLIENT_ID mean another provider.",
+            "Unset one; configure the second provider as [[providers]] in portal.toml.",
+        )
+        return None
+    if generic:
+        return _generic(variables, report)
+    if tutorial:
+        return _tutorial(variables, report)
+    left_over = sorted(name for name in _SHARED if variables.mentions(name) and name not in used_by_file)
+    if left_over:
+        report.environment(
+            left_over[0],
+            f"is set, but neither {GENERIC} nor {TUTORIAL} says of which provider.",
+            f"Set {GENERIC} to the provider's issuer, or the tutorial's variables for Descope.",
+        )
+    return None
+
+
+def _generic(variables: Variables, report: Report) -> ProviderSpec | None:
+    issuer = _address(variables, GENERIC, report).removesuffix(_DISCOVERY)
+    name = variables.get("OAUTH_CLIENT_NAME")
+    client_id, secret = _client(variables, report)
+    if client_id is None:
+        return None
+    return ProviderSpec(
+        id=_id(name, default="openid", report=report),
+        label=name or host_of(issuer),
+        kind="oidc",
+        issuer=issuer,
+        client_id=client_id,
+        client_secret=secret,
+        scopes=_scopes(variables, default=SCOPES["oidc"], report=report),
+        redirect_uri=variables.get("OAUTH_REDIRECT_URI"),
+    )
+
+
+def _tutorial(variables: Variables, report: Report) -> ProviderSpec | None:
+    for name in _TUTORIAL_NEEDS:
+        if variables.get(name) is None:
+            report.environment(name, "is not set, and Descope needs it.", "Set it as the tutorial says.")
+    addresses = {name: _address(variables, name, report) for name in _TUTORIAL_ALL}
+    name = variables.get("OAUTH_CLIENT_NAME") or "descope"
+    client_id, secret = _client(variables, report)
+    jwks, authorize = addresses["OAUTH_JWKS_URI"], addresses[TUTORIAL]
+    if jwks and not jwks.endswith(_JWKS):
+        report.environment(
+            "OAUTH_JWKS_URI",
+            f"does not end in {_JWKS}, so the issuer cannot be told from it.",
+            "Configure this provider as [[providers]] in portal.toml, with its issuer.",
+        )
+    if client_id is None:
+        return None
+    logout = authorize.removesuffix(_DESCOPE_AUTHORIZE) + _DESCOPE_LOGOUT
+    return ProviderSpec(
+        id=_id(name, default="descope", report=report),
+        label=name.capitalize() if name.islower() else name,
+        kind="descope",
+        issuer=jwks.removesuffix(_JWKS),
+        client_id=client_id,
+        client_secret=secret,
+        scopes=_scopes(variables, default=SCOPES["descope"], report=report),
+        endpoints=Endpoints(
+            authorize=authorize,
+            token=addresses["OAUTH_ACCESS_TOKEN_URL"],
+            jwks=jwks,
+            userinfo=addresses["OAUTH_USERINFO_ENDPOINT"] or None,
+            end_session=logout if authorize.endswith(_DESCOPE_AUTHORIZE) else None,
+        ),
+        redirect_uri=variables.get("OAUTH_REDIRECT_URI"),
+    )
+
+
+def _address(variables: Variables, name: str, report: Report) -> str:
+    url = variables.get(name) or ""
+    fault = fault_of(url, path="any", query=name != GENERIC) if url else None
+    if fault is not None:
+        report.environment(name, *fault)
+    return url
+
+
+def _client(variables: Variables, report: Report) -> tuple[str | None, Secret | None]:
+    client_id, secret = variables.get("OAUTH_CLIENT_ID"), variables.secret("OAUTH_CLIENT_SECRET")
+    if client_id is None:
+        report.environment("OAUTH_CLIENT_ID", "is not set.", "Set it to the client id the provider gave.")
+    if not variables.mentions("OAUTH_CLIENT_SECRET"):
+        report.environment("OAUTH_CLIENT_SECRET", "is not set.", "Set it to the client secret the provider gave.")
+    return client_id, None if secret is None else Secret(secret)
+
+
+def _id(name: str | None, *, default: str, report: Report) -> str:
+    slug = re.sub(r"[^a-z0-9]+", "-", (name or default).lower()).strip("-")
+    if not is_slug(slug):
+        report.environment("OAUTH_CLIENT_NAME", "gives no name for addresses.", "Use letters and digits.")
+        return default
+    return slug
+
+
+def _scopes(variables: Variables, *, default: tuple[str, ...], report: Report) -> tuple[str, ...]:
+    written = variables.get("OAUTH_SCOPES")
+    scopes = default if written is None else tuple(dict.fromkeys(re.split(r"[,\s]+", written)))
+    fault = fault_of_scopes(scopes)
+    if fault is not None:
+        report.environment("OAUTH_SCOPES", *fault)
+    return scopes

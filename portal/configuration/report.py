@@ -1,0 +1,55 @@
+"""The problems found while reading the configuration: all of them, before anybody is told.
+
+Nothing here repeats a value that may be a secret; a problem names the key.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Final
+
+from portal.errors import Problem, SettingsError
+
+ENVIRONMENT: Final = "environment"
+
+
+class Report:
+    """Collects problems of one configuration file and the environment."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        self.problems: list[Problem] = []
+
+    def file(self, key: str, what: str, mend: str) -> None:
+        """Note a problem at the dotted *key* of the file."""
+        self.problems.append(Problem(place=self.place, key=key, what=what, mend=mend))
+
+    def environment(self, name: str, what: str, mend: str) -> None:
+        """Note a problem with the environment variable *name*."""
+        self.problems.append(Problem(place=ENVIRONMENT, key=name, what=what, mend=mend))
+
+    def at(self, place: str, key: str, what: str, mend: str) -> None:
+        """Note a problem in *place*, which is the file or :data:`ENVIRONMENT`."""
+        self.problems.append(Problem(place=place, key=key, what=what, mend=mend))
+
+    def stop_if_any(self) -> None:
+        """Raise everything noted so far.
+
+        Raises:
+            SettingsError: there is at least one problem.
+        """
+        if self.problems:
+            raise SettingsError(self.problems)
+
+
+def closest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """Return the one of *known* that *word* resembles most, or ``None``."""
+    return next(iter(get_close_matches(word, sorted(known), n=1, cutoff=cutoff)), None)
+
+
+def choices(word: str, known: Iterable[str]) -> str:
+    """Return the sentence that helps somebody who wrote *word* where one of *known* belongs."""
+    names = sorted(known)
+    near = closest(word, names)
+    if near is not None:
+        return f"Did you mean {near!r}?"
+    return f"Known: {', '.join(names)}." if names else "There are none yet."

@@ -1,0 +1,62 @@
+"""The portal's own secrets: the key, the database's address, the store of the rate limits."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from portal.configuration.environment import Variables
+from portal.configuration.report import Report
+from portal.settings import Secret
+
+_SAMPLE: Final = re.compile(
+    r"change[-_ ]?(?:me|this|it)|replace[-_ ]?(?:me|this|it)|your[-_ ]|example|placeholder|sample|secret[-_ ]?key|"
+    r"super[-_ ]?secret|insert[-_ ]",
+    re.IGNORECASE,
+)
+SHORTEST_KEY: Final = 32
+_FEWEST_CHARACTERS: Final = 8
+_HOW: Final = "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+_DATABASES: Final = ("sqlite:///", "postgresql+psycopg://")
+_COUNTERS: Final = ("memory://", "redis://", "rediss://", "redis+unix://", "redis+sentinel://", "redis+cluster://")
+
+
+def read_secret_keys(variables: Variables, report: Report) -> tuple[Secret, ...]:
+    """Return the keys of ``PORTAL_SECRET_KEY``, else of the tutorial's ``SESSION_SECRET_KEY``."""
+    names = ("PORTAL_SECRET_KEY", "SESSION_SECRET_KEY")
+    name = next((name for name in names if variables.mentions(name)), None)
+    if name is None:
+        report.environment("PORTAL_SECRET_KEY", "is not set.", _HOW)
+        return ()
+    value = variables.secret(name)
+    keys = [key for key in re.split(r"[,\s]+", value or "") if key]
+    if value is not None and not keys:
+        report.environment(name, "holds no key.", _HOW)
+    for key in keys:
+        if len(key) < SHORTEST_KEY:
+            report.environment(name, f"holds a key of fewer than {SHORTEST_KEY} characters.", _HOW)
+        elif _SAMPLE.search(key) or len(set(key)) < _FEWEST_CHARACTERS:
+            report.environment(name, "holds a sample value that anybody may know.", _HOW)
+    return tuple(Secret(key) for key in keys)
+
+
+def read_database_url(variables: Variables, *, data_dir: Path, report: Report) -> Secret:
+    """Return the database's address: ``PORTAL_DATABASE_URL``, else SQLite in *data_dir*."""
+    name = "PORTAL_DATABASE_URL"
+    url = variables.secret(name)
+    if url is None:
+        return Secret(f"sqlite:///{data_dir / 'portal.db'}")
+    for short in ("postgres://", "postgresql://"):
+        if url.startswith(short):
+            url = "postgresql+psycopg://" + url.removeprefix(short)
+    if not url.startswith(_DATABASES):
+        report.environment(name, "names a database the portal does not know.", "Use sqlite:/// or postgresql://.")
+    return Secret(url)
+
+
+def read_rate_limit_storage(variables: Variables, report: Report) -> str:
+    """Return where rate limits are counted."""
+    name = "PORTAL_RATE_LIMIT_STORAGE"
+    storage = variables.secret(name) or "memory://"
+    if not storage.startswith(_COUNTERS):
+        report.environment(name, "names a store the portal does not know.", f"Use one of {', '.join(_COUNTERS)}.")
+    return storage

@@ -1,0 +1,123 @@
+"""Typed reading of one TOML table: every wrong type and every unknown key becomes a problem.
+
+The readers return the default after noting a problem, so that reading goes on and the
+next problem is found too.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from portal.configuration.report import Report, choices
+
+_LIFETIME: Final = re.compile(r"(\d{1,9})\s*([smhd])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST_TEXT: Final = 2048
+MAX_PORT: Final = 65535
+
+_ELSEWHERE: Final = {
+    "client_secret": 'Write client_secret_env = "NAME_OF_A_VARIABLE" and put the secret into that variable.',
+    "database_url": "Set PORTAL_DATABASE_URL in the environment.",
+    "preset": "Write kind.",
+    "rate_limit_storage": "Set PORTAL_RATE_LIMIT_STORAGE in the environment.",
+    "roles": "Write open_to.",
+    "secret": 'Write client_secret_env = "NAME_OF_A_VARIABLE" and put the secret into that variable.',
+    "secret_key": "Set PORTAL_SECRET_KEY in the environment.",
+}
+"""Keys people try, and where the thing belongs."""
+_SECRETS: Final = frozenset({"client_secret", "database_url", "rate_limit_storage", "secret", "secret_key"})
+
+
+class Table:
+    """One table of the file, at the dotted key *at*."""
+
+    def __init__(self, values: Mapping[str, object], *, at: str, known: frozenset[str], report: Report) -> None:
+        self._values = values
+        self.at = at
+        self._report = report
+        for key in values:
+            if key not in known:
+                self._refuse(key, known)
+
+    def _refuse(self, key: str, known: frozenset[str]) -> None:
+        what = "is a secret, and secrets do not stand in the file." if key in _SECRETS else "is no setting."
+        self.problem(key, what, _ELSEWHERE.get(key) or choices(key, known))
+
+    def problem(self, key: str, what: str, mend: str) -> None:
+        """Note a problem with *key* of this table."""
+        self._report.file(self.key(key), what, mend)
+
+    def key(self, key: str) -> str:
+        """Return the dotted key of *key*."""
+        return f"{self.at}.{key}" if self.at else key
+
+    def has(self, key: str) -> bool:
+        """Say whether *key* stands in the file."""
+        return key in self._values
+
+    def text(self, key: str, default: str | None = None) -> str | None:
+        """Return the non-empty one-line string *key*."""
+        value = self._values.get(key)
+        if value is None:
+            return default
+        if type(value) is not str or not value.strip() or not value.isprintable() or len(value) > _LONGEST_TEXT:
+            self.problem(key, "must be a text of one line.", f'Write {key} = "…".')
+            return default
+        return value.strip()
+
+    def texts(self, key: str) -> tuple[str, ...] | None:
+        """Return the list of non-empty strings *key*, without repetitions."""
+        value = self._values.get(key)
+        if value is None:
+            return None
+        if type(value) is not list or not all(
+            type(one) is str and one.strip() and one.isprintable() and len(one) <= _LONGEST_TEXT for one in value
+        ):
+            self.problem(key, "must be a list of texts.", f'Write {key} = ["…"].')
+            return ()
+        return tuple(dict.fromkeys(one.strip() for one in value))
+
+    def flag(self, key: str) -> bool:
+        """Return the boolean *key*; absent or wrong means false."""
+        value = self._values.get(key, False)
+        if type(value) is not bool:
+            self.problem(key, "must be true or false.", f"Write {key} = true or {key} = false, without quotes.")
+            return False
+        return value
+
+    def port(self, key: str) -> int | None:
+        """Return the port number *key*."""
+        value = self._values.get(key)
+        if value is None:
+            return None
+        if type(value) is not int or not 0 < value <= MAX_PORT:
+            self.problem(key, "must be a port.", f"Write {key} = a number from 1 to 65535, without quotes.")
+            return None
+        return value
+
+    def lifetime(self, key: str, default: int, *, longest: int) -> int:
+        """Return the duration *key* in seconds: a number of them, or like ``"8h"``; from 60 s to *longest*."""
+        value = self._values.get(key)
+        if value is None:
+            return default
+        seconds = value if type(value) is int else None
+        if type(value) is str and (match := _LIFETIME.fullmatch(value.strip())):
+            seconds = int(match[1]) * _SECONDS[match[2]]
+        if seconds is None or not 60 <= seconds <= longest:  # noqa: PLR2004 - a minute
+            self.problem(
+                key,
+                f"must be a duration from one minute to {longest // 86400} days.",
+                f'Write {key} = "30m", "8h", "30d", or a number of seconds.',
+            )
+            return default
+        return seconds
+
+    def mapping(self, key: str) -> Mapping[str, object] | None:
+        """Return the table *key* as it stands."""
+        value = self._values.get(key)
+        if value is None:
+            return None
+        if type(value) is not dict:
+            self.problem(key, "must be a table.", f"Write {key} = {{ … }} or a section [{self.key(key)}].")
+            return None
+        return value

@@ -1,0 +1,209 @@
+"""What the portal would make of somebody: every role with the rule that gave it, every app with the reason.
+
+The same functions decide here and in the portal, so the answer is the portal's own.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from portal.catalogue import AppSpec
+from portal.claims import read_identity
+from portal.errors import CallbackRejected
+from portal.identity import NO_TENANT, Identity, VerifiedClaims
+from portal.policy import Allowed, Grant, Standing, api_rights, first_tenant, landing_app, may_open, standing_in
+from portal.settings import ProviderSpec, Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppVerdict:
+    """One app, and whether it opens."""
+
+    slug: str
+    title: str
+    allowed: bool
+    reason: str
+    """What opened it, or the code of the denial."""
+    missing: tuple[str, ...] = ()
+    """Roles any one of which would have opened it."""
+    rights: tuple[str, ...] = ()
+    """What the app may do at the portal's API for this person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantView:
+    """The person within one tenant."""
+
+    tenant: str
+    name: str | None
+    grants: tuple[Grant, ...]
+    apps: tuple[AppVerdict, ...]
+    landing: str | None
+    """The app they land on after sign-in; ``None``: the catalogue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """All the portal makes of one set of claims."""
+
+    identity: Identity | None
+    """``None`` where :attr:`refused` says why nobody is signed in."""
+    refused: str | None = None
+    begins_in: str = NO_TENANT
+    """The tenant the sign-in begins in."""
+    tenants: tuple[TenantView, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """Return this as JSON values."""
+        if self.identity is None:
+            return {"signed_in": False, "refused": self.refused, "notes": list(self.notes)}
+        person = self.identity
+        return {
+            "signed_in": True,
+            "identity": {
+                "id": person.id,
+                "provider": person.provider,
+                "issuer": person.issuer,
+                "subject": person.subject,
+                "username": person.username,
+                "name": person.name,
+                "email": person.email,
+                "email_verified": person.email_verified,
+                "picture": person.picture,
+            },
+            "begins_in": self.begins_in or None,
+            "tenants": [_tenant_json(view) for view in self.tenants],
+            "notes": list(self.notes),
+        }
+
+    def as_text(self) -> str:
+        """Return this as lines for a terminal."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        if self.identity is None:
+            yield f"Refused: {self.refused}."
+        else:
+            yield from _identity_lines(self.identity)
+            for view in self.tenants:
+                yield ""
+                yield from _tenant_lines(view, begins=view.tenant == self.begins_in)
+        for note in self.notes:
+            yield ""
+            yield f"Note: {note}"
+
+
+def explain(
+    settings: Settings, claims: Mapping[str, object], *, provider_id: str | None = None, tenant: str | None = None
+) -> Explanation:
+    """Explain *claims*, which are taken as verified; of *tenant* only, where one is given.
+
+    Without *provider_id*: the provider whose issuer is ``iss``, or the only one there is.
+    """
+    spec = _provider(settings, claims, provider_id)
+    if spec is None:
+        known = ", ".join(one.id for one in settings.providers) or "none"
+        return Explanation(identity=None, refused=f"it is not clear which provider is meant; there are: {known}")
+    try:
+        identity = read_identity(VerifiedClaims(claims), spec=spec)
+    except CallbackRejected as error:
+        return Explanation(identity=None, refused=str(error))
+    views = [
+        _view(settings, standing)
+        for one in identity.tenants
+        if tenant in {None, one} and (standing := standing_in(identity, tenant=one, rules=settings.roles)) is not None
+    ]
+    return Explanation(
+        identity=identity,
+        begins_in=first_tenant(identity, wanted=tenant, rules=settings.roles),
+        tenants=tuple(views),
+        notes=tuple(_notes(identity, spec, tenant)),
+    )
+
+
+def _provider(settings: Settings, claims: Mapping[str, object], provider_id: str | None) -> ProviderSpec | None:
+    if provider_id is not None:
+        return settings.provider(provider_id)
+    of_issuer = [spec for spec in settings.providers if spec.issuer == claims.get("iss")]
+    candidates = of_issuer or settings.providers
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def _notes(identity: Identity, spec: ProviderSpec, tenant: str | None) -> Iterator[str]:
+    if identity.issuer != spec.issuer:
+        yield f"iss is {identity.issuer!r}, but {spec.id} is {spec.issuer!r}: a sign-in with these claims is refused."
+    if identity.email is not None and not identity.email_verified:
+        yield "the e-mail address is not verified (email_verified is not true), so it opens nothing."
+    if tenant is not None and identity.affiliation(tenant) is None:
+        yield f"they do not belong to the tenant {tenant!r}."
+
+
+def _view(settings: Settings, standing: Standing) -> TenantView:
+    landing = landing_app(settings.catalogue, landing=settings.landing, standing=standing)
+    return TenantView(
+        tenant=standing.tenant,
+        name=standing.tenant_name,
+        grants=standing.grants,
+        apps=tuple(_verdict(settings, standing, app) for app in settings.catalogue),
+        landing=None if landing is None else landing.slug,
+    )
+
+
+def _verdict(settings: Settings, standing: Standing, app: AppSpec) -> AppVerdict:
+    decision = may_open(app, standing=standing)
+    if isinstance(decision, Allowed):
+        rights = api_rights(app, standing=standing, rights_of_roles=settings.rights_of_roles)
+        return AppVerdict(
+            slug=app.slug, title=app.title, allowed=True, reason=decision.reason, rights=tuple(sorted(rights))
+        )
+    return AppVerdict(
+        slug=app.slug,
+        title=app.title,
+        allowed=False,
+        reason=decision.denial.value,
+        missing=tuple(sorted(decision.missing)),
+    )
+
+
+def _tenant_json(view: TenantView) -> dict[str, object]:
+    return {
+        "tenant": view.tenant or None,
+        "name": view.name,
+        "roles": [{"role": grant.role, "reason": grant.reason} for grant in view.grants],
+        "landing": view.landing,
+        "apps": [
+            {
+                "app": app.slug,
+                "allowed": app.allowed,
+                "reason": app.reason,
+                "missing_roles": list(app.missing),
+                "portal_api": list(app.rights),
+            }
+            for app in view.apps
+        ],
+    }
+
+
+def _identity_lines(person: Identity) -> Iterator[str]:
+    yield f"{person.name or '(no name)'} · {person.username}"
+    yield f"  subject   {person.subject} at {person.issuer} ({person.provider})"
+    if person.email is not None:
+        yield f"  e-mail    {person.email}{'' if person.email_verified else ' (not verified)'}"
+
+
+def _tenant_lines(view: TenantView, *, begins: bool) -> Iterator[str]:
+    named = " · ".join(part for part in (view.tenant, view.name) if part) or "(no tenant)"
+    yield f"In {named}{', where the sign-in begins' if begins else ''}:"
+    for grant in view.grants:
+        yield f"  role      {grant.role}: {grant.reason}"
+    if not view.grants:
+        yield "  role      none"
+    yield f"  lands on  {view.landing or 'the catalogue'}"
+    for app in view.apps:
+        yield f"  {'allowed' if app.allowed else 'denied '}   {app.slug}: {_because(app)}"
+
+
+def _because(app: AppVerdict) -> str:
+    if app.missing:
+        return f"{app.reason} (one of: {', '.join(app.missing)})"
+    return app.reason + (f" (portal API: {', '.join(app.rights)})" if app.rights else "")

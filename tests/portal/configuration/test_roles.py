@@ -1,0 +1,124 @@
+from pathlib import Path
+
+import pytest
+
+from portal.configuration.roles import fault_of_expression
+from portal.policy import API_RIGHTS, RoleRule
+from tests.portal.configuration.reading import PORTAL, PROVIDER, keys, loaded
+
+REST = PORTAL + PROVIDER
+
+
+def test_all_of_a_rule_is_read(tmp_path: Path) -> None:
+    text = REST + '[roles.r]\nwhen = "`true`"\ngroups = ["g", "h", "g"]\nprovider = "company"\nrights = ["audit:read"]'
+    settings = loaded(tmp_path, text)
+
+    assert settings.roles == (RoleRule(role="r", when="`true`", groups=frozenset({"g", "h"}), provider="company"),)
+    assert settings.rights_of_roles == {"r": frozenset({"audit:read"})}
+
+
+def test_a_role_may_have_several_rules(tmp_path: Path) -> None:
+    text = REST + (
+        '[[roles.r]]\ngroups = ["g"]\nrights = ["audit:read"]\n[[roles.r]]\nwhen = "`true`"\nrights = ["sign-ins:end"]'
+    )
+    settings = loaded(tmp_path, text)
+
+    assert [rule.role for rule in settings.roles] == ["r", "r"]
+    assert settings.rights_of_roles == {"r": frozenset({"audit:read", "sign-ins:end"})}
+
+
+@pytest.mark.parametrize(
+    ("name", "rights", "expected"),
+    [
+        ("admin", "", {"admin": frozenset(API_RIGHTS)}),
+        ("admin", "rights = []", {"admin": frozenset()}),
+        ("admin", 'rights = ["audit:read"]', {"admin": frozenset({"audit:read"})}),
+        ("analyst", "", {}),
+        ("Admin", "", {}),
+    ],
+)
+def test_only_admins_may_all_where_nothing_is_said(
+    tmp_path: Path, name: str, rights: str, expected: dict[str, frozenset[str]]
+) -> None:
+    assert loaded(tmp_path, REST + f'[roles.{name}]\ngroups = ["g"]\n{rights}').rights_of_roles == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[roles.r]", "roles.r.when"),
+        ("[roles.r]\ngroups = []", "roles.r.when"),
+        ("[[roles.r]]\ngroups = ['g']\n[[roles.r]]", "roles.r[1].when"),
+        ("[roles.r]\ngroups = 'g'", "roles.r.groups"),
+        ("[roles.r]\nwhen = true", "roles.r.when"),
+        ("[roles.r]\ngroups = ['g']\nrights = ['audit:reed']", "roles.r.rights"),
+        ("[roles.r]\ngroups = ['g']\nprovider = 'compny'", "roles.r.provider"),
+        ("[roles.everyone]\ngroups = ['g']", "roles.everyone"),
+        ("[roles.'']\ngroups = ['g']", "roles."),
+        ("[roles.' r']\ngroups = ['g']", "roles. r"),
+        ("[roles.'r\"']\ngroups = ['g']", 'roles.r"'),
+        ("[roles." + "r" * 65 + "]\ngroups = ['g']", "roles." + "r" * 65),
+    ],
+)
+def test_a_rule_that_gives_nothing_or_too_much_is_refused(tmp_path: Path, text: str, key: str) -> None:
+    assert key in keys(tmp_path, REST + text)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "contains(roles, 'Tenant Admin')",
+        "contains(groups, '/research/ml') && email != null",
+        "roles[?@ == 'admin'] | length(@) > `0`",
+        "\"https://example.com/roles\"[0] == 'admin'",
+        "\"custom:role\" == 'admin'",
+        "not_null(department, team) == 'Sales'",
+        'contains(groups, `"Tenant Admin"`)',
+        "starts_with(email, 'ana@')",
+        "tenants.acme.roles == roles",
+        "merge(a, b, c).x == `true`",
+        "!contains(roles, 'Guest')",
+        "@",
+        "groups[0:2] == `[]`",
+    ],
+)
+def test_good_expressions_pass(expression: str) -> None:
+    assert fault_of_expression(expression) is None
+
+
+@pytest.mark.parametrize(
+    ("expression", "word"),
+    [
+        ("contains(roles", "no JMESPath"),
+        ("roles ==", "no JMESPath"),
+        ("'unclosed", "no JMESPath"),
+        ('`{bad "json`', "no JMESPath"),
+        ("a.b[", "no JMESPath"),
+        ("#", "no JMESPath"),
+        ("has(roles, 'x')", "no function"),
+        ("roles && cointains(roles, 'x')", "no function"),
+        ("contains(roles)", "1 arguments"),
+        ("contains(roles, 'a', 'b')", "3 arguments"),
+        ("not_null()", "0 arguments"),
+        ('contains(roles, "Tenant Admin")', "claim called"),
+        ('contains(roles, "admin")', "claim called"),
+        ("contains(roles, admin)", "claim called"),
+        ('starts_with(email, "ana")', "claim called"),
+        ('department == "Sales People"', "claim called"),
+        ('[?contains(roles, "x y")]', "claim called"),
+    ],
+)
+def test_expressions_that_can_never_be_true_are_refused(expression: str, word: str) -> None:
+    """Otherwise a misspelt function or double quotes would lock people out without a word."""
+    fault = fault_of_expression(expression)
+
+    assert fault is not None
+    assert word in fault[0]
+    assert fault[1]
+
+
+def test_the_mend_shows_single_quotes() -> None:
+    fault = fault_of_expression('contains(roles, "Tenant Admin")')
+
+    assert fault is not None
+    assert "'Tenant Admin'" in fault[1]

@@ -1,0 +1,128 @@
+"""What happened: who signed in, opened what, was refused, and whose access ended.
+
+Each event is a row, for the admins of its tenant, and one line of JSON in the log.  The log names
+people by the identity's id; no secret, token or session id stands in either.
+"""
+
+import json
+import logging
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import sqlalchemy as sa
+
+from portal import tables
+from portal.database import Database
+from portal.identity import Identity
+
+_log: Final = logging.getLogger("portal.audit")
+MAX_DETAIL: Final = 500
+"""Longest detail kept, in characters."""
+
+
+class AuditEvent(StrEnum):
+    """What is recorded.  Values are part of the log's contract; keep alphabetized."""
+
+    API_USED = "api-used"
+    """An app used the portal's API in somebody's name."""
+    APP_DENIED = "app-denied"
+    """Somebody asked for an app that policy does not open to them, or whose role was withdrawn."""
+    APP_OPENED = "app-opened"
+    """A ticket was redeemed."""
+    SIGN_IN_ENDED = "sign-in-ended"
+    """A sign-in ended otherwise than by its person: by an admin, or by its age."""
+    SIGN_IN_REFUSED = "sign-in-refused"
+    """Nobody was signed in: the provider, the callback or a rule said no."""
+    SIGNED_IN = "signed-in"
+    SIGNED_OUT = "signed-out"
+    TENANT_SWITCHED = "tenant-switched"
+    TICKET_REFUSED = "ticket-refused"
+    """An app presented a ticket that opens nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One recorded event."""
+
+    at: int
+    event: str
+    name: str | None
+    email: str | None
+    tenant: str | None
+    app: str | None
+    detail: str
+    reference: str
+    """The reference shown to the person, where there was a page."""
+
+
+class Audit:
+    """Writes and reads the record of events."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(
+        self,
+        event: AuditEvent,
+        *,
+        now: int,
+        identity: Identity | None = None,
+        tenant: str | None = None,
+        app: str | None = None,
+        detail: str = "",
+        reference: str = "",
+        connection: sa.Connection | None = None,
+    ) -> None:
+        """Record *event*; with *connection*, as part of its transaction.
+
+        Raises:
+            StoreUnavailable: the row could not be written; the line in the log was.
+        """
+        row: dict[str, object] = {
+            "at": now,
+            "event": event.value,
+            "identity_id": identity.id if identity else None,
+            "tenant": _cut(tenant),
+            "app": _cut(app, longest=63),
+            "detail": detail[:MAX_DETAIL],
+            "reference": reference[:64],
+        }
+        # ensure_ascii also keeps line breaks and terminal escapes out of the log.
+        _log.info("%s", json.dumps({name: value for name, value in row.items() if value not in {None, ""}}))
+        row["name"] = _cut(identity.name) if identity else None
+        row["email"] = _cut(identity.email) if identity else None
+        insert = sa.insert(tables.audit).values({name: _storable(value) for name, value in row.items()})
+        if connection is not None:
+            connection.execute(insert)
+            return
+        with self._database.write() as own:
+            own.execute(insert)
+
+    def recent(self, *, tenant: str, limit: int) -> list[AuditEntry]:
+        """Return the latest events of *tenant*, newest first, at most *limit*."""
+        table = tables.audit
+        columns = (
+            table.c.at,
+            table.c.event,
+            table.c.name,
+            table.c.email,
+            table.c.tenant,
+            table.c.app,
+            table.c.detail,
+            table.c.reference,
+        )
+        query = sa.select(*columns).where(table.c.tenant == tenant).order_by(table.c.id.desc()).limit(max(0, limit))
+        with self._database.read() as connection:
+            return [AuditEntry(**row) for row in connection.execute(query).mappings()]
+
+
+def _cut(text: str | None, *, longest: int = 512) -> str | None:
+    return None if text is None else text[:longest]
+
+
+def _storable(value: object) -> object:
+    """Return *value* without what a database refuses: NUL and lone surrogates."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    return value

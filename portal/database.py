@@ -1,0 +1,203 @@
+"""The portal's database: SQLite in WAL mode, or PostgreSQL through psycopg.
+
+Reads and writes are said apart.  A write is one transaction: on SQLite it takes the write lock at
+its beginning (``BEGIN IMMEDIATE``), so that it never fails half-way for want of it; on PostgreSQL
+the stores lock the rows they decide over (``FOR UPDATE``).
+"""
+
+import os
+import sqlite3
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import event, exc
+from sqlalchemy.engine import URL, make_url
+
+from portal.errors import StoreUnavailable
+from portal.settings import Secret
+from portal.sqlite_files import BUSY_TIMEOUT, preparing
+
+_MIGRATIONS: Final = Path(__file__).with_name("migrations")
+_MIGRATION_LOCK: Final = 0x67726164696F  # one number for all portals: PostgreSQL's advisory locks are per database
+_WRITE: Final = "portal_write"
+_inherited: Final[list[sa.Pool]] = []
+"""Connections of a parent process: neither used nor closed here."""
+_UNUSABLE: Final = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
+
+
+class Database:
+    """One database, shared by the threads of a process and by processes."""
+
+    def __init__(self, url: Secret) -> None:
+        self._url = _normal(make_url(url.reveal()))
+        self._is_sqlite = self._url.get_backend_name() == "sqlite"
+        self._engine = _sqlite_engine(self._url) if self._is_sqlite else _postgresql_engine(self._url)
+        self._writing = self._engine.execution_options(**{_WRITE: True})
+        weakref.finalize(self, self._engine.dispose)
+        os.register_at_fork(after_in_child=_leaving(weakref.ref(self)))
+
+    def upgrade(self) -> None:
+        """Bring the tables up to date; several processes may do so at once.
+
+        Raises:
+            StoreUnavailable: the database cannot be used.
+        """
+        path = _file_of(self._url) if self._is_sqlite else None
+        if path is None:
+            self._migrate()
+            return
+        try:
+            with preparing(path):
+                self._migrate()
+        except (OSError, sqlite3.Error) as error:
+            raise StoreUnavailable(f"the database file cannot be used: {error}") from error
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Yield a connection for reading; each statement sees what is committed when it begins.
+
+        Raises:
+            StoreUnavailable: the database cannot be used.
+        """
+        with _translated(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Yield a connection in one transaction, committed at the end, rolled back by any exception.
+
+        Raises:
+            StoreUnavailable: the database cannot be used.
+        """
+        with _translated(), self._writing.begin() as connection:
+            yield connection
+
+    def ping(self) -> None:
+        """Check that the database answers.
+
+        Raises:
+            StoreUnavailable: it does not.
+        """
+        with self.read() as connection:
+            connection.execute(sa.text("SELECT 1"))
+
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        self._engine.dispose()
+
+    def leave_connections(self) -> None:
+        """Use none of the connections so far: they belong to the process this one was forked from."""
+        _inherited.append(self._engine.pool)
+        self._engine.dispose(close=False)
+
+    def _migrate(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        with self.write() as connection:
+            if not self._is_sqlite:
+                # Whoever comes second waits for the first; a step over large tables may take its time.
+                connection.execute(sa.text("SET LOCAL lock_timeout = '120s'"))
+                connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            present = MigrationContext.configure(connection).get_current_revision()
+            if present != ScriptDirectory.from_config(config).get_current_head():
+                config.attributes["connection"] = connection
+                try:
+                    command.upgrade(config, "head")
+                except CommandError as error:
+                    raise StoreUnavailable(f"the database was made by another version: {error}") from error
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except _UNUSABLE as error:
+        raise StoreUnavailable(f"{type(error).__name__}: {_cause(error)}") from error
+    except exc.DatabaseError as error:
+        # A file that is no database, or damaged, is a plain DatabaseError; a broken constraint is a fault of ours.
+        if type(error) is exc.DatabaseError:
+            raise StoreUnavailable(_cause(error)) from error
+        raise
+
+
+def _cause(error: Exception) -> str:
+    """Return what the driver said, without the statement and its values, which may hold personal data."""
+    return str(getattr(error, "orig", None) or type(error).__name__).partition("\n")[0]
+
+
+def _normal(url: URL) -> URL:
+    if url.drivername in {"postgres", "postgresql"}:
+        return url.set(drivername="postgresql+psycopg")
+    if url.drivername in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
+        return url
+    raise ValueError(f"the portal speaks sqlite and postgresql, not {url.drivername}")
+
+
+def _file_of(url: URL) -> Path | None:
+    return None if url.database in {None, "", ":memory:"} else Path(str(url.database))
+
+
+def _sqlite_engine(url: URL) -> sa.Engine:
+    # An in-memory database lives in its one connection; threads take turns with it.
+    pool = {"pool_size": 1, "max_overflow": 0} if _file_of(url) is None else {"pool_size": 8, "max_overflow": 56}
+    engine = sa.create_engine(
+        url,
+        poolclass=sa.QueuePool,
+        hide_parameters=True,  # values are personal data, and errors are logged
+        pool_timeout=BUSY_TIMEOUT,
+        connect_args={"check_same_thread": False} | ({} if "timeout" in url.query else {"timeout": BUSY_TIMEOUT}),
+        **pool,
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        # The driver begins no transactions of its own; "begin" below does.
+        connection.isolation_level = None
+        connection.execute("PRAGMA foreign_keys = ON")
+        # A sign-out that was confirmed must survive a power cut.
+        connection.execute("PRAGMA synchronous = FULL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # Reading needs no BEGIN: each statement is a transaction.
+        if connection.get_execution_options().get(_WRITE):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql_engine(url: URL) -> sa.Engine:
+    waits: dict[str, object] = {
+        "connect_timeout": 5,
+        "options": "-c lock_timeout=5s -c statement_timeout=15s -c idle_in_transaction_session_timeout=30s",
+    }
+    # What the operator's URL says wins.
+    waits = {name: value for name, value in waits.items() if name not in url.query}
+    return sa.create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=8,
+        max_overflow=24,
+        pool_timeout=BUSY_TIMEOUT,
+        pool_pre_ping=True,
+        connect_args=waits,
+    )
+
+
+def _leaving(known: "weakref.ref[Database]") -> Callable[[], None]:
+    def leave() -> None:
+        database = known()
+        if database is not None:
+            database.leave_connections()
+
+    return leave

@@ -1,0 +1,137 @@
+"""One round of pushes: all together, each with two seconds in all, to where the portal reaches the app.
+
+Runs its own event loop for the length of the round: a time-out over the whole exchange, which a slow
+or hostile app cannot stretch byte by byte, is not to be had from threads.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ssl import SSLContext
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+from joserfc.jwk import OKPKey
+
+from portal.catalogue import AppSpec, Catalogue
+from portal.contract import LogoutToken, sign_logout_token
+from portal.endings import PendingPush
+
+_log: Final = logging.getLogger("portal.outbox")
+PATH: Final = "/.portal/backchannel-logout"
+EACH: Final = 2.0
+"""Longest time for one push, in seconds."""
+ALL: Final = 2.5
+"""Longest time for a round, in seconds."""
+TOGETHER: Final = 64
+"""Most pushes under way at once in a round."""
+_TOKEN_LIFETIME: Final = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where to send a push, and what the app is called there."""
+
+    url: str
+    host: str
+    """``Host`` header: the app's public name, which is the only one its guard answers to."""
+    server_name: str | None
+    """Name to expect in the certificate, where the address was resolved here."""
+    is_loopback: bool
+
+
+def place_of(app: AppSpec) -> Place:
+    """Return where *app* takes its pushes: at its internal address if it has one."""
+    reached = urlsplit(app.internal_url or app.url)
+    name = reached.hostname or ""
+    under_localhost = name == "localhost" or name.endswith(".localhost")
+    netloc = reached.netloc
+    if under_localhost:
+        # RFC 6761, section 6.3: such names are loopback; not every resolver knows.
+        netloc = "127.0.0.1" if reached.port is None else f"127.0.0.1:{reached.port}"
+    path = urlsplit(app.url).path if app.internal_url is None else reached.path
+    return Place(
+        url=f"{reached.scheme}://{netloc}{path.rstrip('/')}{PATH}",
+        host=urlsplit(app.url).netloc,
+        server_name=name if under_localhost and reached.scheme == "https" else None,
+        is_loopback=under_localhost or name.startswith("127.") or name == "::1",
+    )
+
+
+class Pusher:
+    """Sends logout tokens to the apps of one catalogue."""
+
+    def __init__(self, catalogue: Catalogue, *, issuer: str) -> None:
+        self._catalogue = catalogue
+        self._issuer = issuer
+        self._tls: SSLContext | None = None
+
+    def push(self, pushes: Sequence[PendingPush], *, key: OKPKey, now: int) -> frozenset[str]:
+        """Try each of *pushes* once; return the ids of those there is no need to try again."""
+        # In a thread of its own: the caller's may be running a loop already.
+        with ThreadPoolExecutor(1, "portal-push") as threads:
+            return threads.submit(self._run, pushes, key, now).result()
+
+    def _run(self, pushes: Sequence[PendingPush], key: OKPKey, now: int) -> frozenset[str]:
+        loop = asyncio.new_event_loop()
+        try:
+            return loop.run_until_complete(self._round(pushes, key, now))
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(asyncio.sleep(0))  # connections that were cut off close in the next turn
+            # Closing does not wait for the threads that resolve names; asyncio.run() would, for as long as they take.
+            loop.close()
+
+    async def _round(self, pushes: Sequence[PendingPush], key: OKPKey, now: int) -> frozenset[str]:
+        tls = self._tls = self._tls or httpx.create_ssl_context()  # some 20 ms, so once, and not at start
+        free = asyncio.Semaphore(TOGETHER)
+        async with _client(tls, proxies=False) as direct, _client(tls, proxies=True) as proxied:
+
+            async def one(push: PendingPush) -> bool:
+                app = self._catalogue.find(push.app)
+                if app is None:
+                    return True  # an app that is gone has nothing left to end
+                place = place_of(app)
+                async with free:
+                    return await self._post(direct if place.is_loopback else proxied, place, push, key, now)
+
+            tasks = {asyncio.create_task(one(push)): push.id for push in pushes}
+            done, late = await asyncio.wait(tasks, timeout=ALL)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+            return frozenset(tasks[task] for task in done if task.result())
+
+    async def _post(self, client: httpx.AsyncClient, place: Place, push: PendingPush, key: OKPKey, now: int) -> bool:
+        token = LogoutToken(
+            id=secrets.token_urlsafe(16),
+            issuer=self._issuer,
+            audience=push.app,
+            session=push.session,
+            issued_at=now,
+            expires_at=now + _TOKEN_LIFETIME,
+        )
+        form = {"logout_token": sign_logout_token(token, key=key)}
+        extensions = {} if place.server_name is None else {"sni_hostname": place.server_name}
+        try:
+            async with asyncio.timeout(EACH):
+                # The body is not read: the status says all, and its length is the app's choice.
+                async with client.stream(
+                    "POST", place.url, data=form, headers={"Host": place.host}, extensions=extensions
+                ) as answer:
+                    status = answer.status_code
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
+            _log.warning("push to %s failed: %s", push.app, type(error).__name__)
+            return False
+        if status in {200, 204}:
+            return True
+        _log.warning("push to %s failed: status %d", push.app, status)
+        return False
+
+
+def _client(tls: SSLContext, *, proxies: bool) -> httpx.AsyncClient:
+    return httpx.AsyncClient(verify=tls, timeout=EACH, follow_redirects=False, trust_env=proxies)

@@ -1,0 +1,39 @@
+"""SQLite files as the portal keeps them: private to its user, in WAL mode, prepared once.
+
+Several workers may start at the same moment, so the preparation is guarded by a lock that holds
+across processes and ends with its holder.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+BUSY_TIMEOUT: Final = 5.0
+"""How long a statement waits for another writer, in seconds."""
+
+
+@contextmanager
+def preparing(path: Path) -> Iterator[None]:
+    """Hold the lock on preparing the database *path*; inside, the file exists and is in WAL mode.
+
+    Raises:
+        OSError: the folder or the file cannot be made.
+        sqlite3.Error: the file is no database.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # A file of its own: closing any descriptor of the database would drop SQLite's POSIX locks on it.
+    lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            # SQLite gives its -wal and -shm files the mode of the database.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+        yield
+    finally:
+        os.close(lock)

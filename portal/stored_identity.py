@@ -1,0 +1,90 @@
+"""An identity as the database keeps it: JSON text, read back exactly.
+
+Reading is remembered by text, because the same row is looked up with every request.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+
+from portal.identity import Affiliation, Identity
+from portal.policy import RoleRule, Standing, standing_in
+
+
+def write_identity(identity: Identity) -> str:
+    """Return *identity*, claims included, as JSON text."""
+    affiliations = [
+        {
+            "tenant": one.tenant,
+            "tenant_name": one.tenant_name,
+            "roles": sorted(one.roles),
+            "groups": sorted(one.groups),
+            "permissions": sorted(one.permissions),
+        }
+        for one in identity.affiliations
+    ]
+    members = {
+        "provider": identity.provider,
+        "issuer": identity.issuer,
+        "subject": identity.subject,
+        "name": identity.name,
+        "email": identity.email,
+        "email_verified": identity.email_verified,
+        "picture": identity.picture,
+        "affiliations": affiliations,
+        "claims": identity.claims,
+    }
+    return json.dumps(members, separators=(",", ":"), sort_keys=True, default=_plain)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):  # read-only views of dictionaries
+        return dict(value)
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    raise TypeError(f"claims hold a {type(value).__name__}, which is no JSON value")
+
+
+@lru_cache(maxsize=2048)
+def read_identity(text: str) -> Identity:
+    """Return the identity that :func:`write_identity` wrote as *text*."""
+    members = json.loads(text)
+    affiliations = tuple(
+        Affiliation(
+            tenant=one["tenant"],
+            tenant_name=one["tenant_name"],
+            roles=frozenset(one["roles"]),
+            groups=frozenset(one["groups"]),
+            permissions=frozenset(one["permissions"]),
+        )
+        for one in members["affiliations"]
+    )
+    return Identity(
+        provider=members["provider"],
+        issuer=members["issuer"],
+        subject=members["subject"],
+        name=members["name"],
+        email=members["email"],
+        email_verified=members["email_verified"],
+        picture=members["picture"],
+        affiliations=affiliations,
+        claims=MappingProxyType(members["claims"]),
+    )
+
+
+class Standings:
+    """Roles of stored identities, worked out once per identity, tenant and set of rules."""
+
+    def __init__(self, rules: Iterable[RoleRule]) -> None:
+        known = tuple(rules)
+
+        @lru_cache(maxsize=2048)
+        def standing(text: str, tenant: str) -> Standing | None:
+            return standing_in(read_identity(text), tenant=tenant, rules=known)
+
+        self._standing = standing
+
+    def of(self, text: str, *, tenant: str) -> Standing | None:
+        """Return the standing of the identity stored as *text*; ``None`` if they do not belong to *tenant*."""
+        return self._standing(text, tenant)

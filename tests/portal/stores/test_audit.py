@@ -1,0 +1,116 @@
+"""The record: one row for the tenant's admins, one line for the operator."""
+
+import json
+import logging
+
+import pytest
+
+from portal import tables
+from portal.audit import MAX_DETAIL, AuditEvent
+from tests.builders import NOW, an_identity
+from tests.portal.stores.house import House
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
+    return [json.loads(record.getMessage()) for record in caplog.records if record.name == "portal.audit"]
+
+
+def test_an_event_is_a_row_and_a_line(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "portal.audit")
+    house.audit.record(
+        AuditEvent.APP_DENIED,
+        now=NOW,
+        identity=an_identity(),
+        tenant="acme",
+        app="forecast",
+        detail="missing-role",
+        reference="abcd1234",
+    )
+    (entry,) = house.audit.recent(tenant="acme", limit=10)
+
+    assert (entry.at, entry.event, entry.app, entry.detail) == (NOW, "app-denied", "forecast", "missing-role")
+    assert (entry.name, entry.email, entry.tenant, entry.reference) == (
+        "Ana Analyst",
+        "ana@example.com",
+        "acme",
+        "abcd1234",
+    )
+    assert lines(caplog) == [
+        {
+            "at": NOW,
+            "event": "app-denied",
+            "identity_id": an_identity().id,
+            "tenant": "acme",
+            "app": "forecast",
+            "detail": "missing-role",
+            "reference": "abcd1234",
+        }
+    ]
+
+
+def test_the_line_names_nobody_and_holds_no_line_break(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "portal.audit")
+    house.audit.record(AuditEvent.SIGN_IN_REFUSED, now=NOW, identity=an_identity(), detail="a\nb\x1b[2J\u2028c")
+    (record,) = [record for record in caplog.records if record.name == "portal.audit"]
+
+    assert record.getMessage().isascii()
+    assert record.getMessage().isprintable()
+    assert "ana@example.com" not in record.getMessage()
+    assert "Ana" not in record.getMessage()
+
+
+def test_a_tenant_reads_its_own_events_newest_first(house: House) -> None:
+    for number in range(5):
+        house.audit.record(AuditEvent.APP_OPENED, now=NOW + number, tenant="acme", app=f"app-{number}")
+    house.audit.record(AuditEvent.APP_OPENED, now=NOW, tenant="beta", app="secret")
+    house.audit.record(AuditEvent.TICKET_REFUSED, now=NOW, app="secret")
+
+    assert [entry.app for entry in house.audit.recent(tenant="acme", limit=3)] == ["app-4", "app-3", "app-2"]
+    assert [entry.app for entry in house.audit.recent(tenant="acme", limit=99)][-1] == "app-0"
+    assert house.audit.recent(tenant="", limit=99) == []
+    assert house.audit.recent(tenant="acme", limit=-1) == []
+
+
+@pytest.mark.parametrize("text", ["x" * 10_000, "nul\0", "\udce9", "ü" * 10_000])
+def test_hostile_text_is_cut_and_stored(house: House, text: str) -> None:
+    house.audit.record(
+        AuditEvent.SIGN_IN_REFUSED,
+        now=NOW,
+        identity=an_identity(name=text, email=text),
+        tenant=text,
+        app=text,
+        detail=text,
+        reference=text,
+    )
+    (row,) = house.rows(tables.audit)
+
+    assert len(row["detail"]) <= MAX_DETAIL
+    assert len(row["reference"]) <= 64
+
+
+def test_within_a_transaction_the_row_shares_its_fate(house: House) -> None:
+    def fail() -> None:
+        with house.database.write() as connection:
+            house.audit.record(AuditEvent.SIGNED_IN, now=NOW, connection=connection)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+
+    assert house.rows(tables.audit) == []
+
+
+def test_the_line_is_written_even_where_the_row_cannot_be(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "portal.audit")
+    with house.database.write() as connection:
+        tables.audit.drop(connection)
+
+    with pytest.raises(Exception, match="audit"):
+        house.audit.record(AuditEvent.SIGNED_IN, now=NOW)
+    assert [line["event"] for line in lines(caplog)] == ["signed-in"]
+
+
+def test_the_vocabulary_is_sorted_and_unique() -> None:
+    values = [event.value for event in AuditEvent]
+
+    assert values == sorted(set(values))

@@ -1,0 +1,41 @@
+"""What a callback says: a code, or no.
+
+Pure.  Called only after the callback's state was matched with an attempt of this browser, so
+that a stranger's link cannot make the portal tell somebody that their provider refused them.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from portal.errors import CallbackRejected, ProviderRefused, ProviderUnavailable
+from portal.providers.base import quoted
+
+MAX_CODE: Final = 4096
+"""Longest authorization code accepted, in characters."""
+
+_PASSING: Final = frozenset({"server_error", "temporarily_unavailable"})
+
+
+def read_code(callback: Mapping[str, str], *, issuer: str, names_itself: bool) -> str:
+    """Return the authorization code of *callback*.
+
+    Raises:
+        CallbackRejected: it came from another provider, or carries no code.
+        ProviderRefused: it carries an error instead (RFC 6749, section 4.1.2.1).
+        ProviderUnavailable: the error says that the provider is in trouble.
+    """
+    # RFC 9207, section 2.4: before anything else is believed, errors included.
+    named = callback.get("iss")
+    if named is None and names_itself:
+        raise CallbackRejected("the callback lacks the iss that the provider promises")
+    if named is not None and named != issuer:
+        raise CallbackRejected(f"the callback is of issuer {quoted(named)}")
+    error = callback.get("error")
+    if error in _PASSING:
+        raise ProviderUnavailable(f"the provider answered {quoted(error)}")
+    if error is not None:
+        raise ProviderRefused(f"the provider answered {quoted(error)}")
+    code = callback.get("code")
+    if not code or len(code) > MAX_CODE:
+        raise CallbackRejected("the callback carries no usable code")
+    return code

@@ -1,0 +1,210 @@
+"""The ID token: OpenID Connect Core 1.0, section 3.1.3.7, as one pure function.
+
+Not left to the libraries: Authlib 1.9 lets a foreign audience pass when ``azp`` is ours and
+follows whatever algorithm discovery lists; joserfc takes ``exp == now`` and a missing ``exp``.
+"""
+
+import hashlib
+import hmac
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
+from typing import Final
+
+from joserfc import jws
+from joserfc.errors import BadSignatureError
+from joserfc.jws import JWSRegistry
+
+from portal.contract import Rejected, shapes
+from portal.errors import CallbackRejected
+from portal.identity import VerifiedClaims
+from portal.providers.documents import read_object
+from portal.providers.keys import FAMILY_OF, PublicKey
+
+MAX_ID_TOKEN: Final = 64 * 1024
+"""Longest ID token read, in characters."""
+MAX_SUBJECT: Final = 255
+"""Section 2."""
+SKEW: Final = 60
+"""How far the provider's clock may be off, in seconds."""
+MAX_AGE: Final = 600
+"""Longest time since the token was issued, in seconds; it comes straight from the token endpoint."""
+
+_COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+"""RFC 7515, section 7.1, to the letter: decoders skip what does not belong, each in its own way; never a JWE's five."""
+_LATEST: Final = 1 << 40
+_REFUSED_HEADERS: Final = frozenset({"b64", "crit", "jku", "jwk", "x5u", "zip", "enc"})
+"""Headers that would change how the token is read, or bring a key of the sender's choice."""
+_TYPES: Final = frozenset({"jwt", "application/jwt"})
+
+
+class IdTokenProblem(StrEnum):
+    """Why an ID token was refused.  Values are logged and documented; keep alphabetized."""
+
+    ACCESS_TOKEN_MISMATCH = "access-token-mismatch"  # noqa: S105 - a reason, no secret
+    """``at_hash`` is of another access token."""
+    BAD_SHAPE = "bad-shape"
+    BAD_SIGNATURE = "bad-signature"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not-yet-valid"
+    TOO_OLD = "too-old"
+    UNKNOWN_KEY = "unknown-key"
+    """The header names no key of the provider; the only problem that newer keys may mend."""
+    UNREADABLE = "unreadable"
+    WRONG_ALGORITHM = "wrong-algorithm"
+    WRONG_AUDIENCE = "wrong-audience"
+    WRONG_ISSUER = "wrong-issuer"
+    WRONG_NONCE = "wrong-nonce"
+    WRONG_PARTY = "wrong-party"
+    """``azp`` is another client, or missing where there are several audiences."""
+    WRONG_TYPE = "wrong-type"
+
+
+class IdTokenRejected(CallbackRejected):
+    """The ID token proves nothing."""
+
+    def __init__(self, problem: IdTokenProblem) -> None:
+        super().__init__(f"ID token: {problem}")
+        self.problem = problem
+
+
+def verify_id_token(
+    token: object,
+    *,
+    keys: Sequence[PublicKey],
+    issuer: str,
+    client_id: str,
+    algorithms: Collection[str],
+    nonce: str,
+    now: int,
+    access_token: str | None = None,
+) -> VerifiedClaims:
+    """Return the claims of *token*.
+
+    *algorithms* are those of the configuration; symmetric ones and ``none`` are refused even there.
+
+    Raises:
+        IdTokenRejected: with the first problem found, and only ever this.
+    """
+    text = _compact(token)
+    header = _segment(text.partition(".")[0])
+    algorithm = _algorithm(header, allowed=algorithms)
+    claims = _signed_claims(text, key=_key(header, algorithm=algorithm, keys=keys), algorithm=algorithm)
+    if claims.get("iss") != issuer:
+        raise IdTokenRejected(IdTokenProblem.WRONG_ISSUER)
+    _check_audience(claims, client_id=client_id)
+    _check_times(claims, now=now)
+    _check_nonce(claims, nonce=nonce)
+    _check_access_token(claims, algorithm=algorithm, access_token=access_token)
+    try:
+        shapes.text(claims, "sub", longest=MAX_SUBJECT)
+    except Rejected as error:
+        raise IdTokenRejected(IdTokenProblem.BAD_SHAPE) from error
+    if "events" in claims:  # a logout token, which the same key signs (Back-Channel Logout 1.0, section 2.4)
+        raise IdTokenRejected(IdTokenProblem.WRONG_TYPE)
+    return VerifiedClaims(claims)
+
+
+def _compact(token: object) -> str:
+    if type(token) is not str or len(token) > MAX_ID_TOKEN or not _COMPACT.fullmatch(token):
+        raise IdTokenRejected(IdTokenProblem.UNREADABLE)
+    return token
+
+
+def _segment(segment: str) -> dict[str, object]:
+    try:
+        return read_object(urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+    except ValueError as error:
+        raise IdTokenRejected(IdTokenProblem.UNREADABLE) from error
+
+
+def _algorithm(header: Mapping[str, object], *, allowed: Collection[str]) -> str:
+    if not _REFUSED_HEADERS.isdisjoint(header):
+        raise IdTokenRejected(IdTokenProblem.BAD_SHAPE)
+    kind = header.get("typ", "JWT")
+    if not isinstance(kind, str) or kind.lower() not in _TYPES:
+        raise IdTokenRejected(IdTokenProblem.WRONG_TYPE)
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str) or algorithm not in allowed or algorithm not in FAMILY_OF:
+        raise IdTokenRejected(IdTokenProblem.WRONG_ALGORITHM)
+    return algorithm
+
+
+def _key(header: Mapping[str, object], *, algorithm: str, keys: Sequence[PublicKey]) -> PublicKey:
+    kid = header.get("kid")
+    if not isinstance(kid, str | None):
+        raise IdTokenRejected(IdTokenProblem.BAD_SHAPE)
+    named = [key for key in keys if kid in {None, key.kid}]
+    fitting = [key for key in named if algorithm in key.algorithms]
+    # Without a kid there must be no choice (section 10.1); a kid of another family is no unknown key.
+    if named and not fitting:
+        raise IdTokenRejected(IdTokenProblem.WRONG_ALGORITHM)
+    if len(fitting) != 1:
+        raise IdTokenRejected(IdTokenProblem.UNKNOWN_KEY)
+    return fitting[0]
+
+
+def _signed_claims(text: str, *, key: PublicKey, algorithm: str) -> dict[str, object]:
+    registry = JWSRegistry(algorithms=[algorithm], strict_check_header=False)
+    try:
+        payload = jws.deserialize_compact(text, key.key, algorithms=[algorithm], registry=registry).payload
+    except BadSignatureError as error:
+        raise IdTokenRejected(IdTokenProblem.BAD_SIGNATURE) from error
+    except Exception as error:  # hostile input raises more than JoseError: TypeError, UnicodeError, binascii.Error
+        raise IdTokenRejected(IdTokenProblem.UNREADABLE) from error
+    try:
+        return read_object(payload or b"")
+    except ValueError as error:
+        raise IdTokenRejected(IdTokenProblem.UNREADABLE) from error
+
+
+def _check_audience(claims: Mapping[str, object], *, client_id: str) -> None:
+    audience = claims.get("aud")
+    audiences = [audience] if isinstance(audience, str) else audience
+    if not isinstance(audiences, list) or not all(isinstance(one, str) for one in audiences):
+        raise IdTokenRejected(IdTokenProblem.BAD_SHAPE)
+    if client_id not in audiences:
+        raise IdTokenRejected(IdTokenProblem.WRONG_AUDIENCE)
+    if claims.get("azp", client_id) != client_id or (len(audiences) > 1 and "azp" not in claims):
+        raise IdTokenRejected(IdTokenProblem.WRONG_PARTY)
+
+
+def _check_times(claims: Mapping[str, object], *, now: int) -> None:
+    if now >= _moment(claims, "exp") + SKEW:  # RFC 7519, section 4.1.4: "on or after" is too late
+        raise IdTokenRejected(IdTokenProblem.EXPIRED)
+    issued_at = _moment(claims, "iat")
+    if issued_at > now + SKEW or ("nbf" in claims and _moment(claims, "nbf") > now + SKEW):
+        raise IdTokenRejected(IdTokenProblem.NOT_YET_VALID)
+    if now >= issued_at + MAX_AGE + SKEW:
+        raise IdTokenRejected(IdTokenProblem.TOO_OLD)
+
+
+def _moment(claims: Mapping[str, object], name: str) -> float:
+    value = claims.get(name)
+    # NumericDate may carry a fraction; True is an int to Python and no time to anybody.
+    if type(value) not in {int, float} or not isinstance(value, int | float) or not 0 <= value < _LATEST:
+        raise IdTokenRejected(IdTokenProblem.BAD_SHAPE)
+    return value
+
+
+def _check_nonce(claims: Mapping[str, object], *, nonce: str) -> None:
+    presented = claims.get("nonce")
+    if not isinstance(presented, str) or not nonce or not _same(presented, nonce):
+        raise IdTokenRejected(IdTokenProblem.WRONG_NONCE)
+
+
+def _check_access_token(claims: Mapping[str, object], *, algorithm: str, access_token: str | None) -> None:
+    """Compare ``at_hash``, where it is there (section 3.1.3.6)."""
+    if "at_hash" not in claims:
+        return
+    presented = claims["at_hash"]
+    name = "sha512" if algorithm == "Ed25519" else f"sha{algorithm[2:]}"
+    digest = hashlib.new(name, (access_token or "").encode("utf-8", "surrogatepass")).digest()
+    expected = urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode("ascii")
+    if access_token is None or not isinstance(presented, str) or not _same(presented.rstrip("="), expected):
+        raise IdTokenRejected(IdTokenProblem.ACCESS_TOKEN_MISMATCH)
+
+
+def _same(presented: str, expected: str) -> bool:
+    return hmac.compare_digest(presented.encode("utf-8", "surrogatepass"), expected.encode())

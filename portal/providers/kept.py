@@ -1,0 +1,100 @@
+"""A provider's document, kept for an hour, and fetched by one thread at a time.
+
+Libraries keep metadata and keys for ever, and fetch keys anew for each unknown key a stranger
+names; here a document has an age, and early fetches have a budget.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+from portal.errors import ProviderUnavailable
+from portal.providers.transport import Budget
+
+FRESH: Final = 3600.0
+"""Seconds after which a document is fetched again."""
+STALE: Final = 2 * FRESH
+"""Seconds after which a document is no longer used, even where no newer one can be had."""
+EARLY_PAUSE: Final = 60.0
+"""Least seconds between two fetches of a document that is still fresh."""
+FAILURE_PAUSE: Final = 2.0
+"""Seconds for which a failure answers everybody, so that waiting threads do not try one after another."""
+
+T = TypeVar("T")
+
+
+class Kept(Generic[T]):
+    """One document of one provider.  Safe to share between threads."""
+
+    def __init__(self, load: Callable[[Budget], T], *, monotonic: Callable[[], float]) -> None:
+        self._load = load
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._held: tuple[T, float] | None = None
+        self._tried_early_at = float("-inf")
+        self._failed_at = float("-inf")
+
+    def get(self, *, budget: Budget) -> T:
+        """Return the document, fetched now if there is none or it is too old.
+
+        Raises:
+            ProviderUnavailable: it cannot be had.
+        """
+        held = self._held
+        if held is not None and self._age(held) < FRESH:
+            return held[0]
+        with _Turn(self._lock, budget):
+            return self._renewed(budget)
+
+    def get_newer(self, than: T, *, budget: Budget) -> T | None:
+        """Return a document fetched after *than*, or ``None`` if the pause between early fetches is not over.
+
+        Raises:
+            ProviderUnavailable: it was to be fetched and could not be.
+        """
+        with _Turn(self._lock, budget):
+            if self._held is not None and self._held[0] is not than:
+                return self._held[0]
+            if self._monotonic() - self._tried_early_at < EARLY_PAUSE:
+                return None
+            self._tried_early_at = self._monotonic()
+            return self._fetched(budget)
+
+    def _renewed(self, budget: Budget) -> T:
+        held = self._held
+        age = float("inf") if held is None else self._age(held)
+        if held is not None and age < FRESH:  # another thread was faster
+            return held[0]
+        if self._monotonic() - self._failed_at >= FAILURE_PAUSE:
+            try:
+                return self._fetched(budget)
+            except ProviderUnavailable:
+                self._failed_at = self._monotonic()
+                if held is None or age >= STALE:
+                    raise
+        if held is None or age >= STALE:
+            raise ProviderUnavailable("it failed a moment ago")
+        return held[0]
+
+    def _fetched(self, budget: Budget) -> T:
+        document = self._load(budget)
+        self._held = (document, self._monotonic())
+        return document
+
+    def _age(self, held: tuple[T, float]) -> float:
+        return self._monotonic() - held[1]
+
+
+class _Turn:
+    """Waiting for a lock, but no longer than the budget lasts."""
+
+    def __init__(self, lock: threading.Lock, budget: Budget) -> None:
+        self._lock = lock
+        self._budget = budget
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=max(self._budget.left(), 0)):
+            raise ProviderUnavailable("another call to it is still waiting")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()

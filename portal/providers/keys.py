@@ -1,0 +1,101 @@
+"""A provider's public keys: RFC 7517, reduced to keys that may verify a signature.
+
+Pure.  Symmetric keys never pass (a public key must not become somebody's HMAC secret), nor do
+private ones (whoever publishes one has lost it).
+"""
+
+from base64 import urlsafe_b64decode
+from collections.abc import Mapping
+from typing import Final
+
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
+
+from portal.errors import ProviderUnavailable
+
+MAX_KEYS: Final = 64
+_LEAST_RSA_BITS: Final = 2048
+"""RFC 7518, section 3.3."""
+_MOST_RSA_BITS: Final = 8192
+"""Beyond it, verifying costs more than any provider would ask of its clients."""
+_PRIVATE: Final = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
+
+FAMILY_OF: Final[Mapping[str, tuple[str, str | None]]] = {
+    "RS256": ("RSA", None),
+    "RS384": ("RSA", None),
+    "RS512": ("RSA", None),
+    "PS256": ("RSA", None),
+    "PS384": ("RSA", None),
+    "PS512": ("RSA", None),
+    "ES256": ("EC", "P-256"),
+    "ES384": ("EC", "P-384"),
+    "ES512": ("EC", "P-521"),
+    "Ed25519": ("OKP", "Ed25519"),
+}
+"""Key type and curve of each signature algorithm we can ever accept; all of them asymmetric."""
+
+
+class PublicKey:
+    """One key, and what it may be used for."""
+
+    __slots__ = ("algorithms", "key", "kid")
+
+    def __init__(self, *, kid: str | None, algorithms: frozenset[str], key: Key) -> None:
+        self.kid = kid
+        self.algorithms = algorithms
+        self.key = key
+
+
+def read_keys(document: Mapping[str, object]) -> tuple[PublicKey, ...]:
+    """Return the usable keys of the JWK set *document*; unusable ones are passed over (section 5).
+
+    Raises:
+        ProviderUnavailable: it is no JWK set, an absurdly long one, or holds no usable key.
+    """
+    members = document.get("keys")
+    if type(members) is not list or len(members) > MAX_KEYS:
+        raise ProviderUnavailable("the JWK set has no list of keys, or too many")
+    keys = tuple(key for key in map(_read_key, members) if key is not None)
+    if not keys:
+        raise ProviderUnavailable("the JWK set holds no key that can verify an ID token")
+    return keys
+
+
+def _read_key(member: object) -> PublicKey | None:
+    if type(member) is not dict or not _PRIVATE.isdisjoint(member):
+        return None
+    family = (member.get("kty"), member.get("crv") if member.get("kty") != "RSA" else None)
+    algorithms = frozenset(
+        name for name, expected in FAMILY_OF.items() if expected == family and member.get("alg") in {None, name}
+    )
+    operations = member.get("key_ops")
+    may_verify = operations is None or (type(operations) is list and "verify" in operations)
+    kid = member.get("kid")
+    if not algorithms or not may_verify or member.get("use") not in {None, "sig"} or not isinstance(kid, str | None):
+        return None
+    key = _imported(member)
+    return None if key is None else PublicKey(kid=kid, algorithms=algorithms, key=key)
+
+
+def _imported(member: dict[str, object]) -> Key | None:
+    # Only the members that make up the key: what else stands there is the provider's business.
+    numbers = {name: value for name, value in member.items() if name in {"kty", "crv", "n", "e", "x", "y"}}
+    if not all(isinstance(value, str) for value in numbers.values()):
+        return None
+    try:
+        match numbers["kty"]:
+            case "RSA":
+                if not _LEAST_RSA_BITS <= _bits(numbers["n"]) <= _MOST_RSA_BITS:
+                    return None
+                return RSAKey.import_key(numbers)  # type: ignore[arg-type]  # checked just above
+            case "EC":
+                return ECKey.import_key(numbers)  # type: ignore[arg-type]  # checked just above
+            case _:
+                return OKPKey.import_key(numbers)  # type: ignore[arg-type]  # checked just above
+    except (JoseError, ValueError, TypeError, KeyError):  # numbers that are no key
+        return None
+
+
+def _bits(number: object) -> int:
+    text = str(number)
+    return int.from_bytes(urlsafe_b64decode(text + "=" * (-len(text) % 4))).bit_length()

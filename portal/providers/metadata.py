@@ -1,0 +1,121 @@
+"""What a provider says of itself: OpenID Connect Discovery 1.0, section 3, reduced to what we use.
+
+Pure: fetching is ``portal.providers.transport``'s work, keeping ``portal.providers.kept``'s.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from portal.errors import ProviderUnavailable
+from portal.providers.base import quoted
+from portal.settings import Endpoints
+
+_WELL_KNOWN: Final = "/.well-known/openid-configuration"
+_MAX_URL: Final = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """Where a provider's endpoints are, and what it promises of its answers."""
+
+    issuer: str
+    authorize: str
+    token: str
+    jwks: str
+    userinfo: str | None = None
+    end_session: str | None = None
+    token_auth_methods: frozenset[str] = frozenset({"client_secret_basic"})
+    """Client authentication at the token endpoint; the default of Discovery, section 3."""
+    names_itself: bool = False
+    """Whether each callback carries ``iss`` (RFC 9207, section 3)."""
+
+
+def discovery_url(issuer: str) -> str:
+    """Return where the metadata of *issuer* is (Discovery, section 4)."""
+    return issuer.rstrip("/") + _WELL_KNOWN
+
+
+def read_metadata(document: Mapping[str, object], *, issuer: str) -> Metadata:
+    """Return the metadata in *document*, which must be that of *issuer* to the letter.
+
+    Raises:
+        ProviderUnavailable: it is somebody else's, lacks what we need, or names an endpoint that is not safe.
+    """
+    # Discovery, section 4.3: else one provider could speak for another.
+    if document.get("issuer") != issuer:
+        raise ProviderUnavailable(f"the metadata is of issuer {quoted(document.get('issuer'))}, not of {issuer}")
+    methods = document.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+    return Metadata(
+        issuer=issuer,
+        authorize=_required(document, "authorization_endpoint", issuer=issuer),
+        token=_required(document, "token_endpoint", issuer=issuer),
+        jwks=_required(document, "jwks_uri", issuer=issuer),
+        userinfo=_optional(document, "userinfo_endpoint", issuer=issuer),
+        end_session=_optional(document, "end_session_endpoint", issuer=issuer),
+        token_auth_methods=frozenset(one for one in methods if isinstance(one, str))
+        if isinstance(methods, list)
+        else frozenset(),
+        names_itself=document.get("authorization_response_iss_parameter_supported") is True,
+    )
+
+
+def metadata_of(endpoints: Endpoints, *, issuer: str) -> Metadata:
+    """Return the metadata that *endpoints*, configured by hand, amount to.
+
+    Raises:
+        ProviderUnavailable: one of them is not safe.
+    """
+    written = {
+        "issuer": issuer,
+        "authorization_endpoint": endpoints.authorize,
+        "token_endpoint": endpoints.token,
+        "jwks_uri": endpoints.jwks,
+        "userinfo_endpoint": endpoints.userinfo,
+        "end_session_endpoint": endpoints.end_session,
+    }
+    return read_metadata({name: value for name, value in written.items() if value is not None}, issuer=issuer)
+
+
+def is_safe_endpoint(url: object, *, issuer: str) -> bool:
+    """Say whether *url* may be called, or a browser sent there, on behalf of *issuer*.
+
+    https everywhere; plain http on this machine only, and only for an issuer on this machine:
+    else a provider's metadata could make the portal call its own neighbours.
+    """
+    if type(url) is not str or not 0 < len(url) <= _MAX_URL or not url.isascii() or not url.isprintable():
+        return False
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        return False
+    # "http://localhost:80@evil.example" names another host than it seems to.
+    if not host or "@" in parts.netloc or "\\" in url or " " in url or parts.fragment:
+        return False
+    if parts.scheme == "https":
+        return True
+    return parts.scheme == "http" and _is_loopback(host) and _is_loopback(urlsplit(issuer).hostname or "")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, section 6.3
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _required(document: Mapping[str, object], name: str, *, issuer: str) -> str:
+    url = document.get(name)
+    if not isinstance(url, str) or not is_safe_endpoint(url, issuer=issuer):
+        raise ProviderUnavailable(f"{name} is {quoted(url)}: it must be an https URL")
+    return url
+
+
+def _optional(document: Mapping[str, object], name: str, *, issuer: str) -> str | None:
+    return None if document.get(name) is None else _required(document, name, issuer=issuer)

@@ -1,0 +1,34 @@
+import pytest
+
+from portal.providers.documents import read_object
+
+
+def test_an_object_is_read() -> None:
+    assert read_object(b'{"a": [1, {"b": "\xc3\xb6"}]}') == {"a": [1, {"b": "ö"}]}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"1",
+        b"{",
+        b"{}{}",
+        b"{'a': 1}",
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b'{"a": 1, "a": 2}',
+        b'{"a": {"b": 1, "b": 1}}',
+        b'{"a": "\xff"}',
+        '{"a": 1}'.encode("utf-16"),
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"a": ' + b"9" * 5000 + b"}",
+    ],
+)
+def test_whatever_else_comes_is_a_value_error(raw: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - the one promise: nothing but this, whatever it says
+        read_object(raw)

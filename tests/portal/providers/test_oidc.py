@@ -1,0 +1,402 @@
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from portal.errors import CallbackRejected, ProviderUnavailable
+from portal.providers.kept import EARLY_PAUSE, FAILURE_PAUSE, FRESH, STALE
+from portal.providers.oidc import OidcProvider
+from portal.providers.transport import Limits
+from portal.settings import Endpoints, Secret
+from tests.builders import NOW, a_provider
+from tests.provider.misbehaving import CLIENT_SECRET, MisbehavingProvider, as_json, misbehaving_provider
+from tests.provider.mischief import METADATA, MISCHIEF, Mischief
+from tests.provider.signing import OTHER_RSA, RSA, signed
+
+CALLBACK = "https://portal.example.com/auth/oauth/company/callback"
+PATIENT = Limits(read=60, total=60)
+"""Enough on a loaded machine."""
+HURRIED = Limits(read=0.5, total=2)
+"""For answers that never come."""
+
+
+class Elapsed:
+    """A monotonic clock that tests move."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def theirs() -> Iterator[MisbehavingProvider]:
+    with misbehaving_provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def elapsed() -> Elapsed:
+    return Elapsed()
+
+
+@pytest.fixture
+def ours(theirs: MisbehavingProvider, elapsed: Elapsed) -> OidcProvider:
+    return provider_at(theirs, elapsed)
+
+
+def provider_at(
+    theirs: MisbehavingProvider, elapsed: Callable[[], float], *, limits: Limits = PATIENT, **changes: Any
+) -> OidcProvider:
+    return OidcProvider(a_provider(issuer=theirs.issuer, **changes), limits=limits, monotonic=elapsed)
+
+
+def begin(provider: OidcProvider, **changes: Any) -> tuple[str, Any]:
+    return provider.begin(**{"redirect_uri": CALLBACK, "return_to": "/", "now": NOW, **changes})
+
+
+def sign_in(ours: OidcProvider, theirs: MisbehavingProvider) -> Any:
+    url, attempt = begin(ours)
+    return ours.complete(attempt, theirs.callback_of(url), now=NOW).identity
+
+
+class TestBegin:
+    def query(self, provider: OidcProvider, **changes: Any) -> dict[str, list[str]]:
+        url, _ = begin(provider, **changes)
+        return parse_qs(urlsplit(url).query)
+
+    def test_the_request_carries_what_makes_it_safe(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+        url, attempt = begin(ours)
+        query = parse_qs(urlsplit(url).query)
+
+        assert url.startswith(f"{theirs.issuer}/authorize?")
+        assert query["response_type"] == ["code"]
+        assert query["client_id"] == ["portal"]
+        assert query["redirect_uri"] == [CALLBACK]
+        assert query["scope"] == ["openid profile email"]
+        assert query["state"] == [attempt.state]
+        assert query["nonce"] == [attempt.nonce]
+        assert query["code_challenge_method"] == ["S256"]
+        assert len(query["code_challenge"][0]) == 43
+        assert attempt.code_verifier not in url
+
+    def test_configured_parameters_are_added_and_ours_cannot_be_replaced(
+        self, theirs: MisbehavingProvider, elapsed: Elapsed
+    ) -> None:
+        extra = {
+            "audience": "https://api.example.com",
+            "state": "x",
+            "nonce": "x",
+            "code_challenge": "x",
+            "code_challenge_method": "plain",
+            "response_type": "token",
+            "redirect_uri": "https://evil.test",
+            "scope": "x",
+            "client_id": "x",
+            "response_mode": "fragment",
+        }
+        query = self.query(provider_at(theirs, elapsed, authorize_params=tuple(extra.items())))
+
+        assert query["audience"] == ["https://api.example.com"]
+        assert "x" not in [value for values in query.values() for value in values]
+        assert query["response_type"] == ["code"]
+        assert query["redirect_uri"] == [CALLBACK]
+        assert query["code_challenge_method"] == ["S256"]
+        assert "response_mode" not in query
+
+    def test_openid_is_always_asked_for(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
+        assert self.query(provider_at(theirs, elapsed, scopes=("email",)))["scope"] == ["openid email"]
+
+    def test_a_login_hint_is_passed_on(self, ours: OidcProvider) -> None:
+        assert self.query(ours, login_hint="ana@example.com")["login_hint"] == ["ana@example.com"]
+        assert "login_hint" not in self.query(ours)
+
+    def test_an_authorization_endpoint_keeps_its_own_query(
+        self, theirs: MisbehavingProvider, ours: OidcProvider
+    ) -> None:
+        theirs.metadata["authorization_endpoint"] += "?policy=b2c"
+
+        assert self.query(ours)["policy"] == ["b2c"]
+
+    def test_a_provider_that_is_down_is_unavailable(self, elapsed: Elapsed) -> None:
+        with misbehaving_provider() as theirs:
+            ours = provider_at(theirs, elapsed)
+
+        with pytest.raises(ProviderUnavailable):
+            begin(ours)
+
+
+class TestComplete:
+    def test_somebody_signs_in(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+        identity = sign_in(ours, theirs)
+
+        assert (identity.issuer, identity.subject) == (theirs.issuer, "ana")
+        assert identity.name == "Ana Analyst"
+        assert identity.verified_email == "ana@example.com"
+        assert identity.provider == "company"
+
+    def test_the_id_token_comes_along_for_the_sign_out(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+        url, attempt = begin(ours)
+
+        assert ours.complete(attempt, theirs.callback_of(url), now=NOW).id_token.count(".") == 2
+
+    def test_the_id_token_wins_over_userinfo(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+        theirs.userinfo = {"name": "Somebody Else", "email": "ana@example.com", "email_verified": True}
+
+        assert sign_in(ours, theirs).name == "Ana Analyst"
+
+    def test_a_provider_without_userinfo_serves(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+        del theirs.metadata["userinfo_endpoint"]
+
+        assert sign_in(ours, theirs).email is None
+
+    def test_a_provider_that_promises_no_iss_may_leave_it_out(
+        self, ours: OidcProvider, theirs: MisbehavingProvider
+    ) -> None:
+        theirs.metadata["authorization_response_iss_parameter_supported"] = False
+        theirs.callback = {"iss": None}
+
+        assert sign_in(ours, theirs).subject == "ana"
+
+    @pytest.mark.parametrize("changes", [{"state": "other"}, {"state": None}])
+    def test_a_callback_of_another_state_is_rejected(
+        self, ours: OidcProvider, theirs: MisbehavingProvider, changes: dict[str, str | None]
+    ) -> None:
+        theirs.callback = changes
+
+        with pytest.raises(CallbackRejected):
+            sign_in(ours, theirs)
+        assert "/token" not in theirs.asked
+
+    def test_an_attempt_at_another_provider_is_rejected(
+        self, ours: OidcProvider, theirs: MisbehavingProvider, elapsed: Elapsed
+    ) -> None:
+        url, attempt = begin(provider_at(theirs, elapsed, id="other"))
+
+        with pytest.raises(CallbackRejected):
+            ours.complete(attempt, theirs.callback_of(url), now=NOW)
+
+    def test_the_code_of_one_attempt_does_not_serve_another(
+        self, ours: OidcProvider, theirs: MisbehavingProvider
+    ) -> None:
+        """
+        A code stolen from somebody else's attempt fails at PKCE, whatever else was forged around it.
+        """
+        stolen = theirs.callback_of(begin(ours)[0])
+        _, mine = begin(ours)
+
+        with pytest.raises(CallbackRejected):
+            ours.complete(mine, {**stolen, "state": mine.state}, now=NOW)
+
+
+class TestClientAuthentication:
+    @pytest.mark.parametrize(
+        ("supported", "changes"),
+        [
+            (["client_secret_basic"], {}),
+            (["client_secret_post"], {}),
+            (["client_secret_post", "client_secret_basic"], {}),
+            (["client_secret_post"], {"token_endpoint_auth_method": "client_secret_post"}),
+            (["none"], {"client_secret": None}),
+        ],
+    )
+    def test_the_client_says_who_it_is_as_the_provider_wants_it(
+        self, theirs: MisbehavingProvider, elapsed: Elapsed, supported: list[str], changes: dict[str, Any]
+    ) -> None:
+        theirs.metadata["token_endpoint_auth_methods_supported"] = supported
+
+        assert sign_in(provider_at(theirs, elapsed, **changes), theirs).subject == "ana"
+
+    def test_a_list_that_is_none_means_basic(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+        theirs.metadata["token_endpoint_auth_methods_supported"] = "client_secret_basic"
+
+        assert sign_in(ours, theirs).subject == "ana"
+
+    def test_a_wrong_secret_is_nobodys_fault_who_signs_in(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
+        ours = provider_at(theirs, elapsed, client_secret=Secret("wrong"))
+
+        with pytest.raises(ProviderUnavailable) as caught:
+            sign_in(ours, theirs)
+        assert "invalid_client" in str(caught.value)
+        assert "wrong" not in str(caught.value)
+
+
+class TestConfiguredEndpoints:
+    def test_nothing_is_discovered(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
+        endpoints = Endpoints(
+            authorize=f"{theirs.issuer}/authorize",
+            token=f"{theirs.issuer}/token",
+            jwks=f"{theirs.issuer}/jwks",
+            userinfo=f"{theirs.issuer}/userinfo",
+        )
+
+        assert sign_in(provider_at(theirs, elapsed, endpoints=endpoints), theirs).email == "ana@example.com"
+        assert METADATA not in theirs.asked
+
+    def test_they_must_be_safe_too(self, elapsed: Elapsed, theirs: MisbehavingProvider) -> None:
+        unsafe = Endpoints(authorize="http://id.example.com/a", token="https://id.example.com/t", jwks="https://x/j")
+
+        with pytest.raises(ProviderUnavailable):
+            begin(provider_at(theirs, elapsed, endpoints=unsafe))
+
+
+class TestMischief:
+    @pytest.mark.parametrize("mischief", MISCHIEF.values(), ids=MISCHIEF.keys())
+    def test_it_signs_nobody_in(self, theirs: MisbehavingProvider, elapsed: Elapsed, mischief: Mischief) -> None:
+        ours = provider_at(theirs, elapsed, limits=HURRIED if mischief.slow else PATIENT)
+        patient = provider_at(theirs, elapsed)
+        if mischief.at_begin:
+            mischief.prepare(theirs)
+            with pytest.raises(mischief.error) as caught:
+                begin(ours)
+        else:
+            url, attempt = begin(ours if not mischief.slow else patient)
+            mischief.prepare(theirs)
+            callback = theirs.callback_of(url)
+            with pytest.raises(mischief.error) as caught:
+                ours.complete(attempt, callback, now=NOW)
+        said = str(caught.value)
+        assert type(caught.value).status == mischief.error.status
+        assert len(said) < 400
+        assert said.isprintable()
+        assert CLIENT_SECRET not in said
+
+
+class TestKeys:
+    def test_a_new_key_is_fetched_once_and_serves(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+        sign_in(ours, theirs)
+        theirs.jwks = {"keys": [{**OTHER_RSA.as_dict(private=False), "kid": "new"}]}
+        theirs.sign = lambda claims: signed(claims, key=OTHER_RSA, kid="new")
+
+        assert sign_in(ours, theirs).subject == "ana"
+        assert theirs.asked.count("/jwks") == 2
+
+    def test_a_flood_of_unknown_keys_fetches_once_a_minute(
+        self, ours: OidcProvider, theirs: MisbehavingProvider, elapsed: Elapsed
+    ) -> None:
+        sign_in(ours, theirs)
+        theirs.sign = lambda claims: signed(claims, kid=f"unknown-{len(theirs.asked)}")
+        for _ in range(5):
+            with pytest.raises(CallbackRejected):
+                sign_in(ours, theirs)
+        assert theirs.asked.count("/jwks") == 2
+
+        elapsed.seconds += EARLY_PAUSE
+        with pytest.raises(CallbackRejected):
+            sign_in(ours, theirs)
+        assert theirs.asked.count("/jwks") == 3
+
+    def test_a_key_that_was_taken_back_is_dropped_within_the_hour(
+        self, ours: OidcProvider, theirs: MisbehavingProvider, elapsed: Elapsed
+    ) -> None:
+        sign_in(ours, theirs)
+        theirs.jwks = {"keys": [{**OTHER_RSA.as_dict(private=False), "kid": "new"}]}
+        elapsed.seconds += FRESH
+
+        with pytest.raises(CallbackRejected):
+            sign_in(ours, theirs)
+
+    def test_a_bad_signature_under_a_known_key_fetches_nothing(
+        self, ours: OidcProvider, theirs: MisbehavingProvider
+    ) -> None:
+        sign_in(ours, theirs)
+        theirs.sign = lambda claims: signed(claims, key=OTHER_RSA, kid=RSA.kid)
+
+        with pytest.raises(CallbackRejected):
+            sign_in(ours, theirs)
+        assert theirs.asked.count("/jwks") == 1
+
+
+class TestMetadata:
+    def test_it_is_fetched_once_an_hour(
+        self, ours: OidcProvider, theirs: MisbehavingProvider, elapsed: Elapsed
+    ) -> None:
+        begin(ours)
+        elapsed.seconds += FRESH - 1
+        begin(ours)
+        assert theirs.asked.count(METADATA) == 1
+
+        elapsed.seconds += 1
+        begin(ours)
+        assert theirs.asked.count(METADATA) == 2
+
+    def test_a_short_outage_goes_unnoticed_and_a_long_one_does_not(
+        self, ours: OidcProvider, theirs: MisbehavingProvider, elapsed: Elapsed
+    ) -> None:
+        begin(ours)
+        theirs.respond[METADATA] = lambda _: as_json({}, status=503)
+        elapsed.seconds += FRESH
+        begin(ours)
+        begin(ours)  # within the pause: not even asked
+        assert theirs.asked.count(METADATA) == 2
+
+        elapsed.seconds += STALE - FRESH
+        with pytest.raises(ProviderUnavailable):
+            begin(ours)
+
+    def test_a_provider_that_is_back_is_noticed(
+        self, ours: OidcProvider, theirs: MisbehavingProvider, elapsed: Elapsed
+    ) -> None:
+        theirs.respond[METADATA] = lambda _: as_json({}, status=503)
+        with pytest.raises(ProviderUnavailable):
+            begin(ours)
+        theirs.respond.clear()
+        with pytest.raises(ProviderUnavailable):
+            begin(ours)
+        assert theirs.asked.count(METADATA) == 1
+
+        elapsed.seconds += FAILURE_PAUSE
+        assert begin(ours)
+
+
+class TestEndSessionUrl:
+    def url(self, ours: OidcProvider, **changes: Any) -> str | None:
+        asked = {"id_token_hint": "a.b.c", "post_logout_redirect_uri": "https://p/signed-out", "state": "s", **changes}
+        return ours.end_session_url(**asked)
+
+    def test_it_says_who_and_where_back(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+        url = self.url(ours)
+
+        assert url is not None
+        assert url.startswith(f"{theirs.issuer}/end?")
+        assert parse_qs(urlsplit(url).query) == {
+            "client_id": ["portal"],
+            "id_token_hint": ["a.b.c"],
+            "post_logout_redirect_uri": ["https://p/signed-out"],
+            "state": ["s"],
+        }
+
+    @pytest.mark.parametrize("hint", [None, "x" * 7000])
+    def test_without_a_hint_or_with_an_endless_one_the_provider_asks(
+        self, ours: OidcProvider, hint: str | None
+    ) -> None:
+        assert "id_token_hint" not in (self.url(ours, id_token_hint=hint) or "")
+
+    def test_an_endpoint_with_a_query_keeps_it(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+        theirs.metadata["end_session_endpoint"] += "?p=1"
+
+        assert "?p=1&" in (self.url(ours) or "")
+
+    def test_there_may_be_none(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+        del theirs.metadata["end_session_endpoint"]
+
+        assert self.url(ours) is None
+
+    def test_a_provider_that_is_away_does_not_hold_up_a_sign_out(
+        self, ours: OidcProvider, theirs: MisbehavingProvider
+    ) -> None:
+        theirs.respond[METADATA] = lambda _: as_json({}, status=503)
+
+        assert self.url(ours) is None
+
+
+class TestReachable:
+    def test_a_provider_that_answers_is_fine(self, ours: OidcProvider) -> None:
+        assert ours.reachable() is None
+
+    def test_otherwise_a_sentence_says_what_is_wrong(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+        theirs.jwks = {"keys": []}
+
+        assert "no key" in (ours.reachable() or "")

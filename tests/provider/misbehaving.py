@@ -1,0 +1,211 @@
+"""A provider that misbehaves on purpose: honest by default, and wrong where a test says so.
+
+Small and transparent rather than complete; the honest, certified one is ``tests.provider.process``.
+"""
+
+import base64
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+
+from tests.builders import NOW
+from tests.provider.signing import ACCESS_TOKEN, JWKS, at_hash, signed
+
+CLIENT_ID = "portal"
+CLIENT_SECRET = "client-secret"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer."""
+
+    body: bytes
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+Respond = Callable[["Request"], Answer | None]
+"""Answers a request; ``None`` where it has written to the connection itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, as the provider sees it."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    form: dict[str, str]
+    write: Callable[[bytes], object]
+    """Writes raw bytes to the connection."""
+
+
+class MisbehavingProvider:
+    """What the provider says and does; change any of it."""
+
+    def __init__(self, issuer: str) -> None:
+        self.issuer = issuer
+        self.now = NOW
+        self.subject = "ana"
+        self.metadata: dict[str, Any] = {
+            "issuer": issuer,
+            "authorization_endpoint": f"{issuer}/authorize",
+            "token_endpoint": f"{issuer}/token",
+            "jwks_uri": f"{issuer}/jwks",
+            "userinfo_endpoint": f"{issuer}/userinfo",
+            "end_session_endpoint": f"{issuer}/end",
+            "authorization_response_iss_parameter_supported": True,
+        }
+        self.claims: dict[str, Any] = {}
+        """Changes to the ID token's claims; ``None`` takes one out."""
+        self.sign: Callable[[dict[str, Any]], str | None] = signed
+        """Makes the ID token; ``None`` leaves it out of the answer."""
+        self.token_answer: dict[str, Any] = {}
+        self.callback: dict[str, str | None] = {}
+        """Changes to the callback's parameters; ``None`` takes one out."""
+        self.userinfo: dict[str, Any] = {"email": "ana@example.com", "email_verified": True}
+        self.jwks: dict[str, Any] = JWKS
+        self.respond: dict[str, Respond] = {}
+        """By path, instead of the honest answer."""
+        self.asked: list[str] = []
+        """Paths that were asked for, in order."""
+        self._codes: dict[str, dict[str, str]] = {}
+
+    def authorize(self, authorization_url: str) -> str:
+        """Return the callback URL for somebody who said yes."""
+        asked = dict(parse_qsl(urlsplit(authorization_url).query))
+        code = f"code-{len(self._codes)}"
+        self._codes[code] = asked
+        parameters = {"code": code, "state": asked["state"], "iss": self.issuer, **self.callback}
+        present = {name: value for name, value in parameters.items() if value is not None}
+        return f"{asked['redirect_uri']}?{urlencode(present)}"
+
+    def callback_of(self, authorization_url: str) -> dict[str, str]:
+        """Return the parameters of that callback."""
+        return dict(parse_qsl(urlsplit(self.authorize(authorization_url)).query))
+
+    def answer(self, request: Request) -> Answer | None:
+        """Answer *request* as scripted."""
+        self.asked.append(request.path)
+        honest: dict[str, Respond] = {
+            "/.well-known/openid-configuration": lambda _: as_json(self.metadata),
+            "/jwks": lambda _: as_json(self.jwks),
+            "/token": self.tokens,
+            "/userinfo": self._userinfo,
+        }
+        respond = self.respond.get(request.path) or honest.get(request.path)
+        return as_json({"error": "not_found"}, status=404) if respond is None else respond(request)
+
+    def tokens(self, request: Request) -> Answer:
+        """Return the honest answer of the token endpoint."""
+        asked = self._codes.pop(request.form.get("code", ""), None)
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(request.form.get("code_verifier", "").encode()).digest())
+        if asked is None or asked["code_challenge"] != challenge.rstrip(b"=").decode():
+            return as_json({"error": "invalid_grant"}, status=400)
+        if asked["redirect_uri"] != request.form.get("redirect_uri"):
+            return as_json({"error": "invalid_grant"}, status=400)
+        if not self._is_our_client(request):
+            return as_json({"error": "invalid_client"}, status=401)
+        claims = {
+            "iss": self.issuer,
+            "aud": CLIENT_ID,
+            "sub": self.subject,
+            "iat": self.now,
+            "exp": self.now + 300,
+            "nonce": asked["nonce"],
+            "name": "Ana Analyst",
+            "at_hash": at_hash(ACCESS_TOKEN),
+            **self.claims,
+        }
+        answer = {
+            "access_token": ACCESS_TOKEN,
+            "token_type": "Bearer",
+            "expires_in": 300,
+            "id_token": self.sign({name: value for name, value in claims.items() if value is not None}),
+            **self.token_answer,
+        }
+        return as_json({name: value for name, value in answer.items() if value is not None})
+
+    def _is_our_client(self, request: Request) -> bool:
+        basic = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
+        methods = self.metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+        by_basic = "client_secret_basic" in methods and request.headers.get("authorization") == f"Basic {basic}"
+        by_post = "client_secret_post" in methods and request.form.get("client_secret") == CLIENT_SECRET
+        public = "none" in methods and request.form.get("client_id") == CLIENT_ID
+        return by_basic or by_post or public
+
+    def _userinfo(self, request: Request) -> Answer:
+        if request.headers.get("authorization") != f"Bearer {ACCESS_TOKEN}":
+            return as_json({"error": "invalid_token"}, status=401)
+        return as_json({"sub": self.subject, **self.userinfo})
+
+
+def as_json(value: object, *, status: int = 200) -> Answer:
+    """Return *value* as a JSON answer."""
+    return Answer(json.dumps(value).encode(), status, {"Content-Type": "application/json"})
+
+
+def trickle(*, head: bytes, drop: bytes, every: float = 0.05) -> Respond:
+    """Return an answer that begins with *head* and then sends *drop* for ever, a little at a time."""
+
+    def respond(request: Request) -> None:
+        request.write(head)
+        for _ in range(int(60 / every)):  # until the portal hangs up
+            request.write(drop)
+            time.sleep(every)
+
+    return respond
+
+
+@contextmanager
+def misbehaving_provider() -> Iterator[MisbehavingProvider]:
+    """Run a provider on a free loopback port until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer({})
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
+            self._answer({name: values[0] for name, values in parse_qs(body).items()})
+
+        def _answer(self, form: dict[str, str]) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            path = urlsplit(self.path).path
+            answer = provider.answer(Request(self.command, path, headers, form, self._write))
+            if answer is not None:
+                self.send_response(answer.status)
+                for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(answer.body)
+
+        def _write(self, raw: bytes) -> None:
+            self.wfile.write(raw)
+            self.wfile.flush()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+            """Say nothing."""
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            """Say nothing: the portal hangs up on what is too slow or too long."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        provider = MisbehavingProvider(f"http://127.0.0.1:{server.server_address[1]}")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield provider
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,53 @@
+"""A provider that says what it is told: for tests of what the portal does around a provider."""
+
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from portal.attempts import Attempt, new_attempt
+from portal.errors import PortalError
+from portal.identity import Identity
+from portal.providers.base import Completed
+from portal.settings import ProviderSpec
+from tests.builders import a_provider, an_identity
+
+AUTHORIZE = "https://id.example.com/authorize"
+
+
+class ScriptedProvider:
+    """Signs in whoever :attr:`identity` says, or fails as :attr:`fails_with` says."""
+
+    def __init__(self, spec: ProviderSpec | None = None, *, identity: Identity | None = None) -> None:
+        self.spec = spec or a_provider()
+        self.identity = identity or an_identity(provider=self.spec.id)
+        self.fails_with: PortalError | None = None
+        self.end_session: str | None = "https://id.example.com/end"
+        self.id_token = "id.token.hint"
+        self.completed: list[Attempt] = []
+
+    def begin(
+        self, *, redirect_uri: str, return_to: str, now: int, login_hint: str | None = None
+    ) -> tuple[str, Attempt]:
+        self._fail()
+        attempt = new_attempt(provider=self.spec.id, redirect_uri=redirect_uri, return_to=return_to, now=now)
+        query = {"state": attempt.state, "redirect_uri": redirect_uri, "login_hint": login_hint or ""}
+        return f"{AUTHORIZE}?{urlencode(query)}", attempt
+
+    def complete(self, attempt: Attempt, callback: Mapping[str, str], *, now: int) -> Completed:
+        assert callback["state"] == attempt.state
+        assert now >= attempt.begun_at
+        self.completed.append(attempt)
+        self._fail()
+        return Completed(identity=self.identity, id_token=self.id_token)
+
+    def end_session_url(self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str) -> str | None:
+        if self.end_session is None:
+            return None
+        query = {"post_logout_redirect_uri": post_logout_redirect_uri, "state": state, "id_token_hint": id_token_hint}
+        return f"{self.end_session}?{urlencode(query)}"
+
+    def reachable(self) -> str | None:
+        return None if self.fails_with is None else str(self.fails_with)
+
+    def _fail(self) -> None:
+        if self.fails_with is not None:
+            raise self.fails_with

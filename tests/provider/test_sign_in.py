@@ -1,0 +1,176 @@
+"""The whole sign-in, portal and provider: a certified provider of another make, and one that misbehaves."""
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from portal.identity import Affiliation
+from portal.providers.oidc import OidcProvider
+from portal.providers.transport import Limits
+from portal.settings import Secret
+from tests.builders import NOW, PORTAL, a_provider
+from tests.provider.browser import CALLBACK, HOST, Browser, Portal, link_to_provider, reference_in, state_in
+from tests.provider.misbehaving import misbehaving_provider
+from tests.provider.mischief import MISCHIEF, Mischief
+from tests.provider.process import Person, RunningProvider, a_client, running_provider
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """A portal that signs people in at a real provider, and a browser."""
+
+    theirs: RunningProvider
+    portal: Portal
+    browser: Browser
+
+
+@pytest.fixture(scope="module")
+def theirs() -> Iterator[RunningProvider]:
+    with running_provider(a_client(PORTAL, callbacks=(CALLBACK, "/login/callback"))) as provider:
+        yield provider
+
+
+@pytest.fixture
+def real(tmp_path: Path, theirs: RunningProvider) -> Real:
+    spec = a_provider(
+        kind="descope",
+        issuer=theirs.issuer,
+        client_id=theirs.client_id,
+        client_secret=Secret(theirs.client_secret),
+    )
+    portal = Portal(tmp_path)
+    portal.now = int(time.time())
+    portal.providers["company"] = OidcProvider(spec)
+    return Real(theirs, portal, Browser(portal))
+
+
+class TestAtARealProvider:
+    def test_somebody_signs_in_with_their_roles_and_signs_out_everywhere(self, real: Real) -> None:
+        ada = Person("ada")
+        response = real.browser.get(ada.sign_in(real.browser.begin("/auth/oauth/company?next=/account")))
+
+        assert response.headers["Location"] == "/account"
+        (sign_in,) = real.portal.services.sign_ins.of_tenant("acme", now=real.portal.now)
+        assert sign_in.identity.issuer == real.theirs.issuer
+        assert sign_in.identity.subject == "ada"
+        assert sign_in.identity.verified_email == "ada@example.com"
+        assert sign_in.identity.affiliations == (
+            Affiliation(tenant="acme", tenant_name="Acme", roles=frozenset({"Tenant Admin"})),
+        )
+
+        back = ada.sign_out(link_to_provider(real.browser.sign_out()))
+        assert back.startswith(f"{PORTAL}/signed-out?state=")
+        assert "here and at Example Company has ended" in real.browser.get(back).text
+        assert not real.browser.is_signed_in
+
+    def test_a_second_sign_in_needs_no_question(self, real: Real) -> None:
+        ana = Person("ana")
+        real.browser.get(ana.sign_in(real.browser.begin()))
+        real.browser.get(ana.sign_in(real.browser.begin()))
+
+        assert real.browser.is_signed_in
+
+    def test_a_no_is_a_no(self, real: Real) -> None:
+        page = real.browser.get(Person("ana").refuse(real.browser.begin()))
+
+        assert page.status_code == 403
+        assert not real.browser.is_signed_in
+
+    def test_two_tabs_both_sign_in(self, real: Real) -> None:
+        ana = Person("ana")
+        first, second = real.browser.begin(), real.browser.begin()
+        callbacks = [ana.sign_in(first), ana.sign_in(second)]
+
+        assert [real.browser.get(callback).status_code for callback in callbacks] == [303, 303]
+        assert real.browser.is_signed_in
+
+    def test_a_replayed_cookie_and_callback_fail_at_the_provider(self, real: Real) -> None:
+        """
+        A browser that keeps its attempt's cookie gets no second sign-in out of it: the code is used up.
+        """
+        url = real.browser.begin()
+        (name,) = real.browser.attempts()
+        kept = real.browser.cookies()[name]
+        callback = Person("ana").sign_in(url)
+        real.browser.get(callback)
+        other = Browser(real.portal)
+        other.client.set_cookie(name, kept, domain=HOST)
+        page = other.get(callback)
+
+        assert page.status_code == 400
+        assert not other.is_signed_in
+
+    def test_a_code_of_another_attempt_fails_at_pkce(self, real: Real) -> None:
+        victims = parse_qs(urlsplit(Person("ada").sign_in(Browser(real.portal).begin())).query)
+        mine = state_in(real.browser.begin())
+        page = real.browser.get(f"{CALLBACK}?code={victims['code'][0]}&state={mine}&iss={real.theirs.issuer}")
+
+        assert page.status_code == 400
+        assert not real.browser.is_signed_in
+
+    def test_a_callback_without_iss_is_rejected(self, real: Real) -> None:
+        callback = Person("ana").sign_in(real.browser.begin())
+        page = real.browser.get(re.sub(r"&iss=[^&]*", "", callback))
+
+        assert page.status_code == 400
+        assert not real.browser.is_signed_in
+
+    def test_a_wrong_client_secret_is_the_portals_trouble(self, real: Real) -> None:
+        spec = real.portal.providers["company"].spec
+        real.portal.providers["company"] = OidcProvider(
+            a_provider(issuer=spec.issuer, client_id=spec.client_id, client_secret=Secret("wrong"))
+        )
+        page = real.browser.get(Person("ana").sign_in(real.browser.begin()))
+
+        assert page.status_code == 502
+        assert not real.browser.is_signed_in
+
+    def test_a_registration_at_the_old_path_works(self, real: Real) -> None:
+        spec = a_provider(
+            issuer=real.theirs.issuer,
+            client_id=real.theirs.client_id,
+            client_secret=Secret(real.theirs.client_secret),
+            redirect_uri=f"{PORTAL}/login/callback",
+        )
+        real.portal.providers["company"] = OidcProvider(spec)
+
+        assert real.browser.get(Person("uwe").sign_in(real.browser.begin())).status_code == 303
+        assert real.browser.is_signed_in
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Portal:
+    """One portal for every wrong: each brings its own provider and its own browser."""
+    return Portal(tmp_path_factory.mktemp("portal"))
+
+
+class TestMischief:
+    @pytest.mark.parametrize("mischief", MISCHIEF.values(), ids=MISCHIEF.keys())
+    def test_it_signs_nobody_in(self, shared: Portal, mischief: Mischief) -> None:
+        browser = Browser(shared)
+        with misbehaving_provider() as theirs:
+            spec = a_provider(issuer=theirs.issuer)
+            patient = OidcProvider(spec, limits=Limits(read=60, total=60))
+            hurried = OidcProvider(spec, limits=Limits(read=0.5, total=2))
+            shared.providers["company"] = hurried if mischief.slow and mischief.at_begin else patient
+            if mischief.at_begin:
+                mischief.prepare(theirs)
+                page = browser.get("/auth/oauth/company")
+            else:
+                url = browser.begin()
+                shared.providers["company"] = hurried if mischief.slow else patient
+                mischief.prepare(theirs)
+                page = browser.get(theirs.authorize(url))
+
+        assert page.status_code == mischief.error.status
+        assert reference_in(page)
+        assert 'href="/sign-in' in page.text
+        assert "<script>alert" not in page.text
+        assert not browser.is_signed_in
+        assert not browser.attempts()
+        assert not shared.services.sign_ins.of_tenant("", now=NOW)

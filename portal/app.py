@@ -1,0 +1,90 @@
+"""The portal as a Flask application: which parts it has, in which order.
+
+Everything a test replaces is a keyword of :func:`create_app`; nothing is kept in a module.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from flask import Flask
+from jinja2 import StrictUndefined
+
+from portal.clock import Clock, system_clock
+from portal.limits import Limits, install_limits
+from portal.providers.base import Provider
+from portal.services import build_services, install_services
+from portal.sessions import install_sessions
+from portal.settings import Settings
+from portal.views import account, api, apps, auth, catalogue, health, oauth, tenant
+from portal.views.errors import install_error_pages
+from portal.views.headers import install_headers
+from portal.views.request_checks import install_request_checks
+from portal.views.request_log import install_request_log
+from portal.views.static_files import install_static_files
+from portal.views.times import iso, utc
+
+_PACKAGE: Final = Path(__file__).resolve().parent
+_LARGEST_REQUEST: Final = 64 * 1024
+_BLUEPRINTS: Final = (
+    catalogue.blueprint,
+    apps.blueprint,
+    account.blueprint,
+    tenant.blueprint,
+    auth.blueprint,
+    oauth.blueprint,
+    api.blueprint,
+    health.blueprint,
+)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    clock: Clock = system_clock,
+    providers: Mapping[str, Provider] | None = None,
+    limits: Limits | None = None,
+) -> Flask:
+    """Build the portal described by *settings*; starts no thread and calls nobody.
+
+    Raises:
+        StoreUnavailable: the database cannot be opened or brought up to date.
+    """
+    static = resource_folder("static")
+    app = Flask("portal", template_folder=str(resource_folder("templates")), static_folder=str(static))
+    app.config.update(MAX_CONTENT_LENGTH=_LARGEST_REQUEST, MAX_FORM_MEMORY_SIZE=_LARGEST_REQUEST)
+    install_services(app, build_services(settings, clock=clock, providers=providers))
+    install_sessions(app, settings, clock=clock)
+    install_request_log(app)
+    install_headers(app, https=settings.url.startswith("https://"))
+    install_request_checks(app, settings)
+    install_error_pages(app)
+    install_templates(app)
+    install_static_files(app, static)
+    for blueprint in _BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    install_limits(app, settings, limits or Limits())
+    return app
+
+
+def install_templates(app: Flask) -> None:
+    """Have templates see what their page gives them and nothing else; a name that is missing is an error."""
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(iso=iso, utc=utc)
+    app.template_context_processors.clear()
+    for ambient in ("config", "g", "get_flashed_messages", "request", "session", "url_for"):
+        app.jinja_env.globals.pop(ambient, None)
+
+
+def resource_folder(name: str) -> Path:
+    """Return the folder *name*: inside the package where it is installed, beside it in a checkout.
+
+    Raises:
+        FileNotFoundError: the installation is incomplete.
+    """
+    for folder in (_PACKAGE / name, _PACKAGE.parent / name):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(f"the portal's {name} folder is missing from this installation")

@@ -1,0 +1,192 @@
+"""One app: its page with bar and frame, and the launch that fills the frame.
+
+The page may be linked from anywhere; the launch, which hands out a ticket, only follows from
+the portal's own page.
+"""
+
+import logging
+from typing import ClassVar, Final, NoReturn
+from urllib.parse import quote, urlencode
+
+from flask import Blueprint, abort, g, make_response, redirect, request
+from flask.typing import ResponseReturnValue
+
+from portal.audit import AuditEvent
+from portal.catalogue import AppSpec
+from portal.contract import local_path
+from portal.errors import PortalError
+from portal.policy import Allowed, Denial, Denied, Standing, may_open, standing_in
+from portal.services import services
+from portal.sessions import csrf_token
+from portal.sign_ins import SignIn
+from portal.views.catalogue import card_of
+from portal.views.current import current_sign_in, here, require_sign_in, sign_in_path, standing_of
+from portal.views.headers import widen
+from portal.views.labels import provider_label, tenant_label
+from portal.views.origin import launch_refusal
+from portal.views.pages import (
+    AppPage,
+    DeniedPage,
+    FrameSignedOutPage,
+    LaunchPage,
+    RefreshPage,
+    TenantChoice,
+    current_theme,
+    render,
+)
+
+blueprint = Blueprint("apps", __name__)
+
+_LOGGER: Final = logging.getLogger("portal.apps")
+
+
+class LaunchRefused(PortalError):
+    """Something other than the portal's own page, or the person, asked for a ticket."""
+
+    code: ClassVar[str] = "launch-refused"
+    status: ClassVar[int] = 403
+
+
+@blueprint.get("/apps/<slug>/", defaults={"rest": ""})
+@blueprint.get("/apps/<slug>/<path:rest>")
+def open_app(slug: str, rest: str) -> ResponseReturnValue:  # noqa: ARG001 - read undecoded by path_within
+    """Show the app in its frame, or move on to it alone for ``?tab=1``."""
+    sign_in = require_sign_in()
+    app, allowed = _decide(slug, sign_in)
+    path, alone = path_within(slug, here())
+    launch_path = f"/apps/{quote(slug)}/launch?{urlencode({'next': path})}"
+    if alone:
+        return render(RefreshPage(title=app.title, href=launch_path))
+    widen(frame_src=("'self'", app.origin), features=app.browser)
+    return render(
+        AppPage(
+            card=card_of(app),
+            tenant_name=tenant_label(allowed.standing),
+            frame_src=launch_path,
+            app_origin=app.origin,
+            allow="; ".join(f"{feature} {app.origin}" for feature in app.browser),
+            tab_href=f"/apps/{quote(slug)}{path}{'&' if '?' in path else '?'}tab=1",
+        )
+    )
+
+
+@blueprint.get("/apps/<slug>/launch")
+def launch(slug: str) -> ResponseReturnValue:
+    """Hand the person to the app: a form with a fresh ticket that posts itself."""
+    # strict-origin: under stricter policies the POST would say "Origin: null", which guards never accept.
+    widen(frame_ancestors="'self'", referrer="strict-origin")
+    _refuse_foreign_launch()
+    path = local_path(request.args.get("next"))
+    sign_in = current_sign_in()
+    if sign_in is None:
+        return _signed_out(sign_in_path(f"/apps/{quote(slug)}{path}"))
+    app, allowed = _decide(slug, sign_in)
+    ticket = services().app_sessions.issue(
+        allowed, sign_in=sign_in, next=with_theme(path, current_theme()), now=services().clock()
+    )
+    widen(form_action=(app.origin,))
+    return render(LaunchPage(title=app.title, action=f"{app.url}/.portal/session", ticket=ticket))
+
+
+def path_within(slug: str, address: str) -> tuple[str, bool]:
+    """Split *address*, a path of the portal below the app's page, into the app's own path and "alone in its tab".
+
+    The query belongs to the app, but for ``tab=1``, which is ours.
+    """
+    path, _, query = address.removeprefix(f"/apps/{quote(slug)}").partition("?")
+    fields = [field for field in query.split("&") if field]
+    kept = [field for field in fields if field != "tab=1"]
+    return local_path(f"{path or '/'}{'?' if kept else ''}{'&'.join(kept)}"), len(kept) < len(fields)
+
+
+def with_theme(path: str, theme: str | None) -> str:
+    """Return *path* with Gradio's ``__theme`` for the *theme* somebody chose; one that is there stays."""
+    if theme is None or "__theme=" in path:
+        return path
+    before, mark, fragment = path.partition("#")
+    return local_path(f"{before}{'&' if '?' in before else '?'}__theme={theme}{mark}{fragment}", default=path)
+
+
+def _refuse_foreign_launch() -> None:
+    headers = request.headers
+    refusal = launch_refusal(
+        site=headers.get("Sec-Fetch-Site"),
+        mode=headers.get("Sec-Fetch-Mode"),
+        dest=headers.get("Sec-Fetch-Dest"),
+        purpose=headers.get("Sec-Purpose") or headers.get("Purpose") or headers.get("X-Moz"),
+        origin=headers.get("Origin"),
+        referer=headers.get("Referer"),
+        own_origin=services().settings.origin,
+    )
+    if refusal is not None:
+        raise LaunchRefused(refusal.value)
+
+
+def _decide(slug: str, sign_in: SignIn) -> tuple[AppSpec, Allowed]:
+    """Return the app and the permission to open it, or leave the view with the page that says why not."""
+    standing = standing_of(sign_in)
+    app = services().settings.catalogue.find(slug)
+    decision = may_open(app, standing=standing)
+    if isinstance(decision, Denied):
+        _deny(app, decision, sign_in, standing)
+    return decision.app, decision
+
+
+def _deny(app: AppSpec | None, denied: Denied, sign_in: SignIn, standing: Standing) -> NoReturn:
+    """Leave the view with the page that says which role is missing.
+
+    An app that does not exist and one of another tenant's are the same 404: other tenants must
+    not learn which apps there are.
+    """
+    switches = () if app is None else tuple(_switches(app, standing))
+    wrong_tenant = denied.denial is Denial.NOT_IN_TENANT
+    is_hidden = app is None or (wrong_tenant and not switches)
+    # The tenant's admins read the audit: there, too, an app of another tenant's does not exist.
+    services().audit.record(
+        AuditEvent.APP_DENIED,
+        now=services().clock(),
+        identity=sign_in.identity,
+        tenant=sign_in.tenant,
+        app=None if app is None or is_hidden else app.slug,
+        detail=(Denial.UNKNOWN_APP if is_hidden else denied.denial).value,
+        reference=g.get("reference", ""),
+    )
+    if app is None or is_hidden:
+        if app is not None:  # the operator may know
+            fields = {"app": app.slug, "denial": denied.denial.value}
+            _LOGGER.info("hidden from another tenant", extra={"fields": fields})
+        abort(404)
+    page = DeniedPage(
+        app_title=app.title,
+        missing=tuple(sorted(denied.missing)),
+        wrong_tenant=wrong_tenant,
+        identity=sign_in.identity,
+        provider_label=provider_label(sign_in.identity.provider),
+        tenant_name=tenant_label(standing),
+        switches=switches,
+        csrf=csrf_token(),
+        here=f"/apps/{quote(app.slug)}/",
+        framed=request.endpoint == "apps.launch",
+    )
+    abort(make_response(render(page), 403))
+
+
+def _switches(app: AppSpec, standing: Standing) -> list[TenantChoice]:
+    """Return the other tenants of the same person in which *app* would open."""
+    rules = services().settings.roles
+    others = (
+        standing_in(standing.identity, tenant=tenant, rules=rules)
+        for tenant in standing.identity.tenants
+        if tenant != standing.tenant
+    )
+    return [
+        TenantChoice(tenant=other.tenant, label=tenant_label(other) or other.tenant, current=False)
+        for other in others
+        if other is not None and may_open(app, standing=other)
+    ]
+
+
+def _signed_out(href: str) -> ResponseReturnValue:
+    if request.headers.get("Sec-Fetch-Dest") == "iframe":
+        return render(FrameSignedOutPage(href=href)), 403
+    return redirect(href, 303)

@@ -1,0 +1,61 @@
+"""What is asked of every request before a view sees it: the right host, the right origin, the right form.
+
+A new route is covered without doing anything.  Left out are the machine endpoints, which read
+no cookie, and the health checks, which load balancers call by address.
+"""
+
+from typing import ClassVar, Final
+
+from flask import Flask, request
+
+from portal.errors import PortalError
+from portal.sessions import csrf_ok
+from portal.settings import Settings
+from portal.views.origin import SAFE_METHODS, host_allowed, unsafe_request_allowed
+
+_MACHINE_PREFIXES: Final = ("/.well-known/", "/api/", "/oauth/")
+_HEALTH: Final = frozenset({"/healthz", "/readyz"})
+
+
+class ForeignHost(PortalError):
+    """The request names another host than the portal's own (DNS rebinding, a poisoned ``Host``)."""
+
+    code: ClassVar[str] = "foreign-host"
+    status: ClassVar[int] = 400
+
+
+class ForeignOrigin(PortalError):
+    """Another site, or a sibling app, sent the form."""
+
+    code: ClassVar[str] = "foreign-origin"
+    status: ClassVar[int] = 403
+
+
+class FormExpired(PortalError):
+    """The form's token is not the one of this session."""
+
+    code: ClassVar[str] = "form-expired"
+    status: ClassVar[int] = 403
+
+
+def is_machine_path(path: str) -> bool:
+    """Say whether *path* is for apps, which send credentials of their own and no cookie."""
+    return path.startswith(_MACHINE_PREFIXES)
+
+
+def install_request_checks(app: Flask, settings: Settings) -> None:
+    """Refuse foreign hosts, and unsafe requests that another page caused."""
+
+    @app.before_request
+    def check_request() -> None:
+        if request.path in _HEALTH:
+            return
+        if not host_allowed(request.environ.get("HTTP_HOST"), own_url=settings.url):
+            raise ForeignHost(f"host {request.environ.get('HTTP_HOST', '')[:100]!r}")
+        if request.method in SAFE_METHODS or is_machine_path(request.path):
+            return
+        site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+        if not unsafe_request_allowed(request.method, site, origin, settings.origin):
+            raise ForeignOrigin(f"site {site!r}")
+        if not csrf_ok(request.form.get("csrf", "")):
+            raise FormExpired(request.endpoint or "no route")

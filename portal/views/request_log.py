@@ -1,0 +1,88 @@
+"""One JSON line per request, and a reference that log, page and ``X-Request-Id`` share.
+
+Never query strings, form values or paths: they carry codes, tickets and ids.  A line names
+the route instead.
+"""
+
+import json
+import logging
+import secrets
+import sys
+import time
+from typing import Final, TextIO
+
+from flask import Flask, Response, g, has_request_context, request
+
+_ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Without letters and digits that are mistaken for each other when read aloud."""
+_AUDIT: Final = "portal.audit"
+_LOGGER: Final = logging.getLogger("portal.requests")
+
+
+def new_reference() -> str:
+    """Return eight characters that name one request."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+
+
+def install_request_log(app: Flask) -> None:
+    """Name every request of *app*, and log it when it is answered."""
+
+    @app.before_request
+    def name_request() -> None:
+        g.reference = new_reference()
+        g.began = time.monotonic()
+
+    @app.after_request
+    def log_request(response: Response) -> Response:
+        response.headers["X-Request-Id"] = g.reference
+        if request.endpoint != "static":
+            fields = {
+                "method": request.method,
+                "route": None if request.url_rule is None else request.url_rule.rule,
+                "status": response.status_code,
+                "ms": round((time.monotonic() - g.began) * 1000, 1),
+            }
+            _LOGGER.info("request", extra={"fields": fields})
+        return response
+
+
+class ReferenceFilter(logging.Filter):
+    """Gives every record the reference of the request it belongs to."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add ``reference`` to *record*; ``None`` outside a request."""
+        record.reference = g.get("reference") if has_request_context() else None
+        return True
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return *record* as one line."""
+        line: dict[str, object] = {
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        reference = getattr(record, "reference", None)
+        if reference:
+            line["reference"] = reference
+        fields = getattr(record, "fields", None)
+        if record.name == _AUDIT:  # its messages are objects already
+            line["message"], fields = "audit", json.loads(record.getMessage())
+        if isinstance(fields, dict):
+            line.update(fields)
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=True, default=str)
+
+
+def configure_logging(stream: TextIO | None = None) -> None:
+    """Write the records of ``portal`` and warnings of everything else to *stream* as JSON lines."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonLines())
+    handler.addFilter(ReferenceFilter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("portal").setLevel(logging.INFO)

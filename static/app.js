@@ -1,0 +1,86 @@
+// The app page: what the guard in the frame says about its session, and the theme handed on to it.
+"use strict";
+
+const frame = document.getElementById("frame");
+const wait = document.getElementById("wait");
+const appOrigin = frame.dataset.origin;
+const LATE = 20_000; // ms until the page says that this takes long
+
+let answered = false;
+let late = 0;
+
+function show(id) {
+  for (const notice of document.querySelectorAll(".notice")) notice.hidden = notice.id !== id;
+}
+
+function waitFor(text) {
+  wait.hidden = false;
+  wait.querySelector("p").textContent = text;
+  clearTimeout(late);
+  late = setTimeout(() => show("notice-late"), LATE);
+}
+
+function settle() {
+  answered = true;
+  clearTimeout(late);
+  wait.hidden = true;
+}
+
+function tell(message) {
+  // Never "*": whatever else may stand in the frame learns nothing.
+  frame.contentWindow.postMessage({ source: "gradio-portal", ...message }, appOrigin);
+}
+
+// The frame only knows that its own session ended; whether the sign-in did, this page's address tells.
+async function sessionEnded() {
+  settle();
+  let answer;
+  try {
+    answer = await fetch(location.href, { method: "HEAD", redirect: "manual", cache: "no-store" });
+  } catch {
+    show("notice-ended");
+    return;
+  }
+  if (answer.type === "opaqueredirect") show("notice-signed-out");
+  else if (answer.status === 403 || answer.status === 404) show("notice-closed");
+  else show("notice-ended");
+}
+
+window.addEventListener("message", (event) => {
+  // Both: any page may claim to be the app, and the app may be open in other windows too.
+  if (event.origin !== appOrigin || event.source !== frame.contentWindow) return;
+  const message = event.data;
+  if (typeof message !== "object" || message === null) return;
+  if (message.source !== "gradio-portal" || message.app !== frame.dataset.app) return;
+  switch (message.type) {
+    case "ready":
+      settle();
+      show(null);
+      if (document.documentElement.dataset.theme) tell({ type: "theme", theme: document.documentElement.dataset.theme });
+      break;
+    case "app-starting":
+      if (!answered) waitFor(`Starting ${frame.dataset.title}`);
+      break;
+    case "session-ended":
+      sessionEnded();
+      break;
+  }
+});
+
+// A page of the portal's own that stays in the frame, such as a refusal, sends no word; it is there to be read.
+frame.addEventListener("load", () => {
+  const own = frame.contentDocument; // null for the app's pages: another origin
+  if (own && own.URL !== "about:blank" && !own.getElementById("launch")) settle();
+});
+
+document.addEventListener("portal-theme", (event) => tell({ type: "theme", theme: event.detail }));
+
+// The links say "this page again"; a reload asks for a fresh launch.
+for (const link of document.querySelectorAll(".notice a")) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    location.reload();
+  });
+}
+
+waitFor(`Opening ${frame.dataset.title}`);

@@ -1,0 +1,1 @@
+"""The Gradio apps of the portal, and in ``runtime`` the machinery that serves them."""

@@ -1,0 +1,1 @@
+"""What runs an app behind the portal: guard, host, serve and supervisor."""

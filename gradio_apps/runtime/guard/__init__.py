@@ -1,0 +1,10 @@
+"""The guard: ASGI middleware around a whole app, closed by default.
+
+It knows tickets, sessions and HTTP; of Gradio it knows some paths, and imports none of it.
+"""
+
+from gradio_apps.runtime.guard.api import PortalApi, PortalApiError
+from gradio_apps.runtime.guard.middleware import Guard
+from gradio_apps.runtime.guard.settings import GuardSettings, GuardSettingsError, guard_settings_from
+
+__all__ = ["Guard", "GuardSettings", "GuardSettingsError", "PortalApi", "PortalApiError", "guard_settings_from"]

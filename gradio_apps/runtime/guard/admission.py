@@ -1,0 +1,131 @@
+"""What follows from what a browser presents: enter, be challenged, or be refused.
+
+Pure: the whole rule in one function over values, so that it can be tested as a table.
+Sibling apps are same-site, so ``SameSite`` stops nothing between them; ``Sec-Fetch-*`` and
+``Origin`` do.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal, TypeAlias
+
+_OWN_SITES: Final = frozenset({b"same-origin", b"none"})
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
+_DOCUMENTS: Final = frozenset({b"document", b"iframe", b"frame"})
+
+
+class Refusal(StrEnum):
+    """Why a request is refused whoever sends it.  Values are logged; never reuse one."""
+
+    CROSS_ORIGIN = "cross-origin"
+    SERVICE_WORKER = "service-worker"
+    UNKNOWN_HOST = "unknown-host"
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that says so."""
+        return 421 if self is Refusal.UNKNOWN_HOST else 403
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presented:
+    """What a request says of itself; header values as bytes, ``None`` where absent."""
+
+    method: str = "GET"
+    """In upper case; ``WEBSOCKET`` for a handshake."""
+    host: bytes | None = None
+    origin: bytes | None = None
+    fetch_site: bytes | None = None
+    fetch_mode: bytes | None = None
+    fetch_dest: bytes | None = None
+    accepts_html: bool = False
+    service_worker: bool = False
+    """Whether the request would install a service worker."""
+    sid: str | None = None
+    """The session that a cookie with a good MAC names."""
+
+    @property
+    def navigation(self) -> Literal["document", "frame"] | None:
+        """``document``: a tab is to show the answer; ``frame``: a frame is; ``None``: a script asks."""
+        if self.method not in _SAFE_METHODS:
+            return None
+        if self.fetch_mode is None:
+            return "frame" if self.accepts_html else None
+        if self.fetch_mode != b"navigate":
+            return None
+        return "document" if self.fetch_dest == b"document" else "frame"
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """A session is named by a cookie of ours, and nobody else drives the request."""
+
+    sid: str
+
+    def __bool__(self) -> Literal[True]:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """No session is named: the portal has to be asked first."""
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The request is wrong whoever sends it."""
+
+    reason: Refusal
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
+Admission: TypeAlias = Enter | Challenge | Refuse
+
+_CHALLENGE: Final = Challenge()
+
+
+def misdirected(presented: Presented, *, hosts: frozenset[bytes]) -> Refuse | None:
+    """Return the refusal of a request that is wrong before any session is looked at, or ``None``."""
+    if presented.host is None or presented.host.lower() not in hosts:
+        return Refuse(Refusal.UNKNOWN_HOST)
+    if presented.service_worker:  # a worker would outlive the session and answer in the guard's place
+        return Refuse(Refusal.SERVICE_WORKER)
+    return None
+
+
+def admit(presented: Presented, *, hosts: frozenset[bytes], origin: bytes) -> Admission:
+    """Decide what follows from *presented*, for an app at *origin* that is called one of *hosts*."""
+    wrong = misdirected(presented, hosts=hosts)
+    if wrong is not None:
+        return wrong
+    if presented.sid is None:
+        return _CHALLENGE
+    if not _drives_itself(presented, origin=origin):
+        return Refuse(Refusal.CROSS_ORIGIN)
+    return Enter(presented.sid)
+
+
+def _drives_itself(presented: Presented, *, origin: bytes) -> bool:
+    if presented.method == "WEBSOCKET":  # browsers always send Origin with a handshake (RFC 6455, 4.1)
+        return presented.origin == origin and presented.fetch_site in {None, b"same-origin"}
+    # Firefox labels the GET after the ticket's POST cross-site, and links from elsewhere are welcome:
+    # a GET navigation changes nothing by itself, and frame-ancestors keeps strangers' frames out.
+    if (
+        presented.method == "GET"
+        and presented.fetch_mode == b"navigate"
+        and presented.fetch_dest in _DOCUMENTS
+        and presented.fetch_site is not None
+    ):
+        return True
+    if presented.fetch_site is not None and presented.fetch_site not in _OWN_SITES:
+        return False
+    if presented.origin is not None and presented.origin != origin:
+        return False
+    if presented.method in _SAFE_METHODS or presented.fetch_site is not None:
+        return True
+    return presented.origin == origin

@@ -1,0 +1,75 @@
+"""How the guard answers in its own name: calls in JSON, navigations with a page or a redirect."""
+
+from collections.abc import Iterable, Mapping
+
+from gradio_apps.runtime.guard.admission import Presented, Refusal
+from gradio_apps.runtime.guard.asgi import Scope, Send, send_bytes, send_json, send_redirect
+from gradio_apps.runtime.guard.headers import AnswerHeaders
+from gradio_apps.runtime.guard.pages import HTML, Page, Pages
+from gradio_apps.runtime.guard.settings import GuardSettings
+
+_REFUSALS = {
+    Refusal.CROSS_ORIGIN: "This request came from another site.",
+    Refusal.SERVICE_WORKER: "Service workers are not allowed here.",
+    Refusal.UNKNOWN_HOST: "This is not the address of the app.",
+}
+
+
+class Answering:
+    """The guard's own answers for one app."""
+
+    def __init__(self, settings: GuardSettings, *, answers: AnswerHeaders) -> None:
+        self._path = settings.path
+        self._headers = answers.of(())
+        self.pages = Pages(settings)
+
+    async def json(
+        self, send: Send, status: int, value: Mapping[str, object], *, headers: Iterable[tuple[bytes, bytes]] = ()
+    ) -> None:
+        """Answer a call."""
+        await send_json(send, status, value, headers=[*self._headers, *headers])
+
+    async def page(self, send: Send, status: int, page: Page) -> None:
+        """Answer with a page of the guard's own."""
+        await send_bytes(send, status, self.pages.render(page), content_type=HTML, headers=self.pages.headers)
+
+    async def redirect(self, send: Send, target: str, *, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """Send the browser to *target*."""
+        await send_redirect(send, target, headers=[*self._headers, *headers])
+
+    async def bytes(
+        self, send: Send, status: int, body: "bytes", *, content_type: str, headers: Iterable[tuple[bytes, bytes]]
+    ) -> None:
+        """Answer with *body* as it is."""
+        await send_bytes(send, status, body, content_type=content_type, headers=[*self._headers, *headers])
+
+    async def either(self, send: Send, status: int, *, presented: Presented, page: Page, detail: str) -> None:
+        """Answer a navigation with *page* and a call with *detail*."""
+        if presented.navigation is None:
+            retry = [(b"retry-after", b"2")] if status == 503 else []  # noqa: PLR2004 - Service Unavailable
+            await self.json(send, status, {"detail": detail}, headers=retry)
+        else:
+            await self.page(send, status, page)
+
+    async def challenge(self, scope: Scope, send: Send, presented: Presented) -> None:
+        """Say that there is no session: a tab goes to the portal, a frame shows a page, a call gets 401."""
+        if presented.navigation == "document" and presented.method == "GET":
+            await self.redirect(send, self.pages.app_page(self._wanted(scope)))
+            return
+        await self.either(
+            send,
+            401,
+            presented=presented,
+            page=self.pages.ended(),
+            detail="Your session has ended. Open the app again.",
+        )
+
+    async def refuse(self, send: Send, reason: Refusal) -> None:
+        """Say that the request is wrong whoever sends it."""
+        await self.json(send, reason.status, {"detail": _REFUSALS[reason]})
+
+    def _wanted(self, scope: Scope) -> str:
+        raw = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
+        query = scope.get("query_string", b"")
+        path: str = raw.decode("latin-1").removeprefix(self._path)
+        return f"{path}?{query.decode('latin-1')}" if query else path

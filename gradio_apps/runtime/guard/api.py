@@ -1,0 +1,143 @@
+"""The portal's API in an app's hands: RFC 8693 token exchange for the person whose request it is.
+
+Synchronous, because handlers run in threads; the app never holds its client secret's work in
+its own code, and a token dies within a minute.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
+
+import httpx
+
+from gradio_apps.runtime.guard.settings import GuardSettings, is_loopback
+from portal.contract.introspection import HINT_APP_SESSION
+
+GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
+MARGIN: Final = 10
+"""A token is not used in the last of its seconds."""
+_TIMEOUT: Final = httpx.Timeout(5.0, connect=2.0)
+_MAX_CACHED: Final = 4096
+
+
+class PortalApiError(Exception):
+    """The portal gave no token."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+        """RFC 6749, section 5.2, or ``unavailable``."""
+
+
+class TokenExchange:
+    """Exchanges app sessions for access tokens, each kept for most of its life."""
+
+    def __init__(
+        self,
+        settings: GuardSettings,
+        *,
+        clock: Callable[[], float] = time.time,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.settings = settings
+        self._clock = clock
+        self._transport = transport
+        self._client: httpx.Client | None = None
+        self._lock = threading.Lock()
+        self._cache: dict[tuple[str, str], tuple[str, float]] = {}
+
+    def token(self, sid: str, scopes: str) -> str:
+        """Return a bearer token for *scopes* (space-separated) in the name of the person behind *sid*.
+
+        Raises:
+            PortalApiError: the portal said no, or nothing.
+        """
+        wanted = (sid, " ".join(sorted(set(scopes.split()))))
+        now = self._clock()
+        with self._lock:
+            token, until = self._cache.get(wanted, ("", 0.0))
+        if now < until:
+            return token
+        token, lifetime = self._exchange(*wanted)
+        with self._lock:
+            if len(self._cache) >= _MAX_CACHED:
+                self._cache.clear()
+            self._cache[wanted] = (token, now + lifetime - MARGIN)
+        return token
+
+    def forget(self, sid: str) -> None:
+        """Drop every token of a session that ended."""
+        with self._lock:
+            for key in [key for key in self._cache if key[0] == sid]:
+                del self._cache[key]
+
+    def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _exchange(self, sid: str, scopes: str) -> tuple[str, float]:
+        form = {"grant_type": GRANT, "subject_token": sid, "subject_token_type": HINT_APP_SESSION, "scope": scopes}
+        auth = httpx.BasicAuth(self.settings.app, self.settings.secret)
+        try:
+            answer = self._ready().post("/oauth/token", data=form, auth=auth)
+            body = answer.json()
+        except (httpx.HTTPError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise PortalApiError("unavailable") from error
+        if type(body) is not dict:
+            raise PortalApiError("unavailable")
+        if answer.status_code != HTTPStatus.OK:
+            code = body.get("error")
+            raise PortalApiError(code if type(code) is str else "unavailable")
+        token, lifetime = body.get("access_token"), body.get("expires_in")
+        if type(token) is not str or not token or type(lifetime) is not int:
+            raise PortalApiError("unavailable")
+        return token, float(lifetime)
+
+    def _ready(self) -> httpx.Client:
+        with self._lock:
+            if self._client is None:
+                url = self.settings.call_url
+                self._client = httpx.Client(
+                    base_url=url,
+                    headers=self.settings.call_headers,
+                    timeout=_TIMEOUT,
+                    follow_redirects=False,
+                    trust_env=self.settings.portal_internal_url is None and not is_loopback(url),
+                    verify=httpx.create_ssl_context() if url.startswith("https://") else False,
+                    transport=self._transport,
+                )
+            return self._client
+
+
+class PortalApi:
+    """What an app finds under ``scope["portal.api"]``: the portal's API, for one person."""
+
+    __slots__ = ("_exchange", "_sid")
+
+    def __init__(self, exchange: TokenExchange, sid: str) -> None:
+        self._exchange = exchange
+        self._sid = sid
+
+    @property
+    def base_url(self) -> str:
+        """Where the portal is called, without a trailing slash."""
+        return self._exchange.settings.call_url
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that every call must carry besides the token."""
+        return self._exchange.settings.call_headers
+
+    def token(self, scopes: str) -> str:
+        """Return a bearer token for *scopes*, separated by spaces; call it from a thread, not from a coroutine.
+
+        Raises:
+            PortalApiError: the portal said no, or nothing.
+        """
+        return self._exchange.token(self._sid, scopes)

@@ -1,0 +1,82 @@
+"""The little ASGI the guard speaks itself: types, whole bodies in, small answers out."""
+
+import json
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
+from typing import Any, TypeAlias
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
+
+NO_STORE = (b"cache-control", b"no-store")
+
+
+class TooLarge(Exception):
+    """The body is longer than the limit."""
+
+
+class Gone(Exception):
+    """The client left before its request was whole."""
+
+
+async def read_body(receive: Receive, *, limit: int) -> bytes:
+    """Return the whole request body.
+
+    Raises:
+        TooLarge: it exceeds *limit* bytes; the rest is not read.
+        Gone: the client disconnected.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise Gone
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """Return a ``receive`` that gives *body* once, and then what *receive* gives."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+async def send_bytes(
+    send: Send, status: int, body: bytes, *, content_type: str, headers: Iterable[tuple[bytes, bytes]]
+) -> None:
+    """Send one whole answer; the server leaves the body out where the method is ``HEAD``."""
+    described = [(b"content-type", content_type.encode("ascii")), *headers]
+    if status != 304:  # noqa: PLR2004 - Not Modified speaks of a body it does not carry
+        described.insert(1, (b"content-length", str(len(body)).encode("ascii")))
+    await send({"type": "http.response.start", "status": status, "headers": described})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def send_json(
+    send: Send, status: int, value: Mapping[str, object], *, headers: Iterable[tuple[bytes, bytes]]
+) -> None:
+    """Send *value* as JSON, not to be kept; errors are ``{"detail": …}``, which Gradio shows as a toast."""
+    body = json.dumps(value).encode("ascii")
+    await send_bytes(send, status, body, content_type="application/json", headers=[NO_STORE, *headers])
+
+
+async def send_redirect(send: Send, target: str, *, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Send the browser to *target* with GET (303)."""
+    location = (b"location", target.encode("ascii"))
+    await send_bytes(send, 303, b"", content_type="text/plain; charset=utf-8", headers=[location, NO_STORE, *headers])

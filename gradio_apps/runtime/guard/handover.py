@@ -1,0 +1,117 @@
+"""The ticket's way in, and the logout token's: the two things other parties post to the guard."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl
+
+from joserfc.jwk import KeySet
+
+from gradio_apps.runtime.guard.keys import PortalKeys
+from gradio_apps.runtime.guard.portal_client import PortalClient
+from gradio_apps.runtime.guard.sessions import AppSession, Sessions
+from gradio_apps.runtime.guard.settings import GuardSettings
+from portal.contract import Inactive, LogoutToken, Rejected, Ticket, verify_logout_token, verify_ticket
+
+log = logging.getLogger("gradio_portal.guard")
+
+MAX_FORM: Final = 16 * 1024
+"""Longest form read, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotOpened:
+    """The ticket opens nothing, and why."""
+
+    code: str
+
+
+class Handover:
+    """Turns tickets into app sessions, and logout tokens into ends."""
+
+    def __init__(
+        self,
+        settings: GuardSettings,
+        *,
+        client: PortalClient,
+        keys: PortalKeys,
+        sessions: Sessions,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._keys = keys
+        self._sessions = sessions
+        self._clock = clock
+
+    async def redeem(self, token: str) -> tuple[AppSession, str] | NotOpened:
+        """Return the session that *token* opens and the path to go to.
+
+        Verified offline first, so that what is malformed, forged, foreign or stale costs the
+        portal nothing.
+
+        Raises:
+            PortalAway: ask again later.
+        """
+
+        def check(keys: KeySet) -> Ticket:
+            return verify_ticket(
+                token,
+                keys=keys,
+                issuer=self._settings.portal_url,
+                audience=self._settings.app,
+                now=int(self._clock()),
+            )
+
+        try:
+            ticket = await self._keys.verify(check)
+        except Rejected as error:
+            log.info("ticket-refused code=%s", error.reason.value)
+            return NotOpened(error.reason.value)
+        if self._sessions.is_ended(ticket.session):
+            log.info("ticket-refused code=session-ended")
+            return NotOpened("session-ended")
+        asked_at = self._clock()
+        answer = await self._client.redeem(token)
+        if isinstance(answer, Inactive):
+            log.info("ticket-refused code=%s", answer.code)
+            return NotOpened(answer.code)
+        if (answer.session, answer.person.subject) != (ticket.session, ticket.subject):
+            log.error("ticket-refused code=answer-mismatch")
+            return NotOpened("answer-mismatch")
+        session = self._sessions.opened(ticket.session, answer, asked_at=asked_at)
+        if session is None:  # a push overtook the answer
+            return NotOpened("session-ended")
+        return session, ticket.next
+
+    async def end(self, token: str) -> None:
+        """End the session that the logout token *token* names, known or not.
+
+        Raises:
+            Rejected: the token ends nothing.
+            PortalAway: there are no keys to check it with yet.
+        """
+
+        def check(keys: KeySet) -> LogoutToken:
+            return verify_logout_token(
+                token,
+                keys=keys,
+                issuer=self._settings.portal_url,
+                audience=self._settings.app,
+                now=int(self._clock()),
+            )
+
+        logout = await self._keys.verify(check)
+        log.info("session-ended code=pushed")
+        self._sessions.end(logout.session)
+
+
+def single_field(body: bytes, name: str) -> str | None:
+    """Return the field *name* of a form, or ``None`` where it is missing or stands twice."""
+    try:
+        fields = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=8)
+    except ValueError:
+        return None
+    values = [value for field, value in fields if field == name]
+    return values[0] if len(values) == 1 else None

@@ -1,0 +1,105 @@
+"""Headers on their way in and out: what an app may learn, and what it may not answer.
+
+One pass each way, on the bytes of the ASGI scope: this runs on every request.
+"""
+
+from collections.abc import Iterable
+from typing import Final, TypeAlias
+
+from gradio_apps.runtime.guard.admission import Presented
+from gradio_apps.runtime.guard.cookies import CookieSeal, is_portal_cookie
+from gradio_apps.runtime.guard.settings import GuardSettings
+
+RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
+
+# Gradio builds its root address from these, from any client: the guard says where the app is instead.
+_FORGED: Final = frozenset({b"forwarded", b"x-gradio-server", b"x-real-ip", b"x-original-url", b"x-rewrite-url"})
+_SINGLE: Final = frozenset({b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
+_DROPPED_ANSWERS: Final = frozenset({b"service-worker-allowed"})
+
+
+def read_request(
+    method: str, headers: Iterable[tuple[bytes, bytes]], *, seal: CookieSeal
+) -> tuple[Presented, RawHeaders]:
+    """Return what a request presents, and the headers the app may see.
+
+    A header that may stand once and stands twice is read as both, which equals nothing: the
+    server behind might take the other one.
+    """
+    single: dict[bytes, bytes] = {}
+    cookies: list[bytes] = []
+    kept: RawHeaders = []
+    accepts_html = service_worker = False
+    for name, value in headers:
+        if name == b"cookie":
+            cookies.append(value)
+            continue
+        if name in _FORGED or name.startswith(b"x-forwarded-"):
+            continue
+        if name in _SINGLE:
+            single[name] = single[name] + b", " + value if name in single else value
+        elif name == b"accept":
+            accepts_html = accepts_html or b"text/html" in value
+        elif name == b"service-worker":
+            service_worker = True
+        kept.append((name, value))
+    sid = None
+    if cookies:
+        sid, rest = seal.read(b"; ".join(cookies))  # HTTP/2 may split it (RFC 9113, 8.2.3)
+        if rest:
+            kept.append((b"cookie", rest))
+    dest = single.get(b"sec-fetch-dest")
+    presented = Presented(
+        method=method,
+        host=single.get(b"host"),
+        origin=single.get(b"origin"),
+        fetch_site=single.get(b"sec-fetch-site"),
+        fetch_mode=single.get(b"sec-fetch-mode"),
+        fetch_dest=dest,
+        accepts_html=accepts_html,
+        service_worker=service_worker or dest == b"serviceworker",
+        sid=sid,
+    )
+    return presented, kept
+
+
+class AnswerHeaders:
+    """What every answer of one app carries."""
+
+    __slots__ = ("_frame_ancestors",)
+
+    def __init__(self, settings: GuardSettings) -> None:
+        # 'self': an app may frame pages of its own; every ancestor up to the portal must be listed.
+        self._frame_ancestors = (
+            b"content-security-policy",
+            f"frame-ancestors {settings.portal_origin} 'self'".encode("ascii"),
+        )
+
+    def of(self, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+        """Return *headers* of an app's answer, made safe.
+
+        Gradio reflects any ``Origin`` with credentials: those answers go.  A policy of the app's
+        own stays beside ours; browsers enforce both.
+        """
+        kept: RawHeaders = []
+        has_referrer_policy = False
+        for name, value in headers:
+            lower = name.lower()
+            if lower.startswith(b"access-control-") or lower in _DROPPED_ANSWERS or lower == b"x-content-type-options":
+                continue
+            if lower == b"set-cookie" and _sets_portal_cookie(value):
+                continue
+            if lower == b"referrer-policy":
+                has_referrer_policy = True
+            kept.append((lower, value))
+        kept.append(self._frame_ancestors)
+        kept.append((b"x-content-type-options", b"nosniff"))
+        if not has_referrer_policy:
+            kept.append((b"referrer-policy", b"same-origin"))
+        return kept
+
+
+def _sets_portal_cookie(value: bytes) -> bool:
+    # "=portal-app-x=1" is a cookie without a name that comes back looking like one with (RFC 6265bis, 5.6)
+    pair = value.partition(b";")[0].strip().lstrip(b"=")
+    return is_portal_cookie(pair.partition(b"=")[0])

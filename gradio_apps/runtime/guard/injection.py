@@ -1,0 +1,89 @@
+"""Putting the guard's script into an app's pages, without holding a stream back.
+
+The tag goes in after ``<head>``, so that it runs before the app's own scripts; where no head
+comes within reach, at the end, which HTML parsers take as well.
+"""
+
+import re
+from html import escape
+from typing import Final
+
+from gradio_apps.runtime.guard.headers import RawHeaders
+from gradio_apps.runtime.guard.settings import GuardSettings
+
+REACH: Final = 64 * 1024
+"""How much of a page is looked through for its head, in bytes."""
+_HEAD: Final = re.compile(rb"<head(?:\s[^>]*)?>", re.IGNORECASE)
+_ASCII_BASED: Final = frozenset({"utf-8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "latin1", "windows-1252"})
+_WITHOUT_BODY: Final = frozenset({204, 205, 206, 304})
+
+
+def script_tag(settings: GuardSettings, *, event: str = "") -> bytes:
+    """Return the tag that loads the guard's script; *event* is what it tells the portal's page at once."""
+    attributes = {
+        "src": f"{settings.path}/.portal/frame.js",
+        "data-portal": settings.portal_origin,
+        "data-app": settings.app,
+        "data-base": settings.path,
+        "data-cookies": settings.cookies,
+        "data-event": event,
+    }
+    text = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items() if value)
+    return f"<script{text}></script>".encode("ascii")
+
+
+class Injector:
+    """Adds one tag to one answer, if that is a page."""
+
+    __slots__ = ("_held", "_looking", "_tag", "active")
+
+    def __init__(self, tag: bytes) -> None:
+        self._tag = tag
+        self._held = b""
+        self._looking = True
+        self.active = False
+        """Whether the tag still has to be put in."""
+
+    def start(self, status: int, headers: RawHeaders) -> RawHeaders:
+        """Return the headers of the answer, with its length corrected where it is a page."""
+        known = {name: value for name, value in headers if name != b"set-cookie"}
+        self.active = (
+            status not in _WITHOUT_BODY
+            and not 300 <= status < 400  # noqa: PLR2004 - redirections
+            and _is_page(known.get(b"content-type", b"").decode("latin-1"))
+            and known.get(b"content-encoding", b"identity") == b"identity"
+            and not known.get(b"content-disposition", b"").strip().lower().startswith(b"attachment")
+        )
+        if not self.active:
+            return headers
+        return [
+            (name, str(int(value) + len(self._tag)).encode("ascii"))
+            if name == b"content-length" and value.isdigit()
+            else (name, value)
+            for name, value in headers
+        ]
+
+    def feed(self, body: bytes, *, more: bool) -> bytes:
+        """Return what to send for *body*: with the tag in it, held back, or as it is."""
+        held = self._held + body
+        found = _HEAD.search(held) if self._looking else None
+        if found is not None:
+            self.active = False
+            return held[: found.end()] + self._tag + held[found.end() :]
+        if not more:
+            self.active = False
+            return held + self._tag
+        if self._looking and len(held) < REACH:
+            self._held = held
+            return b""
+        self._looking = False
+        self._held = b""  # too long without a head: it goes out, and the tag follows with the last piece
+        return held
+
+
+def _is_page(content_type: str) -> bool:
+    kind, _, parameters = content_type.lower().partition(";")
+    if kind.strip() != "text/html":
+        return False
+    name, _, charset = parameters.strip().partition("=")
+    return name.strip() != "charset" or charset.strip().strip('"') in _ASCII_BASED

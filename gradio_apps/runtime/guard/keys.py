@@ -1,0 +1,80 @@
+"""The portal's public keys, as fresh as they must be and fetched no more often than that."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from joserfc.jwk import KeySet
+
+from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
+from portal.contract import Rejected, Rejection
+
+REFETCH_AFTER: Final = 600
+"""Age from which keys are fetched again before they are used, in seconds; removals count from then."""
+UNKNOWN_KID_PAUSE: Final = 30
+"""Shortest time between two fetches that a token with an unknown ``kid`` brought about, in seconds."""
+RETRY_PAUSE: Final = 5
+"""Shortest time between two fetches while the portal is away, in seconds."""
+
+Verified = TypeVar("Verified")
+
+
+class PortalKeys:
+    """Verifies with the portal's keys; what is malformed or foreign costs the portal nothing."""
+
+    def __init__(self, client: PortalClient, *, clock: Callable[[], float]) -> None:
+        self._client = client
+        self._clock = clock
+        self._keys: KeySet | None = None
+        self._fetched_at = 0.0
+        self._tried_at = float("-inf")
+        self._unknown_kid_at = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def verify(self, check: Callable[[KeySet], Verified]) -> Verified:
+        """Return what *check* makes of a token under the current keys.
+
+        Raises:
+            Rejected: the token is refused.
+            PortalAway: there are no keys to check it with yet.
+        """
+        keys = await self._current()
+        try:
+            return check(keys)
+        except Rejected as error:
+            if error.reason is not Rejection.UNKNOWN_KEY or not await self._refetch_for_unknown(keys):
+                raise
+        return check(self._keys or keys)
+
+    async def _current(self) -> KeySet:
+        if self._keys is None or not 0 <= self._clock() - self._fetched_at < REFETCH_AFTER:
+            async with self._lock:
+                if self._keys is None or not 0 <= self._clock() - self._fetched_at < REFETCH_AFTER:
+                    await self._fetch()
+        if self._keys is None:
+            raise PortalAway("keys: none yet")
+        return self._keys
+
+    async def _refetch_for_unknown(self, seen: KeySet) -> bool:
+        async with self._lock:
+            if self._keys is not seen:  # somebody else fetched while we waited
+                return True
+            now = self._clock()
+            if 0 <= now - self._unknown_kid_at < UNKNOWN_KID_PAUSE:
+                return False
+            self._unknown_kid_at = now
+            await self._fetch()
+        return self._keys is not seen
+
+    async def _fetch(self) -> None:
+        """Fetch, or keep what there is: old keys open nothing, since every ticket is redeemed at the portal."""
+        now = self._clock()
+        if 0 <= now - self._tried_at < RETRY_PAUSE:
+            return
+        self._tried_at = now
+        try:
+            self._keys = await self._client.keys()
+        except PortalAway:
+            return
+        self._fetched_at = now
+        self._tried_at = float("-inf")

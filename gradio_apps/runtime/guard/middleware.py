@@ -1,0 +1,268 @@
+"""The guard itself: ASGI plumbing around admission, sessions and bindings.
+
+Closed for everything it does not know: unknown scopes, unknown hosts, requests without a
+session, messages it cannot read.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import httpx
+
+from gradio_apps.runtime.guard.admission import Challenge, Enter, Presented, Refuse, admit, misdirected
+from gradio_apps.runtime.guard.answering import Answering
+from gradio_apps.runtime.guard.api import PortalApi, TokenExchange
+from gradio_apps.runtime.guard.asgi import ASGIApp, Gone, Receive, Scope, Send
+from gradio_apps.runtime.guard.bindings import Bindings, owner_of
+from gradio_apps.runtime.guard.cookies import CookieSeal
+from gradio_apps.runtime.guard.gate import Gate, Stopped
+from gradio_apps.runtime.guard.handover import Handover
+from gradio_apps.runtime.guard.headers import AnswerHeaders, RawHeaders, read_request
+from gradio_apps.runtime.guard.injection import Injector, script_tag
+from gradio_apps.runtime.guard.keys import PortalKeys
+from gradio_apps.runtime.guard.own_routes import PREFIX, OwnRoutes
+from gradio_apps.runtime.guard.person import entries
+from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
+from gradio_apps.runtime.guard.request import Request
+from gradio_apps.runtime.guard.running import CLOSE_SIGNED_OUT, Running
+from gradio_apps.runtime.guard.sessions import AppSession, Sessions
+from gradio_apps.runtime.guard.settings import GuardSettings
+from portal.contract import local_path
+
+log = logging.getLogger("gradio_portal.guard")
+
+_LOGIN_ROUTES: Final = frozenset({"/login/huggingface", "/login/callback"})
+CLOSE_FORBIDDEN: Final = 4403
+CLOSE_TRY_AGAIN: Final = 1013
+
+
+class Guard:
+    """ASGI middleware that lets nobody into *app* without an app session."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        settings: GuardSettings,
+        state: Callable[[], str] = lambda: "running",
+        login_button: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.time,
+        transport: httpx.AsyncBaseTransport | None = None,
+        api_transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._app = app
+        self._settings = settings
+        self._state = state
+        self._login_button = login_button
+        self._path = settings.path
+        self._hosts = settings.hosts
+        self._origin = settings.app_origin.encode("ascii")
+        self._tag = script_tag(settings)
+        self._seal = CookieSeal(settings)
+        self._headers = AnswerHeaders(settings)
+        self._answer = Answering(settings, answers=self._headers)
+        self._client = PortalClient(settings, transport=transport)
+        self._exchange = TokenExchange(settings, clock=clock, transport=api_transport)
+        self._sessions = Sessions(self._client, clock=clock, on_end=self._exchange.forget)
+        self._gate = Gate(Bindings())
+        secure = "s" if settings.scheme == "https" else ""
+        self._schemes = {"http": f"http{secure}", "websocket": f"ws{secure}"}
+        keys = PortalKeys(self._client, clock=clock)
+        self._own = OwnRoutes(
+            settings,
+            answering=self._answer,
+            handover=Handover(settings, client=self._client, keys=keys, sessions=self._sessions, clock=clock),
+            sessions=self._sessions,
+            seal=self._seal,
+            state=state,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Guard one connection."""
+        kind = scope["type"]
+        if kind == "http":
+            await self._http(scope, receive, send)
+        elif kind == "websocket":
+            await self._websocket(scope, receive, send)
+        elif kind == "lifespan":
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                await self.aclose()
+        else:
+            raise RuntimeError(f"The guard lets no {kind!r} connection through.")
+
+    async def aclose(self) -> None:
+        """Stop what runs beside the requests and close the connections to the portal."""
+        await self._sessions.aclose()
+        await self._client.aclose()
+        self._exchange.close()
+
+    # --- HTTP ---------------------------------------------------------------------------------
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        prefix = self._path
+        if prefix and path == prefix:
+            await self._answer.redirect(send, prefix + "/")
+            return
+        if prefix and not path.startswith(prefix + "/"):
+            await self._answer.json(send, 404, {"detail": "There is nothing here."})
+            return
+        local = path[len(prefix) :]
+        if local == "/.portal/health":
+            await self._own.health(send)
+            return
+        presented, headers = read_request(scope["method"], scope["headers"], seal=self._seal)
+        request = Request(scope, receive, send, presented, headers)
+        if local.startswith(PREFIX) or local == PREFIX.rstrip("/"):
+            wrong = misdirected(presented, hosts=self._hosts)
+            if wrong is not None:
+                await self._refuse(send, wrong)
+                return
+            await self._own(local[len(PREFIX) :], request)
+            return
+        admission = admit(presented, hosts=self._hosts, origin=self._origin)
+        if isinstance(admission, Enter):
+            await self._enter(admission.sid, request)
+        elif isinstance(admission, Refuse):
+            await self._refuse(send, admission)
+        else:
+            await self._answer.challenge(scope, send, presented)
+
+    async def _refuse(self, send: Send, refusal: Refuse) -> None:
+        log.info("request-refused code=%s", refusal.reason.value)
+        await self._answer.refuse(send, refusal.reason)
+
+    async def _enter(self, sid: str, request: Request) -> None:
+        session = self._sessions.fresh(sid)
+        if session is None:
+            try:
+                session = await self._sessions.find(sid)
+            except PortalAway:
+                await self._answer.either(
+                    request.send,
+                    503,
+                    presented=request.presented,
+                    page=self._answer.pages.away(),
+                    detail="The portal cannot be reached just now. Please try again.",
+                )
+                return
+        if session is None:
+            await self._answer.challenge(request.scope, request.send, request.presented)
+            return
+        state = self._state()
+        if state != "running":
+            await self._not_running(state, request)
+        elif not (self._login_button() and await self._login(request)):
+            await self._run(session, request)
+
+    async def _not_running(self, state: str, request: Request) -> None:
+        failed = state == "failed"
+        await self._answer.either(
+            request.send,
+            503,
+            presented=request.presented,
+            page=self._answer.pages.failed() if failed else self._answer.pages.starting(),
+            detail="The app did not start." if failed else "The app is starting. Please try again in a moment.",
+        )
+
+    async def _login(self, request: Request) -> bool:
+        """Answer the addresses that ``gr.LoginButton`` goes to; say whether this was one."""
+        path = request.scope["path"][len(self._path) :]
+        if path in _LOGIN_ROUTES:  # signed in already: back to where the button was
+            query = dict(parse_qsl(request.scope.get("query_string", b"").decode("latin-1")))
+            await self._answer.redirect(request.send, self._path + local_path(query.get("_target_url")))
+            return True
+        if path == "/logout":
+            await self._answer.page(request.send, 200, self._answer.pages.sign_out())
+            return True
+        return False
+
+    async def _run(self, session: AppSession, request: Request) -> None:
+        scope, presented = request.scope, request.presented
+        owner = owner_of(session.person)
+        call = self._gate.address(presented.method, scope["path"], scope.get("query_string", b""), owner)
+        if isinstance(call, Stopped):
+            await self._answer.json(request.send, call.status, {"detail": call.detail})
+            return
+        injector = None
+        headers = request.headers
+        if presented.navigation is not None and presented.method == "GET":
+            injector = Injector(self._tag)
+            headers = [pair for pair in headers if pair[0] != b"accept-encoding"]
+        running = Running(
+            request.send,
+            answers=self._headers,
+            injector=injector,
+            watch=self._gate.watcher(owner) if call.issues_event else None,
+            idle=call.idle,
+        )
+        inner = self._scope_for(session, scope, headers)
+
+        async def work() -> None:
+            given: Receive | Stopped = request.receive
+            if call.reads_body:
+                given = await self._gate.body(call, headers, request.receive, owner)
+            if isinstance(given, Stopped):
+                await self._answer.json(running.send, given.status, {"detail": given.detail})
+            else:
+                await self._app(inner, given, running.send)
+
+        await self._tracked(session, running, work())
+
+    async def _tracked(self, session: AppSession, running: Running, work: Coroutine[Any, Any, None]) -> None:
+        """Run *work* so that the end of *session* ends it."""
+        self._sessions.begin(session, running)
+        try:
+            await work
+        except Gone:
+            pass
+        except BaseException as error:
+            if not running.cut_off or isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
+            # Whatever the task made of its cancellation: it was ours.
+        finally:
+            session.running.discard(running)
+            await running.conclude()
+
+    def _scope_for(self, session: AppSession, scope: Scope, headers: RawHeaders) -> Scope:
+        inner = dict(scope)
+        inner["headers"] = headers
+        # The guard knows the app's address; a server behind a proxy that ends TLS does not.
+        inner["scheme"] = self._schemes[scope["type"]]
+        inner["extensions"] = {}  # ways to answer past the guard
+        if self._path:
+            inner["root_path"] = self._path
+        inner.update(entries(session.person, PortalApi(self._exchange, session.sid), self._settings))
+        return inner
+
+    # --- WebSocket ----------------------------------------------------------------------------
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        presented, headers = read_request("WEBSOCKET", scope["headers"], seal=self._seal)
+        code, session = await self._socket_session(scope["path"], presented)
+        if session is None:
+            await receive()  # the handshake; closing it before it is accepted answers 403
+            await send({"type": "websocket.close", "code": code, "reason": ""})
+            return
+        running = Running(send, answers=self._headers, socket=True)
+        inner = self._scope_for(session, scope, headers)
+        await self._tracked(session, running, self._app(inner, receive, running.send))
+
+    async def _socket_session(self, path: str, presented: Presented) -> tuple[int, AppSession | None]:
+        if not path.startswith(self._path + "/") or path[len(self._path) :].startswith(PREFIX):
+            return CLOSE_FORBIDDEN, None
+        admission = admit(presented, hosts=self._hosts, origin=self._origin)
+        if not isinstance(admission, Enter):
+            return (CLOSE_SIGNED_OUT if isinstance(admission, Challenge) else CLOSE_FORBIDDEN), None
+        try:
+            session = self._sessions.fresh(admission.sid) or await self._sessions.find(admission.sid)
+        except PortalAway:
+            return CLOSE_TRY_AGAIN, None
+        if session is not None and self._state() != "running":
+            return CLOSE_TRY_AGAIN, None
+        return CLOSE_SIGNED_OUT, session

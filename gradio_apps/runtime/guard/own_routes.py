@@ -1,0 +1,177 @@
+"""The guard's own routes, under ``/.portal/``; nothing of them reaches the app."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qsl, quote
+
+from gradio_apps.runtime.guard.answering import Answering
+from gradio_apps.runtime.guard.asgi import Gone, Send, TooLarge, read_body
+from gradio_apps.runtime.guard.cookies import CookieSeal
+from gradio_apps.runtime.guard.handover import MAX_FORM, Handover, NotOpened, single_field
+from gradio_apps.runtime.guard.portal_client import PortalAway
+from gradio_apps.runtime.guard.request import Request
+from gradio_apps.runtime.guard.sessions import Sessions
+from gradio_apps.runtime.guard.settings import GuardSettings
+from portal.contract import Rejected, local_path
+
+PREFIX: Final = "/.portal/"
+_FORM: Final = b"application/x-www-form-urlencoded"
+_STATIC: Final = Path(__file__).parent / "static"
+
+
+Handler = Callable[[Request], Awaitable[None]]
+
+
+class OwnRoutes:
+    """Answers everything under ``/.portal/``, and only that."""
+
+    def __init__(
+        self,
+        settings: GuardSettings,
+        *,
+        answering: Answering,
+        handover: Handover,
+        sessions: Sessions,
+        seal: CookieSeal,
+        state: Callable[[], str],
+    ) -> None:
+        self._settings = settings
+        self._answer = answering
+        self._handover = handover
+        self._sessions = sessions
+        self._seal = seal
+        self._state = state
+        self._portal_origin = settings.portal_origin.encode("ascii")
+        self._table: dict[str, dict[str, Handler]] = {
+            "session": {"POST": self._open, "GET": self._look},
+            "arrived": {"GET": self._arrived},
+            "backchannel-logout": {"POST": self._end},
+            "frame.js": {"GET": _Static("frame.js", "text/javascript; charset=utf-8", answering)},
+            "guard.css": {"GET": _Static("guard.css", "text/css; charset=utf-8", answering)},
+        }
+
+    async def health(self, send: Send) -> None:
+        """Say whether the app runs, and nothing else; for load balancers and the supervisor, under any name."""
+        state = self._state()
+        await self._answer.json(send, 200 if state == "running" else 503, {"state": state})
+
+    async def __call__(self, name: str, request: Request) -> None:
+        """Answer the route called *name*."""
+        handlers = self._table.get(name)
+        if handlers is None:
+            await self._answer.json(request.send, 404, {"detail": "There is nothing here."})
+            return
+        handler = handlers.get("GET" if request.scope["method"] == "HEAD" else request.scope["method"])
+        if handler is None:
+            allow = ", ".join(sorted(handlers)).encode("ascii")
+            await self._answer.json(request.send, 405, {"detail": "Not this way."}, headers=[(b"allow", allow)])
+            return
+        await handler(request)
+
+    async def _open(self, request: Request) -> None:
+        """Take a ticket from the portal's launch page."""
+        # Exactly the portal, and never "null": a ticket that somebody else holds must open nothing.
+        if request.presented.origin != self._portal_origin:
+            await self._answer.page(request.send, 403, self._answer.pages.used())
+            return
+        ticket = await self._field(request, "ticket")
+        if ticket is None:
+            return
+        try:
+            opened = await self._handover.redeem(ticket)
+        except PortalAway:
+            await self._answer.page(request.send, 503, self._answer.pages.away())
+            return
+        if isinstance(opened, NotOpened):
+            await self._answer.page(request.send, 403, self._answer.pages.used())
+            return
+        session, path = opened
+        target = f"{self._settings.path}{PREFIX}arrived?to={quote(path, safe='')}"
+        cookie = (b"set-cookie", self._seal.set_cookie(session.sid).encode("ascii"))
+        await self._answer.redirect(request.send, target, headers=[cookie])
+
+    async def _arrived(self, request: Request) -> None:
+        """See once whether the cookie came back, so that a browser that keeps none does not go in circles."""
+        query = parse_qsl(request.scope.get("query_string", b"").decode("latin-1"))
+        path = local_path(next((value for name, value in query if name == "to"), "/"))
+        sid = request.presented.sid
+        if sid is None:
+            in_tab = request.presented.fetch_dest == b"document"
+            pages = self._answer.pages
+            await self._answer.page(request.send, 403, pages.no_cookie_at_all() if in_tab else pages.no_cookie())
+            return
+        try:
+            session = await self._sessions.find(sid)
+        except PortalAway:
+            await self._answer.page(request.send, 503, self._answer.pages.away())
+            return
+        if session is None:
+            await self._answer.page(request.send, 401, self._answer.pages.ended())
+            return
+        await self._answer.redirect(request.send, self._settings.path + path)
+
+    async def _look(self, request: Request) -> None:
+        """Tell the page's script whether its session lives; asked by pages that only stand open, so no use of it."""
+        sid = request.presented.sid
+        try:
+            session = None if sid is None else await self._sessions.find(sid, in_use=False)
+        except PortalAway:
+            await self._answer.json(request.send, 503, {"detail": "The portal cannot be reached just now."})
+            return
+        if session is None:
+            await self._answer.json(request.send, 401, {"detail": "Your session has ended."})
+            return
+        await self._answer.json(request.send, 200, {"active": True, "until": session.person.signed_in_until})
+
+    async def _end(self, request: Request) -> None:
+        """Take a logout token from the portal (OpenID Connect Back-Channel Logout 1.0, section 2.5)."""
+        token = await self._field(request, "logout_token", as_call=True)
+        if token is None:
+            return
+        try:
+            await self._handover.end(token)
+        except Rejected:
+            await self._answer.json(request.send, 400, {"error": "invalid_request"})
+        except PortalAway:
+            await self._answer.json(request.send, 503, {"error": "temporarily_unavailable"})
+        else:
+            await self._answer.json(request.send, 200, {})
+
+    async def _field(self, request: Request, name: str, *, as_call: bool = False) -> str | None:
+        """Return one field of a posted form, or answer what is wrong with it and return ``None``."""
+        types = [value for header, value in request.scope["headers"] if header == b"content-type"]
+        value = None
+        if len(types) == 1 and types[0].partition(b";")[0].strip().lower() == _FORM:
+            try:
+                body = await read_body(request.receive, limit=MAX_FORM)
+            except (TooLarge, Gone):
+                body = b""
+            value = single_field(body, name)
+        if value is None and as_call:
+            await self._answer.json(request.send, 400, {"error": "invalid_request"})
+        elif value is None:
+            await self._answer.page(request.send, 400, self._answer.pages.used())
+        return value
+
+
+class _Static:
+    """One file of the guard's, read once and revalidated by its hash."""
+
+    def __init__(self, name: str, content_type: str, answering: Answering) -> None:
+        self._body = (_STATIC / name).read_bytes()
+        self._type = content_type
+        self._answer = answering
+        self._etag = f'"{hashlib.sha256(self._body).hexdigest()[:32]}"'.encode("ascii")
+
+    async def __call__(self, request: Request) -> None:
+        same = any(name == b"if-none-match" and value == self._etag for name, value in request.scope["headers"])
+        headers = [
+            (b"etag", self._etag),
+            (b"cache-control", b"no-cache"),
+            (b"cross-origin-resource-policy", b"same-origin"),
+        ]
+        await self._answer.bytes(
+            request.send, 304 if same else 200, b"" if same else self._body, content_type=self._type, headers=headers
+        )

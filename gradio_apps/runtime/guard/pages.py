@@ -1,0 +1,142 @@
+"""The guard's own pages: short, framed by the portal only, and linking to its app page, never to a launch."""
+
+from dataclasses import dataclass
+from html import escape
+from typing import Final, Literal
+
+from gradio_apps.runtime.guard.asgi import NO_STORE
+from gradio_apps.runtime.guard.injection import script_tag
+from gradio_apps.runtime.guard.settings import GuardSettings
+from portal.contract import is_local_path
+
+Event = Literal["", "session-ended", "app-starting"]
+HTML: Final = "text/html; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One thing to say, and at most one thing to do about it."""
+
+    title: str
+    text: str
+    link: str
+    href: str
+    new_tab: bool = False
+    event: Event = ""
+    """What the script on it tells the portal's page."""
+    refresh: bool = False
+    """Whether it looks again by itself."""
+
+
+class Pages:
+    """The pages of one app's guard."""
+
+    def __init__(self, settings: GuardSettings) -> None:
+        self._settings = settings
+        self._home = f"{settings.portal_url}/apps/{settings.app}"
+        self.headers: list[tuple[bytes, bytes]] = [
+            NO_STORE,
+            (b"referrer-policy", b"same-origin"),
+            (b"x-content-type-options", b"nosniff"),
+            (
+                b"content-security-policy",
+                "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; "
+                f"form-action 'none'; frame-ancestors {settings.portal_origin} 'self'".encode("ascii"),
+            ),
+        ]
+
+    def app_page(self, path: str = "") -> str:
+        """Return the portal's page of this app, at *path* where that is a path an address may carry."""
+        return self._home + path if path != "/" and is_local_path(path) else self._home
+
+    def render(self, page: Page) -> bytes:
+        """Return *page* as HTML."""
+        base = self._settings.path
+        target = ' target="_blank" rel="noopener"' if page.new_tab else ' target="_top"'
+        refresh = '<meta http-equiv="refresh" content="2">' if page.refresh else ""
+        return (
+            f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{refresh}'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(page.title)}</title>'
+            f'<link rel="stylesheet" href="{escape(base)}/.portal/guard.css">'
+            f"{script_tag(self._settings, event=page.event).decode('ascii')}</head>"
+            f'<body class="guard"><main><h1>{escape(page.title)}</h1><p>{escape(page.text)}</p>'
+            f'<p><a class="action" href="{escape(page.href)}"{target}>{escape(page.link)}</a></p>'
+            "</main></body></html>\n"
+        ).encode()
+
+    def ended(self) -> Page:
+        """No session, or one that is over."""
+        return Page(
+            title="Your session has ended",
+            text=f"You are not signed in to {self._settings.name} here any more.",
+            link="Open it again",
+            href=self._home,
+            event="session-ended",
+        )
+
+    def used(self) -> Page:
+        """A ticket that opens nothing."""
+        return Page(
+            title="This did not open",
+            text=f"The hand-over to {self._settings.name} was used already, came too late, or is not valid.",
+            link="Try again",
+            href=self._home,
+            event="session-ended",
+        )
+
+    def away(self) -> Page:
+        """The portal does not answer."""
+        return Page(
+            title="One moment",
+            text="The portal cannot be reached just now. Nothing is lost; please try again in a minute.",
+            link="Try again",
+            href=self._home,
+        )
+
+    def no_cookie(self) -> Page:
+        """The cookie did not come back."""
+        return Page(
+            title="This app needs a tab of its own",
+            text=f"Your browser did not keep the cookie of {self._settings.name} inside this page.",
+            link=f"Open {self._settings.name} in a new tab",
+            href=f"{self._home}?tab=1",
+            new_tab=True,
+        )
+
+    def no_cookie_at_all(self) -> Page:
+        """The cookie did not come back although the app has a tab of its own."""
+        return Page(
+            title="Cookies are switched off",
+            text=f"{self._settings.name} cannot tell who you are, because your browser keeps no cookie of it.",
+            link="Back to the portal",
+            href=self._home,
+        )
+
+    def starting(self) -> Page:
+        """The app is not ready yet."""
+        return Page(
+            title=f"{self._settings.name} is starting",
+            text="This page goes on by itself.",
+            link="Back to the portal",
+            href=self._home,
+            event="app-starting",
+            refresh=True,
+        )
+
+    def failed(self) -> Page:
+        """The app did not start."""
+        return Page(
+            title=f"{self._settings.name} did not start",
+            text="The app stopped with an error while it was loading. Its log says why.",
+            link="Back to the portal",
+            href=self._home,
+        )
+
+    def sign_out(self) -> Page:
+        """The app's own sign-out button was used."""
+        return Page(
+            title="Sign out",
+            text="Signing out ends the portal and all its apps in this browser.",
+            link="Go on to sign out",
+            href=f"{self._settings.portal_url}/sign-out",
+        )

@@ -1,0 +1,142 @@
+"""The guard's way to the portal: redeem, introspect, fetch keys; nothing else.
+
+Every call has a bound on time and size and follows no redirect.  What cannot be understood
+counts as "the portal is away", so that no fault of the portal opens or ends a session.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+import httpx
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from gradio_apps.runtime.guard.settings import GuardSettings, is_loopback
+from portal.contract import Introspection, Rejected, read_introspection
+from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET, NOT_IN_USE
+
+log = logging.getLogger("gradio_portal.guard")
+
+TOTAL_TIMEOUT: Final = 5.0
+"""Longest time one call may take altogether, in seconds."""
+MAX_ANSWER: Final = 256 * 1024
+"""Longest answer read, in bytes."""
+_TIMEOUTS: Final = httpx.Timeout(TOTAL_TIMEOUT, connect=2.0)
+_LIMITS: Final = httpx.Limits(max_connections=20, max_keepalive_connections=5)
+
+
+class PortalAway(Exception):
+    """The portal did not answer, or answered what cannot be used; nobody here is at fault."""
+
+
+class PortalClient:
+    """One app's connection to its portal."""
+
+    def __init__(self, settings: GuardSettings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._settings = settings
+        self._transport = transport
+        self._client: httpx.AsyncClient | None = None
+
+    async def redeem(self, ticket: str) -> Introspection:
+        """Hand in *ticket*, once.
+
+        Raises:
+            PortalAway: ask again later.
+        """
+        return await self._introspect(ticket, HINT_TICKET)
+
+    async def renew(self, sid: str, *, in_use: bool) -> Introspection:
+        """Ask whether the app session *sid* still lives, and who it belongs to now.
+
+        Asked without *in_use*, the portal does not count it as a use of the sign-in.
+
+        Raises:
+            PortalAway: ask again later.
+        """
+        return await self._introspect(sid, HINT_APP_SESSION, **({} if in_use else {NOT_IN_USE: "true"}))
+
+    async def keys(self) -> KeySet:
+        """Fetch the portal's public keys.
+
+        Raises:
+            PortalAway: ask again later.
+        """
+        document = await self._call("GET", "/.well-known/jwks.json")
+        keys = document.get("keys")
+        if type(keys) is not list:
+            raise PortalAway("keys: no list")
+        ours = [key for key in keys if type(key) is dict and key.get("kty") == "OKP" and key.get("crv") == "Ed25519"]
+        try:
+            # Public halves only: whatever else the document says of a key stays outside.
+            return KeySet.import_key_set(
+                {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": key["x"], "kid": key["kid"]} for key in ours]}
+            )
+        except (JoseError, KeyError, TypeError, ValueError) as error:
+            raise PortalAway("keys: unreadable") from error
+
+    async def aclose(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _introspect(self, token: str, hint: str, **more: str) -> Introspection:
+        body = await self._call("POST", "/oauth/introspect", {"token": token, "token_type_hint": hint, **more})
+        try:
+            return read_introspection(body, issuer=self._settings.portal_url, audience=self._settings.app)
+        except Rejected as error:
+            log.error("portal-answer-unusable code=%s", error.reason.value)  # noqa: TRY400 - a code, not a traceback
+            raise PortalAway("introspection: not an answer for this app") from error
+
+    async def _call(self, method: str, path: str, form: Mapping[str, str] | None = None) -> dict[str, object]:
+        auth = None if form is None else httpx.BasicAuth(self._settings.app, self._settings.secret)
+        try:
+            async with asyncio.timeout(TOTAL_TIMEOUT):
+                raw = await self._read(method, path, form, auth)
+            value = json.loads(raw.decode("utf-8"))
+        except (httpx.HTTPError, TimeoutError, OSError) as error:
+            log.warning("portal-away call=%s error=%s", path, type(error).__name__)
+            raise PortalAway(path) from error
+        except (ValueError, RecursionError) as error:
+            log.warning("portal-away call=%s error=no-json", path)
+            raise PortalAway(path) from error
+        if type(value) is not dict:
+            raise PortalAway(path)
+        return value
+
+    async def _read(
+        self, method: str, path: str, form: Mapping[str, str] | None, auth: httpx.BasicAuth | None
+    ) -> bytes:
+        client = self._ready()
+        async with client.stream(method, path, data=form, auth=auth) as answer:
+            if answer.status_code != HTTPStatus.OK:
+                # 401 here means that the portal does not know this app or its secret: the operator must hear it.
+                level = logging.ERROR if answer.status_code == HTTPStatus.UNAUTHORIZED else logging.WARNING
+                log.log(level, "portal-refused call=%s status=%d", path, answer.status_code)
+                raise PortalAway(path)
+            body = bytearray()
+            async for chunk in answer.aiter_bytes():
+                body += chunk
+                if len(body) > MAX_ANSWER:
+                    raise PortalAway(path)
+            return bytes(body)
+
+    def _ready(self) -> httpx.AsyncClient:
+        if self._client is None:
+            url = self._settings.call_url
+            self._client = httpx.AsyncClient(
+                base_url=url,
+                headers={**self._settings.call_headers, "accept": "application/json", "accept-encoding": "identity"},
+                timeout=_TIMEOUTS,
+                limits=_LIMITS,
+                follow_redirects=False,
+                # A proxy of the environment is for the world outside, not for the secret on its way to the portal.
+                trust_env=self._settings.portal_internal_url is None and not is_loopback(url),
+                verify=httpx.create_ssl_context() if url.startswith("https://") else False,
+                transport=self._transport,
+            )
+        return self._client

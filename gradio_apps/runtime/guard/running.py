@@ -1,0 +1,144 @@
+"""One request that runs for a session: its answer passes here, and stops here when the session ends.
+
+Cutting cancels the task, and whatever the task does then, nothing of it is sent any more.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from gradio_apps.runtime.guard.asgi import Message, Send, send_json
+from gradio_apps.runtime.guard.headers import AnswerHeaders
+from gradio_apps.runtime.guard.injection import Injector
+
+STUBBORN: Final = 1.0
+"""How long a cancelled request may take to end before its answer is ended over its head, in seconds."""
+CLOSE_SIGNED_OUT: Final = 4401
+_PASSED: Final = frozenset({"websocket.send"})
+
+
+class Cut(OSError):
+    """The session ended: nothing can be sent any more.  An ``OSError``, as ASGI 2.4 has it for lost connections."""
+
+
+class Running:
+    """One request or socket of one session, and the only way its answer takes."""
+
+    __slots__ = (
+        "_answers",
+        "_finished",
+        "_injector",
+        "_overrun",
+        "_send",
+        "_sized",
+        "_socket",
+        "_started",
+        "_task",
+        "_watch",
+        "cut_off",
+        "idle",
+    )
+
+    def __init__(
+        self,
+        send: Send,
+        *,
+        answers: AnswerHeaders,
+        injector: Injector | None = None,
+        watch: Callable[[bytes], None] | None = None,
+        socket: bool = False,
+        idle: bool = False,
+    ) -> None:
+        self._send = send
+        self._answers = answers
+        self._injector = injector
+        self._watch = watch
+        """Is shown every body of a 200 answer, for the ids in it."""
+        self._socket = socket
+        self._task = cast("asyncio.Task[Any]", asyncio.current_task())  # a request always runs in one
+        self._started = False
+        self._finished = False
+        self._sized = False
+        self._overrun: asyncio.Task[None] | None = None
+        self.cut_off = False
+        self.idle = idle
+        """Whether it is no use of the app, however long it runs."""
+
+    def cut(self) -> None:
+        """Stop the bytes now and the task as soon as it lets itself be stopped."""
+        if self.cut_off:
+            return
+        self.cut_off = True
+        self._task.cancel()
+        # A handler in a thread, or one that swallows its cancellation, must not keep the browser waiting.
+        self._overrun = asyncio.create_task(self._end_over_its_head())
+
+    async def send(self, message: Message) -> None:
+        """Pass *message* on, made safe; refuse it where the session has ended."""
+        if self.cut_off:
+            await asyncio.sleep(0)  # a loop that ignores the error must not hold the event loop
+            raise Cut("the session has ended")
+        kind = message["type"]
+        if kind == "http.response.body":
+            message = self._body(message)
+        elif kind == "http.response.start":
+            message = self._start(message)
+        elif kind == "websocket.accept":
+            message = {**message, "headers": self._answers.of(message.get("headers", ()))}
+            self._started = True
+        elif kind == "websocket.close":
+            self._finished = True
+        elif kind not in _PASSED:  # unknown messages could carry what the guard does not read
+            raise RuntimeError(f"The guard passes no {kind!r}.")
+        await self._send(message)
+
+    async def conclude(self) -> None:
+        """Say that the session has ended, if it has and nothing was said yet; an answer under way stays broken off.
+
+        Breaking off is deliberate: a download that ended early must not look complete.
+        """
+        if self._overrun is None:
+            return
+        self._overrun.cancel()
+        self._task.uncancel()
+        if self._socket or not self._started:
+            await self._say_the_end()
+
+    async def _end_over_its_head(self) -> None:
+        await asyncio.sleep(STUBBORN)
+        if self._socket or not self._started:
+            await self._say_the_end()
+        elif not self._sized and not self._finished:
+            self._finished = True
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _say_the_end(self) -> None:
+        if self._finished:
+            return
+        self._started = self._finished = True
+        if self._socket:
+            await self._send({"type": "websocket.close", "code": CLOSE_SIGNED_OUT, "reason": "signed out"})
+        else:
+            await send_json(self._send, 401, {"detail": "Your session has ended."}, headers=self._answers.of(()))
+
+    def _start(self, message: Message) -> Message:
+        status: int = message["status"]
+        headers = self._answers.of(message.get("headers", ()))
+        if self._injector is not None:
+            headers = self._injector.start(status, headers)
+        if self._watch is not None and status != 200:  # noqa: PLR2004 - OK
+            self._watch = None
+        self._sized = any(name == b"content-length" for name, _ in headers)
+        self._started = True
+        changed: dict[str, Any] = {**message, "headers": headers}
+        return changed
+
+    def _body(self, message: Message) -> Message:
+        more: bool = message.get("more_body", False)
+        if not more:
+            self._finished = True
+        if self._watch is not None:
+            self._watch(message.get("body", b""))
+        if self._injector is not None and self._injector.active:
+            return {**message, "body": self._injector.feed(message.get("body", b""), more=more)}
+        return message

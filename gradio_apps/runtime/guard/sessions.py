@@ -1,0 +1,236 @@
+"""App sessions: a cache of what the portal said, renewed while they are in use, ended at once.
+
+The cookie and the portal are the truth.  An unknown session is asked for; an ended one is
+remembered, known or not, until no ticket for it can live; and while the portal is away,
+sessions go on for the grace period and are not forgotten after it.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
+from gradio_apps.runtime.guard.running import Running
+from portal.contract import Active, Inactive, Introspection, Person
+from portal.contract.tickets import LEEWAY, MAX_LIFETIME
+
+log = logging.getLogger("gradio_portal.guard")
+
+RENEW_AFTER: Final = 45
+"""Age of an answer from which a session in use is renewed beside its requests, in seconds."""
+MAX_AGE: Final = 60
+"""Age of an answer from which a request waits for the next one, in seconds."""
+GRACE: Final = 300
+"""How long sessions go on while the portal is away, in seconds."""
+RETRY: Final = 5
+"""Pause between two attempts for one session while the portal is away, in seconds."""
+ENDED_KEPT: Final = MAX_LIFETIME + 2 * LEEWAY + 60
+"""How long an ended session is remembered, in seconds: longer than any ticket for it can verify."""
+IDLE_KEPT: Final = 3600
+"""How long an unused session stays in memory, in seconds; its cookie brings it back."""
+SWEEP_EVERY: Final = 1.0
+
+
+class AppSession:
+    """One person in this app, as the portal said last."""
+
+    __slots__ = ("checked_at", "failing_since", "person", "retry_at", "running", "sid", "used_at")
+
+    def __init__(self, sid: str, person: Person, *, now: float) -> None:
+        self.sid = sid
+        self.person = person
+        self.checked_at = now
+        """When the portal was asked for its last answer."""
+        self.used_at = now
+        self.failing_since: float | None = None
+        self.retry_at = now
+        self.running: set[Running] = set()
+
+    @property
+    def in_use(self) -> bool:
+        """Whether anything happened since the portal was asked last, or runs now; an open tab alone is no use."""
+        return self.used_at > self.checked_at or any(not running.idle for running in self.running)
+
+
+class Sessions:
+    """The app sessions of one process."""
+
+    def __init__(
+        self, client: PortalClient, *, clock: Callable[[], float], on_end: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._on_end = on_end
+        self._live: dict[str, AppSession] = {}
+        self._ended: dict[str, float] = {}
+        self._asking: dict[str, asyncio.Task[bool]] = {}
+        self._away_since: float | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+
+    def fresh(self, sid: str) -> AppSession | None:
+        """Return the session if nothing has to be asked or waited for; the way almost every request takes."""
+        session = self._live.get(sid)
+        if session is None:
+            return None
+        now = self._clock()
+        if not 0 <= now - session.checked_at < RENEW_AFTER or now >= session.person.signed_in_until:
+            return None
+        session.used_at = now
+        return session
+
+    async def find(self, sid: str, *, in_use: bool = True) -> AppSession | None:
+        """Return the session called *sid*, or ``None`` if it has ended; ask the portal where that is due.
+
+        Without *in_use* it is only looked at: an unknown session is asked for, and no use of it is noted.
+
+        Raises:
+            PortalAway: nobody can say, and the grace period does not cover it.
+        """
+        if sid in self._ended:
+            return None
+        session = self._live.get(sid)
+        if session is None:
+            return await self._ask(sid, in_use=in_use)
+        if not in_use:
+            return session
+        now = self._clock()
+        if now >= session.person.signed_in_until:
+            self.end(sid)
+            return None
+        session.used_at = now
+        if 0 <= now - session.checked_at < MAX_AGE or self._in_grace(session, now):
+            self._renew_beside(session, now)
+            return session
+        if session.failing_since is not None and now < session.retry_at:
+            raise PortalAway("renewal")
+        return await self._ask(sid, in_use=True)
+
+    def opened(self, sid: str, answer: Active, *, asked_at: float) -> AppSession | None:
+        """Take in what the portal answered for *sid*; ``None`` if it ended meanwhile."""
+        self._settle(sid, answer, asked_at)
+        return self._live.get(sid)
+
+    def is_ended(self, sid: str) -> bool:
+        """Say whether *sid* is known to have ended."""
+        return sid in self._ended
+
+    def end(self, sid: str) -> None:
+        """End the session called *sid*, known or not: its requests stop, and no answer under way brings it back."""
+        self._ended[sid] = self._clock() + ENDED_KEPT
+        session = self._live.pop(sid, None)
+        if session is not None:
+            for running in tuple(session.running):
+                running.cut()
+        self._on_end(sid)
+        self._keep_sweeping()
+
+    def begin(self, session: AppSession, running: Running) -> None:
+        """Note that *running* runs for *session*, so that it can be cut."""
+        session.running.add(running)
+        if self._live.get(session.sid) is not session:  # ended between the look-up and here
+            running.cut()
+
+    def sweep(self) -> None:
+        """Do what time demands: renew sessions with something running, cut what may not go on, forget the old."""
+        now = self._clock()
+        for session in tuple(self._live.values()):
+            if now >= session.person.signed_in_until:
+                log.info("session-ended code=sign-in-expired")
+                self.end(session.sid)
+            elif session.running:
+                self._renew_beside(session, now)
+                if not 0 <= now - session.checked_at < MAX_AGE and self._grace_is_over(session, now):
+                    for running in tuple(session.running):
+                        running.cut()
+            elif now - session.used_at > IDLE_KEPT:
+                del self._live[session.sid]
+        for sid in [sid for sid, until in self._ended.items() if now >= until]:
+            del self._ended[sid]
+
+    async def aclose(self) -> None:
+        """Stop what runs beside the requests."""
+        tasks = [*self._asking.values(), *([self._sweeper] if self._sweeper else [])]
+        self._sweeper = None
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _ask(self, sid: str, *, in_use: bool) -> AppSession | None:
+        # Shielded: a browser that leaves must not take the answer from the others who wait for it.
+        reached = await asyncio.shield(self._asked(sid, in_use=in_use))
+        session = self._live.get(sid)
+        if not reached and (session is None or not self._in_grace(session, self._clock())):
+            raise PortalAway("renewal")
+        return session
+
+    def _asked(self, sid: str, *, in_use: bool) -> "asyncio.Task[bool]":
+        task = self._asking.get(sid)
+        if task is None:
+            task = self._asking[sid] = asyncio.create_task(self._renew(sid, in_use=in_use))
+            task.add_done_callback(lambda _: self._asking.pop(sid, None))
+        return task
+
+    def _renew_beside(self, session: AppSession, now: float) -> None:
+        if not 0 <= now - session.checked_at < RENEW_AFTER and now >= session.retry_at:
+            self._asked(session.sid, in_use=session.in_use)
+
+    async def _renew(self, sid: str, *, in_use: bool) -> bool:
+        asked_at = self._clock()
+        try:
+            answer = await self._client.renew(sid, in_use=in_use)
+        except PortalAway:
+            now = self._clock()
+            self._away_since = now if self._away_since is None else self._away_since
+            session = self._live.get(sid)
+            if session is not None:
+                session.failing_since = now if session.failing_since is None else session.failing_since
+                session.retry_at = now + RETRY
+            return False
+        self._away_since = None
+        self._settle(sid, answer, asked_at)
+        return True
+
+    def _settle(self, sid: str, answer: Introspection, asked_at: float) -> None:
+        if sid in self._ended:  # a push overtook the answer
+            return
+        if isinstance(answer, Inactive):
+            log.info("session-ended code=%s", answer.code)
+            self.end(sid)
+            return
+        session = self._live.get(sid)
+        person = answer.person
+        if answer.session != sid or (
+            session is not None and (person.subject, person.tenant) != (session.person.subject, session.person.tenant)
+        ):
+            log.error("session-ended code=answer-mismatch")
+            self.end(sid)
+            return
+        if session is None:
+            session = self._live[sid] = AppSession(sid, person, now=asked_at)
+        session.person = person
+        session.checked_at = asked_at
+        session.failing_since = None
+        session.retry_at = asked_at
+        self._keep_sweeping()
+
+    def _in_grace(self, session: AppSession, now: float) -> bool:
+        return session.failing_since is not None and not self._grace_is_over(session, now)
+
+    def _grace_is_over(self, session: AppSession, now: float) -> bool:
+        if session.failing_since is None:  # nobody has failed to answer yet; the renewal under way will tell
+            return False
+        since = session.failing_since if self._away_since is None else min(session.failing_since, self._away_since)
+        return not 0 <= now - since < GRACE
+
+    def _keep_sweeping(self) -> None:
+        if self._sweeper is None or self._sweeper.done():
+            self._sweeper = asyncio.create_task(self._sweep_on())
+
+    async def _sweep_on(self) -> None:
+        while self._live or self._ended:
+            await asyncio.sleep(SWEEP_EVERY)
+            self.sweep()

@@ -1,0 +1,215 @@
+"""What the guard must know: where the portal is, which app this is, and its client secret.
+
+Read once, from a mapping; every problem is reported at once, and no secret is ever shown.
+"""
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import SplitResult, urlsplit
+
+Cookies = Literal["lax", "partitioned"]
+
+MIN_SECRET: Final = 16
+"""Shortest client secret accepted, in characters."""
+_MAX_SECRET: Final = 4096
+_SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
+
+
+class GuardSettingsError(Exception):
+    """The environment does not describe a guard that is safe to start."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardSettings:
+    """One app, its portal, and the secret between them."""
+
+    portal_url: str
+    """Where browsers reach the portal, without a trailing slash; also the ``iss`` of every ticket."""
+    app: str
+    """The app's slug; also the ``aud`` of its tickets."""
+    app_url: str
+    """Where browsers reach the app, without a trailing slash; may have a path."""
+    secret: str = field(repr=False)
+    """The app's client secret at the portal."""
+    portal_internal_url: str | None = None
+    """Where the guard calls the portal; ``None`` means :attr:`portal_url`."""
+    title: str = ""
+    """What pages call the app; the slug where empty."""
+    cookies: Cookies = "lax"
+    """``lax`` where portal and app are the same site, ``partitioned`` where they are not."""
+
+    @property
+    def portal_origin(self) -> str:
+        """Scheme, host and port of :attr:`portal_url`, as browsers write it."""
+        return origin_of(self.portal_url)
+
+    @property
+    def app_origin(self) -> str:
+        """Scheme, host and port of :attr:`app_url`, as browsers write it."""
+        return origin_of(self.app_url)
+
+    @property
+    def path(self) -> str:
+        """Path of :attr:`app_url`: empty, or with a leading and no trailing slash."""
+        return urlsplit(self.app_url).path.rstrip("/")
+
+    @property
+    def scheme(self) -> str:
+        """``http`` or ``https``: how browsers reach the app."""
+        return urlsplit(self.app_url).scheme
+
+    @property
+    def hosts(self) -> frozenset[bytes]:
+        """Values of ``Host`` that mean this app, in lower case."""
+        authority = self.app_origin.partition("://")[2]
+        parts = urlsplit(self.app_origin)
+        if parts.port is None:
+            return frozenset({authority.encode("ascii"), f"{authority}:{_DEFAULT_PORTS[parts.scheme]}".encode("ascii")})
+        return frozenset({authority.encode("ascii")})
+
+    @property
+    def call_url(self) -> str:
+        """Where the guard calls the portal."""
+        return self.portal_internal_url or self.portal_url
+
+    @property
+    def call_headers(self) -> dict[str, str]:
+        """Headers every call to the portal carries: its public ``Host``, which it insists on."""
+        return {"host": self.portal_origin.partition("://")[2]} if self.portal_internal_url else {}
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether browsers accept ``Secure`` cookies at :attr:`app_url`."""
+        parts = urlsplit(self.app_url)
+        return parts.scheme == "https" or (parts.hostname or "").endswith(".localhost")
+
+    @property
+    def cookie_name(self) -> str:
+        """Name of the app-session cookie, with the strongest prefix its address allows (RFC 6265bis, 4.1.3)."""
+        name = f"portal-app-{self.app}"
+        if not self.secure_cookies:
+            return name
+        return f"__Secure-{name}" if self.path else f"__Host-{name}"
+
+    @property
+    def name(self) -> str:
+        """What pages call the app."""
+        return self.title or self.app
+
+
+def guard_settings_from(environ: Mapping[str, str]) -> GuardSettings:
+    """Read the guard's settings from *environ*; a secret given by descriptor is read once and the descriptor closed.
+
+    Raises:
+        GuardSettingsError: names every missing or unsafe value at once.
+    """
+    problems: list[str] = []
+    portal_url = _url(environ, "PORTAL_URL", problems, path=False)
+    internal = (
+        _url(environ, "PORTAL_INTERNAL_URL", problems, path=False) if environ.get("PORTAL_INTERNAL_URL") else None
+    )
+    app_url = _url(environ, "PORTAL_APP_URL", problems, path=True)
+    app = environ.get("PORTAL_APP", "")
+    if not _SLUG.fullmatch(app):
+        problems.append("PORTAL_APP: not an app's name. Give the slug: lower-case letters, digits and hyphens.")
+    secret = _secret(environ, problems)
+    settings = GuardSettings(
+        portal_url=portal_url,
+        portal_internal_url=internal,
+        app=app,
+        app_url=app_url,
+        title=environ.get("PORTAL_APP_TITLE", ""),
+        secret=secret,
+        cookies="partitioned" if environ.get("PORTAL_APP_COOKIES") == "partitioned" else "lax",
+    )
+    if environ.get("PORTAL_APP_COOKIES", "lax") not in {"lax", "partitioned", ""}:
+        problems.append("PORTAL_APP_COOKIES: not known. Say lax (portal and app on one site) or partitioned.")
+    if not problems and settings.cookies == "partitioned" and not settings.secure_cookies:
+        problems.append("PORTAL_APP_COOKIES: partitioned cookies need https. Use an https PORTAL_APP_URL.")
+    if not problems and settings.portal_origin == settings.app_origin and not settings.path:
+        problems.append("PORTAL_APP_URL: is the portal's own address. Give the app an address of its own.")
+    if problems:
+        raise GuardSettingsError(problems)
+    return settings
+
+
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of *url* as browsers write an origin: lower case, no default port."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
+
+
+def is_loopback(url: str) -> bool:
+    """Say whether *url* names this machine: a loopback address, ``localhost`` or a name under it."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _url(environ: Mapping[str, str], name: str, problems: list[str], *, path: bool) -> str:
+    value = environ.get(name, "").rstrip("/")
+    if not value:
+        problems.append(f"{name}: missing. Set it to the address, for example https://portal.example.com.")
+        return ""
+    try:
+        parts = urlsplit(value)
+        usable = _is_plain_http(parts, path=path) and value.isascii() and value.isprintable() and " " not in value
+    except ValueError:  # a port that is no number, half an IPv6 address
+        usable = False
+    if not usable:
+        problems.append(f"{name}: not an address that can be used here. Give scheme, host and port only.")
+        return ""
+    if parts.scheme != "https" and not is_loopback(value):
+        problems.append(f"{name}: plain http outside this machine. Use https.")
+    return value
+
+
+def _is_plain_http(parts: SplitResult, *, path: bool) -> bool:
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.port == 0:
+        return False
+    if parts.username is not None or parts.query or parts.fragment:
+        return False
+    return bool(_PATH.fullmatch(parts.path)) if path else not parts.path
+
+
+def _secret(environ: Mapping[str, str], problems: list[str]) -> str:
+    sources: dict[str, Callable[[str], str]] = {
+        "PORTAL_APP_SECRET": lambda value: value,
+        "PORTAL_APP_SECRET_FILE": lambda value: Path(value).read_text(encoding="utf-8"),
+        "PORTAL_APP_SECRET_FD": _read_descriptor,
+    }
+    given = [name for name in sources if environ.get(name)]
+    if len(given) != 1:
+        problems.append("PORTAL_APP_SECRET: give exactly one of it, PORTAL_APP_SECRET_FILE and PORTAL_APP_SECRET_FD.")
+        return ""
+    try:
+        secret = sources[given[0]](environ[given[0]]).strip()
+    except (OSError, ValueError):  # nothing of the error is shown: it may quote what was read
+        problems.append(f"{given[0]}: cannot be read. Check that it is there and readable, and UTF-8 text.")
+        return ""
+    if not MIN_SECRET <= len(secret) <= _MAX_SECRET:
+        problems.append(f"{given[0]}: too short or too long. Use the secret the portal made for this app.")
+    return secret
+
+
+def _read_descriptor(value: str) -> str:
+    with os.fdopen(int(value), "rb") as pipe:
+        return pipe.read(_MAX_SECRET + 1).decode("utf-8")

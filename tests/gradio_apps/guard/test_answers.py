@@ -1,0 +1,342 @@
+"""What the guard answers in its own name, and what it makes of the app's answers."""
+
+# ruff: noqa: ARG001 - ASGI applications take all three
+
+from typing import Any
+
+import pytest
+
+from gradio_apps.runtime.guard.asgi import Receive, Scope, Send
+from portal.contract import Inactive
+from tests.asgi import drive, http_scope
+from tests.builders import NOW, PORTAL
+from tests.gradio_apps.guard.house import APP, HOST, House, a_house, a_person, guard_settings
+
+pytestmark = pytest.mark.anyio
+DOCUMENT = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "sec-fetch-site": "none"}
+FRAME = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe", "sec-fetch-site": "same-site"}
+
+
+def answering(*headers: tuple[str, str], body: bytes = b"<html><head></head></html>") -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        await send({"type": "http.response.start", "status": 200, "headers": raw})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+PATHS = (
+    "/",
+    "/config",
+    "/gradio_api/info",
+    "/gradio_api/startup-events",
+    "/gradio_api/mcp/schema",
+    "/gradio_api/heartbeat/x",
+    "/gradio_api/queue/join",
+    "/gradio_api/file=/etc/passwd",
+    "/static/x.js",
+    "/favicon.ico",
+    "/openapi.json",
+    "/logout",
+    "/login/huggingface",
+    "/custom",
+    "/.portal",
+    "/.portalx",
+    "//.portal/health",
+)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"])
+@pytest.mark.parametrize("cookie", ["none", "forged", "another app's", "ended"])
+async def test_nothing_of_the_app_answers_without_a_session(path: str, method: str, cookie: str) -> None:
+    async with a_house(login_button=lambda: True) as house:
+        headers = {"host": HOST, "sec-fetch-site": "same-origin"}
+        other = House(house.guard, house.app, house.portal, house.clock, guard_settings(secret="another-apps-secret!!"))
+        headers |= {
+            "none": {},
+            "forged": {"cookie": house.cookie()[:-1]},
+            "another app's": {"cookie": other.cookie()},
+            "ended": {"cookie": house.cookie("ended")},
+        }[cookie]
+
+        answer = (
+            await house.get(path, headers)
+            if method == "GET"
+            else await drive(house.guard, http_scope(path, method=method, headers=headers))
+        )
+
+        assert answer.status in {401, 404}
+        assert house.app.scopes == []
+        assert answer.header("content-type") == "application/json"
+
+
+class TestChallenge:
+    async def test_a_call_gets_json_that_gradio_can_show(self) -> None:
+        async with a_house() as house:
+            answer = await house.get("/config", {"host": HOST})
+
+            assert answer.status == 401
+            assert answer.body == b'{"detail": "Your session has ended. Open the app again."}'
+            assert answer.header("cache-control") == "no-store"
+
+    async def test_a_preflight_gets_401_and_no_permission(self) -> None:
+        async with a_house() as house:
+            headers = {"host": HOST, "origin": "https://evil.test", "access-control-request-method": "POST"}
+            answer = await drive(house.guard, http_scope("/", method="OPTIONS", headers=headers))
+
+            assert answer.status == 401
+            assert answer.header("access-control-allow-origin") is None
+
+    async def test_a_frame_gets_a_page_that_links_to_the_portals_page(self) -> None:
+        async with a_house() as house:
+            answer = await house.get("/", {"host": HOST, **FRAME})
+
+            assert answer.status == 401
+            assert f'href="{PORTAL}/apps/forecast" target="_top"' in answer.text
+            assert 'data-event="session-ended"' in answer.text
+            assert "/launch" not in answer.text
+            assert f"frame-ancestors {PORTAL} 'self'" in str(answer.header("content-security-policy"))
+            assert "default-src 'none'" in str(answer.header("content-security-policy"))
+            assert answer.header("cache-control") == "no-store"
+
+    @pytest.mark.parametrize(
+        ("path", "target"),
+        [
+            ("/", "/apps/forecast"),
+            ("/reports?year=1&x=%20", "/apps/forecast/reports?year=1&x=%20"),
+            ("/a/../../b", "/apps/forecast"),
+            ("//evil.test", "/apps/forecast"),
+        ],
+    )
+    async def test_a_tab_goes_to_the_portals_page_at_the_same_path(self, path: str, target: str) -> None:
+        async with a_house() as house:
+            answer = await house.get(path, {"host": HOST, **DOCUMENT})
+
+            assert (303, PORTAL + target) == (answer.status, answer.header("location"))
+
+    async def test_a_tab_that_only_looks_gets_no_redirect(self) -> None:
+        async with a_house() as house:
+            scope = http_scope("/", method="HEAD", headers={"host": HOST, **DOCUMENT})
+
+            assert (await drive(house.guard, scope)).status == 401
+
+    async def test_a_server_that_gives_no_raw_path_is_served_too(self) -> None:
+        async with a_house() as house:
+            scope = http_scope("/x", headers={"host": HOST, **DOCUMENT})
+            del scope["raw_path"]
+
+            assert f"{PORTAL}/apps/forecast/x" == (await drive(house.guard, scope)).header("location")
+
+    async def test_an_old_browser_gets_the_page(self) -> None:
+        async with a_house() as house:
+            answer = await house.get("/", {"host": HOST, "accept": "text/html,*/*"})
+
+            assert (answer.status, answer.header("content-type")) == (401, "text/html; charset=utf-8")
+
+
+class TestRefusals:
+    async def test_another_name_is_misdirected(self) -> None:
+        async with a_house() as house:
+            for host in ({"host": "evil.test"}, {}):
+                assert (await house.get("/", {**host, "cookie": house.cookie()})).status == 421
+                assert (await house.get("/.portal/frame.js", dict(host))).status == 421
+
+    async def test_a_sibling_app_cannot_drive_a_session(self) -> None:
+        async with a_house() as house:
+            sibling = house.signed_in() | {"sec-fetch-site": "same-site", "origin": "https://other.apps.example.com"}
+
+            assert (await house.post_json("/gradio_api/queue/join", "{}", sibling)).status == 403
+            assert house.app.scopes == []
+
+    async def test_service_workers_are_refused(self) -> None:
+        async with a_house() as house:
+            assert (await house.get("/sw.js", service_worker="script")).status == 403
+            assert (await house.get("/sw.js", sec_fetch_dest="serviceworker")).status == 403
+            assert house.app.scopes == []
+
+
+class TestWhatTheAppSees:
+    async def test_cookies_of_the_portal_and_forged_addresses_are_taken_out(self) -> None:
+        async with a_house() as house:
+            cookie = f"session=mine; portal-theme=dark; __Host-portal=secret; {house.cookie()}; x=1"
+            headers = house.signed_in() | {
+                "cookie": cookie,
+                "x-forwarded-for": "10.0.0.1",
+                "x-forwarded-host": "evil.test",
+                "x-forwarded-proto": "https",
+                "forwarded": "host=evil.test",
+                "x-gradio-server": "https://evil.test",
+                "x-real-ip": "10.0.0.1",
+                "accept-language": "de",
+            }
+            await house.get("/config", headers)
+            seen = {name.decode(): value.decode() for name, value in house.app.scopes[0]["headers"]}
+
+            assert seen.pop("cookie") == "session=mine; x=1"
+            assert {"host", "sec-fetch-site", "sec-fetch-mode", "accept-language"} == set(seen)
+
+    async def test_the_person_is_in_the_scope(self) -> None:
+        async with a_house() as house:
+            await house.get("/config", house.signed_in(person=a_person(picture="https://img.example.com/a.png")))
+            (scope,) = house.app.scopes
+
+            assert scope["portal.visitor"].username == "ana@example.com"
+            assert scope["portal.api"].base_url == PORTAL
+            info = scope["session"]["oauth_info"]
+            assert info["expires_at"] > NOW
+            assert {"name", "preferred_username", "profile", "picture", "sub", "email"} == set(info["userinfo"])
+            assert (scope["scheme"], scope["root_path"]) == ("https", "")
+
+    async def test_what_an_app_does_to_one_scope_does_not_reach_the_next(self) -> None:
+        async with a_house() as house:
+            await house.get("/config")
+            house.app.scopes[0]["session"].clear()
+            await house.get("/config")
+
+            assert "oauth_info" in house.app.scopes[1]["session"]
+
+
+class TestWhatTheAppAnswers:
+    async def test_permissions_for_other_origins_and_portal_cookies_are_taken_out(self) -> None:
+        app = answering(
+            ("Access-Control-Allow-Origin", "https://evil.test"),
+            ("access-control-allow-credentials", "true"),
+            ("Service-Worker-Allowed", "/"),
+            ("Set-Cookie", "session=mine; Path=/"),
+            ("Set-Cookie", "portal-app-forecast=stolen"),
+            ("set-cookie", " __Host-portal =x"),
+            ("set-cookie", "=portal-theme=x"),
+            ("set-cookie", "portal"),
+            ("Content-Security-Policy", "script-src 'self'"),
+            ("X-Content-Type-Options", "sniff"),
+            ("X-Custom", "kept"),
+        )
+        async with a_house(app) as house:
+            answer = await house.get("/config")
+
+            assert [
+                ("set-cookie", "session=mine; Path=/"),
+                ("content-security-policy", "script-src 'self'"),
+                ("x-custom", "kept"),
+                ("content-security-policy", f"frame-ancestors {PORTAL} 'self'"),
+                ("x-content-type-options", "nosniff"),
+                ("referrer-policy", "same-origin"),
+            ] == answer.headers
+
+    async def test_an_apps_own_referrer_policy_stays(self) -> None:
+        async with a_house(answering(("Referrer-Policy", "no-referrer"))) as house:
+            assert (await house.get("/config")).header("referrer-policy") == "no-referrer"
+
+    async def test_a_page_gets_the_script_and_its_right_length(self) -> None:
+        body = b"<html><head></head></html>"
+        app = answering(("content-type", "text/html"), ("content-length", str(len(body))), body=body)
+        async with a_house(app) as house:
+            answer = await house.get("/", house.signed_in() | FRAME, accept_encoding="gzip")
+
+            assert b'<head><script src="/.portal/frame.js"' in answer.body
+            assert str(len(answer.body)) == answer.header("content-length")
+            assert b"accept-encoding" not in dict(house.app.scopes[0]["headers"])
+
+    async def test_a_call_for_html_stays_as_it_is(self) -> None:
+        async with a_house(answering(("content-type", "text/html"))) as house:
+            answer = await house.get("/", accept_encoding="gzip")
+
+            assert answer.body == b"<html><head></head></html>"
+            assert b"accept-encoding" in dict(house.app.scopes[0]["headers"])
+
+
+class TestStates:
+    @pytest.mark.parametrize(("state", "words"), [("starting", "is starting"), ("failed", "did not start")])
+    async def test_an_app_that_does_not_run_says_so_to_its_people_only(self, state: str, words: str) -> None:
+        async with a_house(state=lambda: state) as house:
+            page = await house.get("/", house.signed_in() | FRAME)
+            call = await house.get("/config")
+            stranger = await house.get("/config", {"host": HOST})
+
+            assert (page.status, call.status, stranger.status) == (503, 503, 401)
+            assert words in page.text
+            assert (state == "starting") == ("http-equiv" in page.text)
+            assert b'"detail"' in call.body
+            assert call.header("retry-after") == "2"
+
+    @pytest.mark.parametrize(("state", "status"), [("running", 200), ("starting", 503), ("failed", 503)])
+    async def test_health_is_told_under_any_name(self, state: str, status: int) -> None:
+        async with a_house(state=lambda: state) as house:
+            answer = await house.get("/.portal/health", {"host": "10.0.0.1:7871"})
+
+            assert (status, f'{{"state": "{state}"}}') == (answer.status, answer.text)
+
+
+class TestOwnRoutes:
+    async def test_the_script_asks_whether_the_session_lives(self) -> None:
+        async with a_house() as house:
+            alive = await house.get("/.portal/session")
+            assert (200, f'{{"active": true, "until": {NOW + 8 * 3600}}}') == (alive.status, alive.text)
+            assert (await house.get("/.portal/session", {"host": HOST})).status == 401
+            house.portal.away = True
+            assert (await house.get("/.portal/session", house.signed_in("unknown"))).status == 503
+            house.portal.away = False
+            house.portal.sessions["over"] = Inactive(code="signed-out")
+            assert (await house.get("/.portal/session", house.signed_in("over"))).status == 401
+
+    @pytest.mark.parametrize(("name", "kind"), [("frame.js", "text/javascript"), ("guard.css", "text/css")])
+    async def test_static_files_are_revalidated(self, name: str, kind: str) -> None:
+        async with a_house() as house:
+            first = await house.get(f"/.portal/{name}", {"host": HOST})
+            again = await house.get(f"/.portal/{name}", {"host": HOST, "if-none-match": str(first.header("etag"))})
+
+            assert (first.status, again.status, again.body) == (200, 304, b"")
+            assert str(first.header("content-type")).startswith(kind)
+            assert first.header("cache-control") == "no-cache"
+
+    @pytest.mark.parametrize("path", ["/.portal", "/.portal/", "/.portal/x", "/.portal/session/", "/.portal/../config"])
+    async def test_what_is_not_there_does_not_reach_the_app(self, path: str) -> None:
+        async with a_house() as house:
+            assert (await house.get(path)).status == 404
+            assert house.app.scopes == []
+
+    async def test_other_methods_are_refused(self) -> None:
+        async with a_house() as house:
+            answer = await drive(house.guard, http_scope("/.portal/session", method="DELETE", headers={"host": HOST}))
+            head = await drive(house.guard, http_scope("/.portal/session", method="HEAD", headers={"host": HOST}))
+
+            assert (answer.status, answer.header("allow")) == (405, "GET, POST")
+            assert head.status == 401
+
+
+class TestLoginButton:
+    @pytest.mark.parametrize("path", ["/login/huggingface", "/login/callback"])
+    @pytest.mark.parametrize(
+        ("query", "target"), [("?_target_url=/page?x=1", "/page?x=1"), ("?_target_url=//evil.test", "/"), ("", "/")]
+    )
+    async def test_somebody_who_is_signed_in_goes_back(self, path: str, query: str, target: str) -> None:
+        async with a_house(login_button=lambda: True) as house:
+            answer = await house.get(path + query)
+
+            assert (303, target) == (answer.status, answer.header("location"))
+
+    async def test_signing_out_leads_to_the_portals_page(self) -> None:
+        async with a_house(login_button=lambda: True) as house:
+            answer = await house.get("/logout?_target_url=/", house.signed_in() | FRAME)
+
+            assert answer.status == 200
+            assert f'href="{PORTAL}/sign-out" target="_top"' in answer.text
+
+    async def test_an_app_without_the_button_keeps_its_routes(self) -> None:
+        async with a_house() as house:
+            for path in ("/login/huggingface", "/logout"):
+                assert (await house.get(path)).body == b"hello"
+        async with a_house(login_button=lambda: True) as house:
+            assert (await house.get("/other")).body == b"hello"
+
+
+async def test_a_split_cookie_header_is_one() -> None:
+    async with a_house() as house:
+        house.portal.person("app-session-1")
+        scope = http_scope("/", headers=[("host", HOST), ("cookie", "a=1"), ("cookie", house.cookie())])
+
+        assert (await drive(house.guard, scope)).status == 200
+        assert dict(house.app.scopes[0]["headers"])[b"cookie"] == b"a=1"
+        assert APP.endswith(HOST)

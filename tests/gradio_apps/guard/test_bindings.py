@@ -1,0 +1,309 @@
+"""Gradio's sessions and events belong to whoever used them first."""
+
+# ruff: noqa: ARG001 - ASGI applications take all three
+
+import json
+from urllib.parse import quote
+
+import pytest
+
+from gradio_apps.runtime.guard.asgi import Receive, Scope, Send
+from gradio_apps.runtime.guard.bindings import Bindings, Owner
+from gradio_apps.runtime.guard.gate import FOREIGN
+from gradio_apps.runtime.guard.gradio_calls import NOTHING, GradioCall, Ids, Unclear, call_of, event_of, query_hashes
+from tests.asgi import connected, drive
+from tests.gradio_apps.guard.house import House, a_house, a_person
+
+ANA, BEN = Owner("ana", "acme"), Owner("ben", "acme")
+
+
+class TestCallOf:
+    @pytest.mark.parametrize(
+        ("method", "path", "expected"),
+        [
+            ("GET", "/", NOTHING),
+            ("GET", "/config", NOTHING),
+            ("GET", "/gradio_api/queue/data", NOTHING),
+            ("GET", "/gradio_api/file=/tmp/x", NOTHING),
+            ("POST", "/gradio_api/upload", NOTHING),
+            ("POST", "/gradio_api/mcp/", NOTHING),
+            ("GET", "/gradio_api/heartbeat/h", GradioCall(hashes=("h",))),
+            ("GET", "/gradio_api/heartbeat/h/", GradioCall(hashes=("h",))),
+            ("GET", "/mounted/gradio_api/heartbeat/h", GradioCall(hashes=("h",))),
+            ("GET", "/gradio_api/stream/h/1/2/playlist.m3u8", GradioCall(hashes=("h",))),
+            ("HEAD", "/gradio_api/stream/h/1/2/0.ts", GradioCall(hashes=("h",))),
+            ("GET", "/gradio_api/call/predict/e", GradioCall(events=("e",))),
+            ("GET", "/gradio_api/call/v2/predict/e", GradioCall(events=("e",))),
+            ("POST", "/gradio_api/call/predict", GradioCall(body_hash=True, issues_event=True)),
+            ("POST", "/gradio_api/call/v2/predict/", GradioCall(issues_event=True)),
+            ("POST", "/gradio_api/run/predict", GradioCall(body_hash=True)),
+            ("POST", "/gradio_api/api/predict/", GradioCall(body_hash=True)),
+            ("POST", "/gradio_api/queue/join", GradioCall(body_hash=True, issues_event=True)),
+            ("POST", "/gradio_api/queue/join/", GradioCall(body_hash=True, issues_event=True)),
+            ("POST", "/gradio_api/cancel", GradioCall(body_hash=True, body_event=True)),
+            ("POST", "/gradio_api/reset/", GradioCall(body_hash=True, body_event=True)),
+            ("POST", "/gradio_api/component_server", GradioCall(body_hash=True, form=True)),
+            ("POST", "/gradio_api/stream/e", GradioCall(events=("e",), body_hash=True, body_event=True)),
+            ("POST", "/gradio_api/stream/e/close", GradioCall(events=("e",), body_hash=True, body_event=True)),
+            (
+                "GET",
+                "/gradio_api/heartbeat/gradio_api/heartbeat/b",
+                GradioCall(hashes=("b",)),
+            ),
+        ],
+    )
+    def test_what_a_path_speaks_of(self, method: str, path: str, expected: GradioCall) -> None:
+        assert expected == call_of(method, path)
+
+    @pytest.mark.parametrize("path", ["/gradio_api/heartbeat/" + "h" * 129, "/gradio_api/call/x/" + "e" * 200])
+    def test_an_id_that_is_too_long_is_none(self, path: str) -> None:
+        with pytest.raises(Unclear):
+            call_of("GET", path)
+
+
+class TestQuery:
+    def test_the_hash_is_found_in_any_spelling(self) -> None:
+        assert query_hashes(b"session_hash=h") == ("h",)
+        assert query_hashes(b"a=1&%73ession_hash=h") == ("h",)
+        assert query_hashes(b"a=1") == ()
+        assert query_hashes(b"a=%20") == ()
+
+    @pytest.mark.parametrize(
+        "query", [b"session_hash=a&session_hash=b", b"session_hash=", b"session_hash=" + b"x" * 200]
+    )
+    def test_what_can_be_read_in_two_ways_is_not_read(self, query: bytes) -> None:
+        with pytest.raises(Unclear):
+            query_hashes(query)
+
+
+class TestBindings:
+    def test_the_first_to_use_a_session_owns_it(self) -> None:
+        bindings = Bindings()
+
+        assert bindings.allow(Ids(hashes=("h",)), ANA)
+        assert bindings.allow(Ids(hashes=("h",)), ANA)
+        assert not bindings.allow(Ids(hashes=("h",)), BEN)
+        assert not bindings.allow(Ids(hashes=("mine", "h")), BEN)
+        assert bindings.allow(Ids(hashes=("mine",)), ANA), "a refused request takes nothing"
+
+    def test_the_same_person_in_another_tenant_is_somebody_else(self) -> None:
+        bindings = Bindings()
+        bindings.allow(Ids(hashes=("h",)), ANA)
+
+        assert not bindings.allow(Ids(hashes=("h",)), Owner("ana", "beta"))
+
+    def test_an_event_belongs_to_whom_it_was_issued(self) -> None:
+        bindings = Bindings()
+        bindings.issued("e", ANA)
+
+        assert bindings.allow(Ids(events=("e",), hashes=("e",)), ANA)
+        assert not bindings.allow(Ids(events=("e",)), BEN)
+        assert not bindings.allow(Ids(hashes=("e",)), BEN)
+        assert not bindings.allow(Ids(events=("unheard-of",)), ANA)
+
+    def test_one_persons_flood_forgets_only_their_own(self) -> None:
+        bindings = Bindings(limit=10)
+        bindings.allow(Ids(hashes=("anas",)), ANA)
+        for number in range(100):
+            bindings.allow(Ids(hashes=(f"bens-{number}",)), BEN)
+            bindings.issued(f"event-{number}", BEN)
+
+        assert not bindings.allow(Ids(hashes=("anas",)), BEN)
+        assert sum(map(len, bindings._held.values())) == 11
+        assert len(bindings._hashes) + len(bindings._events) == 11
+
+
+def test_a_stopped_request_is_false_in_an_if() -> None:
+    assert not FOREIGN
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"event_id": 7}', b'{"event_id": ""}', b"\xff", b"[" * 100_000])
+def test_an_answer_without_an_event_names_none(body: bytes) -> None:
+    assert event_of(body) is None
+
+
+PART = b'--b\r\nContent-Disposition: form-data; name="session_hash"\r\n\r\nh\r\n'
+TWICE = PART + PART + b"--b--\r\n"
+
+
+async def queue(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers like Gradio's queue: an event id, and what it was sent."""
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    said = json.dumps({"event_id": f"event-of-{scope['portal.visitor'].subject}", "got": len(body)}).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+    await send({"type": "http.response.body", "body": said})
+
+
+async def people(house: House) -> tuple[dict[str, str], dict[str, str]]:
+    return house.signed_in("ana"), house.signed_in("ben", a_person(subject="ben"))
+
+
+@pytest.mark.anyio
+class TestThroughTheGuard:
+    async def test_another_persons_session_is_out_of_reach_everywhere(self) -> None:
+        async with a_house(queue) as house:
+            ana, ben = await people(house)
+            join = await house.post_json("/gradio_api/queue/join", '{"session_hash": "h", "data": []}', ana)
+            assert join.status == 200
+            assert json.loads(join.body)["got"] == len('{"session_hash": "h", "data": []}')
+            event = json.loads(join.body)["event_id"]
+            forms = {"content-type": "multipart/form-data; boundary=b"}
+            blob = b'--b\r\nContent-Disposition: form-data; name="session_hash"\r\n\r\nh\r\n--b--\r\n'
+
+            async def attempts(headers: dict[str, str]) -> list[int]:
+                outcomes = [
+                    await house.get("/gradio_api/queue/data?session_hash=h", headers),
+                    await house.get("/gradio_api/heartbeat/h", headers),
+                    await house.get("/gradio_api/deep_link?session_hash=h", headers),
+                    await house.get("/gradio_api/stream/h/1/2/playlist.m3u8", headers),
+                    await house.get(f"/gradio_api/call/predict/{event}", headers),
+                    await house.get(f"/gradio_api/queue/data?session_hash={quote(event)}", headers),
+                    await house.post_json("/gradio_api/queue/join", '{"session_hash": "h"}', headers),
+                    await house.post_json("/gradio_api/run/predict", '{"session_hash": "h"}', headers),
+                    await house.post_json("/gradio_api/call/predict", '{"session_hash": "h"}', headers),
+                    await house.post_json("/gradio_api/component_server", '{"session_hash": "h"}', headers),
+                    await house.post("/gradio_api/component_server", blob, {**headers, **forms}),
+                    await house.post_json(
+                        "/gradio_api/cancel",
+                        f'{{"session_hash": "own", "fn_index": 0, "event_id": "{event}"}}',
+                        headers,
+                    ),
+                    await house.post_json("/gradio_api/reset", f'{{"event_id": "{event}"}}', headers),
+                    await house.post_json(f"/gradio_api/stream/{event}", '{"data": []}', headers),
+                    await house.post(f"/gradio_api/stream/{event}/close", b"", headers),
+                ]
+                return [outcome.status for outcome in outcomes]
+
+            served = len(house.app.scopes)
+            assert {403} == set(await attempts(ben))
+            assert served == len(house.app.scopes), "nothing reached the app"
+            assert {200} == set(await attempts(ana))
+
+    @pytest.mark.parametrize(
+        ("content_type", "body"),
+        [
+            ("application/json", b'{"session_hash": "mine", "session_hash": "h"}'),
+            ("application/json", '{"session_hash": "h"}'.encode("utf-16")),
+            ("application/json", '\ufeff{"session_hash": "h"}'.encode()),
+            ("application/json", b'{"session_hash": "h\xff"}'),
+            ("application/json", b'{"session_hash": ["h"]}'),
+            ("application/json", b'{"session_hash": 7}'),
+            ("application/json", b'{"session_hash": ""}'),
+            ("application/json", b'[{"session_hash": "h"}]'),
+            ("application/json", b"{"),
+            ("application/json", b"[" * 100_000),
+            ("text/plain", b'{"session_hash": "h"}'),
+            ("", b'{"session_hash": "h"}'),
+            ("application/x-www-form-urlencoded", b"session_hash=h"),
+            (
+                "multipart/form-data; boundary=b",
+                b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\nh\r\n--b--\r\n',
+            ),
+        ],
+    )
+    async def test_a_body_that_two_parsers_could_read_differently_is_refused(
+        self, content_type: str, body: bytes
+    ) -> None:
+        async with a_house(queue) as house:
+            answer = await house.post("/gradio_api/queue/join", body, content_type=content_type)
+
+            assert answer.status == 400
+            assert b'"detail"' in answer.body
+            assert house.app.scopes == []
+
+    @pytest.mark.parametrize(
+        ("content_type", "body"),
+        [
+            (
+                "Multipart/form-data; boundary=b",
+                b'--b\r\nContent-Disposition: form-data; name="session_hash"\r\n\r\nh\r\n',
+            ),
+            ("multipart/form-data", b"x"),
+            ("multipart/form-data; boundary=b", b"nothing like a form"),
+            ("multipart/form-data; boundary=b", b"--b--\r\n"),
+            (
+                "multipart/form-data; boundary=b",
+                TWICE,
+            ),
+            (
+                "multipart/form-data; boundary=b",
+                b'--b\r\nContent-Disposition: form-data; name="session_hash"; filename="f"\r\n\r\nh\r\n--b--\r\n',
+            ),
+        ],
+    )
+    async def test_a_form_that_names_no_single_session_is_refused(self, content_type: str, body: bytes) -> None:
+        async with a_house(queue) as house:
+            answer = await house.post("/gradio_api/component_server", body, content_type=content_type)
+
+            assert answer.status == 400
+            assert house.app.scopes == []
+
+    async def test_two_content_types_are_none(self) -> None:
+        async with a_house(queue) as house:
+            scope = house.scope("/gradio_api/queue/join", method="POST")
+            scope["headers"] += [(b"content-type", b"application/json"), (b"content-type", b"text/plain")]
+
+            assert (await drive(house.guard, scope, body=b'{"session_hash": "h"}')).status == 400
+
+    async def test_a_body_in_pieces_reaches_the_app_whole(self) -> None:
+        async with a_house(queue) as house:
+            answer = await house.post(
+                "/gradio_api/queue/join", [b'{"session_', b'hash": "h"', b"}"], content_type="application/vnd.x+json"
+            )
+
+            assert (answer.status, json.loads(answer.body)["got"]) == (200, 21)
+
+    async def test_after_the_body_the_app_hears_the_browser_leave(self) -> None:
+        async def listening(scope: Scope, receive: Receive, send: Send) -> None:
+            heard = [(await receive())["type"], (await receive())["type"]]
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": " ".join(heard).encode()})
+
+        async with a_house(listening) as house:
+            scope = house.scope("/gradio_api/queue/join", method="POST", content_type="application/json")
+            async with connected(house.guard, scope, body=b'{"session_hash": "h"}') as connection:
+                connection.disconnect()
+                outcome = await connection.finish()
+
+        assert outcome.body == b"http.request http.disconnect"
+
+    async def test_a_body_without_limit_is_cut_off(self) -> None:
+        async with a_house(queue) as house:
+            answer = await house.post("/gradio_api/queue/join", [b"x" * 2**20] * 33, content_type="application/json")
+
+            assert answer.status == 413
+
+    async def test_a_browser_that_leaves_in_the_middle_reaches_nothing(self) -> None:
+        async with a_house(queue) as house:
+            scope = house.scope("/gradio_api/queue/join", method="POST", content_type="application/json")
+            async with connected(house.guard, scope, body=[b"{", b""]) as connection:
+                connection._incoming.get_nowait()
+                connection.give({"type": "http.disconnect"})
+                connection._incoming.get_nowait()
+                outcome = await connection.finish()
+
+            assert outcome.status == 0
+            assert house.app.scopes == []
+
+    async def test_unclear_addresses_are_refused(self) -> None:
+        async with a_house(queue) as house:
+            assert (await house.get("/gradio_api/queue/data?session_hash=a&session_hash=b")).status == 400
+
+    async def test_a_failed_join_issues_nothing(self) -> None:
+        async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+            await send({"type": "http.response.start", "status": 503, "headers": []})
+            await send({"type": "http.response.body", "body": b'{"event_id": "e"}'})
+
+        async with a_house(failing) as house:
+            await house.post_json("/gradio_api/queue/join", '{"session_hash": "h"}')
+
+            assert (await house.get("/gradio_api/call/x/e")).status == 403
+
+    async def test_a_join_without_a_body_or_with_an_odd_answer_passes(self) -> None:
+        async with a_house() as house:  # answers "hello", which names no event
+            assert (await house.post("/gradio_api/queue/join", b"")).status == 200

@@ -1,0 +1,35 @@
+"""What to serve of a script that defined an app and launched nothing."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import gradio
+import gradio.blocks
+from starlette.applications import Starlette
+
+_NAMES: Final = ("app", "demo", "application", "iface", "interface", "blocks", "ui", "server", "main")
+"""Names looked at first, in this order."""
+
+
+def app_in(namespace: Mapping[str, Any]) -> Any | None:
+    """Return the app that *namespace* of a finished script defines, or ``None``.
+
+    A FastAPI or Starlette app goes before Blocks, which may be mounted in it; a well-known name
+    before another; and an app of any other name is taken only if it is the only one.
+    """
+    for kind in (Starlette, gradio.blocks.Blocks):
+        named = [namespace[name] for name in _NAMES if isinstance(namespace.get(name), kind)]
+        if named:
+            return named[0]
+        others = {id(value): value for value in namespace.values() if isinstance(value, kind)}
+        if len(others) == 1:
+            return next(iter(others.values()))
+    return None
+
+
+def serve(app: Any, *, capture: Any) -> None:
+    """Start *app* without blocking: by its own ``launch()`` where it has one, else through *capture*."""
+    if isinstance(app, gradio.blocks.Blocks | gradio.Server):
+        app.launch(prevent_thread_lock=True)
+    else:
+        capture(app).ready()

@@ -1,0 +1,202 @@
+"""The hosted app: one ASGI app before the author's exists, while it loads, and when it failed.
+
+The author's code runs in another thread and hands over what it wants served; everything
+captured lives in the one event loop that serves the guard.
+"""
+
+import asyncio
+import concurrent.futures
+import logging
+import threading
+from collections.abc import Callable
+from typing import Final, Literal
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from gradio_apps.runtime.host.callers import Callers
+from gradio_apps.runtime.host.lifespan import Lifespan
+from gradio_apps.runtime.host.own_calls import ADDRESS, OwnListener
+from gradio_apps.runtime.host.person import SIGN_IN, person_in
+
+State = Literal["starting", "running", "failed"]
+
+logger = logging.getLogger("gradio_portal.host")
+
+_SHUTDOWN: Final = 1.0
+"""Seconds a captured app gets for its own shutdown."""
+
+
+class Captured:
+    """One app that was handed over; :meth:`ready` and :meth:`close` may be called from any thread."""
+
+    def __init__(self, host: "HostedApp", app: ASGIApp, *, on_close: Callable[[], None] | None = None) -> None:
+        self.app = app
+        self.lifespan = Lifespan(app)
+        self.listener: OwnListener | None = None
+        self.port = 0
+        """Port on which the app reaches itself; 0 where it was given none."""
+        self.is_ready = False
+        self.is_open = True
+        self._host = host
+        self._on_close = on_close
+
+    @property
+    def url(self) -> str:
+        """Where the app reaches itself, and nobody else does."""
+        return f"http://{ADDRESS}:{self.port}/"
+
+    def ready(self) -> None:
+        """Say that everything is started: from now on the app answers."""
+        self.is_ready = True
+
+    def wait(self, *, until: Callable[[], bool]) -> None:
+        """Block until the process has stopped serving, or *until* says so."""
+        while self.is_open and not until() and not self._host.stopped.wait(0.1):
+            pass
+
+    def close(self) -> None:
+        """Stop serving this app; the next one that was handed over takes its place."""
+        self._host.close_from_outside(self)
+
+    async def shut(self) -> None:
+        """Do the work of :meth:`close`, in the serving loop; the second call does nothing."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        try:
+            async with asyncio.timeout(_SHUTDOWN):
+                if self.listener is not None:
+                    await self.listener.close()
+                await self.lifespan.stop()
+        except TimeoutError:
+            logger.warning("The app's own shutdown took too long and was left.")
+        finally:
+            if self._on_close is not None:
+                self._on_close()
+
+
+class HostedApp:
+    """ASGI app that stands for whatever the author's code serves, now or later."""
+
+    def __init__(self) -> None:
+        self.stopped = threading.Event()
+        """Set when serving has ended; the author's blocking calls return then."""
+        self.login_button = False
+        """Whether the app has a ``gr.LoginButton``."""
+        self._captures: list[Captured] = []
+        self._callers = Callers()
+        self._failed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread = 0
+        self._has_loop = threading.Event()
+        self._before_stop: list[Callable[[], None]] = []
+
+    @property
+    def state(self) -> State:
+        """How far the author's code has come."""
+        if self._failed:
+            return "failed"
+        return "running" if self.current is not None else "starting"
+
+    @property
+    def current(self) -> Captured | None:
+        """What is served: the first that was handed over, of those still open, once it is ready."""
+        first = next((one for one in self._captures if one.is_open), None)
+        return first if first is not None and first.is_ready else None
+
+    @property
+    def serves_anything(self) -> bool:
+        """Whether anything that was handed over is still open."""
+        return any(one.is_open for one in self._captures)
+
+    @property
+    def captures(self) -> int:
+        """How many apps were handed over so far."""
+        return len(self._captures)
+
+    def fail(self) -> None:
+        """Say that the author's code cannot be served."""
+        self._failed = True
+
+    def before_stop(self, action: Callable[[], None]) -> None:
+        """Have *action* run in the serving loop when a stop is asked for, before connections drain."""
+        self._before_stop.append(action)
+
+    def run_before_stop(self) -> None:
+        """Run what was registered; called in the serving loop."""
+        for action in self._before_stop:
+            action()
+
+    def capture(self, app: ASGIApp, *, own_calls: bool = False, on_close: Callable[[], None] | None = None) -> Captured:
+        """Take *app* over from the calling thread and run its startup.
+
+        With *own_calls* it is given an address for calls to itself.
+
+        Raises:
+            StartupFailed: the app's own startup failed.
+            RuntimeError: called from within a request that is being served.
+        """
+        return self.capture_soon(app, own_calls=own_calls, on_close=on_close).result()
+
+    def capture_soon(
+        self, app: ASGIApp, *, own_calls: bool = False, on_close: Callable[[], None] | None = None
+    ) -> "concurrent.futures.Future[Captured]":
+        """Do what :meth:`capture` does, without waiting."""
+        self._has_loop.wait()
+        if self._loop is None or self._loop_thread == threading.get_ident():
+            raise RuntimeError("An app cannot be launched from within a request that is being served.")
+        return asyncio.run_coroutine_threadsafe(self._open(app, own_calls=own_calls, on_close=on_close), self._loop)
+
+    def close_from_outside(self, captured: Captured) -> None:
+        """Close *captured* from whatever thread, waiting for it where that is possible."""
+        if self._loop is None or self._loop.is_closed() or not captured.is_open:
+            return
+        closing = asyncio.run_coroutine_threadsafe(captured.shut(), self._loop)
+        if self._loop_thread != threading.get_ident():
+            concurrent.futures.wait([closing], timeout=_SHUTDOWN * 2)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one connection on to what is served."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        current = self.current
+        if person_in(scope) is None:
+            # The guard lets nobody through without naming them; this is for a guard that is not there.
+            await _refuse(401, "Not signed in.", scope, receive, send)
+        elif current is None:
+            await _refuse(503, "The app is not running.", scope, receive, send)
+        else:
+            scope["state"] = dict(current.lifespan.state)
+            scope[SIGN_IN] = (scope.get("session") or {}).get("oauth_info")
+            self._callers.mark(scope)
+            await current.app(scope, receive, send)
+
+    async def _open(self, app: ASGIApp, *, own_calls: bool, on_close: Callable[[], None] | None) -> Captured:
+        captured = Captured(self, app, on_close=on_close)
+        await captured.lifespan.start()
+        if own_calls:
+            captured.listener = OwnListener(app, state=captured.lifespan.state, callers=self._callers)
+            captured.port = await captured.listener.open()
+        if self.serves_anything:
+            logger.warning("A second app was launched; one address serves one app, so nobody can reach it.")
+        self._captures.append(captured)
+        return captured
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._loop, self._loop_thread = asyncio.get_running_loop(), threading.get_ident()
+        self._has_loop.set()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await asyncio.gather(*(captured.shut() for captured in self._captures))
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _refuse(status: int, detail: str, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        await JSONResponse({"detail": detail}, status)(scope, receive, send)
+    else:
+        await WebSocketClose(1008)(scope, receive, send)

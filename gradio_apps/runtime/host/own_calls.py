@@ -1,0 +1,106 @@
+"""The address an app has for itself, which answers nobody else.
+
+``launch()`` promises a URL that works: Gradio fetches it while starting, its MCP server and many
+scripts call it later.  Behind the guard such calls have no session.  So there is a listener on
+loopback that serves connections whose other end this very process holds, and refuses all others.
+"""
+
+import asyncio
+import os
+import socket
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from gradio_apps.runtime.host.callers import Callers
+from gradio_apps.runtime.host.person import OWN_CALL
+from gradio_apps.runtime.host.servers import OwnServer
+
+ADDRESS: Final = "127.0.0.1"
+_DESCRIPTORS: Final = Path("/dev/fd")
+
+
+class OwnCallsOnly:
+    """ASGI middleware that serves the process it runs in, and no other."""
+
+    def __init__(self, app: ASGIApp, *, state: dict[str, Any], callers: Callers) -> None:
+        self._app = app
+        self._state = state
+        self._callers = callers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, if it comes from this process."""
+        client, server = scope.get("client"), scope.get("server")
+        if client and server and is_own_connection((client[0], client[1]), (server[0], server[1])):
+            scope[OWN_CALL] = True
+            self._callers.recall(scope)
+            scope["state"] = dict(self._state)
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await JSONResponse({"detail": "This address serves the app itself only."}, 403)(scope, receive, send)
+        else:
+            await WebSocketClose(1008)(scope, receive, send)
+
+
+def is_own_connection(peer: tuple[str, int], here: tuple[str, int]) -> bool:
+    """Say whether this process itself holds the far end of the TCP connection from *peer* to *here*.
+
+    Addresses and ports of a connection are unique on a machine, so nobody else can hold it too.
+    """
+    for entry in _DESCRIPTORS.iterdir():
+        with suppress(OSError, ValueError):  # closed meanwhile, no socket, not connected
+            descriptor = int(entry.name)
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                with socket.socket(fileno=os.dup(descriptor)) as ours:
+                    if ours.getsockname() == peer and ours.getpeername() == here:
+                        return True
+    return False
+
+
+class OwnListener:
+    """One listener on loopback for the app's own calls; open and close run in one event loop."""
+
+    def __init__(self, app: ASGIApp, *, state: dict[str, Any], callers: Callers) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.bind((ADDRESS, 0))
+        config = uvicorn.Config(
+            OwnCallsOnly(app, state=state, callers=callers),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = OwnServer(config)
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port, chosen by the system."""
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    async def open(self) -> int:
+        """Begin to answer; return the port."""
+        port = self.port
+        self._socket.listen()
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        while not self._server.started:
+            if self._serving.done():
+                await self._serving
+            await asyncio.sleep(0.005)
+        return port
+
+    async def close(self) -> None:
+        """Stop answering."""
+        self._server.should_exit = True
+        if self._serving is not None:
+            await self._serving
+        self._socket.close()

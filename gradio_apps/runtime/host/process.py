@@ -1,0 +1,166 @@
+"""One process, one app: the guard in a thread of its own, the author's code in the main thread.
+
+Many apps expect the main thread (signal handlers, event loops, GUI toolkits), so they get it.
+"""
+
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from gradio_apps.runtime.host import own_names, script
+from gradio_apps.runtime.host.hosted import HostedApp
+from gradio_apps.runtime.host.servers import FrontServer
+from gradio_apps.runtime.host.source import Source, SourceError
+from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
+
+logger = logging.getLogger("gradio_portal.host")
+
+_GRACE: Final = 1
+"""Seconds that running requests get when the process is told to stop."""
+_CLEANUP: Final = 0.6
+"""Seconds the author's code then gets, before and again after it is interrupted."""
+_LARGEST_HEAD: Final = 64 * 1024
+
+
+class Front:
+    """The thread that serves *app* on *sock*, and the way to end it."""
+
+    def __init__(self, app: ASGIApp, *, host: HostedApp, sock: socket.socket) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,  # it would log query strings
+            lifespan="on",
+            proxy_headers=False,
+            server_header=False,
+            h11_max_incomplete_event_size=_LARGEST_HEAD,
+            timeout_graceful_shutdown=_GRACE,
+        )
+        self._server = FrontServer(config, before_stop=host.run_before_stop)
+        self._host = host
+        self._socket = sock
+        self._main = threading.main_thread().ident or 0
+        self._main_done = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="guard", daemon=True)
+        self._exit_code = 0
+        self.ended = False
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask for the end; may be called from a signal handler."""
+        self._server.stop_requested = True
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the end was asked for."""
+        return self._server.stop_requested
+
+    def main_is_done(self, exit_code: int) -> None:
+        """Say that the author's code has ended for good, and what the process says of it."""
+        self._exit_code = self._exit_code or exit_code
+        self._main_done.set()
+
+    def _serve(self) -> None:
+        try:
+            self._server.run(sockets=[self._socket])
+        except BaseException:  # whatever it is, a process without its guard must end
+            logger.exception("The server ended in an error.")
+            self._exit_code = 1
+        self.ended = True
+        self._host.stopped.set()
+        if not self._main_done.wait(_CLEANUP):
+            # The second signal interrupts whatever the author's code still does.
+            signal.pthread_kill(self._main, signal.SIGTERM)
+            self._main_done.wait(_CLEANUP)
+        # Threads the author left running must not keep the process.
+        time.sleep(_CLEANUP)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(self._exit_code)
+
+
+def run(source: Source, *, host: HostedApp, front: Front, linger: float, cwd: Path | None = None) -> int:
+    """Run *source* in this, the main thread, until the process is told to stop; return its exit code.
+
+    Code that does not come up leaves *host* failed, and answering so, for *linger* seconds.
+    """
+    _take_signals(front)
+    exit_code = 0
+    problem = _outcome_of(source, host=host, front=front, cwd=cwd)
+    if problem is not None:
+        exit_code = 1 if host.serves_anything else FAILED_TO_LOAD
+        host.fail()
+        logger.error("%s", problem)
+        if exit_code == FAILED_TO_LOAD:
+            host.stopped.wait(linger)
+        front.stop()
+    host.stopped.wait()
+    front.main_is_done(exit_code)
+    return exit_code
+
+
+def _outcome_of(source: Source, *, host: HostedApp, front: Front, cwd: Path | None) -> str | None:
+    """Run the author's code; return what is wrong with how it ended, or ``None``."""
+    try:
+        _load(source, host=host, cwd=cwd)
+    except SystemExit as ending:
+        if front.stopping:
+            return None
+        if isinstance(ending.code, str):
+            sys.stderr.write(f"{ending.code}\n")
+        return f"The app ended itself (exit code {ending.code if isinstance(ending.code, int) else 1})."
+    except SourceError as error:
+        return str(error)
+    except BaseException:  # noqa: BLE001  the author's code may raise anything
+        if front.stopping:
+            return None
+        traceback.print_exc()
+        return "The app ended in the error above."
+    if host.serves_anything or front.stopping:
+        return None
+    return "The app's code came to its end and there is nothing to serve: no launch(), and no demo or app."
+
+
+def _load(source: Source, *, host: HostedApp, cwd: Path | None) -> None:
+    # Gradio takes seconds to import; until here the guard has answered alone.
+    hooks: list[Callable[[HostedApp], None]] = [
+        importlib.import_module(f"gradio_apps.runtime.host.{name}").install
+        for name in ("uvicorn_hooks", "gradio_hooks")
+    ]
+    found = importlib.import_module("gradio_apps.runtime.host.found")
+    for install in hooks:
+        install(host)
+    script.enter(source, cwd=cwd)
+    own_names.make_room(source.folder)
+    before = host.captures
+    namespace = script.run_as_main(source)
+    if host.captures == before:
+        app = found.app_in(vars(namespace))
+        if app is not None:
+            found.serve(app, capture=host.capture)
+
+
+def _take_signals(front: Front) -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if front.ended:
+            sys.exit(0)
+        front.stop()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)

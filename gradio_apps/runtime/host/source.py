@@ -1,0 +1,82 @@
+"""Where an app's code is: a file, a module, or the folder of a Hugging Face Space.
+
+Reading only; nothing of the author's code runs here.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_LINE: Final = re.compile(r"""(?P<key>[A-Za-z_]\w*)\s*:\s*(?P<quote>["']?)(?P<value>[^"'#]*)(?P=quote)\s*(#.*)?""")
+_FRONT_MATTER: Final = "---"
+_LARGEST_README: Final = 1 << 20
+_DEFAULT_APP_FILE: Final = "app.py"
+
+
+class SourceError(Exception):
+    """The source names nothing that can be run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What to run, as a file or as a module; exactly one of the two is given."""
+
+    folder: Path
+    """Absolute; stands first on the app's ``sys.path``."""
+    file: Path | None = None
+    module: str | None = None
+
+    @property
+    def argv0(self) -> str:
+        """What ``sys.argv[0]`` says."""
+        return str(self.file) if self.file is not None else str(self.module)
+
+
+def read_source(text: str, *, base: Path) -> Source:
+    """Return what *text* names, paths being relative to *base*.
+
+    Raises:
+        SourceError: there is no such file or folder, or the Space is not a Gradio one.
+    """
+    path = (base / text).absolute()
+    if path.is_dir():
+        return _space(path)
+    if path.is_file():
+        return Source(folder=path.parent, file=path)
+    if text.endswith(".py") or not _MODULE.fullmatch(text):
+        raise SourceError(f"{path}: no such file or folder.")
+    return Source(folder=base.absolute(), module=text)
+
+
+def front_matter(readme: str) -> dict[str, str]:
+    """Return the plain ``key: value`` lines at the top of a Space's *readme*; lists and nesting are left out."""
+    lines = readme.lstrip("\ufeff").splitlines()
+    if not lines or lines[0].rstrip() != _FRONT_MATTER:
+        return {}
+    found: dict[str, str] = {}
+    for line in lines[1:]:
+        if line.rstrip() == _FRONT_MATTER:
+            break
+        match = _LINE.fullmatch(line)
+        if match and match["value"].strip():
+            found[match["key"]] = match["value"].strip()
+    return found
+
+
+def _space(folder: Path) -> Source:
+    readme = folder / "README.md"
+    settings: dict[str, str] = {}
+    if readme.is_file():
+        with readme.open(encoding="utf-8", errors="replace") as text:
+            settings = front_matter(text.read(_LARGEST_README))
+    if settings.get("sdk", "gradio") != "gradio":
+        raise SourceError(f"{readme}: sdk is {settings['sdk']!r}, only gradio can be run here.")
+    file = (folder / settings.get("app_file", _DEFAULT_APP_FILE)).resolve()
+    # A Space is somebody else's folder: its README must not point out of it.
+    if not file.is_relative_to(folder.resolve()):
+        raise SourceError(f"{readme}: app_file leads out of the folder.")
+    if not file.is_file():
+        raise SourceError(f"{file}: no such file; app_file in {readme} names the app.")
+    return Source(folder=folder, file=file)

@@ -1,0 +1,39 @@
+"""``python -m gradio_apps.runtime.supervisor``: read one JSON document, keep what it names.
+
+Exit codes: 0 told to stop, 2 the document cannot be used, 3 a port is taken.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from typing import Final, TextIO
+
+from gradio_apps.runtime.supervisor.document import DocumentError, read_plan
+from gradio_apps.runtime.supervisor.events import Event, reporter
+from gradio_apps.runtime.supervisor.loop import supervise
+from gradio_apps.runtime.supervisor.sockets import PortTaken, listen
+
+EXIT_DOCUMENT: Final = 2
+EXIT_PORT: Final = 3
+
+
+def main(stdin: TextIO, stderr: TextIO, environ: Mapping[str, str], *, command: tuple[str, ...] | None = None) -> int:
+    """Supervise what *stdin* says until told to stop; return the exit code."""
+    parent = os.getppid()
+    report = reporter(stderr)
+    try:
+        plan = read_plan(stdin.read())
+        listening = listen(plan.apps)
+    except DocumentError as error:
+        report(Event.REFUSED, problem=str(error))
+        return EXIT_DOCUMENT
+    except PortTaken as error:
+        report(Event.PORT_TAKEN, app=error.app.slug, host=error.app.host, port=error.app.port, problem=error.reason)
+        return EXIT_PORT
+    asyncio.run(supervise(listening, plan=plan, outer=dict(environ), report=report, parent=parent, command=command))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.stdin, sys.stderr, os.environ))

@@ -1,0 +1,98 @@
+"""Starting and ending one app's process."""
+
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Final
+
+from gradio_apps.runtime.supervisor.document import AppPlan
+from gradio_apps.runtime.supervisor.environment import SECRET_DESCRIPTOR
+
+SOCKET_DESCRIPTOR: Final = 3
+"""Where ``sd_listen_fds(3)`` has the first socket."""
+_ABOVE: Final = 10
+"""Descriptors below are being put in order."""
+_PR_SET_PDEATHSIG: Final = 1
+_WITH_OWN_PID: Final = 'LISTEN_PID=$$ exec "$@"'
+"""The protocol wants the pid of the process that gets the socket; only after the fork is it known."""
+
+
+class Child:
+    """One process of one app; the leader of a process group of its own."""
+
+    def __init__(
+        self, app: AppPlan, *, sock: socket.socket, log: int, environment: Mapping[str, str], command: tuple[str, ...]
+    ) -> None:
+        app.temp.mkdir(mode=0o700, parents=True, exist_ok=True)
+        secret = _pipe_with(app.secret)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  the command is ours
+                ["/bin/sh", "-c", _WITH_OWN_PID, "sh", *command, app.source],
+                cwd=app.cwd,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a Ctrl-C at the terminal is the supervisor's to pass on
+                pass_fds=(SOCKET_DESCRIPTOR, SECRET_DESCRIPTOR),
+                preexec_fn=_arrange(sock.fileno(), secret, os.getpid()),  # noqa: PLW1509  no threads run here
+            )
+        finally:
+            os.close(secret)
+
+    @property
+    def pid(self) -> int:
+        """Process id; also of its group."""
+        return self._process.pid
+
+    def ended(self) -> int | None:
+        """Return how the process ended, as ``subprocess`` says it, or ``None`` while it runs."""
+        return self._process.poll()
+
+    def terminate(self) -> None:
+        """Ask the process to end; it asks what it started."""
+        if self.ended() is None:
+            self._process.terminate()
+
+    def kill_group(self) -> None:
+        """End the process and whatever it started in its group, at once."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def serve_command() -> tuple[str, ...]:
+    """Return the command that serves a source: this interpreter, its own folder not on the path (``-P``)."""
+    return (sys.executable, "-P", "-m", "gradio_apps.serve")
+
+
+def end_with_parent(parent: int) -> None:
+    """Have the system kill this process when *parent* is gone (Linux; elsewhere nothing happens)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it went before we asked
+            os._exit(1)
+
+
+def _pipe_with(secret: str) -> int:
+    reading, writing = os.pipe()
+    # A client secret is far smaller than what a pipe holds, so this does not block.
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write(secret.encode())
+    return reading
+
+
+def _arrange(sock: int, secret: int, parent: int) -> Callable[[], None]:
+    def arrange() -> None:
+        end_with_parent(parent)
+        high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, _ABOVE) for descriptor in (sock, secret)]
+        os.dup2(high[0], SOCKET_DESCRIPTOR)
+        os.dup2(high[1], SECRET_DESCRIPTOR)
+
+    return arrange

@@ -1,0 +1,136 @@
+"""What the supervisor is told, once, on standard input: one JSON document.
+
+It comes from the ``portal`` command, which read the configuration; here it is only held to its shape.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+Cookies = Literal["lax", "partitioned"]
+
+_SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+_RESERVED: Final = ("PORTAL_", "LISTEN_")
+"""Beginnings of variables that an app's own ``env`` may not set: the guard believes them."""
+_HIGHEST_PORT: Final = 65535
+
+
+class DocumentError(Exception):
+    """The document does not say what to supervise.  The message quotes no value: some are secrets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppPlan:
+    """One app to keep running."""
+
+    slug: str
+    title: str
+    url: str
+    """Where browsers reach it."""
+    source: str
+    host: str
+    port: int
+    """Port to listen on; 0 lets the system choose."""
+    secret: str = field(repr=False)
+    """The app's client secret; handed down by a pipe, never by the environment."""
+    cookies: Cookies
+    env: Mapping[str, str] = field(repr=False)
+    """Variables of this app alone; may hold its secrets."""
+    log: Path
+    temp: Path
+    """Folder for its uploads and temporary files."""
+    cwd: Path | None
+    """Where its process starts; ``None`` means where the supervisor was started."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything to keep running."""
+
+    portal_url: str
+    portal_internal_url: str | None
+    apps: tuple[AppPlan, ...]
+
+
+def read_plan(text: str) -> Plan:
+    """Return the plan in *text*.
+
+    Raises:
+        DocumentError: names the first member that is missing or wrong.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError:
+        raise DocumentError("standard input: not a JSON document.") from None
+    top = _Members(document, "document")
+    portal = _Members(top.value("portal", dict), "portal")
+    apps = tuple(_app(_Members(app, f"apps[{at}]")) for at, app in enumerate(top.value("apps", list)))
+    if len({app.slug for app in apps}) != len(apps):
+        raise DocumentError("apps: two of them have one slug.")
+    return Plan(
+        portal_url=portal.value("url", str),
+        portal_internal_url=portal.optional("internal_url", str),
+        apps=apps,
+    )
+
+
+class _Members:
+    """The members of one JSON object, each asked for by name and type."""
+
+    def __init__(self, value: object, where: str) -> None:
+        if type(value) is not dict:
+            raise DocumentError(f"{where}: not an object.")
+        self._value: dict[str, object] = value
+        self._where = where
+
+    def value(self, name: str, kind: type) -> Any:
+        value = self._value.get(name)
+        # type() and not isinstance: True would pass for a port.
+        if type(value) is not kind:
+            raise self.wrong(name, f"missing, or not of type {kind.__name__}")
+        return value
+
+    def optional(self, name: str, kind: type) -> Any:
+        return None if self._value.get(name) is None else self.value(name, kind)
+
+    def wrong(self, name: str, what: str) -> DocumentError:
+        return DocumentError(f"{self._where}.{name}: {what}.")
+
+
+def _app(members: _Members) -> AppPlan:
+    slug = members.value("slug", str)
+    if not _SLUG.fullmatch(slug):
+        raise members.wrong("slug", "not lower-case letters, digits and hyphens")
+    port = members.value("port", int)
+    if not 0 <= port <= _HIGHEST_PORT:
+        raise members.wrong("port", "not a port")
+    cookies = members.optional("cookies", str) or "lax"
+    if cookies not in {"lax", "partitioned"}:
+        raise members.wrong("cookies", "neither lax nor partitioned")
+    cwd = members.optional("cwd", str)
+    return AppPlan(
+        slug=slug,
+        title=members.optional("title", str) or slug,
+        url=members.value("url", str),
+        source=members.value("source", str),
+        host=members.optional("host", str) or "127.0.0.1",
+        port=port,
+        secret=members.value("secret", str),
+        cookies=cast("Cookies", cookies),
+        env=_environment(members),
+        log=Path(members.value("log", str)),
+        temp=Path(members.value("temp", str)),
+        cwd=None if cwd is None else Path(cwd),
+    )
+
+
+def _environment(members: _Members) -> dict[str, str]:
+    env = members.optional("env", dict) or {}
+    if any(type(value) is not str or "\0" in name + value or "=" in name or not name for name, value in env.items()):
+        raise members.wrong("env", "not names and texts")
+    if any(name.upper().startswith(_RESERVED) for name in env):
+        raise members.wrong("env", "sets a variable that is the portal's")
+    return cast("dict[str, str]", env)

@@ -1,0 +1,57 @@
+"""The environment of an app's process: a short list, what the guard must know, and the app's own.
+
+Pure.  Whatever else the supervisor was started with stays with it: the portal's key and database,
+and the secrets of other apps.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from gradio_apps.runtime.supervisor.document import AppPlan, Plan
+
+PASSED_ON: Final = frozenset(
+    {
+        "PATH",
+        "HOME",
+        "LANG",
+        "TZ",
+        "TMPDIR",
+        "SSL_CERT_FILE",
+        "REQUESTS_CA_BUNDLE",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+    }
+)
+"""Names passed on from the supervisor's environment; proxies in either case, and every ``LC_*``."""
+SECRET_DESCRIPTOR: Final = 4
+"""Where the app's process finds its client secret."""
+
+
+def environment_of(app: AppPlan, *, plan: Plan, outer: Mapping[str, str], pause: int) -> dict[str, str]:
+    """Return the whole environment for *app*; *pause* is how long it stays if it fails to load, in seconds."""
+    passed = {name: value for name, value in outer.items() if _is_passed_on(name)}
+    ours = {
+        "PORTAL_URL": plan.portal_url,
+        "PORTAL_APP": app.slug,
+        "PORTAL_APP_URL": app.url,
+        "PORTAL_APP_TITLE": app.title,
+        "PORTAL_APP_SECRET_FD": str(SECRET_DESCRIPTOR),
+        "PORTAL_APP_COOKIES": app.cookies,
+        "PORTAL_FAILURE_PAUSE": str(pause),
+        "LISTEN_FDS": "1",
+        "LISTEN_FDNAMES": app.slug,
+    }
+    if plan.portal_internal_url is not None:
+        ours["PORTAL_INTERNAL_URL"] = plan.portal_internal_url
+    defaults = {
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_TEMP_DIR": str(app.temp),
+        "PYTHONUNBUFFERED": "1",  # the log shows what the app printed when it printed it
+    }
+    return passed | defaults | dict(app.env) | ours
+
+
+def _is_passed_on(name: str) -> bool:
+    return name.startswith("LC_") or name in PASSED_ON or (name.endswith("_proxy") and name.upper() in PASSED_ON)

@@ -1,0 +1,32 @@
+"""What the supervisor reports: one JSON object per line on standard error."""
+
+import json
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TextIO, TypeAlias
+
+
+class Event(StrEnum):
+    """What happened.  Keep the list alphabetized."""
+
+    APP_CRASHED = "app-crashed"
+    APP_FAILED = "app-failed"
+    APP_READY = "app-ready"
+    APP_STARTED = "app-started"
+    PORT_TAKEN = "port-taken"
+    REFUSED = "refused"
+    STOPPED = "stopped"
+
+
+Report: TypeAlias = Callable[..., None]
+"""Takes an :class:`Event`, and by keyword whatever belongs to it; never a secret."""
+
+
+def reporter(stream: TextIO) -> Report:
+    """Return a function that writes events to *stream*."""
+
+    def report(event: Event, **details: object) -> None:
+        stream.write(json.dumps({"event": event.value, **details}) + "\n")
+        stream.flush()
+
+    return report

@@ -1,0 +1,38 @@
+"""One log file per app: readable by its owner alone, bounded in size."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+LARGEST: Final = 10 * 1024 * 1024
+"""Size at which a log is put aside, in bytes; one old file is kept."""
+
+
+def open_log(path: Path) -> int:
+    """Return a descriptor that appends to *path*, created with mode 0600 where missing."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # O_NOFOLLOW: an app that can write the folder must not choose which file we append to.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def rotate(path: Path, *, largest: int = LARGEST) -> bool:
+    """Put the content of *path* aside as ``<name>.1`` if it has outgrown *largest*; say whether it had.
+
+    Copied and emptied rather than renamed: the app's process keeps its descriptor.  What it writes
+    between the two is lost.
+    """
+    try:
+        if path.stat().st_size <= largest:
+            return False
+    except FileNotFoundError:
+        return False
+    old = path.with_name(path.name + ".1")
+    old.unlink(missing_ok=True)
+    with path.open("rb") as source, os.fdopen(os.open(old, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
+        shutil.copyfileobj(source, copy)
+    os.truncate(path, 0)
+    return True

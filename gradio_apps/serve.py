@@ -1,0 +1,123 @@
+"""One app, one process: ``python -m gradio_apps.serve SOURCE``.
+
+SOURCE is a file, a module, or a Space folder.  Where the portal is, which app this is and its
+secret come from the environment (:mod:`gradio_apps.runtime.guard.settings`); the socket from
+whoever opened it (systemd's socket activation), else from ``--host`` and ``--port``.
+"""
+
+import argparse
+import logging
+import os
+import socket
+import sys
+from collections.abc import MutableMapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import gradio_apps.runtime.guard
+import gradio_apps.runtime.host
+import portal.contract
+from gradio_apps.runtime.guard import Guard, GuardSettingsError, guard_settings_from
+from gradio_apps.runtime.host import Front, HostedApp, SourceError, read_source, run
+from gradio_apps.runtime.host.own_names import import_all
+
+EXIT_USAGE: Final = 2
+"""Exit code where the command line, the environment or the source cannot be used."""
+FIRST_DESCRIPTOR: Final = 3
+"""Where systemd's protocol, ``sd_listen_fds(3)``, puts the first socket."""
+FAILURE_PAUSE: Final = "PORTAL_FAILURE_PAUSE"
+"""Seconds to stay and say so after the app failed to load; the supervisor's growing pause."""
+
+_SECRETS: Final = ("PORTAL_APP_SECRET", "PORTAL_APP_SECRET_FILE", "PORTAL_APP_SECRET_FD")
+_ACTIVATION: Final = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+_GRADIO_LAUNCH: Final = ("GRADIO_NUM_WORKERS", "GRADIO_ROOT_PATH", "GRADIO_SHARE", "GRADIO_SSR_MODE")
+_LONGEST_PAUSE: Final = 60.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve one app until the process is told to stop; return its exit code."""
+    options = _parser().parse_args(arguments)
+    _log_to_stderr()
+    try:
+        settings = guard_settings_from(os.environ)
+        source = read_source(options.source, base=Path.cwd())
+        sock = inherited_socket(os.environ) or _bound(options.host, options.port)
+    except GuardSettingsError as error:
+        return _refuse(*error.problems)
+    except SourceError as error:
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"{options.host}:{options.port}: {error.strerror}. Choose another with --port.")
+    linger = failure_pause(os.environ)
+    scrub(os.environ)
+    for package in (gradio_apps.runtime.guard, gradio_apps.runtime.host, portal.contract):
+        import_all(package, but=("gradio_hooks", "found"))  # those import Gradio, which takes seconds
+    host = HostedApp()
+    guard = Guard(host, settings=settings, state=lambda: host.state, login_button=lambda: host.login_button)
+    front = Front(guard, host=host, sock=sock)
+    front.start()
+    return run(source, host=host, front=front, linger=linger, cwd=options.cwd)
+
+
+def inherited_socket(environ: MutableMapping[str, str]) -> socket.socket | None:
+    """Return the listening socket this process was handed, or ``None`` if it was handed none."""
+    # A LISTEN_PID that is not ours was meant for a parent that did not clean up.
+    if environ.get("LISTEN_PID") != str(os.getpid()) or environ.get("LISTEN_FDS", "0") in {"", "0"}:
+        return None
+    os.set_inheritable(FIRST_DESCRIPTOR, False)  # the author's child processes get no listener
+    return socket.socket(fileno=FIRST_DESCRIPTOR)
+
+
+def failure_pause(environ: MutableMapping[str, str]) -> float:
+    """Return how long to stay after a failed start, in seconds."""
+    value = environ.get(FAILURE_PAUSE, "")
+    return min(float(value), _LONGEST_PAUSE) if value.isascii() and value.isdigit() else 0.0
+
+
+def scrub(environ: MutableMapping[str, str]) -> None:
+    """Take out of *environ* what the author's code, and what it starts, must not see or obey."""
+    for name in (*_SECRETS, *_ACTIVATION, *_GRADIO_LAUNCH, FAILURE_PAUSE):
+        environ.pop(name, None)
+    environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(2048)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _log_to_stderr() -> None:
+    # A logger of our own, so that the author's logging.basicConfig finds the root as Python left it.
+    logger = logging.getLogger("gradio_portal")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("portal: %(levelname)s: %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def _refuse(*problems: str) -> int:
+    for problem in problems:
+        sys.stderr.write(f"portal: {problem}\n")
+    return EXIT_USAGE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m gradio_apps.serve", description="Serve one Gradio app.")
+    parser.add_argument("source", help="a file, a module, or a Space folder")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on, where no socket was handed down")
+    parser.add_argument("--port", type=int, default=7860, help="port to listen on, where no socket was handed down")
+    parser.add_argument("--cwd", type=Path, help="the app's working directory (default: the source's folder)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Hosts one sample app in this process, behind a stand-in for the guard: ``stand_in.py DESCRIPTOR SOURCE``.
+
+The stand-in believes the header ``x-test-person`` and tells the host's state to anybody.
+"""
+
+import json
+import logging
+import os
+import socket
+import sys
+from pathlib import Path
+
+from starlette.types import Receive, Scope, Send
+
+from gradio_apps.runtime.host import Front, HostedApp, read_source, run
+from portal.contract import Person
+
+UNTIL = 4_000_000_000
+
+
+class BelievingGuard:
+    """ASGI middleware that lets in whoever says who they are."""
+
+    def __init__(self, host: HostedApp) -> None:
+        self._host = host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            if scope["path"] == "/test-state":
+                said = json.dumps({"state": self._host.state, "login_button": self._host.login_button})
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await send({"type": "http.response.body", "body": said.encode()})
+                return
+            name = dict(scope["headers"]).get(b"x-test-person", b"").decode()
+            if name:
+                userinfo = {"name": name.title(), "preferred_username": name, "profile": "", "picture": ""}
+                info = {"access_token": "", "scope": "openid", "expires_at": UNTIL, "userinfo": userinfo}
+                scope["portal.visitor"] = Person(subject=f"id-of-{name}", username=name, name=name.title())
+                scope["session"] = {"oauth_info": info}
+        await self._host(scope, receive, send)
+
+
+if __name__ == "__main__":
+    log = logging.getLogger("gradio_portal")
+    log.addHandler(logging.StreamHandler())
+    log.setLevel(logging.INFO)
+    listening = socket.socket(fileno=int(sys.argv[1]))
+    source = read_source(sys.argv[2], base=Path.cwd())
+    hosted = HostedApp()
+    front = Front(BelievingGuard(hosted), host=hosted, sock=listening)
+    front.start()
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    sys.exit(run(source, host=hosted, front=front, linger=float(os.environ.get("LINGER", "0"))))

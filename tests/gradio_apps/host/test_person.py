@@ -1,0 +1,69 @@
+"""Telling Gradio who is there."""
+
+import pytest
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from gradio_apps.runtime.host.person import OWN_CALL, SIGN_IN, VISITOR, AuthDependency, PersonSession, username_for
+from portal.contract import Person
+from tests.asgi import drive, http_scope
+
+pytestmark = pytest.mark.anyio
+ANA = Person(subject="id-of-ana", username="ana@example.com")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def named(_request: Request) -> str | None:
+    return "local"
+
+
+async def named_later(_request: Request) -> str | None:
+    return "local"
+
+
+def refused(_request: Request) -> str | None:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("theirs", "scope", "username"),
+    [
+        (None, {VISITOR: ANA}, "ana@example.com"),
+        (None, {}, None),
+        (None, {OWN_CALL: True}, ""),
+        (None, {OWN_CALL: True, VISITOR: ANA}, "ana@example.com"),
+        (None, {OWN_CALL: "yes"}, None),
+        (named, {VISITOR: ANA}, "ana@example.com"),
+        (named_later, {VISITOR: ANA}, "ana@example.com"),
+        (refused, {VISITOR: ANA}, None),
+        (named, {OWN_CALL: True}, "local"),
+    ],
+)
+async def test_the_username_is_the_portals(theirs: AuthDependency | None, scope: Scope, username: str | None) -> None:
+    """
+    A dependency of the author's can refuse; it cannot say who somebody is.
+    """
+    request = Request({**http_scope("/"), **scope})
+
+    assert username == await username_for(theirs)(request)
+
+
+@pytest.mark.parametrize("theirs", [{}, {"session": {"cart": 1, "oauth_info": "theirs"}}, {"session": None}])
+async def test_handlers_read_the_guards_sign_in_and_the_apps_session_stays_without(theirs: Scope) -> None:
+    seen: list[Scope] = []
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        seen.append(scope)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    outer = {**http_scope("/"), SIGN_IN: {"userinfo": {}}, **theirs}
+    before = dict(outer.get("session") or {})
+    await drive(PersonSession(app), outer)
+
+    assert {**before, "oauth_info": {"userinfo": {}}} == seen[0]["session"]
+    assert before == dict(outer.get("session") or {})

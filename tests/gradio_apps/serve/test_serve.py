@@ -1,0 +1,195 @@
+"""``python -m gradio_apps.serve``: one app in its process, under the supervisor and on its own."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gradio_apps.runtime.supervisor.keeper import GRACE
+from gradio_apps.serve import EXIT_USAGE, failure_pause, inherited_socket, scrub
+from portal.contract import sign_ticket
+from tests.builders import a_ticket
+from tests.contract.forging import KEY
+from tests.gradio_apps.serve.portal import ANA, SLUG, URL, a_portal
+from tests.gradio_apps.supervisor.supervising import an_app, is_alive
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+PATIENCE = 120.0
+SECRET = "an-app-secret-of-32-characters-ok"
+
+
+def environment(**changes: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PORTAL_URL": URL,
+        "PORTAL_APP": SLUG,
+        "PORTAL_APP_URL": "http://forecast.demo.localhost:7871",
+        "PORTAL_APP_SECRET": SECRET,
+        **changes,
+    }
+
+
+def wait_for(client: httpx.Client, state: str) -> None:
+    until = time.monotonic() + PATIENCE
+    while client.get("/.portal/health").json() != {"state": state}:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def test_a_person_comes_in_with_a_ticket_and_the_end_leaves_nothing(tmp_path: Path) -> None:
+    """
+    Supervisor, serve, guard, host and Gradio together, as they run in a portal.
+    """
+    app = an_app(tmp_path, source=str(SAMPLES / "interface.py"), secret=SECRET, env={"GRADIO_SHARE": "True"})
+    host = "forecast.demo.localhost:7871"
+    with a_portal() as portal:
+        document = json.dumps({"portal": {"url": URL, "internal_url": portal}, "apps": [app]})
+        with (tmp_path / "events").open("wb") as events:
+            supervisor = subprocess.Popen(
+                [sys.executable, "-m", "gradio_apps.runtime.supervisor"], stdin=subprocess.PIPE, stderr=events
+            )
+            assert supervisor.stdin is not None
+            supervisor.stdin.write(document.encode())
+            supervisor.stdin.close()
+        try:
+            port = wait_for_event(tmp_path / "events", "app-started")["port"]
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"host": host}, timeout=PATIENCE) as client:
+                # The guard answers while the author's code loads; nobody gets in meanwhile.
+                assert client.get("/.portal/health").json()["state"] in {"starting", "running"}
+                assert client.get("/config").status_code == 401
+                wait_for(client, "running")
+                wait_for_event(tmp_path / "events", "app-ready")
+                assert client.get("/config").status_code == 401
+
+                now = int(time.time())
+                ticket = a_ticket(issuer=URL, audience=SLUG, subject=ANA.subject, issued_at=now, expires_at=now + 30)
+                form = {"ticket": sign_ticket(ticket, key=KEY)}
+                opened = client.post("/.portal/session", data=form, headers={"origin": URL})
+                assert opened.status_code == 303, opened.text
+                cookie = opened.headers["set-cookie"].partition(";")[0]
+                own = {"cookie": cookie, "sec-fetch-site": "same-origin"}
+
+                config = client.get("/config", headers=own).json()
+                assert (ANA.username, f"http://{host}") == (config["username"], config["root"])
+                assert [f"hello {ANA.username} {ANA.name}"] == answer(client, own, "greet", "hello")
+                [surroundings] = answer(client, own, "surroundings")
+                assert surroundings["secrets"] == []
+        finally:
+            supervisor.terminate()
+            assert supervisor.wait(PATIENCE) == 0
+    lines = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
+    assert [line["event"] for line in lines] == ["app-started", "app-ready", "stopped"]
+    assert not is_alive(lines[0]["pid"])
+    log = Path(app["log"]).read_text()
+    assert "launch() returned and the folder is tidied up" in log
+    assert SECRET not in log
+
+
+def wait_for_event(events: Path, name: str) -> dict[str, Any]:
+    until = time.monotonic() + PATIENCE
+    while True:
+        lines = [line for line in events.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        for event in map(json.loads, lines):
+            if event["event"] == name:
+                said: dict[str, Any] = event
+                return said
+        assert time.monotonic() < until, lines
+        time.sleep(0.05)
+
+
+def answer(client: httpx.Client, headers: dict[str, str], api: str, *data: object) -> list[Any]:
+    asked = client.post(f"/gradio_api/call/{api}", json={"data": data}, headers=headers)
+    assert asked.status_code == 200, asked.text
+    lines = client.get(f"/gradio_api/call/{api}/{asked.json()['event_id']}", headers=headers).text.splitlines()
+    said: list[Any] = json.loads(lines[lines.index("event: complete") + 1].removeprefix("data: "))
+    return said
+
+
+@pytest.mark.parametrize(
+    ("source", "changes", "problem"),
+    [
+        ("nowhere.py", {}, "nowhere.py: no such file or folder"),
+        ("crashing.py", {"PORTAL_URL": "http://portal.example.com", "PORTAL_APP": ""}, "PORTAL_APP: "),
+    ],
+)
+def test_what_cannot_be_served_is_said_without_a_traceback(source: str, changes: dict[str, str], problem: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "gradio_apps.serve", source],
+        cwd=SAMPLES,
+        env=environment(**changes),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == EXIT_USAGE
+    assert problem in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert SECRET not in ended.stderr
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_taken_port_is_named(host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as taken:
+        taken.bind((host, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ended = subprocess.run(
+            [sys.executable, "-m", "gradio_apps.serve", "crashing.py", "--host", host, "--port", str(port)],
+            cwd=SAMPLES,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert ended.returncode == EXIT_USAGE
+    assert f"{host}:{port}: " in ended.stderr
+    assert "--port" in ended.stderr
+
+
+class TestInheritedSocket:
+    @pytest.mark.parametrize(
+        "environ",
+        [
+            {},
+            {"LISTEN_FDS": "1"},
+            {"LISTEN_FDS": "1", "LISTEN_PID": "1"},
+            {"LISTEN_FDS": "0", "LISTEN_PID": str(os.getpid())},
+            {"LISTEN_FDS": "", "LISTEN_PID": str(os.getpid())},
+        ],
+    )
+    def test_a_socket_for_somebody_else_is_left_alone(self, environ: dict[str, str]) -> None:
+        assert inherited_socket(environ) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("", 0), ("4", 4), ("60", 60), ("9999", 60), ("-1", 0), ("four", 0), ("²", 0)]
+)
+def test_the_pause_after_a_failure_is_bounded(value: str, seconds: int) -> None:
+    assert seconds == failure_pause({"PORTAL_FAILURE_PAUSE": value})
+
+
+def test_the_authors_code_sees_no_secret_and_no_switch_of_the_portals() -> None:
+    environ = {
+        "PORTAL_APP_SECRET": "x",
+        "PORTAL_APP_SECRET_FD": "4",
+        "LISTEN_FDS": "1",
+        "GRADIO_SHARE": "True",
+        "A": "b",
+    }
+    scrub(environ)
+
+    assert environ == {"A": "b", "GRADIO_ANALYTICS_ENABLED": "False"}
+
+
+def test_a_process_may_take_as_long_to_end_as_the_supervisor_waits() -> None:
+    assert GRACE <= 3

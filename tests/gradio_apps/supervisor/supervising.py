@@ -1,0 +1,118 @@
+"""A real supervisor in a process of its own, over services that start in a moment."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+import httpx
+
+SERVICE = Path(__file__).parents[2] / "samples" / "flaky_service.py"
+PATIENCE = 60.0
+_START = """
+import os, sys
+from gradio_apps.runtime.supervisor.__main__ import main
+sys.exit(main(sys.stdin, sys.stderr, os.environ, command=(sys.executable, sys.argv[1])))
+"""
+
+
+def an_app(tmp: Path, slug: str = "forecast", *, mode: str = "serve", **changes: Any) -> dict[str, Any]:
+    app = {
+        "slug": slug,
+        "title": slug.title(),
+        "url": f"http://{slug}.demo.localhost:7871",
+        "source": "app.py",
+        "host": "127.0.0.1",
+        "port": 0,
+        "secret": f"the-secret-of-{slug}",
+        "cookies": "lax",
+        "env": {"MODE": mode, "OWN_KEY": f"own-key-of-{slug}"},
+        "log": str(tmp / "logs" / f"{slug}.log"),
+        "temp": str(tmp / "temp" / slug),
+        "cwd": None,
+    }
+    return {**app, **changes}
+
+
+def a_document(*apps: Mapping[str, Any]) -> str:
+    portal = {"url": "https://portal.example.com", "internal_url": "http://127.0.0.1:7800"}
+    return json.dumps({"portal": portal, "apps": apps})
+
+
+class Supervised:
+    """A supervisor, and what it reports."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._events: Queue[dict[str, Any]] = Queue()
+        self.reading = threading.Thread(target=self._read)
+        self.reading.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr:
+            for line in self.process.stderr:
+                self.lines.append(line)
+                if line.startswith("{"):
+                    self._events.put(json.loads(line))
+
+    def event(self, name: str, **details: object) -> dict[str, Any]:
+        """The next event called *name* with *details*; those before it are passed over."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                event = self._events.get(timeout=max(0.01, until - time.monotonic()))
+            except Empty:
+                raise AssertionError(f"no {name} in {self.lines}") from None
+            if event["event"] == name and details.items() <= event.items():
+                return event
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def supervised(document: str, environ: Mapping[str, str] | None = None) -> Iterator[Supervised]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _START, str(SERVICE)],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **(environ or {})},
+        text=True,
+    )
+    assert process.stdin is not None
+    process.stdin.write(document)
+    process.stdin.close()
+    supervisor = Supervised(process)
+    try:
+        yield supervisor
+    finally:
+        if process.poll() is None:
+            supervisor.end()
+        supervisor.reading.join()
+
+
+def ask(port: int) -> dict[str, Any]:
+    """What the service at *port* says of itself."""
+    answer: dict[str, Any] = httpx.get(f"http://127.0.0.1:{port}/", timeout=PATIENCE).json()
+    return answer
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process *pid* runs; a zombie does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"

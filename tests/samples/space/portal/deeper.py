@@ -1,0 +1,5 @@
+from portal import WHOSE
+
+
+def whose_too():
+    return WHOSE

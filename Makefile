@@ -1,0 +1,65 @@
+# Everything a checkout needs: make demo, make test, make check.  Each sets up .venv by itself.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+UV ?= uv
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test check bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## Say what there is
+	@echo "make demo    start the demo and open the browser (ARGS='--port 7900 --no-browser')"
+	@echo "make test    run the tests (ARGS='-k sign_in')"
+	@echo "make check   ruff, formatting, mypy and the tests with branch coverage"
+	@echo "make bench   measure"
+	@echo "make setup   make .venv with everything for development"
+	@echo "make lock    resolve the dependencies anew"
+	@echo "make clean   remove .venv and caches"
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "There is no $(PYTHON). Install Python 3.11 or newer, or say which: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Say which to use: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module. On Debian or Ubuntu: apt install python3-venv" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp per set of dependencies, so that a second start installs nothing.
+$(VENV)/.runtime: requirements.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what the portal needs (once) ..."
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
+	@echo "Installing what development needs (once) ..."
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.txt
+	@touch $@
+
+setup: $(VENV)/.development ## Make .venv with everything for development
+
+demo: $(VENV)/.runtime ## Start the demo
+	@exec $(BIN)/portal demo $(ARGS)
+
+test: $(VENV)/.development ## Run the tests
+	@exec $(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.development ## Run everything that a change must pass
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+bench: $(VENV)/.development ## Measure
+	@exec $(BIN)/python -m benchmarks.guard $(ARGS)
+
+# hatchling is in both: the project itself is installed without build isolation.
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade
+lock: ## Resolve the dependencies anew
+	@command -v $(UV) >/dev/null 2>&1 || { echo "There is no $(UV). Install it (https://docs.astral.sh/uv/), or say which: make lock UV=/path/to/uv" >&2; exit 2; }
+	echo 'hatchling>=1.27' | $(COMPILE) pyproject.toml - --output-file requirements.txt
+	$(COMPILE) pyproject.toml --extra postgresql --extra redis --group dev --constraint requirements.txt --output-file requirements-dev.txt
+
+clean: ## Remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist .coverage .coverage.*

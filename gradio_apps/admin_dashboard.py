@@ -1,0 +1,135 @@
+"""Who is signed in: the page an admin lands on, for their own tenant.
+
+An ordinary Gradio app.  What it shows comes from the portal's API with the rights of the
+admin who looks at it, so it can show and end no more than they may.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import gradio as gr
+
+from gradio_apps.look import look
+from gradio_apps.moments import ago, ahead, exactly
+from gradio_apps.portal_api import Event, PortalApi, PortalApiError, SignedIn
+from gradio_apps.visitor import visitor_of
+
+SIGN_IN_HEADERS = ["Name", "E-mail", "Roles", "Provider", "Since", "Last seen", "Ends"]
+EVENT_HEADERS = ["When", "What", "Who", "App", "Detail"]
+_OWN_TRACE = "api-used"
+_ENDING_NEEDS_A_CHOICE = "Choose a sign-in first."
+
+T = TypeVar("T")
+
+Page = tuple[str, list[list[str]], Any, list[list[str]]]
+"""Heading, table of sign-ins, choices, table of events: the outputs of a refresh."""
+
+
+def sign_in_rows(sign_ins: Iterable[SignedIn], *, now: int) -> list[list[str]]:
+    """Return the table of *sign_ins*, in their order."""
+    return [
+        [
+            _who(one),
+            one.email,
+            ", ".join(one.roles),
+            one.provider,
+            ago(one.since, now=now),
+            ago(one.last_seen, now=now),
+            ahead(one.until, now=now),
+        ]
+        for one in sign_ins
+    ]
+
+
+def event_rows(events: Iterable[Event]) -> list[list[str]]:
+    """Return the table of *events*, in their order; without what looking at this page leaves behind."""
+    return [
+        [exactly(one.at), one.event.replace("-", " "), one.name or one.email, one.app, one.detail]
+        for one in events
+        if one.event != _OWN_TRACE
+    ][:50]
+
+
+def choices(sign_ins: Iterable[SignedIn], *, now: int) -> list[tuple[str, str]]:
+    """Return what can be ended: a label that tells two sign-ins of one person apart, and the id."""
+    return [
+        (f"{_who(one)}, since {exactly(one.since)}, last seen {ago(one.last_seen, now=now)}", one.id)
+        for one in sign_ins
+    ]
+
+
+def _who(one: SignedIn) -> str:
+    return f"{one.name or one.email or 'Somebody'}{' (you, here)' if one.current else ''}"
+
+
+def refresh(request: gr.Request) -> Page:
+    """Return everything the page shows, as of now."""
+    visitor = visitor_of(request)
+    if visitor is None:
+        return "Nobody is signed in, because this app runs alone. Open it through the portal.", [], _dropdown([]), []
+    now = int(time.time())
+    portal = PortalApi.of(request)
+    sign_ins = _or_toast(portal.sign_ins)
+    events = _or_toast(lambda: portal.audit(limit=200))
+    tenant = visitor.tenant_name or visitor.tenant
+    people = "1 sign-in" if len(sign_ins) == 1 else f"{len(sign_ins)} sign-ins"
+    heading = f"{people}{f' to **{_plain(tenant)}**' if tenant else ''}, as of {exactly(now)}."
+    return heading, sign_in_rows(sign_ins, now=now), _dropdown(choices(sign_ins, now=now)), event_rows(events)
+
+
+def end(sign_in_id: str | None, request: gr.Request) -> Page:
+    """End the sign-in that was chosen, and return the page as it is then."""
+    if not sign_in_id:
+        gr.Warning(_ENDING_NEEDS_A_CHOICE)
+    else:
+        try:
+            PortalApi.of(request).end_sign_in(sign_in_id)
+            gr.Info("That sign-in has ended, in the portal and in every app.")
+        except PortalApiError as error:
+            gr.Warning(str(error))
+    return refresh(request)
+
+
+def _or_toast(read: Callable[[], tuple[T, ...]]) -> tuple[T, ...]:
+    try:
+        return read()
+    except PortalApiError as error:
+        gr.Warning(str(error))
+        return ()
+
+
+def _dropdown(offered: list[tuple[str, str]]) -> Any:
+    return gr.Dropdown(choices=offered, value=None)
+
+
+def _plain(text: str) -> str:
+    return "".join(char for char in text if char.isalnum() or char in " .-&,'")
+
+
+def build() -> gr.Blocks:
+    """Build the app."""
+    with gr.Blocks(title="Who is signed in") as app:
+        gr.Markdown("# Who is signed in")
+        with gr.Row(elem_classes="beside"):
+            heading = gr.Markdown()
+            again = gr.Button("Refresh", size="sm", scale=0, min_width=120)
+        signed_in = gr.Dataframe(
+            headers=SIGN_IN_HEADERS, label="Signed in now", interactive=False, wrap=True, elem_id="sign-ins"
+        )
+        with gr.Row(elem_classes="at-the-end"):
+            chosen = gr.Dropdown(
+                label="End a sign-in", info="It ends in the portal and in every app.", scale=3, min_width=240
+            )
+            ending = gr.Button("End it", variant="stop", size="md", scale=0, min_width=120)
+        recent = gr.Dataframe(headers=EVENT_HEADERS, label="Recently", interactive=False, wrap=True, elem_id="events")
+        page = [heading, signed_in, chosen, recent]
+        app.load(refresh, outputs=page, api_name="refresh")
+        again.click(refresh, outputs=page, api_name=False)
+        ending.click(end, inputs=chosen, outputs=page, api_name="end-sign-in")
+    return app
+
+
+if __name__ == "__main__":
+    demo = build()
+    demo.launch(**look())

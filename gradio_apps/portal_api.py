@@ -1,0 +1,202 @@
+"""The portal's API for apps: who is signed in, what happened, and ending a sign-in.
+
+An app may do what its ``portal_api`` in ``portal.toml`` lists and the person's own role
+allows, within the person's tenant.  The token is asked for once per call and lives for
+seconds; the app never sees the portal's database.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, Protocol
+from urllib.parse import quote
+
+import gradio as gr
+import httpx
+
+from gradio_apps.runtime.guard.api import PortalApiError as NoToken
+from gradio_apps.runtime.guard.settings import is_loopback
+
+_SCOPE_KEY: Final = "portal.api"
+_TIMEOUT: Final = httpx.Timeout(5.0)
+_ENDED: Final = "Your sign-in has ended. Sign in again."
+_NO_RIGHT: Final = "You do not have the right to do this in this tenant."
+_LATER: Final = "The portal cannot do this at the moment. Try again in a moment."
+_SENTENCES: Final = {
+    "access_denied": _NO_RIGHT,
+    "invalid_grant": _ENDED,
+    "invalid_request": _ENDED,
+    "invalid_scope": _NO_RIGHT,
+}
+"""What refusals of a token mean to the person; RFC 8693, 2.2.2, names an ended session ``invalid_request``."""
+
+
+class PortalApiError(Exception):
+    """The portal did not do it.  ``str(error)`` is one sentence that may be shown to the person."""
+
+
+class Access(Protocol):
+    """What the guard lends to a request's handlers."""
+
+    @property
+    def base_url(self) -> str:
+        """Where the portal is reached from here, without a trailing slash."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers that each call must carry besides the token, such as ``Host``."""
+
+    def token(self, scopes: str) -> str:
+        """Return an access token for *scopes*, separated by spaces (RFC 8693)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """One sign-in of the tenant.  Times are Unix seconds."""
+
+    id: str
+    name: str
+    email: str
+    roles: tuple[str, ...]
+    provider: str
+    since: int
+    last_seen: int
+    until: int
+    current: bool
+    """Whether it is the one that asks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line of the tenant's audit."""
+
+    at: int
+    event: str
+    name: str
+    email: str
+    app: str
+    detail: str
+
+
+class PortalApi:
+    """The portal's API with the rights of one request."""
+
+    def __init__(self, access: Access, *, client: httpx.Client | None = None) -> None:
+        self._access = access
+        self._client = client or _client_of(is_loopback(access.base_url))
+
+    @classmethod
+    def of(cls, request: gr.Request | None) -> "PortalApi":
+        """Return the API with the rights of *request*.
+
+        Raises:
+            PortalApiError: the app runs alone, so there is no portal to ask.
+        """
+        scope = getattr(getattr(request, "request", None), "scope", None)
+        access = scope.get(_SCOPE_KEY) if isinstance(scope, dict) else None
+        if access is None:
+            raise PortalApiError("This app runs alone, so there is no portal to ask.")
+        return cls(access)
+
+    def sign_ins(self) -> tuple[SignedIn, ...]:
+        """Return who is signed in to the tenant now.  Needs ``sign-ins:read``."""
+        body = self._call("GET", "/api/sign-ins", scope="sign-ins:read")
+        return tuple(_sign_in(one) for one in _objects(body, "sign_ins"))
+
+    def audit(self, *, limit: int = 50) -> tuple[Event, ...]:
+        """Return the tenant's latest events, newest first.  Needs ``audit:read``."""
+        body = self._call("GET", f"/api/audit?limit={limit}", scope="audit:read")
+        return tuple(_event(one) for one in _objects(body, "events"))
+
+    def end_sign_in(self, sign_in_id: str) -> None:
+        """End the sign-in called *sign_in_id* everywhere.  Needs ``sign-ins:end``."""
+        self._call("POST", f"/api/sign-ins/{quote(sign_in_id, safe='')}/end", scope="sign-ins:end")
+
+    def _call(self, method: str, path: str, *, scope: str) -> object:
+        try:
+            token = self._access.token(scope)
+            answer = self._client.request(
+                method,
+                self._access.base_url + path,
+                headers={**self._access.headers, "Authorization": f"Bearer {token}"},
+            )
+        except NoToken as error:
+            raise PortalApiError(_SENTENCES.get(error.code, _LATER)) from error
+        except httpx.HTTPError as error:
+            raise PortalApiError(_LATER) from error
+        if not answer.is_success:
+            raise PortalApiError(_sentence(answer.status_code))
+        if not answer.content:
+            return None
+        try:
+            body: object = answer.json()
+        except ValueError as error:
+            raise _unreadable() from error
+        return body
+
+
+@cache
+def _client_of(portal_is_here: bool) -> httpx.Client:  # noqa: FBT001 - the cache's key
+    """Return a client that is kept: building one costs more than a call.  To this machine no proxy leads."""
+    return httpx.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=not portal_is_here)
+
+
+def _sentence(status: int) -> str:
+    match status:
+        case 401:
+            return _ENDED
+        case 403:
+            return _NO_RIGHT
+        case 404:
+            return "That sign-in has ended already."
+        case 429:
+            return "The portal was asked too often. Try again in a minute."
+        case _:
+            return _LATER
+
+
+def _unreadable() -> PortalApiError:
+    return PortalApiError("The portal's answer could not be read.")
+
+
+def _objects(body: object, name: str) -> Sequence[Mapping[str, object]]:
+    members = body.get(name) if isinstance(body, Mapping) else None
+    if not isinstance(members, list) or not all(isinstance(one, Mapping) for one in members):
+        raise _unreadable()
+    return members
+
+
+def _text(member: Mapping[str, object], name: str) -> str:
+    value = member.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _moment(member: Mapping[str, object], name: str) -> int:
+    value = member.get(name)
+    return value if type(value) is int else 0
+
+
+def _sign_in(member: Mapping[str, object]) -> SignedIn:
+    roles = member.get("roles")
+    return SignedIn(
+        id=_text(member, "id"),
+        name=_text(member, "name"),
+        email=_text(member, "email"),
+        roles=tuple(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else (),
+        provider=_text(member, "provider"),
+        since=_moment(member, "since"),
+        last_seen=_moment(member, "last_seen"),
+        until=_moment(member, "until"),
+        current=member.get("current") is True,
+    )
+
+
+def _event(member: Mapping[str, object]) -> Event:
+    return Event(
+        at=_moment(member, "at"),
+        event=_text(member, "event"),
+        name=_text(member, "name"),
+        email=_text(member, "email"),
+        app=_text(member, "app"),
+        detail=_text(member, "detail"),
+    )

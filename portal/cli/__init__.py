@@ -1,0 +1,32 @@
+"""The ``portal`` command: try it, run it, check it, ask it why.
+
+One module per subcommand.  Nothing here decides who may do what; ``demo``, ``try`` and
+``serve`` start processes and end them.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from portal.cli import check, demo, explain, serve, try_app
+from portal.cli.failure import CommandFailed
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 done, 1 something ended or failed, 2 wrongly asked or configured."""
+    parser = argparse.ArgumentParser(prog="portal", description="Gradio apps behind your company's sign-in.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for module in (demo, try_app, serve, check, explain):
+        module.add_to(commands)
+    options = parser.parse_args(arguments)
+    run = cast("Callable[[argparse.Namespace], int]", options.run)
+    try:
+        return run(options)
+    except CommandFailed as failure:
+        sys.stderr.write(f"portal: {failure}\n")
+        return failure.exit_code
+    except KeyboardInterrupt:  # before the processes are there to be ended
+        return 130

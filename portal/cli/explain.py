@@ -1,0 +1,56 @@
+"""``portal explain``: what the portal would make of somebody's claims, and why."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from portal.cli.failure import CommandFailed
+from portal.cli.problems import configured
+from portal.explain import explain
+
+
+def add_to(commands: Any) -> None:
+    """Add this subcommand to *commands*."""
+    parser = commands.add_parser("explain", help="say which roles and apps somebody's claims give, and why")
+    parser.add_argument("--claims", required=True, metavar="FILE", help="verified claims as a JSON object; - for stdin")
+    parser.add_argument("--provider", metavar="ID", help="whose claims they are; needed where it is not clear")
+    parser.add_argument("--tenant", metavar="ID", help="only this tenant")
+    parser.add_argument("--json", action="store_true", help="answer in JSON")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="instead of portal.toml or PORTAL_CONFIG")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the explanation; 1 if nobody would be signed in with these claims.
+
+    Raises:
+        CommandFailed: the claims cannot be read, or the configuration has problems.
+    """
+    claims = read_claims(options.claims)
+    settings, _ = configured(options.config)
+    explanation = explain(settings, claims, provider_id=options.provider, tenant=options.tenant)
+    if options.json:
+        print(json.dumps(explanation.to_json(), indent=2, ensure_ascii=False))
+    else:
+        print(explanation.as_text())
+    return 0 if explanation.identity is not None else 1
+
+
+def read_claims(name: str) -> dict[str, object]:
+    """Return the JSON object in the file *name*, or on the standard input for ``-``.
+
+    Raises:
+        CommandFailed: there is none.
+    """
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        claims = json.loads(text)
+    except OSError as error:
+        raise CommandFailed(f"{name} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise CommandFailed(f"{name} holds no JSON.") from error
+    if not isinstance(claims, dict):
+        raise CommandFailed(f"{name} must hold one JSON object: the claims of one person.")
+    return claims

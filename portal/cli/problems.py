@@ -1,0 +1,32 @@
+"""Reading the configuration for a command, and telling all its problems."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from portal.cli.failure import CommandFailed
+from portal.configuration import environment, load
+from portal.errors import Problem, SettingsError
+from portal.settings import Settings
+
+
+def configured(path: Path | None, *, environ: Mapping[str, str] = os.environ) -> tuple[Settings, dict[str, str]]:
+    """Return the settings of *path* (else ``PORTAL_CONFIG``, else ``portal.toml``) and the environment they came from.
+
+    Raises:
+        CommandFailed: tells every problem at once.
+    """
+    variables = environment(environ, Path.cwd())
+    try:
+        return load(variables, path=path), variables
+    except SettingsError as error:
+        raise CommandFailed(told(error.problems)) from error
+
+
+def told(problems: tuple[Problem, ...]) -> str:
+    """Return *problems* as text: where, which key, what, and how to mend it."""
+    count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+    lines = [f"the configuration has {count}:"]
+    for problem in problems:
+        lines += ["", f"  {problem.place}: {problem.key}", f"    {problem.what}", f"    {problem.mend}"]
+    return "\n".join(lines)

@@ -1,0 +1,102 @@
+"""The command lines of the processes: the portal under gunicorn, the apps' supervisor, the demo provider."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from portal.catalogue import AppSpec
+from portal.cli.ports import LOOPBACK
+from portal.cli.processes import Program
+from portal.configuration import cookie_mode
+from portal.settings import Secret, Settings
+
+_HARMLESS: Final = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TERM|TMPDIR|XDG_\w+|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|\w+_PROXY|\w+_proxy|"
+    r"VIRTUAL_ENV|PYTHON\w+|COVERAGE_\w+"
+)
+_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat file, opened and unlinked at once
+
+
+def harmless(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what of *environ* a demo's processes get: nothing that would configure a portal or an app."""
+    return {name: value for name, value in environ.items() if _HARMLESS.fullmatch(name)}
+
+
+def portal_program(
+    *, port: int, environ: Mapping[str, str], cwd: Path, log: Path | None, workers: int, threads: int
+) -> Program:
+    """Return the portal on loopback, under gunicorn; with threads, because sign-ins wait for the provider."""
+    argv = [sys.executable, "-m", "gunicorn", "portal.wsgi:app"]
+    argv += ["--bind", f"{LOOPBACK}:{port}"]
+    argv += ["--worker-class", "gthread", "--workers", str(workers), "--threads", str(threads)]
+    argv += ["--graceful-timeout", "2", "--keep-alive", "5"]
+    argv += ["--no-control-socket"]  # else one is opened under the home directory
+    argv += ["--log-level", "warning"]  # and no access log: it would hold queries
+    # A slow disk must not look like a hanging worker.
+    argv += ["--worker-tmp-dir", str(_SHARED_MEMORY)] if os.access(_SHARED_MEMORY, os.W_OK) else []
+    return Program(name="the portal", argv=argv, environ=environ, cwd=cwd, log=log)
+
+
+def provider_program(*, port: int, environ: Mapping[str, str], cwd: Path, log: Path) -> Program:
+    """Return the demo provider on loopback."""
+    argv = [sys.executable, "-m", "portal.demo.provider", "--port", str(port)]
+    return Program(name="the demo provider", argv=argv, environ=environ, cwd=cwd, log=log)
+
+
+def supervisor_program(
+    *, document: Mapping[str, object], environ: Mapping[str, str], cwd: Path, log: Path | None
+) -> Program:
+    """Return the supervisor of the apps in *document*, which holds their secrets and so goes by pipe."""
+    argv = [sys.executable, "-m", "gradio_apps.runtime.supervisor"]
+    text = json.dumps(document)
+    return Program(name="the apps' supervisor", argv=argv, environ=environ, cwd=cwd, document=text, log=log)
+
+
+def supervisor_document(
+    settings: Settings,
+    *,
+    port: int,
+    secret_of: Callable[[str], Secret],
+    environ: Mapping[str, str],
+) -> dict[str, object]:
+    """Return what the supervisor is told: every app that has a source, and the portal on *port* of this machine."""
+    return {
+        "portal": {"url": settings.url, "internal_url": settings.internal_url or f"http://{LOOPBACK}:{port}"},
+        "apps": [
+            _app(app, settings=settings, secret=secret_of(app.slug), environ=environ)
+            for app in settings.catalogue
+            if app.source is not None
+        ],
+    }
+
+
+def _app(app: AppSpec, *, settings: Settings, secret: Secret, environ: Mapping[str, str]) -> dict[str, object]:
+    return {
+        "slug": app.slug,
+        "title": app.title,
+        "url": app.url,
+        "source": app.source,
+        "host": LOOPBACK,
+        "port": app.port,
+        "secret": secret.reveal(),
+        "cookies": cookie_mode(settings, app),
+        "env": {**dict(app.env), **{name: environ[name] for name in app.secrets if name in environ}},
+        "log": str(app_log(settings, app)),
+        "temp": str(settings.data_dir / "tmp" / app.slug),
+        "cwd": None,
+    }
+
+
+def app_log(settings: Settings, app: AppSpec) -> Path:
+    """Return where the output of *app* goes."""
+    return settings.data_dir / "logs" / f"{app.slug}.log"
+
+
+def host_header(url: str) -> str:
+    """Return the ``Host`` that *url* is asked with."""
+    return urlsplit(url).netloc

@@ -1,0 +1,142 @@
+"""Starting the portal with its apps, saying when they can be used, and staying until the end."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Final
+from urllib.parse import urlsplit
+
+from portal.catalogue import AppSpec
+from portal.cli.failure import ENDED
+from portal.cli.processes import Processes, tail_of
+from portal.cli.programs import app_log, host_header, portal_program, supervisor_document, supervisor_program
+from portal.cli.readiness import Door, state_of
+from portal.clock import system_clock
+from portal.database import Database
+from portal.services import app_credentials
+from portal.settings import Settings
+
+PATIENCE: Final = 60.0
+"""Seconds after which an app that is still starting is worth a word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """How the portal is to be started."""
+
+    settings: Settings
+    port: int
+    environ: Mapping[str, str]
+    """Of the portal."""
+    app_environ: Mapping[str, str]
+    """Of the supervisor: nothing secret."""
+    secrets_from: Mapping[str, str]
+    """Where the apps' own secrets stand."""
+    cwd: Path
+    logs: Path | None
+    """Folder of the processes' logs; ``None``: they go to this process's own output."""
+    workers: int
+    threads: int
+
+
+def start(processes: Processes, launch: Launch) -> None:
+    """Start the supervisor, which takes longest, and the portal.
+
+    Raises:
+        StoreUnavailable: the database cannot be used.
+    """
+    settings = launch.settings
+    database = Database(settings.database_url)
+    database.upgrade()
+    credentials = app_credentials(settings, database, clock=system_clock)
+    document = supervisor_document(
+        settings, port=launch.port, secret_of=credentials.secret_of, environ=launch.secrets_from
+    )
+    database.close()
+    (settings.data_dir / "logs").mkdir(mode=0o700, parents=True, exist_ok=True)
+    if document["apps"]:
+        processes.start(
+            supervisor_program(
+                document=document, environ=launch.app_environ, cwd=launch.cwd, log=_log(launch, "supervisor.log")
+            )
+        )
+    processes.start(
+        portal_program(
+            port=launch.port,
+            environ=launch.environ,
+            cwd=launch.cwd,
+            log=_log(launch, "portal.log"),
+            workers=launch.workers,
+            threads=launch.threads,
+        )
+    )
+
+
+def _log(launch: Launch, name: str) -> Path | None:
+    return None if launch.logs is None else launch.logs / name
+
+
+def portal_door(launch: Launch) -> Door:
+    """Return where the portal says that it is ready."""
+    return Door(port=launch.port, host=host_header(launch.settings.url), path="/readyz")
+
+
+class Watchman:
+    """Looks after what was started, one door at a time, and says each thing once."""
+
+    def __init__(self, settings: Settings, *, doors: Iterable[Door], announce: Callable[[], None]) -> None:
+        self._settings = settings
+        self._doors = deque(doors)
+        """What must answer before anything is announced."""
+        self._announce = announce
+        self._apps = deque(app for app in settings.catalogue if app.source is not None and app.port)
+        self._all_well = bool(self._apps)
+        self._since = monotonic()
+
+    def look(self) -> None:
+        """Look at one door; short, because a signal waits meanwhile."""
+        if self._doors:
+            if state_of(self._doors[0]) == "running":
+                self._doors.popleft()
+                if not self._doors:
+                    self._announce()
+        elif self._apps:
+            self._look_at(self._apps.popleft())
+
+    def _look_at(self, app: AppSpec) -> None:
+        state = state_of(health_of(app))
+        log = app_log(self._settings, app)
+        if state == "starting" and monotonic() - self._since < PATIENCE:
+            self._apps.append(app)
+            return
+        if state == "failed":
+            print(f"\n{app.title} could not be started. The end of {log}:\n{_indented(tail_of(log))}", flush=True)
+        elif state == "starting":
+            print(f"{app.title} is still starting. Its log: {log}", flush=True)
+        self._all_well = self._all_well and state == "running"
+        if self._all_well and not self._apps:
+            print("All apps are running.", flush=True)
+
+
+def health_of(app: AppSpec) -> Door:
+    """Return where the guard of *app* says how it is."""
+    path = urlsplit(app.url).path
+    return Door(port=app.port or 0, host=host_header(app.url), path=f"{path}/.portal/health")
+
+
+def stay(processes: Processes, watchman: Watchman) -> int:
+    """Stay until somebody asks for the end (0), or something ends by itself (1, with its last words)."""
+    ended = processes.watch(step=watchman.look)
+    if ended is None:
+        return 0
+    print(f"\n{ended.name[0].upper()}{ended.name[1:]} ended by itself (exit code {ended.code}), so everything ends.")
+    words = ended.last_words()
+    if words:
+        print(f"The end of {ended.log}:\n{_indented(words)}", flush=True)
+    return ENDED
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())

@@ -1,0 +1,6 @@
+"""The demo OpenID provider: four sample people and no passwords, on this computer only.
+
+It speaks the real authorization code flow with PKCE so that the demo exercises what
+production does.  Nothing of the portal imports it: it is a process of its own, reached
+over HTTP like any other provider.
+"""

@@ -1,0 +1,86 @@
+"""The project's own modules as data: names, syntax trees, and who imports whom."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Module:
+    """One source file."""
+
+    name: str
+    path: Path
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def tree(self) -> ast.Module:
+        return _parsed(self.path)
+
+
+@cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+@cache
+def modules_of(package: str) -> tuple[Module, ...]:
+    """Return the modules of *package*, which may be a single file."""
+    single = ROOT / f"{package}.py"
+    files = [single] if single.is_file() else sorted((ROOT / package).rglob("*.py"))
+    return tuple(Module(_name(path), path) for path in files)
+
+
+def _name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def all_names() -> frozenset[str]:
+    return frozenset(module.name for package in ("portal", "gradio_apps", "wsgi") for module in modules_of(package))
+
+
+def imports_of(module: Module, *, inside_functions: bool | None = None) -> Iterator[tuple[str, ast.stmt]]:
+    """Yield what *module* imports: everything, or only what stands inside functions, or only what does not."""
+    inner = {
+        id(node)
+        for function in ast.walk(module.tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        if inside_functions is None or (id(node) in inner) is inside_functions:
+            yield from ((name, node) for name in _names(module, node))
+
+
+def _names(module: Module, node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+        return
+    assert node.level == 0, f"{module.path}:{node.lineno}: a relative import"
+    assert node.module is not None
+    for alias in node.names:
+        inner = f"{node.module}.{alias.name}"
+        yield inner if inner in all_names() else node.module
+
+
+def own_imports(module: Module, *, inside_functions: bool | None = None) -> frozenset[str]:
+    """Return the project's own modules among what *module* imports."""
+    names = {name for name, _ in imports_of(module, inside_functions=inside_functions)}
+    return frozenset(name for name in names if name.split(".")[0] in {"portal", "gradio_apps", "wsgi", "tests"})
+
+
+def third_party(module: Module) -> frozenset[str]:
+    """Return the top-level names of other people's packages among what *module* imports."""
+    tops = {name.split(".")[0] for name, _ in imports_of(module)}
+    return frozenset(tops - set(sys.stdlib_module_names) - {"portal", "gradio_apps", "wsgi", "tests"})

@@ -1,0 +1,98 @@
+"""Rules that no linter knows: each keeps one promise in one place."""
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from tests.architecture.sources import Module, modules_of
+
+PORTAL = (*modules_of("portal"), *modules_of("wsgi"))
+EVERYWHERE = (*PORTAL, *modules_of("gradio_apps"))
+
+WALL_CLOCK = {"portal.clock"}
+"""Who may read wall time in the portal."""
+PROCESSES = ("portal.cli", "portal.demo")
+"""Who runs other processes; waiting for them is no decision."""
+
+
+def calls(module: Module) -> Iterator[tuple[str, int]]:
+    """Yield what *module* calls, as dotted text, with the line."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node.lineno
+
+
+@pytest.mark.parametrize("module", PORTAL, ids=str)
+def test_only_one_module_touches_the_browser_session(module: Module) -> None:
+    """What stands in a session, and when its id changes, is decided in one place."""
+    if module.name == "portal.sessions":
+        return
+    touched = [
+        node.lineno
+        for node in ast.walk(module.tree)
+        if (isinstance(node, ast.ImportFrom) and node.module == "flask" and "session" in {a.name for a in node.names})
+        or (isinstance(node, ast.Attribute) and ast.unparse(node) in {"flask.session", "globals.session"})
+    ]
+
+    assert touched == []
+
+
+@pytest.mark.parametrize("module", PORTAL, ids=str)
+def test_only_the_policy_allows(module: Module) -> None:
+    """No ticket without a decision: whoever holds an Allowed got it from the policy."""
+    if module.name == "portal.policy":
+        return
+
+    assert [line for name, line in calls(module) if name.split(".")[-1] == "Allowed"] == []
+
+
+@pytest.mark.parametrize("module", PORTAL, ids=str)
+def test_only_verifiers_say_verified(module: Module) -> None:
+    """Claims become VerifiedClaims where a signature was checked, or where an operator explains given ones."""
+    allowed = ("portal.providers", "portal.explain", "portal.identity")
+    if module.name.startswith(allowed):
+        return
+
+    assert [line for name, line in calls(module) if name.split(".")[-1] == "VerifiedClaims"] == []
+
+
+@pytest.mark.parametrize("module", PORTAL, ids=str)
+def test_time_is_an_argument(module: Module) -> None:
+    if module.name in WALL_CLOCK or module.name.startswith(PROCESSES):
+        return
+    readers = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
+
+    assert [line for name, line in calls(module) if ".".join(name.split(".")[-2:]) in readers] == []
+
+
+@pytest.mark.parametrize("module", EVERYWHERE, ids=str)
+def test_nothing_is_unpickled_or_evaluated(module: Module) -> None:
+    imported = {
+        alias.name.split(".")[0]
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in (node.names if isinstance(node, ast.Import) else [ast.alias(node.module or "")])
+    }
+
+    assert imported.isdisjoint({"pickle", "marshal", "shelve", "dill", "cloudpickle"})
+    assert [line for name, line in calls(module) if name == "eval"] == []
+
+
+@pytest.mark.parametrize("module", PORTAL, ids=str)
+def test_only_the_configuration_and_the_entrances_read_the_environment(module: Module) -> None:
+    """Settings are read once, from a mapping; what is read anywhere else cannot be checked at the start."""
+    if module.name in {"wsgi", "portal.wsgi"} or module.name.startswith(PROCESSES):
+        return
+    names = [
+        node.lineno
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in {"os.environ", "os.getenv", "os.environb"}
+    ]
+
+    assert names == []
+
+
+@pytest.mark.parametrize("module", EVERYWHERE, ids=str)
+def test_no_module_is_a_drawer(module: Module) -> None:
+    assert module.name.split(".")[-1] not in {"utils", "util", "helpers", "helper", "common", "misc"}

@@ -1,0 +1,110 @@
+"""``portal serve`` with a configuration as a company has it, without apps to start."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from portal.cli.ports import free_ports
+from portal.cli.serve import port_of
+from tests.builders import settings_for
+
+pytestmark = pytest.mark.journey
+PATIENCE = 60.0
+
+
+def start(folder: Path, *, port: int, **environ: str) -> subprocess.Popen[str]:
+    (folder / "portal.toml").write_text(
+        f"""
+        [portal]
+        url = "http://portal.demo.localhost:{port}"
+        [[providers]]
+        id = "company"
+        issuer = "http://127.0.0.1:9"
+        client_id = "portal"
+        client_secret_env = "COMPANY_CLIENT_SECRET"
+        [roles.analyst]
+        groups = ["AI-Analysts"]
+        [apps.forecast]
+        url = "http://forecast.demo.localhost:9"
+        open_to = ["analyst"]
+        """,
+        encoding="utf-8",
+    )
+    variables = {
+        "PORTAL_SECRET_KEY": "zB1-kept-from-everybody-0123456789abcdefgh",
+        "COMPANY_CLIENT_SECRET": "a-client-secret",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "portal.cli", "serve", "--no-browser", "--config", "portal.toml"],
+        cwd=folder,
+        env={**os.environ, **variables, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_it_serves_where_the_configuration_says_until_told(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    with start(tmp_path, port=port) as process:
+        try:
+            deadline = time.monotonic() + PATIENCE
+            answer = None
+            while answer is None:
+                try:
+                    answer = httpx.get(
+                        f"http://127.0.0.1:{port}/healthz",
+                        headers={"Host": f"portal.demo.localhost:{port}"},
+                        trust_env=False,
+                    )
+                except httpx.TransportError:
+                    assert process.poll() is None
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+            assert process.stdout is not None
+            said = next(line for line in process.stdout if line.startswith("The portal runs at"))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(PATIENCE)
+
+    assert answer.status_code == 200
+    assert said == f"The portal runs at http://portal.demo.localhost:{port}, listening on 127.0.0.1:{port}.\n"
+    assert code == 0
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
+
+
+def test_a_database_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    port, closed = free_ports(2)
+    url = f"postgresql://portal:hush-hush@127.0.0.1:{closed}/portal"
+    with start(tmp_path, port=port, PORTAL_DATABASE_URL=url) as process:
+        said, _ = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == 1
+    assert "The database cannot be used" in said
+    assert "hush-hush" not in said
+
+
+@pytest.mark.parametrize(
+    ("url", "internal_url", "port"),
+    [
+        ("https://portal.example.com", None, 7800),
+        ("https://portal.example.com", "http://127.0.0.1:9000", 9000),
+        ("http://portal.demo.localhost:7900", None, 7900),
+        ("http://localhost", None, 7800),
+        ("https://portal.example.com:8443", None, 7800),
+    ],
+)
+def test_it_listens_where_its_address_on_this_machine_says(
+    tmp_path: Path, url: str, internal_url: str | None, port: int
+) -> None:
+    assert port_of(settings_for(tmp_path, url=url, internal_url=internal_url)) == port

@@ -1,0 +1,48 @@
+"""The demo provider as a process: where it listens, and what it says first."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from portal.cli.ports import free_ports
+from portal.demo.provider import main
+
+PATIENCE = 60.0
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.5", "demo.example.com", "::"])  # noqa: S104 - refused
+def test_it_does_not_listen_elsewhere(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--host", host]) == 2
+    assert f"it does not listen on {host}" in capsys.readouterr().err
+
+
+def test_by_itself_it_says_what_it_is_and_makes_a_secret(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "portal.demo.provider", "--port", str(port)], stdout=file, stderr=file
+        )
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                answer = httpx.get(f"http://127.0.0.1:{port}/.well-known/openid-configuration", trust_env=False)
+                break
+            except httpx.TransportError:
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.1)
+    finally:
+        process.terminate()
+        code = process.wait(PATIENCE)
+    said = log.read_text()
+
+    assert answer.json()["issuer"] == f"http://127.0.0.1:{port}"
+    assert "anybody is let in as anybody" in said
+    assert "Client secret, made for this run:" in said
+    assert code == 0

@@ -1,0 +1,52 @@
+"""What handlers are given: a ``gr.Request`` around the scope that the guard filled."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import gradio as gr
+from starlette.requests import Request
+
+from portal.contract import Person
+from tests.builders import NOW, PORTAL, an_identity
+
+
+def a_person(**changes: Any) -> Person:
+    """Ana in Acme, as the guard knows her."""
+    person = Person(
+        subject=an_identity().id,
+        username="ana@example.com",
+        name="Ana Analyst",
+        email="ana@example.com",
+        tenant="acme",
+        tenant_name="Acme",
+        roles=frozenset({"analyst"}),
+        signed_in_until=NOW + 3 * 86400,
+    )
+    return replace(person, **changes)
+
+
+@dataclass
+class FakeAccess:
+    """The guard's part of the portal's API: gives a token that says what it was asked for."""
+
+    base_url: str = "http://127.0.0.1:7800"
+    headers: dict[str, str] = field(default_factory=lambda: {"Host": "portal.example.com"})
+    refusal: Exception | None = None
+
+    def token(self, scopes: str) -> str:
+        if self.refusal is not None:
+            raise self.refusal
+        return f"token-for-{scopes}"
+
+
+def a_request(**scope: object) -> gr.Request:
+    """A request as a handler gets it, with *scope* as the guard left it."""
+    return gr.Request(Request({"type": "http", "headers": [], "query_string": b"", "path": "/", **scope}))
+
+
+def a_visit(person: Person | None = None, *, access: object = None) -> gr.Request:
+    """A request of *person* (Ana, if nobody is given)."""
+    return a_request(**{"portal.visitor": person or a_person(), "portal.api": access})
+
+
+__all__ = ["NOW", "PORTAL", "FakeAccess", "a_person", "a_request", "a_visit"]

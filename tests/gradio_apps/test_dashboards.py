@@ -1,0 +1,270 @@
+"""The portal's own apps: their handlers as functions, and that each can be built."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import cast
+
+import gradio as gr
+import httpx
+import pytest
+
+from gradio_apps import admin_dashboard, portal_api, showcase, user_dashboard
+from gradio_apps.look import STYLES, look
+from gradio_apps.portal_api import PortalApi
+from gradio_apps.runtime.guard.api import PortalApiError as NoToken
+from tests.gradio_apps.requests import NOW, FakeAccess, a_person, a_request, a_visit
+from tests.gradio_apps.test_portal_api import EVENT, SIGN_IN
+
+PORTAL = "https://portal.example.com"
+
+
+class TestUserDashboard:
+    def test_it_says_who_is_signed_in_where_as_what_and_until_when(self) -> None:
+        card = user_dashboard.card(a_person(), now=NOW, portal_url=PORTAL)
+
+        for words in ("Ana Analyst", "ana@example.com", "Acme", "analyst", "18 Jan 2027, 08:00 UTC", "in 3 days"):
+            assert words in card
+
+    def test_sign_out_leaves_the_frame(self) -> None:
+        card = user_dashboard.card(a_person(), now=NOW, portal_url=PORTAL)
+
+        assert '<a href="https://portal.example.com/sign-out" target="_top">Sign out</a>' in card
+
+    def test_without_a_portal_there_is_no_way_out(self) -> None:
+        assert "<a " not in user_dashboard.card(a_person(), now=NOW, portal_url=None)
+
+    def test_what_is_not_known_is_said_to_be(self) -> None:
+        nameless = a_person(name=None, email=None, tenant=None, tenant_name=None, roles=frozenset(), username="id-1")
+        card = user_dashboard.card(nameless, now=NOW, portal_url=PORTAL)
+
+        assert "not known" in card
+        assert card.count("none") == 2
+        assert "<h2>id-1</h2>" in card
+
+    @pytest.mark.parametrize("field", ["name", "username", "email", "tenant_name"])
+    def test_nothing_of_a_person_becomes_markup(self, field: str) -> None:
+        hostile = a_person(**{field: '"><script>alert(1)</script>'}, roles=frozenset({"<b>"}))
+        card = user_dashboard.card(hostile, now=NOW, portal_url=PORTAL)
+
+        assert "<script" not in card
+        assert "<b>" not in card
+
+    @pytest.mark.parametrize("picture", [None, "", "http://id.example.com/a.png", "javascript:x", "data:image/png,x"])
+    def test_only_a_picture_over_https_is_shown(self, picture: str | None) -> None:
+        card = user_dashboard.card(a_person(picture=picture), now=NOW, portal_url=PORTAL)
+
+        assert "<img" not in card
+        assert ">AA<" in card
+
+    def test_a_picture_is_shown_without_telling_its_host_where(self) -> None:
+        card = user_dashboard.card(a_person(picture='https://id.example.com/"a.png'), now=NOW, portal_url=PORTAL)
+
+        assert 'src="https://id.example.com/&quot;a.png"' in card
+        assert 'referrerpolicy="no-referrer"' in card
+
+    def test_alone_nobody_is_signed_in(self) -> None:
+        assert "Nobody is signed in, because this app runs alone" in user_dashboard.who_is_here(a_request())
+
+    def test_behind_the_portal_it_is_the_visitor(self) -> None:
+        assert "Ana Analyst" in user_dashboard.who_is_here(a_visit())
+
+
+class Portal(ThreadingHTTPServer):
+    """A portal that knows one sign-in and one event, and forgets the sign-in when it is ended."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.sign_ins = [SIGN_IN]
+        self.refuses: set[str] = set()
+
+    @property
+    def access(self) -> FakeAccess:
+        return FakeAccess(base_url=f"http://127.0.0.1:{self.server_port}")
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        portal = cast("Portal", self.server)
+        self.answer(403 if self.path.partition("?")[0] in portal.refuses else 200)
+
+    def do_POST(self) -> None:
+        portal = cast("Portal", self.server)
+        if self.path in portal.refuses:
+            self.answer(403)
+        else:
+            portal.sign_ins = []
+            self.answer(204)
+
+    def answer(self, status: int) -> None:
+        portal = cast("Portal", self.server)
+        body = b"" if status == 204 else json.dumps({"sign_ins": portal.sign_ins, "events": [EVENT]}).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def portal() -> Iterator[Portal]:
+    with Portal() as serving:
+        thread = threading.Thread(target=serving.serve_forever, daemon=True)
+        thread.start()
+        yield serving
+        serving.shutdown()
+        thread.join()
+    portal_api._client_of(True).close()
+    portal_api._client_of.cache_clear()
+
+
+@pytest.fixture
+def toasts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    shown: list[str] = []
+    for kind in ("Info", "Warning"):  # Gradio's own: outside an event they have nowhere to go
+        monkeypatch.setattr(gr, kind, shown.append)
+    return shown
+
+
+def choices_of(dropdown: object) -> list[str]:
+    assert isinstance(dropdown, gr.Dropdown)
+    return [value for _, value in dropdown.choices]
+
+
+class TestAdminDashboard:
+    def test_it_shows_who_is_signed_in_and_what_happened(self, portal: Portal, toasts: list[str]) -> None:
+        heading, sign_ins, dropdown, events = admin_dashboard.refresh(a_visit(access=portal.access))
+
+        assert heading.startswith("1 sign-in to **Acme**")
+        assert sign_ins[0][:4] == ["Ana Analyst (you, here)", "ana@example.com", "analyst", "company"]
+        assert choices_of(dropdown) == ["sign-in-1"]
+        assert events == [["15 Jan 2027, 08:00 UTC", "signed in", "Ana", "", ""]]
+        assert toasts == []
+
+    def test_ending_a_sign_in_ends_it_and_shows_the_rest(self, portal: Portal, toasts: list[str]) -> None:
+        heading, sign_ins, dropdown, _ = admin_dashboard.end("sign-in-1", a_visit(access=portal.access))
+
+        assert heading.startswith("0 sign-ins")
+        assert sign_ins == []
+        assert choices_of(dropdown) == []
+        assert toasts == ["That sign-in has ended, in the portal and in every app."]
+
+    @pytest.mark.parametrize("nothing", [None, ""])
+    def test_ending_needs_a_choice(self, portal: Portal, toasts: list[str], nothing: str | None) -> None:
+        admin_dashboard.end(nothing, a_visit(access=portal.access))
+
+        assert toasts == ["Choose a sign-in first."]
+        assert portal.sign_ins
+
+    def test_a_refused_ending_is_told(self, portal: Portal, toasts: list[str]) -> None:
+        portal.refuses = {"/api/sign-ins/sign-in-1/end"}
+        _, sign_ins, _, _ = admin_dashboard.end("sign-in-1", a_visit(access=portal.access))
+
+        assert toasts == ["You do not have the right to do this in this tenant."]
+        assert len(sign_ins) == 1
+
+    def test_one_refusal_leaves_the_other_table(self, portal: Portal, toasts: list[str]) -> None:
+        portal.refuses = {"/api/audit"}
+        _, sign_ins, _, events = admin_dashboard.refresh(a_visit(access=portal.access))
+
+        assert len(sign_ins) == 1
+        assert events == []
+        assert len(toasts) == 1
+
+    def test_without_rights_it_shows_nothing_and_says_so(self, toasts: list[str]) -> None:
+        access = FakeAccess(refusal=NoToken("invalid_scope"))
+        _, sign_ins, _, events = admin_dashboard.refresh(a_visit(access=access))
+
+        assert (sign_ins, events) == ([], [])
+        assert toasts == ["You do not have the right to do this in this tenant."] * 2
+
+    def test_alone_there_is_nobody_to_show(self) -> None:
+        heading, sign_ins, _, events = admin_dashboard.refresh(a_request())
+
+        assert "this app runs alone" in heading
+        assert (sign_ins, events) == ([], [])
+
+    def test_a_tenants_name_does_not_become_markup(self, portal: Portal) -> None:
+        hostile = a_person(tenant_name="Acme** <script> [x](javascript:y)")
+        heading, *_ = admin_dashboard.refresh(a_visit(hostile, access=portal.access))
+
+        assert "<" not in heading
+        assert "](" not in heading
+
+    def test_without_tenants_none_is_named(self, portal: Portal) -> None:
+        heading, *_ = admin_dashboard.refresh(a_visit(a_person(tenant=None, tenant_name=None), access=portal.access))
+
+        assert heading.startswith("1 sign-in, as of")
+
+    def test_a_nameless_sign_in_can_still_be_told(self) -> None:
+        (sign_in,) = PortalApi(
+            FakeAccess(),
+            client=httpx.Client(
+                transport=httpx.MockTransport(lambda _: httpx.Response(200, json={"sign_ins": [{"id": "x"}]}))
+            ),
+        ).sign_ins()
+
+        assert admin_dashboard.sign_in_rows([sign_in], now=NOW)[0][0] == "Somebody"
+
+
+class TestShowcase:
+    def test_it_answers_the_person_by_name(self) -> None:
+        assert showcase.greet("two words", a_visit()) == "Hello Ana Analyst. You wrote 2 words and 9 characters."
+        assert showcase.greet("", a_visit(a_person(name=None))).startswith("Hello ana@example.com.")
+        assert showcase.greet("", a_request()).startswith("Hello stranger.")
+
+    def test_a_stream_ticks(self) -> None:
+        stream: Iterator[str] = showcase.ticks(2)
+        began = time.monotonic()
+        first, second = next(stream), next(stream)
+
+        assert first.endswith("tick 1 of 2")
+        assert second.splitlines()[0].endswith("tick 2 of 2")
+        assert second.splitlines()[1] == first
+        assert time.monotonic() - began >= showcase.TICK
+        assert next(stream, None) is None
+
+    def test_an_upload_is_described(self, tmp_path: Path) -> None:
+        path = tmp_path / "data.bin"
+        path.write_bytes(b"x" * 1500000)
+
+        assert showcase.describe(str(path)) == (
+            f"data.bin\n1,500,000 bytes\nSHA-256 {hashlib.sha256(b'x' * 1500000).hexdigest()}"
+        )
+        assert showcase.describe(None) == "No file yet."
+
+    def test_the_report_is_the_persons_own(self) -> None:
+        assert Path(showcase.report(a_visit())).read_text(encoding="utf-8") == "for,value\nana@example.com,5050\n"
+        assert "nobody" in Path(showcase.report(a_request())).read_text(encoding="utf-8")
+
+    def test_a_wave_begins_at_rest_and_fades(self) -> None:
+        wave = showcase.wave(1)
+
+        assert list(wave.columns) == ["seconds", "signal"]
+        assert wave["signal"].iloc[0] == 0
+        assert wave["signal"].tail(20).abs().max() < wave["signal"].head(40).abs().max()
+
+
+def test_each_can_be_built() -> None:
+    """In a process of its own, because building a Blocks leaves an event loop open."""
+    code = "import gradio_apps.{0} as app; print(type(app.build()).__name__)"
+    for name in ("user_dashboard", "admin_dashboard", "showcase"):
+        built = subprocess.run(
+            [sys.executable, "-c", code.format(name)], capture_output=True, text=True, timeout=120, check=False
+        )
+        assert built.stdout.strip() == "Blocks", built.stderr
+
+
+def test_the_look_fetches_nothing_from_elsewhere() -> None:
+    assert "http" not in STYLES
+    assert not [sheet for sheet in look()["theme"]._stylesheets if sheet.startswith("http")]

@@ -1,0 +1,159 @@
+"""The whole house as an operator runs it: ``portal serve`` with its apps, and an independent provider.
+
+Everything is a real process on loopback; nothing of it is left behind.
+"""
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+
+from tests.provider.process import ACCOUNTS, RunningProvider, a_client, running_provider
+
+ROOT: Final = Path(__file__).parents[2]
+APPS: Final = ("user-dashboard", "admin-dashboard", "showcase")
+_START: Final = 240
+
+PORTAL_TOML: Final = """
+[portal]
+url = "{portal}"
+apps_url = "{apps_url}"
+title = "Example AI"
+landing = ["admin-dashboard", "user-dashboard"]
+internal_url = "http://127.0.0.1:{port}"
+
+[[providers]]
+id = "company"
+label = "Example Company"
+kind = "descope"
+issuer = "{issuer}"
+client_id = "{client_id}"
+client_secret_env = "COMPANY_CLIENT_SECRET"
+
+[roles.admin]
+when = "contains(roles, 'Tenant Admin')"
+rights = ["audit:read", "sign-ins:read", "sign-ins:end"]
+
+[apps.user-dashboard]
+source = "{root}/gradio_apps/user_dashboard.py"
+title = "Your dashboard"
+open_to = ["everyone"]
+port = {user_dashboard_port}
+
+[apps.admin-dashboard]
+source = "{root}/gradio_apps/admin_dashboard.py"
+title = "Administration"
+open_to = ["admin"]
+portal_api = ["audit:read", "sign-ins:read", "sign-ins:end"]
+port = {admin_dashboard_port}
+
+[apps.showcase]
+source = "{root}/gradio_apps/showcase.py"
+title = "Showcase"
+open_to = ["everyone"]
+required = true
+port = {showcase_port}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """A portal that answers, with its apps."""
+
+    url: str
+    """Where a browser reaches the portal."""
+    internal_url: str
+    provider: RunningProvider
+    apps: Mapping[str, str]
+    """Origin of each app, by slug."""
+    folder: Path
+    process: subprocess.Popen[str]
+
+
+def free_ports(count: int) -> list[int]:
+    """Return *count* loopback ports that nobody listens on."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+@contextmanager
+def running_house(
+    folder: Path, *, portal: str = "portal.demo.localhost", apps: str = "{app}.demo.localhost", **told: Any
+) -> Iterator[House]:
+    """Run provider, portal and apps until the block ends; *portal* and *apps* are host names."""
+    port, *app_ports = free_ports(1 + len(APPS))
+    ports = dict(zip(APPS, app_ports, strict=True))
+    url = f"http://{portal}:{port}"
+    with running_provider(a_client(url), accounts=told.pop("accounts", ACCOUNTS), **told) as provider:
+        (folder / "portal.toml").write_text(
+            PORTAL_TOML.format(
+                portal=url,
+                apps_url=f"http://{apps}:{{port}}",
+                port=port,
+                issuer=provider.issuer,
+                client_id=provider.client_id,
+                root=ROOT,
+                **{slug.replace("-", "_") + "_port": value for slug, value in ports.items()},
+            )
+        )
+        environment = {
+            **os.environ,
+            "PORTAL_CONFIG": str(folder / "portal.toml"),
+            "PORTAL_DATA_DIR": str(folder / "data"),
+            "PORTAL_SECRET_KEY": secrets.token_urlsafe(48),
+            "COMPANY_CLIENT_SECRET": provider.client_secret,
+        }
+        command = [sys.executable, "-m", "portal.cli", "serve", "--no-browser", "--port", str(port)]
+        log = folder / "serve.log"
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                command, env=environment, cwd=folder, stdout=output, stderr=subprocess.STDOUT, text=True
+            )
+        house = House(
+            url=url,
+            internal_url=f"http://127.0.0.1:{port}",
+            provider=provider,
+            apps={slug: f"http://{apps.format(app=slug)}:{ports[slug]}" for slug in APPS},
+            folder=folder,
+            process=process,
+        )
+        try:
+            _wait_until_ready(house, ports, log)
+            yield house
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+
+
+def _wait_until_ready(house: House, ports: Mapping[str, int], log: Path) -> None:
+    waiting = {f"{house.internal_url}/readyz": house.url} | {
+        f"http://127.0.0.1:{port}/.portal/health": house.apps[slug] for slug, port in ports.items()
+    }
+    deadline = time.monotonic() + _START
+    while waiting:
+        assert house.process.poll() is None, f"portal serve ended:\n{log.read_text()}"
+        assert time.monotonic() < deadline, f"not ready: {waiting}\n{log.read_text()}"
+        for address, origin in list(waiting.items()):
+            with contextlib.suppress(requests.RequestException):
+                host = origin.partition("://")[2]
+                if requests.get(address, headers={"Host": host}, timeout=5).status_code == 200:
+                    del waiting[address]
+        time.sleep(0.2)

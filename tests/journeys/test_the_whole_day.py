@@ -1,0 +1,137 @@
+"""The main job, in a browser: sign in, work in an app, be refused another, sign out, and find the frame dead."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.journeys import steps
+from tests.journeys.house import House
+
+pytestmark = pytest.mark.journey
+
+
+def _a_whole_day(house: House, browser: Browser, folder: Path) -> None:
+    context = browser.new_context(accept_downloads=True)
+    page = steps.new_page(context)
+
+    # Signed in, they are where they were going, at that path of the app.
+    steps.sign_in(page, house, "Ana Analyst", path="/apps/showcase/?x=1")
+    expect(page).to_have_url(f"{house.url}/apps/showcase/?x=1")
+    app = steps.frame_of(page)
+    steps.predict(app, greeted="Ana Analyst")
+    steps.upload(app, folder)
+    assert "ana@example.com,5050" in steps.download(page, app)
+    steps.plot(app)
+
+    # The catalogue shows what they may open, and nothing else.
+    page.get_by_role("banner").get_by_role("link", name="Apps").click()
+    expect(page.get_by_role("link", name="Showcase")).to_be_visible()
+    expect(page.get_by_text("Administration")).to_have_count(0)
+
+    # Another app is refused, with the reason.
+    refused = page.goto(f"{house.url}/apps/admin-dashboard/")
+    assert refused is not None
+    assert refused.status == 403
+    for said in ("admin", "Ana Analyst", "Acme"):
+        expect(page.get_by_text(said).first).to_be_visible()
+
+    # A stream runs; they sign out in another tab; the bytes stop, and the page says so.
+    page.goto(f"{house.url}/apps/showcase/")
+    app = steps.frame_of(page)
+    steps.start_stream(app)
+    other = steps.new_page(context)
+    steps.sign_out(other, house)
+    expect(page.locator("#notice-signed-out, #notice-ended").filter(visible=True)).to_have_count(1)
+    before = app.locator("#stream textarea").input_value()
+    time.sleep(3)
+    assert app.locator("#stream textarea").input_value() == before
+
+    # The frame is dead: none of the app answers this browser any more.
+    assert steps.status_inside(page, house, "showcase", "/config") == 401
+    page.reload()
+    expect(page).to_have_url(re.compile(rf"^{re.escape(house.url)}/sign-in"))
+    context.close()
+
+
+def test_a_whole_day(house: House, browser: Browser, tmp_path: Path) -> None:
+    """
+    Everything the issue of the day asks of a frame, with portal and apps on one site.
+    """
+    _a_whole_day(house, browser, tmp_path)
+
+
+def test_a_whole_day_with_cookies_across_sites(house_across_sites: House, browser: Browser, tmp_path: Path) -> None:
+    """
+    The same where the app's cookie is a third party's, partitioned by the browser.
+    """
+    _a_whole_day(house_across_sites, browser, tmp_path)
+
+
+def test_an_admin_lands_on_the_dashboard_and_ends_a_sign_in(house: House, browser: Browser) -> None:
+    """
+    The dashboard shows who is signed in, within the admin's tenant, and can end it: Ana's frame dies.
+    """
+    hers = browser.new_context()
+    her_page = steps.new_page(hers)
+    steps.sign_in(her_page, house, "Ana Analyst", path="/apps/showcase/")
+    steps.predict(steps.frame_of(her_page), greeted="Ana Analyst")
+
+    admins = browser.new_context()
+    page = steps.new_page(admins)
+    steps.sign_in(page, house, "Ada Admin")
+    expect(page).to_have_url(f"{house.url}/apps/admin-dashboard/")
+    dashboard = steps.frame_of(page)
+    expect(dashboard.get_by_role("gridcell", name="ana@example.com").first).to_be_visible()
+    dashboard.get_by_label("End a sign-in").click()
+    dashboard.get_by_role("option", name=re.compile("^Ana Analyst")).first.click()
+    dashboard.get_by_role("button", name="End it").click()
+    expect(dashboard.get_by_text("That sign-in has ended")).to_be_visible()
+    expect(her_page.locator(".notice").filter(visible=True)).to_have_count(1)
+    assert steps.status_inside(her_page, house, "showcase", "/config") == 401
+    admins.close()
+    hers.close()
+
+
+def test_an_ordinary_person_lands_on_their_dashboard_and_signs_out_from_inside_the_frame(
+    house: House, browser: Browser
+) -> None:
+    """
+    The link inside the frame leads the whole window to the portal's sign-out.
+    """
+    context = browser.new_context()
+    page = steps.new_page(context)
+    steps.sign_in(page, house, "Uwe User")
+    expect(page).to_have_url(f"{house.url}/apps/user-dashboard/")
+    app = steps.frame_of(page)
+    expect(app.get_by_text("Uwe User").first).to_be_visible()
+    app.get_by_role("link", name="Sign out").click()
+    expect(page).to_have_url(f"{house.url}/sign-out")
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Yes, sign me out").click()
+    expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
+    context.close()
+
+
+def test_a_person_of_two_tenants_is_admin_in_one_only(house: House, browser: Browser) -> None:
+    """
+    Tess administers Beta; in Acme the administration does not open for her, and switching ends Beta's app sessions.
+    """
+    context = browser.new_context()
+    page = steps.new_page(context)
+    steps.sign_in(page, house, "Tess Two-Tenants")
+    expect(page).to_have_url(f"{house.url}/apps/admin-dashboard/")
+    expect(steps.frame_of(page).get_by_role("gridcell", name="tess@example.com").first).to_be_visible()
+    # Ana and Ada belong to Acme: an admin of Beta does not see them.
+    expect(steps.frame_of(page).get_by_role("gridcell", name="ana@example.com")).to_have_count(0)
+
+    account = steps.new_page(context)
+    account.goto(f"{house.url}/account")
+    account.get_by_role("button", name=re.compile("Acme")).click()
+    refused = account.goto(f"{house.url}/apps/admin-dashboard/")
+    assert refused is not None
+    assert refused.status == 403
+    expect(page.locator(".notice").filter(visible=True)).to_have_count(1)
+    context.close()

@@ -1,0 +1,92 @@
+"""What a newcomer does first: install the wheel, and try the app they have."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import expect
+
+from tests.journeys.browser import PATIENCE, running_browser
+from tests.journeys.house import ROOT, free_ports
+
+pytestmark = pytest.mark.journey
+
+APP = textwrap.dedent(
+    """
+    import gradio as gr
+
+    def greet(word, request: gr.Request):
+        return f"{word}, {request.username}"
+
+    with gr.Blocks() as demo:
+        word = gr.Textbox(label="Word")
+        greeting = gr.Textbox(label="Greeting")
+        gr.Button("Greet").click(greet, word, greeting)
+
+    demo.launch()
+    """
+)
+
+
+@pytest.fixture(scope="module")
+def installed_portal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command of the built wheel, installed where nothing of the checkout can be found."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True, timeout=120)
+    (wheel,) = folder.glob("*.whl")
+    python = folder / "environment" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", str(python.parents[1])], check=True, timeout=120)
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    locked = ["--require-hashes", "--requirement", str(ROOT / "requirements.txt")]
+    subprocess.run([*pip, *locked], check=True, timeout=600)
+    subprocess.run([*pip, "--no-deps", str(wheel)], check=True, timeout=120)
+    return python.parent / "portal"
+
+
+def test_the_installed_wheel_tries_an_unmodified_app(installed_portal: Path, tmp_path: Path) -> None:
+    """
+    Templates, static files, migrations and the guard's script are in the wheel, and the app needs no edit.
+    """
+    (tmp_path / "app.py").write_text(APP)
+    (port,) = free_ports(1)
+    command = [str(installed_portal), "try", "app.py", "--no-browser", "--port", str(port)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV"))}
+    environment["HOME"] = str(tmp_path)
+    log = tmp_path / "try.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/healthz", process, log)
+        with running_browser() as browser:
+            page = browser.new_page()
+            page.set_default_timeout(PATIENCE)
+            page.goto(f"http://portal.demo.localhost:{port}/")
+            page.get_by_role("link", name="Continue with").click()
+            page.get_by_role("button", name="Uwe User").click()
+            app = page.frame_locator("iframe")
+            app.get_by_label("Word").fill("Hello")
+            app.get_by_role("button", name="Greet").click()
+            expect(app.get_by_label("Greeting")).to_have_value("Hello, uwe@acme.example", timeout=PATIENCE)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=15)
+    assert process.returncode in {0, -signal.SIGTERM, 128 + signal.SIGTERM}, log.read_text()
+
+
+def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 180
+    while True:
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        try:
+            if requests.get(address, timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.3)

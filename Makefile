@@ -7,12 +7,13 @@ ARGS ?=
 UV ?= uv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo test lint check bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
 	@echo "make demo    start the demo and open the browser (ARGS='--port 7900 --no-browser')"
 	@echo "make test    run the tests (ARGS='-k sign_in')"
+	@echo "make lint    ruff, formatting and mypy"
 	@echo "make check   ruff, formatting, mypy and the tests with branch coverage"
 	@echo "make bench   measure"
 	@echo "make setup   make .venv with everything for development"
@@ -45,10 +46,12 @@ demo: $(VENV)/.runtime ## Start the demo
 test: $(VENV)/.development ## Run the tests
 	@exec $(BIN)/pytest $(ARGS)
 
-check: $(VENV)/.development ## Run everything that a change must pass
+lint: $(VENV)/.development ## Run ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+check: lint ## Run everything that a change must pass
 	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 bench: $(VENV)/.development ## Measure

@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ import portal.contract
 from gradio_apps.runtime.guard import Guard, GuardSettingsError, guard_settings_from
 from gradio_apps.runtime.host import Front, HostedApp, SourceError, read_source, run
 from gradio_apps.runtime.host.own_names import import_all
+from gradio_apps.runtime.waiting import SECRET_NAMES, USUAL, waiting_from
 
 EXIT_USAGE: Final = 2
 """Exit code where the command line, the environment or the source cannot be used."""
@@ -27,6 +28,9 @@ FIRST_DESCRIPTOR: Final = 3
 """Where systemd's protocol, ``sd_listen_fds(3)``, puts the first socket."""
 FAILURE_PAUSE: Final = "PORTAL_FAILURE_PAUSE"
 """Seconds to stay and say so after the app failed to load; the supervisor's growing pause."""
+
+START_TIMEOUT: Final = "PORTAL_START_TIMEOUT"
+"""Seconds the app has to come up."""
 
 _SECRETS: Final = ("PORTAL_APP_SECRET", "PORTAL_APP_SECRET_FILE", "PORTAL_APP_SECRET_FD")
 _ACTIVATION: Final = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
@@ -48,15 +52,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(str(error))
     except OSError as error:
         return _refuse(f"{options.host}:{options.port}: {error.strerror}. Choose another with --port.")
-    linger = failure_pause(os.environ)
+    linger, allowed = failure_pause(os.environ), start_timeout(os.environ)
+    waiting = waiting_from(os.environ, secret=settings.secret)
     scrub(os.environ)
     for package in (gradio_apps.runtime.guard, gradio_apps.runtime.host, portal.contract):
         import_all(package, but=("gradio_hooks", "found"))  # those import Gradio, which takes seconds
-    host = HostedApp()
-    guard = Guard(host, settings=settings, state=lambda: host.state, login_button=lambda: host.login_button)
+    host = HostedApp(path=settings.path)
+    guard = Guard(
+        host,
+        settings=settings,
+        state=lambda: host.state,
+        progress=waiting.of(host),
+        login_button=lambda: host.login_button,
+    )
     front = Front(guard, host=host, sock=sock)
     front.start()
-    return run(source, host=host, front=front, linger=linger, cwd=options.cwd)
+    return run(source, host=host, front=front, linger=linger, cwd=options.cwd, allowed=allowed)
 
 
 def inherited_socket(environ: MutableMapping[str, str]) -> socket.socket | None:
@@ -74,9 +85,15 @@ def failure_pause(environ: MutableMapping[str, str]) -> float:
     return min(float(value), _LONGEST_PAUSE) if value.isascii() and value.isdigit() else 0.0
 
 
+def start_timeout(environ: Mapping[str, str]) -> float | None:
+    """Return the seconds the app has to come up, or ``None`` where nobody set a limit."""
+    value = environ.get(START_TIMEOUT, "")
+    return float(value) if value.isascii() and value.isdigit() and int(value) > 0 else None
+
+
 def scrub(environ: MutableMapping[str, str]) -> None:
     """Take out of *environ* what the author's code, and what it starts, must not see or obey."""
-    for name in (*_SECRETS, *_ACTIVATION, *_GRADIO_LAUNCH, FAILURE_PAUSE):
+    for name in (*_SECRETS, *_ACTIVATION, *_GRADIO_LAUNCH, FAILURE_PAUSE, START_TIMEOUT, USUAL, SECRET_NAMES):
         environ.pop(name, None)
     environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 

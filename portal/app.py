@@ -16,9 +16,10 @@ from portal.providers.base import Provider
 from portal.services import build_services, install_services
 from portal.sessions import install_sessions
 from portal.settings import Settings
-from portal.views import account, api, apps, auth, catalogue, health, oauth, tenant
+from portal.views import account, api, apps, auth, catalogue, health, metrics, oauth, tenant
 from portal.views.errors import install_error_pages
 from portal.views.headers import install_headers
+from portal.views.metrics import install_metrics
 from portal.views.request_checks import install_request_checks
 from portal.views.request_log import install_request_log
 from portal.views.static_files import install_static_files
@@ -35,6 +36,7 @@ _BLUEPRINTS: Final = (
     oauth.blueprint,
     api.blueprint,
     health.blueprint,
+    metrics.blueprint,
 )
 
 
@@ -53,9 +55,11 @@ def create_app(
     static = resource_folder("static")
     app = Flask("portal", template_folder=str(resource_folder("templates")), static_folder=str(static))
     app.config.update(MAX_CONTENT_LENGTH=_LARGEST_REQUEST, MAX_FORM_MEMORY_SIZE=_LARGEST_REQUEST)
-    install_services(app, build_services(settings, clock=clock, providers=providers))
+    built = build_services(settings, clock=clock, providers=providers)
+    install_services(app, built)
     install_sessions(app, settings, clock=clock)
-    install_request_log(app)
+    install_request_log(app, settings.trusted_proxies)
+    install_metrics(app, built.metrics)
     install_headers(app, https=settings.url.startswith("https://"))
     install_request_checks(app, settings)
     install_error_pages(app)

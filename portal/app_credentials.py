@@ -51,12 +51,36 @@ class AppCredentials:
         stored = self._stored(slug)
         return Secret(made) if stored is None else stored
 
+    def rotate(self, slug: str) -> Secret:
+        """Make a new secret for the app *slug* and return it; the one before opens nothing any more."""
+        self.secret_of(slug)  # so that there is a row to change
+        table = tables.app_credentials
+        made = secrets.token_urlsafe(32)
+        with self._database.write() as connection:
+            connection.execute(
+                sa.update(table)
+                .where(table.c.app == slug)
+                .values(secret=self._sealer.seal(made.encode()), created_at=self._clock())
+            )
+        return Secret(made)
+
     def authenticate(self, slug: str, presented: str) -> bool:
         """Say whether *presented* is the secret of *slug*; an app that has none yet is nobody."""
         known = self._stored(slug) if _SLUG.fullmatch(slug) else None  # the caller's word, so anything
         # Compare in any case, so that time does not tell which apps exist.
         expected = (secrets.token_urlsafe(32) if known is None else known.reveal()).encode()
         return hmac.compare_digest(expected, presented.encode("utf-8", "replace")) and known is not None
+
+    def unreadable(self) -> tuple[str, ...]:
+        """Return the apps whose secret is sealed under a secret key that is not ours.
+
+        Raises:
+            StoreUnavailable: the database cannot be used.
+        """
+        table = tables.app_credentials
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(table.c.app, table.c.secret).order_by(table.c.app)).all()
+        return tuple(row.app for row in rows if self._sealer.open(row.secret) is None)
 
     def _stored(self, slug: str) -> Secret | None:
         table = tables.app_credentials

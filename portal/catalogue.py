@@ -42,6 +42,12 @@ class AppSpec:
     """Environment of its process, besides the allow-listed variables."""
     secrets: tuple[str, ...] = ()
     """Names of environment variables handed to this app alone, and redacted everywhere."""
+    python: str | None = None
+    """Interpreter that runs it; ``None`` means the portal's own."""
+    start_timeout: int = 600
+    """Seconds it has to come up."""
+    memory: int | None = None
+    """Bytes it may use; ``None`` means as many as there are."""
 
     @property
     def origin(self) -> str:

@@ -22,13 +22,14 @@ from alembic.util import CommandError
 from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, make_url
 
-from portal.errors import StoreUnavailable
+from portal.errors import StoreUnavailable, StoreUnusable
 from portal.settings import Secret
-from portal.sqlite_files import BUSY_TIMEOUT, preparing
+from portal.sqlite_files import BUSY_TIMEOUT, identity_of, preparing
 
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _MIGRATION_LOCK: Final = 0x67726164696F  # one number for all portals: PostgreSQL's advisory locks are per database
 _WRITE: Final = "portal_write"
+_OPENED: Final = "portal_file"
 _inherited: Final[list[sa.Pool]] = []
 """Connections of a parent process: neither used nor closed here."""
 _UNUSABLE: Final = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
@@ -45,21 +46,28 @@ class Database:
         weakref.finalize(self, self._engine.dispose)
         os.register_at_fork(after_in_child=_leaving(weakref.ref(self)))
 
-    def upgrade(self) -> None:
+    def upgrade(self) -> tuple[str | None, str]:
         """Bring the tables up to date; several processes may do so at once.
+
+        Returns the revisions before and after; ``None`` stands for a database without tables.
 
         Raises:
             StoreUnavailable: the database cannot be used.
         """
-        path = _file_of(self._url) if self._is_sqlite else None
+        path = self.file
         if path is None:
-            self._migrate()
-            return
+            return self._migrate()
         try:
             with preparing(path):
-                self._migrate()
+                return self._migrate()
         except (OSError, sqlite3.Error) as error:
-            raise StoreUnavailable(f"the database file cannot be used: {error}") from error
+            kind = StoreUnusable if type(error) is sqlite3.DatabaseError else StoreUnavailable
+            raise kind(f"the database file cannot be used: {error}") from error
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; ``None`` where the database is in memory, or PostgreSQL."""
+        return _file_of(self._url) if self._is_sqlite else None
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -99,7 +107,7 @@ class Database:
         _inherited.append(self._engine.pool)
         self._engine.dispose(close=False)
 
-    def _migrate(self) -> None:
+    def _migrate(self) -> tuple[str | None, str]:
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         with self.write() as connection:
@@ -109,12 +117,14 @@ class Database:
                 connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             present = MigrationContext.configure(connection).get_current_revision()
-            if present != ScriptDirectory.from_config(config).get_current_head():
+            head = str(ScriptDirectory.from_config(config).get_current_head())
+            if present != head:
                 config.attributes["connection"] = connection
                 try:
                     command.upgrade(config, "head")
                 except CommandError as error:
-                    raise StoreUnavailable(f"the database was made by another version: {error}") from error
+                    raise StoreUnusable(f"the database was made by another version: {error}") from error
+            return present, head
 
 
 @contextmanager
@@ -126,7 +136,7 @@ def _translated() -> Iterator[None]:
     except exc.DatabaseError as error:
         # A file that is no database, or damaged, is a plain DatabaseError; a broken constraint is a fault of ours.
         if type(error) is exc.DatabaseError:
-            raise StoreUnavailable(_cause(error)) from error
+            raise StoreUnusable(_cause(error)) from error
         raise
 
 
@@ -159,8 +169,23 @@ def _sqlite_engine(url: URL) -> sa.Engine:
         **pool,
     )
 
+    path = _file_of(url)
+
+    @event.listens_for(engine, "do_connect")
+    def refuse_to_make(*_: object) -> None:
+        # SQLite would make an empty database in the place of one that is gone; only upgrade() makes one.
+        if path is not None and identity_of(path) is None:
+            raise sqlite3.OperationalError("the database file is gone")
+
+    @event.listens_for(engine, "checkout")
+    def refuse_the_deleted(_connection: object, record: Any, _proxy: object) -> None:
+        if path is not None and record.info.get(_OPENED) != identity_of(path):
+            raise exc.DisconnectionError("the database file was exchanged")  # the pool connects anew
+
     @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: object) -> None:
+    def configure(connection: Any, record: Any) -> None:
+        if path is not None:
+            record.info[_OPENED] = identity_of(path)
         # The driver begins no transactions of its own; "begin" below does.
         connection.isolation_level = None
         connection.execute("PRAGMA foreign_keys = ON")

@@ -27,6 +27,8 @@ class EndReason(StrEnum):
     """The app is no longer in the catalogue."""
     DENIED = "denied"
     """Policy does not open the app to the person any more."""
+    RESTORED = "restored"
+    """The database was restored from a backup; what was signed in then is not any more."""
     SIGN_IN_ENDED = "sign-in-ended"
     """An admin ended the sign-in."""
     SIGN_IN_EXPIRED = "sign-in-expired"

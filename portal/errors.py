@@ -70,6 +70,10 @@ class StoreUnavailable(PortalError):
     status = 503
 
 
+class StoreUnusable(StoreUnavailable):
+    """The database is none, or of another version: waiting does not help."""
+
+
 class SettingsError(PortalError):
     """The configuration does not describe a portal that is safe to start."""
 

@@ -84,6 +84,16 @@ class SigningKeys:
                 connection.execute(sa.delete(tables.signing_keys).where(tables.signing_keys.c.kid.in_(over)))
         self._remember(kept, now)
 
+    def is_readable(self) -> bool:
+        """Say whether the newest key is sealed under a secret that is ours, or there is none yet.
+
+        Raises:
+            StoreUnavailable: the database cannot be used.
+        """
+        with self._database.read() as connection:
+            rows = self._rows(connection)
+        return not rows or rows[-1].private is not None
+
     def refresh(self, now: int) -> None:
         """Read the keys again, whatever their age: another process may have made one a moment ago."""
         self._read_at = None

@@ -3,14 +3,16 @@
 The table names routes, not view functions, so that a blueprint needs to know nothing of it.
 """
 
-import ipaddress
 from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Final, cast
 
 from flask import Flask, request
 from flask.typing import RouteCallable
 from flask_limiter import Limiter
 
+from portal.contract import TrustedProxies
 from portal.sessions import current_sign_in_id
 from portal.settings import Settings
 
@@ -41,7 +43,7 @@ def limit_of_route(rule: str, limits: Limits) -> str | None:
 def install_limits(app: Flask, settings: Settings, limits: Limits) -> None:
     """Put *limits* on the routes of *app*; to be called when all blueprints are registered."""
     limiter = Limiter(
-        client_key,
+        partial(client_key, settings.trusted_proxies),
         app=app,
         storage_uri=settings.rate_limit_storage,
         strategy="moving-window",
@@ -54,7 +56,7 @@ def install_limits(app: Flask, settings: Settings, limits: Limits) -> None:
             app.view_functions[rule.endpoint] = cast("RouteCallable", limiter.limit(limit)(view))
 
 
-def client_key() -> str:
+def client_key(trusted: TrustedProxies) -> str:
     """Return what a request is counted under: the sign-in, else the client's address.
 
     People behind one address, a whole office, must not use up each other's launches; a stranger
@@ -63,27 +65,13 @@ def client_key() -> str:
     sign_in_id = current_sign_in_id()
     if sign_in_id is not None:
         return f"sign-in:{sign_in_id}"
-    return client_address(request.remote_addr, request.headers.get("X-Forwarded-For"))
+    return household_of(trusted.client_of(request.remote_addr, request.headers.getlist("X-Forwarded-For")))
 
 
-def client_address(peer: str | None, forwarded_for: str | None) -> str:
-    """Return the address of the client behind *peer*, IPv6 shortened to what one customer is given.
-
-    Only a web server on this machine (a loopback peer or a Unix socket) is believed, and of its
-    ``X-Forwarded-For`` only the last entry: everything before it is the client's own text.
-    """
-    address = _parsed(peer)
-    if forwarded_for is not None and (address is None or address.is_loopback):
-        address = _parsed(forwarded_for.rpartition(",")[2].strip()) or address
+def household_of(address: IPv4Address | IPv6Address | None) -> str:
+    """Return *address*, IPv6 shortened to what one customer is given, as text."""
     if address is None:
         return "unknown"
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((address, _HOUSEHOLD_PREFIX), strict=False).network_address)
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, _HOUSEHOLD_PREFIX), strict=False).network_address)
     return str(address)
-
-
-def _parsed(text: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text or "")
-    except ValueError:
-        return None

@@ -39,12 +39,19 @@ class Outbox:
     """Tells apps which of their sessions have ended."""
 
     def __init__(
-        self, database: Database, keys: SigningKeys, settings: Settings, *, clock: Clock = system_clock
+        self,
+        database: Database,
+        keys: SigningKeys,
+        settings: Settings,
+        *,
+        clock: Clock = system_clock,
+        counted: Callable[[int, int], None] = lambda _delivered, _failed: None,
     ) -> None:
         self._database = database
         self._keys = keys
         self._settings = settings
         self._clock = clock
+        self._counted = counted
         self._pusher = Pusher(settings.catalogue, issuer=settings.url)
         self._wake = threading.Event()
         self._stopping = False
@@ -154,6 +161,7 @@ class Outbox:
     ) -> None:
         table = tables.outbox
         failed = [push for push in pushes if push.id not in delivered]
+        self._counted(len(delivered), len(failed))
         with self._database.write() as connection:
             connection.execute(sa.delete(table).where(table.c.id.in_(delivered)))
             given_up = sa.delete(table).where(

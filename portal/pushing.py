@@ -53,7 +53,7 @@ def place_of(app: AppSpec) -> Place:
     if under_localhost:
         # RFC 6761, section 6.3: such names are loopback; not every resolver knows.
         netloc = "127.0.0.1" if reached.port is None else f"127.0.0.1:{reached.port}"
-    path = urlsplit(app.url).path if app.internal_url is None else reached.path
+    path = reached.path.rstrip("/") or urlsplit(app.url).path  # the guard answers under its own path, whoever asks
     return Place(
         url=f"{reached.scheme}://{netloc}{path.rstrip('/')}{PATH}",
         host=urlsplit(app.url).netloc,

@@ -17,6 +17,7 @@ from portal.audit import Audit
 from portal.clock import Clock
 from portal.database import Database
 from portal.keys import SigningKeys
+from portal.metrics import Metrics
 from portal.outbox import Outbox
 from portal.providers.base import Provider
 from portal.providers.registry import build_providers
@@ -41,6 +42,7 @@ class Services:
     app_sessions: AppSessions
     access_tokens: AccessTokens
     outbox: Outbox
+    metrics: Metrics
     providers: Mapping[str, Provider]
     """By id, in the order of the configuration."""
 
@@ -55,7 +57,8 @@ def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, 
     database.upgrade()
     audit = Audit(database)
     keys = SigningKeys(database, _sealer(settings, "signing keys"))
-    outbox = Outbox(database, keys, settings, clock=clock)
+    metrics = Metrics()
+    outbox = Outbox(database, keys, settings, clock=clock, counted=metrics.pushed)
     sign_ins = SignIns(
         database,
         audit,
@@ -75,6 +78,7 @@ def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, 
         app_sessions=AppSessions(database, keys=keys, sign_ins=sign_ins, audit=audit, outbox=outbox, settings=settings),
         access_tokens=AccessTokens(_sealer(settings, "portal API access tokens")),
         outbox=outbox,
+        metrics=metrics,
         providers=build_providers(settings) if providers is None else providers,
     )
 

@@ -23,7 +23,7 @@ from flask_session.base import ServerSideSession, ServerSideSessionInterface
 
 from portal.clock import Clock
 from portal.errors import StoreUnavailable
-from portal.sqlite_files import BUSY_TIMEOUT, preparing
+from portal.sqlite_files import BUSY_TIMEOUT, identity_of, preparing
 
 _log: Final = logging.getLogger("portal.sessions")
 _SCHEMA: Final = (
@@ -88,7 +88,9 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
         self._path = path
         self._clock = clock
         self._swept_at: int | None = None
-        self._idle: deque[sqlite3.Connection] = deque()
+        self._idle: deque[tuple[sqlite3.Connection, tuple[int, int] | None]] = deque()
+        """With the file each was opened on."""
+        self._has_folder = False
         weakref.finalize(self, _close_all, self._idle)
         os.register_at_fork(after_in_child=_leaving(weakref.ref(self)))
 
@@ -208,19 +210,30 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = self._connect()
+        connection, opened = self._usable()
         try:
             yield connection
         except BaseException:
             connection.close()
             raise
-        self._idle.append(connection)
+        self._idle.append((connection, opened))
+
+    def _usable(self) -> tuple[sqlite3.Connection, tuple[int, int] | None]:
+        present = identity_of(self._path)
+        while self._idle:
+            try:
+                connection, opened = self._idle.pop()
+            except IndexError:  # another thread took the last one
+                break
+            if opened == present and present is not None:
+                return connection, opened
+            connection.close()  # its file was deleted or exchanged
+        connection = self._connect()
+        return connection, identity_of(self._path)
 
     def _connect(self) -> sqlite3.Connection:
-        with preparing(self._path):
+        with preparing(self._path, make_folder=not self._has_folder):
+            self._has_folder = True
             connection = sqlite3.connect(
                 self._path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
             )
@@ -240,7 +253,7 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
 
     def leave_connections(self) -> None:
         """Use none of the connections so far: they belong to the process this one was forked from."""
-        _inherited.extend(self._idle)
+        _inherited.extend(connection for connection, _ in self._idle)
         self._idle.clear()
 
 
@@ -265,9 +278,9 @@ def _become_unavailable(response: Response) -> None:
     response.set_data(_UNAVAILABLE)
 
 
-def _close_all(connections: deque[sqlite3.Connection]) -> None:
+def _close_all(connections: deque[tuple[sqlite3.Connection, tuple[int, int] | None]]) -> None:
     while connections:
-        connections.pop().close()
+        connections.pop()[0].close()
 
 
 def _leaving(known: "weakref.ref[SessionStore]") -> Callable[[], None]:

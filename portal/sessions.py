@@ -15,6 +15,8 @@ from portal.clock import Clock, system_clock
 from portal.session_store import BrowserSession, SessionStore
 from portal.settings import Settings
 
+FILE: Final = "sessions.db"
+"""Name of the store in the data folder."""
 _SIGN_IN: Final = "sign-in"
 _CSRF: Final = "csrf"
 
@@ -33,7 +35,7 @@ def install_sessions(app: Flask, settings: Settings, *, clock: Clock = system_cl
         SESSION_REFRESH_EACH_REQUEST=False,
         PERMANENT_SESSION_LIFETIME=settings.absolute_lifetime,
     )
-    app.session_interface = SessionStore(app, settings.data_dir / "sessions.db", clock=clock)
+    app.session_interface = SessionStore(app, settings.data_dir / FILE, clock=clock)
 
 
 def start_session(sign_in_id: str) -> None:

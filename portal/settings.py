@@ -5,11 +5,13 @@ Reading it from ``portal.toml`` and the environment is ``portal.configuration``'
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from portal.catalogue import Catalogue
+from portal.contract.forwarded import Network, TrustedProxies
 from portal.policy import RoleRule
 
 HOUR: Final = 3600
@@ -120,6 +122,10 @@ class Settings:
     """Where Flask-Limiter counts; may hold a password."""
     internal_url: str | None = None
     """Where the supervised apps reach the portal; ``None`` means :attr:`url`."""
+    trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)
+    """Web servers whose ``X-Forwarded-For`` portal and guards believe."""
+    metrics_from: tuple[Network, ...] = (ip_network("127.0.0.1"), ip_network("::1"))
+    """Who may read ``/metrics``; nobody where it is empty."""
     site: str | None = None
     """The registrable domain that portal and apps share, where the operator says so."""
 

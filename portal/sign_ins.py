@@ -158,6 +158,21 @@ class SignIns:
         """Return the living sign-ins of one identity, last used first, at most 500."""
         return self._living(tables.sign_ins.c.identity_id == identity_id, now=now)
 
+    def count_living(self, *, now: int) -> tuple[int, int]:
+        """Return how many sign-ins live, and how many app sessions of theirs do."""
+        signed, opened = tables.sign_ins, tables.app_sessions
+        living = sa.and_(
+            signed.c.ended_at.is_(None), signed.c.expires_at > now, signed.c.last_seen_at > now - self._idle
+        )
+        sign_ins = sa.select(sa.func.count()).select_from(signed).where(living)
+        app_sessions = (
+            sa.select(sa.func.count())
+            .select_from(opened.join(signed, opened.c.sign_in_id == signed.c.id))
+            .where(living, opened.c.ended_at.is_(None), opened.c.redeemed_at.is_not(None))
+        )
+        with self._database.read() as connection:
+            return int(connection.execute(sign_ins).scalar_one()), int(connection.execute(app_sessions).scalar_one())
+
     def id_token_of(self, sign_in_id: str) -> str | None:
         """Return the ID token a sign-in began with, ended or not: the hint for the provider's sign-out."""
         table = tables.sign_ins

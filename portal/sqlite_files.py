@@ -16,15 +16,30 @@ BUSY_TIMEOUT: Final = 5.0
 """How long a statement waits for another writer, in seconds."""
 
 
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at *path* from any other, or ``None`` where there is none.
+
+    A connection goes on with a file that was deleted or exchanged, and whatever it writes is lost.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 @contextmanager
-def preparing(path: Path) -> Iterator[None]:
+def preparing(path: Path, *, make_folder: bool = True) -> Iterator[None]:
     """Hold the lock on preparing the database *path*; inside, the file exists and is in WAL mode.
+
+    Without *make_folder* a folder that is gone stays gone, so that it can be put back.
 
     Raises:
         OSError: the folder or the file cannot be made.
         sqlite3.Error: the file is no database.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if make_folder:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # A file of its own: closing any descriptor of the database would drop SQLite's POSIX locks on it.
     lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

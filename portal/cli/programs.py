@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ _HARMLESS: Final = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TERM|TMPDIR|XDG_\w+|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|\w+_PROXY|\w+_proxy|"
     r"VIRTUAL_ENV|PYTHON\w+|COVERAGE_\w+"
 )
+_COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat file, opened and unlinked at once
 
 
@@ -40,6 +42,15 @@ def portal_program(
     # A slow disk must not look like a hanging worker.
     argv += ["--worker-tmp-dir", str(_SHARED_MEMORY)] if os.access(_SHARED_MEMORY, os.W_OK) else []
     return Program(name="the portal", argv=argv, environ=environ, cwd=cwd, log=log)
+
+
+def counting_together(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return *environ* with the place where the workers of one portal count together, empty at the start."""
+    if _COUNTS in environ:
+        return dict(environ)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    return {**environ, _COUNTS: str(folder)}
 
 
 def provider_program(*, port: int, environ: Mapping[str, str], cwd: Path, log: Path) -> Program:
@@ -66,12 +77,17 @@ def supervisor_document(
 ) -> dict[str, object]:
     """Return what the supervisor is told: every app that has a source, and the portal on *port* of this machine."""
     return {
-        "portal": {"url": settings.url, "internal_url": settings.internal_url or f"http://{LOOPBACK}:{port}"},
+        "portal": {
+            "url": settings.url,
+            "internal_url": settings.internal_url or f"http://{LOOPBACK}:{port}",
+            "trusted_proxies": ", ".join(map(str, settings.trusted_proxies.networks)),
+        },
         "apps": [
             _app(app, settings=settings, secret=secret_of(app.slug), environ=environ)
             for app in settings.catalogue
             if app.source is not None
         ],
+        "control": str(control_socket(settings)),
     }
 
 
@@ -89,7 +105,17 @@ def _app(app: AppSpec, *, settings: Settings, secret: Secret, environ: Mapping[s
         "log": str(app_log(settings, app)),
         "temp": str(settings.data_dir / "tmp" / app.slug),
         "cwd": None,
+        "secret_names": list(app.secrets),
+        "python": app.python,
+        "start_timeout": app.start_timeout,
+        "memory": app.memory,
+        "history": str(settings.data_dir / "starts" / f"{app.slug}.json"),
     }
+
+
+def control_socket(settings: Settings) -> Path:
+    """Return where the supervisor listens for its operator."""
+    return settings.data_dir / "supervisor.sock"
 
 
 def app_log(settings: Settings, app: AppSpec) -> Path:

@@ -11,7 +11,14 @@ from urllib.parse import urlsplit
 from portal.catalogue import AppSpec
 from portal.cli.failure import ENDED
 from portal.cli.processes import Processes, tail_of
-from portal.cli.programs import app_log, host_header, portal_program, supervisor_document, supervisor_program
+from portal.cli.programs import (
+    app_log,
+    counting_together,
+    host_header,
+    portal_program,
+    supervisor_document,
+    supervisor_program,
+)
 from portal.cli.readiness import Door, state_of
 from portal.clock import system_clock
 from portal.database import Database
@@ -65,7 +72,7 @@ def start(processes: Processes, launch: Launch) -> None:
     processes.start(
         portal_program(
             port=launch.port,
-            environ=launch.environ,
+            environ=counting_together(launch.environ, settings.data_dir / "metrics"),
             cwd=launch.cwd,
             log=_log(launch, "portal.log"),
             workers=launch.workers,

@@ -1,5 +1,6 @@
 """The sections ``[apps.<slug>]``, each read by itself; what they are to each other is looked at afterwards."""
 
+import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -56,6 +57,8 @@ _SECRET_NAME: Final = re.compile(
 )
 _OURS: Final = re.compile(r"(?:PORTAL_|OAUTH_|LISTEN_|LD_).*|SESSION_SECRET_KEY|DATABASE_URL", re.IGNORECASE)
 _MAX_ICON: Final = 8
+_START_TIMEOUT: Final = 600
+_LONGEST_START: Final = 3600
 
 
 class AppReader:
@@ -116,6 +119,12 @@ class AppReader:
             self._portal_api(table),
             self._browser(table),
         )
+        python = self._python(table)
+        start_timeout = table.seconds("start_timeout", _START_TIMEOUT, longest=_LONGEST_START)
+        memory = table.size("memory")
+        for key in ("python", "start_timeout", "memory"):
+            if table.has(key) and not table.has("source"):
+                table.problem(key, "is given, but the portal does not start this app.", "Set it where the app runs.")
         tenants = table.texts("tenants")
         title = table.text("title") or slug.replace("-", " ").capitalize()
         description = table.text("description") or ""
@@ -139,6 +148,9 @@ class AppReader:
             required=required,
             env=env,
             secrets=secrets,
+            python=python,
+            start_timeout=start_timeout,
+            memory=memory,
         )
 
     def _source(self, table: Table) -> str | None:
@@ -153,6 +165,20 @@ class AppReader:
         if source.endswith(".py") or not _MODULE.fullmatch(source):
             table.problem("source", f"names {source!r}, which is not there.", f"Paths begin at {self._folder}.")
         return source
+
+    def _python(self, table: Table) -> str | None:
+        written = table.text("python")
+        if written is None:
+            return None
+        # Not resolved: the python of a virtual environment is a link, and knows where it is by its name.
+        path = self._folder / written
+        if not path.is_file() or not os.access(path, os.X_OK):
+            table.problem(
+                "python",
+                f"names {written!r}, which is no program.",
+                f"Write venv/bin/python; it begins at {self._folder}.",
+            )
+        return str(path)
 
     def _port(self, table: Table) -> int:
         port = table.port("port")

@@ -91,6 +91,18 @@ PORTAL: Final = (
         "false",
         "true",
     ),
+    _row(
+        "portal.trusted_proxies",
+        "Addresses and networks of web servers whose X-Forwarded-For is believed, besides those of this machine.",
+        "[]",
+        '["10.0.0.0/8", "2001:db8::/32"]',
+    ),
+    _row(
+        "portal.metrics_from",
+        "Addresses and networks of whoever may read /metrics, without a web server in between; [] for nobody.",
+        '["127.0.0.1", "::1"]',
+        '["127.0.0.1", "10.1.2.3"]',
+    ),
 )
 
 PROVIDERS: Final = (
@@ -236,6 +248,24 @@ APPS: Final = (
         "[]",
         '["OPENAI_API_KEY"]',
     ),
+    _row(
+        "apps.<slug>.python",
+        "Interpreter that runs it, with its own packages; relative to the file.",
+        "the portal's own",
+        '"environments/forecast/bin/python"',
+    ),
+    _row(
+        "apps.<slug>.start_timeout",
+        "How long it may take to come up, an hour at most: a number of seconds, or with a unit s, m, h.",
+        "10m",
+        '"1h"',
+    ),
+    _row(
+        "apps.<slug>.memory",
+        "Memory it may use with everything it starts; over it, it is ended and started again (Linux).",
+        "as much as there is",
+        '"2 GB"',
+    ),
     _row("apps.<slug>.port", "Port the supervisor listens on for it, on loopback.", "the next free one", "7871"),
     _row(
         "apps.<slug>.internal_url",
@@ -260,6 +290,12 @@ ENVIRONMENT: Final = (
     ),
     _row("PORTAL_APPS_URL", "portal.apps_url; wins over the file.", "the file", "https://{app}.apps.example.com"),
     _row("PORTAL_INTERNAL_URL", "portal.internal_url; wins over the file.", "the file", "http://127.0.0.1:7800"),
+    _row(
+        "PORTAL_TRUSTED_PROXIES",
+        "portal.trusted_proxies, separated by commas or spaces; wins over the file. Guards read it too.",
+        "the file",
+        "10.0.0.0/8, 2001:db8::/32",
+    ),
     _row(
         "PORTAL_DATA_DIR",
         "portal.data_dir, relative to the working folder; wins over the file.",

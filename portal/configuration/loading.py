@@ -79,6 +79,8 @@ def load(environ: Mapping[str, str], *, path: Path | None = None) -> Settings:
         rate_limit_storage=read_rate_limit_storage(variables, report),
         internal_url=portal.internal_url,
         site=portal.site,
+        trusted_proxies=portal.trusted_proxies,
+        metrics_from=portal.metrics_from,
     )
     if variables.get("PORTAL_APPS_URL") is not None:
         check_template(portal.apps_url, place=ENVIRONMENT, key="PORTAL_APPS_URL", report=report)

@@ -19,9 +19,12 @@ from portal.configuration.documented import keys_under
 from portal.configuration.environment import Variables
 from portal.configuration.report import ENVIRONMENT, Report
 from portal.configuration.tables import Table
+from portal.contract import NotANetwork, TrustedProxies, read_network
+from portal.contract.forwarded import Network
 from portal.settings import DAY, HOUR
 
 FIRST_PORT: Final = 7810
+_LOOPBACK: Final = ("127.0.0.1", "::1")
 _LONGEST_SIGN_IN: Final = 400 * DAY  # browsers keep no cookie longer (RFC 6265bis, 5.5)
 
 
@@ -40,6 +43,8 @@ class PortalTable:
     data_dir: Path
     site: str | None
     trust_apps: bool
+    trusted_proxies: TrustedProxies
+    metrics_from: tuple[Network, ...]
 
     @property
     def own_ports(self) -> frozenset[int]:
@@ -72,6 +77,8 @@ def read_portal(
         data_dir=_data_dir(table, folder=folder, here=here, variables=variables),
         site=_site(table, url),
         trust_apps=table.flag("trust_apps"),
+        trusted_proxies=_trusted_proxies(table, variables, report),
+        metrics_from=_metrics_from(table),
     )
 
 
@@ -103,6 +110,36 @@ def _data_dir(table: Table, *, folder: Path, here: Path, variables: Variables) -
     if of_environment is not None:
         return here / of_environment
     return folder / (table.text("data_dir") or ".portal")
+
+
+def _trusted_proxies(table: Table, variables: Variables, report: Report) -> TrustedProxies:
+    of_environment = variables.get("PORTAL_TRUSTED_PROXIES")
+    if of_environment is None:
+        texts = table.texts("trusted_proxies") or ()
+    else:
+        texts = tuple(of_environment.replace(",", " ").split())
+    networks = []
+    for text in texts:
+        try:
+            networks.append(read_network(text))
+        except NotANetwork as error:
+            what, mend = f"names {text!r}, which {error}.", "Write the addresses of your own web servers."
+            if of_environment is None:
+                table.problem("trusted_proxies", what, mend)
+            else:
+                report.environment("PORTAL_TRUSTED_PROXIES", what, mend)
+    return TrustedProxies(tuple(networks))
+
+
+def _metrics_from(table: Table) -> tuple[Network, ...]:
+    texts = (table.texts("metrics_from") or ()) if table.has("metrics_from") else _LOOPBACK
+    networks = []
+    for text in texts:
+        try:
+            networks.append(read_network(text))
+        except NotANetwork as error:
+            table.problem("metrics_from", f"names {text!r}, which {error}.", "Write the addresses of your Prometheus.")
+    return tuple(networks)
 
 
 def _site(table: Table, url: str | None) -> str | None:

@@ -12,6 +12,9 @@ from portal.configuration.report import Report, choices
 
 _LIFETIME: Final = re.compile(r"(\d{1,9})\s*([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZE: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(MB|GB|MiB|GiB)")
+_BYTES: Final = {"MB": 10**6, "GB": 10**9, "MiB": 1 << 20, "GiB": 1 << 30}
+_SMALLEST_SIZE: Final = 64 * 10**6
 _LONGEST_TEXT: Final = 2048
 MAX_PORT: Final = 65535
 
@@ -111,6 +114,32 @@ class Table:
             )
             return default
         return seconds
+
+    def seconds(self, key: str, default: int, *, longest: int) -> int:
+        """Return the short duration *key* in seconds: a number of them, or like ``"10m"``; from 1 s to *longest*."""
+        value = self._values.get(key)
+        if value is None:
+            return default
+        seconds = value if type(value) is int else None
+        if type(value) is str and (match := _LIFETIME.fullmatch(value.strip())):
+            seconds = int(match[1]) * _SECONDS[match[2]]
+        if seconds is None or not 1 <= seconds <= longest:
+            what = f"must be a duration from one second to {longest // 60} minutes."
+            self.problem(key, what, f'Write {key} = "90s", "10m", or a number of seconds.')
+            return default
+        return seconds
+
+    def size(self, key: str) -> int | None:
+        """Return the amount of memory *key* in bytes: like ``"2 GB"``; at least 64 MB."""
+        value = self._values.get(key)
+        if value is None:
+            return None
+        match = _SIZE.fullmatch(value.strip()) if type(value) is str else None
+        size = None if match is None else int(float(match[1]) * _BYTES[match[2]])
+        if size is None or size < _SMALLEST_SIZE:
+            self.problem(key, "must be an amount of memory, at least 64 MB.", f'Write {key} = "2 GB" or "500 MB".')
+            return None
+        return size
 
     def mapping(self, key: str) -> Mapping[str, object] | None:
         """Return the table *key* as it stands."""

@@ -156,6 +156,7 @@ def _deny(app: AppSpec | None, denied: Denied, sign_in: SignIn, standing: Standi
             fields = {"app": app.slug, "denial": denied.denial.value}
             _LOGGER.info("hidden from another tenant", extra={"fields": fields})
         abort(404)
+    services().metrics.refused(denied.denial.value)
     page = DeniedPage(
         app_title=app.title,
         missing=tuple(sorted(denied.missing)),

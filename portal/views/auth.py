@@ -225,6 +225,7 @@ def _begun(completed: Completed, *, return_to: str) -> str:
     if former is not None:  # before its id is lost with the old session: no sign-in may outlive its browser
         _end(former, reason=EndReason.SIGNED_OUT)
     start_session(begun.id)
+    services().metrics.signed_in(completed.identity.provider)
     forget_current_sign_in()
     target = safe_next(return_to)  # sealed by us, and checked again all the same
     if target != HOME:

@@ -10,6 +10,7 @@ from flask import Flask, Response, g, jsonify, make_response, request
 from werkzeug.exceptions import HTTPException, TooManyRequests
 
 from portal.errors import PortalError, SignInFailed
+from portal.services import services
 from portal.views.headers import widen
 from portal.views.pages import ErrorPage, render
 from portal.views.request_checks import FormExpired, is_machine_path
@@ -59,6 +60,7 @@ def unexpected_error(error: Exception) -> Response:
 
 def error_response(code: str, status: int, *, retry: str | None = None) -> Response:
     """Return the page, or the JSON, that tells about *code*."""
+    services().metrics.refused(code)
     if is_machine_path(request.path):
         response = jsonify(error=code, reference=g.get("reference", ""))
     else:

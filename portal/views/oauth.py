@@ -84,7 +84,12 @@ def token() -> ResponseReturnValue:
 def _introspection(presented: str, *, hint: str | None, app: AppSpec, in_use: bool) -> Introspection:
     now = services().clock()
     if hint == HINT_TICKET:
-        return services().app_sessions.redeem(presented, app=app, now=now)
+        answer = services().app_sessions.redeem(presented, app=app, now=now)
+        if isinstance(answer, Inactive):
+            services().metrics.refused(answer.code)
+        else:
+            services().metrics.launched(app.slug)
+        return answer
     if hint == HINT_APP_SESSION:
         return services().app_sessions.renew(presented, app=app, now=now, in_use=in_use)
     return Inactive(code="unsupported-token-type")

@@ -1,7 +1,7 @@
 """What is asked of every request before a view sees it: the right host, the right origin, the right form.
 
 A new route is covered without doing anything.  Left out are the machine endpoints, which read
-no cookie, and the health checks, which load balancers call by address.
+no cookie, and what machines call by address: the health checks, and the metrics, which have a list.
 """
 
 from typing import ClassVar, Final
@@ -14,7 +14,7 @@ from portal.settings import Settings
 from portal.views.origin import SAFE_METHODS, host_allowed, unsafe_request_allowed
 
 _MACHINE_PREFIXES: Final = ("/.well-known/", "/api/", "/oauth/")
-_HEALTH: Final = frozenset({"/healthz", "/readyz"})
+_BY_ADDRESS: Final = frozenset({"/healthz", "/metrics", "/readyz"})
 
 
 class ForeignHost(PortalError):
@@ -48,7 +48,7 @@ def install_request_checks(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def check_request() -> None:
-        if request.path in _HEALTH:
+        if request.path in _BY_ADDRESS:
             return
         if not host_allowed(request.environ.get("HTTP_HOST"), own_url=settings.url):
             raise ForeignHost(f"host {request.environ.get('HTTP_HOST', '')[:100]!r}")

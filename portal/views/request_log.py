@@ -13,6 +13,8 @@ from typing import Final, TextIO
 
 from flask import Flask, Response, g, has_request_context, request
 
+from portal.contract import TrustedProxies
+
 _ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without letters and digits that are mistaken for each other when read aloud."""
 _AUDIT: Final = "portal.audit"
@@ -24,8 +26,8 @@ def new_reference() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(8))
 
 
-def install_request_log(app: Flask) -> None:
-    """Name every request of *app*, and log it when it is answered."""
+def install_request_log(app: Flask, trusted: TrustedProxies) -> None:
+    """Name every request of *app*, and log it when it is answered, with the client behind *trusted* servers."""
 
     @app.before_request
     def name_request() -> None:
@@ -36,7 +38,9 @@ def install_request_log(app: Flask) -> None:
     def log_request(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.reference
         if request.endpoint != "static":
+            client = trusted.client_of(request.remote_addr, request.headers.getlist("X-Forwarded-For"))
             fields = {
+                "client": None if client is None else str(client),
                 "method": request.method,
                 "route": None if request.url_rule is None else request.url_rule.rule,
                 "status": response.status_code,

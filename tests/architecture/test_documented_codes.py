@@ -217,4 +217,4 @@ def test_the_request_line_shown_has_the_fields_of_the_code() -> None:
     dictionaries = [node for one in log for node in ast.walk(one.tree) if isinstance(node, ast.Dict)]
     fields = [[text_of(key) for key in node.keys] for node in dictionaries]
 
-    assert list(shown("portal.requests"))[-4:] in fields
+    assert list(shown("portal.requests"))[-5:] in fields

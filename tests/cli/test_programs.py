@@ -7,12 +7,14 @@ import pytest
 
 from portal.catalogue import Catalogue
 from portal.cli.programs import (
+    counting_together,
     harmless,
     portal_program,
     provider_program,
     supervisor_document,
     supervisor_program,
 )
+from portal.contract import TrustedProxies, read_network
 from portal.settings import Secret
 from tests.builders import PORTAL, an_app, settings_for
 
@@ -76,7 +78,10 @@ class TestSupervisor:
             env=(("MODEL", "small"),),
             secrets=("OPENAI_API_KEY", "NOT_SET"),
         )
-        settings = settings_for(tmp_path, catalogue=Catalogue((here, an_app(slug="elsewhere"))))
+        trusted = TrustedProxies((read_network("10.0.0.0/8"),))
+        settings = settings_for(
+            tmp_path, catalogue=Catalogue((here, an_app(slug="elsewhere"))), trusted_proxies=trusted
+        )
         document = supervisor_document(
             settings,
             port=7800,
@@ -85,7 +90,7 @@ class TestSupervisor:
         )
 
         assert document == {
-            "portal": {"url": PORTAL, "internal_url": "http://127.0.0.1:7800"},
+            "portal": {"url": PORTAL, "internal_url": "http://127.0.0.1:7800", "trusted_proxies": "10.0.0.0/8"},
             "apps": [
                 {
                     "slug": "here",
@@ -100,15 +105,21 @@ class TestSupervisor:
                     "log": str(tmp_path / "logs" / "here.log"),
                     "temp": str(tmp_path / "tmp" / "here"),
                     "cwd": None,
+                    "secret_names": ["OPENAI_API_KEY", "NOT_SET"],
+                    "python": None,
+                    "start_timeout": 600,
+                    "memory": None,
+                    "history": str(tmp_path / "starts" / "here.json"),
                 }
             ],
+            "control": str(tmp_path / "supervisor.sock"),
         }
 
     def test_a_configured_way_to_the_portal_is_taken(self, tmp_path: Path) -> None:
         settings = settings_for(tmp_path, internal_url="http://127.0.0.1:9000")
         document = supervisor_document(settings, port=7800, secret_of=Secret, environ={})
 
-        assert document["portal"] == {"url": PORTAL, "internal_url": "http://127.0.0.1:9000"}
+        assert document["portal"] == {"url": PORTAL, "internal_url": "http://127.0.0.1:9000", "trusted_proxies": ""}
 
     def test_secrets_go_by_pipe_and_never_by_word_or_variable(self) -> None:
         program = supervisor_program(document={"apps": [{"secret": "hush"}]}, environ={}, cwd=Path("/x"), log=None)
@@ -116,3 +127,20 @@ class TestSupervisor:
         assert json.loads(program.document or "") == {"apps": [{"secret": "hush"}]}
         assert "hush" not in " ".join(program.argv)
         assert program.environ == {}
+
+
+def test_workers_count_together_from_the_start(tmp_path: Path) -> None:
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "counter_1.db").touch()
+    environ = counting_together({"A": "b"}, tmp_path / "metrics")
+
+    assert environ == {"A": "b", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}
+    assert list((tmp_path / "metrics").iterdir()) == []
+    assert (tmp_path / "metrics").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_place_of_the_operators_own_is_left_to_them(tmp_path: Path) -> None:
+    own = {"PROMETHEUS_MULTIPROC_DIR": "/run/portal"}
+
+    assert counting_together(own, tmp_path / "metrics") == own
+    assert not (tmp_path / "metrics").exists()

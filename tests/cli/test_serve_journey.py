@@ -69,6 +69,7 @@ def test_it_serves_where_the_configuration_says_until_told(tmp_path: Path) -> No
                     assert process.poll() is None
                     assert time.monotonic() < deadline
                     time.sleep(0.1)
+            metrics = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
             assert process.stdout is not None
             said = next(line for line in process.stdout if line.startswith("The portal runs at"))
         finally:
@@ -76,6 +77,8 @@ def test_it_serves_where_the_configuration_says_until_told(tmp_path: Path) -> No
             code = process.wait(PATIENCE)
 
     assert answer.status_code == 200
+    assert 'portal_request_seconds_count{route="/healthz"} 1.0' in metrics, "whichever worker was asked"
+    assert [path for path in (tmp_path / ".portal" / "metrics").iterdir() if path.suffix == ".db"]
     assert said == f"The portal runs at http://portal.demo.localhost:{port}, listening on 127.0.0.1:{port}.\n"
     assert code == 0
     with socket.socket() as probe:

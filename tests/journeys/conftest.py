@@ -8,21 +8,21 @@ from playwright.sync_api import Browser
 from tests.journeys.browser import running_browser
 from tests.journeys.house import House, running_house
 
-SAME_SITE = {"portal": "portal.demo.localhost", "apps": "{app}.demo.localhost"}
-ACROSS_SITES = {"portal": "portal.demo.localhost", "apps": "{app}.apps.localhost"}
+SAME_SITE = "{app}.demo.localhost"
+ACROSS_SITES = "{app}.apps.localhost"
 
 
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Portal and apps on the same site, as recommended."""
-    with running_house(tmp_path_factory.mktemp("house"), **SAME_SITE) as house:
+    with running_house(tmp_path_factory.mktemp("house"), apps=SAME_SITE) as house:
         yield house
 
 
 @pytest.fixture(scope="module")
 def house_across_sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Portal and apps on two sites: the app's cookie is a third party's."""
-    with running_house(tmp_path_factory.mktemp("across"), **ACROSS_SITES) as house:
+    with running_house(tmp_path_factory.mktemp("across"), apps=ACROSS_SITES) as house:
         yield house
 
 

@@ -11,11 +11,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
 
 import requests
 
@@ -25,6 +26,9 @@ ROOT: Final = Path(__file__).parents[2]
 APPS: Final = ("user-dashboard", "admin-dashboard", "showcase")
 _START: Final = 240
 
+Front: TypeAlias = Callable[[Path, Mapping[str, str], tuple[int, int]], AbstractContextManager[None]]
+"""Runs a web server: told the house's folder, the portal's environment, and the ports of the portal and its own."""
+
 PORTAL_TOML: Final = """
 [portal]
 url = "{portal}"
@@ -32,6 +36,7 @@ apps_url = "{apps_url}"
 title = "Example AI"
 landing = ["admin-dashboard", "user-dashboard"]
 internal_url = "http://127.0.0.1:{port}"
+trust_apps = true
 
 [[providers]]
 id = "company"
@@ -76,7 +81,7 @@ class House:
     internal_url: str
     provider: RunningProvider
     apps: Mapping[str, str]
-    """Origin of each app, by slug."""
+    """Address of each app, by slug."""
     folder: Path
     process: subprocess.Popen[str]
 
@@ -92,17 +97,29 @@ def free_ports(count: int) -> list[int]:
 
 @contextmanager
 def running_house(
-    folder: Path, *, portal: str = "portal.demo.localhost", apps: str = "{app}.demo.localhost", **told: Any
+    folder: Path,
+    *,
+    portal: str = "portal.demo.localhost",
+    apps: str = "{app}.demo.localhost",
+    front: Front | None = None,
+    **told: Any,
 ) -> Iterator[House]:
-    """Run provider, portal and apps until the block ends; *portal* and *apps* are host names."""
-    port, *app_ports = free_ports(1 + len(APPS))
+    """Run provider, portal and apps until the block ends.
+
+    *portal* and *apps* are host names, *apps* with a path where there is one; with *front*, a web server
+    with TLS stands there.
+    """
+    port, front_port, *app_ports = free_ports(2 + len(APPS))
     ports = dict(zip(APPS, app_ports, strict=True))
-    url = f"http://{portal}:{port}"
+    url = f"http://{portal}:{port}" if front is None else f"https://{portal}:{front_port}"
+    host, _, path = apps.partition("/")
+    apps_url = f"http://{host}:{{port}}/{path}" if front is None else f"https://{host}:{front_port}/{path}"
+    apps_url = apps_url.rstrip("/")
     with running_provider(a_client(url), accounts=told.pop("accounts", ACCOUNTS), **told) as provider:
         (folder / "portal.toml").write_text(
             PORTAL_TOML.format(
                 portal=url,
-                apps_url=f"http://{apps}:{{port}}",
+                apps_url=apps_url,
                 port=port,
                 issuer=provider.issuer,
                 client_id=provider.client_id,
@@ -127,13 +144,16 @@ def running_house(
             url=url,
             internal_url=f"http://127.0.0.1:{port}",
             provider=provider,
-            apps={slug: f"http://{apps.format(app=slug)}:{ports[slug]}" for slug in APPS},
+            apps={slug: apps_url.format(app=slug, port=ports[slug]) for slug in APPS},
             folder=folder,
             process=process,
         )
         try:
             _wait_until_ready(house, ports, log)
-            yield house
+            with contextlib.ExitStack() as before:
+                if front is not None:
+                    before.enter_context(front(folder, environment, (port, front_port)))
+                yield house
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -145,7 +165,8 @@ def running_house(
 
 def _wait_until_ready(house: House, ports: Mapping[str, int], log: Path) -> None:
     waiting = {f"{house.internal_url}/readyz": house.url} | {
-        f"http://127.0.0.1:{port}/.portal/health": house.apps[slug] for slug, port in ports.items()
+        f"http://127.0.0.1:{port}{urlsplit(house.apps[slug]).path}/.portal/health": house.apps[slug]
+        for slug, port in ports.items()
     }
     deadline = time.monotonic() + _START
     while waiting:
@@ -153,7 +174,7 @@ def _wait_until_ready(house: House, ports: Mapping[str, int], log: Path) -> None
         assert time.monotonic() < deadline, f"not ready: {waiting}\n{log.read_text()}"
         for address, origin in list(waiting.items()):
             with contextlib.suppress(requests.RequestException):
-                host = origin.partition("://")[2]
+                host = urlsplit(origin).netloc
                 if requests.get(address, headers={"Host": host}, timeout=5).status_code == 200:
                     del waiting[address]
         time.sleep(0.2)

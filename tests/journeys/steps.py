@@ -60,15 +60,13 @@ def start_stream(app: FrameLocator) -> None:
     expect(app.locator("#stream textarea")).to_have_value(re.compile(r"tick 3 of 600"), timeout=PATIENCE)
 
 
-def upload(app: FrameLocator, folder: Path) -> None:
+def upload(app: FrameLocator, folder: Path, *, body: bytes = UPLOAD) -> None:
     """Upload a file; the app says what arrived."""
     file = folder / "table.csv"
-    file.write_bytes(UPLOAD)
+    file.write_bytes(body)
     app.get_by_role("tab", name="Upload").click()
     app.locator("#file input[type=file]").set_input_files(file)
-    expect(app.locator("#facts textarea")).to_have_value(
-        re.compile(hashlib.sha256(UPLOAD).hexdigest()), timeout=PATIENCE
-    )
+    expect(app.locator("#facts textarea")).to_have_value(re.compile(hashlib.sha256(body).hexdigest()), timeout=PATIENCE)
 
 
 def download(page: Page, app: FrameLocator) -> str:
@@ -88,5 +86,6 @@ def plot(app: FrameLocator) -> None:
 def status_inside(page: Page, house: House, slug: str, path: str) -> int:
     """Ask for *path* from within the frame of the app *slug*, with the cookies it has there; return the status."""
     frame = next(frame for frame in page.frames if frame.url.startswith(house.apps[slug]))
-    status: int = frame.evaluate("path => fetch(path).then(answer => answer.status)", path)
+    address = f"{house.apps[slug]}{path}"
+    status: int = frame.evaluate("address => fetch(address).then(answer => answer.status)", address)
     return status

@@ -31,6 +31,7 @@ ROUTES = {
     "/auth/oauth/<provider>/callback",
     "/healthz",
     "/login/callback",
+    "/metrics",
     "/oauth/introspect",
     "/oauth/token",
     "/readyz",

@@ -2,14 +2,17 @@
 
 It stands in for ``gradio_apps.serve``, which takes seconds to start.  MODE: ``serve`` (answer every
 request with its pid and environment), ``crash`` (end at once), ``once`` (answer one request, then
-crash), ``deaf`` (serve, and ignore SIGTERM), ``failed`` (say that the app failed to load).
+crash), ``deaf`` (serve, and ignore SIGTERM), ``failed`` (say that the app failed to load), ``mute`` (never
+answer), ``greedy`` (serve, and a process of its own takes 200 MB).
 """
 
 import json
 import os
 import signal
 import socket
+import subprocess
 import sys
+import time
 
 mode = os.environ["MODE"]
 assert os.environ["LISTEN_PID"] == str(os.getpid()), "the socket was meant for somebody else"
@@ -20,6 +23,13 @@ if mode == "crash":
     sys.exit(7)
 if mode == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if mode == "failed":
+    print("portal: ERROR: The module 'torch' is not installed where the app runs.", flush=True)
+if mode == "greedy":
+    code = "import time; kept = bytearray(200_000_000); kept[::4096] = bytes(len(kept[::4096])); time.sleep(600)"
+    subprocess.Popen([sys.executable, "-c", code], close_fds=True)
+while mode == "mute":
+    time.sleep(60)
 listening = socket.socket(fileno=3)
 while True:
     connection, _ = listening.accept()

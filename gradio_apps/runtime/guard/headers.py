@@ -63,12 +63,18 @@ def read_request(
     return presented, kept
 
 
+def forwarded_for(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
+    """Return what web servers, or clients, say of who is behind them: all of it, in order, unjudged."""
+    return [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]
+
+
 class AnswerHeaders:
     """What every answer of one app carries."""
 
-    __slots__ = ("_frame_ancestors",)
+    __slots__ = ("_frame_ancestors", "_path")
 
     def __init__(self, settings: GuardSettings) -> None:
+        self._path = settings.path.encode("ascii")
         # 'self': an app may frame pages of its own; every ancestor up to the portal must be listed.
         self._frame_ancestors = (
             b"content-security-policy",
@@ -91,12 +97,21 @@ class AnswerHeaders:
                 continue
             if lower == b"referrer-policy":
                 has_referrer_policy = True
+            if lower == b"location" and self._path:
+                value = self._under_path(value)  # noqa: PLW2901 - the header as it goes out
             kept.append((lower, value))
         kept.append(self._frame_ancestors)
         kept.append((b"x-content-type-options", b"nosniff"))
         if not has_referrer_policy:
             kept.append((b"referrer-policy", b"same-origin"))
         return kept
+
+    def _under_path(self, target: bytes) -> bytes:
+        """Return *target* of a redirect under the app's path: apps, and Gradio itself, take the root for theirs."""
+        if not target.startswith(b"/") or target.startswith((b"//", b"/\\")):
+            return target
+        rest = target.removeprefix(self._path)
+        return target if rest != target and rest[:1] in {b"", b"/", b"?", b"#"} else self._path + target
 
 
 def _sets_portal_cookie(value: bytes) -> bool:

@@ -20,7 +20,7 @@ from gradio_apps.runtime.guard.bindings import Bindings, owner_of
 from gradio_apps.runtime.guard.cookies import CookieSeal
 from gradio_apps.runtime.guard.gate import Gate, Stopped
 from gradio_apps.runtime.guard.handover import Handover
-from gradio_apps.runtime.guard.headers import AnswerHeaders, RawHeaders, read_request
+from gradio_apps.runtime.guard.headers import AnswerHeaders, RawHeaders, forwarded_for, read_request
 from gradio_apps.runtime.guard.injection import Injector, script_tag
 from gradio_apps.runtime.guard.keys import PortalKeys
 from gradio_apps.runtime.guard.own_routes import PREFIX, OwnRoutes
@@ -30,7 +30,8 @@ from gradio_apps.runtime.guard.request import Request
 from gradio_apps.runtime.guard.running import CLOSE_SIGNED_OUT, Running
 from gradio_apps.runtime.guard.sessions import AppSession, Sessions
 from gradio_apps.runtime.guard.settings import GuardSettings
-from portal.contract import local_path
+from gradio_apps.runtime.progress import Progress
+from portal.contract import local_path, read_address
 
 log = logging.getLogger("gradio_portal.guard")
 
@@ -48,6 +49,7 @@ class Guard:
         *,
         settings: GuardSettings,
         state: Callable[[], str] = lambda: "running",
+        progress: Callable[[], Progress] = Progress,
         login_button: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.time,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -56,6 +58,7 @@ class Guard:
         self._app = app
         self._settings = settings
         self._state = state
+        self._progress = progress
         self._login_button = login_button
         self._path = settings.path
         self._hosts = settings.hosts
@@ -162,11 +165,12 @@ class Guard:
 
     async def _not_running(self, state: str, request: Request) -> None:
         failed = state == "failed"
+        pages, progress = self._answer.pages, self._progress()
         await self._answer.either(
             request.send,
             503,
             presented=request.presented,
-            page=self._answer.pages.failed() if failed else self._answer.pages.starting(),
+            page=pages.failed(progress) if failed else pages.starting(progress),
             detail="The app did not start." if failed else "The app is starting. Please try again in a moment.",
         )
 
@@ -234,11 +238,23 @@ class Guard:
         inner["headers"] = headers
         # The guard knows the app's address; a server behind a proxy that ends TLS does not.
         inner["scheme"] = self._schemes[scope["type"]]
+        inner["client"] = self._client_of(scope)
         inner["extensions"] = {}  # ways to answer past the guard
         if self._path:
             inner["root_path"] = self._path
         inner.update(entries(session.person, PortalApi(self._exchange, session.sid), self._settings))
         return inner
+
+    def _client_of(self, scope: Scope) -> tuple[str, int] | None:
+        """Return who is behind the web server in front, as far as that one is believed, in the form of ASGI."""
+        peer: tuple[str, int] | None = scope.get("client")
+        said = forwarded_for(scope["headers"])
+        if not said:
+            return peer
+        client = self._settings.trusted_proxies.client_of(peer[0] if peer else None, said)
+        if client is None or (peer and read_address(peer[0]) == client):
+            return peer
+        return str(client), 0  # the port is not ours to know
 
     # --- WebSocket ----------------------------------------------------------------------------
 

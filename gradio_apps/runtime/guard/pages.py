@@ -7,6 +7,7 @@ from typing import Final, Literal
 from gradio_apps.runtime.guard.asgi import NO_STORE
 from gradio_apps.runtime.guard.injection import script_tag
 from gradio_apps.runtime.guard.settings import GuardSettings
+from gradio_apps.runtime.progress import Progress
 from portal.contract import is_local_path
 
 Event = Literal["", "session-ended", "app-starting"]
@@ -26,6 +27,10 @@ class Page:
     """What the script on it tells the portal's page."""
     refresh: bool = False
     """Whether it looks again by itself."""
+    more: str = ""
+    """A second sentence."""
+    line: str = ""
+    """A line of the app's log."""
 
 
 class Pages:
@@ -54,12 +59,14 @@ class Pages:
         base = self._settings.path
         target = ' target="_blank" rel="noopener"' if page.new_tab else ' target="_top"'
         refresh = '<meta http-equiv="refresh" content="2">' if page.refresh else ""
+        more = f"<p>{escape(page.more)}</p>" if page.more else ""
+        line = f"<p><code>{escape(page.line)}</code></p>" if page.line else ""
         return (
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{refresh}'
             f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(page.title)}</title>'
             f'<link rel="stylesheet" href="{escape(base)}/.portal/guard.css">'
             f"{script_tag(self._settings, event=page.event).decode('ascii')}</head>"
-            f'<body class="guard"><main><h1>{escape(page.title)}</h1><p>{escape(page.text)}</p>'
+            f'<body class="guard"><main><h1>{escape(page.title)}</h1><p>{escape(page.text)}</p>{more}{line}'
             f'<p><a class="action" href="{escape(page.href)}"{target}>{escape(page.link)}</a></p>'
             "</main></body></html>\n"
         ).encode()
@@ -112,8 +119,8 @@ class Pages:
             href=self._home,
         )
 
-    def starting(self) -> Page:
-        """The app is not ready yet."""
+    def starting(self, progress: Progress) -> Page:
+        """The app is not ready yet, and has come as far as *progress* says."""
         return Page(
             title=f"{self._settings.name} is starting",
             text="This page goes on by itself.",
@@ -121,13 +128,16 @@ class Pages:
             href=self._home,
             event="app-starting",
             refresh=True,
+            more=progress.in_words(),
+            line=progress.last_line,
         )
 
-    def failed(self) -> Page:
-        """The app did not start."""
+    def failed(self, progress: Progress) -> Page:
+        """The app did not start; why, as far as it is known, but no traceback: that is its operator's."""
         return Page(
             title=f"{self._settings.name} did not start",
-            text="The app stopped with an error while it was loading. Its log says why.",
+            text=progress.problem or "The app stopped with an error while it was loading.",
+            more="It is tried again by itself. Its log says more to its operator.",
             link="Back to the portal",
             href=self._home,
         )

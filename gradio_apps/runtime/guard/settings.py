@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
+from portal.contract import NotANetwork, TrustedProxies, read_network
+
 Cookies = Literal["lax", "partitioned"]
 
 MIN_SECRET: Final = 16
@@ -46,6 +48,8 @@ class GuardSettings:
     """Where the guard calls the portal; ``None`` means :attr:`portal_url`."""
     title: str = ""
     """What pages call the app; the slug where empty."""
+    trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)
+    """Web servers whose word on the client's address is believed, besides those of this machine."""
     cookies: Cookies = "lax"
     """``lax`` where portal and app are the same site, ``partitioned`` where they are not."""
 
@@ -131,6 +135,7 @@ def guard_settings_from(environ: Mapping[str, str]) -> GuardSettings:
         app_url=app_url,
         title=environ.get("PORTAL_APP_TITLE", ""),
         secret=secret,
+        trusted_proxies=_proxies(environ, problems),
         cookies="partitioned" if environ.get("PORTAL_APP_COOKIES") == "partitioned" else "lax",
     )
     if environ.get("PORTAL_APP_COOKIES", "lax") not in {"lax", "partitioned", ""}:
@@ -188,6 +193,16 @@ def _is_plain_http(parts: SplitResult, *, path: bool) -> bool:
     if parts.username is not None or parts.query or parts.fragment:
         return False
     return bool(_PATH.fullmatch(parts.path)) if path else not parts.path
+
+
+def _proxies(environ: Mapping[str, str], problems: list[str]) -> TrustedProxies:
+    networks = []
+    for text in environ.get("PORTAL_TRUSTED_PROXIES", "").replace(",", " ").split():
+        try:
+            networks.append(read_network(text))
+        except NotANetwork as error:
+            problems.append(f"PORTAL_TRUSTED_PROXIES: names {text!r}, which {error}. Name your own web servers.")
+    return TrustedProxies(tuple(networks))
 
 
 def _secret(environ: Mapping[str, str], problems: list[str]) -> str:

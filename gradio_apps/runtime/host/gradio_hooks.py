@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import gradio
 import gradio.blocks
+import gradio.components.login_button
 import gradio.http_server
 import gradio.routes
 
@@ -27,6 +28,7 @@ INTERNALS: Final[tuple[tuple[Any, str], ...]] = (
     (gradio.http_server, "start_server"),
     (gradio.routes, "attach_oauth"),
     (gradio.routes.App, "create_app"),
+    (gradio.components.login_button, "_js_handle_redirect"),
 )
 """What is replaced: owner and attribute."""
 
@@ -61,7 +63,14 @@ def install(host: HostedApp) -> None:
     blocks._resolve_ssr_mode = lambda *_args, **_kwargs: False  # noqa: SLF001  mounting asks it too
     gradio.http_server.start_server = _start_server_for(host)
     gradio.routes.attach_oauth = _attach_oauth_for(host)
+    button = gradio.components.login_button
+    button._js_handle_redirect = redirect_under(host.path, button._js_handle_redirect)  # noqa: SLF001  ours to mend
     gradio.routes.App.create_app = staticmethod(_create_app_for(gradio.routes.App.create_app, host))
+
+
+def redirect_under(path: str, script: str) -> str:
+    """Return the *script* of ``gr.LoginButton`` for an app that is reached under *path*: it goes to the host's root."""
+    return script.replace("'/login/huggingface", f"'{path}/login/huggingface").replace("'/logout", f"'{path}/logout")
 
 
 class CapturedServer:

@@ -80,7 +80,9 @@ class Captured:
 class HostedApp:
     """ASGI app that stands for whatever the author's code serves, now or later."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, path: str = "") -> None:
+        self.path = path
+        """Path of the app's public address: empty, or with a leading and no trailing slash."""
         self.stopped = threading.Event()
         """Set when serving has ended; the author's blocking calls return then."""
         self.login_button = False
@@ -88,6 +90,9 @@ class HostedApp:
         self._captures: list[Captured] = []
         self._callers = Callers()
         self._failed = False
+        self._launched = False
+        self.problem = ""
+        """Why the author's code cannot be served: a sentence that may stand on a page."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
         self._has_loop = threading.Event()
@@ -99,6 +104,13 @@ class HostedApp:
         if self._failed:
             return "failed"
         return "running" if self.current is not None else "starting"
+
+    @property
+    def phase(self) -> str:
+        """What a start is at, in a few words; empty once it is over."""
+        if self.state != "starting":
+            return ""
+        return "starting up" if self._launched else "loading its code"
 
     @property
     def current(self) -> Captured | None:
@@ -116,8 +128,9 @@ class HostedApp:
         """How many apps were handed over so far."""
         return len(self._captures)
 
-    def fail(self) -> None:
-        """Say that the author's code cannot be served."""
+    def fail(self, problem: str = "") -> None:
+        """Say that the author's code cannot be served, and why."""
+        self.problem = problem
         self._failed = True
 
     def before_stop(self, action: Callable[[], None]) -> None:
@@ -144,6 +157,7 @@ class HostedApp:
         self, app: ASGIApp, *, own_calls: bool = False, on_close: Callable[[], None] | None = None
     ) -> "concurrent.futures.Future[Captured]":
         """Do what :meth:`capture` does, without waiting."""
+        self._launched = True
         self._has_loop.wait()
         if self._loop is None or self._loop_thread == threading.get_ident():
             raise RuntimeError("An app cannot be launched from within a request that is being served.")

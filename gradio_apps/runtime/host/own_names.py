@@ -28,7 +28,9 @@ def import_all(package: ModuleType, *, but: Container[str] = ()) -> None:
 
 
 def make_room(folder: Path, *, names: Iterable[str] = OUR_NAMES) -> tuple[str, ...]:
-    """Forget each of *names* that *folder* has a module or package of its own for; return those names.
+    """Forget each of *names* that an app in *folder* has a module or package of its own for; return those names.
+
+    Its own are those in *folder*, and those its interpreter has where ours cannot be found by path.
 
     Code of ours that already runs keeps what it imported.
     """
@@ -39,7 +41,12 @@ def make_room(folder: Path, *, names: Iterable[str] = OUR_NAMES) -> tuple[str, .
 
 
 def _has_its_own(folder: Path, name: str) -> bool:
-    spec = importlib.machinery.PathFinder.find_spec(name, [str(folder)])
+    find = importlib.machinery.PathFinder.find_spec
+    spec = find(name, [str(folder)])
+    if spec is None:
+        spec = find(name, sys.path)
+        if spec is not None and spec.origin is None:
+            spec = None  # a bare folder that happens to be called so
     if spec is None:
         return False
     ours = {Path(place).resolve() for place in _places(sys.modules[name])}

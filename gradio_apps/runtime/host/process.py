@@ -3,9 +3,11 @@
 Many apps expect the main thread (signal handlers, event loops, GUI toolkits), so they get it.
 """
 
+import faulthandler
 import importlib
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -24,6 +26,7 @@ from gradio_apps.runtime.host import own_names, script
 from gradio_apps.runtime.host.hosted import HostedApp
 from gradio_apps.runtime.host.servers import FrontServer
 from gradio_apps.runtime.host.source import Source, SourceError
+from gradio_apps.runtime.progress import spoken
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
 
 logger = logging.getLogger("gradio_portal.host")
@@ -32,6 +35,8 @@ _GRACE: Final = 1
 """Seconds that running requests get when the process is told to stop."""
 _CLEANUP: Final = 0.6
 """Seconds the author's code then gets, before and again after it is interrupted."""
+_STDERR: Final = 2
+_MODULE: Final = re.compile(r"\w+(\.\w+)*", re.ASCII)
 _LARGEST_HEAD: Final = 64 * 1024
 
 
@@ -95,17 +100,30 @@ class Front:
         os._exit(self._exit_code)
 
 
-def run(source: Source, *, host: HostedApp, front: Front, linger: float, cwd: Path | None = None) -> int:
+def run(
+    source: Source,
+    *,
+    host: HostedApp,
+    front: Front,
+    linger: float,
+    cwd: Path | None = None,
+    allowed: float | None = None,
+) -> int:
     """Run *source* in this, the main thread, until the process is told to stop; return its exit code.
 
-    Code that does not come up leaves *host* failed, and answering so, for *linger* seconds.
+    Code that does not come up, or not within *allowed* seconds, leaves *host* failed, and answering so,
+    for *linger* seconds.
     """
     _take_signals(front)
+    if allowed is not None:
+        late = threading.Timer(allowed, _too_late, [allowed], {"host": host, "front": front, "linger": linger})
+        late.daemon = True
+        late.start()
     exit_code = 0
     problem = _outcome_of(source, host=host, front=front, cwd=cwd)
     if problem is not None:
         exit_code = 1 if host.serves_anything else FAILED_TO_LOAD
-        host.fail()
+        host.fail(problem)
         logger.error("%s", problem)
         if exit_code == FAILED_TO_LOAD:
             host.stopped.wait(linger)
@@ -127,14 +145,34 @@ def _outcome_of(source: Source, *, host: HostedApp, front: Front, cwd: Path | No
         return f"The app ended itself (exit code {ending.code if isinstance(ending.code, int) else 1})."
     except SourceError as error:
         return str(error)
-    except BaseException:  # noqa: BLE001  the author's code may raise anything
+    except BaseException as error:  # noqa: BLE001  the author's code may raise anything
         if front.stopping:
             return None
         traceback.print_exc()
-        return "The app ended in the error above."
+        return _named(error)
     if host.serves_anything or front.stopping:
         return None
     return "The app's code came to its end and there is nothing to serve: no launch(), and no demo or app."
+
+
+def _named(error: BaseException) -> str:
+    """Return a sentence about *error* that may stand on a page: its kind, and nothing of what it says."""
+    if isinstance(error, ModuleNotFoundError) and error.name and _MODULE.fullmatch(error.name):
+        return f"The module {error.name!r} is not installed where the app runs."
+    return f"The app's code ended in an error ({type(error).__name__})."
+
+
+def _too_late(allowed: float, *, host: HostedApp, front: Front, linger: float) -> None:
+    """End a process whose app has not come up in time, whatever its main thread is doing."""
+    if host.state != "starting" or front.stopping:
+        return
+    faulthandler.dump_traceback(_STDERR, all_threads=True)  # for the log: where it stands
+    problem = f"The app did not come up within {spoken(allowed)}."
+    host.fail(problem)
+    logger.error("%s", problem)
+    host.stopped.wait(linger)
+    front.main_is_done(FAILED_TO_LOAD)
+    front.stop()
 
 
 def _load(source: Source, *, host: HostedApp, cwd: Path | None) -> None:

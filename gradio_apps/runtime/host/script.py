@@ -6,23 +6,27 @@
 import importlib.util
 import os
 import sys
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import cast
+from typing import Final, cast
 
 from gradio_apps.runtime.host.source import Source, SourceError
+
+_OURS: Final = Path(__file__).resolve().parents[2]
 
 
 def enter(source: Source, *, cwd: Path | None) -> None:
     """Set ``sys.path[0]``, ``sys.argv`` and the working directory (*cwd*, else the source's folder)."""
+    reachable = PathFinder.find_spec(_OURS.name) is not None
     os.chdir(cwd or source.folder)
     sys.argv = [source.argv0]
     if sys.flags.safe_path:
         sys.path.insert(0, str(source.folder))
     else:
         sys.path[0] = str(source.folder)
-    _keep_ours_importable()
+    if reachable:
+        _keep_ours_importable()
 
 
 def run_as_main(source: Source) -> ModuleType:
@@ -72,6 +76,7 @@ def _code_of(spec: ModuleSpec) -> CodeType:
 def _keep_ours_importable() -> None:
     # Run from a checkout that is not installed, our packages were found through sys.path[0]; an app
     # may import gradio_apps.visitor, so they stay reachable, behind everything else.
-    ours = str(Path(__file__).resolve().parents[3])
+    # By an interpreter of the app's own they were not found by path at all, and stay where they are.
+    ours = str(_OURS.parent)
     if ours not in sys.path:
         sys.path.append(ours)

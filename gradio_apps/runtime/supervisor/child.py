@@ -9,8 +9,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
+from gradio_apps.runtime.supervisor import own_interpreter
 from gradio_apps.runtime.supervisor.document import AppPlan
 from gradio_apps.runtime.supervisor.environment import SECRET_DESCRIPTOR
 
@@ -67,9 +69,11 @@ class Child:
         self._process.wait()
 
 
-def serve_command() -> tuple[str, ...]:
-    """Return the command that serves a source: this interpreter, its own folder not on the path (``-P``)."""
-    return (sys.executable, "-P", "-m", "gradio_apps.serve")
+def command_for(python: str | None) -> tuple[str, ...]:
+    """Return the command that serves a source, by the interpreter *python* or by this one."""
+    if python is not None:
+        return (python, str(Path(own_interpreter.__file__)))
+    return (sys.executable, "-P", "-m", "gradio_apps.serve")  # -P: the folder it starts in is not on the path
 
 
 def end_with_parent(parent: int) -> None:

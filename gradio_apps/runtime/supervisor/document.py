@@ -16,6 +16,7 @@ _SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 _RESERVED: Final = ("PORTAL_", "LISTEN_")
 """Beginnings of variables that an app's own ``env`` may not set: the guard believes them."""
 _HIGHEST_PORT: Final = 65535
+DEFAULT_START_TIMEOUT: Final = 600
 
 
 class DocumentError(Exception):
@@ -44,6 +45,21 @@ class AppPlan:
     """Folder for its uploads and temporary files."""
     cwd: Path | None
     """Where its process starts; ``None`` means where the supervisor was started."""
+    secret_names: tuple[str, ...] = ()
+    """Names in :attr:`env` whose values are shown nowhere."""
+    python: str | None = None
+    """An interpreter of its own; ``None`` means the supervisor's."""
+    start_timeout: int = DEFAULT_START_TIMEOUT
+    """Seconds it has to come up."""
+    memory: int | None = None
+    """Bytes it may use, with everything it starts; ``None`` means as many as there are."""
+    history: Path | None = None
+    """File that remembers how long it took to come up."""
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """What no log line may show."""
+        return (self.secret, *(self.env[name] for name in self.secret_names if name in self.env))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +68,11 @@ class Plan:
 
     portal_url: str
     portal_internal_url: str | None
+    trusted_proxies: str
+    """Addresses and networks of web servers that guards believe, separated by commas; the guard reads them."""
     apps: tuple[AppPlan, ...]
+    control: Path | None = None
+    """Where operators ask; ``None`` means nowhere."""
 
 
 def read_plan(text: str) -> Plan:
@@ -70,10 +90,13 @@ def read_plan(text: str) -> Plan:
     apps = tuple(_app(_Members(app, f"apps[{at}]")) for at, app in enumerate(top.value("apps", list)))
     if len({app.slug for app in apps}) != len(apps):
         raise DocumentError("apps: two of them have one slug.")
+    control = top.optional("control", str)
     return Plan(
         portal_url=portal.value("url", str),
         portal_internal_url=portal.optional("internal_url", str),
+        trusted_proxies=portal.optional("trusted_proxies", str) or "",
         apps=apps,
+        control=None if control is None else Path(control),
     )
 
 
@@ -111,6 +134,7 @@ def _app(members: _Members) -> AppPlan:
     if cookies not in {"lax", "partitioned"}:
         raise members.wrong("cookies", "neither lax nor partitioned")
     cwd = members.optional("cwd", str)
+    history = members.optional("history", str)
     return AppPlan(
         slug=slug,
         title=members.optional("title", str) or slug,
@@ -124,7 +148,26 @@ def _app(members: _Members) -> AppPlan:
         log=Path(members.value("log", str)),
         temp=Path(members.value("temp", str)),
         cwd=None if cwd is None else Path(cwd),
+        secret_names=_names(members),
+        python=members.optional("python", str),
+        start_timeout=_positive(members, "start_timeout") or DEFAULT_START_TIMEOUT,
+        memory=_positive(members, "memory"),
+        history=None if history is None else Path(history),
     )
+
+
+def _positive(members: _Members, name: str) -> int | None:
+    value: int | None = members.optional(name, int)
+    if value is not None and value < 1:
+        raise members.wrong(name, "less than 1")
+    return value
+
+
+def _names(members: _Members) -> tuple[str, ...]:
+    names = members.optional("secret_names", list) or []
+    if any(type(name) is not str or not name.isprintable() or "," in name for name in names):
+        raise members.wrong("secret_names", "not names")
+    return tuple(names)
 
 
 def _environment(members: _Members) -> dict[str, str]:

@@ -29,8 +29,13 @@ SECRET_DESCRIPTOR: Final = 4
 """Where the app's process finds its client secret."""
 
 
-def environment_of(app: AppPlan, *, plan: Plan, outer: Mapping[str, str], pause: int) -> dict[str, str]:
-    """Return the whole environment for *app*; *pause* is how long it stays if it fails to load, in seconds."""
+def environment_of(
+    app: AppPlan, *, plan: Plan, outer: Mapping[str, str], pause: int, usual: float | None = None
+) -> dict[str, str]:
+    """Return the whole environment for *app*.
+
+    *pause* is how long it stays if it fails to load, *usual* how long it takes to come up, in seconds.
+    """
     passed = {name: value for name, value in outer.items() if _is_passed_on(name)}
     ours = {
         "PORTAL_URL": plan.portal_url,
@@ -40,11 +45,17 @@ def environment_of(app: AppPlan, *, plan: Plan, outer: Mapping[str, str], pause:
         "PORTAL_APP_SECRET_FD": str(SECRET_DESCRIPTOR),
         "PORTAL_APP_COOKIES": app.cookies,
         "PORTAL_FAILURE_PAUSE": str(pause),
+        "PORTAL_START_TIMEOUT": str(app.start_timeout),
+        "PORTAL_SECRET_NAMES": ",".join(app.secret_names),
         "LISTEN_FDS": "1",
         "LISTEN_FDNAMES": app.slug,
     }
     if plan.portal_internal_url is not None:
         ours["PORTAL_INTERNAL_URL"] = plan.portal_internal_url
+    if plan.trusted_proxies:
+        ours["PORTAL_TRUSTED_PROXIES"] = plan.trusted_proxies
+    if usual is not None:
+        ours["PORTAL_USUAL_START"] = str(round(usual))
     defaults = {
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_TEMP_DIR": str(app.temp),

@@ -11,8 +11,12 @@ class Event(StrEnum):
 
     APP_CRASHED = "app-crashed"
     APP_FAILED = "app-failed"
+    APP_OVER_MEMORY = "app-over-memory"
     APP_READY = "app-ready"
     APP_STARTED = "app-started"
+    APP_STOPPED = "app-stopped"
+    CONTROL_FAILED = "control-failed"
+    ORDERED = "ordered"
     PORT_TAKEN = "port-taken"
     REFUSED = "refused"
     STOPPED = "stopped"

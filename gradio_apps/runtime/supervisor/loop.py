@@ -6,6 +6,7 @@ import signal
 from collections.abc import Mapping
 from typing import Final
 
+from gradio_apps.runtime.supervisor.control import Control, ControlError
 from gradio_apps.runtime.supervisor.document import Plan
 from gradio_apps.runtime.supervisor.events import Event, Report
 from gradio_apps.runtime.supervisor.keeper import Keeper
@@ -29,15 +30,20 @@ async def supervise(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)  # handlers only say so; the loop acts
-    keepers = [
-        asyncio.create_task(Keeper(one, plan=plan, outer=outer, report=report, command=command).run())
-        for one in listening
-    ]
+    kept = {one.app.slug: Keeper(one, plan=plan, outer=outer, report=report, command=command) for one in listening}
+    keepers = [asyncio.create_task(keeper.run()) for keeper in kept.values()]
+    control = Control(kept)
     waiting = asyncio.create_task(_ending(ending, parent))
     try:
+        if plan.control is not None:
+            try:
+                await control.open(plan.control)
+            except ControlError as error:  # the apps matter more than the way to ask about them
+                report(Event.CONTROL_FAILED, problem=str(error))
         # A keeper never returns: one that is done has failed, and then nothing may be left running.
         done, _ = await asyncio.wait([waiting, *keepers], return_when=asyncio.FIRST_COMPLETED)
     finally:
+        await control.close()
         for task in (waiting, *keepers):
             task.cancel()
         await asyncio.gather(waiting, *keepers, return_exceptions=True)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gradio_apps.runtime.guard.asgi import Receive, Scope, Send
-from portal.contract import Inactive
+from gradio_apps.runtime.progress import Progress
+from portal.contract import Inactive, TrustedProxies, read_network
 from tests.asgi import drive, http_scope
 from tests.builders import NOW, PORTAL
 from tests.gradio_apps.guard.house import APP, HOST, House, a_house, a_person, guard_settings
@@ -177,6 +178,35 @@ class TestWhatTheAppSees:
             assert seen.pop("cookie") == "session=mine; x=1"
             assert {"host", "sec-fetch-site", "sec-fetch-mode", "accept-language"} == set(seen)
 
+    @pytest.mark.parametrize(
+        ("peer", "forwarded", "seen"),
+        [
+            (("127.0.0.1", 50000), "203.0.113.7", ("203.0.113.7", 0)),
+            (("127.0.0.1", 50000), "1.1.1.1, 203.0.113.7", ("203.0.113.7", 0)),
+            (("10.0.0.2", 50000), "203.0.113.7", ("203.0.113.7", 0)),
+            (("10.0.0.2", 50000), "::ffff:203.0.113.7", ("203.0.113.7", 0)),
+            pytest.param(None, "203.0.113.7", ("203.0.113.7", 0), id="a Unix socket"),
+            (("10.0.0.2", 50000), "[2001:db8::7]:443", ("2001:db8::7", 0)),
+            pytest.param(("203.0.113.7", 50000), "10.0.0.1", ("203.0.113.7", 50000), id="a stranger's header"),
+            (("10.0.0.2", 50000), "nonsense", ("10.0.0.2", 50000)),
+            (("10.0.0.2", 50000), "", ("10.0.0.2", 50000)),
+            (("10.0.0.2", 50000), None, ("10.0.0.2", 50000)),
+            (None, "nonsense", None),
+        ],
+    )
+    async def test_the_client_is_who_a_trusted_web_server_says(
+        self, peer: tuple[str, int] | None, forwarded: str | None, seen: tuple[str, int] | None
+    ) -> None:
+        settings = guard_settings(trusted_proxies=TrustedProxies((read_network("10.0.0.0/8"),)))
+        async with a_house(settings=settings) as house:
+            said = {} if forwarded is None else {"x-forwarded-for": forwarded}
+            scope = house.scope("/config", headers=house.signed_in() | said)
+            scope["client"] = peer
+            await drive(house.guard, scope)
+
+            assert house.app.scopes[0]["client"] == seen
+            assert b"x-forwarded-for" not in dict(house.app.scopes[0]["headers"])
+
     async def test_the_person_is_in_the_scope(self) -> None:
         async with a_house() as house:
             await house.get("/config", house.signed_in(person=a_person(picture="https://img.example.com/a.png")))
@@ -268,6 +298,22 @@ class TestStates:
 
             assert (status, f'{{"state": "{state}"}}') == (answer.status, answer.text)
 
+    async def test_a_page_that_waits_says_how_far_the_app_is_and_trusts_no_word_of_its_log(self) -> None:
+        progress = Progress(phase="loading its code", elapsed=75, usual=12.4, last_line="<b>50 %</b> of a model")
+        async with a_house(state=lambda: "starting", progress=lambda: progress) as house:
+            page = await house.get("/", house.signed_in() | FRAME)
+
+        assert "Loading its code, for 1 min 15 s, usually ready after 12 s." in page.text
+        assert "<code>&lt;b&gt;50 %&lt;/b&gt; of a model</code>" in page.text
+
+    async def test_a_page_of_a_failure_says_why(self) -> None:
+        progress = Progress(problem="The module 'torch' is not installed where the app runs.", last_line="Traceback")
+        async with a_house(state=lambda: "failed", progress=lambda: progress) as house:
+            page = await house.get("/", house.signed_in() | FRAME)
+
+        assert "The module &#x27;torch&#x27; is not installed where the app runs." in page.text
+        assert "Traceback" not in page.text
+
 
 class TestOwnRoutes:
     async def test_the_script_asks_whether_the_session_lives(self) -> None:
@@ -304,6 +350,30 @@ class TestOwnRoutes:
 
             assert (answer.status, answer.header("allow")) == (405, "GET, POST")
             assert head.status == 401
+
+
+@pytest.mark.parametrize(
+    ("target", "sent"),
+    [
+        ("/second", "/run/forecast/second"),
+        ("/", "/run/forecast/"),
+        ("/?x=1", "/run/forecast/?x=1"),
+        ("/run/forecast", "/run/forecast"),
+        ("/run/forecast/second", "/run/forecast/second"),
+        ("/run/forecast?x=1", "/run/forecast?x=1"),
+        ("/run/forecasts", "/run/forecast/run/forecasts"),
+        ("second", "second"),
+        ("//other.example.com/", "//other.example.com/"),
+        ("/\\other.example.com/", "/\\other.example.com/"),
+        ("https://other.example.com/", "https://other.example.com/"),
+    ],
+)
+async def test_an_apps_redirect_within_itself_stays_under_its_path(target: str, sent: str) -> None:
+    settings = guard_settings(app_url="https://ai.example.com/run/forecast")
+    async with a_house(answering(("Location", target)), settings=settings) as house:
+        assert (await house.get("/run/forecast/x")).header("location") == sent
+    async with a_house(answering(("Location", target))) as house:
+        assert (await house.get("/x")).header("location") == target
 
 
 class TestLoginButton:

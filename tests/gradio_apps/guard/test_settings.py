@@ -41,6 +41,7 @@ def test_everything_that_can_be_said() -> None:
             "PORTAL_APP_URL": "https://apps.example.com:8443/forecast/",
             "PORTAL_APP_TITLE": "Forecast 2",
             "PORTAL_APP_COOKIES": "partitioned",
+            "PORTAL_TRUSTED_PROXIES": "10.0.0.0/8, 2001:db8::/32 192.0.2.1",
         }
     )
 
@@ -50,6 +51,7 @@ def test_everything_that_can_be_said() -> None:
     assert frozenset({b"apps.example.com:8443"}) == settings.hosts
     assert settings.cookie_name == "__Secure-portal-app-forecast"
     assert settings.name == "Forecast 2"
+    assert [str(one) for one in settings.trusted_proxies.networks] == ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32"]
 
 
 def test_nothing_said_is_everything_missing() -> None:
@@ -152,3 +154,9 @@ def test_loopback_is_this_machine(url: str) -> None:
 @pytest.mark.parametrize("url", ["http://10.0.0.1", "http://localhost.evil.test", "http://evil-localhost", "http://"])
 def test_nothing_else_is(url: str) -> None:
     assert not is_loopback(url)
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "0.0.0.0/0", "10.0.0.0/8; drop", "proxy.example.com"])
+def test_a_guard_with_a_network_that_is_none_does_not_start(text: str) -> None:
+    problems = problems_of(PORTAL_TRUSTED_PROXIES=text)
+    assert all(problem.startswith("PORTAL_TRUSTED_PROXIES: names ") for problem in problems)

@@ -10,13 +10,14 @@ from typing import Any
 
 import gradio
 import gradio.blocks
+import gradio.components.login_button
 import gradio.http_server
 import gradio.routes
 import gradio.utils
 import pytest
 import uvicorn
 
-from gradio_apps.runtime.host.gradio_hooks import INTERNALS, LAUNCH_OVERRIDES
+from gradio_apps.runtime.host.gradio_hooks import INTERNALS, LAUNCH_OVERRIDES, redirect_under
 
 
 def parameters(function: Any) -> list[str]:
@@ -29,7 +30,7 @@ def test_the_minor_is_the_one_the_host_was_written_for() -> None:
 
 @pytest.mark.parametrize(("owner", "name"), INTERNALS, ids=lambda part: getattr(part, "__name__", part))
 def test_what_is_replaced_is_there(owner: Any, name: str) -> None:
-    assert callable(getattr(owner, name))
+    assert callable(getattr(owner, name)) or name == "_js_handle_redirect"
 
 
 @pytest.mark.parametrize("name", sorted(LAUNCH_OVERRIDES))
@@ -92,3 +93,14 @@ def test_uvicorn_serves_by_way_of_what_is_replaced() -> None:
     assert "await self.startup(sockets=sockets)" in source
     assert "await self.shutdown(sockets=sockets)" in source
     assert "create_server" in inspect.getsource(uvicorn.Server.startup)
+
+
+def test_the_login_button_goes_to_two_addresses_and_both_are_moved_under_the_apps_path() -> None:
+    script = gradio.components.login_button._js_handle_redirect
+    moved = redirect_under("/run/forecast", script)
+
+    assert script.count("'/") == moved.count("'/run/forecast/") == 2
+    assert "'/run/forecast/login/huggingface?_target_url=/REDIRECT_URL'" in moved
+    assert "'/run/forecast/logout?_target_url=/REDIRECT_URL'" in moved
+    assert redirect_under("", script) == script
+    assert "_js_handle_redirect.replace(" in inspect.getsource(gradio.LoginButton.activate)

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from gradio_apps.runtime.supervisor.keeper import GRACE
+from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
 from gradio_apps.serve import EXIT_USAGE, failure_pause, inherited_socket, scrub
 from portal.contract import sign_ticket
 from tests.builders import a_ticket
@@ -154,6 +155,84 @@ def test_a_taken_port_is_named(host: str) -> None:
     assert ended.returncode == EXIT_USAGE
     assert f"{host}:{port}: " in ended.stderr
     assert "--port" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "changes", "said"),
+    [
+        ("import time\ntime.sleep(600)", {"PORTAL_START_TIMEOUT": "1"}, "The app did not come up within 1 s."),
+        ("import no_such_module", {}, "The module 'no_such_module' is not installed where the app runs."),
+        ("raise ValueError('a-secret')", {}, "The app's code ended in an error (ValueError)."),
+    ],
+)
+def test_the_last_word_of_a_start_that_failed_is_its_reason(
+    tmp_path: Path, code: str, changes: dict[str, str], said: str
+) -> None:
+    (tmp_path / "app.py").write_text(code)
+    ended = subprocess.run(
+        [sys.executable, "-m", "gradio_apps.serve", str(tmp_path / "app.py"), "--port", "0"],
+        env=environment(**changes),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+
+    assert ended.returncode == FAILED_TO_LOAD
+    assert ended.stderr.splitlines()[-1] == f"portal: ERROR: {said}"
+    assert "most recent call" in ended.stderr  # where it stood
+
+
+def test_a_page_shows_the_start_and_then_why_it_failed(tmp_path: Path) -> None:
+    """Supervisor, serve and guard together, with an app that takes its time and comes to nothing."""
+    key = "sk-of-the-model-0123456789"
+    (tmp_path / "app.py").write_text(
+        "import os, time\nprint('fetching with', os.environ['MODEL_KEY'], flush=True)\n"
+        "while not os.path.exists('go'): time.sleep(0.1)\nraise OSError('no such model')\n"
+    )
+    (tmp_path / "starts.json").write_text("[5, 7, 6]")
+    app = an_app(
+        tmp_path,
+        source=str(tmp_path / "app.py"),
+        secret=SECRET,
+        env={"MODEL_KEY": key},
+        secret_names=["MODEL_KEY"],
+        history=str(tmp_path / "starts.json"),
+    )
+    with a_portal() as portal:
+        document = json.dumps({"portal": {"url": URL, "internal_url": portal}, "apps": [app]})
+        with (tmp_path / "events").open("wb") as events:
+            supervisor = subprocess.Popen(
+                [sys.executable, "-m", "gradio_apps.runtime.supervisor"], stdin=subprocess.PIPE, stderr=events
+            )
+            assert supervisor.stdin is not None
+            supervisor.stdin.write(document.encode())
+            supervisor.stdin.close()
+        try:
+            port = wait_for_event(tmp_path / "events", "app-started")["port"]
+            page = {"host": "forecast.demo.localhost:7871", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=page, timeout=PATIENCE) as client:
+                now = int(time.time())
+                ticket = a_ticket(issuer=URL, audience=SLUG, subject=ANA.subject, issued_at=now, expires_at=now + 30)
+                form = {"ticket": sign_ticket(ticket, key=KEY)}
+                opened = client.post("/.portal/session", data=form, headers={"origin": URL})
+                own = {"cookie": opened.headers["set-cookie"].partition(";")[0], "sec-fetch-site": "same-origin"}
+                shown = ""
+                while "fetching" not in shown and "did not start" not in shown:
+                    shown = client.get("/", headers=own).text
+                    time.sleep(0.05)
+                assert "<code>fetching with ********</code>" in shown
+                assert "usually ready after 6 s." in shown
+                assert "Loading its code, for" in shown
+                (tmp_path / "go").touch()
+                failed = wait_for_event(tmp_path / "events", "app-failed")
+                assert failed["app"] == SLUG
+                crashed = wait_for_event(tmp_path / "events", "app-crashed")
+        finally:
+            supervisor.terminate()
+            assert supervisor.wait(PATIENCE) == 0
+    assert crashed["reason"] == "The app's code ended in an error (OSError)."
+    assert key not in shown
 
 
 class TestInheritedSocket:

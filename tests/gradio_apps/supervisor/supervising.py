@@ -42,9 +42,9 @@ def an_app(tmp: Path, slug: str = "forecast", *, mode: str = "serve", **changes:
     return {**app, **changes}
 
 
-def a_document(*apps: Mapping[str, Any]) -> str:
+def a_document(*apps: Mapping[str, Any], control: str | None = None) -> str:
     portal = {"url": "https://portal.example.com", "internal_url": "http://127.0.0.1:7800"}
-    return json.dumps({"portal": portal, "apps": apps})
+    return json.dumps({"portal": portal, "apps": apps, "control": control})
 
 
 class Supervised:

@@ -42,3 +42,12 @@ def test_without_an_internal_address_none_is_given(tmp_path: Path) -> None:
     plan = read_plan(document)
 
     assert "PORTAL_INTERNAL_URL" not in environment_of(plan.apps[0], plan=plan, outer={}, pause=1)
+
+
+def test_the_guard_learns_which_web_servers_to_believe(tmp_path: Path) -> None:
+    document = a_document(an_app(tmp_path))
+    told = read_plan(document.replace('"internal_url"', '"trusted_proxies": "10.0.0.0/8", "internal_url"'))
+    untold = read_plan(document)
+
+    assert environment_of(told.apps[0], plan=told, outer={}, pause=1)["PORTAL_TRUSTED_PROXIES"] == "10.0.0.0/8"
+    assert "PORTAL_TRUSTED_PROXIES" not in environment_of(untold.apps[0], plan=untold, outer={}, pause=1)

@@ -343,3 +343,57 @@ class TestReferences:
 
         assert keys(tmp_path, PORTAL + PROVIDER + analysts + app) == ["apps.forecast.portal_api"]
         assert keys(tmp_path, PORTAL + PROVIDER + analysts + 'rights = ["audit:read"]\n' + app) == []
+
+
+class TestWhatAProcessGets:
+    def test_time_memory_and_an_interpreter(self, tmp_path: Path) -> None:
+        (tmp_path / "venv").mkdir()
+        (tmp_path / "venv" / "python3").touch(mode=0o755)
+        (tmp_path / "venv" / "python").symlink_to("python3")
+        text = LOCAL + sourced('python = "venv/python"\nstart_timeout = "1h"\nmemory = "2 GB"') + sourced(slug="two")
+        one, two = loaded(tmp_path, text).catalogue
+
+        # As it is written: a virtual environment's python is a link, and knows its place by its name.
+        assert one.python == str(tmp_path / "venv" / "python")
+        assert (one.start_timeout, one.memory) == (3600, 2_000_000_000)
+        assert (two.python, two.start_timeout, two.memory) == (None, 600, None)
+
+    @pytest.mark.parametrize(
+        ("line", "value"),
+        [
+            ("start_timeout = 90", 90),
+            ('start_timeout = "1s"', 1),
+            ('memory = "64 MB"', 64_000_000),
+            ('memory = "1.5GiB"', 3 << 29),
+            ('memory = "100 MiB"', 100 << 20),
+        ],
+    )
+    def test_ways_to_write_them(self, tmp_path: Path, line: str, value: int) -> None:
+        [app] = loaded(tmp_path, LOCAL + sourced(line)).catalogue
+
+        assert value in {app.start_timeout, app.memory}
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "start_timeout = 0",
+            "start_timeout = 3601",
+            "start_timeout = true",
+            'start_timeout = "soon"',
+            'start_timeout = "2h"',
+            "memory = 2",
+            'memory = "2"',
+            'memory = "63 MB"',
+            'memory = "2 TB"',
+            'memory = "-2 GB"',
+            'python = "nowhere/python"',
+            'python = "."',
+            "python = 3",
+        ],
+    )
+    def test_what_cannot_be_is_a_problem(self, tmp_path: Path, line: str) -> None:
+        assert keys(tmp_path, LOCAL + sourced(line)) == [f"apps.one.{line.partition(' ')[0]}"]
+
+    @pytest.mark.parametrize("line", ["start_timeout = 90", 'memory = "2 GB"'])
+    def test_an_app_elsewhere_gets_them_there(self, tmp_path: Path, line: str) -> None:
+        assert keys(tmp_path, REST + an_app(line)) == [f"apps.forecast.{line.partition(' ')[0]}"]

@@ -444,3 +444,46 @@ class TestParts:
         assert keys(tmp_path, PORTAL + ROLES + APP) == ["providers"]
         assert keys(tmp_path, PORTAL + PROVIDER + APP) == ["apps.forecast.open_to"]
         assert keys(tmp_path, PORTAL + PROVIDER + ROLES) == []
+
+
+class TestTrustedProxies:
+    def test_the_file_names_them_and_the_environment_wins(self, tmp_path: Path) -> None:
+        text = GOOD.replace("[portal]", '[portal]\ntrusted_proxies = ["127.0.0.1", "10.0.0.0/8"]')
+        of_file = loaded(tmp_path, text)
+        of_environment = loaded(tmp_path, text, {**ENVIRON, "PORTAL_TRUSTED_PROXIES": "192.0.2.1, 2001:db8::/32"})
+
+        assert [str(one) for one in of_file.trusted_proxies.networks] == ["127.0.0.1/32", "10.0.0.0/8"]
+        assert [str(one) for one in of_environment.trusted_proxies.networks] == ["192.0.2.1/32", "2001:db8::/32"]
+        assert loaded(tmp_path).trusted_proxies.networks == ()
+
+    @pytest.mark.parametrize("text", ["10.0.0.1/8", "0.0.0.0/0", "proxy.example.com"])
+    def test_what_is_no_network_is_named_where_it_stands(self, tmp_path: Path, text: str) -> None:
+        file = GOOD.replace("[portal]", f'[portal]\ntrusted_proxies = ["{text}", "10.0.0.0/8"]')
+        [of_file] = problems(tmp_path, file)
+        [of_environment] = problems(tmp_path, GOOD, {**ENVIRON, "PORTAL_TRUSTED_PROXIES": f"{text} 10.0.0.0/8"})
+
+        assert (of_file.key, of_environment.key) == ("portal.trusted_proxies", "PORTAL_TRUSTED_PROXIES")
+        assert text in of_file.what
+        assert text in of_environment.what
+
+
+class TestMetrics:
+    @pytest.mark.parametrize(
+        ("said", "networks"),
+        [
+            ("", ["127.0.0.1/32", "::1/128"]),
+            ("metrics_from = []", []),
+            ('metrics_from = ["10.1.2.3", "10.2.0.0/16"]', ["10.1.2.3/32", "10.2.0.0/16"]),
+        ],
+    )
+    def test_this_machine_unless_others_are_named(self, tmp_path: Path, said: str, networks: list[str]) -> None:
+        settings = loaded(tmp_path, GOOD.replace("[portal]", f"[portal]\n{said}"))
+
+        assert [str(one) for one in settings.metrics_from] == networks
+
+    @pytest.mark.parametrize("text", ["10.0.0.1/8", "0.0.0.0/0", "prometheus.example.com"])
+    def test_what_is_no_network_is_a_problem(self, tmp_path: Path, text: str) -> None:
+        [problem] = problems(tmp_path, GOOD.replace("[portal]", f'[portal]\nmetrics_from = ["{text}"]'))
+
+        assert problem.key == "portal.metrics_from"
+        assert text in problem.what

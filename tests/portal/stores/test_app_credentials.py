@@ -35,6 +35,23 @@ def test_the_right_secret_authenticates(database: Database) -> None:
     assert known.authenticate("forecast", known.secret_of("forecast").reveal())
 
 
+def test_a_new_secret_takes_the_place_of_the_old_one(database: Database) -> None:
+    known = credentials(database)
+    old, other = known.secret_of("forecast").reveal(), known.secret_of("reports")
+    new = known.rotate("forecast").reveal()
+
+    assert new != old
+    assert known.authenticate("forecast", new)
+    assert not known.authenticate("forecast", old)
+    assert known.secret_of("reports") == other
+
+
+def test_a_first_secret_may_be_asked_for_as_a_new_one(database: Database) -> None:
+    known = credentials(database)
+
+    assert known.rotate("forecast") == known.secret_of("forecast")
+
+
 @pytest.mark.parametrize("presented", ["", "wrong", "\udce9", "é", "x" * 100_000, "\0"])
 def test_another_secret_does_not(database: Database, presented: str) -> None:
     known = credentials(database)

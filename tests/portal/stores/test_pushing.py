@@ -58,6 +58,11 @@ def local(app: ListeningApp) -> AppSpec:
             "https://10.0.0.7:8443/f/",
             ("https://10.0.0.7:8443/f" + PATH, "f.example.com", None, False),
         ),
+        (
+            "https://f.example.com/f",
+            "http://127.0.0.1:7871",
+            ("http://127.0.0.1:7871/f" + PATH, "f.example.com", None, True),
+        ),
         ("http://f.localhost:7871", None, ("http://127.0.0.1:7871" + PATH, "f.localhost:7871", None, True)),
         ("http://localhost", None, ("http://127.0.0.1" + PATH, "localhost", None, True)),
         ("https://f.localhost:1", None, ("https://127.0.0.1:1" + PATH, "f.localhost:1", "f.localhost", True)),

@@ -32,8 +32,18 @@ def test_a_request_is_one_line_with_route_status_and_reference(house: House, log
     answer = house.browser().get("/apps/forecast/?code=secret-code")
     (line,) = [line for line in lines(log) if line["logger"] == "portal.requests"]
     assert line["route"] == "/apps/<slug>/"
-    assert (line["method"], line["status"]) == ("GET", 303)
+    assert (line["method"], line["status"], line["client"]) == ("GET", 303, "127.0.0.1")
     assert line["reference"] == answer.headers["X-Request-Id"]
+
+
+def test_the_client_in_the_log_is_the_one_behind_our_web_server(house: House, log: io.StringIO) -> None:
+    browser = house.browser()
+    said = {"X-Forwarded-For": "198.51.100.1, 203.0.113.7"}
+    browser.get("/sign-in", headers=said)
+    browser.get("/sign-in", headers=said, environ_overrides={"REMOTE_ADDR": "192.0.2.9"})
+    browser.get("/sign-in", environ_overrides={"REMOTE_ADDR": ""})
+    clients = [line["client"] for line in lines(log) if line["logger"] == "portal.requests"]
+    assert clients == ["203.0.113.7", "192.0.2.9", None]
 
 
 def test_no_query_no_path_and_no_id_reaches_the_log(house: House, log: io.StringIO) -> None:

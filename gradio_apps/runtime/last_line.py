@@ -1,0 +1,36 @@
+"""The last line of a log, fit for a page or a table: no secret, no control character, bounded."""
+
+import os
+import stat
+from collections.abc import Iterable
+from typing import Final
+
+from portal.contract.redaction import redacted
+
+LONGEST: Final = 300
+"""Characters shown of a line."""
+_WINDOW: Final = 64 * 1024
+
+
+def last_line(descriptor: int, *, hidden: Iterable[str], since: int = 0) -> str:
+    """Return the last line that says something of the regular file *descriptor*, without any of *hidden*.
+
+    Only what was written after the first *since* bytes counts; a file that was emptied counts whole.
+
+    Empty where nothing can be read: a terminal, a pipe, a file opened for writing only.
+    """
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return ""
+        since = since if since <= status.st_size else 0
+        begin = max(since, status.st_size - _WINDOW)
+        text = os.pread(descriptor, _WINDOW, begin).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    lines = text.splitlines()
+    if begin > since:
+        lines = lines[1:]  # its beginning is not here, and with it perhaps half a secret
+    line = next((line for line in reversed(lines) if line.strip()), "")
+    shown = "".join(character for character in redacted(line, hidden=hidden) if character.isprintable()).strip()
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"

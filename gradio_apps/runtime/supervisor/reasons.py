@@ -1,0 +1,36 @@
+"""Why an app is not there, in a sentence.  Pure."""
+
+import signal
+from typing import Final
+
+from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
+
+SAID: Final = "portal: ERROR: "
+"""How the host begins the line in which it says why an app did not come up."""
+_EXIT_USAGE: Final = 2
+_STEP: Final = 1000
+
+
+def reason_of(code: int | None, *, problem: str | None, last: str) -> str:
+    """Return why a process that ended with *code* did; *last* is the last line of its log."""
+    if code is None:
+        return f"It could not be started: {problem or 'unknown reason'}."
+    said = last.removeprefix(SAID) if last.startswith(SAID) else last.removeprefix("portal: ")
+    if code in {FAILED_TO_LOAD, _EXIT_USAGE} and said != last:
+        return said
+    if code == FAILED_TO_LOAD:
+        return "It did not come up; its log says why."
+    if code < 0:
+        name = signal.Signals(-code).name if -code in signal.valid_signals() else str(-code)
+        return f"It was ended by the signal {name}."
+    return f"It ended by itself, with exit code {code}."
+
+
+def size(count: int) -> str:
+    """Return *count* bytes in the largest unit that leaves a number of at least one."""
+    value, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < _STEP:
+            break
+        value, unit = value / _STEP, larger
+    return f"{value:.3g} {unit}" if unit != "B" else f"{count} B"

@@ -1,0 +1,34 @@
+"""How an app stands: what ``portal apps`` shows of it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["starting", "running", "stopped", "crashed"]
+Order = Literal["restart", "start", "stop"]
+"""What an operator may ask for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One state of one app; times are of the monotonic clock."""
+
+    state: State
+    since: float
+    pid: int | None = None
+    starts: int = 0
+    """Processes started so far."""
+    reason: str | None = None
+    """Of ``crashed``: a sentence."""
+    next_start: float | None = None
+    """Of ``crashed``: when it is started again."""
+
+    def described(self, now: float) -> dict[str, object]:
+        """Return this as members of the control protocol (:mod:`gradio_apps.runtime.supervisor.control`)."""
+        return {
+            "state": self.state,
+            "seconds": round(now - self.since, 1),
+            "pid": self.pid,
+            "restarts": max(0, self.starts - 1),
+            "reason": self.reason,
+            "pause": None if self.next_start is None else round(max(0.0, self.next_start - now), 1),
+        }

@@ -1,0 +1,50 @@
+"""Reading the log of an app: its end, and what is written to it from then on."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+_PAUSE: Final = 0.2
+_BLOCK: Final = 64 * 1024
+
+
+def last_lines(log: Path, count: int) -> tuple[list[str], int]:
+    """Return the last *count* lines of *log*, and where they end.
+
+    Raises:
+        OSError: there is no such log, or it cannot be read.
+    """
+    with log.open("rb") as file:
+        end = position = file.seek(0, os.SEEK_END)
+        found = b""
+        while position > 0 and found.count(b"\n") <= count:
+            step = min(_BLOCK, position)
+            position -= step
+            file.seek(position)
+            found = file.read(step) + found
+    lines = found.decode("utf-8", "replace").splitlines()
+    return (lines[-count:] if count else []), end
+
+
+def following(log: Path, position: int, *, until: Callable[[], bool] = lambda: False) -> Iterator[str]:
+    """Yield whole lines that are written to *log* after *position*, until *until* says so."""
+    kept = b""
+    with log.open("rb") as file:
+        while not until():
+            size = os.fstat(file.fileno()).st_size
+            if size < position:  # put aside and emptied: what follows stands at its beginning
+                position, kept = 0, b""
+            if size == position:
+                time.sleep(_PAUSE)
+                continue
+            kept += _read(file, position, size)
+            position = size
+            *lines, kept = kept.split(b"\n")
+            yield from (line.decode("utf-8", "replace") for line in lines)
+
+
+def _read(file: BinaryIO, begin: int, end: int) -> bytes:
+    file.seek(begin)
+    return file.read(end - begin)

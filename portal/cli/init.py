@@ -1,0 +1,206 @@
+"""``portal init``: a first ``portal.toml`` and ``.env``, from a few questions or from flags.
+
+Nothing is written before the whole was checked as ``portal check`` would, and nothing that is
+there is overwritten unless told; what is replaced is kept beside.
+"""
+
+import argparse
+import getpass
+import os
+import re
+import secrets
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from portal.cli.failure import CommandFailed
+from portal.cli.first_files import CLIENT_SECRET, PROVIDER, Answers, dotenv, portal_toml
+from portal.cli.problems import told
+from portal.configuration import load
+from portal.errors import Problem, SettingsError
+from portal.settings import Secret
+
+TOML: Final = "portal.toml"
+ENV: Final = ".env"
+_SLUG: Final = re.compile(r"[a-z0-9-]{1,63}")
+_UNFILLED: Final = "to-be-filled-in-0123456789"
+"""Stands for the client secret while the rest is checked; never written."""
+
+
+def add_to(commands: Any) -> None:
+    """Add this subcommand to *commands*."""
+    parser = commands.add_parser("init", help="write a first portal.toml and .env into this folder")
+    parser.add_argument("--url", metavar="URL", help="where browsers reach the portal")
+    parser.add_argument("--apps-url", metavar="TEMPLATE", help="where browsers reach apps, over {app} and {port}")
+    parser.add_argument("--issuer", metavar="URL", help="the identity provider, exactly as it writes itself in iss")
+    parser.add_argument("--client-id", metavar="ID", help="the portal's client id there")
+    parser.add_argument(
+        "--client-secret-file", metavar="FILE", help="holds the client secret; - reads standard input (default: later)"
+    )
+    parser.add_argument("--title", metavar="TEXT", help="what the portal calls itself on its pages")
+    parser.add_argument(
+        "--app", metavar="SLUG=SOURCE", action="append", default=[], help="an app to serve; may be given several times"
+    )
+    parser.add_argument("--trust-apps", action="store_true", help="accept that apps run as the portal's own user")
+    parser.add_argument("--force", action="store_true", help="replace files that are there; they are kept beside")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the two files, and say what to do next.
+
+    Raises:
+        CommandFailed: something is missing or wrong, or a file is there already.
+    """
+    folder = Path.cwd()
+    present = [name for name in (TOML, ENV) if (folder / name).exists() or (folder / name).is_symlink()]
+    if present and not options.force:
+        raise CommandFailed(
+            f"{' and '.join(present)} {'is' if len(present) == 1 else 'are'} here already. Nothing was written. "
+            "Work in another folder, or say --force: what is replaced is kept beside."
+        )
+    answers = _answers(options)
+    toml = portal_toml(answers)
+    written = {ENV: dotenv(answers, secret_key=Secret(secrets.token_urlsafe(48))), TOML: toml}
+    _check(folder, toml)
+    kept = [_set_aside(folder / name) for name in present]
+    for name, text in written.items():
+        _write(folder / name, text, mode=0o600 if name == ENV else 0o644)
+    for before in kept:
+        print(f"What was there is now {before}.")
+    print("\n".join(_next_steps(answers, kept=bool(kept))))
+    return 0
+
+
+def _answers(options: argparse.Namespace) -> Answers:
+    asks = sys.stdin.isatty() and options.client_secret_file != "-"  # noqa: S105 - no secret: standard input
+    missing: list[str] = []
+
+    def answer(given: str | None, flag: str, question: str, *, optional: bool = False) -> str | None:
+        value = (input(f"{question}: ") if given is None and asks else given or "").strip()
+        if not value and not optional:
+            missing.append(flag)
+        return value or None
+
+    url = answer(options.url, "--url", "Where browsers reach the portal, like https://portal.example.com")
+    issuer = answer(options.issuer, "--issuer", "The identity provider's issuer, like https://id.example.com")
+    client_id = answer(options.client_id, "--client-id", "The portal's client id there")
+    title = answer(options.title, "--title", "What the portal is called (empty: Gradio Portal)", optional=True)
+    apps = _apps(options.app or (_asked_for_apps() if asks else []))
+    apps_url = answer(
+        options.apps_url,
+        "--apps-url",
+        "Where browsers reach the apps, like https://{app}.apps.example.com",
+        optional=not apps,
+    )
+    if missing:
+        raise CommandFailed(f"Still to be said: {', '.join(missing)}.")
+    return Answers(
+        url=url or "",
+        apps_url=apps_url,
+        issuer=issuer or "",
+        client_id=client_id or "",
+        client_secret=_client_secret(options.client_secret_file, asks=asks),
+        title=title or "Gradio Portal",
+        apps=apps,
+        trust_apps=options.trust_apps,
+    )
+
+
+def _asked_for_apps() -> list[str]:
+    apps: list[str] = []
+    while one := input("An app to serve, as SLUG=SOURCE, like forecast=apps/forecast.py (empty: no more): ").strip():
+        apps.append(one)
+    return apps
+
+
+def _apps(given: list[str]) -> tuple[tuple[str, str], ...]:
+    apps: dict[str, str] = {}
+    for one in given:
+        slug, _, source = one.partition("=")
+        if not _SLUG.fullmatch(slug) or not source:
+            raise CommandFailed(f"--app {one} is not SLUG=SOURCE, like forecast=apps/forecast.py.")
+        if slug in apps:
+            raise CommandFailed(f"--app {slug} is there twice.")
+        apps[slug] = source
+    return tuple(apps.items())
+
+
+def _client_secret(file: str | None, *, asks: bool) -> Secret | None:
+    """Return the client secret, which is never an argument: those are seen by everybody on the machine."""
+    if file is None:
+        text = getpass.getpass("The client secret (not shown; empty: fill it in later): ") if asks else ""
+    else:
+        try:
+            text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise CommandFailed(f"The client secret cannot be read from {file}: {reason}.") from error
+        if not text.strip():
+            raise CommandFailed(f"There is no client secret in {file}.")
+    return Secret(text.strip()) if text.strip() else None
+
+
+def _check(folder: Path, toml: str) -> None:
+    """Read *toml* as the portal will.
+
+    Raises:
+        CommandFailed: tells every problem at once; nothing was written.
+    """
+    # Beside where it will stand, because paths in it begin there; made anew, whatever stood at its name.
+    trial = folder / f".{TOML}.{secrets.token_hex(8)}"
+    variables = {"PORTAL_SECRET_KEY": secrets.token_urlsafe(48), CLIENT_SECRET: _UNFILLED}
+    try:
+        _write(trial, toml, mode=0o600)
+        load(variables, path=trial)
+    except SettingsError as error:
+        raise CommandFailed(f"Nothing was written: {told(_named(error.problems, trial))}") from error
+    finally:
+        with suppress(OSError):
+            trial.unlink(missing_ok=True)
+
+
+def _named(problems: tuple[Problem, ...], trial: Path) -> tuple[Problem, ...]:
+    return tuple(
+        Problem(place=one.place.replace(str(trial), TOML), key=one.key, what=one.what, mend=one.mend)
+        for one in problems
+    )
+
+
+def _set_aside(path: Path) -> str:
+    """Rename *path* to a name that is free; return that."""
+    number = 1
+    while (kept := path.with_name(f"{path.name}.old-{number}")).exists():
+        number += 1
+    path.rename(kept)
+    return kept.name
+
+
+def _write(path: Path, text: str, *, mode: int) -> None:
+    """Make *path*; never through a link, never over a file.
+
+    Raises:
+        CommandFailed: it cannot be made.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    except OSError as error:
+        raise CommandFailed(f"{path.name} cannot be written: {error.strerror}.") from error
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _next_steps(answers: Answers, *, kept: bool) -> list[str]:
+    steps: list[str] = []
+    if kept:
+        steps.append(
+            "The secret key is a new one. If the portal has a database already, set PORTAL_SECRET_KEY in .env to the "
+            "new key, a comma and the old one."
+        )
+    steps.append(f"Register the callback at the provider: {answers.url.rstrip('/')}/auth/oauth/{PROVIDER}/callback")
+    if answers.client_secret is None:
+        steps.append(f"Write the client secret into .env, after {CLIENT_SECRET}=")
+    steps.append("Say in portal.toml who gets which role, and which apps are open to whom.")
+    steps += ["portal check", "portal serve"]
+    return ["portal.toml and .env are written. Next:", *(f"  {n}. {step}" for n, step in enumerate(steps, start=1))]

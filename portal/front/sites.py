@@ -1,0 +1,98 @@
+"""Which host names there are, and where on each of them portal and apps are: what a web server must know.
+
+Paths are handed on as they are: each guard answers under its own.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from portal.catalogue import AppSpec
+from portal.settings import Settings
+
+_HTTPS: Final = 443
+PORTAL: Final = "the portal"
+
+
+class NoFront(Exception):
+    """No web server can be configured for these settings; the text says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Somewhere on a host name."""
+
+    what: str
+    """For a comment: :data:`PORTAL`, or the app's slug."""
+    path: str
+    """Empty for the whole name; else with a leading and no trailing slash."""
+    port: int
+    """Where it listens on this machine's loopback."""
+
+    @property
+    def is_app(self) -> bool:
+        """Whether streams, uploads and downloads of any size are to be expected."""
+        return self.what != PORTAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One name that browsers know, on one port."""
+
+    host: str
+    """Without port; an IPv6 address in brackets."""
+    port: int
+    places: tuple[Place, ...]
+    """The longest paths first."""
+
+    @property
+    def has_root(self) -> bool:
+        """Whether somebody answers for whatever no path names."""
+        return any(not place.path for place in self.places)
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as addresses write them."""
+        return self.host if self.port == _HTTPS else f"{self.host}:{self.port}"
+
+
+def sites_of(settings: Settings, *, port: int) -> tuple[Site, ...]:
+    """Return the names under which the portal, on *port* of this machine, and the apps it starts are reached.
+
+    Apps that run elsewhere have a web server of their own there, and are left out.
+
+    Raises:
+        NoFront: an address is plain http, so that there is no TLS to end.
+    """
+    places: dict[tuple[str, int], list[Place]] = {}
+    _add(places, settings.url, Place(what=PORTAL, path="", port=port))
+    for app in apps_here(settings):
+        place = Place(what=app.slug, path=urlsplit(app.url).path.rstrip("/"), port=app.port or 0)
+        _add(places, app.url, place)
+    return tuple(
+        Site(host=host, port=number, places=tuple(sorted(found, key=lambda place: -len(place.path))))
+        for (host, number), found in places.items()
+    )
+
+
+def apps_here(settings: Settings) -> Iterable[AppSpec]:
+    """Yield the apps that are started on this machine."""
+    return (app for app in settings.catalogue if app.source is not None and app.port is not None)
+
+
+def apps_elsewhere(settings: Settings) -> Iterable[AppSpec]:
+    """Yield the apps that are not."""
+    return (app for app in settings.catalogue if app.source is None or app.port is None)
+
+
+def _add(places: dict[tuple[str, int], list[Place]], url: str, place: Place) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "https":
+        raise NoFront(
+            f"{url} ({place.what}) is plain http, so there is no TLS to end. "
+            "Write https addresses into portal.url and portal.apps_url."
+        )
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    places.setdefault((host, parts.port or _HTTPS), []).append(place)

@@ -1,0 +1,73 @@
+"""``/metrics`` for a Prometheus that is on the list, and for nobody else; and the clock on every request.
+
+A web server in front speaks for everybody, from an address that is on the list.  So whoever comes
+through one, as its headers tell, gets the answer of a page that is not there.
+"""
+
+import time
+from typing import Final
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Flask, Response, abort, g, request
+
+from portal.contract.forwarded import Network, read_address
+from portal.errors import StoreUnavailable
+from portal.metrics import CONTENT_TYPE, Metrics
+from portal.services import Services, services
+from portal.views.origin import host_allowed
+
+blueprint = Blueprint("metrics", __name__)
+
+_FORWARDING: Final = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip")
+"""What web servers say about whom they speak for."""
+
+
+def install_metrics(app: Flask, counted: Metrics) -> None:
+    """Measure every request of *app*."""
+
+    @app.after_request
+    def measure(response: Response) -> Response:
+        if "began" in g and request.url_rule is not None:  # a path of somebody's own would be a label of their own
+            counted.answered(request.url_rule.rule, time.monotonic() - g.began)
+        return response
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """Answer in Prometheus' text format."""
+    if not may_read(services(), peer=request.remote_addr, host=request.environ.get("HTTP_HOST")):
+        abort(404)
+    response = Response(services().metrics.exposition(_living(services())), content_type=CONTENT_TYPE)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def may_read(within: Services, *, peer: str | None, host: str | None) -> bool:
+    """Say whether who asks is on the list, and comes by itself."""
+    if any(name in request.headers for name in _FORWARDING):
+        return False
+    return is_listed(peer, within.settings.metrics_from) and _is_direct(host, own_url=within.settings.url)
+
+
+def is_listed(peer: str | None, networks: tuple[Network, ...]) -> bool:
+    """Say whether *peer* is in one of *networks*; a Unix socket, which only web servers use, is in none."""
+    address = read_address(peer) if peer else None
+    return address is not None and any(address in network for network in networks)
+
+
+def _is_direct(host: str | None, *, own_url: str) -> bool:
+    """Say whether *host* is an address, or the portal's own name: others are how browsers are led here."""
+    if host_allowed(host, own_url=own_url):
+        return True
+    try:
+        name = urlsplit(f"//{host or ''}").hostname or ""
+    except ValueError:
+        return False
+    return name == "localhost" or read_address(name) is not None
+
+
+def _living(within: Services) -> tuple[int, int] | None:
+    try:
+        return within.sign_ins.count_living(now=within.clock())
+    except StoreUnavailable:
+        return None

@@ -1,0 +1,211 @@
+"""``portal init``: what it writes is sound, private, and never at the cost of what was there."""
+
+import io
+import os
+import pty
+import select
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from portal.cli import main
+from portal.configuration import environment, load
+
+FLAGS = ("--url", "https://portal.example.com", "--issuer", "https://id.example.com", "--client-id", "portal")
+APPS_URL = ("--apps-url", "https://{app}.apps.example.com")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in os.environ if name.startswith(("PORTAL_", "COMPANY_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    (tmp_path / "client-secret").write_text("it's # a \\ secret\n")
+    return tmp_path
+
+
+def init(*arguments: str, flags: Sequence[str] = FLAGS) -> int:
+    return main(["init", *flags, *arguments])
+
+
+def test_what_is_written_passes_the_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "my app.py").touch()
+    apps = ("--app", "forecast=my app.py", "--app", "users=gradio_apps.user_dashboard", "--trust-apps")
+    assert init(*APPS_URL, *apps, "--title", 'Tom\'s "AI"', "--client-secret-file", "client-secret") == 0
+    said = capsys.readouterr().out
+
+    assert main(["check"]) == 0
+    told = capsys.readouterr().out
+    assert "The configuration has no problems." in told
+    assert 'Tom\'s "AI" at https://portal.example.com' in told
+    assert "forecast: https://forecast.apps.example.com" in told
+    assert "open to everyone" in told
+    assert "Register the callback at the provider: https://portal.example.com/auth/oauth/company/callback" in said
+    assert "Write the client secret" not in said
+    assert said.splitlines()[-1].endswith("portal serve")
+    settings = load(environment({}, folder))
+    secret = settings.providers[0].client_secret
+    assert secret is not None
+    assert secret.reveal() == "it's # a \\ secret"
+
+
+def test_a_portal_without_apps_is_sound_too(folder: Path) -> None:
+    del folder
+    assert init("--client-secret-file", "client-secret") == 0
+    assert main(["check"]) == 0
+
+
+def test_on_loopback_nothing_needs_to_be_trusted(folder: Path) -> None:
+    (folder / "app.py").touch()
+    loopback = ("--url", "http://portal.demo.localhost:7900", "--apps-url", "http://{app}.demo.localhost:{port}")
+    flags = (*loopback, "--issuer", "http://127.0.0.1:7901", "--client-id", "portal")
+    assert init("--app", "one=app.py", "--client-secret-file", "client-secret", flags=flags) == 0
+    assert main(["check"]) == 0
+
+
+def test_the_client_secret_may_be_filled_in_later_and_is_all_that_is_missing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert init() == 0
+    assert "Write the client secret into .env, after COMPANY_CLIENT_SECRET=" in capsys.readouterr().out
+    assert main(["check"]) == 2
+    told = capsys.readouterr().err
+    assert "one problem" in told
+    assert "COMPANY_CLIENT_SECRET" in told
+
+    env = folder / ".env"
+    env.write_text(env.read_text().replace("COMPANY_CLIENT_SECRET=", "COMPANY_CLIENT_SECRET=hush"))
+    assert main(["check"]) == 0
+
+
+def test_secrets_are_private_and_stand_in_one_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = os.umask(0)
+    try:
+        assert init("--client-secret-file", "client-secret") == 0
+    finally:
+        os.umask(old)
+    key = load(environment({}, folder)).secret_keys[0].reveal()
+
+    assert stat.S_IMODE((folder / ".env").stat().st_mode) == 0o600
+    assert stat.S_IMODE((folder / "portal.toml").stat().st_mode) == 0o644
+    assert len(key) == 64
+    toml, said = (folder / "portal.toml").read_text(), capsys.readouterr().out
+    for secret in (key, "it's # a"):
+        assert secret not in toml
+        assert secret not in said
+
+
+def test_every_key_is_fresh(folder: Path) -> None:
+    assert init() == 0
+    first = (folder / ".env").read_text()
+    assert init("--force") == 0
+    assert (folder / ".env").read_text() != first
+
+
+@pytest.mark.parametrize("present", ["portal.toml", ".env"])
+def test_nothing_is_overwritten_unless_told(folder: Path, present: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / present).write_text("precious")
+    assert init() == 2
+    assert f"{present} is here already. Nothing was written." in capsys.readouterr().err
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["client-secret", present])
+
+    assert init("--force") == 0
+    assert f"What was there is now {present}.old-1." in capsys.readouterr().out
+    assert init("--force") == 0
+    said = capsys.readouterr().out
+    assert f"{present}.old-2" in said
+    assert "The secret key is a new one." in said
+    assert (folder / f"{present}.old-1").read_text() == "precious"
+
+
+def test_a_link_is_something_that_is_there(folder: Path) -> None:
+    (folder / ".env").symlink_to(folder / "nowhere")
+    assert init() == 2
+    assert not (folder / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--app", "forecast"), "is not SLUG=SOURCE"),
+        (("--app", "For Cast=app.py"), "is not SLUG=SOURCE"),
+        (("--app", "one=a.b", "--app", "one=a.c"), "is there twice"),
+        (("--app", "one=a.b"), "Still to be said: --apps-url."),
+        (("--app", "one=a.b", *APPS_URL), "trust_apps"),
+        (("--app", "one=nowhere.py", "--trust-apps", *APPS_URL), "which is not there"),
+        (("--title", "two\nlines"), "portal.title"),
+        (("--url", "http://portal.example.com"), "Use https."),
+        (("--client-secret-file", "nowhere"), "cannot be read from nowhere"),
+        (("--client-secret-file", "-"), "There is no client secret in -."),
+    ],
+)
+def test_what_would_not_pass_is_not_written(
+    folder: Path, arguments: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert init(*arguments) == 2
+    err = capsys.readouterr().err
+
+    assert told in err
+    assert ".portal.toml." not in err
+    assert [path.name for path in folder.iterdir()] == ["client-secret"]
+
+
+def test_without_a_terminal_everything_missing_is_named_at_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del folder
+    assert init(flags=()) == 2
+    assert "Still to be said: --url, --issuer, --client-id." in capsys.readouterr().err
+
+
+def test_on_a_terminal_it_asks(folder: Path) -> None:
+    (folder / "app.py").touch()
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "portal.cli", "init", "--trust-apps"],
+        cwd=folder,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    said = ""
+    answers = {
+        "reach the portal": "https://portal.example.com",
+        "issuer": "https://id.example.com",
+        "client id": "portal",
+        "is called": "",
+        "An app to serve": "one=app.py",
+        "no more": "",
+        "reach the apps": "https://{app}.apps.example.com",
+        "client secret": "hush-hush",
+    }
+    try:
+        for question, answer in answers.items():
+            said += _until(ours, question, said)
+            os.write(ours, f"{answer}\n".encode())
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    secret = load(environment({}, folder)).providers[0].client_secret
+    assert secret is not None
+    assert secret.reveal() == "hush-hush"
+    assert "hush-hush" not in said
+
+
+def _until(terminal: int, words: str, said: str) -> str:
+    heard, deadline = "", time.monotonic() + 60
+    while words not in heard or not heard.rstrip().endswith(":"):
+        assert time.monotonic() < deadline, said + heard
+        if select.select([terminal], [], [], 1)[0]:
+            heard += os.read(terminal, 4096).decode()
+    return heard

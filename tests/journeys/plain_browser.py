@@ -1,0 +1,65 @@
+"""A browser as far as HTTP goes: cookies per host, origins, and what fetch metadata says; no scripts."""
+
+import re
+from html import unescape
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+_PATIENCE = 60.0
+
+
+class PlainBrowser:
+    """Somebody's browser on this machine, where every ``*.localhost`` is loopback."""
+
+    def __init__(self) -> None:
+        self._cookies: dict[str, dict[str, str]] = {}
+
+    def get(self, url: str, **options: Any) -> requests.Response:
+        """Go to *url* without following redirects."""
+        return self._send("GET", url, **options)
+
+    def post(self, url: str, *, origin: str, **form: str) -> requests.Response:
+        """Submit *form* from a page of *origin*."""
+        return self._send("POST", url, data=form, headers={"Origin": origin})
+
+    def open_app(self, portal: str, slug: str) -> requests.Response:
+        """Launch the app as the portal's page does, in a frame; return what the app shows first."""
+        launch = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
+        page = self.get(f"{portal}/apps/{slug}/launch", headers=launch)
+        assert page.status_code == 200, page.text
+        action, ticket = found(r'action="([^"]+)"', page), found(r'name="ticket" value="([^"]+)"', page)
+        answer = self.post(action, origin=portal, ticket=ticket)
+        for _ in range(5):
+            if not answer.is_redirect:
+                break
+            action = urljoin(action, answer.headers["Location"])
+            answer = self.get(action)
+        return answer
+
+    def _send(
+        self, method: str, url: str, *, headers: dict[str, str] | None = None, **options: Any
+    ) -> requests.Response:
+        parts = urlsplit(url)
+        jar = self._cookies.setdefault(parts.hostname or "", {})
+        cookie = "; ".join(f"{name}={value}" for name, value in jar.items())
+        there = parts._replace(netloc=f"127.0.0.1:{parts.port}").geturl()
+        navigation = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+        sent = {**navigation, **(headers or {}), "Host": parts.netloc, **({"Cookie": cookie} if cookie else {})}
+        if method == "POST" and sent.get("Origin") != f"{parts.scheme}://{parts.netloc}":
+            sent["Sec-Fetch-Site"] = "same-site"
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.request(method, there, headers=sent, allow_redirects=False, timeout=_PATIENCE, **options)
+        for line in answer.raw.headers.getlist("Set-Cookie"):
+            name, _, value = line.partition(";")[0].partition("=")
+            jar[name] = value
+        return answer
+
+
+def found(pattern: str, page: requests.Response) -> str:
+    """Return what *pattern* finds in *page*."""
+    match = re.search(pattern, page.text)
+    assert match is not None, f"no {pattern} in {page.text[:600]}"
+    return unescape(match.group(1))

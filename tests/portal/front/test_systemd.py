@@ -1,0 +1,111 @@
+"""The units, and what systemd itself thinks of them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from portal.catalogue import Catalogue
+from portal.front.systemd import Commands, systemd_units
+from tests.builders import an_app, settings_for
+
+COMMANDS = Commands(
+    portal=(sys.executable, "-m", "gunicorn", "portal.wsgi:app"),
+    app=(sys.executable, "-P", "-m", "gradio_apps.serve"),
+    needed=(Path("/opt/gradio-portal"),),
+)
+APP = "gradio-app-forecast.service"
+
+
+def units(folder: Path, *, config: Path = Path("/etc/gradio-portal/portal.toml"), **changes: Any) -> Mapping[str, str]:
+    app = an_app(url="https://forecast.apps.example.com", **{"source": "/srv/forecast.py", "port": 7810, **changes})
+    elsewhere = an_app(slug="elsewhere", url="https://elsewhere.example.com")
+    settings = settings_for(folder, catalogue=Catalogue((app, elsewhere)))
+    return systemd_units(settings, port=7800, config=config, commands=COMMANDS)
+
+
+def test_systemd_accepts_them(tmp_path: Path) -> None:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("install systemd to have it read the units")
+    written = units(Path("/var/lib/gradio-portal"), env=(("MODEL", '50% $HOME \\ "x"'),), secrets=("API_KEY",))
+    for name, text in written.items():
+        (tmp_path / name).write_text(text)
+
+    said = subprocess.run(
+        [program, "verify", "--man=no", *(str(tmp_path / name) for name in written)],
+        env={**os.environ, "SYSTEMD_LOG_LEVEL": "warning"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    ours = [line for line in said.stderr.splitlines() if "gradio-" in line]
+    assert ours == [], said.stderr
+
+
+def test_each_app_has_a_socket_and_a_service_of_its_own(tmp_path: Path) -> None:
+    written = units(tmp_path)
+
+    assert list(written) == ["gradio-portal.service", "gradio-app-forecast.socket", APP]
+    assert "ListenStream=127.0.0.1:7810" in written["gradio-app-forecast.socket"]
+    assert f'"{sys.executable}" "-P" "-m" "gradio_apps.serve" "/srv/forecast.py"' in written[APP]
+    assert "DynamicUser=yes" in written[APP]
+    assert "User=gradio-portal" in written["gradio-portal.service"]
+
+
+def test_an_app_is_told_what_its_guard_needs_and_nothing_of_the_portals(tmp_path: Path) -> None:
+    app = units(tmp_path, env=(("PORTAL_URL", "https://evil.example.com"), ("MODEL", "small")), secrets=("API_KEY",))[
+        APP
+    ]
+
+    assert 'Environment="PORTAL_URL=https://portal.example.com"' in app
+    assert 'Environment="PORTAL_INTERNAL_URL=http://127.0.0.1:7800"' in app
+    assert 'Environment="MODEL=small"' in app
+    assert "evil" not in app
+    assert "LoadCredential=secret:/etc/gradio-portal/forecast.secret" in app
+    assert "EnvironmentFile=/etc/gradio-portal/forecast.env" in app
+    assert "portal.env" not in app
+    assert f'InaccessiblePaths="-{tmp_path}" "-/etc/gradio-portal/portal.toml" -/etc/gradio-portal' in app
+    assert "EnvironmentFile" not in units(tmp_path)[APP]
+
+
+@pytest.mark.parametrize("name", ["gradio-portal.service", APP])
+def test_services_are_hardened(tmp_path: Path, name: str) -> None:
+    text = units(tmp_path)[name]
+
+    for setting in ("NoNewPrivileges=yes", "ProtectSystem=strict", "CapabilityBoundingSet=", "RestrictNamespaces=yes"):
+        assert setting in text.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("source", "home"), [("/srv/app.py", "yes"), ("/home/ana/app.py", "read-only"), ("package.module", "yes")]
+)
+def test_homes_are_hidden_unless_something_is_there(tmp_path: Path, source: str, home: str) -> None:
+    assert f"ProtectHome={home}" in units(tmp_path, source=source)[APP]
+
+
+def test_the_data_folder_is_systemds_under_var_lib_and_the_operators_elsewhere(tmp_path: Path) -> None:
+    under = units(Path("/var/lib/gradio-portal"))["gradio-portal.service"]
+    elsewhere = units(tmp_path)["gradio-portal.service"]
+
+    assert 'StateDirectory="gradio-portal"' in under
+    assert f'ReadWritePaths="{tmp_path}"' in elsewhere
+
+
+def test_nothing_in_a_value_begins_a_setting_or_a_specifier(tmp_path: Path) -> None:
+    text = units(tmp_path, title="50% off", env=(("A", '%h "quoted" \\ $HOME'),))[APP]
+
+    assert "Description=50%% off" in text
+    assert r'Environment="A=%%h \"quoted\" \\ $HOME"' in text
+    with pytest.raises(ValueError, match="cannot be written"):
+        units(tmp_path, env=(("A", "x\nExecStartPre=/bin/evil"),))
+
+
+def test_an_app_with_an_interpreter_of_its_own_is_not_for_units(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="interpreter of its own"):
+        units(tmp_path, python="/srv/venv/bin/python")

@@ -1,0 +1,126 @@
+"""What nginx and Caddy are told; and what nginx itself thinks of it."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from portal.catalogue import Catalogue
+from portal.contract import TrustedProxies, read_network
+from portal.front.caddy import caddy_configuration
+from portal.front.nginx import nginx_configuration
+from portal.settings import Settings
+from tests.builders import an_app, settings_for
+from tests.journeys.front import issue, nginx, whole_configuration
+
+SHAPES = {
+    "hosts": ("https://one.apps.example.com", "https://two.apps.example.com"),
+    "paths": ("https://apps.example.com/one", "https://apps.example.com/two"),
+    "the portal's host": ("https://portal.example.com/run/one", "https://portal.example.com/run/two"),
+    "other ports": ("https://portal.example.com:8443", "https://portal.example.com:8444"),
+}
+
+
+def settings_of(folder: Path, shape: str = "hosts", **changes: Any) -> Settings:
+    apps = [an_app(slug=f"app-{at}", url=url, source="app.py", port=7810 + at) for at, url in enumerate(SHAPES[shape])]
+    elsewhere = an_app(slug="elsewhere", url="https://elsewhere.example.com")
+    return settings_for(folder, catalogue=Catalogue((*apps, elsewhere)), **changes)
+
+
+def for_nginx(folder: Path, shape: str = "hosts", **changes: Any) -> str:
+    settings = settings_of(folder, shape, **changes)
+    return nginx_configuration(settings, port=7800, certificate=folder / "certificate.pem", key=folder / "key.pem")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("trusted", [(), ("10.0.0.0/8", "2001:db8::/32")])
+def test_nginx_accepts_it(tmp_path: Path, shape: str, trusted: tuple[str, ...]) -> None:
+    program = nginx()
+    issue(tmp_path, ["portal.example.com"])
+    text = for_nginx(tmp_path, shape, trusted_proxies=TrustedProxies(tuple(map(read_network, trusted))))
+    (tmp_path / "portal.conf").write_text(text)
+    whole = whole_configuration(tmp_path, tmp_path / "portal.conf")
+
+    said = subprocess.run(
+        [program, "-t", "-p", str(tmp_path), "-c", str(whole)], capture_output=True, text=True, check=False
+    )
+    assert said.returncode == 0, said.stderr
+    # Newer versions would rather have "http2 on;", which those of Debian 12 do not know.
+    warnings = [line for line in said.stderr.splitlines() if "[warn]" in line and '"listen ... http2"' not in line]
+    assert warnings == []
+
+
+def test_each_name_has_its_server_and_apps_are_not_buffered(tmp_path: Path) -> None:
+    text = for_nginx(tmp_path, "the portal's host")
+
+    assert text.count("listen 443 ssl http2;") == 1
+    assert text.count("proxy_buffering off;") == text.count("proxy_request_buffering off;") == 2
+    assert text.count("client_max_body_size 0;") == 2
+    assert text.index("location /run/one/ {") < text.index("location / {")
+    assert "return 308 https://portal.example.com$request_uri;" in text
+    assert "proxy_pass http://127.0.0.1:7810;" in text  # without a path: it goes on as it came
+    assert "elsewhere runs elsewhere" in text
+
+
+def test_a_host_of_paths_alone_says_no_to_the_rest(tmp_path: Path) -> None:
+    assert for_nginx(tmp_path, "paths").count("return 404;") == 1
+    assert "return 404;" not in for_nginx(tmp_path, "hosts")
+
+
+def test_a_name_on_a_port_of_its_own_is_not_led_there_from_port_80(tmp_path: Path) -> None:
+    assert for_nginx(tmp_path, "other ports").count("return 308") == 1
+
+
+def test_every_forwarded_header_is_overwritten_and_none_appended_to(tmp_path: Path) -> None:
+    text = for_nginx(tmp_path)
+
+    assert "proxy_set_header X-Forwarded-For $remote_addr;" in text
+    assert "$proxy_add_x_forwarded_for" not in text
+    for name in ("Forwarded", "X-Real-IP", "X-Forwarded-Host"):
+        assert f"proxy_set_header {name} '';" in text
+
+
+@pytest.mark.parametrize("name", ['a"; evil', "a$host", "a\nb", "a\\b", "a;b", "a{b"])
+def test_a_path_that_would_be_read_as_more_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="plainer name"):
+        nginx_configuration(settings_of(tmp_path), port=7800, certificate=Path(name), key=Path("key.pem"))
+    if name not in {"a$host", "a;b"}:  # Caddy reads nothing into those
+        with pytest.raises(ValueError, match="plainer name"):
+            caddy_configuration(settings_of(tmp_path), port=7800, certificate=Path(name), key=Path("key.pem"))
+
+
+def test_caddy_is_told_the_same(tmp_path: Path) -> None:
+    trusted = TrustedProxies((read_network("10.0.0.0/8"),))
+    settings = settings_of(tmp_path, "paths", trusted_proxies=trusted)
+    text = caddy_configuration(settings, port=7800, certificate=Path("/c.pem"), key=Path("/k.pem"))
+
+    assert "https://portal.example.com {" in text
+    assert text.count('\ttls "/c.pem" "/k.pem"') == 2
+    assert "\t@app0 path /one /one/*" in text
+    assert text.count("flush_interval -1") == 2
+    assert text.count("respond 404") == 1
+    assert "trusted_proxies static 10.0.0.0/8" in text
+    assert text.count("{") == text.count("}")
+    without = caddy_configuration(settings_of(tmp_path), port=7800, certificate=None, key=None)
+    assert "tls" not in without
+    assert "trusted_proxies" not in without
+
+
+def test_caddy_accepts_it(tmp_path: Path) -> None:
+    program = shutil.which("caddy")
+    if program is None:
+        pytest.skip("install Caddy (Debian: apt-get install caddy) to have it read its configuration")
+    (tmp_path / "Caddyfile").write_text(
+        caddy_configuration(settings_of(tmp_path, "paths"), port=7800, certificate=None, key=None)
+    )
+    said = subprocess.run(
+        [program, "adapt", "--config", str(tmp_path / "Caddyfile")],
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 0, said.stderr

@@ -84,6 +84,9 @@ def client_address(peer: str | None, forwarded_for: str | None) -> str:
 
 def _parsed(text: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(text or "")
+        address = ipaddress.ip_address(text or "")
     except ValueError:
         return None
+    # A socket for both families writes IPv4 as ::ffff:192.0.2.1: shortened, all of IPv4 would be one client.
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address

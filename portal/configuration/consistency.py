@@ -66,6 +66,12 @@ def check_providers(settings: Settings, *, report: Report) -> None:
     for one, other in combinations(settings.providers, 2):
         if one.id == other.id:
             report.file(f"providers.{one.id}", "is there twice.", "Give each provider an id of its own.")
+        elif one.redirect_uri is not None and one.redirect_uri == other.redirect_uri:
+            report.file(  # RFC 9700, 4.4: one provider's answer could be taken to the other
+                f"providers.{other.id}.redirect_uri",
+                f"is also the callback of {one.id}.",
+                f"Register {settings.url}/auth/oauth/{other.id}/callback for it, and leave this out.",
+            )
     if any(spec.client_secret in settings.secret_keys for spec in settings.providers):
         report.environment("PORTAL_SECRET_KEY", "is also a client secret.", "Use each secret for one thing.")
 

@@ -53,7 +53,8 @@ class Pages:
         """Return *page* as HTML."""
         base = self._settings.path
         target = ' target="_blank" rel="noopener"' if page.new_tab else ' target="_top"'
-        refresh = '<meta http-equiv="refresh" content="2">' if page.refresh else ""
+        # Only without scripts: a page that comes again and again is hard to read (WCAG 2.2, 2.2.1).
+        refresh = '<noscript><meta http-equiv="refresh" content="2"></noscript>' if page.refresh else ""
         return (
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{refresh}'
             f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(page.title)}</title>'

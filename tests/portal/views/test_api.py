@@ -155,6 +155,16 @@ def test_another_tenants_sign_in_does_not_exist(dashboard: Dashboard) -> None:
     assert ana.get("/").status_code == 200
 
 
+def test_being_looked_at_keeps_no_sign_in_from_growing_idle(dashboard: Dashboard) -> None:
+    house = dashboard.house
+    house.signed_in()
+    target = house.services.sign_ins.of_identity(an_identity().id, now=house.now)[0]
+    house.now += 120
+    house.browser().post(f"/api/sign-ins/{target.id}/end", headers=dashboard.bearer())
+
+    assert house.services.sign_ins.of_identity(an_identity().id, now=house.now)[0].last_seen_at == target.last_seen_at
+
+
 # A token outlives nothing it stands on.
 
 

@@ -75,6 +75,9 @@ def test_each_route_has_its_own(rule: str, limit: str | None) -> None:
         (None, None, "unknown"),
         ("2001:db8:1:2:3:4:5:6", None, "2001:db8:1:2::"),
         pytest.param("2001:db8:1:2:ffff::1", None, "2001:db8:1:2::", id="one customer, many addresses"),
+        pytest.param("::ffff:203.0.113.7", None, "203.0.113.7", id="IPv4 at a socket for both"),
+        pytest.param("::ffff:203.0.113.7", "10.0.0.1", "203.0.113.7", id="a stranger there is not believed either"),
+        ("::ffff:127.0.0.1", "203.0.113.7", "203.0.113.7"),
     ],
 )
 def test_who_is_counted(peer: str | None, forwarded: str | None, client: str) -> None:

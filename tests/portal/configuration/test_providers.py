@@ -260,7 +260,7 @@ class TestAnyProviderOfTheEnvironment:
         assert (spec.id, spec.label) == ("example-company", "Example Company")
 
     def test_it_stands_beside_those_of_the_file(self, tmp_path: Path) -> None:
-        settings = loaded(tmp_path, GOOD, GENERIC | {"COMPANY_SECRET": "x"})
+        settings = loaded(tmp_path, PORTAL + PROVIDER, GENERIC | {"COMPANY_SECRET": "x"})
 
         assert [spec.id for spec in settings.providers] == ["company", "openid"]
 

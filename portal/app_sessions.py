@@ -5,7 +5,6 @@ rules.  A redemption is one transaction that locks the sign-in's row first, so t
 redemption nor a sign-out in between opens a door.
 """
 
-import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,29 +17,18 @@ import sqlalchemy as sa
 from portal import tables
 from portal.audit import Audit, AuditEvent
 from portal.catalogue import AppSpec
-from portal.contract import (
-    Active,
-    Inactive,
-    Introspection,
-    Person,
-    Rejected,
-    Rejection,
-    Ticket,
-    is_local_path,
-    sign_ticket,
-    verify_ticket,
-)
-from portal.contract.shapes import MAX_TEXT, optional_text
-from portal.contract.tickets import MAX_LIFETIME, MAX_PICTURE
+from portal.contract import Active, Inactive, Introspection, Rejected, Rejection, Ticket
 from portal.database import Database
 from portal.endings import EndReason, PendingPush, end_app_sessions
 from portal.errors import StoreUnavailable
+from portal.judgement import SESSION_WITH_SIGN_IN, Judge, Judgement, Over
 from portal.keys import SigningKeys
 from portal.outbox import Outbox
-from portal.policy import Allowed, Standing, may_open, roles_shown_to
+from portal.policy import Allowed, Standing
 from portal.settings import Settings
 from portal.sign_ins import TOUCH, Row, SignIn, SignIns
-from portal.stored_identity import Standings, read_identity
+from portal.stored_identity import read_identity
+from portal.tickets import Tickets, person_of
 
 __all__ = ["AppSessions", "EndReason", "LiveSession", "Refusal"]
 
@@ -71,14 +59,6 @@ class LiveSession:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class _Over:
-    """An app session does not live (any more)."""
-
-    reason: EndReason
-    detail: str = ""
-
-
 class AppSessions:
     """The app sessions of the portal."""
 
@@ -93,12 +73,11 @@ class AppSessions:
         settings: Settings,
     ) -> None:
         self._database = database
-        self._keys = keys
         self._sign_ins = sign_ins
         self._audit = audit
         self._outbox = outbox
-        self._issuer = settings.url
-        self._standings = Standings(settings.roles)
+        self._tickets = Tickets(keys, issuer=settings.url)
+        self._judge = Judge(settings.roles, sign_ins=sign_ins)
 
     def issue(self, allowed: Allowed, *, sign_in: SignIn, next: str, now: int) -> str:  # noqa: A002 - the ticket's word
         """Return a signed ticket to the allowed app, which opens it at the path *next*.
@@ -110,25 +89,7 @@ class AppSessions:
         standing, app = allowed.standing, allowed.app
         if standing.identity.id != sign_in.identity.id or standing.tenant != sign_in.tenant:
             raise ValueError("the decision is about somebody else")
-        if not is_local_path(next):
-            raise ValueError("the path leaves the app")
-        person = _person(allowed, expires_at=sign_in.expires_at)
-        ticket = Ticket(
-            id=secrets.token_urlsafe(24),
-            issuer=self._issuer,
-            audience=app.slug,
-            subject=person.subject,
-            session=secrets.token_urlsafe(24),
-            issued_at=now,
-            expires_at=now + MAX_LIFETIME,
-            next=next,
-            name=person.name,
-            email=person.email,
-            picture=person.picture,
-            tenant=person.tenant,
-            roles=person.roles,
-        )
-        token = sign_ticket(ticket, key=self._keys.signing_key(now))
+        ticket, token = self._tickets.make(allowed, next=next, expires_at=sign_in.expires_at, now=now)
         row = {
             "id": ticket.session,
             "sign_in_id": sign_in.id,
@@ -149,7 +110,7 @@ class AppSessions:
             StoreUnavailable: nothing was redeemed; the ticket is good until it expires.
         """
         try:
-            ticket = self._verified(token, app=app, now=now)
+            ticket = self._tickets.read(token, app=app, now=now)
         except Rejected as rejected:
             self._audit.record(AuditEvent.TICKET_REFUSED, now=now, app=app.slug, detail=rejected.reason.value)
             is_late = rejected.reason is Rejection.EXPIRED
@@ -173,7 +134,7 @@ class AppSessions:
         row, allowed = found
         if in_use and now - min(row.session_seen_at, row.last_seen_at) >= TOUCH:
             self._touch(row, now=now)
-        return Active(session=row.sid, person=_person(allowed, expires_at=row.expires_at))
+        return Active(session=row.sid, person=person_of(allowed, expires_at=row.expires_at))
 
     def live(self, sid: object, *, app: AppSpec, now: int) -> LiveSession | Inactive:
         """Return the living session *sid* of *app*.
@@ -192,18 +153,6 @@ class AppSessions:
         found = self.live(sid, app=app, now=now)
         return found if isinstance(found, Inactive) else found.standing
 
-    def _verified(self, token: object, *, app: AppSpec, now: int) -> Ticket:
-        try:
-            keys = self._keys.key_set(now)
-            return verify_ticket(token, keys=keys, issuer=self._issuer, audience=app.slug, now=now, leeway=0)
-        except Rejected as rejected:
-            if rejected.reason is not Rejection.UNKNOWN_KEY:
-                raise
-        # Another process may have made its first key within the last minute.
-        self._keys.refresh(now)
-        keys = self._keys.key_set(now)
-        return verify_ticket(token, keys=keys, issuer=self._issuer, audience=app.slug, now=now, leeway=0)
-
     def _redeem(
         self, connection: sa.Connection, ticket: Ticket, *, app: AppSpec, now: int
     ) -> tuple[Introspection, tuple[PendingPush, ...]]:
@@ -217,7 +166,7 @@ class AppSessions:
             pushes = self._end_session(connection, row.sid, reason=reason, now=now)
             return self._refuse(connection, reason, row=row, app=app, now=now), pushes
         judged, pushes = self._settled(connection, row, app=app, now=now)
-        if isinstance(judged, _Over):
+        if isinstance(judged, Over):
             return self._refuse(connection, judged.reason, row=row, app=app, now=now), pushes
         table = tables.app_sessions
         seen = {"redeemed_at": now, "last_seen_at": now}
@@ -230,7 +179,7 @@ class AppSessions:
             app=app.slug,
             connection=connection,
         )
-        answer = Active(session=row.sid, person=_person(judged, expires_at=row.expires_at), next=ticket.next)
+        answer = Active(session=row.sid, person=person_of(judged, expires_at=row.expires_at), next=ticket.next)
         return answer, self._make_room(connection, row, app=app, now=now)
 
     def _locked(self, connection: sa.Connection, sid: str) -> Row | None:
@@ -239,16 +188,16 @@ class AppSessions:
         if sign_in_id is None or self._sign_ins.lock(connection, sign_in_id) is None:
             return None
         # Read after the lock was had: what was read before it may be out of date.
-        return connection.execute(_WITH_SIGN_IN, {"sid": sid}).first()
+        return connection.execute(SESSION_WITH_SIGN_IN, {"sid": sid}).first()
 
     def _look(self, sid: object, *, app: AppSpec, now: int) -> tuple[Row, Allowed] | Inactive:
         if type(sid) is not str or not 0 < len(sid) <= _MAX_SID or not sid.isascii() or not sid.isprintable():
             return Inactive(code=Refusal.UNKNOWN_SESSION)
         with self._database.read() as connection:
-            row = connection.execute(_WITH_SIGN_IN, {"sid": sid}).first()
+            row = connection.execute(SESSION_WITH_SIGN_IN, {"sid": sid}).first()
         if row is None or row.app != app.slug or row.redeemed_at is None:
             return Inactive(code=Refusal.UNKNOWN_SESSION)
-        judged = self._judge(row, app=app, now=now)
+        judged = self._judge.judge(row, app=app, now=now)
         if isinstance(judged, Allowed):
             return row, judged
         if row.session_ended_at is not None:
@@ -264,24 +213,11 @@ class AppSessions:
             return Inactive(code=Refusal.UNKNOWN_SESSION)
         return (row, judged) if isinstance(judged, Allowed) else Inactive(code=judged.reason)
 
-    def _judge(self, row: Row, *, app: AppSpec, now: int) -> Allowed | _Over:
-        """Decide whether the app session in *row* lives."""
-        if row.session_ended_at is not None:
-            return _Over(EndReason(row.session_end_reason))
-        if row.ended_at is not None:
-            return _Over(EndReason(row.end_reason))
-        if self._sign_ins.is_expired(row, now=now):
-            return _Over(EndReason.SIGN_IN_EXPIRED)
-        if row.session_tenant != row.tenant:
-            return _Over(EndReason.TENANT_SWITCHED)
-        decision = may_open(app, standing=self._standings.of(row.identity, tenant=row.tenant))
-        return decision if isinstance(decision, Allowed) else _Over(EndReason.DENIED, decision.denial.value)
-
     def _settled(
         self, connection: sa.Connection, row: Row, *, app: AppSpec, now: int
-    ) -> tuple[Allowed | _Over, tuple[PendingPush, ...]]:
+    ) -> tuple[Judgement, tuple[PendingPush, ...]]:
         """Judge a *row* whose sign-in is locked, and write down what is over."""
-        judged = self._judge(row, app=app, now=now)
+        judged = self._judge.judge(row, app=app, now=now)
         if isinstance(judged, Allowed) or row.session_ended_at is not None:
             return judged, ()
         if judged.reason is EndReason.SIGN_IN_EXPIRED:
@@ -350,64 +286,11 @@ class AppSessions:
             )
 
 
-_WITH_SIGN_IN: Final = (
-    sa.select(
-        tables.app_sessions.c.id.label("sid"),
-        tables.app_sessions.c.app,
-        tables.app_sessions.c.tenant.label("session_tenant"),
-        tables.app_sessions.c.ticket_hash,
-        tables.app_sessions.c.redeemed_at,
-        tables.app_sessions.c.last_seen_at.label("session_seen_at"),
-        tables.app_sessions.c.ended_at.label("session_ended_at"),
-        tables.app_sessions.c.end_reason.label("session_end_reason"),
-        tables.sign_ins.c.id,
-        tables.sign_ins.c.identity_id,
-        tables.sign_ins.c.identity,
-        tables.sign_ins.c.tenant,
-        tables.sign_ins.c.last_seen_at,
-        tables.sign_ins.c.expires_at,
-        tables.sign_ins.c.ended_at,
-        tables.sign_ins.c.end_reason,
-    )
-    .join_from(tables.app_sessions, tables.sign_ins)
-    .where(tables.app_sessions.c.id == sa.bindparam("sid"))
-)
-"""An app session with its sign-in; the sign-in's columns under their own names."""
-
-
 def _is_of(row: Row, ticket: Ticket, app: AppSpec) -> bool:
     """Say whether *row* is the app session that *ticket* was issued for."""
     return (
         compare_digest(row.ticket_hash, _hash(ticket.id)) and row.app == app.slug and row.identity_id == ticket.subject
     )
-
-
-def _person(allowed: Allowed, *, expires_at: int) -> Person:
-    """Return what the app learns of the person it is open to."""
-    standing = allowed.standing
-    identity = standing.identity
-    picture = _fitting(identity.picture, longest=MAX_PICTURE)
-    email = _fitting(identity.verified_email)
-    return Person(
-        subject=identity.id,
-        username=email or identity.id,
-        name=_fitting(identity.name),
-        email=email,
-        picture=picture if picture is not None and picture.startswith("https://") else None,
-        # The id of a tenant is never trimmed or dropped to fit: the guard refuses what it cannot hold.
-        tenant=standing.tenant or None,
-        tenant_name=_fitting(standing.tenant_name),
-        roles=roles_shown_to(allowed.app, standing=standing),
-        signed_in_until=expires_at,
-    )
-
-
-def _fitting(value: str | None, *, longest: int = MAX_TEXT) -> str | None:
-    """Return *value* if the contract takes it: what a provider puts in a name must not make a ticket unreadable."""
-    try:
-        return optional_text({"value": value}, "value", longest=longest)
-    except Rejected:
-        return None
 
 
 def _hash(ticket_id: str) -> str:

@@ -83,6 +83,7 @@ class Audit:
             "at": now,
             "event": event.value,
             "identity_id": identity.id if identity else None,
+            "issuer": identity.issuer if identity else None,
             "tenant": _cut(tenant),
             "app": _cut(app, longest=63),
             "detail": detail[:MAX_DETAIL],
@@ -99,8 +100,8 @@ class Audit:
         with self._database.write() as own:
             own.execute(insert)
 
-    def recent(self, *, tenant: str, limit: int) -> list[AuditEntry]:
-        """Return the latest events of *tenant*, newest first, at most *limit*."""
+    def recent(self, *, issuer: str, tenant: str, limit: int) -> list[AuditEntry]:
+        """Return the latest events of *tenant* of *issuer*, newest first, at most *limit*."""
         table = tables.audit
         columns = (
             table.c.at,
@@ -112,7 +113,8 @@ class Audit:
             table.c.detail,
             table.c.reference,
         )
-        query = sa.select(*columns).where(table.c.tenant == tenant).order_by(table.c.id.desc()).limit(max(0, limit))
+        of_tenant = sa.and_(table.c.issuer == issuer, table.c.tenant == tenant)
+        query = sa.select(*columns).where(of_tenant).order_by(table.c.id.desc()).limit(max(0, limit))
         with self._database.read() as connection:
             return [AuditEntry(**row) for row in connection.execute(query).mappings()]
 

@@ -6,6 +6,8 @@ from typing import Final
 
 EVERYONE: Final = "everyone"
 """In ``open_to``: everyone who is signed in."""
+EVERY_PROVIDER: Final = "*"
+"""In ``provider``: said on purpose that it holds for people of each provider."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,11 @@ class AppSpec:
     """Port the supervisor listens on for it."""
     open_to: frozenset[str] = frozenset()
     """Roles that may open it, or :data:`EVERYONE`.  Nothing listed: nobody."""
+    provider: str | None = None
+    """The one provider whose people it is open to; ``None`` and :data:`EVERY_PROVIDER` mean each.
+
+    Tenants and addresses are what a provider says: another one may call its tenants the same.
+    """
     tenants: frozenset[str] | None = None
     """Tenants it is open in; ``None`` means every one."""
     people: frozenset[str] = frozenset()

@@ -23,8 +23,6 @@ class EndReason(StrEnum):
 
     ALREADY_REDEEMED = "already-redeemed"
     """Its ticket was presented a second time; one of the two was not the person's."""
-    APP_REMOVED = "app-removed"
-    """The app is no longer in the catalogue."""
     DENIED = "denied"
     """Policy does not open the app to the person any more."""
     RESTORED = "restored"

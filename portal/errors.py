@@ -56,13 +56,6 @@ class ProviderUnavailable(SignInFailed):
     status = 502
 
 
-class NotAdmitted(SignInFailed):
-    """The company's own rule keeps this person out."""
-
-    code = "not-admitted"
-    status = 403
-
-
 class StoreUnavailable(PortalError):
     """The database cannot be used at the moment."""
 

@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 import jmespath
 from jmespath.exceptions import JMESPathError
 
-from portal.catalogue import EVERYONE, AppSpec, Catalogue
+from portal.catalogue import EVERY_PROVIDER, EVERYONE, AppSpec, Catalogue
 from portal.identity import NO_TENANT, Affiliation, Identity
 
 API_RIGHTS: Final[Mapping[str, str]] = {
@@ -43,7 +43,7 @@ class RoleRule:
     groups: frozenset[str] = frozenset()
     """Group names (or ids) that give it; exact and case-sensitive."""
     provider: str | None = None
-    """The provider this rule is about; ``None`` means each."""
+    """The provider this rule is about; ``None`` and :data:`EVERY_PROVIDER` mean each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,7 @@ def claims_of_tenant(identity: Identity, affiliation: Affiliation) -> dict[str, 
 def _grant_reason(
     rule: RoleRule, identity: Identity, affiliation: Affiliation, document: Mapping[str, object]
 ) -> str | None:
-    if rule.provider is not None and rule.provider != identity.provider:
+    if not _is_about(rule.provider, identity):
         return None
     matching = sorted(rule.groups & affiliation.groups)
     if matching:
@@ -147,12 +147,18 @@ def _grant_reason(
     return f"when {rule.when}" if yielded is True else None
 
 
+def _is_about(provider: str | None, identity: Identity) -> bool:
+    return provider in {None, EVERY_PROVIDER, identity.provider}
+
+
 def may_open(app: AppSpec | None, *, standing: Standing | None) -> Decision:
     """Decide whether somebody with *standing* may open *app*."""
     if standing is None:  # strangers first: they must not learn which apps exist
         return Denied(Denial.NOT_SIGNED_IN)
     if app is None:
         return Denied(Denial.UNKNOWN_APP)
+    if not _is_about(app.provider, standing.identity):
+        return Denied(Denial.NOT_IN_TENANT)
     if app.tenants is not None and standing.tenant not in app.tenants:
         return Denied(Denial.NOT_IN_TENANT)
     if EVERYONE in app.open_to:

@@ -79,6 +79,7 @@ class SignIns:
             "id": sign_in.id,
             "identity_id": identity.id,
             "identity": write_identity(identity),
+            "issuer": identity.issuer,
             "tenant": tenant,
             "browser": sign_in.browser,
             "id_token": None if id_token is None else self._sealer.seal(id_token.encode()),
@@ -150,9 +151,10 @@ class SignIns:
             of_before = tables.app_sessions.c.sign_in_id == sign_in_id
             return end_app_sessions(connection, of_before, reason=EndReason.TENANT_SWITCHED, now=now)
 
-    def of_tenant(self, tenant: str, *, now: int) -> list[SignIn]:
-        """Return the living sign-ins that are in *tenant* now, last used first, at most 500."""
-        return self._living(tables.sign_ins.c.tenant == tenant, now=now)
+    def of_tenant(self, tenant: str, *, issuer: str, now: int) -> list[SignIn]:
+        """Return the living sign-ins that are in *tenant* of *issuer* now, last used first, at most 500."""
+        table = tables.sign_ins
+        return self._living(sa.and_(table.c.issuer == issuer, table.c.tenant == tenant), now=now)
 
     def of_identity(self, identity_id: str, *, now: int) -> list[SignIn]:
         """Return the living sign-ins of one identity, last used first, at most 500."""

@@ -22,6 +22,7 @@ sign_ins: Final = Table(
     Column("id", String(64), primary_key=True),
     Column("identity_id", String(64), nullable=False),
     Column("identity", Text, nullable=False),  # portal.stored_identity
+    Column("issuer", String(512), nullable=False),  # tenants are named by it: another's may have the same name
     Column("tenant", String(512), nullable=False),
     Column("browser", String(200), nullable=False),
     Column("id_token", Text),  # sealed; the hint for the provider's sign-out
@@ -31,7 +32,7 @@ sign_ins: Final = Table(
     Column("ended_at", BigInteger),
     Column("end_reason", String(64)),
     Column("ended_by", String(512)),
-    Index(None, "tenant", "ended_at", "last_seen_at"),
+    Index(None, "issuer", "tenant", "ended_at", "last_seen_at"),
     Index(None, "identity_id", "ended_at"),
     Index(None, "ended_at"),
     Index(None, "expires_at"),
@@ -93,10 +94,11 @@ audit: Final = Table(
     Column("identity_id", String(64)),
     Column("name", String(512)),
     Column("email", String(512)),
+    Column("issuer", String(512)),
     Column("tenant", String(512)),
     Column("app", String(63)),
     Column("detail", String(500), nullable=False),
     Column("reference", String(64), nullable=False),
-    Index(None, "tenant", "id"),
+    Index(None, "issuer", "tenant", "id"),
     Index(None, "at"),
 )

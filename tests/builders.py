@@ -12,13 +12,14 @@ from portal.settings import ProviderSpec, Secret, Settings
 
 NOW = 1_800_000_000
 PORTAL = "https://portal.example.com"
+ISSUER = "https://id.example.com"
 
 
 def an_identity(**changes: Any) -> Identity:
     """Ana, an analyst of Acme."""
     identity = Identity(
         provider="company",
-        issuer="https://id.example.com",
+        issuer=ISSUER,
         subject="ana",
         name="Ana Analyst",
         email="ana@example.com",
@@ -78,7 +79,7 @@ def a_provider(**changes: Any) -> ProviderSpec:
         id="company",
         label="Example Company",
         kind="oidc",
-        issuer="https://id.example.com",
+        issuer=ISSUER,
         client_id="portal",
         client_secret=Secret("client-secret"),
     )

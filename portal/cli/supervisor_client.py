@@ -55,7 +55,8 @@ def ask(path: Path, do: str, *, app: str | None = None) -> tuple[AppState, ...]:
 
 
 def _state(described: dict[str, Any]) -> AppState:
-    return AppState(**{name: described.get(name) for name in AppState.__dataclass_fields__})
+    known: dict[str, Any] = {name: described.get(name) for name in AppState.__dataclass_fields__}
+    return AppState(**known)
 
 
 def _exchange(path: Path, request: bytes) -> bytes:

@@ -141,6 +141,7 @@ class AppReader:
             internal_url=internal_url,
             port=port,
             open_to=open_to,
+            provider=table.text("provider"),
             tenants=None if tenants is None else frozenset(tenants),
             people=people,
             portal_api=rights,

@@ -5,7 +5,7 @@ from itertools import combinations
 from typing import Final
 from urllib.parse import urlsplit
 
-from portal.catalogue import AppSpec
+from portal.catalogue import EVERY_PROVIDER, AppSpec
 from portal.configuration.addresses import (
     cookie_mode,
     fault_of,
@@ -66,6 +66,12 @@ def check_providers(settings: Settings, *, report: Report) -> None:
     for one, other in combinations(settings.providers, 2):
         if one.id == other.id:
             report.file(f"providers.{one.id}", "is there twice.", "Give each provider an id of its own.")
+        elif one.redirect_uri is not None and one.redirect_uri == other.redirect_uri:
+            report.file(  # RFC 9700, 4.4: one provider's answer could be taken to the other
+                f"providers.{other.id}.redirect_uri",
+                f"is also the callback of {one.id}.",
+                f"Register {settings.url}/auth/oauth/{other.id}/callback for it, and leave this out.",
+            )
     if any(spec.client_secret in settings.secret_keys for spec in settings.providers):
         report.environment("PORTAL_SECRET_KEY", "is also a client secret.", "Use each secret for one thing.")
 
@@ -101,14 +107,25 @@ def check_callbacks(settings: Settings, *, of_environment: ProviderSpec | None, 
 
 
 def check_roles(settings: Settings, *, providers: Collection[str], report: Report) -> None:
-    """Note rules about providers that are not among *providers*."""
-    for rule in settings.roles:
-        if rule.provider is not None and rule.provider not in providers:
-            report.file(
-                f"roles.{rule.role}.provider",
-                f"names {rule.provider!r}, which is no provider.",
-                choices(rule.provider, providers),
-            )
+    """Note rules and apps that name none of *providers*, or that leave open which of several they trust.
+
+    What one provider says of roles, groups, tenants and addresses is not another's to say: whoever administers
+    the second could call a tenant or a group of theirs by the first one's name.
+    """
+    named = [(f"roles.{rule.role}", rule.provider, True) for rule in settings.roles]
+    named += [
+        (f"apps.{app.slug}", app.provider, app.tenants is not None or bool(app.people)) for app in settings.catalogue
+    ]
+    for at, provider, must_be_said in named:
+        if provider is None:
+            if must_be_said and len(settings.providers) > 1:
+                report.file(
+                    f"{at}.provider",
+                    "is missing, and there are several providers: each could say what this rests on.",
+                    f'Write provider = "{settings.providers[0].id}", or "{EVERY_PROVIDER}" to trust each alike.',
+                )
+        elif provider != EVERY_PROVIDER and provider not in providers:
+            report.file(f"{at}.provider", f"names {provider!r}, which is no provider.", choices(provider, providers))
 
 
 def check_catalogue(settings: Settings, *, slugs: Collection[str], report: Report) -> None:

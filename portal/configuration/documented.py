@@ -188,7 +188,13 @@ ROLES: Final = (
         "[]",
         '["AI-Analysts"]',
     ),
-    _row("roles.<name>.provider", "The id of the one provider this rule is about.", "every provider", '"company"'),
+    _row(
+        "roles.<name>.provider",
+        'The id of the one provider this rule is about, or "*" for each. Must be said where there are several '
+        "providers.",
+        "every provider",
+        '"company"',
+    ),
     _row(
         "roles.<name>.rights",
         "What the role may do at the portal's API, through apps that list it in portal_api: audit:read, sign-ins:read, "
@@ -219,6 +225,13 @@ APPS: Final = (
         'Roles that may open it, or "everyone" for everyone signed in. Nothing listed: nobody.',
         "[]",
         '["everyone"]',
+    ),
+    _row(
+        "apps.<slug>.provider",
+        'The id of the one provider whose people it is open to, or "*" for each. Must be said beside tenants or people '
+        "where there are several providers: what one says of tenants and addresses is not the other's to say.",
+        "every provider",
+        '"company"',
     ),
     _row("apps.<slug>.tenants", "Ids of the tenants it is open in.", "every tenant", '["acme"]'),
     _row(

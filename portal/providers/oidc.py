@@ -207,7 +207,19 @@ class OidcProvider:
         # OpenID Connect Core, section 5.3.4: else an access token of somebody else could be slipped in.
         if userinfo.get("sub") != claims["sub"]:
             raise CallbackRejected("the userinfo endpoint speaks of somebody else")
-        return VerifiedClaims({**userinfo, **claims})
+        return VerifiedClaims(_united(userinfo, claims))
+
+
+def _united(userinfo: Mapping[str, object], claims: Mapping[str, object]) -> dict[str, object]:
+    """Return *claims* over *userinfo*, with ``email_verified`` only where it is about the address that stays.
+
+    The two may name different addresses: what is said of one must not vouch for the other.
+    """
+    united = {**userinfo, **claims}
+    said_by = claims if "email_verified" in claims else userinfo
+    if "email_verified" in united and said_by.get("email") != united.get("email"):
+        del united["email_verified"]
+    return united
 
 
 def _usable(response: requests.Response) -> requests.Response:

@@ -30,7 +30,14 @@ from portal.sealing import Sealer
 from portal.services import services
 from portal.sessions import csrf_token, current_sign_in_id, end_session, start_session
 from portal.sign_ins import SignIn
-from portal.views.current import current_sign_in, current_standing, forget_current_sign_in, standing_of
+from portal.views.current import (
+    current_sign_in,
+    current_standing,
+    forget_current_sign_in,
+    sign_in_path,
+    standing_of,
+)
+from portal.views.origin import sign_in_may_begin
 from portal.views.pages import LeavingPage, ProviderButton, SignedOutPage, SignInPage, SignOutPage, render
 
 blueprint = Blueprint("auth", __name__)
@@ -59,10 +66,15 @@ def sign_in() -> ResponseReturnValue:
 
 @blueprint.get("/auth/oauth/<provider>")
 def begin(provider: str) -> ResponseReturnValue:
-    """Send the browser to *provider*, with what must be remembered in a cookie of its own."""
+    """Send the browser to *provider*, with what must be remembered in a cookie of its own.
+
+    Where another origin led here, the sign-in page comes first: its button is the person's own doing.
+    """
     known = services().providers.get(provider)
     if known is None:
         abort(404)
+    if not sign_in_may_begin(request.headers.get("Sec-Fetch-Site")):
+        return redirect(sign_in_path(safe_next(request.args.get("next"))), 303)
     settings = services().settings
     url, attempt = known.begin(
         redirect_uri=known.spec.redirect_uri or f"{settings.url}/auth/oauth/{provider}/callback",

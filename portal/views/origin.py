@@ -43,6 +43,15 @@ def unsafe_request_allowed(method: str, sec_fetch_site: str | None, origin: str 
     return sec_fetch_site is None or sec_fetch_site in _OWN_SITES
 
 
+def sign_in_may_begin(sec_fetch_site: str | None) -> bool:
+    """Say whether a request may begin a sign-in at once, rather than show the page that asks.
+
+    The provider may know the browser and send it back without a word; who is signed in here would then be
+    replaced, and their apps closed, by a page of somebody else's.
+    """
+    return sec_fetch_site is None or sec_fetch_site in _OWN_SITES
+
+
 def host_allowed(host: str | None, *, own_url: str) -> bool:
     """Say whether the ``Host`` header names the portal at *own_url*; a default port may be left out or written."""
     if host is None:

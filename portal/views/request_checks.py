@@ -18,7 +18,7 @@ _BY_ADDRESS: Final = frozenset({"/healthz", "/metrics", "/readyz"})
 
 
 class ForeignHost(PortalError):
-    """The request names another host than the portal's own (DNS rebinding, a poisoned ``Host``)."""
+    """The request names another place than the portal's own (DNS rebinding, a poisoned ``Host`` or ``SCRIPT_NAME``)."""
 
     code: ClassVar[str] = "foreign-host"
     status: ClassVar[int] = 400
@@ -48,6 +48,10 @@ def install_request_checks(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def check_request() -> None:
+        # The portal lives at the root of its host.  Gunicorn takes a header SCRIPT_NAME from a proxy on this
+        # machine, and so from that proxy's clients: it would pass rules about paths by and stand in redirects.
+        if request.root_path:
+            raise ForeignHost(f"mounted at {request.root_path[:100]!r}")
         if request.path in _BY_ADDRESS:
             return
         if not host_allowed(request.environ.get("HTTP_HOST"), own_url=settings.url):

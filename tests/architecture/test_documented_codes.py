@@ -179,7 +179,7 @@ def test_exit_codes() -> None:
     said: dict[str, set[int]] = {}
     for program, code in zip(PAGE.codes("Exit codes"), PAGE.rows("Exit codes"), strict=True):
         said.setdefault(program, set()).add(int(code[1]))
-    of_gunicorn = said.pop("gunicorn wsgi:app")
+    of_gunicorn = said.pop("gunicorn portal.wsgi:app")
 
     assert said == known
     assert f"_STOP_SERVER = {of_gunicorn.pop()}\n" in (ROOT / "portal" / "wsgi.py").read_text(encoding="utf-8")

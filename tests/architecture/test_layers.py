@@ -32,6 +32,7 @@ LAYERS: dict[str, int] = {
     "portal.backups": 2,
     "portal.database": 2,
     "portal.endings": 2,
+    "portal.judgement": 2,
     "portal.keys": 2,
     "portal.limits": 2,
     "portal.metrics": 2,
@@ -49,6 +50,7 @@ LAYERS: dict[str, int] = {
     "portal.sqlite_files": 2,
     "portal.stored_identity": 2,
     "portal.tables": 2,
+    "portal.tickets": 2,
     # L3: what speaks to browsers and apps
     "portal.views": 3,
     # L4: what puts it together

@@ -105,6 +105,14 @@ class TestMayOpen:
     def test_what_stays_closed(self, changes: dict[str, object], expected: Denied) -> None:
         assert may_open(an_app(**changes), standing=a_standing()) == expected
 
+    @pytest.mark.parametrize(("provider", "opens"), [(None, True), ("*", True), ("company", True), ("partner", False)])
+    def test_an_app_of_one_providers_people_is_closed_to_anothers(self, provider: str | None, *, opens: bool) -> None:
+        app = an_app(provider=provider, tenants=frozenset({"acme"}), people=frozenset({"ana@example.com"}))
+        decision = may_open(app, standing=a_standing())
+
+        assert bool(decision) is opens
+        assert opens or decision == Denied(Denial.NOT_IN_TENANT)
+
     def test_a_stranger_does_not_learn_which_apps_exist(self) -> None:
         assert may_open(None, standing=None) == may_open(an_app(), standing=None) == Denied(Denial.NOT_SIGNED_IN)
 

@@ -15,7 +15,7 @@ from portal.limits import Limits
 from portal.providers.base import Provider
 from portal.services import Services
 from portal.sign_ins import SignIn
-from tests.builders import NOW, PORTAL, an_identity, settings_for
+from tests.builders import ISSUER, NOW, PORTAL, an_identity, settings_for
 
 CALLBACK: Final = "/auth/oauth/company/callback"
 HOST: Final = urlsplit(PORTAL).netloc
@@ -41,7 +41,7 @@ class Portal:
         return self.services.sign_ins.of_identity((identity or an_identity()).id, now=self.now)
 
     def events(self) -> list[str]:
-        return [entry.event for entry in self.services.audit.recent(tenant="acme", limit=50)]
+        return [entry.event for entry in self.services.audit.recent(issuer=ISSUER, tenant="acme", limit=50)]
 
 
 class Browser:

@@ -55,7 +55,7 @@ class TestAtARealProvider:
         response = real.browser.get(ada.sign_in(real.browser.begin("/auth/oauth/company?next=/account")))
 
         assert response.headers["Location"] == "/account"
-        (sign_in,) = real.portal.services.sign_ins.of_tenant("acme", now=real.portal.now)
+        (sign_in,) = real.portal.services.sign_ins.of_tenant("acme", issuer=real.theirs.issuer, now=real.portal.now)
         assert sign_in.identity.issuer == real.theirs.issuer
         assert sign_in.identity.subject == "ada"
         assert sign_in.identity.verified_email == "ada@example.com"
@@ -173,4 +173,4 @@ class TestMischief:
         assert "<script>alert" not in page.text
         assert not browser.is_signed_in
         assert not browser.attempts()
-        assert not shared.services.sign_ins.of_tenant("", now=NOW)
+        assert not shared.services.sign_ins.of_tenant("", issuer=theirs.issuer, now=NOW)

@@ -58,7 +58,8 @@ class Pages:
         """Return *page* as HTML."""
         base = self._settings.path
         target = ' target="_blank" rel="noopener"' if page.new_tab else ' target="_top"'
-        refresh = '<meta http-equiv="refresh" content="2">' if page.refresh else ""
+        # Only without scripts: a page that comes again and again is hard to read (WCAG 2.2, 2.2.1).
+        refresh = '<noscript><meta http-equiv="refresh" content="2"></noscript>' if page.refresh else ""
         more = f"<p>{escape(page.more)}</p>" if page.more else ""
         line = f"<p><code>{escape(page.line)}</code></p>" if page.line else ""
         return (

@@ -16,6 +16,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(64), nullable=False),
         sa.Column("identity_id", sa.String(64), nullable=False),
         sa.Column("identity", sa.Text, nullable=False),
+        sa.Column("issuer", sa.String(512), nullable=False),
         sa.Column("tenant", sa.String(512), nullable=False),
         sa.Column("browser", sa.String(200), nullable=False),
         sa.Column("id_token", sa.Text),
@@ -27,7 +28,9 @@ def upgrade() -> None:
         sa.Column("ended_by", sa.String(512)),
         sa.PrimaryKeyConstraint("id", name="pk_sign_ins"),
     )
-    op.create_index("ix_sign_ins_tenant_ended_at_last_seen_at", "sign_ins", ["tenant", "ended_at", "last_seen_at"])
+    op.create_index(
+        "ix_sign_ins_issuer_tenant_ended_at_last_seen_at", "sign_ins", ["issuer", "tenant", "ended_at", "last_seen_at"]
+    )
     op.create_index("ix_sign_ins_identity_id_ended_at", "sign_ins", ["identity_id", "ended_at"])
     op.create_index("ix_sign_ins_ended_at", "sign_ins", ["ended_at"])
     op.create_index("ix_sign_ins_expires_at", "sign_ins", ["expires_at"])
@@ -85,13 +88,14 @@ def upgrade() -> None:
         sa.Column("identity_id", sa.String(64)),
         sa.Column("name", sa.String(512)),
         sa.Column("email", sa.String(512)),
+        sa.Column("issuer", sa.String(512)),
         sa.Column("tenant", sa.String(512)),
         sa.Column("app", sa.String(63)),
         sa.Column("detail", sa.String(500), nullable=False),
         sa.Column("reference", sa.String(64), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
     )
-    op.create_index("ix_audit_tenant_id", "audit", ["tenant", "id"])
+    op.create_index("ix_audit_issuer_tenant_id", "audit", ["issuer", "tenant", "id"])
     op.create_index("ix_audit_at", "audit", ["at"])
 
 

@@ -234,6 +234,10 @@ class TestWhatTheAppAnswers:
             ("Access-Control-Allow-Origin", "https://evil.test"),
             ("access-control-allow-credentials", "true"),
             ("Service-Worker-Allowed", "/"),
+            ("Clear-Site-Data", '"cookies"'),
+            ("X-Accel-Redirect", "/internal/keys"),
+            ("X-Sendfile", "/etc/passwd"),
+            ("X-Accel-Buffering", "no"),
             ("Set-Cookie", "session=mine; Path=/"),
             ("Set-Cookie", "portal-app-forecast=stolen"),
             ("set-cookie", " __Host-portal =x"),
@@ -247,6 +251,7 @@ class TestWhatTheAppAnswers:
             answer = await house.get("/config")
 
             assert [
+                ("x-accel-buffering", "no"),
                 ("set-cookie", "session=mine; Path=/"),
                 ("content-security-policy", "script-src 'self'"),
                 ("x-custom", "kept"),

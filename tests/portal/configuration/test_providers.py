@@ -165,6 +165,19 @@ class TestInTheFile:
     def test_two_of_one_id_are_refused(self, tmp_path: Path) -> None:
         assert keys(tmp_path, PORTAL + PROVIDER + PROVIDER) == ["providers.company"]
 
+    def test_two_may_not_share_a_callback(self, tmp_path: Path) -> None:
+        """
+        One provider's answer could be taken to the other.
+        """
+        shared = PROVIDER.replace(
+            "client_id =", 'redirect_uri = "https://portal.example.com/auth/callback"\nclient_id ='
+        )
+        other = shared.replace('"company"', '"other"')
+
+        assert keys(tmp_path, PORTAL + shared + other) == ["providers.other.redirect_uri"]
+        assert keys(tmp_path, PORTAL + shared + other.replace("/auth/callback", "/login/callback")) == []
+        assert keys(tmp_path, PORTAL + PROVIDER + PROVIDER.replace('"company"', '"other"')) == []
+
     def test_a_secret_may_stand_in_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "secret").write_text("from-a-file\n", encoding="utf-8")
         environ = {"PORTAL_SECRET_KEY": KEY, "COMPANY_SECRET_FILE": str(tmp_path / "secret")}
@@ -247,7 +260,7 @@ class TestAnyProviderOfTheEnvironment:
         assert (spec.id, spec.label) == ("example-company", "Example Company")
 
     def test_it_stands_beside_those_of_the_file(self, tmp_path: Path) -> None:
-        settings = loaded(tmp_path, GOOD, GENERIC | {"COMPANY_SECRET": "x"})
+        settings = loaded(tmp_path, PORTAL + PROVIDER, GENERIC | {"COMPANY_SECRET": "x"})
 
         assert [spec.id for spec in settings.providers] == ["company", "openid"]
 

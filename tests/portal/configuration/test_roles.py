@@ -4,7 +4,7 @@ import pytest
 
 from portal.configuration.roles import fault_of_expression
 from portal.policy import API_RIGHTS, RoleRule
-from tests.portal.configuration.reading import PORTAL, PROVIDER, keys, loaded
+from tests.portal.configuration.reading import PORTAL, PROVIDER, keys, loaded, problems
 
 REST = PORTAL + PROVIDER
 
@@ -122,3 +122,43 @@ def test_the_mend_shows_single_quotes() -> None:
 
     assert fault is not None
     assert "'Tenant Admin'" in fault[1]
+
+
+PARTNER = """
+[[providers]]
+id = "partner"
+issuer = "https://id.partner.example.com"
+client_id = "portal"
+client_secret_env = "COMPANY_SECRET"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[roles.analyst]\ngroups = ['g']", "roles.analyst.provider"),
+        ("[roles.analyst]\nwhen = '`true`'", "roles.analyst.provider"),
+        ("[apps.x]\nurl = 'https://x.example.com'\ntenants = ['acme']", "apps.x.provider"),
+        ("[apps.x]\nurl = 'https://x.example.com'\npeople = ['ana@example.com']", "apps.x.provider"),
+        ("[apps.x]\nurl = 'https://x.example.com'\nprovider = 'compny'", "apps.x.provider"),
+    ],
+)
+def test_where_there_are_several_providers_it_must_be_said_whose_word_counts(
+    tmp_path: Path, text: str, key: str
+) -> None:
+    assert [problem.key for problem in problems(tmp_path, PORTAL + PROVIDER + PARTNER + text)] == [key]
+
+
+@pytest.mark.parametrize("provider", ["company", "partner", "*"])
+def test_it_can_be_said_of_one_or_of_each(tmp_path: Path, provider: str) -> None:
+    text = f"""
+[roles.analyst]
+groups = ["g"]
+provider = "{provider}"
+[apps.x]
+url = "https://x.example.com"
+tenants = ["acme"]
+provider = "{provider}"
+"""
+    settings = loaded(tmp_path, PORTAL + PROVIDER + PARTNER + text)
+    assert (settings.roles[0].provider, settings.catalogue.apps[0].provider) == (provider, provider)

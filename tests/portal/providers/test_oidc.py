@@ -147,6 +147,36 @@ class TestComplete:
 
         assert sign_in(ours, theirs).name == "Ana Analyst"
 
+    @pytest.mark.parametrize(
+        ("id_token", "userinfo", "verified"),
+        [
+            ({"email": "a@example.com"}, {"email": "a@example.com", "email_verified": True}, "a@example.com"),
+            ({"email": "ceo@example.com"}, {"email": "a@example.com", "email_verified": True}, None),
+            ({"email": "ceo@example.com"}, {"email_verified": True}, None),
+            ({"email_verified": True}, {"email": "ceo@example.com"}, None),
+            ({"email_verified": True}, {"email": "ceo@example.com", "email_verified": False}, None),
+            (
+                {"email": "a@example.com", "email_verified": False},
+                {"email": "a@example.com", "email_verified": True},
+                None,
+            ),
+            ({"email": "a@example.com", "email_verified": True}, {"email": "ceo@example.com"}, "a@example.com"),
+            ({}, {"email": "a@example.com", "email_verified": True}, "a@example.com"),
+        ],
+    )
+    def test_what_is_said_of_one_address_does_not_vouch_for_another(
+        self,
+        ours: OidcProvider,
+        theirs: MisbehavingProvider,
+        id_token: dict[str, object],
+        userinfo: dict[str, object],
+        verified: str | None,
+    ) -> None:
+        theirs.claims = id_token
+        theirs.userinfo = {"sub": "ana", **userinfo}
+
+        assert sign_in(ours, theirs).verified_email == verified
+
     def test_a_provider_without_userinfo_serves(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
         del theirs.metadata["userinfo_endpoint"]
 

@@ -22,6 +22,7 @@ from portal.contract.logout_tokens import LogoutToken
 from portal.database import Database
 from portal.endings import EndReason
 from portal.identity import Affiliation, Identity
+from portal.judgement import Over
 from portal.keys import SigningKeys
 from portal.policy import Allowed, RoleRule, Standing, may_open
 from portal.settings import DAY, HOUR, Secret
@@ -372,6 +373,13 @@ class TestRenew:
             (60, 60),
         ]
 
+    def test_a_tab_that_is_only_open_is_no_use(self, house: House) -> None:
+        begun = house.sign_in()
+        sid = house.open(begun)
+
+        assert house.app_sessions.renew(sid, app=FORECAST, now=NOW + HOUR, in_use=False)
+        assert house.rows(tables.sign_ins)[0]["last_seen_at"] == NOW
+
     @pytest.mark.parametrize("later", [8 * HOUR, 30 * DAY])
     def test_finding_the_sign_in_too_old_ends_it_with_all_its_sessions(self, house: House, later: int) -> None:
         begun = house.sign_in()
@@ -473,3 +481,7 @@ def test_an_identity_is_the_same_on_the_way_in_and_out(house: House) -> None:
 
     assert isinstance(answer, Active)
     assert answer.person.name == identity.name
+
+
+def test_a_session_that_is_over_is_false_in_a_careless_if() -> None:
+    assert not Over(EndReason.DENIED)

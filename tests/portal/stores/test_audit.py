@@ -7,7 +7,7 @@ import pytest
 
 from portal import tables
 from portal.audit import MAX_DETAIL, AuditEvent
-from tests.builders import NOW, an_identity
+from tests.builders import ISSUER, NOW, an_identity
 from tests.portal.stores.house import House
 
 
@@ -26,7 +26,7 @@ def test_an_event_is_a_row_and_a_line(house: House, caplog: pytest.LogCaptureFix
         detail="missing-role",
         reference="abcd1234",
     )
-    (entry,) = house.audit.recent(tenant="acme", limit=10)
+    (entry,) = house.audit.recent(issuer=ISSUER, tenant="acme", limit=10)
 
     assert (entry.at, entry.event, entry.app, entry.detail) == (NOW, "app-denied", "forecast", "missing-role")
     assert (entry.name, entry.email, entry.tenant, entry.reference) == (
@@ -40,6 +40,7 @@ def test_an_event_is_a_row_and_a_line(house: House, caplog: pytest.LogCaptureFix
             "at": NOW,
             "event": "app-denied",
             "identity_id": an_identity().id,
+            "issuer": ISSUER,
             "tenant": "acme",
             "app": "forecast",
             "detail": "missing-role",
@@ -61,14 +62,18 @@ def test_the_line_names_nobody_and_holds_no_line_break(house: House, caplog: pyt
 
 def test_a_tenant_reads_its_own_events_newest_first(house: House) -> None:
     for number in range(5):
-        house.audit.record(AuditEvent.APP_OPENED, now=NOW + number, tenant="acme", app=f"app-{number}")
-    house.audit.record(AuditEvent.APP_OPENED, now=NOW, tenant="beta", app="secret")
+        house.audit.record(
+            AuditEvent.APP_OPENED, now=NOW + number, identity=an_identity(), tenant="acme", app=f"app-{number}"
+        )
+    house.audit.record(AuditEvent.APP_OPENED, now=NOW, identity=an_identity(), tenant="beta", app="secret")
     house.audit.record(AuditEvent.TICKET_REFUSED, now=NOW, app="secret")
 
-    assert [entry.app for entry in house.audit.recent(tenant="acme", limit=3)] == ["app-4", "app-3", "app-2"]
-    assert [entry.app for entry in house.audit.recent(tenant="acme", limit=99)][-1] == "app-0"
-    assert house.audit.recent(tenant="", limit=99) == []
-    assert house.audit.recent(tenant="acme", limit=-1) == []
+    latest = house.audit.recent(issuer=ISSUER, tenant="acme", limit=3)
+    assert [entry.app for entry in latest] == ["app-4", "app-3", "app-2"]
+    assert house.audit.recent(issuer="https://partner.example.com", tenant="acme", limit=3) == []
+    assert [entry.app for entry in house.audit.recent(issuer=ISSUER, tenant="acme", limit=99)][-1] == "app-0"
+    assert house.audit.recent(issuer=ISSUER, tenant="", limit=99) == []
+    assert house.audit.recent(issuer=ISSUER, tenant="acme", limit=-1) == []
 
 
 @pytest.mark.parametrize("text", ["x" * 10_000, "nul\0", "\udce9", "ü" * 10_000])

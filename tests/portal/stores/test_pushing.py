@@ -12,7 +12,7 @@ from portal.contract import verify_logout_token
 from portal.database import Database
 from portal.endings import PendingPush
 from portal.keys import SigningKeys
-from portal.pushing import ALL, PATH, Pusher, place_of
+from portal.pushing import ALL, PATH, TOGETHER, Pusher, place_of
 from portal.settings import Secret
 from tests.builders import NOW, PORTAL, an_app
 from tests.portal.stores.house import a_sealer
@@ -158,10 +158,14 @@ def test_more_than_fit_into_one_round_are_left_for_the_next(keys: SigningKeys) -
     released = threading.Event()
     with listening() as app:
         app.before = lambda _handler: hold(released)
+        begun = time.monotonic()
         delivered = push(keys, local(app), *(a_push(number) for number in range(150)))
+        took = time.monotonic() - begun
         released.set()
 
     assert delivered == frozenset()
+    assert len(app.received) <= TOGETHER
+    assert took < 4 * ALL
 
 
 def test_a_proxy_of_the_environment_does_not_see_pushes_on_this_machine(

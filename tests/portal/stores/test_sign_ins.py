@@ -10,7 +10,7 @@ from portal.endings import EndReason, PendingPush
 from portal.identity import Affiliation
 from portal.settings import DAY, HOUR, Secret
 from portal.sign_ins import TOUCH
-from tests.builders import NOW, an_app, an_identity
+from tests.builders import ISSUER, NOW, an_app, an_identity
 from tests.portal.stores.house import House, a_house, impatient
 
 TWO_TENANTS = an_identity(
@@ -254,15 +254,17 @@ class TestListing:
         ended = house.sign_in()
         house.sign_ins.end(ended.id, reason=EndReason.SIGNED_OUT, now=NOW)
 
-        assert [one.id for one in house.sign_ins.of_tenant("acme", now=NOW + 10)] == [second.id, first.id]
+        living = house.sign_ins.of_tenant("acme", issuer=ISSUER, now=NOW + 10)
+        assert [one.id for one in living] == [second.id, first.id]
+        assert house.sign_ins.of_tenant("acme", issuer="https://partner.example.com", now=NOW + 10) == []
         house.sign_ins.switch_tenant(first.id, tenant="beta", now=NOW + 11)
-        assert [one.id for one in house.sign_ins.of_tenant("acme", now=NOW + 11)] == [second.id]
+        assert [one.id for one in house.sign_ins.of_tenant("acme", issuer=ISSUER, now=NOW + 11)] == [second.id]
 
     @pytest.mark.parametrize("later", [8 * HOUR, 30 * DAY])
     def test_those_that_are_too_old_are_not_listed(self, house: House, later: int) -> None:
         begun = house.sign_in()
 
-        assert house.sign_ins.of_tenant("acme", now=NOW + later) == []
+        assert house.sign_ins.of_tenant("acme", issuer=ISSUER, now=NOW + later) == []
         assert house.sign_ins.of_identity(begun.identity.id, now=NOW + later) == []
 
     def test_a_person_sees_their_own(self, house: House) -> None:

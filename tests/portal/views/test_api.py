@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET
 from portal.endings import EndReason
 from portal.views.oauth import TOKEN_EXCHANGE
-from tests.builders import an_identity
+from tests.builders import ISSUER, an_identity
 from tests.portal.views.house import OWN, TESS, House, field_of
 
 ALL = "audit:read sign-ins:read sign-ins:end"
@@ -137,9 +137,8 @@ def test_an_admin_ends_a_sign_in_of_their_tenant(dashboard: Dashboard) -> None:
     answer = house.browser().post(f"/api/sign-ins/{target}/end", headers=dashboard.bearer())
     assert answer.status_code == 204
     assert bob.get("/").status_code == 303
-    (event,) = [
-        event for event in house.services.audit.recent(tenant="beta", limit=5) if event.event == "sign-in-ended"
-    ]
+    latest = house.services.audit.recent(issuer=ISSUER, tenant="beta", limit=5)
+    (event,) = [event for event in latest if event.event == "sign-in-ended"]
     assert "tess@example.com in admin-dashboard" in event.detail
     assert house.browser().post(f"/api/sign-ins/{target}/end", headers=dashboard.bearer()).status_code == 404
 
@@ -153,6 +152,16 @@ def test_another_tenants_sign_in_does_not_exist(dashboard: Dashboard) -> None:
     ]
     assert [(answer.status_code, answer.get_json()) for answer in answers] == [(404, {"error": "not_found"})] * 2
     assert ana.get("/").status_code == 200
+
+
+def test_being_looked_at_keeps_no_sign_in_from_growing_idle(dashboard: Dashboard) -> None:
+    house = dashboard.house
+    house.signed_in()
+    target = house.services.sign_ins.of_identity(an_identity().id, now=house.now)[0]
+    house.now += 120
+    house.browser().post(f"/api/sign-ins/{target.id}/end", headers=dashboard.bearer())
+
+    assert house.services.sign_ins.of_identity(an_identity().id, now=house.now)[0].last_seen_at == target.last_seen_at
 
 
 # A token outlives nothing it stands on.
@@ -184,3 +193,20 @@ def test_a_token_ends_with_the_tenant(dashboard: Dashboard) -> None:
     browser: FlaskClient = dashboard.browser
     browser.post("/tenant", data={"csrf": csrf, "tenant": "acme"}, headers=OWN)
     assert refused(dashboard, headers)
+
+
+def test_a_tenant_of_another_provider_with_the_same_name_is_another(dashboard: Dashboard) -> None:
+    """
+    Whoever administers one provider can call a tenant of theirs as they like: it gives them nobody else's people.
+    """
+    house = dashboard.house
+    stranger = replace(TESS, provider="partner", issuer="https://partner.example.com", subject="eve", name="Eve")
+    eve = house.signed_in(stranger)
+    listed = house.browser().get("/api/sign-ins", headers=dashboard.bearer()).get_json()["sign_ins"]
+    assert "Eve" not in {entry["name"] for entry in listed}
+    events = house.browser().get("/api/audit", headers=dashboard.bearer()).get_json()["events"]
+    assert "Eve" not in {event["name"] for event in events}
+    (hers,) = house.services.sign_ins.of_tenant("beta", issuer=stranger.issuer, now=house.now)
+    answer = house.browser().post(f"/api/sign-ins/{hers.id}/end", headers=dashboard.bearer())
+    assert answer.status_code == 404
+    assert eve.get("/account").status_code == 200

@@ -5,7 +5,7 @@ import pytest
 from portal.catalogue import Catalogue
 from portal.identity import Identity
 from portal.views.apps import path_within, with_theme
-from tests.builders import PORTAL, an_app, an_identity
+from tests.builders import ISSUER, PORTAL, an_app, an_identity
 from tests.portal.views.house import NAVIGATION, OWN, TESS, House, field_of
 
 NOBODY_SPECIAL = an_identity(
@@ -50,7 +50,7 @@ def test_nor_does_the_tenants_audit_tell_of_it(house: House) -> None:
     browser = house.signed_in()
     for slug in ("beta-only", "nothing"):
         browser.get(f"/apps/{slug}/")
-    events = house.services.audit.recent(tenant="acme", limit=2)
+    events = house.services.audit.recent(issuer=ISSUER, tenant="acme", limit=2)
     assert [(event.event, event.app, event.detail) for event in events] == [("app-denied", None, "unknown-app")] * 2
 
 
@@ -60,7 +60,7 @@ def test_a_missing_role_is_named_and_so_are_person_tenant_and_provider(house: Ho
     for shown in ("Admin dashboard", ">admin<", "Uwe User", "uwe@example.com", "Acme", "Example Company"):
         assert shown in answer.text
     assert answer.headers["X-Request-Id"] in answer.text
-    (event,) = house.services.audit.recent(tenant="acme", limit=1)
+    (event,) = house.services.audit.recent(issuer=ISSUER, tenant="acme", limit=1)
     assert (event.event, event.app, event.detail) == ("app-denied", "admin-dashboard", "missing-role")
     assert event.reference == answer.headers["X-Request-Id"]
 

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from portal.attempts import ATTEMPT_LIFETIME, MAX_ATTEMPTS, cookie_name
 from portal.catalogue import Catalogue
-from portal.errors import CallbackRejected, NotAdmitted, ProviderRefused, ProviderUnavailable
+from portal.errors import CallbackRejected, ProviderRefused, ProviderUnavailable
 from portal.identity import Affiliation
 from tests.builders import NOW, PORTAL, a_provider, an_app, an_identity
 from tests.provider.browser import (
@@ -120,6 +120,25 @@ class TestBegin:
         spec = a_provider(redirect_uri=f"{PORTAL}/login/callback")
         portal.providers["company"] = ScriptedProvider(spec)
         assert parse_qs(urlsplit(browser.begin()).query)["redirect_uri"] == [f"{PORTAL}/login/callback"]
+
+    @pytest.mark.parametrize("site", ["cross-site", "same-site", "x"])
+    def test_another_page_does_not_sign_anybody_in_anew(self, browser: Browser, site: str) -> None:
+        """
+        A provider that knows the browser asks nothing: the person's apps would be closed behind their back.
+        """
+        headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+        answer = browser.get("/auth/oauth/company?next=/apps/forecast/", **headers)
+
+        assert answer.status_code == 303
+        assert unescape(answer.headers["Location"]) == "/sign-in?next=%2Fapps%2Fforecast%2F"
+        assert "Set-Cookie" not in answer.headers
+        assert browser.get("/auth/oauth/company?next=//evil.test", **headers).headers["Location"] == "/sign-in"
+
+    @pytest.mark.parametrize("site", ["same-origin", "none"])
+    def test_its_own_page_and_the_person_do(self, browser: Browser, site: str) -> None:
+        answer = browser.get("/auth/oauth/company", **{"Sec-Fetch-Site": site})
+
+        assert answer.headers["Location"].startswith("https://id.example.com/authorize?")
 
     def test_an_unknown_provider_is_not_found(self, browser: Browser) -> None:
         assert browser.get("/auth/oauth/unknown").status_code == 404
@@ -395,7 +414,6 @@ class TestRefusals:
         ("error", "status"),
         [
             (ProviderRefused("the provider answered 'access_denied'"), 403),
-            (NotAdmitted("by the rule"), 403),
             (CallbackRejected("ID token: wrong-nonce"), 400),
             (ProviderUnavailable("POST https://id.example.com/token: ReadTimeout"), 502),
         ],

@@ -7,7 +7,7 @@ import pytest
 from portal.contract import read_introspection, verify_ticket
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET
 from portal.views.oauth import ACCESS_TOKEN, TOKEN_EXCHANGE
-from tests.builders import NOW, PORTAL
+from tests.builders import ISSUER, NOW, PORTAL
 from tests.portal.views.house import NAVIGATION, TESS, House
 
 
@@ -149,7 +149,7 @@ def test_a_live_session_becomes_a_token_with_the_rights_of_app_and_person(house:
         "expires_in": 60,
         "scope": "audit:read",
     }
-    (event,) = house.services.audit.recent(tenant="beta", limit=1)
+    (event,) = house.services.audit.recent(issuer=ISSUER, tenant="beta", limit=1)
     assert (event.event, event.app, event.email, event.detail) == (
         "api-used",
         "admin-dashboard",

@@ -16,6 +16,17 @@ def test_other_names_are_refused_everywhere(house: House, path: str, base: str) 
     assert "evil.example" not in answer.text
 
 
+@pytest.mark.parametrize("mount", ["/x", "//evil.example", "/\\evil.example"])
+@pytest.mark.parametrize("path", ["/", "/sign-out", "/oauth/introspect", "/healthz"])
+def test_no_proxys_client_moves_the_portal_elsewhere(house: House, mount: str, path: str) -> None:
+    """
+    Gunicorn reads a header SCRIPT_NAME from any proxy on the same machine.
+    """
+    answer = house.browser().get(path, environ_overrides={"SCRIPT_NAME": mount})
+    assert answer.status_code == 400
+    assert "evil.example" not in answer.text + str(answer.headers)
+
+
 def test_every_form_needs_origin_and_token(house: House) -> None:
     """Walks the routes, so that a new one cannot be forgotten."""
     browser = house.signed_in(TESS)

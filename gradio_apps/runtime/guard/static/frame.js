@@ -103,6 +103,19 @@
     follow();
   });
 
+  // --- The page that stands in for an app while it starts ---------------------------------------
+
+  function goOnWhenStarted() {
+    plainFetch(base + "/.portal/health", { cache: "no-store" }).then(function (answer) {
+      return answer.json();
+    }).then(function (health) {
+      if (health.state === "starting") setTimeout(goOnWhenStarted, 1000);
+      else window.location.reload();
+    }).catch(function () {
+      setTimeout(goOnWhenStarted, 2000); // not even the guard is there, as when the process is started again
+    });
+  }
+
   // --- Downloads with partitioned cookies ------------------------------------------------------
 
   // Chromium sends <a download> without the partitioned cookie; a fetch carries it.
@@ -136,6 +149,7 @@
     follow();
     tell("ready");
     if (tag.dataset.event) tell(tag.dataset.event);
+    if (tag.dataset.event === "app-starting") goOnWhenStarted();
   }
 
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", ready);

@@ -1,0 +1,187 @@
+"""What the documentation shows is tried: Python is executed, TOML is read, tables are those of the code."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gradio_apps.runtime.guard.gradio_calls import MAX_BODY
+from gradio_apps.runtime.supervisor.environment import PASSED_ON
+from gradio_apps.runtime.supervisor.logs import LARGEST
+from portal.configuration import load
+from portal.configuration.addresses import cookie_mode
+from portal.contract import Person
+from portal.identity import Affiliation
+from portal.policy import may_open, standing_in
+from tests.architecture.pages import ALL, Page, page
+from tests.architecture.sources import ROOT, modules_of
+from tests.builders import an_identity
+from tests.gradio_apps.requests import FakeAccess, a_person, a_request, a_visit
+
+README = page("README.md")
+APPS = page("docs/apps.md")
+KEY = "zB1k3j4h5k6j7h8g9f0d1s2a3q4w5e6r7t8y9u0i1o2p"
+ENVIRON = {"PORTAL_SECRET_KEY": KEY, "COMPANY_CLIENT_SECRET": "client-secret"}
+
+
+def executed(code: str) -> dict[str, Any]:
+    namespace: dict[str, Any] = {"__name__": "example"}
+    exec(compile(code, "example", "exec", dont_inherit=True), namespace)  # noqa: S102 - our own documentation
+    return namespace
+
+
+def example(where: Page, function: str) -> Callable[..., Any]:
+    """Return *function* of the example that defines it, executed."""
+    code = next(one for one in where.blocks("python") if f"def {function}(" in one)
+    defined: Callable[..., Any] = executed(code)[function]
+    return defined
+
+
+@pytest.mark.parametrize("where", ALL, ids=str)
+def test_every_python_example_runs(where: Page) -> None:
+    for code in where.blocks("python"):
+        assert executed(code)
+
+
+@pytest.mark.parametrize("where", [README, APPS], ids=str)
+def test_the_greeting_greets(where: Page) -> None:
+    greet = example(where, "greet")
+
+    assert greet(a_visit()) == "Hello, Ana Analyst"
+    assert greet(a_request()) == "Nobody is signed in."
+
+
+def test_a_route_of_an_apps_own_knows_the_person() -> None:
+    assert example(APPS, "mine")(a_visit().request) == {"visitor": "ana@example.com"}
+
+
+def test_the_use_of_the_portals_api_says_what_is_wrong() -> None:
+    """Alone there is no portal; a failure is a sentence that may be shown."""
+    who_is_signed_in = example(APPS, "who_is_signed_in")
+
+    with pytest.raises(Exception, match="there is no portal to ask"):
+        who_is_signed_in(a_request())
+    with pytest.raises(Exception, match="The portal cannot do this at the moment"):
+        who_is_signed_in(a_visit(access=FakeAccess(base_url="http://127.0.0.1:9")))
+
+
+def test_what_is_said_of_a_visitor_is_what_a_visitor_has() -> None:
+    cells = [row[0] for row in APPS.rows("Who is there")]
+
+    assert [name for cell in cells for name in re.findall(r"`(\w+)`", cell)] == [one.name for one in fields(Person)]
+    assert a_person().username == "ana@example.com"
+
+
+def test_every_argument_that_is_the_portals_is_named() -> None:
+    hooks = next(one for one in modules_of("gradio_apps") if one.name == "gradio_apps.runtime.host.gradio_hooks")
+    [overrides] = [
+        node.value
+        for node in ast.walk(hooks.tree)
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "LAUNCH_OVERRIDES" and node.value is not None
+    ]
+    first_cells = " ".join(row[0] for row in APPS.rows("What is different"))
+
+    assert {name for name in ast.literal_eval(overrides) if f"`{name}`" not in first_cells} == set()
+
+
+def test_the_environment_and_the_sizes_are_those_of_the_code() -> None:
+    text = APPS.section("What is different").partition("**Environment.**")[2]
+
+    assert {name for name in PASSED_ON if f"`{name}`" not in text} == set()
+    assert f"up to {MAX_BODY >> 20} MiB" in APPS.text
+    assert f"{LARGEST >> 20} MiB, and one older file" in APPS.text
+
+
+def written(text: str, folder: Path) -> Path:
+    """Write *text* as a ``portal.toml`` with the sources it names beside it."""
+    for app in tomllib.loads(text)["apps"].values():
+        source = folder / app["source"]
+        source.parent.mkdir(exist_ok=True)
+        source.touch()
+    file = folder / "portal.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def settings_in(table: Mapping[str, Any]) -> int:
+    return sum(
+        settings_in(value) if isinstance(value, Mapping) else sum(map(settings_in, value)) if _is_tables(value) else 1
+        for value in table.values()
+    )
+
+
+def _is_tables(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, Mapping) for one in value)
+
+
+def test_the_file_of_the_readme_is_a_portal(tmp_path: Path) -> None:
+    [text] = README.blocks("toml")
+
+    settings = load(ENVIRON, path=written(text, tmp_path))
+
+    [app] = settings.catalogue
+    [provider] = settings.providers
+    assert "Ten settings" in README.prose
+    assert settings_in(tomllib.loads(text)) == 10
+    assert f"{settings.url}/auth/oauth/{provider.id}/callback" in README.prose
+    assert f"127.0.0.1:{app.port}" in README.prose
+    assert app.url in README.prose
+    assert cookie_mode(settings, app) == "partitioned"  # which works on every site, so nothing more need be said
+
+
+def test_the_role_of_the_readme_opens_its_app(tmp_path: Path) -> None:
+    [text] = README.blocks("toml")
+    settings = load(ENVIRON, path=written(text, tmp_path))
+    [app] = settings.catalogue
+
+    def opens(*groups: str) -> bool:
+        person = an_identity(affiliations=(Affiliation(groups=frozenset(groups)),))
+        standings = [standing_in(person, tenant=one, rules=settings.roles) for one in person.tenants]
+        return any(may_open(app, standing=standing) for standing in standings)
+
+    assert opens("AI-Analysts")
+    assert not opens("Other")
+
+
+def test_the_file_of_the_page_for_apps_is_sound(tmp_path: Path) -> None:
+    [text] = APPS.blocks("toml")
+    [of_readme] = README.blocks("toml")
+
+    settings = load(ENVIRON, path=written(of_readme + text, tmp_path))
+
+    app = settings.catalogue.find("interpreter")
+    assert app is not None
+    assert app.browser == ("microphone", "clipboard-write")
+
+
+def test_the_commands_of_the_pages_are_there() -> None:
+    commands = {one.name.rpartition(".")[2] for one in modules_of("portal") if one.name.startswith("portal.cli.")}
+    spelt = {"try_app": "try"}
+    known = {spelt.get(name, name) for name in commands}
+    used = {
+        found
+        for where in ALL
+        for text in (*where.blocks("sh"), *where.spans())
+        for found in re.findall(r"(?:^|/bin/)portal ([a-z]+)\b", text, re.MULTILINE)
+    }
+
+    assert used <= known
+    assert used >= {"try", "check", "serve", "explain"}
+
+
+def test_the_targets_of_the_pages_are_there() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    used = {
+        found
+        for where in ALL
+        for text in (*where.blocks("sh"), *where.spans())
+        for found in re.findall(r"^make ([a-z]+)", text, re.MULTILINE)
+    }
+
+    assert used <= targets
+    assert used >= {"demo", "test", "check"}

@@ -1,0 +1,67 @@
+"""What the documentation points at is there: files, folders, pages, headings, tests; and the layers it shows."""
+
+import re
+
+import pytest
+
+from tests.architecture.pages import ALL, Page, page
+from tests.architecture.sources import ROOT
+from tests.architecture.test_layers import LAYERS
+
+FOLDERS = ("benchmarks", "docs", "gradio_apps", "portal", "static", "templates", "tests", ".ci")
+"""Folders of the checkout; a code span that begins with one of them, and a slash, is a path."""
+
+
+def paths_in(where: Page) -> list[str]:
+    """Return the paths of the repository that *where* names in code spans, patterns included."""
+    whole = [span for span in where.spans() if re.fullmatch(r"[\w.*/-]+", span)]
+    return [
+        one
+        for one in whole
+        if one.startswith(tuple(f"{folder}/" for folder in FOLDERS))
+        or re.fullmatch(r"(?:wsgi\.py|pyproject\.toml|Makefile|[A-Z]+\.md)", one)
+    ]
+
+
+@pytest.mark.parametrize("where", ALL, ids=str)
+def test_every_path_that_is_named_exists(where: Page) -> None:
+    assert [path for path in paths_in(where) if not any(ROOT.glob(path.rstrip("/")))] == []
+
+
+def test_paths_are_found() -> None:
+    assert "tests/contract/" in paths_in(page("docs/security-model.md"))
+
+
+@pytest.mark.parametrize("where", ALL, ids=str)
+def test_every_link_leads_somewhere(where: Page) -> None:
+    dead: list[str] = []
+    for link in where.links():
+        if link.startswith(("https://", "http://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = Page((where.path.parent / path).resolve()) if path else where
+        if not target.path.exists() or (anchor and anchor not in target.anchors()):
+            dead.append(link)
+
+    assert dead == []
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    linked = {(ROOT / link.partition("#")[0]).resolve() for link in page("README.md").links()}
+
+    assert {str(where) for where in ALL if where.path not in linked} - {"README.md"} == set()
+
+
+def test_the_table_of_layers_is_the_one_that_is_held() -> None:
+    """``docs/architecture.md`` quotes ``test_layers.py``, module by module."""
+    said: dict[str, int] = {}
+    for level, modules, _ in page("docs/architecture.md").rows("Layers"):
+        if level.startswith("L"):
+            names = re.findall(r"`([\w.]+)`", modules)
+            said.update({_module(name): int(level[1:]) for name in names})
+
+    assert said == {name: level for name, level in LAYERS.items() if name != "portal"}
+
+
+def _module(name: str) -> str:
+    return name.removesuffix(".py") if name.endswith(".py") else f"portal.{name}"

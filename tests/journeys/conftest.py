@@ -12,6 +12,11 @@ SAME_SITE = "{app}.demo.localhost"
 ACROSS_SITES = "{app}.apps.localhost"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the journeys last: from the first on, Playwright's event loop runs, and tests with one of their own fail."""
+    items.sort(key=lambda item: item.get_closest_marker("journey") is not None)
+
+
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Portal and apps on the same site, as recommended."""

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
-from tests.journeys.browser import PATIENCE, running_browser
+from tests.journeys.browser import PATIENCE
 from tests.journeys.house import ROOT, free_ports
 
 pytestmark = pytest.mark.journey
@@ -50,7 +50,7 @@ def installed_portal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python.parent / "portal"
 
 
-def test_the_installed_wheel_tries_an_unmodified_app(installed_portal: Path, tmp_path: Path) -> None:
+def test_the_installed_wheel_tries_an_unmodified_app(installed_portal: Path, browser: Browser, tmp_path: Path) -> None:
     """
     Templates, static files, migrations and the guard's script are in the wheel, and the app needs no edit.
     """
@@ -64,16 +64,16 @@ def test_the_installed_wheel_tries_an_unmodified_app(installed_portal: Path, tmp
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
         _wait_for(f"http://127.0.0.1:{port}/healthz", process, log)
-        with running_browser() as browser:
-            page = browser.new_page()
-            page.set_default_timeout(PATIENCE)
-            page.goto(f"http://portal.demo.localhost:{port}/")
-            page.get_by_role("link", name="Continue with").click()
-            page.get_by_role("button", name="Uwe User").click()
-            app = page.frame_locator("iframe")
-            app.get_by_label("Word").fill("Hello")
-            app.get_by_role("button", name="Greet").click()
-            expect(app.get_by_label("Greeting")).to_have_value("Hello, uwe@acme.example", timeout=PATIENCE)
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(f"http://portal.demo.localhost:{port}/")
+        page.get_by_role("link", name="Continue with").click()
+        page.get_by_role("button", name="Uwe User").click()
+        app = page.frame_locator("iframe")
+        app.get_by_label("Word").fill("Hello")
+        app.get_by_role("button", name="Greet").click()
+        expect(app.get_by_label("Greeting")).to_have_value("Hello, uwe@acme.example", timeout=PATIENCE)
+        page.close()
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=15)

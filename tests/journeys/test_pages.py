@@ -1,0 +1,200 @@
+"""Every kind of page we show: WCAG 2.2 A and AA as far as a machine can tell, and no sideways scrolling."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+from werkzeug.serving import make_server
+
+from gradio_apps.runtime.guard.pages import HTML, Pages
+from gradio_apps.runtime.guard.settings import GuardSettings
+from portal.demo.app import create_provider
+from tests.demo.flow import an_authorization
+from tests.journeys import steps
+from tests.journeys.examiner import Finding, examine
+from tests.journeys.house import House, free_ports
+
+pytestmark = pytest.mark.journey
+
+_ENOUGH: Final = 64
+"""Requests for the sign-in page in a minute that are too many, also for two processes."""
+_ASK_AT_ONCE: Final = """async many => {
+  await Promise.all(Array.from({length: many}, () => fetch("/sign-in", {redirect: "manual"})));
+}"""
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(reduced_motion="reduce")
+    yield steps.new_page(context)
+    context.close()
+
+
+def _fail_if_any(findings: list[Finding]) -> None:
+    assert not findings, "\n".join(f"{one.page} ({one.looked}): {one.problem}" for one in findings)
+
+
+def test_the_examiner_is_awake(page: Page) -> None:
+    page.set_content('<html lang="en"><title>x</title><p style="color: #aaa; width: 50rem">Pale and wide</p></html>')
+    found = {one.problem.partition(":")[0] for one in examine("a bad page", page)}
+    assert found == {"color-contrast", "the page is 808 wide", "P  ends beyond 320"}
+
+
+def test_pages_that_a_stranger_sees(house: House, page: Page) -> None:
+    found = []
+    for name, path, heading in (
+        ("sign-in", "/sign-in", "Sign in to Example AI"),
+        ("sign-in, going somewhere", "/apps/showcase/?x=1", "Sign in to Example AI"),
+        ("signed out", "/signed-out", "You are signed out"),
+        (
+            "sign-in that cannot be finished",
+            "/auth/oauth/company/callback?code=x&state=y",
+            "This sign-in was not begun",
+        ),
+    ):
+        page.goto(f"{house.url}{path}")
+        expect(page.get_by_role("heading", name=heading)).to_be_visible()
+        found += examine(name, page)
+
+    # The session has ended, and the portal's page is still there: the frame says so by itself.
+    _show(page, f"{house.url}/stand-in", '<iframe src="/apps/showcase/launch?next=/"></iframe>')
+    expect(page.frame_locator("iframe").get_by_role("heading", name="You are signed out")).to_be_visible()
+    found += examine("signed out, inside the frame", page, within=page.frames[1])
+    _fail_if_any(found)
+
+
+def test_pages_of_somebody_signed_in(house: House, page: Page) -> None:
+    steps.sign_in(page, house, "Tess Two-Tenants")
+    expect(page).to_have_url(f"{house.url}/apps/admin-dashboard/")
+    found = []
+    for name, path, heading in (
+        ("catalogue", "/", "Welcome, Tess"),
+        ("account", "/account", "Tess Two-Tenants"),
+        ("unknown address", "/nothing-here", "There is nothing here"),
+        ("unknown app", "/apps/nothing-here/", "There is nothing here"),
+        ("sign-out", "/sign-out", "Sign out?"),
+        ("app", "/apps/showcase/", "Showcase"),
+    ):
+        page.goto(f"{house.url}{path}")
+        expect(page.get_by_role("heading", name=heading).first).to_be_visible()
+        found += examine(name, page)
+
+    # Every notice of the app's page, all at once.
+    page.evaluate("document.querySelectorAll('.notice').forEach(notice => { notice.hidden = false; })")
+    found += examine("app, with its notices", page)
+
+    # Pages that are there for a moment: held by keeping back what comes next.
+    page.route("**/static/launch.js*", lambda route: route.abort())
+    page.goto(f"{house.url}/apps/showcase/launch?next=/")
+    expect(page.get_by_role("button", name="Open Showcase")).to_be_visible()
+    found += examine("launch", page)
+    page.route("**/apps/showcase/launch?*", _stay)
+    page.goto(f"{house.url}/apps/showcase/?tab=1")
+    expect(page.get_by_role("link", name="Open Showcase")).to_be_visible()
+    found += examine("on the way into a tab", page)
+
+    page.goto(f"{house.url}/account")
+    page.get_by_role("button", name="Acme").click()
+    expect(page.get_by_role("heading", name="Roles in Acme")).to_be_visible()
+    for name, path in (("denied", "/apps/admin-dashboard/"), ("denied, framed", "/apps/admin-dashboard/launch?next=/")):
+        page.goto(f"{house.url}{path}")
+        expect(page.get_by_role("heading", name="Administration is not open to you")).to_be_visible()
+        found += examine(name, page)
+
+    page.evaluate(_ASK_AT_ONCE, _ENOUGH)
+    for _ in range(_ENOUGH):  # each of the portal's processes counts for itself
+        page.goto(f"{house.url}/sign-in")
+        if page.url.endswith("/sign-in"):  # and not the home page, where somebody signed in is sent from there
+            break
+    expect(page.get_by_role("heading", name="That was a lot at once")).to_be_visible()
+    found += examine("too many requests", page)
+
+    page.goto(f"{house.url}/sign-out")
+    page.route(f"{house.provider.issuer}/**", _stay)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("link", name="Go on")).to_be_visible()
+    found += examine("leaving for the provider", page)
+    _fail_if_any(found)
+
+
+def test_pages_of_the_guard(house: House, page: Page) -> None:
+    origin = house.apps["showcase"]
+    page.goto(f"{origin}/.portal/arrived?to=/")
+    expect(page.get_by_role("heading", name="Cookies are switched off")).to_be_visible()
+    found = examine("guard: no cookies, as it really is", page)
+
+    # The others need an app that fails or a portal that is away: made by the same code, with the real style sheet.
+    pages = Pages(
+        GuardSettings(portal_url=house.url, app="showcase", app_url=origin, secret="s" * 32, title="Showcase")
+    )
+    page.route("**/.portal/health", lambda route: route.fulfill(json={"state": "starting"}))
+    for one in (
+        pages.ended(),
+        pages.used(),
+        pages.away(),
+        pages.no_cookie(),
+        pages.starting(),
+        pages.failed(),
+        pages.sign_out(),
+    ):
+        _show(page, f"{origin}/stand-in", pages.render(one).decode())
+        expect(page.get_by_role("heading", name=one.title)).to_be_visible()
+        found += examine(f"guard: {one.title}", page)
+    _fail_if_any(found)
+
+    _show(page, f"{origin}/stand-in", pages.render(pages.starting()).decode())
+    expect(page.get_by_role("heading", name="Showcase is starting")).to_be_visible()
+    page.unroute("**/.portal/health")  # from now on the guard's own answer: it runs
+    _answer(page, f"{origin}/stand-in", "<h1>The app</h1>")
+    expect(page.get_by_role("heading", name="The app")).to_be_visible()
+
+
+def test_pages_of_the_demo_provider(page: Page) -> None:
+    found = []
+    with _demo_provider() as issuer:
+        for name, path, heading in (
+            ("home", "/", "The demo provider is running"),
+            ("chooser", f"/authorize?{urlencode(an_authorization())}", "Who would you like to be?"),
+            ("refusal", "/authorize", "This request was refused"),
+            ("signed out", "/end-session", "You are signed out"),
+        ):
+            page.goto(f"{issuer}{path}")
+            expect(page.get_by_role("heading", name=heading)).to_be_visible()
+            found += examine(f"demo provider: {name}", page)
+    _fail_if_any(found)
+
+
+def _stay(route: Route) -> None:
+    """Answer that there is nothing new to show: the browser stays on the page that it has."""
+    route.fulfill(status=204)
+
+
+@contextmanager
+def _demo_provider() -> Iterator[str]:
+    (port,) = free_ports(1)
+    issuer = f"http://127.0.0.1:{port}"
+    provider = create_provider(issuer=issuer, client_id="demo-portal", client_secret="a-secret-of-the-tests")
+    server = make_server("127.0.0.1", port, provider, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield issuer
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _show(page: Page, address: str, html: str) -> None:
+    """Show *html* as if *address* had answered it."""
+    _answer(page, address, html)
+    page.goto(address)
+
+
+def _answer(page: Page, address: str, html: str) -> None:
+    page.unroute(address)
+    page.route(address, lambda route: route.fulfill(body=html, content_type=HTML))

@@ -111,7 +111,13 @@ def _bound(host: str, port: int) -> socket.socket:
     return sock
 
 
+def is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Say whether *record* of uvicorn's is news: that an answer was broken off is the guard's doing, at every sign-out."""
+    return record.getMessage() != "ASGI callable returned without completing response."
+
+
 def _log_to_stderr() -> None:
+    logging.getLogger("uvicorn.error").addFilter(is_worth_a_line)
     # A logger of our own, so that the author's logging.basicConfig finds the root as Python left it.
     logger = logging.getLogger("gradio_portal")
     handler = logging.StreamHandler()

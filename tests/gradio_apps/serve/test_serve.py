@@ -1,6 +1,7 @@
 """``python -m gradio_apps.serve``: one app in its process, under the supervisor and on its own."""
 
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from gradio_apps.runtime.supervisor.keeper import GRACE
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
-from gradio_apps.serve import EXIT_USAGE, failure_pause, inherited_socket, scrub
+from gradio_apps.serve import EXIT_USAGE, failure_pause, inherited_socket, is_worth_a_line, scrub
 from portal.contract import sign_ticket
 from tests.builders import a_ticket
 from tests.contract.forging import KEY
@@ -272,3 +273,13 @@ def test_the_authors_code_sees_no_secret_and_no_switch_of_the_portals() -> None:
 
 def test_a_process_may_take_as_long_to_end_as_the_supervisor_waits() -> None:
     assert GRACE <= 3
+
+
+@pytest.mark.parametrize(
+    ("message", "kept"),
+    [("ASGI callable returned without completing response.", False), ("Exception in ASGI application", True)],
+)
+def test_an_answer_that_was_broken_off_is_no_error_in_the_log(message: str, *, kept: bool) -> None:
+    record = logging.LogRecord("uvicorn.error", logging.ERROR, __file__, 1, message, None, None)
+
+    assert is_worth_a_line(record) is kept

@@ -112,7 +112,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def is_worth_a_line(record: logging.LogRecord) -> bool:
-    """Say whether *record* of uvicorn's is news: that an answer was broken off is the guard's doing, at every sign-out."""
+    """Say whether *record* of uvicorn's is news; an answer that was broken off is the guard's own doing."""
     return record.getMessage() != "ASGI callable returned without completing response."
 
 

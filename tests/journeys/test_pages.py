@@ -12,6 +12,7 @@ from werkzeug.serving import make_server
 
 from gradio_apps.runtime.guard.pages import HTML, Pages
 from gradio_apps.runtime.guard.settings import GuardSettings
+from gradio_apps.runtime.progress import Progress
 from portal.demo.app import create_provider
 from tests.demo.flow import an_authorization
 from tests.journeys import steps
@@ -137,8 +138,8 @@ def test_pages_of_the_guard(house: House, page: Page) -> None:
         pages.used(),
         pages.away(),
         pages.no_cookie(),
-        pages.starting(),
-        pages.failed(),
+        pages.starting(Progress()),
+        pages.failed(Progress()),
         pages.sign_out(),
     ):
         _show(page, f"{origin}/stand-in", pages.render(one).decode())
@@ -146,7 +147,7 @@ def test_pages_of_the_guard(house: House, page: Page) -> None:
         found += examine(f"guard: {one.title}", page)
     _fail_if_any(found)
 
-    _show(page, f"{origin}/stand-in", pages.render(pages.starting()).decode())
+    _show(page, f"{origin}/stand-in", pages.render(pages.starting(Progress())).decode())
     expect(page.get_by_role("heading", name="Showcase is starting")).to_be_visible()
     page.unroute("**/.portal/health")  # from now on the guard's own answer: it runs
     _answer(page, f"{origin}/stand-in", "<h1>The app</h1>")

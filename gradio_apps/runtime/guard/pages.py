@@ -60,8 +60,8 @@ class Pages:
         target = ' target="_blank" rel="noopener"' if page.new_tab else ' target="_top"'
         # Only without scripts: a page that comes again and again is hard to read (WCAG 2.2, 2.2.1).
         refresh = '<noscript><meta http-equiv="refresh" content="2"></noscript>' if page.refresh else ""
-        more = f"<p>{escape(page.more)}</p>" if page.more else ""
-        line = f"<p><code>{escape(page.line)}</code></p>" if page.line else ""
+        more = f'<p id="more">{escape(page.more)}</p>' if page.more else ""
+        line = f'<p><code id="line">{escape(page.line)}</code></p>' if page.line or page.refresh else ""
         return (
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{refresh}'
             f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(page.title)}</title>'

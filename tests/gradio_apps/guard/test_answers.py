@@ -2,6 +2,7 @@
 
 # ruff: noqa: ARG001 - ASGI applications take all three
 
+import json
 from typing import Any
 
 import pytest
@@ -307,9 +308,16 @@ class TestStates:
         progress = Progress(phase="loading its code", elapsed=75, usual=12.4, last_line="<b>50 %</b> of a model")
         async with a_house(state=lambda: "starting", progress=lambda: progress) as house:
             page = await house.get("/", house.signed_in() | FRAME)
+            asked_again = await house.get("/", house.signed_in())
 
-        assert "Loading its code, for 1 min 15 s, usually ready after 12 s." in page.text
-        assert "<code>&lt;b&gt;50 %&lt;/b&gt; of a model</code>" in page.text
+        words = "Loading its code, for 1 min 15 s, usually ready after 12 s."
+        assert words in page.text
+        assert '<code id="line">&lt;b&gt;50 %&lt;/b&gt; of a model</code>' in page.text
+        assert json.loads(asked_again.text) == {
+            "detail": "The app is starting. Please try again in a moment.",
+            "more": words,
+            "line": "<b>50 %</b> of a model",
+        }
 
     async def test_a_page_of_a_failure_says_why(self) -> None:
         progress = Progress(problem="The module 'torch' is not installed where the app runs.", last_line="Traceback")

@@ -109,10 +109,23 @@
     plainFetch(base + "/.portal/health", { cache: "no-store" }).then(function (answer) {
       return answer.json();
     }).then(function (health) {
-      if (health.state === "starting") setTimeout(goOnWhenStarted, 1000);
-      else window.location.reload();
+      if (health.state !== "starting") return window.location.reload();
+      setTimeout(goOnWhenStarted, 1000);
+      return sayHowFar();
     }).catch(function () {
       setTimeout(goOnWhenStarted, 2000); // not even the guard is there, as when the process is started again
+    });
+  }
+
+  // Asked by a script, this address answers with words instead of a page.
+  function sayHowFar() {
+    return plainFetch(window.location.href, { cache: "no-store" }).then(function (answer) {
+      return answer.status === 503 ? answer.json() : {};
+    }).then(function (said) {
+      ["more", "line"].forEach(function (id) {
+        const place = document.getElementById(id);
+        if (place && typeof said[id] === "string") place.textContent = said[id];
+      });
     });
   }
 

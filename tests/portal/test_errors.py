@@ -18,7 +18,7 @@ def test_every_error_has_a_stable_code_and_a_status_of_an_error(kind: type[Porta
 
 
 def test_codes_tell_errors_apart() -> None:
-    codes = [kind.code for kind in OURS]
+    codes = [kind.code for kind in OURS if "code" in vars(kind)]  # a finer error may say the same as its base
 
     assert len(codes) == len(set(codes)) >= 8
 

@@ -222,7 +222,7 @@ def test_a_page_shows_the_start_and_then_why_it_failed(tmp_path: Path) -> None:
                 while "fetching" not in shown and "did not start" not in shown:
                     shown = client.get("/", headers=own).text
                     time.sleep(0.05)
-                assert "<code>fetching with ********</code>" in shown
+                assert '<code id="line">fetching with ********</code>' in shown
                 assert "usually ready after 6 s." in shown
                 assert "Loading its code, for" in shown
                 (tmp_path / "go").touch()

@@ -100,32 +100,25 @@ class Table:
 
     def lifetime(self, key: str, default: int, *, longest: int) -> int:
         """Return the duration *key* in seconds: a number of them, or like ``"8h"``; from 60 s to *longest*."""
-        value = self._values.get(key)
-        if value is None:
-            return default
-        seconds = value if type(value) is int else None
-        if type(value) is str and (match := _LIFETIME.fullmatch(value.strip())):
-            seconds = int(match[1]) * _SECONDS[match[2]]
-        if seconds is None or not 60 <= seconds <= longest:  # noqa: PLR2004 - a minute
-            self.problem(
-                key,
-                f"must be a duration from one minute to {longest // 86400} days.",
-                f'Write {key} = "30m", "8h", "30d", or a number of seconds.',
-            )
-            return default
-        return seconds
+        what = f"must be a duration from one minute to {longest // 86400} days."
+        mend = f'Write {key} = "30m", "8h", "30d", or a number of seconds.'
+        return self._duration(key, default, range(60, longest + 1), what, mend)
 
     def seconds(self, key: str, default: int, *, longest: int) -> int:
         """Return the short duration *key* in seconds: a number of them, or like ``"10m"``; from 1 s to *longest*."""
+        what = f"must be a duration from one second to {longest // 60} minutes."
+        mend = f'Write {key} = "90s", "10m", or a number of seconds.'
+        return self._duration(key, default, range(1, longest + 1), what, mend)
+
+    def _duration(self, key: str, default: int, allowed: range, what: str, mend: str) -> int:
         value = self._values.get(key)
         if value is None:
             return default
         seconds = value if type(value) is int else None
         if type(value) is str and (match := _LIFETIME.fullmatch(value.strip())):
             seconds = int(match[1]) * _SECONDS[match[2]]
-        if seconds is None or not 1 <= seconds <= longest:
-            what = f"must be a duration from one second to {longest // 60} minutes."
-            self.problem(key, what, f'Write {key} = "90s", "10m", or a number of seconds.')
+        if seconds is None or seconds not in allowed:
+            self.problem(key, what, mend)
             return default
         return seconds
 

@@ -1,28 +1,19 @@
 """What handlers are given: a ``gr.Request`` around the scope that the guard filled."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
 from starlette.requests import Request
 
 from portal.contract import Person
-from tests.builders import NOW, PORTAL, an_identity
+from tests.builders import NOW, PORTAL
+from tests.gradio_apps.guard import house as guarded
 
 
 def a_person(**changes: Any) -> Person:
-    """Ana in Acme, as the guard knows her."""
-    person = Person(
-        subject=an_identity().id,
-        username="ana@example.com",
-        name="Ana Analyst",
-        email="ana@example.com",
-        tenant="acme",
-        tenant_name="Acme",
-        roles=frozenset({"analyst"}),
-        signed_in_until=NOW + 3 * 86400,
-    )
-    return replace(person, **changes)
+    """Ana in Acme, as the guard knows her, for three more days."""
+    return guarded.a_person(**{"signed_in_until": NOW + 3 * 86400, **changes})
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import time
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, FrameLocator, Page, expect
@@ -89,3 +90,25 @@ def status_inside(page: Page, house: House, slug: str, path: str) -> int:
     address = f"{house.apps[slug]}{path}"
     status: int = frame.evaluate("address => fetch(address).then(answer => answer.status)", address)
     return status
+
+
+def use_everything(page: Page, app: FrameLocator, folder: Path) -> None:
+    """Ana predicts, uploads, downloads and plots in the showcase."""
+    predict(app, greeted="Ana Analyst")
+    upload(app, folder)
+    assert "ana@example.com,5050" in download(page, app)
+    plot(app)
+
+
+def sign_out_elsewhere(page: Page, house: House) -> None:
+    """Sign out in another tab while the showcase streams in *page*: bytes stop, it says so, and the frame is dead."""
+    sign_out(new_page(page.context), house)
+    expect(page.locator("#notice-signed-out, #notice-ended").filter(visible=True)).to_have_count(1)
+    stream = frame_of(page).locator("#stream textarea")
+    before = stream.input_value()
+    time.sleep(3)
+    assert stream.input_value() == before
+    # None of the app answers this browser any more.
+    assert status_inside(page, house, "showcase", "/config") == 401
+    page.reload()
+    expect(page).to_have_url(re.compile(rf"^{re.escape(house.url)}/sign-in"))

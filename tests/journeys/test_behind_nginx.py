@@ -4,7 +4,6 @@ import contextlib
 import json
 import re
 import ssl
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -74,10 +73,7 @@ def test_a_whole_day(told: Told, browser: Browser, tmp_path: Path) -> None:
     steps.sign_in(page, house, "Ana Analyst", path="/apps/showcase/?x=1")
     expect(page).to_have_url(f"{house.url}/apps/showcase/?x=1")
     app = steps.frame_of(page)
-    steps.predict(app, greeted="Ana Analyst")
-    steps.upload(app, tmp_path)
-    assert "ana@example.com,5050" in steps.download(page, app)
-    steps.plot(app)
+    steps.use_everything(page, app, tmp_path)
     frame = next(frame for frame in page.frames if frame.url.startswith(house.apps["showcase"]))
     assert frame.url == f"{house.apps['showcase']}/?x=1"
     protocol = "() => [...new Set(performance.getEntriesByType('resource').map(entry => entry.nextHopProtocol))]"
@@ -90,15 +86,7 @@ def test_a_whole_day(told: Told, browser: Browser, tmp_path: Path) -> None:
     page.goto(f"{house.url}/apps/showcase/")
     app = steps.frame_of(page)
     steps.start_stream(app)
-    other = steps.new_page(context)
-    steps.sign_out(other, house)
-    expect(page.locator("#notice-signed-out, #notice-ended").filter(visible=True)).to_have_count(1)
-    before = app.locator("#stream textarea").input_value()
-    time.sleep(3)
-    assert app.locator("#stream textarea").input_value() == before
-    assert steps.status_inside(page, house, "showcase", "/config") == 401
-    page.reload()
-    expect(page).to_have_url(re.compile(rf"^{re.escape(house.url)}/sign-in"))
+    steps.sign_out_elsewhere(page, house)
     context.close()
 
 

@@ -1,7 +1,6 @@
 """The main job, in a browser: sign in, work in an app, be refused another, sign out, and find the frame dead."""
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -21,10 +20,7 @@ def _a_whole_day(house: House, browser: Browser, folder: Path) -> None:
     steps.sign_in(page, house, "Ana Analyst", path="/apps/showcase/?x=1")
     expect(page).to_have_url(f"{house.url}/apps/showcase/?x=1")
     app = steps.frame_of(page)
-    steps.predict(app, greeted="Ana Analyst")
-    steps.upload(app, folder)
-    assert "ana@example.com,5050" in steps.download(page, app)
-    steps.plot(app)
+    steps.use_everything(page, app, folder)
 
     # The catalogue shows what they may open, and nothing else.
     page.get_by_role("banner").get_by_role("link", name="Apps").click()
@@ -42,17 +38,7 @@ def _a_whole_day(house: House, browser: Browser, folder: Path) -> None:
     page.goto(f"{house.url}/apps/showcase/")
     app = steps.frame_of(page)
     steps.start_stream(app)
-    other = steps.new_page(context)
-    steps.sign_out(other, house)
-    expect(page.locator("#notice-signed-out, #notice-ended").filter(visible=True)).to_have_count(1)
-    before = app.locator("#stream textarea").input_value()
-    time.sleep(3)
-    assert app.locator("#stream textarea").input_value() == before
-
-    # The frame is dead: none of the app answers this browser any more.
-    assert steps.status_inside(page, house, "showcase", "/config") == 401
-    page.reload()
-    expect(page).to_have_url(re.compile(rf"^{re.escape(house.url)}/sign-in"))
+    steps.sign_out_elsewhere(page, house)
     context.close()
 
 

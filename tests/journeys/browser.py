@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Playwright
 
 _FLAGS: Final = (
     "--no-sandbox",
@@ -35,11 +35,10 @@ def chromium() -> str:
 
 
 @contextmanager
-def running_browser(*flags: str) -> Iterator[Browser]:
+def running_browser(playwright: Playwright, *flags: str) -> Iterator[Browser]:
     """Run a headless Chromium until the block ends."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=[*_FLAGS, *flags])
-        try:
-            yield browser
-        finally:
-            browser.close()
+    browser = playwright.chromium.launch(executable_path=chromium(), args=[*_FLAGS, *flags])
+    try:
+        yield browser
+    finally:
+        browser.close()

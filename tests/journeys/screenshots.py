@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from playwright.sync_api import expect
+from playwright.sync_api import expect, sync_playwright
 
 from tests.journeys import steps
 from tests.journeys.browser import running_browser
@@ -39,7 +39,7 @@ def _running_demo() -> Iterator[str]:
 
 def main() -> None:
     """Write the catalogue, and an app in its frame."""
-    with _running_demo() as url, running_browser() as browser:
+    with _running_demo() as url, sync_playwright() as playwright, running_browser(playwright) as browser:
         page = steps.new_page(browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce"))
         page.goto(f"{url}/apps/showcase/")
         page.get_by_role("link", name="Continue with").click()

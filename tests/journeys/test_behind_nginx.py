@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Playwright, expect
 
 from tests.journeys import steps
 from tests.journeys.browser import PATIENCE, running_browser
@@ -57,9 +57,9 @@ def told(
 
 
 @pytest.fixture(scope="module")
-def browser(certificate: Certificate) -> Iterator[Browser]:
+def browser(playwright: Playwright, certificate: Certificate) -> Iterator[Browser]:
     """A Chromium that knows the certificate."""
-    with running_browser(f"--ignore-certificate-errors-spki-list={certificate.pin}") as browser:
+    with running_browser(playwright, f"--ignore-certificate-errors-spki-list={certificate.pin}") as browser:
         yield browser
 
 

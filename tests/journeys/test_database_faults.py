@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import event
 
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET
-from tests.journeys.workers import Portal, running_portal, wait_until
+from tests.journeys.workers import WORKERS, Portal, running_portal, wait_until
 from tests.portal.views.house import NAVIGATION, House
 
 MORE_THAN_THERE_ARE = 6
@@ -139,7 +139,7 @@ def test_a_worker_that_starts_meanwhile_waits_and_stops_nobody(tmp_path: Path, f
             if fault == "gone":
                 assert not file.exists()
                 file.with_name("away").rename(file)
-        wait_until(lambda: victim not in portal.workers() and len(portal.workers()) == 2, portal)
+        wait_until(lambda: victim not in portal.serving() and len(portal.serving()) == WORKERS, portal)
         for _ in range(MORE_THAN_THERE_ARE):
             assert portal.get("/", cookie=cookie).status_code == 200
 

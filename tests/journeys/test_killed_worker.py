@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET
-from tests.journeys.workers import Portal, running_portal, wait_until
+from tests.journeys.workers import WORKERS, Portal, running_portal, wait_until
 
 pytestmark = pytest.mark.journey
 PEOPLE = 6
@@ -63,7 +63,7 @@ def opened(portal: Portal) -> tuple[str, str]:
 
 
 def has_replaced(portal: Portal, victim: int) -> bool:
-    return victim not in portal.workers() and len(portal.workers()) == 2
+    return victim not in portal.serving() and len(portal.serving()) == WORKERS
 
 
 def test_a_worker_that_is_killed_takes_only_its_own_requests_along(

@@ -31,6 +31,7 @@ from tests.portal.views.house import NAVIGATION, House
 KEY: Final = "zB1-kept-from-everybody-0123456789abcdefgh"
 PATIENCE: Final = 60.0
 COOKIE: Final = "__Host-portal"
+WORKERS: Final = 2
 _TLS: Final = ssl.create_default_context()
 """Made once: each costs more than a request, and none is spoken here."""
 
@@ -107,6 +108,10 @@ class Portal:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(pid) for pid in children.split()]
 
+    def serving(self) -> list[int]:
+        """Return the process ids of the workers that have loaded the portal: each has started its outbox's thread."""
+        return [pid for pid in self.workers() if len(list(Path(f"/proc/{pid}/task").iterdir())) > 1]
+
 
 @contextmanager
 def running_portal(folder: Path) -> Iterator[Portal]:
@@ -128,12 +133,14 @@ def running_portal(folder: Path) -> Iterator[Portal]:
     house.now = int(time.time())
     environ = {**os.environ, "PORTAL_SECRET_KEY": KEY, "COMPANY_CLIENT_SECRET": "a-client-secret"}
     command = [sys.executable, "-m", "gunicorn", "portal.wsgi:app", "--bind", f"127.0.0.1:{port}"]
-    command += ["--worker-class", "gthread", "--workers", "2", "--threads", "8", "--no-control-socket"]
+    command += ["--worker-class", "gthread", "--workers", str(WORKERS), "--threads", "8", "--no-control-socket"]
     with (folder / "portal.log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=subprocess.STDOUT, text=True)
     portal = Portal(port=port, house=house, process=process, data=data, secret=secret)
     try:
         wait_until(lambda: portal.get("/readyz").status_code == 200, portal)
+        # One answers before the other has loaded; whoever ends that one would leave nobody to ask.
+        wait_until(lambda: len(portal.serving()) == WORKERS, portal)
         yield portal
     finally:
         process.send_signal(signal.SIGTERM)
@@ -149,7 +156,7 @@ def wait_until(holds: Callable[[], bool], portal: Portal) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         assert portal.process.poll() is None, "gunicorn ended"
-        with contextlib.suppress(httpx.TransportError):
+        with contextlib.suppress(httpx.TransportError, FileNotFoundError):  # also: a process that just ended
             if holds():
                 return
         assert time.monotonic() < deadline

@@ -56,6 +56,18 @@ class ProviderUnavailable(SignInFailed):
     status = 502
 
 
+class ProviderNotBelieved(ProviderUnavailable):
+    """What answered for the identity provider showed a certificate that no authority of ours vouches for."""
+
+    code = "provider-not-believed"
+
+
+class ProxyUnavailable(ProviderUnavailable):
+    """The proxy on the way to the identity provider did not answer, or refused."""
+
+    code = "proxy-unavailable"
+
+
 class StoreUnavailable(PortalError):
     """The database cannot be used at the moment."""
 

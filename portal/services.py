@@ -19,6 +19,7 @@ from portal.database import Database
 from portal.keys import SigningKeys
 from portal.metrics import Metrics
 from portal.outbox import Outbox
+from portal.probe_tokens import ProbeTokens
 from portal.providers.base import Provider
 from portal.providers.registry import build_providers
 from portal.sealing import Sealer
@@ -42,6 +43,7 @@ class Services:
     app_sessions: AppSessions
     access_tokens: AccessTokens
     outbox: Outbox
+    probe_tokens: ProbeTokens
     metrics: Metrics
     providers: Mapping[str, Provider]
     """By id, in the order of the configuration."""
@@ -56,9 +58,9 @@ def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, 
     database = Database(settings.database_url)
     database.upgrade()
     audit = Audit(database)
-    keys = SigningKeys(database, _sealer(settings, "signing keys"))
+    keys = signing_keys(settings, database)
     metrics = Metrics()
-    outbox = Outbox(database, keys, settings, clock=clock, counted=metrics.pushed)
+    outbox = Outbox(database, keys, settings, clock=clock, counted=metrics.pushed, beside=audit.tell_left_out)
     sign_ins = SignIns(
         database,
         audit,
@@ -78,6 +80,7 @@ def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, 
         app_sessions=AppSessions(database, keys=keys, sign_ins=sign_ins, audit=audit, outbox=outbox, settings=settings),
         access_tokens=AccessTokens(_sealer(settings, "portal API access tokens")),
         outbox=outbox,
+        probe_tokens=ProbeTokens(keys, issuer=settings.url),
         metrics=metrics,
         providers=build_providers(settings) if providers is None else providers,
     )
@@ -86,6 +89,11 @@ def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, 
 def app_credentials(settings: Settings, database: Database, *, clock: Clock) -> AppCredentials:
     """Return the client secrets of the apps; also for what starts the apps and hands each its own."""
     return AppCredentials(database, _sealer(settings, "app credentials"), clock=clock)
+
+
+def signing_keys(settings: Settings, database: Database) -> SigningKeys:
+    """Return the signing keys; also for what looks at the apps in the portal's name."""
+    return SigningKeys(database, _sealer(settings, "signing keys"))
 
 
 def install_services(app: Flask, built: Services) -> None:

@@ -7,15 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from portal.catalogue import Catalogue
+from portal.contract import takes_secure_cookies
 from portal.contract.forwarded import Network, TrustedProxies
+from portal.contract.outbound import Outbound
 from portal.policy import RoleRule
 
 HOUR: Final = 3600
 DAY: Final = 24 * HOUR
+RunBy: TypeAlias = Literal["portal", "systemd"]
 
 
 class Secret:
@@ -118,12 +121,22 @@ class Settings:
     """A sign-in ends after this many seconds, used or not."""
     trust_apps: bool = False
     """Whether running the apps as the portal's own user was accepted."""
+    user: str | None = None
+    """User of this machine the portal's processes run as where root starts them; ``None``: whoever starts them."""
+    app_uids: range | None = None
+    """Numbers of users, one of which each app that names none of its own runs as."""
+    apps_dir: Path | None = None
+    """Folder of the folders of apps that run as users of their own; ``None`` means beside :attr:`data_dir`."""
+    apps_run_by: RunBy = "portal"
+    """Who starts the apps that have a source: ``portal serve``, or units of systemd."""
     rate_limit_storage: str = field(default="memory://", repr=False)
     """Where Flask-Limiter counts; may hold a password."""
     internal_url: str | None = None
     """Where the supervised apps reach the portal; ``None`` means :attr:`url`."""
     trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)
     """Web servers whose ``X-Forwarded-For`` portal and guards believe."""
+    outbound: Outbound = field(default_factory=Outbound)
+    """The way out: the proxy, and whose certificates are believed."""
     metrics_from: tuple[Network, ...] = (ip_network("127.0.0.1"), ip_network("::1"))
     """Who may read ``/metrics``; nobody where it is empty."""
     site: str | None = None
@@ -136,14 +149,15 @@ class Settings:
         return f"{parts.scheme}://{parts.netloc}"
 
     @property
-    def secure_cookies(self) -> bool:
-        """Whether browsers accept ``Secure`` cookies, and so the ``__Host-`` prefix, at :attr:`url`.
+    def homes(self) -> Path:
+        """Where the folders of apps that run as users of their own are."""
+        # Beside the data folder and not in it: that one is closed to everybody but the portal.
+        return self.apps_dir or self.data_dir.parent / f"{self.data_dir.name}-apps"
 
-        Chromium and Firefox take them over plain HTTP for names under ``.localhost``;
-        for bare loopback addresses Safari does not, so those go without.
-        """
-        parts = urlsplit(self.url)
-        return parts.scheme == "https" or (parts.hostname or "").endswith(".localhost")
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether browsers accept ``Secure`` cookies, and so the ``__Host-`` prefix, at :attr:`url`."""
+        return takes_secure_cookies(self.url)
 
     def provider(self, provider_id: str) -> ProviderSpec | None:
         """Return the provider called *provider_id*, or ``None``."""

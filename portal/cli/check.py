@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from portal.catalogue import AppSpec
-from portal.cli.isolation import isolation_of
+from portal.cli import calls_out
+from portal.cli.isolation import ELSEWHERE, isolation_of, level_of
 from portal.cli.problems import configured
+from portal.cli.standing_for import users_of
 from portal.policy import RoleRule
+from portal.private_files import told
 from portal.settings import Settings
 
 
@@ -25,7 +28,8 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         CommandFailed: tells every problem at once.
     """
-    settings, _ = configured(options.config)
+    settings, variables = configured(options.config)
+    users_of(settings, config=options.config, variables=variables)
     print("\n".join(summary(settings)))
     return 0
 
@@ -38,11 +42,15 @@ def summary(settings: Settings) -> Iterator[str]:
     yield f"{settings.title} at {settings.url}"
     idle, absolute = _duration(settings.idle_lifetime), _duration(settings.absolute_lifetime)
     yield f"  a sign-in ends after {idle} without use, and after {absolute} in any case"
-    yield f"  data in {settings.data_dir}"
+    yield f"  data in {settings.data_dir}: {told(settings.data_dir)}"
     yield ""
     yield f"Isolation: {isolation.level}"
     yield f"  in the browser, {isolation.in_the_browser}"
-    yield f"  on the machine, {isolation.on_the_machine}"
+    yield f"  on the machine, {isolation.machine.word}: a hostile app reaches {isolation.machine.reaches}"
+    yield f"  the portal runs as {settings.user or 'whoever starts it'}"
+    yield ""
+    yield "Calls to others"
+    yield from (f"  {line}" for line in calls_out.told(settings))
     yield ""
     yield "Providers"
     for spec in settings.providers:
@@ -61,6 +69,7 @@ def summary(settings: Settings) -> Iterator[str]:
         yield f"  {app.slug}: {app.url}"
         yield f"    open to {_openness(app)}"
         yield f"    runs {_whereabouts(app)}"
+        yield f"    {_standing(app, settings)}"
         if app.portal_api:
             yield f"    may use of the portal's API: {', '.join(sorted(app.portal_api))}"
 
@@ -84,6 +93,12 @@ def _openness(app: AppSpec) -> str:
         return "nobody: open_to and people are empty"
     where = f" in {', '.join(sorted(app.tenants))}" if app.tenants is not None else ""
     return ", ".join(whom) + where
+
+
+def _standing(app: AppSpec, settings: Settings) -> str:
+    level = level_of(app, settings)
+    user = f", {app.user}" if app.user is not None and level is not ELSEWHERE else ""
+    return f"isolation {level.word}: {level.runs}{user}"
 
 
 def _whereabouts(app: AppSpec) -> str:

@@ -86,16 +86,50 @@ PORTAL: Final = (
     ),
     _row(
         "portal.trust_apps",
-        "Accepts that apps run as the portal's own user, or share its host: they can then read its database, keys and "
-        "environment, or be sent its cookies and act in its pages.",
+        "Accepts that apps run as the portal's own user or as each other's, or share its host: they can then read its "
+        "database, keys and environment, or each other's, or be sent its cookies and act in its pages.",
         "false",
         "true",
+    ),
+    _row(
+        "portal.user",
+        "User of this machine that the portal runs as where root starts portal serve; must be said where apps have "
+        "users of their own.",
+        "whoever starts it",
+        '"gradio-portal"',
+    ),
+    _row(
+        "portal.app_uids",
+        "Numbers of users that nobody here has: each app that names no user gets one of them, always the same. Nothing "
+        "is made for it. portal serve must be started by root.",
+        "none",
+        '"70000-79999"',
+    ),
+    _row(
+        "portal.apps_dir",
+        "Folder of the folders of apps that have a user of their own: HOME, temporary files, uploads. Root's.",
+        "the data folder's name with -apps, beside it",
+        '"/var/lib/gradio-portal-apps"',
+    ),
+    _row(
+        "portal.apps_run_by",
+        "Who starts the apps that have a source: portal, or systemd by the units of portal config systemd, each as a "
+        "user of its own; portal serve then refuses to start them.",
+        '"portal"',
+        '"systemd"',
     ),
     _row(
         "portal.trusted_proxies",
         "Addresses and networks of web servers whose X-Forwarded-For is believed, besides those of this machine.",
         "[]",
         '["10.0.0.0/8", "2001:db8::/32"]',
+    ),
+    _row(
+        "portal.ca_file",
+        "File of PEM with the company's own authorities: believed, besides the others, in all that the portal calls. "
+        "Relative to the file.",
+        "none",
+        '"company-ca.pem"',
     ),
     _row(
         "portal.metrics_from",
@@ -262,6 +296,20 @@ APPS: Final = (
         '["OPENAI_API_KEY"]',
     ),
     _row(
+        "apps.<slug>.env_file",
+        "File of NAME=value lines, handed to this app alone at each start, and redacted everywhere; relative to the "
+        "file, and open to its owner alone, or to read for its group.",
+        "none",
+        '"secrets/forecast.env"',
+    ),
+    _row(
+        "apps.<slug>.user",
+        "User of this machine that it runs as: a name or a number; not root, nor the portal's, nor another app's. "
+        "portal serve must be started by root.",
+        "one of portal.app_uids, else the portal's own",
+        '"forecast"',
+    ),
+    _row(
         "apps.<slug>.python",
         "Interpreter that runs it, with its own packages; relative to the file.",
         "the portal's own",
@@ -272,6 +320,13 @@ APPS: Final = (
         "How long it may take to come up, an hour at most: a number of seconds, or with a unit s, m, h.",
         "10m",
         '"1h"',
+    ),
+    _row(
+        "apps.<slug>.drain_timeout",
+        "How long its old process may finish what runs in it, after a reload or restart put a new one in its place; an "
+        "hour at most.",
+        "2m",
+        '"10m"',
     ),
     _row(
         "apps.<slug>.memory",
@@ -333,6 +388,49 @@ ENVIRONMENT: Final = (
         "Where rate limits are counted, as Flask-Limiter writes it; one place for all processes.",
         "memory://",
         "redis://localhost:6379",
+    ),
+    _row(
+        "PORTAL_CA_FILE",
+        "portal.ca_file, relative to the working folder; wins over the file. Guards read it too.",
+        "the file",
+        "/etc/ssl/company-ca.pem",
+    ),
+    _row(
+        "HTTPS_PROXY",
+        "Proxy for all that is called beyond this machine; also https_proxy, which wins. It may hold a password.",
+        "ALL_PROXY",
+        "http://proxy.example.com:3128",
+    ),
+    _row(
+        "ALL_PROXY",
+        "The same, where neither is set; also all_proxy.",
+        "none: called directly",
+        "http://proxy.example.com:3128",
+    ),
+    _row(
+        "NO_PROXY",
+        "Hosts, domains with all below them, and networks that are called directly; also no_proxy, which wins. * for "
+        "everything.",
+        "none",
+        ".example.com, 10.0.0.0/8",
+    ),
+    _row(
+        "SSL_CERT_FILE",
+        "File of PEM with the authorities that are believed, instead of the public ones.",
+        "REQUESTS_CA_BUNDLE",
+        "/etc/ssl/certs/ca-certificates.crt",
+    ),
+    _row(
+        "REQUESTS_CA_BUNDLE",
+        "The same; a file or a folder.",
+        "SSL_CERT_DIR",
+        "/etc/ssl/certs/ca-certificates.crt",
+    ),
+    _row(
+        "SSL_CERT_DIR",
+        "The same; a folder as OpenSSL's rehash makes it.",
+        "the public authorities, as certifi has them",
+        "/etc/ssl/certs",
     ),
     _row(
         "OPENID_PROVIDER_URL",

@@ -14,6 +14,7 @@ from portal.configuration.consistency import (
     check_reach,
     check_roles,
     check_template,
+    check_users,
 )
 from portal.configuration.documents import ids_of, read_document, sections, variables_named_by
 from portal.configuration.environment import Variables, check_misspelt
@@ -23,6 +24,7 @@ from portal.configuration.provider_variables import TUTORIAL, read_provider_of_e
 from portal.configuration.report import ENVIRONMENT, Report
 from portal.configuration.roles import read_roles
 from portal.configuration.secret_values import read_database_url, read_rate_limit_storage, read_secret_keys
+from portal.configuration.way_out import check_way_out, read_way_out
 from portal.errors import SettingsError
 from portal.settings import Settings
 
@@ -31,11 +33,11 @@ _UNKNOWN_URL: Final = "https://portal.invalid"
 """Stands for an address that is missing or wrong, so that the other checks can run; never returned."""
 
 
-def load(environ: Mapping[str, str], *, path: Path | None = None) -> Settings:
+def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool = False) -> Settings:
     """Read settings from *environ* and the file at *path*.
 
     Without *path*: the file that ``PORTAL_CONFIG`` names, else ``portal.toml`` in the working folder,
-    which may be absent.
+    which may be absent.  With *unmade*, interpreters of apps may be absent too: somebody is about to make one.
 
     Raises:
         SettingsError: names every problem at once.
@@ -59,7 +61,13 @@ def load(environ: Mapping[str, str], *, path: Path | None = None) -> Settings:
     if of_environment is not None and variables.get(TUTORIAL) is not None:
         roles = roles.with_admin_by(variables.get("ADMIN_ROLE") or "Tenant Admin", provider=of_environment.id)
     reader = AppReader(
-        portal=portal, roles=roles.names, withheld=named, folder=file.parent, variables=variables, report=report
+        portal=portal,
+        roles=roles.names,
+        withheld=named,
+        folder=file.parent,
+        variables=variables,
+        report=report,
+        unmade=unmade,
     )
     settings = Settings(
         url=portal.url or _UNKNOWN_URL,
@@ -76,11 +84,16 @@ def load(environ: Mapping[str, str], *, path: Path | None = None) -> Settings:
         idle_lifetime=portal.idle_lifetime,
         absolute_lifetime=portal.absolute_lifetime,
         trust_apps=portal.trust_apps,
+        user=portal.user,
+        app_uids=portal.app_uids,
+        apps_dir=portal.apps_dir,
+        apps_run_by=portal.apps_run_by,
         rate_limit_storage=read_rate_limit_storage(variables, report),
         internal_url=portal.internal_url,
         site=portal.site,
         trusted_proxies=portal.trusted_proxies,
         metrics_from=portal.metrics_from,
+        outbound=read_way_out(variables, ca_file=portal.ca_file),
     )
     if variables.get("PORTAL_APPS_URL") is not None:
         check_template(portal.apps_url, place=ENVIRONMENT, key="PORTAL_APPS_URL", report=report)
@@ -89,10 +102,12 @@ def load(environ: Mapping[str, str], *, path: Path | None = None) -> Settings:
     check_providers(settings, report=report)
     check_roles(settings, providers=[*ids_of(document), *(spec.id for spec in providers)], report=report)
     check_catalogue(settings, slugs=tables["apps"].keys(), report=report)
+    check_users(settings, report=report)
     if portal.url is not None:
         check_reach(settings, portal_place=place_of_url(variables, report), report=report)
         check_callbacks(settings, of_environment=of_environment, report=report)
         check_addresses(settings, report=report)
+    check_way_out(settings, report=report)
     check_misspelt(variables, report)
     report.stop_if_any()
     return settings

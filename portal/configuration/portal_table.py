@@ -3,25 +3,26 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast, get_args
 from urllib.parse import urlsplit
 
 from portal.configuration.addresses import (
     fault_of,
     host_of,
-    is_loopback,
     is_site,
     is_within,
     normalised,
     origin_of,
 )
+from portal.configuration.app_users import NotARange, read_range
 from portal.configuration.documented import keys_under
 from portal.configuration.environment import Variables
 from portal.configuration.report import ENVIRONMENT, Report
 from portal.configuration.tables import Table
-from portal.contract import NotANetwork, TrustedProxies, read_network
+from portal.configuration.way_out import read_ca_file
+from portal.contract import NotANetwork, TrustedProxies, is_loopback_url, read_network
 from portal.contract.forwarded import Network
-from portal.settings import DAY, HOUR
+from portal.settings import DAY, HOUR, RunBy
 
 FIRST_PORT: Final = 7810
 _LOOPBACK: Final = ("127.0.0.1", "::1")
@@ -42,14 +43,19 @@ class PortalTable:
     internal_url: str | None
     data_dir: Path
     site: str | None
+    ca_file: Path | None
     trust_apps: bool
+    user: str | None
+    app_uids: range | None
+    apps_dir: Path | None
+    apps_run_by: RunBy
     trusted_proxies: TrustedProxies
     metrics_from: tuple[Network, ...]
 
     @property
     def own_ports(self) -> frozenset[int]:
         """Ports of this machine that the portal itself listens on, as far as its addresses tell."""
-        local = [url for url in (self.url, self.internal_url) if url is not None and is_loopback(url)]
+        local = [url for url in (self.url, self.internal_url) if url is not None and is_loopback_url(url)]
         return frozenset(port for url in local if (port := urlsplit(url).port) is not None)
 
 
@@ -76,7 +82,12 @@ def read_portal(
         internal_url=_address(table, "internal_url", "PORTAL_INTERNAL_URL", variables, report),
         data_dir=_data_dir(table, folder=folder, here=here, variables=variables),
         site=_site(table, url),
+        ca_file=read_ca_file(table, folder=folder, here=here, variables=variables, report=report),
         trust_apps=table.flag("trust_apps"),
+        user=table.user("user"),
+        app_uids=_app_uids(table),
+        apps_dir=None if (apps_dir := table.text("apps_dir")) is None else folder / apps_dir,
+        apps_run_by=cast("RunBy", table.choice("apps_run_by", get_args(RunBy)) or "portal"),
         trusted_proxies=_trusted_proxies(table, variables, report),
         metrics_from=_metrics_from(table),
     )
@@ -140,6 +151,20 @@ def _metrics_from(table: Table) -> tuple[Network, ...]:
         except NotANetwork as error:
             table.problem("metrics_from", f"names {text!r}, which {error}.", "Write the addresses of your Prometheus.")
     return tuple(networks)
+
+
+def _app_uids(table: Table) -> range | None:
+    text = table.text("app_uids")
+    if text is None:
+        return None
+    if table.text("apps_run_by") == "systemd":
+        table.problem("app_uids", "is given, but systemd runs the apps, and gives each a user.", "Leave it out.")
+        return None
+    try:
+        return read_range(text)
+    except NotARange as error:
+        table.problem("app_uids", f"{error}.", 'Write numbers that nobody here has, like "70000-79999".')
+        return None
 
 
 def _site(table: Table, url: str | None) -> str | None:

@@ -3,12 +3,12 @@
 Pure: fetching is ``portal.providers.transport``'s work, keeping ``portal.providers.kept``'s.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from portal.contract import is_loopback_url
 from portal.errors import ProviderUnavailable
 from portal.providers.base import quoted
 from portal.settings import Endpoints
@@ -98,16 +98,7 @@ def is_safe_endpoint(url: object, *, issuer: str) -> bool:
         return False
     if parts.scheme == "https":
         return True
-    return parts.scheme == "http" and _is_loopback(host) and _is_loopback(urlsplit(issuer).hostname or "")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, section 6.3
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return parts.scheme == "http" and is_loopback_url(url) and is_loopback_url(issuer)
 
 
 def _required(document: Mapping[str, object], name: str, *, issuer: str) -> str:

@@ -14,6 +14,7 @@ from authlib.integrations.requests_client import OAuth2Session
 
 from portal.attempts import Attempt, new_attempt
 from portal.claims import read_identity
+from portal.contract.outbound import Outbound
 from portal.errors import CallbackRejected, ProviderUnavailable
 from portal.identity import VerifiedClaims
 from portal.providers.base import Completed, quoted
@@ -59,10 +60,11 @@ class OidcProvider:
         spec: ProviderSpec,
         *,
         limits: Limits = DEFAULT_LIMITS,
+        outbound: Outbound | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.spec = spec
-        self._transport = Transport(limits)
+        self._transport = Transport(limits, outbound)
         self._metadata = Kept(self._load_metadata, monotonic=monotonic)
         self._keys = Kept(self._load_keys, monotonic=monotonic)
 
@@ -158,7 +160,7 @@ class OidcProvider:
             except OAuthError as error:
                 raise _refusal(error) from error
             except TRANSPORT_ERRORS as error:
-                raise ProviderUnavailable(f"POST {metadata.token}: {type(error).__name__}") from error
+                raise self._transport.failed(f"POST {metadata.token}", error, url=metadata.token) from error
         access_token, id_token = answer.get("access_token"), answer.get("id_token")
         if not isinstance(access_token, str) or str(answer.get("token_type")).lower() != "bearer":
             raise ProviderUnavailable("the token endpoint gave no bearer token")

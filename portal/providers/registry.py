@@ -3,16 +3,25 @@
 A provider of the OpenID Connect family needs a reading in ``portal.claims`` and a line here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
+from portal.contract.outbound import Outbound
 from portal.errors import Problem, SettingsError
 from portal.providers.base import Provider
 from portal.providers.oidc import OidcProvider
 from portal.settings import ProviderSpec, Settings
 
-FLOWS: Final[Mapping[str, Callable[[ProviderSpec], Provider]]] = {
+
+class Flow(Protocol):
+    """Makes the provider that a section of the configuration describes."""
+
+    def __call__(self, spec: ProviderSpec, /, *, outbound: Outbound) -> Provider:
+        """Return it; it calls out as *outbound* says."""
+
+
+FLOWS: Final[Mapping[str, Flow]] = {
     "descope": OidcProvider,
     "oidc": OidcProvider,
 }
@@ -40,4 +49,6 @@ def build_providers(settings: Settings) -> Mapping[str, Provider]:
                 for spec in unknown
             ]
         )
-    return MappingProxyType({spec.id: FLOWS[spec.kind](spec) for spec in settings.providers})
+    return MappingProxyType(
+        {spec.id: FLOWS[spec.kind](spec, outbound=settings.outbound) for spec in settings.providers}
+    )

@@ -13,6 +13,7 @@ from portal.configuration.documented import SETTINGS, Setting, keys_under
 from portal.errors import SettingsError
 from portal.settings import Endpoints, Settings
 from tests.architecture.sources import ROOT
+from tests.journeys.front import issue
 
 PAGE = ROOT / "docs" / "settings.md"
 KEY = "zB1k3j4h5k6j7h8g9f0d1s2a3q4w5e6r7t8y9u0i1o2p"
@@ -80,6 +81,8 @@ def test_every_example_works(setting: Setting, tmp_path: Path) -> None:
         program = tmp_path / setting.example.strip('"')
         program.parent.mkdir(parents=True)
         program.touch(mode=0o755)
+    if key == "ca_file":
+        issue(tmp_path, ["portal.example.com"]).authority.rename(tmp_path / setting.example.strip('"'))
     file = tmp_path / "portal.toml"
     file.write_text(
         "\n".join(
@@ -119,6 +122,7 @@ def test_every_field_of_the_settings_can_be_configured() -> None:
     elsewhere = {
         "catalogue": "apps.<slug>.source",
         "database_url": "PORTAL_DATABASE_URL",
+        "outbound": "portal.ca_file",
         "providers": "providers.id",
         "rate_limit_storage": "PORTAL_RATE_LIMIT_STORAGE",
         "rights_of_roles": "roles.<name>.rights",

@@ -20,6 +20,7 @@ from portal.audit import AuditEvent
 from portal.cli.failure import ENDED, MISTAKEN
 from portal.cli.isolation import isolation_of
 from portal.contract import Rejection
+from portal.doctor.findings import Check
 from portal.endings import EndReason
 from portal.policy import Denial
 from portal.providers.id_token import IdTokenProblem
@@ -34,6 +35,7 @@ EVERYWHERE = (*modules_of("portal"), *modules_of("gradio_apps"))
 
 VOCABULARIES: dict[type[StrEnum], str] = {
     AuditEvent: "The audit",
+    Check: "Findings of the doctor",
     Denial: "Denials",
     EndReason: "Ends",
     Event: "The supervisor",

@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 from starlette.requests import Request
 
+from gradio_apps.runtime.guard.outgoing import Way
 from portal.contract import Person
 from tests.builders import NOW, PORTAL
 from tests.gradio_apps.guard import house as guarded
@@ -23,6 +24,7 @@ class FakeAccess:
     base_url: str = "http://127.0.0.1:7800"
     headers: dict[str, str] = field(default_factory=lambda: {"Host": "portal.example.com"})
     refusal: Exception | None = None
+    way: Way = field(default_factory=lambda: Way(proxy=None, tls=None))
 
     def token(self, scopes: str) -> str:
         if self.refusal is not None:

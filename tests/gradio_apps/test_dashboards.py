@@ -146,6 +146,13 @@ class TestAdminDashboard:
         heading, sign_ins, dropdown, events = admin_dashboard.refresh(a_visit(access=portal.access))
 
         assert heading.startswith("1 sign-in to **Acme**")
+        portal.sign_ins = [{**SIGN_IN, "name": name, "email_verified": False} for name in ("Ana", "")]
+        _, unsure, _, _ = admin_dashboard.refresh(a_visit(access=portal.access))
+
+        assert [row[:2] for row in unsure] == [
+            ["Ana (you, here)", "ana@example.com (not verified)"],
+            ["ana@example.com (not verified) (you, here)", "ana@example.com (not verified)"],
+        ]
         assert sign_ins[0][:4] == ["Ana Analyst (you, here)", "ana@example.com", "analyst", "company"]
         assert choices_of(dropdown) == ["sign-in-1"]
         assert events == [["15 Jan 2027, 08:00 UTC", "signed in", "Ana", "", ""]]

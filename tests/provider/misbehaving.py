@@ -6,6 +6,7 @@ Small and transparent rather than complete; the honest, certified one is ``tests
 import base64
 import hashlib
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -50,8 +51,10 @@ class Request:
 class MisbehavingProvider:
     """What the provider says and does; change any of it."""
 
-    def __init__(self, issuer: str) -> None:
+    def __init__(self, issuer: str, *, port: int) -> None:
         self.issuer = issuer
+        self.port = port
+        """Where it listens on loopback, whatever it is called."""
         self.now = NOW
         self.subject = "ana"
         self.metadata: dict[str, Any] = {
@@ -165,8 +168,10 @@ def trickle(*, head: bytes, drop: bytes, every: float = 0.05) -> Respond:
 
 
 @contextmanager
-def misbehaving_provider() -> Iterator[MisbehavingProvider]:
-    """Run a provider on a free loopback port until the block ends."""
+def misbehaving_provider(
+    *, issuer: str | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[MisbehavingProvider]:
+    """Run a provider on a free loopback port until the block ends; under the name *issuer*, if one is given."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -201,7 +206,10 @@ def misbehaving_provider() -> Iterator[MisbehavingProvider]:
             """Say nothing: the portal hangs up on what is too slow or too long."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        provider = MisbehavingProvider(f"http://127.0.0.1:{server.server_address[1]}")
+        port = int(server.server_address[1])
+        provider = MisbehavingProvider(issuer or f"http://127.0.0.1:{port}", port=port)
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:

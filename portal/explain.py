@@ -6,11 +6,12 @@ The same functions decide here and in the portal, so the answer is the portal's 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from portal.admission import admitted_by_rules
 from portal.catalogue import AppSpec
-from portal.claims import read_identity
-from portal.errors import CallbackRejected
+from portal.errors import CallbackRejected, NotAdmitted
 from portal.identity import NO_TENANT, Identity, VerifiedClaims
 from portal.policy import Allowed, Grant, Standing, api_rights, first_tenant, landing_app, may_open, standing_in
+from portal.presets import preset_of, read_identity
 from portal.settings import ProviderSpec, Settings
 
 
@@ -105,9 +106,11 @@ def explain(
         known = ", ".join(one.id for one in settings.providers) or "none"
         return Explanation(identity=None, refused=f"it is not clear which provider is meant; there are: {known}")
     try:
-        identity = read_identity(VerifiedClaims(claims), spec=spec)
+        identity = admitted_by_rules(read_identity(VerifiedClaims(claims), spec=spec), spec=spec)
     except CallbackRejected as error:
         return Explanation(identity=None, refused=str(error))
+    except NotAdmitted as error:
+        return Explanation(identity=None, refused=f"{error}: the rules of {spec.id} do not admit this person")
     views = [
         _view(settings, standing)
         for one in identity.tenants
@@ -124,13 +127,17 @@ def explain(
 def _provider(settings: Settings, claims: Mapping[str, object], provider_id: str | None) -> ProviderSpec | None:
     if provider_id is not None:
         return settings.provider(provider_id)
-    of_issuer = [spec for spec in settings.providers if spec.issuer == claims.get("iss")]
+    of_issuer = [
+        spec
+        for spec in settings.providers
+        if "iss" in claims and preset_of(spec).is_issuer(claims["iss"], claims, spec)
+    ]
     candidates = of_issuer or settings.providers
     return candidates[0] if len(candidates) == 1 else None
 
 
 def _notes(identity: Identity, spec: ProviderSpec, tenant: str | None) -> Iterator[str]:
-    if identity.issuer != spec.issuer:
+    if preset_of(spec).flow == "openid" and not preset_of(spec).is_issuer(identity.issuer, identity.claims, spec):
         yield f"iss is {identity.issuer!r}, but {spec.id} is {spec.issuer!r}: a sign-in with these claims is refused."
     if identity.email is not None and not identity.email_verified:
         yield "the e-mail address is not verified (email_verified is not true), so it opens nothing."

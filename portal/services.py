@@ -11,6 +11,7 @@ from typing import Final, cast
 from flask import Flask, current_app
 
 from portal.access_tokens import AccessTokens
+from portal.admission import Hook
 from portal.app_credentials import AppCredentials
 from portal.app_sessions import AppSessions
 from portal.audit import Audit
@@ -45,6 +46,8 @@ class Services:
     metrics: Metrics
     providers: Mapping[str, Provider]
     """By id, in the order of the configuration."""
+    hook: Hook | None = None
+    """The company's own rule for who may come in."""
 
 
 def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, Provider] | None = None) -> Services:

@@ -46,7 +46,7 @@ def summary(settings: Settings) -> Iterator[str]:
     yield ""
     yield "Providers"
     for spec in settings.providers:
-        yield f"  {spec.id}: {spec.label} ({spec.kind}), {spec.issuer}"
+        yield f"  {spec.id}: {spec.label} ({spec.preset}), {spec.issuer}"
         yield f"    callback {spec.redirect_uri or f'{settings.url}/auth/oauth/{spec.id}/callback'}"
     yield ""
     yield "Roles"

@@ -64,7 +64,13 @@ def check_providers(settings: Settings, *, report: Report) -> None:
             "Write a section [[providers]], or set OPENID_PROVIDER_URL, OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET.",
         )
     for one, other in combinations(settings.providers, 2):
-        if one.id == other.id:
+        if one.id == other.id and other.variables:
+            report.environment(
+                other.variables[0],
+                f"turns on a second provider called {other.id!r}.",
+                "Leave one of the two out, or give the one in portal.toml another id.",
+            )
+        elif one.id == other.id:
             report.file(f"providers.{one.id}", "is there twice.", "Give each provider an id of its own.")
         elif one.redirect_uri is not None and one.redirect_uri == other.redirect_uri:
             report.file(  # RFC 9700, 4.4: one provider's answer could be taken to the other
@@ -83,7 +89,7 @@ def check_reach(settings: Settings, *, portal_place: tuple[str, str], report: Re
     for spec in settings.providers:
         ends = spec.endpoints
         named = () if ends is None else (ends.authorize, ends.token, ends.jwks, ends.userinfo, ends.end_session)
-        if any(url and is_loopback(url) for url in (spec.issuer, *named)):
+        if any(url and is_loopback(url) for url in (spec.issuer, spec.discovery, *named)):
             report.at(
                 *portal_place,
                 f"is a public address, but the provider {spec.id!r} is on loopback, where any process may answer.",

@@ -108,10 +108,17 @@ PORTAL: Final = (
 PROVIDERS: Final = (
     _row("providers.id", "Name in addresses: the callback is /auth/oauth/<id>/callback.", REQUIRED, '"company"'),
     _row("providers.label", 'What its button says, after "Continue with".', "the id", '"Example Company"'),
-    _row("providers.kind", "How its claims are read: oidc or descope.", '"oidc"', '"oidc"'),
+    _row(
+        "providers.preset",
+        "Its make, which says how it signs people in and how its claims are read: one of the pages in providers/.",
+        '"oidc"',
+        '"oidc"',
+    ),
+    _row("providers.kind", "What preset was called before.", "preset", '"oidc"'),
     _row(
         "providers.issuer",
-        "Exactly as the provider writes it in iss; a trailing slash counts.",
+        "Exactly as the provider writes it in iss; a trailing slash counts. Other presets know it, and take what their "
+        "pages say instead.",
         "required; for descope, https://api.descope.com/<client_id>",
         '"https://id.example.com"',
     ),
@@ -125,8 +132,8 @@ PROVIDERS: Final = (
     ),
     _row(
         "providers.scopes",
-        "What is asked for; openid must be among it.",
-        '["openid", "profile", "email"]; for descope also "descope.claims"',
+        "What is asked for; with OpenID Connect, openid must be among it.",
+        'as the preset says; ["openid", "profile", "email"] for oidc',
         '["openid", "profile", "email", "groups"]',
     ),
     _row(
@@ -145,8 +152,45 @@ PROVIDERS: Final = (
     _row(
         "providers.prompt",
         "What the provider shows each time: login, consent or select_account.",
-        "as the provider likes",
+        "OAUTH_PROMPT, else as the provider likes",
         '"select_account"',
+    ),
+    _row(
+        "providers.algorithms",
+        "What it signs ID tokens with. HS256 and its like mean the client secret, and stand with no others.",
+        "every algorithm with a public key",
+        '["RS256"]',
+    ),
+    _row(
+        "providers.domains",
+        "Domains of e-mail addresses whose owners the sign-in page leads here. No condition for coming in.",
+        "[]",
+        '["example.com"]',
+    ),
+    _row(
+        "providers.allowed_domains",
+        "Who may come in: people whose account belongs to one of these domains, by a verified address or what the "
+        "provider says of its own.",
+        "everybody",
+        '["example.com"]',
+    ),
+    _row(
+        "providers.allowed_organisations",
+        "Who may come in: members of one of these organisations, where the preset knows them.",
+        "everybody",
+        '["example-org"]',
+    ),
+    _row(
+        "providers.allowed_tenants",
+        "Who may come in: people of one of these tenants, and in no other tenant.",
+        "everybody",
+        '["acme"]',
+    ),
+    _row(
+        "providers.allowed_groups",
+        "Who may come in: members of one of these groups.",
+        "everybody",
+        '["AI-Users"]',
     ),
     _row(
         "providers.endpoints.authorize",
@@ -298,7 +342,7 @@ ENVIRONMENT: Final = (
     _row(
         "PORTAL_URL",
         "portal.url; wins over the file.",
-        "the file, else OAUTH_REDIRECT_URI's origin",
+        "the file, else CHAINLIT_URL, else OAUTH_REDIRECT_URI's origin",
         "https://portal.example.com",
     ),
     _row("PORTAL_APPS_URL", "portal.apps_url; wins over the file.", "the file", "https://{app}.apps.example.com"),
@@ -333,6 +377,19 @@ ENVIRONMENT: Final = (
         "Where rate limits are counted, as Flask-Limiter writes it; one place for all processes.",
         "memory://",
         "redis://localhost:6379",
+    ),
+    _row(
+        "CHAINLIT_URL",
+        "Chainlit's name for PORTAL_URL; read where neither that nor the file says it.",
+        "none",
+        "https://portal.example.com",
+    ),
+    _row(
+        "OAUTH_PROMPT",
+        "prompt of every provider that honours it: none, login, consent or select_account. For one alone, with the "
+        "last word, OAUTH_<ID>_PROMPT: the provider's id in capitals, with _ for -.",
+        "as each provider likes",
+        "select_account",
     ),
     _row(
         "OPENID_PROVIDER_URL",

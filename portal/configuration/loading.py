@@ -18,6 +18,8 @@ from portal.configuration.consistency import (
 from portal.configuration.documents import ids_of, read_document, sections, variables_named_by
 from portal.configuration.environment import Variables, check_misspelt
 from portal.configuration.portal_table import place_of_url, read_portal
+from portal.configuration.preset_variables import read_providers_of_presets
+from portal.configuration.prompts import check_prompts
 from portal.configuration.provider_tables import read_providers
 from portal.configuration.provider_variables import TUTORIAL, read_provider_of_environment
 from portal.configuration.report import ENVIRONMENT, Report
@@ -54,7 +56,8 @@ def load(environ: Mapping[str, str], *, path: Path | None = None) -> Settings:
     listed = read_providers(document.get("providers", []), variables=variables, report=report)
     named = variables_named_by(document)
     of_environment = read_provider_of_environment(variables, used_by_file=named, report=report)
-    providers = listed if of_environment is None else (*listed, of_environment)
+    of_presets = read_providers_of_presets(variables, used_by_file=named, report=report)
+    providers = (*listed, *of_presets, *(() if of_environment is None else (of_environment,)))
     roles = read_roles(tables["roles"], report=report)
     if of_environment is not None and variables.get(TUTORIAL) is not None:
         roles = roles.with_admin_by(variables.get("ADMIN_ROLE") or "Tenant Admin", provider=of_environment.id)
@@ -87,10 +90,12 @@ def load(environ: Mapping[str, str], *, path: Path | None = None) -> Settings:
     else:
         check_template(portal.apps_url, place=report.place, key="portal.apps_url", report=report)
     check_providers(settings, report=report)
+    check_prompts(variables, provider_ids=[*ids_of(document), *(spec.id for spec in providers)], report=report)
     check_roles(settings, providers=[*ids_of(document), *(spec.id for spec in providers)], report=report)
     check_catalogue(settings, slugs=tables["apps"].keys(), report=report)
     if portal.url is not None:
-        check_reach(settings, portal_place=place_of_url(variables, report), report=report)
+        said_at = place_of_url(variables, report, in_file="url" in tables["portal"])
+        check_reach(settings, portal_place=said_at, report=report)
         check_callbacks(settings, of_environment=of_environment, report=report)
         check_addresses(settings, report=report)
     check_misspelt(variables, report)

@@ -24,6 +24,8 @@ from portal.contract.forwarded import Network
 from portal.settings import DAY, HOUR
 
 FIRST_PORT: Final = 7810
+CHAINLIT_URL: Final = "CHAINLIT_URL"
+_URLS: Final = ("PORTAL_URL", CHAINLIT_URL)
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 _LONGEST_SIGN_IN: Final = 400 * DAY  # browsers keep no cookie longer (RFC 6265bis, 5.5)
 
@@ -58,8 +60,9 @@ def read_portal(
 ) -> PortalTable:
     """Read ``[portal]``; paths in the file are relative to *folder*, those in variables to *here*."""
     table = Table(values, at="portal", known=keys_under("portal"), report=report)
-    url = _address(table, "url", "PORTAL_URL", variables, report) or _origin_of_callback(table, variables)
-    if url is None and not table.has("url") and variables.get("PORTAL_URL") is None:
+    url = _address(table, "url", "PORTAL_URL", variables, report) or _chainlits(table, variables, report)
+    url = url or _origin_of_callback(table, variables)
+    if url is None and not table.has("url") and all(variables.get(name) is None for name in _URLS):
         table.problem("url", "is missing.", "Say where browsers reach the portal, here or as PORTAL_URL.")
     idle = table.lifetime("idle_lifetime", 8 * HOUR, longest=_LONGEST_SIGN_IN)
     absolute = table.lifetime("absolute_lifetime", 30 * DAY, longest=_LONGEST_SIGN_IN)
@@ -97,10 +100,21 @@ def _address(table: Table, key: str, variable: str, variables: Variables, report
     return None
 
 
+def _chainlits(table: Table, variables: Variables, report: Report) -> str | None:
+    """Return Chainlit's CHAINLIT_URL, where nothing of the portal's own says its address."""
+    url = variables.get(CHAINLIT_URL)
+    if url is None or table.has("url") or variables.get("PORTAL_URL") is not None:
+        return None
+    fault = fault_of(url, path="none")
+    if fault is not None:
+        report.environment(CHAINLIT_URL, *fault)
+    return normalised(url) if fault is None else None
+
+
 def _origin_of_callback(table: Table, variables: Variables) -> str | None:
     """Return the origin of the tutorial's OAUTH_REDIRECT_URI, where nothing else says the portal's address."""
     callback = variables.get("OAUTH_REDIRECT_URI")
-    if callback is None or table.has("url") or variables.get("PORTAL_URL") is not None:
+    if callback is None or table.has("url") or any(variables.get(name) is not None for name in _URLS):
         return None
     return origin_of(callback) if fault_of(callback, path="plain") is None else None
 
@@ -155,8 +169,10 @@ def _site(table: Table, url: str | None) -> str | None:
     return site
 
 
-def place_of_url(variables: Variables, report: Report) -> tuple[str, str]:
+def place_of_url(variables: Variables, report: Report, *, in_file: bool) -> tuple[str, str]:
     """Return place and key where the portal's address was said."""
     if variables.get("PORTAL_URL") is not None:
         return ENVIRONMENT, "PORTAL_URL"
+    if variables.get(CHAINLIT_URL) is not None and not in_file:
+        return ENVIRONMENT, CHAINLIT_URL
     return report.place, "portal.url"

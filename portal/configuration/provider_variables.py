@@ -11,8 +11,11 @@ from typing import Final
 
 from portal.configuration.addresses import fault_of, host_of
 from portal.configuration.environment import Variables
-from portal.configuration.provider_tables import SCOPES, fault_of_scopes, is_slug
+from portal.configuration.prompts import prompt_params
+from portal.configuration.provider_tables import fault_of_scopes, is_slug
 from portal.configuration.report import Report
+from portal.presets import PRESETS
+from portal.presets.base import Preset
 from portal.settings import Endpoints, ProviderSpec, Secret
 
 GENERIC: Final = "OPENID_PROVIDER_URL"
@@ -57,17 +60,26 @@ def _generic(variables: Variables, report: Report) -> ProviderSpec | None:
     issuer = _address(variables, GENERIC, report).removesuffix(_DISCOVERY)
     name = variables.get("OAUTH_CLIENT_NAME")
     client_id, secret = _client(variables, report)
+    preset = next((one for one in PRESETS.values() if issuer in one.issuers), PRESETS["oidc"])
+    provider_id = _id(name, default="openid", report=report)
+    scopes = _scopes(variables, preset=preset, report=report)
     if client_id is None:
         return None
     return ProviderSpec(
-        id=_id(name, default="openid", report=report),
+        id=provider_id,
         label=name or host_of(issuer),
-        kind="oidc",
+        preset=preset.id,
         issuer=issuer,
         client_id=client_id,
         client_secret=secret,
-        scopes=_scopes(variables, default=SCOPES["oidc"], report=report),
+        scopes=scopes,
         redirect_uri=variables.get("OAUTH_REDIRECT_URI"),
+        token_endpoint_auth_method=preset.token_endpoint_auth_method,
+        authorize_params=(
+            *preset.authorize_params,
+            *prompt_params(provider_id, preset, written=None, variables=variables),
+        ),
+        variables=(GENERIC, *_SHARED),
     )
 
 
@@ -87,15 +99,17 @@ def _tutorial(variables: Variables, report: Report) -> ProviderSpec | None:
         )
     if client_id is None:
         return None
+    preset = PRESETS["descope"]
+    provider_id = _id(name, default="descope", report=report)
     logout = authorize.removesuffix(_DESCOPE_AUTHORIZE) + _DESCOPE_LOGOUT
     return ProviderSpec(
-        id=_id(name, default="descope", report=report),
+        id=provider_id,
         label=name.capitalize() if name.islower() else name,
-        kind="descope",
+        preset=preset.id,
         issuer=jwks.removesuffix(_JWKS),
         client_id=client_id,
         client_secret=secret,
-        scopes=_scopes(variables, default=SCOPES["descope"], report=report),
+        scopes=_scopes(variables, preset=preset, report=report),
         endpoints=Endpoints(
             authorize=authorize,
             token=addresses["OAUTH_ACCESS_TOKEN_URL"],
@@ -104,6 +118,8 @@ def _tutorial(variables: Variables, report: Report) -> ProviderSpec | None:
             end_session=logout if authorize.endswith(_DESCOPE_AUTHORIZE) else None,
         ),
         redirect_uri=variables.get("OAUTH_REDIRECT_URI"),
+        authorize_params=prompt_params(provider_id, preset, written=None, variables=variables),
+        variables=(TUTORIAL, *_SHARED),
     )
 
 
@@ -132,10 +148,10 @@ def _id(name: str | None, *, default: str, report: Report) -> str:
     return slug
 
 
-def _scopes(variables: Variables, *, default: tuple[str, ...], report: Report) -> tuple[str, ...]:
+def _scopes(variables: Variables, *, preset: Preset, report: Report) -> tuple[str, ...]:
     written = variables.get("OAUTH_SCOPES")
-    scopes = default if written is None else tuple(dict.fromkeys(re.split(r"[,\s]+", written)))
-    fault = fault_of_scopes(scopes)
+    scopes = preset.scopes if written is None else tuple(dict.fromkeys(re.split(r"[,\s]+", written)))
+    fault = fault_of_scopes(scopes, flow=preset.flow)
     if fault is not None:
         report.environment("OAUTH_SCOPES", *fault)
     return scopes

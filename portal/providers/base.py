@@ -4,7 +4,7 @@ Whatever goes wrong comes out as one of ``portal.errors``; no library's exceptio
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from portal.attempts import Attempt
@@ -19,8 +19,10 @@ class Completed:
     """Somebody has proved who they are."""
 
     identity: Identity
-    id_token: str
-    """As the provider sent it; the hint for signing out there."""
+    id_token: str | None
+    """As the provider sent it; the hint for signing out there.  ``None``: it gives none."""
+    access_token: str = field(repr=False)
+    """For the company's own rule, which may ask the provider more; kept nowhere."""
 
 
 class Provider(Protocol):

@@ -78,19 +78,35 @@ class Transport:
         session.mount("http://", adapter)
         session.headers.update(_JSON_HEADERS)
 
+    def fetch(
+        self,
+        url: str,
+        *,
+        budget: Budget,
+        headers: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> requests.Response:
+        """Return what *url* answers, whatever its status; *body* is posted as JSON where there is one.
+
+        Raises:
+            ProviderUnavailable: there is no whole answer, or it redirects.
+        """
+        method = "GET" if body is None else "POST"
+        with requests.Session() as session:
+            self.bind(session, budget=budget)
+            try:
+                # An explicit auth, or requests would look the host up in somebody's ~/.netrc.
+                return session.request(method, url, headers=headers, json=body, auth=_as_it_is, allow_redirects=False)
+            except TRANSPORT_ERRORS as error:
+                raise ProviderUnavailable(f"{method} {url}: {type(error).__name__}") from error
+
     def get_object(self, url: str, *, budget: Budget, headers: Mapping[str, str] | None = None) -> dict[str, object]:
         """Return the JSON object at *url*.
 
         Raises:
             ProviderUnavailable: for every other answer, and for none.
         """
-        with requests.Session() as session:
-            self.bind(session, budget=budget)
-            try:
-                # An explicit auth, or requests would look the host up in somebody's ~/.netrc.
-                response = session.get(url, headers=headers, auth=_as_it_is, allow_redirects=False)
-            except TRANSPORT_ERRORS as error:
-                raise ProviderUnavailable(f"GET {url}: {type(error).__name__}") from error
+        response = self.fetch(url, budget=budget, headers=headers)
         if response.status_code != requests.codes.ok:
             raise ProviderUnavailable(f"GET {url}: status {response.status_code}")
         try:

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, abort, after_this_request, g, redirect, r
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response as BaseResponse
 
+from portal.admission import Arrival, admit
 from portal.attempts import (
     ATTEMPT_LIFETIME,
     Attempt,
@@ -21,10 +22,11 @@ from portal.attempts import (
     surplus_cookies,
 )
 from portal.audit import AuditEvent
+from portal.claims import values
 from portal.endings import EndReason
-from portal.errors import AttemptUnknown, CallbackRejected, SignInFailed, StoreUnavailable
+from portal.errors import AttemptUnknown, CallbackRejected, NotAdmitted, SignInFailed, StoreUnavailable
+from portal.identity import Identity
 from portal.policy import first_tenant, landing_app
-from portal.providers.base import Completed
 from portal.redirects import HOME, safe_next
 from portal.sealing import Sealer
 from portal.services import services
@@ -80,6 +82,7 @@ def begin(provider: str) -> ResponseReturnValue:
         redirect_uri=known.spec.redirect_uri or f"{settings.url}/auth/oauth/{provider}/callback",
         return_to=safe_next(request.args.get("next")),
         now=services().clock(),
+        login_hint=values.email({"email": request.args.get("login_hint")}),
     )
     response = redirect(url, 303)
     _remember(attempt, response)
@@ -171,10 +174,13 @@ def _finish(provider_id: str | None) -> ResponseReturnValue:
         if not urlsplit(attempt.redirect_uri).path.endswith(request.path):
             raise CallbackRejected("the callback came in at another address than was asked for")
         completed = provider.complete(attempt, parameters, now=services().clock())
+        arrival = Arrival(identity=completed.identity, access_token=completed.access_token, id_token=completed.id_token)
+        identity = admit(arrival, spec=provider.spec, hook=services().hook)
     except SignInFailed as error:
-        _record_refusal(f"{attempt.provider}: {error.code}")
+        reason = f" ({error})" if isinstance(error, NotAdmitted) else ""
+        _record_refusal(f"{attempt.provider}: {error.code}{reason}")
         raise
-    return redirect(_begun(completed, return_to=attempt.return_to), 303)
+    return redirect(_begun(identity, id_token=completed.id_token, return_to=attempt.return_to), 303)
 
 
 def _record_refusal(detail: str) -> None:
@@ -223,21 +229,21 @@ def _take_attempt(parameters: Mapping[str, str]) -> Attempt:
     )
 
 
-def _begun(completed: Completed, *, return_to: str) -> str:
+def _begun(identity: Identity, *, id_token: str | None, return_to: str) -> str:
     """Sign this browser in and return the path that follows."""
     settings, now = services().settings, services().clock()
     former = current_sign_in_id()
     begun = services().sign_ins.begin(
-        completed.identity,
-        tenant=first_tenant(completed.identity, wanted=None, rules=settings.roles),
+        identity,
+        tenant=first_tenant(identity, wanted=None, rules=settings.roles),
         browser=request.user_agent.string[:_MAX_BROWSER],
         now=now,
-        id_token=completed.id_token,
+        id_token=id_token,
     )
     if former is not None:  # before its id is lost with the old session: no sign-in may outlive its browser
         _end(former, reason=EndReason.SIGNED_OUT)
     start_session(begun.id)
-    services().metrics.signed_in(completed.identity.provider)
+    services().metrics.signed_in(identity.provider)
     forget_current_sign_in()
     target = safe_next(return_to)  # sealed by us, and checked again all the same
     if target != HOME:

@@ -27,7 +27,7 @@ TESS: dict[str, Any] = {
 def settings(tmp_path: Path) -> Settings:
     return settings_for(
         tmp_path,
-        providers=(a_provider(kind="descope"),),
+        providers=(a_provider(preset="descope"),),
         landing=("admins", "forecast"),
         rights_of_roles={"admin": frozenset(API_RIGHTS)},
         catalogue=Catalogue(

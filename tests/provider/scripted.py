@@ -37,7 +37,7 @@ class ScriptedProvider:
         assert now >= attempt.begun_at
         self.completed.append(attempt)
         self._fail()
-        return Completed(identity=self.identity, id_token=self.id_token)
+        return Completed(identity=self.identity, id_token=self.id_token, access_token="access-token")
 
     def end_session_url(self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str) -> str | None:
         if self.end_session is None:

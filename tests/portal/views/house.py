@@ -86,7 +86,7 @@ class OpenDoor:
 
     def complete(self, attempt: Attempt, callback: Mapping[str, str], *, now: int) -> Completed:
         del attempt, callback, now
-        return Completed(identity=self.person, id_token="id-token")
+        return Completed(identity=self.person, id_token="id-token", access_token="access-token")
 
     def end_session_url(self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str) -> str | None:
         del id_token_hint, post_logout_redirect_uri, state

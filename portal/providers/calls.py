@@ -1,0 +1,81 @@
+"""Questions to a provider's API: what ``portal.presets`` lists, asked with the access token.
+
+An access token goes to addresses of the configuration only, and from page to page of one of them within its origin.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+from portal.errors import ProviderUnavailable
+from portal.presets.base import Call
+from portal.providers.base import quoted
+from portal.providers.documents import read_list, read_object
+from portal.providers.transport import Budget, Transport
+from portal.settings import ProviderSpec
+
+_REFUSED: Final = frozenset({requests.codes.forbidden, requests.codes.not_found})
+
+
+def with_answers(
+    claims: Mapping[str, object],
+    *,
+    calls: Sequence[Call],
+    spec: ProviderSpec,
+    access_token: str,
+    transport: Transport,
+    budget: Budget,
+) -> dict[str, object]:
+    """Return *claims* with the answer to each of *calls* under its name, and nothing else by these names.
+
+    Raises:
+        ProviderUnavailable: a call failed; one that may be refused and was, leaves its name out instead.
+    """
+    names = {call.name for call in calls}
+    known = {name: value for name, value in claims.items() if name not in names}
+    for call in calls:
+        if call.wanted(known):
+            answer = _answer(call, call.url(spec), access_token=access_token, transport=transport, budget=budget)
+            if answer is not None:
+                known[call.name] = answer
+    return known
+
+
+def _answer(call: Call, url: str, *, access_token: str, transport: Transport, budget: Budget) -> object:
+    headers = {"Authorization": f"Bearer {access_token}"}
+    entries: list[object] = []
+    for _ in range(max(call.pages, 1)):
+        response = transport.fetch(url, budget=budget, headers=headers, body=call.body)
+        if call.may_be_refused and response.status_code in _REFUSED and not _is_throttled(response):
+            return None
+        if response.status_code != requests.codes.ok:
+            raise ProviderUnavailable(f"{call.name}: {url} answered with status {response.status_code}")
+        try:
+            if not call.pages:
+                return read_object(response.content)
+            entries += read_list(response.content)
+        except ValueError as error:
+            raise ProviderUnavailable(f"{call.name}: {url} answered what is no JSON of its kind") from error
+        following = _next_page(response, of=url)
+        if following is None:
+            break
+        url = following
+    return entries
+
+
+def _is_throttled(response: requests.Response) -> bool:
+    # GitHub says 403 where it has been asked too often: that is no answer, and must not pass for "no groups".
+    return "Retry-After" in response.headers or response.headers.get("X-RateLimit-Remaining") == "0"
+
+
+def _next_page(response: requests.Response, *, of: str) -> str | None:
+    """Return the address of the next page (RFC 8288), which must be where this one was."""
+    link = response.links.get("next", {}).get("url")
+    if link is None:
+        return None
+    following = urljoin(of, link)
+    if urlsplit(following)[:2] != urlsplit(of)[:2]:
+        raise ProviderUnavailable(f"the next page is at another place, {quoted(following)}")
+    return following

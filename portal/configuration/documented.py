@@ -4,8 +4,11 @@ The names of the table decide which keys exist; a key that is not here is a prob
 file, and a row that is missing in the documentation fails a test.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
+
+from portal.presets.base import Preset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -454,6 +457,34 @@ ENVIRONMENT: Final = (
 
 SETTINGS: Final[tuple[Setting, ...]] = PORTAL + PROVIDERS + ROLES + APPS + ENVIRONMENT
 """All of them, in the order of the documentation."""
+
+
+def rows_of(preset: Preset) -> Iterator[str]:
+    """Yield the rows of the page of *preset* in ``docs/providers/`` about what it is told."""
+    own = preset.variables is not None
+    client_id = preset.client_id_variable if own else None
+    client_secret = preset.client_secret_variable if own else None
+    yield _told("client_id", client_id, "The portal's client id there.", REQUIRED, "portal")
+    yield _told(
+        "client_secret_env",
+        client_secret,
+        "The client secret; in the file, the name of the variable that holds it.",
+        REQUIRED,
+        "COMPANY_CLIENT_SECRET",
+    )
+    for one in preset.options:
+        yield _told(one.key, one.variable, one.meaning, one.default, one.example)
+    if preset.name_variable is not None:
+        about_name = "Its name on its button, in addresses and in its callback."
+        yield _told("id", preset.name_variable, about_name, preset.id, "company")
+    scopes = " ".join(preset.scopes)
+    missing = REQUIRED if preset.scopes_required else scopes or "none"
+    yield _told("scopes", preset.scopes_variable, "What is asked for.", missing, scopes or "profile email")
+
+
+def _told(key: str, variable: str | None, meaning: str, default: str, example: str) -> str:
+    named = "" if variable is None else f"`{variable}`"
+    return f"| `{key}` | {named} | {meaning} | {default.replace('<', '&lt;')} | `{example}` |"
 
 
 def keys_under(section: str) -> frozenset[str]:

@@ -43,7 +43,7 @@ def read_providers(values: object, *, variables: Variables, report: Report) -> t
         at = f"providers.{provider_id}" if is_slug(provider_id) else f"providers[{index}]"
         preset = _preset_named(one)
         table = Table(one, at=at, known=_known(preset), report=report)
-        spec = _spec(table, preset or PRESETS[DEFAULT], variables=variables, report=report)
+        spec = _spec(table, preset, variables=variables, report=report)
         if spec is not None:
             specs.append(spec)
     return tuple(specs)
@@ -84,7 +84,8 @@ class _Told:
         self._table.problem(key, what, mend)
 
 
-def _spec(table: Table, preset: Preset, *, variables: Variables, report: Report) -> ProviderSpec | None:
+def _spec(table: Table, named: Preset | None, *, variables: Variables, report: Report) -> ProviderSpec | None:
+    preset = named or PRESETS[DEFAULT]
     provider_id = table.text("id")
     if provider_id is None and not table.has("id"):
         table.problem("id", "is missing.", "Give the provider a name for addresses.")
@@ -93,7 +94,7 @@ def _spec(table: Table, preset: Preset, *, variables: Variables, report: Report)
         provider_id = None
     _check_preset(table)
     client_id = _client_id(table, variables)
-    located = locate(preset, _Told(table), client_id=client_id)
+    located = None if named is None else locate(preset, _Told(table), client_id=client_id)
     method = table.text("token_endpoint_auth_method")
     if method is not None and method not in AUTH_METHODS:
         table.problem("token_endpoint_auth_method", f"names {method!r}, which is none.", choices(method, AUTH_METHODS))

@@ -30,7 +30,7 @@ def read_generic(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     subject = next((text for name in names if (text := _subject(members.get(name))) is not None), None)
     if subject is None:
         raise CallbackRejected(f"the user has no member {' or '.join(names)} to be known by")
-    view = VerifiedClaims({**members, "sub": subject, "iss": spec.issuer})
+    view = {**members, "sub": subject, "iss": spec.issuer}
     return identity_of(view, spec=spec, affiliations=[affiliation_in(NO_TENANT, members)])
 
 

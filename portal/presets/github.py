@@ -50,7 +50,7 @@ def read_github(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
         **_address(claims, user),
     }
     return identity_of(
-        VerifiedClaims({name: value for name, value in view.items() if value is not None}),
+        {name: value for name, value in view.items() if value is not None},
         spec=spec,
         affiliations=[
             Affiliation(groups=frozenset((*names, *teams)), roles=frozenset(roles)),

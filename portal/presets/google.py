@@ -35,7 +35,7 @@ def read_google(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     workspace = values.identifier(claims.get("hd"))
     one_name = {**claims, "iss": spec.issuer} if "iss" in claims else claims
     affiliation = affiliation_in(workspace or NO_TENANT, {})
-    identity = identity_of(VerifiedClaims(one_name), spec=spec, affiliations=[affiliation])
+    identity = identity_of(one_name, spec=spec, affiliations=[affiliation])
     is_googles = workspace is not None or (identity.email or "").lower().endswith(_GOOGLE_MAIL)
     return replace(identity, email_verified=identity.email_verified and is_googles)
 

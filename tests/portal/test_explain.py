@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,9 @@ import pytest
 from portal.catalogue import EVERYONE, Catalogue
 from portal.explain import Explanation, explain
 from portal.policy import API_RIGHTS
-from portal.settings import Settings
+from portal.settings import Admission, Settings
 from tests.builders import a_provider, an_app, settings_for
+from tests.portal.presets.reading import spec_at
 
 TESS: dict[str, Any] = {
     "iss": "https://id.example.com",
@@ -152,6 +154,22 @@ class TestHowItIsTold:
             "portal_api": ["audit:read"],
         }
         assert told["tenants"][0]["apps"][1]["missing_roles"] == ["admin"]
+
+    def test_whom_the_rules_do_not_admit_is_refused_with_the_code(self, settings: Settings) -> None:
+        spec = a_provider(preset="descope", admission=Admission(tenants=frozenset({"gamma"})))
+        explanation = explain(replace(settings, providers=(spec,)), TESS)
+
+        assert explanation.identity is None
+        assert str(explanation.refused).startswith("tenant-not-allowed: ")
+
+    def test_answers_of_an_api_are_claims_too(self, settings: Settings) -> None:
+        spec = spec_at("github")
+        claims = {"user": {"id": 7, "name": "Octo"}, "memberships": [], "emails": [], "teams": []}
+        explanation = explain(replace(settings, providers=(spec,)), claims)
+
+        assert explanation.identity is not None
+        assert explanation.identity.subject == "7"
+        assert explanation.notes == ()
 
     def test_as_text(self, settings: Settings) -> None:
         text = explain(settings, TESS).as_text()

@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
-from portal.identity import NO_TENANT, Affiliation, Identity
+from portal.identity import NO_TENANT, Affiliation, Identity, VerifiedClaims
 from portal.presets import PRESETS, read_identity
 from portal.presets.google import ISSUER, is_google
-from tests.portal.presets.reading import VerifiedClaims, spec_at, without
+from tests.portal.presets.reading import spec_at, without
 
 SPEC = spec_at("google")
 

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -264,3 +265,19 @@ class TestErrors:
             verified(signed(claims_of(sub="\n")))
 
         assert str(caught.value) == "ID token: bad-shape"
+
+
+@pytest.mark.parametrize(("iss", "accepted"), [(ISSUER, False), ("https://one.test", True), (None, False), ([], False)])
+def test_a_rule_may_say_which_issuers_are_the_providers(
+    iss: object,
+    accepted: bool,  # noqa: FBT001 - one column of the table
+) -> None:
+    def rule(named: object, claims: Mapping[str, object]) -> bool:
+        assert claims["sub"]
+        return named == "https://one.test"
+
+    token = signed(claims_of(iss=iss))
+    if accepted:
+        assert verified(token, issuer=rule)["iss"] == iss
+    else:
+        assert problem_of(token, issuer=rule) is P.WRONG_ISSUER

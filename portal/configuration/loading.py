@@ -18,7 +18,7 @@ from portal.configuration.consistency import (
 from portal.configuration.documents import ids_of, read_document, sections, variables_named_by
 from portal.configuration.environment import Variables, check_misspelt
 from portal.configuration.portal_table import place_of_url, read_portal
-from portal.configuration.preset_variables import read_providers_of_presets
+from portal.configuration.preset_variables import presets_mentioned, read_providers_of_presets
 from portal.configuration.prompts import check_prompts
 from portal.configuration.provider_tables import read_providers
 from portal.configuration.provider_variables import TUTORIAL, read_provider_of_environment
@@ -90,8 +90,9 @@ def load(environ: Mapping[str, str], *, path: Path | None = None) -> Settings:
     else:
         check_template(portal.apps_url, place=report.place, key="portal.apps_url", report=report)
     check_providers(settings, report=report)
-    check_prompts(variables, provider_ids=[*ids_of(document), *(spec.id for spec in providers)], report=report)
-    check_roles(settings, providers=[*ids_of(document), *(spec.id for spec in providers)], report=report)
+    known = [*ids_of(document), *(spec.id for spec in providers)]
+    check_prompts(variables, provider_ids=[*known, *presets_mentioned(variables)], report=report)
+    check_roles(settings, providers=known, report=report)
     check_catalogue(settings, slugs=tables["apps"].keys(), report=report)
     if portal.url is not None:
         said_at = place_of_url(variables, report, in_file="url" in tables["portal"])

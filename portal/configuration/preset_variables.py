@@ -27,6 +27,11 @@ def read_providers_of_presets(
     return tuple(specs)
 
 
+def presets_mentioned(variables: Variables) -> frozenset[str]:
+    """Return the ids of the presets that variables are about, sound or not."""
+    return frozenset(one.id for one in PRESETS.values() if any(map(variables.mentions, one.own_variables())))
+
+
 class _Told:
     """The options of one preset, as its variables say them."""
 

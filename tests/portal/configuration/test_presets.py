@@ -92,6 +92,10 @@ class TestOnByVariables:
         [
             ({"OAUTH_GITHUB_CLIENT_ID": "x"}, ["OAUTH_GITHUB_CLIENT_SECRET"]),
             ({"OAUTH_GITHUB_CLIENT_SECRET": SECRET}, ["OAUTH_GITHUB_CLIENT_ID"]),
+            (
+                {"OAUTH_GITHUB_CLIENT_ID": "x", "OAUTH_GITHUB_PROMPT": "consent"},
+                ["OAUTH_GITHUB_CLIENT_SECRET"],
+            ),
             (SERVER, ["OAUTH_GITHUB_CLIENT_ID", "OAUTH_GITHUB_CLIENT_SECRET"]),
             (GITHUB | {"OAUTH_GITHUB_AUTH_URL": SERVER["OAUTH_GITHUB_AUTH_URL"]}, ["OAUTH_GITHUB_TOKEN_URL"]),
             (

@@ -3,9 +3,10 @@
 Pure but for the hook, and closed by default: what is asked for and not known refuses.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TypeAlias
 
 from portal.errors import NotAdmitted
@@ -19,6 +20,8 @@ class AdmissionRefusal(StrEnum):
 
     DOMAIN_NOT_ALLOWED = "domain-not-allowed"
     GROUP_NOT_ALLOWED = "group-not-allowed"
+    GROUPS_UNKNOWN = "groups-unknown"
+    """The provider would not tell them, so perhaps one would do."""
     HOOK_FAILED = "hook-failed"
     """It raised, or returned what is nobody, or somebody else."""
     ORGANISATION_NOT_ALLOWED = "organisation-not-allowed"
@@ -31,12 +34,14 @@ class Arrival:
     """Somebody at the door, and what the hook may ask their provider with."""
 
     identity: Identity
+    claims: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """What was verified or asked for, as the provider wrote it."""
     access_token: str = field(repr=False)
     id_token: str | None = field(repr=False)
 
 
 Hook: TypeAlias = Callable[[Arrival], Identity | None]
-"""Returns whom to admit, perhaps with more roles; ``None`` refuses, and so does whatever it raises."""
+"""Returns whom to admit, perhaps with roles it gave; ``None`` refuses, and so does whatever it raises."""
 
 
 def admit(arrival: Arrival, *, spec: ProviderSpec, hook: Hook | None) -> Identity:
@@ -54,10 +59,15 @@ def admit(arrival: Arrival, *, spec: ProviderSpec, hook: Hook | None) -> Identit
         raise NotAdmitted(AdmissionRefusal.HOOK_FAILED) from error
     if chosen is None:
         raise NotAdmitted(AdmissionRefusal.REFUSED_BY_HOOK)
-    # It may say more of somebody; it cannot make them somebody else.
-    if not isinstance(chosen, Identity) or (chosen.provider, chosen.id) != (identity.provider, identity.id):
+    # It may give roles; it cannot make them somebody else, nor say anything in their provider's place.
+    if not isinstance(chosen, Identity) or _without_given(chosen) != _without_given(identity):
         raise NotAdmitted(AdmissionRefusal.HOOK_FAILED)
     return chosen
+
+
+def _without_given(identity: Identity) -> Identity:
+    plain = tuple(replace(one, given=frozenset()) for one in identity.affiliations)
+    return replace(identity, affiliations=plain)
 
 
 def admitted_by_rules(identity: Identity, *, spec: ProviderSpec) -> Identity:
@@ -79,5 +89,6 @@ def admitted_by_rules(identity: Identity, *, spec: ProviderSpec) -> Identity:
             raise NotAdmitted(AdmissionRefusal.TENANT_NOT_ALLOWED)
         identity = replace(identity, affiliations=within)
     if rules.groups and all(rules.groups.isdisjoint(one.groups) for one in identity.affiliations):
-        raise NotAdmitted(AdmissionRefusal.GROUP_NOT_ALLOWED)
+        unknown = preset.groups_are_unknown is not None and preset.groups_are_unknown(identity)
+        raise NotAdmitted(AdmissionRefusal.GROUPS_UNKNOWN if unknown else AdmissionRefusal.GROUP_NOT_ALLOWED)
     return identity

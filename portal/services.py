@@ -17,6 +17,7 @@ from portal.app_sessions import AppSessions
 from portal.audit import Audit
 from portal.clock import Clock
 from portal.database import Database
+from portal.hook import hook_of, load_hook
 from portal.keys import SigningKeys
 from portal.metrics import Metrics
 from portal.outbox import Outbox
@@ -55,7 +56,9 @@ def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, 
 
     Raises:
         StoreUnavailable: the database cannot be opened or brought up to date.
+        SettingsError: the sign-in hook cannot be loaded.
     """
+    hook = _hook_of(settings)
     database = Database(settings.database_url)
     database.upgrade()
     audit = Audit(database)
@@ -83,7 +86,20 @@ def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, 
         outbox=outbox,
         metrics=metrics,
         providers=build_providers(settings) if providers is None else providers,
+        hook=hook,
     )
+
+
+def _hook_of(settings: Settings) -> Hook | None:
+    """Return the company's own rule, loaded; ``None`` where there is none.
+
+    Raises:
+        SettingsError: it cannot be loaded.
+    """
+    if settings.sign_in_hook is None:
+        return None
+    roles = frozenset(rule.role for rule in settings.roles)
+    return hook_of(load_hook(settings.sign_in_hook), providers=settings.provider, roles=roles)
 
 
 def app_credentials(settings: Settings, database: Database, *, clock: Clock) -> AppCredentials:

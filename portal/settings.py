@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from portal.catalogue import Catalogue
@@ -30,6 +30,7 @@ PUBLIC_KEY_ALGORITHMS: Final = (
     "Ed25519",
 )
 SHARED_SECRET_ALGORITHMS: Final = ("HS256", "HS384", "HS512")
+SignInWay: TypeAlias = Literal["page", "direct"]
 
 
 class Secret:
@@ -111,6 +112,8 @@ class ProviderSpec:
     admission: Admission = field(default_factory=Admission)
     domains: frozenset[str] = frozenset()
     """Domains of e-mail addresses whose owners the sign-in page leads here; no condition for coming in."""
+    hidden: bool = False
+    """Whether the sign-in page has no button for it: strangers must not learn whose customers come here."""
     variables: tuple[str, ...] = field(default=(), compare=False)
     """The environment variables that turned it on; none where the file did."""
 
@@ -140,6 +143,10 @@ class Settings:
     """A sign-in ends after this many seconds without use."""
     absolute_lifetime: int = 30 * DAY
     """A sign-in ends after this many seconds, used or not."""
+    sign_in_hook: str | None = None
+    """The company's own rule for who may come in: ``package.module:function``."""
+    sign_in: SignInWay = "page"
+    """``direct``: strangers are sent straight to the only provider there is."""
     trust_apps: bool = False
     """Whether running the apps as the portal's own user was accepted."""
     rate_limit_storage: str = field(default="memory://", repr=False)
@@ -168,6 +175,10 @@ class Settings:
         """
         parts = urlsplit(self.url)
         return parts.scheme == "https" or (parts.hostname or "").endswith(".localhost")
+
+    def callback_of(self, spec: ProviderSpec) -> str:
+        """Return where browsers come back to from the provider *spec*, as it must be registered there."""
+        return spec.redirect_uri or f"{self.url}/auth/oauth/{spec.id}/callback"
 
     def provider(self, provider_id: str) -> ProviderSpec | None:
         """Return the provider called *provider_id*, or ``None``."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from portal.cli.failure import CommandFailed
 from portal.configuration import environment, load
 from portal.errors import Problem, SettingsError
+from portal.hook import load_hook
 from portal.settings import Settings
 
 
@@ -19,6 +20,20 @@ def configured(path: Path | None, *, environ: Mapping[str, str] = os.environ) ->
     variables = environment(environ, Path.cwd())
     try:
         return load(variables, path=path), variables
+    except SettingsError as error:
+        raise CommandFailed(told(error.problems)) from error
+
+
+def require_hook(settings: Settings) -> None:
+    """Load the sign-in hook, where there is one.
+
+    Raises:
+        CommandFailed: tells why it cannot be loaded.
+    """
+    if settings.sign_in_hook is None:
+        return
+    try:
+        load_hook(settings.sign_in_hook)
     except SettingsError as error:
         raise CommandFailed(told(error.problems)) from error
 

@@ -10,7 +10,7 @@ from portal.cli import together
 from portal.cli.browser import show
 from portal.cli.failure import ENDED, CommandFailed
 from portal.cli.ports import DEFAULT, require_free
-from portal.cli.problems import configured
+from portal.cli.problems import configured, require_hook
 from portal.cli.processes import Processes
 from portal.cli.programs import harmless
 from portal.demo.loopback import is_loopback_url
@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
         CommandFailed: the configuration has problems, a port is taken, or the database cannot be used.
     """
     settings, variables = configured(options.config)
+    require_hook(settings)
     port = options.port or port_of(settings)
     purposes = {port: "the portal"} | {
         app.port: f"the app {app.slug}" for app in settings.catalogue if app.source is not None and app.port

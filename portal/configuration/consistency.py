@@ -5,7 +5,7 @@ from itertools import combinations
 from typing import Final
 from urllib.parse import urlsplit
 
-from portal.catalogue import EVERY_PROVIDER, AppSpec
+from portal.catalogue import EVERY_PROVIDER, EVERYONE, AppSpec
 from portal.configuration.addresses import (
     cookie_mode,
     fault_of,
@@ -16,6 +16,7 @@ from portal.configuration.addresses import (
     takes_secure_cookies,
 )
 from portal.configuration.report import ENVIRONMENT, Report, choices
+from portal.configuration.space_readme import sign_in_of
 from portal.policy import API_RIGHTS
 from portal.settings import ProviderSpec, Settings
 
@@ -80,6 +81,25 @@ def check_providers(settings: Settings, *, report: Report) -> None:
             )
     if any(spec.client_secret in settings.secret_keys for spec in settings.providers):
         report.environment("PORTAL_SECRET_KEY", "is also a client secret.", "Use each secret for one thing.")
+
+
+def check_ways_in(settings: Settings, *, report: Report) -> None:
+    """Note that the sign-in page would not know which of several providers is meant."""
+    led_by: dict[str, str] = {}
+    for spec in settings.providers:
+        for domain in sorted(spec.domains):
+            if led_by.setdefault(domain, spec.id) != spec.id:
+                report.file(
+                    f"providers.{spec.id}.domains",
+                    f"names {domain!r}, whose addresses lead to {led_by[domain]} already.",
+                    "Let each domain lead to one provider.",
+                )
+    if settings.sign_in == "direct" and len(settings.providers) > 1:
+        report.file(
+            "portal.sign_in",
+            "is direct, but there are several providers: it is not said to which.",
+            'Write "page"; an e-mail address leads to the provider whose domains hold its own.',
+        )
 
 
 def check_reach(settings: Settings, *, portal_place: tuple[str, str], report: Report) -> None:
@@ -149,6 +169,29 @@ def check_catalogue(settings: Settings, *, slugs: Collection[str], report: Repor
             )
     for one, other in combinations(settings.catalogue, 2):
         _check_pair(one, other, report)
+
+
+def check_spaces(settings: Settings, *, report: Report) -> None:
+    """Note Spaces that let in an organisation on the hub, and everyone here.  A trial on loopback is let be."""
+    if is_loopback(settings.url):
+        return
+    for app in settings.catalogue:
+        asked = sign_in_of(app.source)
+        if asked is None or not asked.organisations or EVERYONE not in app.open_to or app.tenants is not None:
+            continue
+        concerned = [spec for spec in settings.providers if app.provider in {None, EVERY_PROVIDER, spec.id}]
+        if all(
+            spec.preset == "huggingface" and (spec.admission.organisations or spec.admission.tenants)
+            for spec in concerned
+        ):
+            continue
+        names = ", ".join(asked.organisations)
+        report.file(
+            f"apps.{app.slug}.open_to",
+            f"is everyone, but the README of its Space lets in {names} only (hf_oauth_authorized_org).",
+            "List the roles that may open it; or give the provider huggingface allowed_organisations; or take the line "
+            "out of the README.",
+        )
 
 
 def check_addresses(settings: Settings, *, report: Report) -> None:

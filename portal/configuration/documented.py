@@ -81,6 +81,13 @@ PORTAL: Final = (
         '"/var/lib/gradio-portal"',
     ),
     _row(
+        "portal.sign_in",
+        "page, which shows what there is to sign in with; or direct, which sends strangers straight to the only "
+        "provider there is, and shows the page after a sign-out, an error or a step back.",
+        '"page"',
+        '"direct"',
+    ),
+    _row(
         "portal.site",
         "The registrable domain that portal and apps share. Where it is not said, frames of apps on sibling names "
         "get partitioned cookies, which always work.",
@@ -169,6 +176,12 @@ PROVIDERS: Final = (
         "Domains of e-mail addresses whose owners the sign-in page leads here. No condition for coming in.",
         "[]",
         '["example.com"]',
+    ),
+    _row(
+        "providers.hidden",
+        "Whether the sign-in page has no button for it: only an address in its domains leads there.",
+        "false",
+        "true",
     ),
     _row(
         "providers.allowed_domains",
@@ -345,7 +358,7 @@ ENVIRONMENT: Final = (
     _row(
         "PORTAL_URL",
         "portal.url; wins over the file.",
-        "the file, else CHAINLIT_URL, else OAUTH_REDIRECT_URI's origin",
+        "the file, else CHAINLIT_URL, else OAUTH_REDIRECT_URI's origin, else SPACE_HOST",
         "https://portal.example.com",
     ),
     _row("PORTAL_APPS_URL", "portal.apps_url; wins over the file.", "the file", "https://{app}.apps.example.com"),
@@ -382,10 +395,23 @@ ENVIRONMENT: Final = (
         "redis://localhost:6379",
     ),
     _row(
+        "PORTAL_SIGN_IN_HOOK",
+        "The company's own rule for who may come in: a function with the signature of Chainlit's oauth_callback.",
+        "none",
+        "company.rules:who_comes_in",
+    ),
+    _row(
         "CHAINLIT_URL",
         "Chainlit's name for PORTAL_URL; read where neither that nor the file says it.",
         "none",
         "https://portal.example.com",
+    ),
+    _row(
+        "SPACE_HOST",
+        "The host of the Hugging Face Space the portal runs in, set there; the first of several is the portal's, where "
+        "nothing else says its address.",
+        "none",
+        "acme-portal.hf.space",
     ),
     _row(
         "OAUTH_PROMPT",
@@ -396,11 +422,17 @@ ENVIRONMENT: Final = (
     ),
     _row(
         "OPENID_PROVIDER_URL",
-        "Turns on any OpenID Connect provider, by its issuer or the address of its discovery document.",
+        "Turns on any OpenID Connect provider, by its issuer or the address of its discovery document; "
+        "https://huggingface.co turns on Hugging Face.",
         "none",
         "https://id.example.com",
     ),
-    _row("OAUTH_CLIENT_NAME", "Label of that provider, and its id in lower case.", "descope or openid", "descope"),
+    _row(
+        "OAUTH_CLIENT_NAME",
+        "Label of that provider, and its id in lower case.",
+        "descope, huggingface or openid",
+        "descope",
+    ),
     _row(
         "OAUTH_CLIENT_ID",
         "The portal's client id there; at Descope the project id.",

@@ -21,10 +21,11 @@ from portal.configuration.report import ENVIRONMENT, Report
 from portal.configuration.tables import Table
 from portal.contract import NotANetwork, TrustedProxies, read_network
 from portal.contract.forwarded import Network
-from portal.settings import DAY, HOUR
+from portal.settings import DAY, HOUR, SignInWay
 
 FIRST_PORT: Final = 7810
 CHAINLIT_URL: Final = "CHAINLIT_URL"
+SPACE_HOST: Final = "SPACE_HOST"
 _URLS: Final = ("PORTAL_URL", CHAINLIT_URL)
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 _LONGEST_SIGN_IN: Final = 400 * DAY  # browsers keep no cookie longer (RFC 6265bis, 5.5)
@@ -44,6 +45,7 @@ class PortalTable:
     internal_url: str | None
     data_dir: Path
     site: str | None
+    sign_in: SignInWay
     trust_apps: bool
     trusted_proxies: TrustedProxies
     metrics_from: tuple[Network, ...]
@@ -61,8 +63,8 @@ def read_portal(
     """Read ``[portal]``; paths in the file are relative to *folder*, those in variables to *here*."""
     table = Table(values, at="portal", known=keys_under("portal"), report=report)
     url = _address(table, "url", "PORTAL_URL", variables, report) or _chainlits(table, variables, report)
-    url = url or _origin_of_callback(table, variables)
-    if url is None and not table.has("url") and all(variables.get(name) is None for name in _URLS):
+    url = url or _origin_of_callback(table, variables) or _of_space(table, variables, report)
+    if url is None and not table.has("url") and all(variables.get(name) is None for name in (*_URLS, SPACE_HOST)):
         table.problem("url", "is missing.", "Say where browsers reach the portal, here or as PORTAL_URL.")
     idle = table.lifetime("idle_lifetime", 8 * HOUR, longest=_LONGEST_SIGN_IN)
     absolute = table.lifetime("absolute_lifetime", 30 * DAY, longest=_LONGEST_SIGN_IN)
@@ -79,6 +81,7 @@ def read_portal(
         internal_url=_address(table, "internal_url", "PORTAL_INTERNAL_URL", variables, report),
         data_dir=_data_dir(table, folder=folder, here=here, variables=variables),
         site=_site(table, url),
+        sign_in=_sign_in(table),
         trust_apps=table.flag("trust_apps"),
         trusted_proxies=_trusted_proxies(table, variables, report),
         metrics_from=_metrics_from(table),
@@ -119,6 +122,24 @@ def _origin_of_callback(table: Table, variables: Variables) -> str | None:
     return origin_of(callback) if fault_of(callback, path="plain") is None else None
 
 
+def _of_space(table: Table, variables: Variables, report: Report) -> str | None:
+    """Return the address of the Hugging Face Space the portal runs in, where nothing else says where it is.
+
+    With a domain of its own a Space has several hosts, separated by commas; the first is the one Hugging Face gave.
+    """
+    hosts = variables.get(SPACE_HOST)
+    if hosts is None or table.has("url") or any(variables.get(name) is not None for name in _URLS):
+        return None
+    host = hosts.partition(",")[0].strip()
+    url = f"https://{host}"
+    if "/" in host or fault_of(url, path="none") is not None:
+        report.environment(
+            SPACE_HOST, "does not begin with a host.", "Leave it as the Space sets it, or set PORTAL_URL."
+        )
+        return None
+    return normalised(url)
+
+
 def _data_dir(table: Table, *, folder: Path, here: Path, variables: Variables) -> Path:
     of_environment = variables.get("PORTAL_DATA_DIR")
     if of_environment is not None:
@@ -156,6 +177,17 @@ def _metrics_from(table: Table) -> tuple[Network, ...]:
     return tuple(networks)
 
 
+def _sign_in(table: Table) -> SignInWay:
+    match table.text("sign_in"):
+        case None | "page":
+            return "page"
+        case "direct":
+            return "direct"
+        case other:
+            table.problem("sign_in", f"is {other!r}, which is none of the two.", 'Write "page" or "direct".')
+            return "page"
+
+
 def _site(table: Table, url: str | None) -> str | None:
     site = table.text("site")
     if site is None:
@@ -175,4 +207,6 @@ def place_of_url(variables: Variables, report: Report, *, in_file: bool) -> tupl
         return ENVIRONMENT, "PORTAL_URL"
     if variables.get(CHAINLIT_URL) is not None and not in_file:
         return ENVIRONMENT, CHAINLIT_URL
+    if variables.get(SPACE_HOST) is not None and variables.get("OAUTH_REDIRECT_URI") is None and not in_file:
+        return ENVIRONMENT, SPACE_HOST
     return report.place, "portal.url"

@@ -10,7 +10,7 @@ from portal.configuration.provider_tables import fault_of_scopes, is_slug
 from portal.configuration.report import Report
 from portal.presets import PRESETS
 from portal.presets.base import Option, Preset
-from portal.settings import ProviderSpec, Secret
+from portal.settings import Admission, ProviderSpec, Secret
 
 
 def read_providers_of_presets(
@@ -78,7 +78,7 @@ def _spec(preset: Preset, variables: Variables, *, found: tuple[str, ...], repor
         issuer=place.issuer,
         client_id=client_id,
         client_secret=Secret(secret),
-        scopes=scopes,
+        scopes=scopes or (*preset.scopes, *place.scopes),
         discovery=place.discovery,
         endpoints=place.endpoints,
         token_endpoint_auth_method=preset.token_endpoint_auth_method,
@@ -88,19 +88,20 @@ def _spec(preset: Preset, variables: Variables, *, found: tuple[str, ...], repor
             *prompt_params(provider_id, preset, written=None, variables=variables),
         ),
         options=located.options,
+        admission=Admission(tenants=place.tenants),
         variables=found,
     )
 
 
-def _scopes(preset: Preset, variables: Variables, *, told: _Told, report: Report) -> tuple[str, ...]:
+def _scopes(preset: Preset, variables: Variables, *, told: _Told, report: Report) -> tuple[str, ...] | None:
     name = preset.scopes_variable
     written = None if name is None else variables.get(name)
     if name is None or written is None:
         if name is not None and preset.scopes_required:
             told.not_set(name)
-        return preset.scopes
+        return None
     scopes = tuple(dict.fromkeys(re.split(r"[,\s]+", written)))
-    fault = fault_of_scopes(scopes, flow=preset.flow)
+    fault = fault_of_scopes((*preset.always_scopes, *scopes), flow=preset.flow)
     if fault is not None:
         report.environment(name, *fault)
     return scopes

@@ -1,10 +1,11 @@
 """Who of a provider's people may come in, as ``[[providers]]`` says it without code."""
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from portal.configuration.tables import Table
-from portal.presets.base import Preset
+from portal.presets.base import Place, Preset
 from portal.settings import Admission
 
 _DOMAIN: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
@@ -32,6 +33,19 @@ def read_admission(table: Table, preset: Preset) -> Admission:
         tenants=_names(table, "allowed_tenants"),
         groups=_names(table, "allowed_groups"),
     )
+
+
+def within_tenants(admission: Admission, place: Place, table: Table) -> Admission:
+    """Return *admission* held to the tenants of *place*, if it names any."""
+    if not place.tenants:
+        return admission
+    for one in sorted(admission.tenants - place.tenants):
+        table.problem(
+            "allowed_tenants",
+            f"names {one!r}, which the provider's own settings do not.",
+            f"Write one of {', '.join(sorted(place.tenants))}, or leave it out.",
+        )
+    return replace(admission, tenants=admission.tenants or place.tenants)
 
 
 def read_domains(table: Table, key: str) -> frozenset[str]:

@@ -9,7 +9,7 @@ from portal.configuration.documented import keys_under
 from portal.configuration.environment import VARIABLE, Variables, shown
 from portal.configuration.preset_options import locate
 from portal.configuration.prompts import prompt_params
-from portal.configuration.provider_admission import read_admission, read_domains
+from portal.configuration.provider_admission import read_admission, read_domains, within_tenants
 from portal.configuration.report import Report, choices
 from portal.configuration.tables import Table
 from portal.presets import PRESETS
@@ -99,7 +99,7 @@ def _spec(table: Table, named: Preset | None, *, variables: Variables, report: R
     if method is not None and method not in AUTH_METHODS:
         table.problem("token_endpoint_auth_method", f"names {method!r}, which is none.", choices(method, AUTH_METHODS))
     secret = _client_secret(table, variables, public=method == "none")
-    scopes = _scopes(table, preset) or preset.scopes
+    scopes = _scopes(table, preset)
     prompt = table.text("prompt")
     if prompt is not None and not set(prompt.split()) <= _ASKED:
         table.problem("prompt", f"names {prompt!r}, which the portal cannot ask for.", choices(prompt, _ASKED))
@@ -107,7 +107,7 @@ def _spec(table: Table, named: Preset | None, *, variables: Variables, report: R
     redirect_uri = table.text("redirect_uri")
     algorithms = _algorithms(table, secret)
     admission, domains = read_admission(table, preset), read_domains(table, "domains")
-    label = table.text("label")
+    hidden, label = _hidden(table, domains), table.text("label")
     if provider_id is None or client_id is None or located is None:
         return None
     place = located.place
@@ -118,7 +118,7 @@ def _spec(table: Table, named: Preset | None, *, variables: Variables, report: R
         issuer=place.issuer,
         client_id=client_id,
         client_secret=secret,
-        scopes=scopes,
+        scopes=scopes or (*preset.scopes, *place.scopes),
         discovery=place.discovery,
         endpoints=endpoints or place.endpoints,
         redirect_uri=redirect_uri,
@@ -130,8 +130,9 @@ def _spec(table: Table, named: Preset | None, *, variables: Variables, report: R
             *prompt_params(provider_id, preset, written=prompt, variables=variables),
         ),
         options=located.options,
-        admission=admission,
+        admission=within_tenants(admission, place, table),
         domains=domains,
+        hidden=hidden,
     )
 
 
@@ -209,7 +210,7 @@ def _algorithms(table: Table, secret: Secret | None) -> tuple[str, ...]:
 
 def _scopes(table: Table, preset: Preset) -> tuple[str, ...] | None:
     scopes = table.texts("scopes")
-    fault = None if scopes is None else fault_of_scopes(scopes, flow=preset.flow)
+    fault = None if scopes is None else fault_of_scopes((*preset.always_scopes, *scopes), flow=preset.flow)
     if fault is not None:
         table.problem("scopes", *fault)
     return scopes
@@ -249,3 +250,12 @@ def _check_address(table: Table, key: str, url: str | None, *, required: bool) -
     fault = fault_of(url, path="any", query=True)
     if fault is not None:
         table.problem(key, *fault)
+
+
+def _hidden(table: Table, domains: frozenset[str]) -> bool:
+    hidden = table.flag("hidden")
+    if hidden and not domains:
+        table.problem(
+            "hidden", "leaves no way there: domains is empty.", "Write the domains of its people's addresses."
+        )
+    return hidden

@@ -1,6 +1,6 @@
 """Providers that the environment alone describes, by the names the field already uses.
 
-``OPENID_PROVIDER_URL`` (Hugging Face Spaces, Open WebUI) turns on any OpenID Connect provider;
+``OPENID_PROVIDER_URL`` (Hugging Face Spaces, Open WebUI) turns on any OpenID Connect provider, of which some are known;
 ``OAUTH_AUTHORIZE_URL`` (the Descope tutorial) turns on Descope.  Both share ``OAUTH_CLIENT_ID``,
 so both at once say nothing definite.
 """
@@ -33,7 +33,8 @@ def read_provider_of_environment(
     variables: Variables, *, used_by_file: Collection[str], report: Report
 ) -> ProviderSpec | None:
     """Return the provider that the environment describes, if it does; *used_by_file* are variables the file names."""
-    generic = variables.get(GENERIC) is not None
+    # A Space sets it, wanted or not: where the file names the secret beside it, the file has the last word.
+    generic = variables.get(GENERIC) is not None and "OAUTH_CLIENT_SECRET" not in used_by_file
     tutorial = [name for name in _TUTORIAL_ALL if variables.get(name) is not None and name not in used_by_file]
     if generic and tutorial:
         report.environment(
@@ -47,7 +48,7 @@ def read_provider_of_environment(
     if tutorial:
         return _tutorial(variables, report)
     left_over = sorted(name for name in _SHARED if variables.mentions(name) and name not in used_by_file)
-    if left_over:
+    if left_over and variables.get(GENERIC) is None:
         report.environment(
             left_over[0],
             f"is set, but neither {GENERIC} nor {TUTORIAL} says of which provider.",
@@ -60,14 +61,16 @@ def _generic(variables: Variables, report: Report) -> ProviderSpec | None:
     issuer = _address(variables, GENERIC, report).removesuffix(_DISCOVERY)
     name = variables.get("OAUTH_CLIENT_NAME")
     client_id, secret = _client(variables, report)
-    preset = next((one for one in PRESETS.values() if issuer in one.issuers), PRESETS["oidc"])
-    provider_id = _id(name, default="openid", report=report)
+    known = next((one for one in PRESETS.values() if issuer.rstrip("/") in one.issuers), None)
+    preset = known or PRESETS["oidc"]
+    issuer = issuer if known is None else issuer.rstrip("/")
+    provider_id = _id(name, default="openid" if known is None else known.id, report=report)
     scopes = _scopes(variables, preset=preset, report=report)
     if client_id is None:
         return None
     return ProviderSpec(
         id=provider_id,
-        label=name or host_of(issuer),
+        label=name or (host_of(issuer) if known is None else known.label),
         preset=preset.id,
         issuer=issuer,
         client_id=client_id,

@@ -8,12 +8,19 @@ from types import MappingProxyType
 from typing import Final
 
 from portal.identity import Identity, VerifiedClaims
+from portal.presets.auth0 import AUTH0
+from portal.presets.azure_ad import AZURE_AD, AZURE_AD_HYBRID
 from portal.presets.base import Preset
+from portal.presets.cognito import COGNITO
 from portal.presets.descope import DESCOPE
 from portal.presets.generic import GENERIC
 from portal.presets.github import GITHUB
+from portal.presets.gitlab import GITLAB
 from portal.presets.google import GOOGLE
+from portal.presets.huggingface import HUGGINGFACE
+from portal.presets.keycloak import KEYCLOAK
 from portal.presets.oidc import OIDC
+from portal.presets.okta import OKTA
 from portal.settings import ProviderSpec
 
 PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
@@ -23,7 +30,15 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
             OIDC,
             DESCOPE,
             GITHUB,
+            GITLAB,
             GOOGLE,
+            AZURE_AD,
+            AZURE_AD_HYBRID,
+            HUGGINGFACE,
+            KEYCLOAK,
+            OKTA,
+            AUTH0,
+            COGNITO,
             GENERIC,
         )
     }

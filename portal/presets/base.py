@@ -4,8 +4,7 @@ Nothing here calls anybody: ``portal.providers`` asks, these records say what, w
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from portal.identity import Identity, VerifiedClaims
@@ -67,6 +66,10 @@ class Place:
     endpoints: Endpoints | None = None
     """``None``: discovered."""
     authorize_params: tuple[tuple[str, str], ...] = ()
+    scopes: tuple[str, ...] = ()
+    """What to ask for there besides the preset's scopes, where nobody says which."""
+    tenants: frozenset[str] = frozenset()
+    """The only tenants whose people may come in, where the options name some; ``allowed_tenants`` can narrow them."""
 
 
 Locate: TypeAlias = Callable[[Mapping[str, str]], Place]
@@ -89,6 +92,8 @@ class Call:
     """Whether to ask at all, given the claims so far."""
     pages: int = 0
     """The answer is a list, continued by ``Link: …; rel="next"`` up to so many pages; 0: one object."""
+    is_odata: bool = False
+    """Whether the list stands in the member ``value``, continued by ``@odata.nextLink`` (OData JSON 4.01, 4.5.5)."""
     may_be_refused: bool = False
     """Whether 403 and 404 mean that nothing is known, instead of failing the sign-in."""
 
@@ -145,10 +150,16 @@ class Preset:
     name_variable: str | None = None
     """The variable that renames it; the name becomes its id and its callback's path."""
     scopes: tuple[str, ...] = ("openid", "profile", "email")
+    always_scopes: tuple[str, ...] = ()
+    """Asked for whatever scopes are written: without them nobody could be told from anybody."""
     scopes_variable: str | None = None
     scopes_required: bool = False
     """Whether the scopes must be said where variables turn it on."""
     is_issuer: IssuerRule = exact_issuer
+    is_key_issuer: Callable[[object, Mapping[str, object]], bool] | None = None
+    """Whether a key may sign these claims, by the member ``issuer`` beside it; ``None``: that means nothing."""
+    asks_userinfo: bool = True
+    """Whether the userinfo endpoint has anything to say that the ID token has not."""
     issuers: frozenset[str] = frozenset()
     """Values of ``OPENID_PROVIDER_URL`` that mean this make."""
     takes_endpoints: bool = False
@@ -168,12 +179,12 @@ class Preset:
     """The company domain an account belongs to; ``None``: it vouches for none."""
     organisations: Callable[[Identity], frozenset[str]] | None = None
     """The organisations somebody belongs to; ``None``: it knows none."""
+    groups_are_unknown: Callable[[Identity], bool] | None = None
+    """Whether somebody is in groups that it would not tell; ``None``: it tells all it knows."""
     sign_out: SignOutWay | None = None
     """Where a browser signs out there; ``None``: it has no such place."""
     refresh: Refresh | None = None
     """``None``: it gives no refresh token."""
-    notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """Words for ``portal providers`` and the pages: ``sign_out``, ``refresh``."""
 
     @property
     def client_id_variable(self) -> str:

@@ -26,15 +26,20 @@ _OURS: Final = frozenset(
 """Parameters of the authorization request that a configuration cannot change."""
 
 
+def scopes_asked(spec: ProviderSpec) -> tuple[str, ...]:
+    """Return the scopes that are asked for: those of the configuration, and those without which nothing is proved."""
+    preset = preset_of(spec)
+    always = ("openid", *preset.always_scopes) if preset.flow == "openid" else ()
+    return tuple(dict.fromkeys((*always, *spec.scopes)))
+
+
 def authorization_url(endpoint: str, attempt: Attempt, *, spec: ProviderSpec, login_hint: str | None) -> str:
     """Return the URL at *endpoint* that begins *attempt*."""
     preset = preset_of(spec)
     extra = {name: value for name, value in spec.authorize_params if name not in _OURS}
     if login_hint and preset.login_hint is not None:
         extra[preset.login_hint] = login_hint
-    scopes = spec.scopes
     if preset.flow == "openid":
-        scopes = ("openid", *scopes)
         extra["nonce"] = attempt.nonce
     # Anything but S256 would make Authlib leave PKCE out without a word.
     challenge = {"code_challenge_method": "S256"} if preset.pkce else {}
@@ -44,7 +49,7 @@ def authorization_url(endpoint: str, attempt: Attempt, *, spec: ProviderSpec, lo
             state=attempt.state,
             code_verifier=attempt.code_verifier if preset.pkce else None,
             redirect_uri=attempt.redirect_uri,
-            scope=" ".join(dict.fromkeys(scopes)) or None,
+            scope=" ".join(scopes_asked(spec)) or None,
             **extra,
         )
     return str(url)

@@ -3,6 +3,7 @@
 An access token goes to addresses of the configuration only, and from page to page of one of them within its origin.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urljoin, urlsplit
@@ -16,6 +17,7 @@ from portal.providers.documents import read_list, read_object
 from portal.providers.transport import Budget, Transport
 from portal.settings import ProviderSpec
 
+_log: Final = logging.getLogger("portal.providers")
 _REFUSED: Final = frozenset({requests.codes.forbidden, requests.codes.not_found})
 
 
@@ -38,7 +40,9 @@ def with_answers(
     for call in calls:
         if call.wanted(known):
             answer = _answer(call, call.url(spec), access_token=access_token, transport=transport, budget=budget)
-            if answer is not None:
+            if answer is None:
+                _log.warning("%s will not say %s: nothing follows from it", spec.id, call.name)
+            else:
                 known[call.name] = answer
     return known
 
@@ -55,13 +59,13 @@ def _answer(call: Call, url: str, *, access_token: str, transport: Transport, bu
         try:
             if not call.pages:
                 return read_object(response.content)
-            entries += read_list(response.content)
+            page, link = _odata_page(response) if call.is_odata else _linked_page(response)
         except ValueError as error:
             raise ProviderUnavailable(f"{call.name}: {url} answered what is no JSON of its kind") from error
-        following = _next_page(response, of=url)
-        if following is None:
+        entries += page
+        if link is None:
             break
-        url = following
+        url = _next_page(link, of=url)
     return entries
 
 
@@ -70,11 +74,26 @@ def _is_throttled(response: requests.Response) -> bool:
     return "Retry-After" in response.headers or response.headers.get("X-RateLimit-Remaining") == "0"
 
 
-def _next_page(response: requests.Response, *, of: str) -> str | None:
-    """Return the address of the next page (RFC 8288), which must be where this one was."""
-    link = response.links.get("next", {}).get("url")
-    if link is None:
-        return None
+def _linked_page(response: requests.Response) -> tuple[list[object], str | None]:
+    """Return the entries of one page, and the link to the next (RFC 8288)."""
+    return read_list(response.content), response.links.get("next", {}).get("url")
+
+
+def _odata_page(response: requests.Response) -> tuple[list[object], str | None]:
+    """Return the entries of one page, and the link to the next.
+
+    Raises:
+        ValueError: it is no page.
+    """
+    document = read_object(response.content)
+    entries, link = document.get("value"), document.get("@odata.nextLink")
+    if type(entries) is not list or not isinstance(link, str | None):
+        raise ValueError("no page of an OData list")
+    return entries, link
+
+
+def _next_page(link: str, *, of: str) -> str:
+    """Return the address of the next page, which must be where this one was."""
     following = urljoin(of, link)
     if urlsplit(following)[:2] != urlsplit(of)[:2]:
         raise ProviderUnavailable(f"the next page is at another place, {quoted(following)}")

@@ -16,6 +16,7 @@ from portal.errors import CallbackRejected, ProviderUnavailable
 from portal.presets import preset_of
 from portal.providers.base import quoted
 from portal.providers.documents import read_object
+from portal.providers.failures import in_words
 from portal.providers.transport import TRANSPORT_ERRORS, Budget, Transport
 from portal.settings import ProviderSpec
 
@@ -71,7 +72,7 @@ def exchange_code(
         except OAuthError as error:
             raise _refusal(error) from error
         except TRANSPORT_ERRORS as error:
-            raise ProviderUnavailable(f"POST {endpoint}: {type(error).__name__}") from error
+            raise ProviderUnavailable(f"POST {endpoint}: {in_words(error)}") from error
     access_token = answer.get("access_token")
     if not isinstance(access_token, str) or str(answer.get("token_type")).lower() != "bearer":
         raise ProviderUnavailable("the token endpoint gave no bearer token")

@@ -77,6 +77,7 @@ def verify_id_token(
     *,
     keys: Sequence[VerificationKey],
     issuer: str | IssuerTest,
+    key_issuer: IssuerTest | None = None,
     client_id: str,
     algorithms: Collection[str],
     nonce: str,
@@ -85,7 +86,8 @@ def verify_id_token(
 ) -> VerifiedClaims:
     """Return the claims of *token*.
 
-    *issuer* is the one accepted, or says of an ``iss`` and the claims around it whether they are the provider's.
+    *issuer* is the one accepted, or says of an ``iss`` and the claims around it whether they are the provider's;
+    *key_issuer* says it of the ``issuer`` that stands beside the key, where that means something.
     *algorithms* are those of the configuration.  Symmetric ones verify only where *keys* are a client secret, which
     no published key is; ``none`` is refused even there.
 
@@ -95,8 +97,11 @@ def verify_id_token(
     text = _compact(token)
     header = _segment(text.partition(".")[0])
     algorithm = _algorithm(header, allowed=algorithms)
-    claims = _signed_claims(text, key=_key(header, algorithm=algorithm, keys=keys), algorithm=algorithm)
+    key = _key(header, algorithm=algorithm, keys=keys)
+    claims = _signed_claims(text, key=key, algorithm=algorithm)
     if not (issuer(claims.get("iss"), claims) if callable(issuer) else claims.get("iss") == issuer):
+        raise IdTokenRejected(IdTokenProblem.WRONG_ISSUER)
+    if key_issuer is not None and key.issuer is not None and not key_issuer(key.issuer, claims):
         raise IdTokenRejected(IdTokenProblem.WRONG_ISSUER)
     _check_audience(claims, client_id=client_id)
     _check_times(claims, now=now)

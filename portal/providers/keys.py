@@ -41,10 +41,12 @@ SHARED: Final = frozenset(SHARED_SECRET_ALGORITHMS)
 class VerificationKey:
     """One key, and what it may be used for."""
 
-    __slots__ = ("algorithms", "key", "kid")
+    __slots__ = ("algorithms", "issuer", "key", "kid")
 
-    def __init__(self, *, kid: str | None, algorithms: frozenset[str], key: Key) -> None:
+    def __init__(self, *, kid: str | None, algorithms: frozenset[str], key: Key, issuer: object = None) -> None:
         self.kid = kid
+        self.issuer = issuer
+        """What stands beside it as ``issuer``, which some providers with many tenants write; ``None``: nothing."""
         self.algorithms = algorithms
         self.key = key
 
@@ -82,7 +84,9 @@ def _read_key(member: object) -> VerificationKey | None:
     if not algorithms or not may_verify or member.get("use") not in {None, "sig"} or not isinstance(kid, str | None):
         return None
     key = _imported(member)
-    return None if key is None else VerificationKey(kid=kid, algorithms=algorithms, key=key)
+    if key is None:
+        return None
+    return VerificationKey(kid=kid, algorithms=algorithms, key=key, issuer=member.get("issuer"))
 
 
 def _imported(member: dict[str, object]) -> Key | None:

@@ -5,6 +5,7 @@ comes straight from the token endpoint and is asked about at once, so it cannot 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from portal.attempts import Attempt, new_attempt
 from portal.errors import CallbackRejected, ProviderUnavailable
@@ -12,12 +13,14 @@ from portal.identity import VerifiedClaims
 from portal.presets import preset_of, read_identity
 from portal.presets.sign_out import Leaving
 from portal.providers.authorization import authorization_url
-from portal.providers.base import Completed
+from portal.providers.base import Completed, Survey
 from portal.providers.callback import read_code
 from portal.providers.calls import with_answers
 from portal.providers.exchange import client_authentication, exchange_code
 from portal.providers.metadata import is_safe_endpoint
-from portal.providers.transport import DEFAULT_LIMITS, Limits, Transport
+from portal.providers.reach import reach_of
+from portal.providers.survey import client_problem
+from portal.providers.transport import DEFAULT_LIMITS, Budget, Limits, Transport
 from portal.settings import Endpoints, ProviderSpec
 
 
@@ -27,7 +30,7 @@ class OAuth2Provider:
     def __init__(self, spec: ProviderSpec, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self.spec = spec
         self._preset = preset_of(spec)
-        self._transport = Transport(limits)
+        self._transport = Transport(limits, reach=reach_of(spec))
 
     def begin(
         self, *, redirect_uri: str, return_to: str, now: int, login_hint: str | None = None
@@ -43,7 +46,42 @@ class OAuth2Provider:
         if attempt.provider != self.spec.id or callback.get("state") != attempt.state:
             raise CallbackRejected("the callback is of another attempt")
         code = read_code(callback, issuer=self._is_issuer, names_itself=False)
-        budget = self._transport.budget()
+        with self._transport.request() as budget:
+            return self._completed(code, attempt, budget=budget)
+
+    def end_session_url(self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str) -> str | None:
+        """Return where to sign out at the provider; ``None`` if it has no such place."""
+        if self._preset.sign_out is None:
+            return None
+        leaving = Leaving(
+            end_session=None if self.spec.endpoints is None else self.spec.endpoints.end_session,
+            id_token_hint=id_token_hint,
+            post_logout_redirect_uri=post_logout_redirect_uri,
+            state=state,
+        )
+        return self._preset.sign_out(self.spec, leaving)
+
+    def survey(self, *, redirect_uri: str | None = None) -> Survey:
+        """Return what is known of it; it says nothing of itself before somebody comes."""
+        try:
+            ends = self._endpoints()
+        except ProviderUnavailable as error:
+            return Survey(problem=str(error))
+        method = client_authentication(self.spec, supported=frozenset())
+        known = Survey(endpoints=ends, auth_method=method)
+        if redirect_uri is None:
+            return known
+        problem = client_problem(
+            spec=self.spec,
+            endpoint=ends.token,
+            method=method,
+            redirect_uri=redirect_uri,
+            transport=self._transport,
+            budget=self._transport.budget(),
+        )
+        return replace(known, client_problem=problem)
+
+    def _completed(self, code: str, attempt: Attempt, *, budget: Budget) -> Completed:
         tokens = exchange_code(
             code,
             attempt,
@@ -62,27 +100,7 @@ class OAuth2Provider:
             budget=budget,
         )
         identity = read_identity(VerifiedClaims(answers), spec=self.spec)
-        return Completed(identity=identity, id_token=None, access_token=tokens.access_token)
-
-    def end_session_url(self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str) -> str | None:
-        """Return where to sign out at the provider; ``None`` if it has no such place."""
-        if self._preset.sign_out is None:
-            return None
-        leaving = Leaving(
-            end_session=None if self.spec.endpoints is None else self.spec.endpoints.end_session,
-            id_token_hint=id_token_hint,
-            post_logout_redirect_uri=post_logout_redirect_uri,
-            state=state,
-        )
-        return self._preset.sign_out(self.spec, leaving)
-
-    def reachable(self) -> str | None:
-        """Return ``None`` if its addresses can be used; there is nothing to ask it before somebody comes."""
-        try:
-            self._endpoints()
-        except ProviderUnavailable as error:
-            return f"{self.spec.label} cannot be used: {error}"
-        return None
+        return Completed(identity=identity, id_token=None, access_token=tokens.access_token, claims=answers)
 
     def _is_issuer(self, named: str) -> bool:
         return self._preset.is_issuer(named, {}, self.spec)

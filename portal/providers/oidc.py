@@ -6,15 +6,17 @@ beside this one.
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from portal.attempts import Attempt, new_attempt
+from portal.claims.uniting import united
 from portal.errors import CallbackRejected, ProviderUnavailable
 from portal.identity import VerifiedClaims
 from portal.presets import preset_of, read_identity
 from portal.presets.sign_out import Leaving
 from portal.providers.authorization import authorization_url
-from portal.providers.base import Completed
+from portal.providers.base import Completed, Survey
 from portal.providers.callback import read_code
 from portal.providers.calls import with_answers
 from portal.providers.exchange import client_authentication, exchange_code
@@ -22,6 +24,8 @@ from portal.providers.id_token import IdTokenProblem, IdTokenRejected, verify_id
 from portal.providers.kept import Kept
 from portal.providers.keys import SHARED, VerificationKey, read_keys, shared_key
 from portal.providers.metadata import Metadata, discovery_url, metadata_of, read_metadata
+from portal.providers.reach import reach_of
+from portal.providers.survey import client_problem
 from portal.providers.transport import DEFAULT_LIMITS, Budget, Limits, Transport
 from portal.settings import ProviderSpec
 
@@ -41,7 +45,7 @@ class OidcProvider:
     ) -> None:
         self.spec = spec
         self._preset = preset_of(spec)
-        self._transport = Transport(limits)
+        self._transport = Transport(limits, reach=reach_of(spec))
         self._metadata = Kept(self._load_metadata, monotonic=monotonic)
         self._keys = Kept(self._load_keys, monotonic=monotonic)
 
@@ -49,7 +53,8 @@ class OidcProvider:
         self, *, redirect_uri: str, return_to: str, now: int, login_hint: str | None = None
     ) -> tuple[str, Attempt]:
         """Return the URL of the authorization request, and what to remember until the callback."""
-        metadata = self._metadata.get(budget=self._transport.budget())
+        with self._transport.request() as budget:
+            metadata = self._metadata.get(budget=budget)
         attempt = new_attempt(provider=self.spec.id, redirect_uri=redirect_uri, return_to=return_to, now=now)
         return authorization_url(metadata.authorize, attempt, spec=self.spec, login_hint=login_hint), attempt
 
@@ -57,33 +62,8 @@ class OidcProvider:
         """Exchange the code of *callback* and return who has signed in."""
         if attempt.provider != self.spec.id or callback.get("state") != attempt.state:
             raise CallbackRejected("the callback is of another attempt")
-        budget = self._transport.budget()
-        metadata = self._metadata.get(budget=budget)
-        code = read_code(callback, issuer=lambda named: self._is_issuer(named, {}), names_itself=metadata.names_itself)
-        tokens = exchange_code(
-            code,
-            attempt,
-            spec=self.spec,
-            endpoint=metadata.token,
-            method=client_authentication(self.spec, supported=metadata.token_auth_methods),
-            transport=self._transport,
-            budget=budget,
-        )
-        if not isinstance(tokens.id_token, str):  # without one nobody knows whom the access token is about
-            raise CallbackRejected("the token endpoint gave no ID token")
-        claims = self._verified(tokens.id_token, attempt, access_token=tokens.access_token, now=now, budget=budget)
-        if metadata.userinfo is not None:
-            claims = self._with_userinfo(claims, url=metadata.userinfo, access_token=tokens.access_token, budget=budget)
-        answered = with_answers(
-            claims,
-            calls=self._preset.calls,
-            spec=self.spec,
-            access_token=tokens.access_token,
-            transport=self._transport,
-            budget=budget,
-        )
-        identity = read_identity(VerifiedClaims(answered), spec=self.spec)
-        return Completed(identity=identity, id_token=tokens.id_token, access_token=tokens.access_token)
+        with self._transport.request() as budget:
+            return self._completed(attempt, callback, now=now, budget=budget)
 
     def end_session_url(self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str) -> str | None:
         """Return where to sign out at the provider; ``None`` if it has no such place or is away."""
@@ -101,24 +81,75 @@ class OidcProvider:
         )
         return self._preset.sign_out(self.spec, leaving)
 
-    def reachable(self) -> str | None:
-        """Return ``None`` if metadata and keys can be had, else a sentence on what is wrong."""
+    def survey(self, *, redirect_uri: str | None = None) -> Survey:
+        """Return what its metadata and keys say; with *redirect_uri*, also whether it refuses the client."""
         budget = self._transport.budget()
+        known = Survey(discovery=None if self.spec.endpoints is not None else self._discovery_url())
         try:
-            self._metadata.get(budget=budget)
-            self._keys.get(budget=budget)
+            metadata = self._metadata.get(budget=budget)
+            known = replace(
+                known,
+                endpoints=metadata.endpoints(),
+                names_itself=metadata.names_itself,
+                auth_method=client_authentication(self.spec, supported=metadata.token_auth_methods),
+                signing_algorithms=metadata.signing_algorithms,
+                challenge_methods=metadata.challenge_methods,
+                scopes=metadata.scopes,
+            )
+            keys = self._keys.get(budget=budget)
         except ProviderUnavailable as error:
-            return f"{self.spec.label} ({self.spec.issuer}) cannot be used: {error}"
-        return None
+            return replace(known, problem=str(error))
+        known = replace(known, keys=tuple(key.algorithms for key in keys))
+        if redirect_uri is None or known.auth_method is None:
+            return known
+        problem = client_problem(
+            spec=self.spec,
+            endpoint=metadata.token,
+            method=known.auth_method,
+            redirect_uri=redirect_uri,
+            transport=self._transport,
+            budget=budget,
+        )
+        return replace(known, client_problem=problem)
+
+    def _completed(self, attempt: Attempt, callback: Mapping[str, str], *, now: int, budget: Budget) -> Completed:
+        metadata = self._metadata.get(budget=budget)
+        code = read_code(callback, issuer=lambda named: self._is_issuer(named, {}), names_itself=metadata.names_itself)
+        tokens = exchange_code(
+            code,
+            attempt,
+            spec=self.spec,
+            endpoint=metadata.token,
+            method=client_authentication(self.spec, supported=metadata.token_auth_methods),
+            transport=self._transport,
+            budget=budget,
+        )
+        if not isinstance(tokens.id_token, str):  # without one nobody knows whom the access token is about
+            raise CallbackRejected("the token endpoint gave no ID token")
+        claims = self._verified(tokens.id_token, attempt, access_token=tokens.access_token, now=now, budget=budget)
+        if metadata.userinfo is not None and self._preset.asks_userinfo:
+            claims = self._with_userinfo(claims, url=metadata.userinfo, access_token=tokens.access_token, budget=budget)
+        answered = with_answers(
+            claims,
+            calls=self._preset.calls,
+            spec=self.spec,
+            access_token=tokens.access_token,
+            transport=self._transport,
+            budget=budget,
+        )
+        identity = read_identity(VerifiedClaims(answered), spec=self.spec)
+        return Completed(identity=identity, id_token=tokens.id_token, access_token=tokens.access_token, claims=answered)
 
     def _is_issuer(self, named: object, claims: Mapping[str, object]) -> bool:
         return self._preset.is_issuer(named, claims, self.spec)
 
+    def _discovery_url(self) -> str:
+        return self.spec.discovery or discovery_url(self.spec.issuer)
+
     def _load_metadata(self, budget: Budget) -> Metadata:
         if self.spec.endpoints is not None:
             return metadata_of(self.spec.endpoints, issuer=self.spec.issuer)
-        url = self.spec.discovery or discovery_url(self.spec.issuer)
-        return read_metadata(self._transport.get_object(url, budget=budget), issuer=self.spec.issuer)
+        return read_metadata(self._transport.get_object(self._discovery_url(), budget=budget), issuer=self.spec.issuer)
 
     def _load_keys(self, budget: Budget) -> tuple[VerificationKey, ...]:
         secret = self.spec.client_secret
@@ -134,6 +165,7 @@ class OidcProvider:
                 id_token,
                 keys=keys,
                 issuer=self._is_issuer,
+                key_issuer=self._preset.is_key_issuer,
                 client_id=self.spec.client_id,
                 algorithms=self.spec.algorithms,
                 nonce=attempt.nonce,
@@ -159,16 +191,4 @@ class OidcProvider:
         # OpenID Connect Core, section 5.3.4: else an access token of somebody else could be slipped in.
         if userinfo.get("sub") != claims["sub"]:
             raise CallbackRejected("the userinfo endpoint speaks of somebody else")
-        return VerifiedClaims(_united(userinfo, claims))
-
-
-def _united(userinfo: Mapping[str, object], claims: Mapping[str, object]) -> dict[str, object]:
-    """Return *claims* over *userinfo*, with ``email_verified`` only where it is about the address that stays.
-
-    The two may name different addresses: what is said of one must not vouch for the other.
-    """
-    united = {**userinfo, **claims}
-    said_by = claims if "email_verified" in claims else userinfo
-    if "email_verified" in united and said_by.get("email") != united.get("email"):
-        del united["email_verified"]
-    return united
+        return VerifiedClaims(united(userinfo, claims))

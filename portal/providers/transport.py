@@ -6,8 +6,9 @@ trickles one byte a second would hold a worker's thread for as long as it likes.
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
@@ -19,6 +20,8 @@ from requests.adapters import HTTPAdapter
 from portal.errors import ProviderUnavailable
 from portal.providers.base import quoted
 from portal.providers.documents import read_object
+from portal.providers.failures import in_words
+from portal.providers.reach import Reach
 
 T = TypeVar("T")
 
@@ -43,6 +46,10 @@ class Limits:
     """Bytes of one answer."""
     at_once: int = 32
     """Calls under way at the same time, those included that nobody waits for any more."""
+    waiting: int = 8
+    """Requests of browsers that wait for it at the same time, of the threads that one worker has for everything."""
+    queue: float = 1.0
+    """Seconds that one more of them waits to be among these."""
 
 
 DEFAULT_LIMITS: Final = Limits()
@@ -61,11 +68,27 @@ class Budget:
 
 
 class Transport:
-    """All calls to one provider."""
+    """All calls to one provider; they go where *reach* lets them."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, reach: Reach) -> None:
         self.limits = limits
+        self.reach = reach
         self._places = threading.BoundedSemaphore(limits.at_once)
+        self._requests = threading.BoundedSemaphore(limits.waiting)
+
+    @contextmanager
+    def request(self) -> Iterator[Budget]:
+        """Give one request of a browser its budget, and one of the places of those that may wait for the provider.
+
+        Raises:
+            ProviderUnavailable: they are all taken: more would keep everybody else from being served.
+        """
+        if not self._requests.acquire(timeout=self.limits.queue):
+            raise ProviderUnavailable(f"{self.limits.waiting} requests are waiting for it already")
+        try:
+            yield self.budget()
+        finally:
+            self._requests.release()
 
     def budget(self) -> Budget:
         """Return a fresh budget for one request of a browser."""
@@ -98,7 +121,7 @@ class Transport:
                 # An explicit auth, or requests would look the host up in somebody's ~/.netrc.
                 return session.request(method, url, headers=headers, json=body, auth=_as_it_is, allow_redirects=False)
             except TRANSPORT_ERRORS as error:
-                raise ProviderUnavailable(f"{method} {url}: {type(error).__name__}") from error
+                raise ProviderUnavailable(f"{method} {url}: {in_words(error)}") from error
 
     def get_object(self, url: str, *, budget: Budget, headers: Mapping[str, str] | None = None) -> dict[str, object]:
         """Return the JSON object at *url*.
@@ -148,6 +171,7 @@ class _BoundedAdapter(HTTPAdapter):
         super().__init__(max_retries=0)
         self._transport = transport
         self._budget = budget
+        self.poolmanager.pool_classes_by_scheme = transport.reach.pools
 
     def send(  # type: ignore[override]  # every caller is requests.Session, which passes these by name
         self, request: requests.PreparedRequest, **options: object

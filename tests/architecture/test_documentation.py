@@ -75,6 +75,8 @@ def test_every_example_works(setting: Setting, tmp_path: Path) -> None:
     if key == "allowed_organisations":
         written[section]["preset"] = '"github"'
         del written[section]["issuer"], written["providers.endpoints"]
+    if key == "hidden":
+        written[section]["domains"] = '["example.com"]'
     if key == "client_id_env":
         del written[section]["client_id"]
     if key == "url" and section.startswith("apps"):
@@ -127,6 +129,7 @@ def test_every_field_of_the_settings_can_be_configured() -> None:
         "rights_of_roles": "roles.<name>.rights",
         "roles": "roles.<name>.when",
         "secret_keys": "PORTAL_SECRET_KEY",
+        "sign_in_hook": "PORTAL_SIGN_IN_HOOK",
     }
     names = {one.name for one in SETTINGS}
 

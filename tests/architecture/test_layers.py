@@ -34,6 +34,7 @@ LAYERS: dict[str, int] = {
     "portal.backups": 2,
     "portal.database": 2,
     "portal.endings": 2,
+    "portal.hook": 2,
     "portal.judgement": 2,
     "portal.keys": 2,
     "portal.limits": 2,

@@ -85,6 +85,11 @@ ATTACKS: dict[str, tuple[ProviderSpec, Identity, AdmissionRefusal]] = {
         an_identity(),
         R.GROUP_NOT_ALLOWED,
     ),
+    "groups that the provider would not tell": (
+        a_provider(preset="azure-ad", admission=Admission(groups=some("AI-Analysts"))),
+        an_identity(affiliations=(Affiliation(tenant="acme"),), claims={"hasgroups": True}),
+        R.GROUPS_UNKNOWN,
+    ),
     "a group in a tenant that is not allowed": (
         asking(tenants=some("beta"), groups=some("AI-Analysts")),
         an_identity(affiliations=(*an_identity().affiliations, Affiliation(tenant="beta"))),
@@ -113,14 +118,15 @@ def test_tenants_that_are_not_allowed_are_of_no_force() -> None:
 
 
 class TestTheHook:
-    def test_it_may_say_more_of_somebody(self) -> None:
+    def test_it_may_give_roles(self) -> None:
         def hook(arrival: Arrival) -> Identity:
             assert arrival.access_token == "token"
-            return replace(arrival.identity, affiliations=(Affiliation(roles=frozenset({"vip"})),))
+            (affiliation,) = arrival.identity.affiliations
+            return replace(arrival.identity, affiliations=(replace(affiliation, given=frozenset({"vip"})),))
 
         admitted = admit(arriving(), spec=a_provider(), hook=hook)
 
-        assert admitted.affiliations[0].roles == {"vip"}
+        assert admitted.affiliations[0].given == {"vip"}
 
     def test_it_may_refuse(self) -> None:
         with pytest.raises(NotAdmitted, match="refused-by-hook"):

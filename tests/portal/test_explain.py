@@ -171,6 +171,25 @@ class TestHowItIsTold:
         assert explanation.identity.subject == "7"
         assert explanation.notes == ()
 
+    def test_what_each_endpoint_said_is_put_together_as_in_a_sign_in(self, settings: Settings) -> None:
+        token = {"iss": "https://id.example.com", "sub": "tess"}
+        whole = {name: value for name, value in TESS.items() if name != "iss"}
+
+        assert verdicts(explain(settings, token, userinfo=whole)) == verdicts(explain(settings, TESS))
+        assert explain(settings, token, userinfo={**whole, "sub": "bob"}).identity is None
+
+    def test_what_an_api_was_not_asked_is_noted_even_of_whom_nobody_knows(self, settings: Settings) -> None:
+        github = replace(settings, providers=(spec_at("github"),))
+        known = explain(github, {"id": 7, "login": "octo"}, answers={"emails": [], "mails": []})
+        unknown = explain(github, {"login": "octo"})
+
+        assert [one.split(",")[0] for one in known.notes] == [
+            "mails: no answer of GitHub's API is called so (it is asked for user",
+            "nothing was given for memberships",
+        ]
+        assert (known.identity is None, unknown.identity) == (False, None)
+        assert "nothing was given for emails" in unknown.as_text()
+
     def test_as_text(self, settings: Settings) -> None:
         text = explain(settings, TESS).as_text()
 

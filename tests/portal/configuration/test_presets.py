@@ -9,6 +9,7 @@ from portal.configuration.prompts import EVERY
 from portal.presets import PRESETS
 from portal.settings import Admission, ProviderSpec, Secret
 from tests.portal.configuration.reading import ENVIRON, KEY, PORTAL, TUTORIAL, keys, loaded, problems
+from tests.portal.presets.reading import without
 
 SECRET = "not-to-be-shown"
 BASE = {"PORTAL_SECRET_KEY": KEY}
@@ -19,6 +20,22 @@ SERVER = {
     "OAUTH_GITHUB_TOKEN_URL": "https://github.example.com/login/oauth/access_token",
     "OAUTH_GITHUB_USER_INFO_URL": "https://github.example.com/api/v3/user",
 }
+OKTA = {
+    "OAUTH_OKTA_CLIENT_ID": "0oa1",
+    "OAUTH_OKTA_CLIENT_SECRET": SECRET,
+    "OAUTH_OKTA_DOMAIN": "https://company.okta.com/",
+}
+AUTH0 = {
+    "OAUTH_AUTH0_CLIENT_ID": "a1",
+    "OAUTH_AUTH0_CLIENT_SECRET": SECRET,
+    "OAUTH_AUTH0_DOMAIN": "login.example.com",
+}
+COGNITO = {
+    "OAUTH_COGNITO_CLIENT_ID": "7abc",
+    "OAUTH_COGNITO_CLIENT_SECRET": SECRET,
+    "OAUTH_COGNITO_DOMAIN": "company.auth.eu-west-2.amazoncognito.com",
+}
+POOL = {"OAUTH_COGNITO_USER_POOL_ID": "eu-west-2_Ab12Cd34E"}
 GENERIC = BASE | {
     "OAUTH_GENERIC_CLIENT_ID": "portal",
     "OAUTH_GENERIC_CLIENT_SECRET": SECRET,
@@ -78,6 +95,30 @@ class TestOnByVariables:
         assert spec.endpoints is not None
         assert spec.endpoints.token == "https://id.example.com/o/token/"
 
+    def test_okta_auth0_and_cognito_stand_side_by_side(self, tmp_path: Path) -> None:
+        environ = BASE | OKTA | AUTH0 | COGNITO | POOL | {"OAUTH_AWS_COGNITO_PROMPT": "login"}
+        specs = {spec.id: spec for spec in loaded(tmp_path, PORTAL, environ).providers}
+
+        assert {name: spec.issuer for name, spec in specs.items()} == {
+            "okta": "https://company.okta.com/oauth2/default",
+            "auth0": "https://login.example.com/",
+            "aws-cognito": "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_Ab12Cd34E",
+        }
+        assert dict(specs["aws-cognito"].authorize_params) == {"prompt": "login"}
+
+    @pytest.mark.parametrize(
+        ("others", "scopes"),
+        [
+            ({}, ("openid", "profile", "email")),
+            ({"OAUTH_OKTA_AUTHORIZATION_SERVER_ID": ""}, ("openid", "profile", "email")),
+            ({"OAUTH_OKTA_AUTHORIZATION_SERVER_ID": "false"}, ("openid", "profile", "email", "groups")),
+        ],
+    )
+    def test_okta_is_asked_for_groups_where_that_scope_is_known(
+        self, tmp_path: Path, others: dict[str, str], scopes: tuple[str, ...]
+    ) -> None:
+        assert only(tmp_path, environ=BASE | OKTA | others).scopes == scopes
+
     @pytest.mark.parametrize("preset", [one for one in PRESETS.values() if one.variables], ids=lambda one: one.id)
     def test_half_of_them_names_what_is_missing(self, tmp_path: Path, preset: Any) -> None:
         """Every make, from one variable alone: each missing one is told, with the one that asks for it."""
@@ -105,6 +146,24 @@ class TestOnByVariables:
             (GITHUB | SERVER | {"OAUTH_GITHUB_USER_INFO_URL": "github.example.com"}, ["OAUTH_GITHUB_USER_INFO_URL"]),
             ({k: v for k, v in GENERIC.items() if k != "OAUTH_GENERIC_SCOPES"}, ["OAUTH_GENERIC_SCOPES"]),
             ({k: v for k, v in GENERIC.items() if k != "OAUTH_GENERIC_AUTH_URL"}, ["OAUTH_GENERIC_AUTH_URL"]),
+            (OKTA | {"OAUTH_OKTA_DOMAIN": "company-admin.okta.com"}, ["OAUTH_OKTA_DOMAIN"]),
+            (OKTA | {"OAUTH_OKTA_DOMAIN": "https://https://company.okta.com"}, ["OAUTH_OKTA_DOMAIN"]),
+            (OKTA | {"OAUTH_OKTA_AUTHORIZATION_SERVER_ID": "oauth2/x"}, ["OAUTH_OKTA_AUTHORIZATION_SERVER_ID"]),
+            (
+                {"OAUTH_OKTA_AUTHORIZATION_SERVER_ID": "false"} | without(OKTA, "OAUTH_OKTA_DOMAIN"),
+                ["OAUTH_OKTA_DOMAIN"],
+            ),
+            (AUTH0 | {"OAUTH_AUTH0_ORIGINAL_DOMAIN": "x.auth0.com/userinfo"}, ["OAUTH_AUTH0_ORIGINAL_DOMAIN"]),
+            (
+                {"OAUTH_AUTH0_ORIGINAL_DOMAIN": "x.auth0.com"} | without(AUTH0, "OAUTH_AUTH0_DOMAIN"),
+                ["OAUTH_AUTH0_DOMAIN"],
+            ),
+            # Chainlit's three say nothing of whose ID tokens to believe.
+            (COGNITO, ["OAUTH_COGNITO_USER_POOL_ID"]),
+            (COGNITO | {"OAUTH_COGNITO_USER_POOL_ID": "us-east-1_Ab12Cd34E"}, ["OAUTH_COGNITO_USER_POOL_ID"]),
+            (COGNITO | POOL | {"OAUTH_COGNITO_SCOPE": "email"}, ["OAUTH_COGNITO_SCOPE"]),
+            # Chainlit builds the name from the provider's id.
+            (COGNITO | POOL | {"OAUTH_COGNITO_PROMPT": "login"}, ["OAUTH_COGNITO_PROMPT"]),
             (GENERIC | {"OAUTH_GENERIC_NAME": "会社"}, ["OAUTH_GENERIC_NAME"]),
             (GENERIC | {"OAUTH_GENERIC_SCOPES": 'a"b'}, ["OAUTH_GENERIC_SCOPES"]),
             (GITHUB | GENERIC | {"OAUTH_GENERIC_NAME": "github"}, ["OAUTH_GENERIC_CLIENT_ID"]),

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from portal.identity import Identity, VerifiedClaims
 from portal.presets import PRESETS, read_identity
 from portal.presets.base import Option, Place
-from portal.settings import ProviderSpec
+from portal.settings import Admission, ProviderSpec
 from tests.builders import a_provider
 
 
@@ -17,7 +18,16 @@ def read(preset: str, **claims: object) -> Identity:
 
 def read_somebody(preset: str, **claims: object) -> Identity:
     """Return the identity of somebody with *claims*, whose subject is ``s`` unless they say otherwise."""
-    return read(preset, **{"sub": "s", **claims})
+    said = {"sub": "s", **claims}
+    return read(preset, **{**beside(preset, said["sub"]), **said})
+
+
+def beside(preset: str, sub: object) -> dict[str, object]:
+    """Return what a token for *sub* must say besides at *preset*: Entra knows people by another id."""
+    if not preset.startswith("azure-ad"):
+        return {}
+    person = str(uuid5(NAMESPACE_URL, sub)) if isinstance(sub, str) else sub
+    return {"tid": "8eaef023-2b34-4da1-9baa-8bc8c9d6a490", "oid": person}
 
 
 def located(preset: str, **options: str) -> Place:
@@ -35,10 +45,11 @@ def spec_at(preset: str, **options: str) -> ProviderSpec:
         issuer=place.issuer,
         discovery=place.discovery,
         endpoints=place.endpoints,
-        scopes=make.scopes,
+        scopes=(*make.scopes, *place.scopes),
         token_endpoint_auth_method=make.token_endpoint_auth_method,
         authorize_params=(*make.authorize_params, *place.authorize_params),
         options=options,
+        admission=Admission(tenants=place.tenants),
     )
 
 

@@ -15,7 +15,7 @@ from portal.attempts import Attempt
 from portal.catalogue import AppSpec, Catalogue
 from portal.identity import Affiliation, Identity
 from portal.limits import Limits
-from portal.providers.base import Completed
+from portal.providers.base import Completed, Survey
 from portal.services import Services, services
 from portal.settings import ProviderSpec, Settings
 from tests.builders import NOW, PORTAL, a_provider, an_app, an_identity, settings_for
@@ -92,8 +92,9 @@ class OpenDoor:
         del id_token_hint, post_logout_redirect_uri, state
         return None
 
-    def reachable(self) -> str | None:
-        return None
+    def survey(self, *, redirect_uri: str | None = None) -> Survey:
+        del redirect_uri
+        return Survey()
 
 
 class Browser(FlaskClient):

@@ -450,16 +450,16 @@ class TestAdmission:
         assert "secret thing" not in page.text
         assert not browser.is_signed_in
 
-    def test_a_hook_may_say_more_of_somebody(self, portal: Portal, browser: Browser) -> None:
+    def test_a_hook_may_give_roles(self, portal: Portal, browser: Browser) -> None:
         def hook(arrival: Arrival) -> Identity:
             (affiliation,) = arrival.identity.affiliations
-            return replace(arrival.identity, affiliations=(replace(affiliation, roles=frozenset({"vip"})),))
+            return replace(arrival.identity, affiliations=(replace(affiliation, given=frozenset({"vip"})),))
 
         self.with_hook(portal, hook)
         browser.sign_in()
         (sign_in,) = portal.sign_ins()
 
-        assert sign_in.identity.affiliations[0].roles == {"vip"}
+        assert sign_in.identity.affiliations[0].given == {"vip"}
 
 
 class TestRefusals:

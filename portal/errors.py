@@ -49,6 +49,13 @@ class ProviderRefused(SignInFailed):
     status = 403
 
 
+class NotAdmitted(SignInFailed):
+    """The person proved who they are, and the company's rules do not let them in."""
+
+    code = "not-admitted"
+    status = 403
+
+
 class ProviderUnavailable(SignInFailed):
     """The identity provider did not answer, or answered what cannot be used; nobody here is at fault."""
 

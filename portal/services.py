@@ -11,11 +11,13 @@ from typing import Final, cast
 from flask import Flask, current_app
 
 from portal.access_tokens import AccessTokens
+from portal.admission import Hook
 from portal.app_credentials import AppCredentials
 from portal.app_sessions import AppSessions
 from portal.audit import Audit
 from portal.clock import Clock
 from portal.database import Database
+from portal.hook import hook_of, load_hook
 from portal.keys import SigningKeys
 from portal.metrics import Metrics
 from portal.outbox import Outbox
@@ -47,6 +49,8 @@ class Services:
     metrics: Metrics
     providers: Mapping[str, Provider]
     """By id, in the order of the configuration."""
+    hook: Hook | None = None
+    """The company's own rule for who may come in."""
 
 
 def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, Provider] | None = None) -> Services:
@@ -54,7 +58,9 @@ def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, 
 
     Raises:
         StoreUnavailable: the database cannot be opened or brought up to date.
+        SettingsError: the sign-in hook cannot be loaded.
     """
+    hook = _hook_of(settings)
     database = Database(settings.database_url)
     database.upgrade()
     audit = Audit(database)
@@ -83,7 +89,20 @@ def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, 
         probe_tokens=ProbeTokens(keys, issuer=settings.url),
         metrics=metrics,
         providers=build_providers(settings) if providers is None else providers,
+        hook=hook,
     )
+
+
+def _hook_of(settings: Settings) -> Hook | None:
+    """Return the company's own rule, loaded; ``None`` where there is none.
+
+    Raises:
+        SettingsError: it cannot be loaded.
+    """
+    if settings.sign_in_hook is None:
+        return None
+    roles = frozenset(rule.role for rule in settings.roles)
+    return hook_of(load_hook(settings.sign_in_hook), providers=settings.provider, roles=roles)
 
 
 def app_credentials(settings: Settings, database: Database, *, clock: Clock) -> AppCredentials:

@@ -19,6 +19,7 @@ from portal.cli import (
     explain,
     init,
     migrate,
+    providers,
     reload,
     restore,
     serve,
@@ -33,7 +34,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 something ended or failed, 2 wrongly asked or configured."""
     parser = argparse.ArgumentParser(prog="portal", description="Gradio apps behind your company's sign-in.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (demo, try_app, init, serve, reload, apps, check, doctor, config, explain, migrate, backup, restore):
+    for module in (
+        demo,
+        try_app,
+        init,
+        serve,
+        reload,
+        apps,
+        check,
+        doctor,
+        providers,
+        config,
+        explain,
+        migrate,
+        backup,
+        restore,
+    ):
         module.add_to(commands)
     options = parser.parse_args(arguments)
     run = cast("Callable[[argparse.Namespace], int]", options.run)

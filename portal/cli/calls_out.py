@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from portal.contract import is_loopback_url
 from portal.contract.outbound import NotABundle, NotAProxy, Outbound, count_authorities, read_proxy, shown_proxy
+from portal.presets.called import called_for
 from portal.settings import Settings
 
 
@@ -22,7 +24,11 @@ def told(settings: Settings) -> Iterator[str]:
         return
     yield f"proxy {proxy}, by {outbound.proxy_name}; it resolves the names"
     for spec in settings.providers:
-        yield f"{spec.id}: {_way(spec.issuer, outbound)}"
+        by_host = {urlsplit(url).hostname: _way(url, outbound) for url in called_for(spec)}
+        ways = dict.fromkeys(by_host.values())
+        for way in ways:
+            hosts = ", ".join(str(host) for host, its_way in by_host.items() if its_way == way)
+            yield f"{spec.id}{f', {hosts}' if len(ways) > 1 else ''}: {way}"
     for app in settings.catalogue:
         if app.source is None:
             internal = app.internal_url is not None

@@ -7,9 +7,11 @@ from typing import Any
 
 from portal.catalogue import AppSpec
 from portal.cli import calls_out
+from portal.cli.hook_trial import require_hook
 from portal.cli.isolation import ELSEWHERE, isolation_of, level_of
 from portal.cli.problems import configured
 from portal.cli.standing_for import users_of
+from portal.configuration.space_readme import sign_in_of
 from portal.policy import RoleRule
 from portal.private_files import told
 from portal.settings import Settings
@@ -29,7 +31,8 @@ def run(options: argparse.Namespace) -> int:
         CommandFailed: tells every problem at once.
     """
     settings, variables = configured(options.config)
-    users_of(settings, config=options.config, variables=variables)
+    accounts = users_of(settings, config=options.config, variables=variables)
+    require_hook(settings, account=accounts.portal)
     print("\n".join(summary(settings)))
     return 0
 
@@ -54,8 +57,13 @@ def summary(settings: Settings) -> Iterator[str]:
     yield ""
     yield "Providers"
     for spec in settings.providers:
-        yield f"  {spec.id}: {spec.label} ({spec.kind}), {spec.issuer}"
-        yield f"    callback {spec.redirect_uri or f'{settings.url}/auth/oauth/{spec.id}/callback'}"
+        yield f"  {spec.id}: {spec.label} ({spec.preset}), {spec.issuer}"
+        yield f"    callback {settings.callback_of(spec)}"
+        if spec.domains:
+            only = ", and in no other way" if spec.hidden else ""
+            yield f"    addresses in {', '.join(sorted(spec.domains))} lead there{only}"
+    if settings.sign_in_hook is not None:
+        yield f"  then {settings.sign_in_hook} says who comes in"
     yield ""
     yield "Roles"
     for rule in settings.roles:
@@ -70,6 +78,7 @@ def summary(settings: Settings) -> Iterator[str]:
         yield f"    open to {_openness(app)}"
         yield f"    runs {_whereabouts(app)}"
         yield f"    {_standing(app, settings)}"
+        yield from (f"    {line}" for line in _of_space(app))
         if app.portal_api:
             yield f"    may use of the portal's API: {', '.join(sorted(app.portal_api))}"
 
@@ -84,7 +93,9 @@ def _duration(seconds: int) -> str:
 def _condition(rule: RoleRule) -> str:
     ways = [f"when {rule.when}"] if rule.when else []
     ways += [f"group {group}" for group in sorted(rule.groups)]
-    return " or ".join(ways) + (f", from {rule.provider} only" if rule.provider else "")
+    return (" or ".join(ways) or "where the sign-in hook gives it") + (
+        f", from {rule.provider} only" if rule.provider else ""
+    )
 
 
 def _openness(app: AppSpec) -> str:
@@ -99,6 +110,17 @@ def _standing(app: AppSpec, settings: Settings) -> str:
     level = level_of(app, settings)
     user = f", {app.user}" if app.user is not None and level is not ELSEWHERE else ""
     return f"isolation {level.word}: {level.runs}{user}"
+
+
+def _of_space(app: AppSpec) -> Iterator[str]:
+    """Yield what the README of a Space asks for and the portal does not do."""
+    asked = sign_in_of(app.source)
+    if asked is None:
+        return
+    if asked.scopes:
+        yield f"hf_oauth_scopes ({', '.join(asked.scopes)}) of its README have no effect: no app is given a token"
+    if asked.minutes is not None:
+        yield f"hf_oauth_expiration_minutes ({asked.minutes}) of its README has no effect: sign-ins end as said above"
 
 
 def _whereabouts(app: AppSpec) -> str:

@@ -12,6 +12,7 @@ from portal.cli import together
 from portal.cli.accounts import Account, Accounts
 from portal.cli.browser import show
 from portal.cli.failure import ENDED, CommandFailed
+from portal.cli.hook_trial import require_hook
 from portal.cli.ports import DEFAULT, require_free
 from portal.cli.problems import configured
 from portal.cli.processes import Processes
@@ -111,6 +112,7 @@ def _launch(
     environ = dict(os.environ) if accounts.portal is None else environment_for(accounts.portal, os.environ)
     if options.config is not None:
         environ["PORTAL_CONFIG"] = str(options.config.absolute())
+    require_hook(settings, account=accounts.portal)
     return together.Launch(
         settings=settings,
         port=options.port or port_of(settings),

@@ -5,7 +5,7 @@ from itertools import combinations
 from typing import Final
 from urllib.parse import urlsplit
 
-from portal.catalogue import EVERY_PROVIDER, AppSpec
+from portal.catalogue import EVERY_PROVIDER, EVERYONE, AppSpec
 from portal.configuration.addresses import (
     cookie_mode,
     fault_of,
@@ -15,6 +15,7 @@ from portal.configuration.addresses import (
 )
 from portal.configuration.app_users import clashes, free_number
 from portal.configuration.report import ENVIRONMENT, Report, choices
+from portal.configuration.space_readme import sign_in_of
 from portal.contract import is_loopback_url, takes_secure_cookies
 from portal.policy import API_RIGHTS
 from portal.settings import ProviderSpec, Settings
@@ -69,7 +70,13 @@ def check_providers(settings: Settings, *, report: Report) -> None:
             "Write a section [[providers]], or set OPENID_PROVIDER_URL, OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET.",
         )
     for one, other in combinations(settings.providers, 2):
-        if one.id == other.id:
+        if one.id == other.id and other.variables:
+            report.environment(
+                other.variables[0],
+                f"turns on a second provider called {other.id!r}.",
+                "Leave one of the two out, or give the one in portal.toml another id.",
+            )
+        elif one.id == other.id:
             report.file(f"providers.{one.id}", "is there twice.", "Give each provider an id of its own.")
         elif one.redirect_uri is not None and one.redirect_uri == other.redirect_uri:
             report.file(  # RFC 9700, 4.4: one provider's answer could be taken to the other
@@ -81,6 +88,25 @@ def check_providers(settings: Settings, *, report: Report) -> None:
         report.environment("PORTAL_SECRET_KEY", "is also a client secret.", "Use each secret for one thing.")
 
 
+def check_ways_in(settings: Settings, *, report: Report) -> None:
+    """Note that the sign-in page would not know which of several providers is meant."""
+    led_by: dict[str, str] = {}
+    for spec in settings.providers:
+        for domain in sorted(spec.domains):
+            if led_by.setdefault(domain, spec.id) != spec.id:
+                report.file(
+                    f"providers.{spec.id}.domains",
+                    f"names {domain!r}, whose addresses lead to {led_by[domain]} already.",
+                    "Let each domain lead to one provider.",
+                )
+    if settings.sign_in == "direct" and len(settings.providers) > 1:
+        report.file(
+            "portal.sign_in",
+            "is direct, but there are several providers: it is not said to which.",
+            'Write "page"; an e-mail address leads to the provider whose domains hold its own.',
+        )
+
+
 def check_reach(settings: Settings, *, portal_place: tuple[str, str], report: Report) -> None:
     """Note providers on loopback for a portal that is not: no such portal may be led to a demo provider."""
     if is_loopback_url(settings.url):
@@ -88,7 +114,7 @@ def check_reach(settings: Settings, *, portal_place: tuple[str, str], report: Re
     for spec in settings.providers:
         ends = spec.endpoints
         named = () if ends is None else (ends.authorize, ends.token, ends.jwks, ends.userinfo, ends.end_session)
-        if any(url and is_loopback_url(url) for url in (spec.issuer, *named)):
+        if any(url and is_loopback_url(url) for url in (spec.issuer, spec.discovery, *named)):
             report.at(
                 *portal_place,
                 f"is a public address, but the provider {spec.id!r} is on loopback, where any process may answer.",
@@ -171,6 +197,29 @@ def check_users(settings: Settings, *, report: Report) -> None:
             "Give it a user of its own, or say portal.trust_apps = true to accept that."
             if free is None
             else f"Write user = {free} for it, which is free in portal.app_uids.",
+        )
+
+
+def check_spaces(settings: Settings, *, report: Report) -> None:
+    """Note Spaces that let in an organisation on the hub, and everyone here.  A trial on loopback is let be."""
+    if is_loopback_url(settings.url):
+        return
+    for app in settings.catalogue:
+        asked = sign_in_of(app.source)
+        if asked is None or not asked.organisations or EVERYONE not in app.open_to or app.tenants is not None:
+            continue
+        concerned = [spec for spec in settings.providers if app.provider in {None, EVERY_PROVIDER, spec.id}]
+        if all(
+            spec.preset == "huggingface" and (spec.admission.organisations or spec.admission.tenants)
+            for spec in concerned
+        ):
+            continue
+        names = ", ".join(asked.organisations)
+        report.file(
+            f"apps.{app.slug}.open_to",
+            f"is everyone, but the README of its Space lets in {names} only (hf_oauth_authorized_org).",
+            "List the roles that may open it; or give the provider huggingface allowed_organisations; or take the line "
+            "out of the README.",
         )
 
 

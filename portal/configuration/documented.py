@@ -4,8 +4,11 @@ The names of the table decide which keys exist; a key that is not here is a prob
 file, and a row that is missing in the documentation fails a test.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
+
+from portal.presets.base import Preset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,13 @@ PORTAL: Final = (
         '"/var/lib/gradio-portal"',
     ),
     _row(
+        "portal.sign_in",
+        "page, which shows what there is to sign in with; or direct, which sends strangers straight to the only "
+        "provider there is, and shows the page after a sign-out, an error or a step back.",
+        '"page"',
+        '"direct"',
+    ),
+    _row(
         "portal.site",
         "The registrable domain that portal and apps share. Where it is not said, frames of apps on sibling names "
         "get partitioned cookies, which always work.",
@@ -142,10 +152,17 @@ PORTAL: Final = (
 PROVIDERS: Final = (
     _row("providers.id", "Name in addresses: the callback is /auth/oauth/<id>/callback.", REQUIRED, '"company"'),
     _row("providers.label", 'What its button says, after "Continue with".', "the id", '"Example Company"'),
-    _row("providers.kind", "How its claims are read: oidc or descope.", '"oidc"', '"oidc"'),
+    _row(
+        "providers.preset",
+        "Its make, which says how it signs people in and how its claims are read: one of the pages in providers/.",
+        '"oidc"',
+        '"oidc"',
+    ),
+    _row("providers.kind", "What preset was called before.", "preset", '"oidc"'),
     _row(
         "providers.issuer",
-        "Exactly as the provider writes it in iss; a trailing slash counts.",
+        "Exactly as the provider writes it in iss; a trailing slash counts. Other presets know it, and take what their "
+        "pages say instead.",
         "required; for descope, https://api.descope.com/<client_id>",
         '"https://id.example.com"',
     ),
@@ -159,8 +176,8 @@ PROVIDERS: Final = (
     ),
     _row(
         "providers.scopes",
-        "What is asked for; openid must be among it.",
-        '["openid", "profile", "email"]; for descope also "descope.claims"',
+        "What is asked for; with OpenID Connect, openid must be among it.",
+        'as the preset says; ["openid", "profile", "email"] for oidc',
         '["openid", "profile", "email", "groups"]',
     ),
     _row(
@@ -179,8 +196,51 @@ PROVIDERS: Final = (
     _row(
         "providers.prompt",
         "What the provider shows each time: login, consent or select_account.",
-        "as the provider likes",
+        "OAUTH_PROMPT, else as the provider likes",
         '"select_account"',
+    ),
+    _row(
+        "providers.algorithms",
+        "What it signs ID tokens with. HS256 and its like mean the client secret, and stand with no others.",
+        "every algorithm with a public key",
+        '["RS256"]',
+    ),
+    _row(
+        "providers.domains",
+        "Domains of e-mail addresses whose owners the sign-in page leads here. No condition for coming in.",
+        "[]",
+        '["example.com"]',
+    ),
+    _row(
+        "providers.hidden",
+        "Whether the sign-in page has no button for it: only an address in its domains leads there.",
+        "false",
+        "true",
+    ),
+    _row(
+        "providers.allowed_domains",
+        "Who may come in: people whose account belongs to one of these domains, by a verified address or what the "
+        "provider says of its own.",
+        "everybody",
+        '["example.com"]',
+    ),
+    _row(
+        "providers.allowed_organisations",
+        "Who may come in: members of one of these organisations, where the preset knows them.",
+        "everybody",
+        '["example-org"]',
+    ),
+    _row(
+        "providers.allowed_tenants",
+        "Who may come in: people of one of these tenants, and in no other tenant.",
+        "everybody",
+        '["acme"]',
+    ),
+    _row(
+        "providers.allowed_groups",
+        "Who may come in: members of one of these groups.",
+        "everybody",
+        '["AI-Users"]',
     ),
     _row(
         "providers.endpoints.authorize",
@@ -353,7 +413,7 @@ ENVIRONMENT: Final = (
     _row(
         "PORTAL_URL",
         "portal.url; wins over the file.",
-        "the file, else OAUTH_REDIRECT_URI's origin",
+        "the file, else CHAINLIT_URL, else OAUTH_REDIRECT_URI's origin, else SPACE_HOST",
         "https://portal.example.com",
     ),
     _row("PORTAL_APPS_URL", "portal.apps_url; wins over the file.", "the file", "https://{app}.apps.example.com"),
@@ -433,12 +493,44 @@ ENVIRONMENT: Final = (
         "/etc/ssl/certs",
     ),
     _row(
+        "PORTAL_SIGN_IN_HOOK",
+        "The company's own rule for who may come in: a function with the signature of Chainlit's oauth_callback.",
+        "none",
+        "company.rules:who_comes_in",
+    ),
+    _row(
+        "CHAINLIT_URL",
+        "Chainlit's name for PORTAL_URL; read where neither that nor the file says it.",
+        "none",
+        "https://portal.example.com",
+    ),
+    _row(
+        "SPACE_HOST",
+        "The host of the Hugging Face Space the portal runs in, set there; the first of several is the portal's, where "
+        "nothing else says its address.",
+        "none",
+        "acme-portal.hf.space",
+    ),
+    _row(
+        "OAUTH_PROMPT",
+        "prompt of every provider that honours it: none, login, consent or select_account. For one alone, with the "
+        "last word, OAUTH_<ID>_PROMPT: the provider's id in capitals, with _ for -.",
+        "as each provider likes",
+        "select_account",
+    ),
+    _row(
         "OPENID_PROVIDER_URL",
-        "Turns on any OpenID Connect provider, by its issuer or the address of its discovery document.",
+        "Turns on any OpenID Connect provider, by its issuer or the address of its discovery document; "
+        "https://huggingface.co turns on Hugging Face.",
         "none",
         "https://id.example.com",
     ),
-    _row("OAUTH_CLIENT_NAME", "Label of that provider, and its id in lower case.", "descope or openid", "descope"),
+    _row(
+        "OAUTH_CLIENT_NAME",
+        "Label of that provider, and its id in lower case.",
+        "descope, huggingface or openid",
+        "descope",
+    ),
     _row(
         "OAUTH_CLIENT_ID",
         "The portal's client id there; at Descope the project id.",
@@ -495,6 +587,34 @@ ENVIRONMENT: Final = (
 
 SETTINGS: Final[tuple[Setting, ...]] = PORTAL + PROVIDERS + ROLES + APPS + ENVIRONMENT
 """All of them, in the order of the documentation."""
+
+
+def rows_of(preset: Preset) -> Iterator[str]:
+    """Yield the rows of the page of *preset* in ``docs/providers/`` about what it is told."""
+    own = preset.variables is not None
+    client_id = preset.client_id_variable if own else None
+    client_secret = preset.client_secret_variable if own else None
+    yield _told("client_id", client_id, "The portal's client id there.", REQUIRED, "portal")
+    yield _told(
+        "client_secret_env",
+        client_secret,
+        "The client secret; in the file, the name of the variable that holds it.",
+        REQUIRED,
+        "COMPANY_CLIENT_SECRET",
+    )
+    for one in preset.options:
+        yield _told(one.key, one.variable, one.meaning, one.default, one.example)
+    if preset.name_variable is not None:
+        about_name = "Its name on its button, in addresses and in its callback."
+        yield _told("id", preset.name_variable, about_name, preset.id, "company")
+    scopes = " ".join(preset.scopes)
+    missing = REQUIRED if preset.scopes_required else scopes or "none"
+    yield _told("scopes", preset.scopes_variable, "What is asked for.", missing, scopes or "profile email")
+
+
+def _told(key: str, variable: str | None, meaning: str, default: str, example: str) -> str:
+    named = "" if variable is None else f"`{variable}`"
+    return f"| `{key}` | {named} | {meaning} | {default.replace('<', '&lt;')} | `{example}` |"
 
 
 def keys_under(section: str) -> frozenset[str]:

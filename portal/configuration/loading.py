@@ -13,12 +13,17 @@ from portal.configuration.consistency import (
     check_providers,
     check_reach,
     check_roles,
+    check_spaces,
     check_template,
     check_users,
+    check_ways_in,
 )
 from portal.configuration.documents import ids_of, read_document, sections, variables_named_by
 from portal.configuration.environment import Variables, check_misspelt
+from portal.configuration.hook_name import SIGN_IN_HOOK, read_hook_name
 from portal.configuration.portal_table import place_of_url, read_portal
+from portal.configuration.preset_variables import presets_mentioned, read_providers_of_presets
+from portal.configuration.prompts import check_prompts
 from portal.configuration.provider_tables import read_providers
 from portal.configuration.provider_variables import TUTORIAL, read_provider_of_environment
 from portal.configuration.report import ENVIRONMENT, Report
@@ -56,8 +61,10 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool =
     listed = read_providers(document.get("providers", []), variables=variables, report=report)
     named = variables_named_by(document)
     of_environment = read_provider_of_environment(variables, used_by_file=named, report=report)
-    providers = listed if of_environment is None else (*listed, of_environment)
-    roles = read_roles(tables["roles"], report=report)
+    of_presets = read_providers_of_presets(variables, used_by_file=named, report=report)
+    providers = (*listed, *of_presets, *(() if of_environment is None else (of_environment,)))
+    sign_in_hook = read_hook_name(variables, report)
+    roles = read_roles(tables["roles"], has_hook=variables.get(SIGN_IN_HOOK) is not None, report=report)
     if of_environment is not None and variables.get(TUTORIAL) is not None:
         roles = roles.with_admin_by(variables.get("ADMIN_ROLE") or "Tenant Admin", provider=of_environment.id)
     reader = AppReader(
@@ -83,6 +90,8 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool =
         landing=portal.landing,
         idle_lifetime=portal.idle_lifetime,
         absolute_lifetime=portal.absolute_lifetime,
+        sign_in_hook=sign_in_hook,
+        sign_in=portal.sign_in,
         trust_apps=portal.trust_apps,
         user=portal.user,
         app_uids=portal.app_uids,
@@ -100,13 +109,18 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool =
     else:
         check_template(portal.apps_url, place=report.place, key="portal.apps_url", report=report)
     check_providers(settings, report=report)
-    check_roles(settings, providers=[*ids_of(document), *(spec.id for spec in providers)], report=report)
+    check_ways_in(settings, report=report)
+    known = [*ids_of(document), *(spec.id for spec in providers)]
+    check_prompts(variables, provider_ids=[*known, *presets_mentioned(variables)], report=report)
+    check_roles(settings, providers=known, report=report)
     check_catalogue(settings, slugs=tables["apps"].keys(), report=report)
     check_users(settings, report=report)
     if portal.url is not None:
-        check_reach(settings, portal_place=place_of_url(variables, report), report=report)
+        said_at = place_of_url(variables, report, in_file="url" in tables["portal"])
+        check_reach(settings, portal_place=said_at, report=report)
         check_callbacks(settings, of_environment=of_environment, report=report)
         check_addresses(settings, report=report)
+        check_spaces(settings, report=report)
     check_way_out(settings, report=report)
     check_misspelt(variables, report)
     report.stop_if_any()

@@ -22,7 +22,6 @@ MAX_PORT: Final = 65535
 _ELSEWHERE: Final = {
     "client_secret": 'Write client_secret_env = "NAME_OF_A_VARIABLE" and put the secret into that variable.',
     "database_url": "Set PORTAL_DATABASE_URL in the environment.",
-    "preset": "Write kind.",
     "rate_limit_storage": "Set PORTAL_RATE_LIMIT_STORAGE in the environment.",
     "roles": "Write open_to.",
     "secret": 'Write client_secret_env = "NAME_OF_A_VARIABLE" and put the secret into that variable.',
@@ -58,6 +57,10 @@ class Table:
     def has(self, key: str) -> bool:
         """Say whether *key* stands in the file."""
         return key in self._values
+
+    def is_empty(self, key: str) -> bool:
+        """Say whether *key* is a list without entries."""
+        return self._values.get(key) == []
 
     def text(self, key: str, default: str | None = None) -> str | None:
         """Return the non-empty one-line string *key*."""

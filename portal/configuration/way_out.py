@@ -8,6 +8,7 @@ from portal.configuration.report import Report
 from portal.configuration.tables import Table
 from portal.contract import is_loopback_url
 from portal.contract.outbound import NotABundle, NotAProxy, Outbound, count_authorities, read_outbound
+from portal.presets.called import called_for
 from portal.settings import Settings
 
 
@@ -56,9 +57,7 @@ def check_way_out(settings: Settings, *, report: Report) -> None:
 def targets_of(settings: Settings) -> Iterator[str]:
     """Yield the addresses beyond this machine that the portal calls, as far as the configuration tells."""
     for spec in settings.providers:
-        ends = spec.endpoints
-        named = () if ends is None else (ends.token, ends.jwks, ends.userinfo)
-        yield from (url for url in (spec.issuer, *named) if url and not is_loopback_url(url))
+        yield from (url for url in called_for(spec) if not is_loopback_url(url))
     for app in settings.catalogue:
         url = app.internal_url or app.url
         if not is_loopback_url(url):

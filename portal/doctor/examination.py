@@ -8,6 +8,7 @@ import shutil
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import httpx
@@ -33,6 +34,7 @@ from portal.doctor.observed import Answer, Echo, Unreached, read_echo
 from portal.doctor.surroundings import judge_disk, judge_keys, judge_provider, judge_push
 from portal.doctor.transfers import judge_download, judge_silence, judge_socket, judge_stream, judge_upload
 from portal.outgoing import way_to
+from portal.presets import preset_of
 from portal.providers.base import Provider
 from portal.pushing import EACH, PATH, place_of
 from portal.settings import Settings
@@ -226,8 +228,11 @@ async def _push(settings: Settings, app: AppSpec, means: Means) -> Finding:
 
 async def _provider(settings: Settings, provider: Provider) -> Finding:
     spec = provider.spec
-    callback = spec.redirect_uri or f"{settings.url}/auth/oauth/{spec.id}/callback"
-    return judge_provider(spec.label, callback, await asyncio.to_thread(provider.reachable))
+    callback = settings.callback_of(spec)
+    # One that says nothing of itself is asked with a code that was made up, else it would not be asked at all.
+    is_silent = preset_of(spec).flow == "oauth2"
+    survey = await asyncio.to_thread(partial(provider.survey, redirect_uri=callback if is_silent else None))
+    return judge_provider(spec, callback, survey)
 
 
 def _difference(echo: Echo, answer: Answer, ahead: int) -> int:

@@ -4,6 +4,9 @@ from typing import Final
 
 from portal.doctor.findings import PORTAL, Check, Finding, ok, problem, warning
 from portal.doctor.observed import Answer, Unreached
+from portal.providers.base import Survey
+from portal.providers.shortcomings import shortcomings_of
+from portal.settings import ProviderSpec
 
 SCARCE: Final = 1 << 30
 """Bytes of room in the data folder below which it is worth a word."""
@@ -12,17 +15,21 @@ NONE: Final = 64 << 20
 _MB: Final = 1000**2
 
 
-def judge_provider(label: str, callback: str, wrong: str | None) -> Finding:
-    """Return whether a provider can be used; *wrong* is the provider's own sentence."""
-    if wrong is None:
-        return ok(PORTAL, Check.PROVIDER, f"{label} answers. Its callback must be registered there: {callback}")
-    return problem(
-        PORTAL,
-        Check.PROVIDER,
-        f"{wrong}.",
-        "Check the issuer, and the way out: HTTPS_PROXY and NO_PROXY for an outbound proxy, portal.ca_file for an "
-        "authority of your company's. Nobody can sign in there until it answers.",
-    )
+def judge_provider(spec: ProviderSpec, callback: str, survey: Survey) -> Finding:
+    """Return whether the provider *spec* can be used, by what it says of itself."""
+    if survey.problem is not None:
+        return problem(
+            PORTAL,
+            Check.PROVIDER,
+            f"{spec.label} ({spec.issuer}) cannot be used: {survey.problem}.",
+            "Check the issuer, and the way out: HTTPS_PROXY and NO_PROXY for an outbound proxy, portal.ca_file for an "
+            "authority of your company's. Nobody can sign in there until it answers.",
+        )
+    blocking = next((one for one in shortcomings_of(spec, survey) if one.blocks), None)
+    if blocking is not None:
+        said = f"{spec.label} ({spec.issuer}) lets nobody in: {blocking.what.removesuffix('.')}."
+        return problem(PORTAL, Check.PROVIDER, said, blocking.mend)
+    return ok(PORTAL, Check.PROVIDER, f"{spec.label} answers. Its callback must be registered there: {callback}")
 
 
 def judge_push(subject: str, where: str, answer: Answer | Unreached) -> Finding:

@@ -6,11 +6,13 @@ trickles one byte a second would hold a worker's thread for as long as it likes.
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -22,6 +24,7 @@ from portal.errors import ProviderNotBelieved, ProviderUnavailable, ProxyUnavail
 from portal.outgoing import tls_of
 from portal.providers.base import quoted
 from portal.providers.documents import read_object
+from portal.providers.reach import Reach
 
 T = TypeVar("T")
 
@@ -46,6 +49,10 @@ class Limits:
     """Bytes of one answer."""
     at_once: int = 32
     """Calls under way at the same time, those included that nobody waits for any more."""
+    waiting: int = 8
+    """Requests of browsers that wait for it at the same time, of the threads that one worker has for everything."""
+    queue: float = 1.0
+    """Seconds that one more of them waits to be among these."""
 
 
 DEFAULT_LIMITS: Final = Limits()
@@ -64,12 +71,28 @@ class Budget:
 
 
 class Transport:
-    """All calls to one provider."""
+    """All calls to one provider; they go where *reach* lets them, on the way out that *outbound* describes."""
 
-    def __init__(self, limits: Limits, outbound: Outbound | None = None) -> None:
+    def __init__(self, limits: Limits, *, reach: Reach, outbound: Outbound | None = None) -> None:
         self.limits = limits
+        self.reach = reach
         self.outbound = outbound or Outbound()
         self._places = threading.BoundedSemaphore(limits.at_once)
+        self._requests = threading.BoundedSemaphore(limits.waiting)
+
+    @contextmanager
+    def request(self) -> Iterator[Budget]:
+        """Give one request of a browser its budget, and one of the places of those that may wait for the provider.
+
+        Raises:
+            ProviderUnavailable: they are all taken: more would keep everybody else from being served.
+        """
+        if not self._requests.acquire(timeout=self.limits.queue):
+            raise ProviderUnavailable(f"{self.limits.waiting} requests are waiting for it already")
+        try:
+            yield self.budget()
+        finally:
+            self._requests.release()
 
     def budget(self) -> Budget:
         """Return a fresh budget for one request of a browser."""
@@ -83,18 +106,36 @@ class Transport:
         session.mount("http://", adapter)
         session.headers.update(_JSON_HEADERS)
 
+    def fetch(
+        self,
+        url: str,
+        *,
+        budget: Budget,
+        headers: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> requests.Response:
+        """Return what *url* answers, whatever its status; *body* is posted as JSON where there is one.
+
+        Raises:
+            ProviderNotBelieved: its certificate is not believed.
+            ProxyUnavailable: the proxy on the way refuses, or is away.
+            ProviderUnavailable: there is no whole answer, or it redirects.
+        """
+        method = "GET" if body is None else "POST"
+        with requests.Session() as session:
+            self.bind(session, budget=budget)
+            try:
+                return session.request(method, url, headers=headers, json=body, allow_redirects=False)
+            except TRANSPORT_ERRORS as error:
+                raise self.failed(f"{method} {url}", error, url=url) from error
+
     def get_object(self, url: str, *, budget: Budget, headers: Mapping[str, str] | None = None) -> dict[str, object]:
         """Return the JSON object at *url*.
 
         Raises:
             ProviderUnavailable: for every other answer, and for none.
         """
-        with requests.Session() as session:
-            self.bind(session, budget=budget)
-            try:
-                response = session.get(url, headers=headers, allow_redirects=False)
-            except TRANSPORT_ERRORS as error:
-                raise self.failed(f"GET {url}", error, url=url) from error
+        response = self.fetch(url, budget=budget, headers=headers)
         if response.status_code != requests.codes.ok:
             raise ProviderUnavailable(f"GET {url}: status {response.status_code}")
         try:
@@ -145,6 +186,7 @@ class _BoundedAdapter(HTTPAdapter):
         super().__init__(max_retries=0)
         self._transport = transport
         self._budget = budget
+        self.poolmanager.pool_classes_by_scheme = transport.reach.pools
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: object, cert: object = None
@@ -172,6 +214,8 @@ class _BoundedAdapter(HTTPAdapter):
         if url.startswith("https://"):
             tls_of(outbound)  # here, because requests would make an invalid address of what it raises
         proxy = outbound.proxy_for(url)
+        if proxy is not None:
+            self._transport.reach.check_by_proxy((urlsplit(url).hostname or "").removesuffix("."))
         proxies = {} if proxy is None else {"https": proxy}
         options.update(stream=True, timeout=(limits.connect, limits.read), proxies=proxies)
         response = super().send(request, **options)  # type: ignore[arg-type]  # requests' own names and values

@@ -15,6 +15,7 @@ from gradio_apps.runtime.supervisor.__main__ import EXIT_DOCUMENT, EXIT_PORT
 from gradio_apps.runtime.supervisor.events import Event
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
 from gradio_apps.serve import EXIT_USAGE
+from portal.admission import AdmissionRefusal
 from portal.app_sessions import Refusal
 from portal.audit import AuditEvent
 from portal.cli.failure import ENDED, MISTAKEN
@@ -34,6 +35,7 @@ PAGE = page("docs/codes.md")
 EVERYWHERE = (*modules_of("portal"), *modules_of("gradio_apps"))
 
 VOCABULARIES: dict[type[StrEnum], str] = {
+    AdmissionRefusal: "Admission",
     AuditEvent: "The audit",
     Check: "Findings of the doctor",
     Denial: "Denials",

@@ -12,6 +12,7 @@ LAYERS: dict[str, int] = {
     "portal.contract": 0,
     "portal.clock": 0,
     # L1: pure; what decides
+    "portal.admission": 1,
     "portal.allowance": 1,
     "portal.catalogue": 1,
     "portal.claims": 1,
@@ -21,6 +22,7 @@ LAYERS: dict[str, int] = {
     "portal.front": 1,
     "portal.identity": 1,
     "portal.policy": 1,
+    "portal.presets": 1,
     "portal.redirects": 1,
     "portal.sealing": 1,
     "portal.settings": 1,
@@ -34,6 +36,7 @@ LAYERS: dict[str, int] = {
     "portal.database": 2,
     "portal.doctor": 2,
     "portal.endings": 2,
+    "portal.hook": 2,
     "portal.judgement": 2,
     "portal.keys": 2,
     "portal.limits": 2,

@@ -148,6 +148,32 @@ class TestExplain:
         assert answer["identity"]["subject"] == "ana"
         assert [app["allowed"] for app in answer["tenants"][0]["apps"] if app["app"] == "closed"] == [False]
 
+    def test_userinfo_and_answers_come_from_files_of_their_own(
+        self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        config.write_text(
+            GOOD.replace('issuer = "https://id.example.com"', 'preset = "github"').replace("AI-Analysts", "acme")
+        )
+        (tmp_path / "user.json").write_text('{"id": 7, "login": "octo"}')
+        (tmp_path / "orgs.json").write_text('[{"state": "active", "organization": {"login": "acme", "id": 1}}]')
+        assert main(["explain", "--claims", "user.json", "--answer", "memberships=orgs.json"]) == 0
+        out = capsys.readouterr().out
+
+        assert "analyst: group 'acme'" in out
+        assert "nothing was given for emails, teams" in out
+        assert main(["explain", "--claims", "user.json", "--userinfo", "orgs.json"]) == 2
+        assert "one JSON object" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("said", ["user.json", "=user.json", "user="])
+    def test_an_answer_without_a_name_or_a_file_is_a_mistake(
+        self, config: Path, tmp_path: Path, said: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        del config
+        (tmp_path / "user.json").write_text("{}")
+
+        assert main(["explain", "--claims", "user.json", "--answer", said]) == 2
+        assert "NAME=FILE" in capsys.readouterr().err
+
     def test_claims_that_sign_nobody_in_are_a_failure(
         self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -42,6 +42,7 @@ class Request:
 
     method: str
     path: str
+    query: str
     headers: dict[str, str]
     form: dict[str, str]
     write: Callable[[bytes], object]
@@ -79,6 +80,9 @@ class MisbehavingProvider:
         """By path, instead of the honest answer."""
         self.asked: list[str] = []
         """Paths that were asked for, in order."""
+        self.requests: list[Request] = []
+        """The same, whole."""
+        self.client_secret = CLIENT_SECRET
         self._codes: dict[str, dict[str, str]] = {}
 
     def authorize(self, authorization_url: str) -> str:
@@ -97,6 +101,7 @@ class MisbehavingProvider:
     def answer(self, request: Request) -> Answer | None:
         """Answer *request* as scripted."""
         self.asked.append(request.path)
+        self.requests.append(request)
         honest: dict[str, Respond] = {
             "/.well-known/openid-configuration": lambda _: as_json(self.metadata),
             "/jwks": lambda _: as_json(self.jwks),
@@ -137,10 +142,10 @@ class MisbehavingProvider:
         return as_json({name: value for name, value in answer.items() if value is not None})
 
     def _is_our_client(self, request: Request) -> bool:
-        basic = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
+        basic = base64.b64encode(f"{CLIENT_ID}:{self.client_secret}".encode()).decode()
         methods = self.metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
         by_basic = "client_secret_basic" in methods and request.headers.get("authorization") == f"Basic {basic}"
-        by_post = "client_secret_post" in methods and request.form.get("client_secret") == CLIENT_SECRET
+        by_post = "client_secret_post" in methods and request.form.get("client_secret") == self.client_secret
         public = "none" in methods and request.form.get("client_id") == CLIENT_ID
         return by_basic or by_post or public
 
@@ -183,8 +188,8 @@ def misbehaving_provider(
 
         def _answer(self, form: dict[str, str]) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            path = urlsplit(self.path).path
-            answer = provider.answer(Request(self.command, path, headers, form, self._write))
+            parts = urlsplit(self.path)
+            answer = provider.answer(Request(self.command, parts.path, parts.query, headers, form, self._write))
             if answer is not None:
                 self.send_response(answer.status)
                 for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():

@@ -36,7 +36,7 @@ class TestAWholeConfiguration:
             ProviderSpec(
                 id="company",
                 label="Company",
-                kind="oidc",
+                preset="oidc",
                 issuer="https://id.example.com",
                 client_id="portal",
                 client_secret=Secret("from-the-environment"),
@@ -228,7 +228,7 @@ class TestUnknownKeys:
             ("[portel]", "portel", "'portal'"),
             ("[apps.forecast]\nurl = 'https://x.test'\nroles = ['admin']", "apps.forecast.roles", "open_to"),
             ("[apps.forecast]\nurl = 'https://x.test'\nzzz = 1", "apps.forecast.zzz", "Known:"),
-            ("[[providers]]\nid = 'company'\npreset = 'oidc'", "providers.company.preset", "kind"),
+            ("[[providers]]\nid = 'company'\npresett = 'oidc'", "providers.company.presett", "'preset'"),
             (
                 "[[providers]]\nid = 'company'\n[providers.endpoints]\nuser_info = 'x'",
                 "providers.company.endpoints.user_info",

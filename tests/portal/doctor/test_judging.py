@@ -30,7 +30,9 @@ from portal.doctor.observed import (
 from portal.doctor.report import as_object, as_text, summary
 from portal.doctor.surroundings import judge_disk, judge_keys, judge_provider, judge_push
 from portal.doctor.transfers import judge_download, judge_silence, judge_socket, judge_stream, judge_upload
-from tests.builders import NOW
+from portal.providers.base import Survey
+from portal.settings import Endpoints
+from tests.builders import NOW, a_provider
 
 DAY = 86400
 FORGED = "192.0.2.66"
@@ -422,10 +424,16 @@ def test_sockets(seen: Handshake, level: str) -> None:
 
 def test_surroundings() -> None:
     callback = "https://portal.example.com/auth/oauth/company/callback"
-    good = judge_provider("Example Company", callback, None)
+    company = a_provider(label="Example Company")
+    ends = Endpoints(
+        authorize=f"{company.issuer}/a", token=f"{company.issuer}/t", jwks=f"{company.issuer}/k", userinfo=None
+    )
+    sound = Survey(endpoints=ends, keys=(frozenset({"RS256"}),))
+    good = judge_provider(company, callback, sound)
     assert brief(good) == [("provider", "ok")]
     assert callback in good.said
-    assert brief(judge_provider("Example Company", callback, "It cannot be used: x")) == [("provider", "problem")]
+    for survey in (Survey(problem="x"), replace(sound, keys=()), replace(sound, client_problem="invalid_client")):
+        assert brief(judge_provider(company, callback, survey)) == [("provider", "problem")]
     assert brief(judge_push("forecast", "http://10.0.0.9", Answer(status=200))) == [("push", "ok")]
     assert brief(judge_push("forecast", "http://10.0.0.9", Answer(status=404))) == [("push", "problem")]
     assert brief(judge_push("forecast", "http://10.0.0.9", Unreached("timeout"))) == [("push", "problem")]

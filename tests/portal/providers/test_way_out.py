@@ -13,8 +13,11 @@ import pytest
 from portal.contract.outbound import Outbound, read_outbound
 from portal.errors import ProviderNotBelieved, ProviderUnavailable, ProxyUnavailable
 from portal.outgoing import way_to
+from portal.providers.oauth2 import OAuth2Provider
 from portal.providers.oidc import OidcProvider
+from portal.providers.reach import Reach, reach_of
 from portal.providers.transport import Limits, Transport
+from portal.settings import Endpoints
 from tests.builders import NOW, a_provider
 from tests.journeys.front import Certificate, issue
 from tests.portal.stores.listening_app import nobody_listening
@@ -23,6 +26,7 @@ from tests.provider.forward_proxy import PASSWORD, ForwardProxy, forward_proxy
 from tests.provider.misbehaving import Answer, MisbehavingProvider, Request, misbehaving_provider
 
 ISSUER = "https://id.corp.example"
+SPEC = a_provider(issuer=ISSUER)
 PATIENT = Limits(connect=60, read=60, total=60)
 CALLBACK = "https://portal.example.com/auth/oauth/company/callback"
 
@@ -44,7 +48,7 @@ def server_context(certificate: Certificate) -> ssl.SSLContext:
 
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[Company]:
-    certificate = issue(tmp_path, ["id.corp.example", "localhost"])
+    certificate = issue(tmp_path, ["id.corp.example", "keys.corp.example", "localhost"])
     with ExitStack() as stack:
         theirs = stack.enter_context(misbehaving_provider(issuer=ISSUER, tls=server_context(certificate)))
         proxy = stack.enter_context(forward_proxy())
@@ -54,7 +58,7 @@ def company(tmp_path: Path) -> Iterator[Company]:
 
 
 def ours(outbound: Outbound) -> OidcProvider:
-    return OidcProvider(a_provider(issuer=ISSUER), limits=PATIENT, outbound=outbound)
+    return OidcProvider(SPEC, limits=PATIENT, outbound=outbound)
 
 
 def the_way(company: Company, **changes: str) -> Outbound:
@@ -77,17 +81,17 @@ def test_the_proxy_may_speak_tls_itself(company: Company) -> None:
         there = {"HTTPS_PROXY": f"https://localhost:{proxy.port}"}
         outbound = read_outbound(there, authorities=company.certificate.authority)
 
-        assert ours(outbound).reachable() is None
+        assert ours(outbound).survey().problem is None
         with httpx.Client(**way_to(ISSUER, outbound, is_internal=False).keywords()) as client:
             assert client.get(f"{ISSUER}/jwks").status_code == 200
-        said = ours(read_outbound(there)).reachable() or ""
+        said = ours(read_outbound(there)).survey().problem or ""
     assert f"through the proxy localhost:{proxy.port}: its certificate is not believed" in said
 
 
 def test_the_bundle_of_the_environment_does_as_well(company: Company) -> None:
     outbound = read_outbound({"ALL_PROXY": company.proxy.url, "REQUESTS_CA_BUNDLE": str(company.certificate.authority)})
 
-    assert ours(outbound).reachable() is None
+    assert ours(outbound).survey().problem is None
 
 
 def test_the_password_of_the_proxy_stays_with_the_proxy(company: Company) -> None:
@@ -98,7 +102,7 @@ def test_the_password_of_the_proxy_stays_with_the_proxy(company: Company) -> Non
         return Answer(b"{}")
 
     company.theirs.respond["/a"] = respond
-    transport = Transport(PATIENT, the_way(company))
+    transport = Transport(PATIENT, reach=reach_of(SPEC), outbound=the_way(company))
     transport.get_object(f"{ISSUER}/a", budget=transport.budget())
 
     assert [name for name in seen[0] if "auth" in name] == []
@@ -113,13 +117,13 @@ def test_a_certificate_that_nobody_vouches_for_is_named(company: Company) -> Non
             provider.begin(redirect_uri=CALLBACK, return_to="/", now=NOW)
         assert caught.value.code == "provider-not-believed"
     assert "its certificate is not believed: self-signed certificate in certificate chain" in (
-        ours(read_outbound({"HTTPS_PROXY": company.proxy.url})).reachable() or ""
+        ours(read_outbound({"HTTPS_PROXY": company.proxy.url})).survey().problem or ""
     )
 
 
 def test_a_certificate_of_another_name_is_named(company: Company) -> None:
     company.proxy.names["other.corp.example:443"] = company.theirs.port
-    transport = Transport(PATIENT, the_way(company))
+    transport = Transport(PATIENT, reach=reach_of(SPEC), outbound=the_way(company))
 
     with pytest.raises(ProviderNotBelieved, match="Hostname mismatch"):
         transport.get_object("https://other.corp.example/", budget=transport.budget())
@@ -127,7 +131,7 @@ def test_a_certificate_of_another_name_is_named(company: Company) -> None:
 
 def test_a_proxy_that_is_down_refuses_or_knows_no_such_name_is_named_without_its_password(company: Company) -> None:
     def said(outbound: Outbound, url: str = ISSUER) -> str:
-        transport = Transport(PATIENT, outbound)
+        transport = Transport(PATIENT, reach=reach_of(SPEC), outbound=outbound)
         with pytest.raises(ProxyUnavailable) as caught:
             transport.get_object(url, budget=transport.budget())
         assert PASSWORD not in str(caught.value)
@@ -148,7 +152,7 @@ def test_a_proxy_that_is_down_refuses_or_knows_no_such_name_is_named_without_its
 
 def test_a_redirect_is_no_more_followed_than_without_a_proxy(company: Company) -> None:
     company.theirs.respond["/a"] = lambda _: Answer(b"", 302, {"Location": "http://169.254.169.254/latest/"})
-    transport = Transport(PATIENT, the_way(company))
+    transport = Transport(PATIENT, reach=reach_of(SPEC), outbound=the_way(company))
 
     with pytest.raises(ProviderUnavailable, match="redirects"):
         transport.get_object(f"{ISSUER}/a", budget=transport.budget())
@@ -169,9 +173,62 @@ def test_metadata_cannot_lead_the_proxy_anywhere_in_plain_http(company: Company,
     assert set(company.proxy.asked) == {"CONNECT id.corp.example:443"}
 
 
+def test_where_a_name_leads_is_the_proxys_word(company: Company) -> None:
+    """
+    It is the company's, it looks names up itself, and only it knows where they lead.
+    """
+    company.proxy.names["keys.corp.example:443"] = company.theirs.port
+    company.theirs.metadata["jwks_uri"] = "https://keys.corp.example/jwks"
+
+    assert ours(the_way(company)).survey().problem is None
+    assert "CONNECT keys.corp.example:443" in company.proxy.asked
+
+
+@pytest.mark.parametrize(
+    "host", ["10.0.0.7", "169.254.169.254", "[fd00::7]", "[::ffff:10.0.0.7]", "167772167", "0xa.7"]
+)
+def test_metadata_cannot_lead_the_proxy_to_a_private_number(company: Company, host: str) -> None:
+    company.theirs.metadata["jwks_uri"] = f"https://{host}/jwks"
+
+    assert "its metadata leads to" in (ours(the_way(company)).survey().problem or "")
+    assert set(company.proxy.asked) == {"CONNECT id.corp.example:443"}
+
+
+def test_a_number_that_the_configuration_names_may_be_asked_for_at_the_proxy(company: Company) -> None:
+    transport = Transport(PATIENT, reach=Reach({"10.0.0.7"}), outbound=the_way(company))
+
+    with pytest.raises(ProxyUnavailable):  # it knows no such place
+        transport.get_object("https://10.0.0.7/", budget=transport.budget())
+    assert company.proxy.asked == ["CONNECT 10.0.0.7:443"]
+
+
+def test_plain_oauth_goes_the_same_way(company: Company) -> None:
+    ends = Endpoints(authorize=f"{ISSUER}/authorize", token=f"{ISSUER}/token", userinfo=f"{ISSUER}/userinfo")
+    spec = a_provider(issuer=ISSUER, preset="generic", endpoints=ends)
+
+    def client_problem(outbound: Outbound) -> str | None:
+        return OAuth2Provider(spec, limits=PATIENT, outbound=outbound).survey(redirect_uri=CALLBACK).client_problem
+
+    assert client_problem(the_way(company)) is None
+    assert set(company.proxy.asked) == {"CONNECT id.corp.example:443"}
+    said = client_problem(read_outbound({"HTTPS_PROXY": company.proxy.url})) or ""
+    assert said.startswith(f"POST {ISSUER}/token: ")
+    assert "its certificate is not believed" in said
+
+
+def test_an_exchange_keeps_its_code_of_what_is_wrong_on_the_way(company: Company) -> None:
+    provider = ours(the_way(company))
+    url, attempt = provider.begin(redirect_uri=CALLBACK, return_to="/", now=NOW)
+    callback = company.theirs.callback_of(url)
+    company.proxy.names.clear()
+
+    with pytest.raises(ProxyUnavailable, match=r"^POST https://id\.corp\.example/token: "):
+        provider.complete(attempt, callback, now=NOW)
+
+
 def test_this_machine_is_never_asked_for_at_the_proxy(company: Company) -> None:
     with misbehaving_provider() as here:
-        transport = Transport(PATIENT, the_way(company))
+        transport = Transport(PATIENT, reach=Reach({"127.0.0.1"}), outbound=the_way(company))
         transport.get_object(f"{here.issuer}/jwks", budget=transport.budget())
     assert company.proxy.asked == []
 
@@ -186,7 +243,7 @@ def test_the_environment_of_the_moment_counts_for_nothing(company: Company, monk
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.setenv(name, "/nowhere")
 
-    assert ours(the_way(company)).reachable() is None
+    assert ours(the_way(company)).survey().problem is None
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from typing import Final
 from portal.claims import values
 from portal.claims.reading import affiliation_in, identity_of
 from portal.identity import NO_TENANT, Affiliation, Identity, VerifiedClaims
+from portal.presets.base import Option, Place, Preset, Refresh
+from portal.presets.sign_out import standard_sign_out
 from portal.settings import ProviderSpec
 
 MAX_TENANTS: Final = 200
@@ -34,3 +36,31 @@ def _affiliations(claims: Mapping[str, object]) -> list[Affiliation]:
 def _within(tenant: str, entry: object) -> Affiliation:
     members: Mapping[str, object] = entry if type(entry) is dict else {}
     return affiliation_in(tenant, members, name=values.identifier(members.get("name")))
+
+
+def _locate(options: Mapping[str, str]) -> Place:
+    return Place(issuer=options.get("issuer") or f"https://api.descope.com/{options['client_id']}")
+
+
+DESCOPE: Final = Preset(
+    id="descope",
+    label="Descope",
+    flow="openid",
+    read=read_descope,
+    locate=_locate,
+    options=(
+        Option(
+            key="issuer",
+            meaning="The project's issuer, where it has a domain of its own or lives in another region.",
+            example="https://api.descope.com/P2aBcDeFgHiJkLmNoPqRsTuVwXyZ",
+            default="https://api.descope.com/<client_id>",
+            form="issuer",
+        ),
+    ),
+    variables="OAUTH_DESCOPE",
+    scopes=("openid", "profile", "email", "descope.claims"),
+    takes_endpoints=True,
+    prompts=frozenset({"login"}),
+    sign_out=standard_sign_out,
+    refresh=Refresh(scopes=("offline_access",)),
+)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from portal.cli.accounts import Account, Accounts
+from portal.configuration.hook_name import SIGN_IN_HOOK
 from portal.contract.env_files import LARGEST, EnvFileError, fault_of_mode, read_env_file
 from portal.errors import Problem
 from portal.settings import Settings
@@ -27,14 +28,18 @@ class Files:
     """``portal.toml``, by its absolute path."""
     secret: tuple[Path, ...]
     """Files with the portal's secrets: ``.env``, and those that ``<NAME>_FILE`` variables name."""
+    obeyed: tuple[Path, ...] = ()
+    """Where the portal looks in its working folder for what it does as it is told there: ``.env``, the sign-in hook."""
 
 
 def files_of(config: Path, *, here: Path, variables: Mapping[str, str]) -> Files:
-    """Return what is to be kept from apps: *config*, the ``.env`` in *here*, and the files of secret *variables*."""
+    """Return what is to be kept from apps: *config*, files that *variables* name, ``.env`` and the hook in *here*."""
     named = [
         here / value.strip() for name, value in sorted(variables.items()) if _names_a_secret(name) and value.strip()
     ]
-    return Files(config=config, secret=(here / ".env", *named))
+    hook = here.joinpath(*variables.get(SIGN_IN_HOOK, "").partition(":")[0].strip().split("."))
+    modules = () if hook == here else (hook.with_suffix(".py"), hook / "__init__.py")
+    return Files(config=config, secret=(here / ".env", *named), obeyed=(here / ".env", *modules))
 
 
 def exposed(settings: Settings, accounts: Accounts, files: Files) -> tuple[Problem, ...]:
@@ -76,10 +81,13 @@ def _reaches(path: Path, account: Account) -> bool:
 
 
 def _writable(accounts: Accounts, files: Files, homes: Path, *, place: str) -> Iterator[Problem]:
-    for what, path in (("(the file)", files.config), ("portal.apps_dir", homes)):
+    obeyed = (("(the working folder)", path) for path in files.obeyed)
+    told: set[Path] = set()
+    for what, path in (("(the file)", files.config), ("portal.apps_dir", homes), *obeyed):
         for slug, account in accounts.apps.items():
             named = _changeable(path, account)
-            if named is not None:
+            if named is not None and not (path in files.obeyed and named in told):
+                told.add(named)
                 yield Problem(
                     place=place,
                     key=what,

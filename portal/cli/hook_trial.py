@@ -25,7 +25,7 @@ PATIENCE: Final = 60.0
 """Seconds the hook's module may take to be loaded; what it imports may be large."""
 
 
-def require_hook(settings: Settings, *, account: Account | None) -> None:
+def require_hook(settings: Settings, *, account: Account | None, patience: float = PATIENCE) -> None:
     """Load the sign-in hook, where there is one, as *account*, who runs the portal; ``None``: whoever asks.
 
     Raises:
@@ -33,7 +33,7 @@ def require_hook(settings: Settings, *, account: Account | None) -> None:
     """
     if settings.sign_in_hook is None:
         return
-    problem = _problem_of(settings.sign_in_hook, account=account, patience=PATIENCE)
+    problem = _problem_of(settings.sign_in_hook, account=account, patience=patience)
     if problem is not None:
         raise CommandFailed(told((problem,)))
 
@@ -61,6 +61,11 @@ def _problem_of(name: str, *, account: Account | None, patience: float) -> Probl
             )
     except subprocess.TimeoutExpired:
         return _problem(f"names a module that was not loaded within {patience:.0f} seconds.", "See what it waits for.")
+    except OSError as error:
+        return _problem(
+            f"cannot be tried as {account or 'this user'}: {error.strerror}: {error.filename}.",
+            "The portal's user must reach the interpreter and the working folder.",
+        )
     try:
         verdict: dict[str, str] = json.loads(done.stdout)
         return None if not verdict else _problem(verdict["what"], verdict["mend"])

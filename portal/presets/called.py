@@ -9,8 +9,7 @@ from portal.settings import ProviderSpec
 def called_for(spec: ProviderSpec) -> tuple[str, ...]:
     """Return the addresses, without repetition; what only its metadata names is not among them."""
     ends = spec.endpoints
-    named = [spec.issuer, spec.discovery]
-    named += [] if ends is None else [ends.token, ends.jwks, ends.userinfo]
+    named = [spec.discovery or spec.issuer] if ends is None else [ends.token, ends.jwks, ends.userinfo]
     with suppress(ValueError):  # without endpoints nothing will be asked
         named += [call.url(spec) for call in preset_of(spec).calls]
     return tuple(dict.fromkeys(url for url in named if url))

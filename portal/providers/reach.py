@@ -99,7 +99,7 @@ def reach_of(spec: ProviderSpec) -> Reach:
     """Return the reach of the provider *spec*: what its configuration names, and what that allows."""
     ends = spec.endpoints
     shown = () if ends is None else (ends.authorize, ends.end_session)
-    hosts = (urlsplit(url).hostname for url in (*called_for(spec), *shown) if url)
+    hosts = (urlsplit(url).hostname for url in (spec.issuer, spec.discovery, *called_for(spec), *shown) if url)
     return Reach([host for host in hosts if host is not None])
 
 

@@ -98,6 +98,27 @@ def test_so_is_one_in_a_folder_where_an_app_could_exchange_it(place: Path) -> No
     assert none == []
 
 
+def test_so_is_a_sign_in_hook_or_a_working_folder_that_an_app_could_change(place: Path) -> None:
+    made(place / "portal.toml", mode=0o644)
+    work = place / "work"
+    (work / "company").mkdir(parents=True)
+    rules = made(work / "company" / "rules.py", mode=0o666)
+    variables = {"PORTAL_SIGN_IN_HOOK": "company.rules:who_comes_in"}
+    files = files_of(place / "portal.toml", here=work, variables=variables)
+    accounts = Accounts(portal=None, apps={"one": APP})
+
+    def told() -> list[str]:
+        return [one.what for one in exposed(configured(place, None), accounts, files) if "working" in one.key]
+
+    [open_file] = told()
+    assert f"{rules} is open to it" in open_file
+    rules.chmod(0o644)
+    assert told() == []
+    work.chmod(0o777)
+    [open_folder] = told()
+    assert f"{work} is open to it" in open_folder
+
+
 def test_secrets_that_an_app_could_read_are_refused(place: Path) -> None:
     made(place / "portal.toml", mode=0o644)
     secret = made(place / ".env", mode=0o644)

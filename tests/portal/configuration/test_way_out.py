@@ -6,7 +6,8 @@ import pytest
 
 from portal.cli.calls_out import told
 from portal.contract.outbound import Outbound
-from tests.builders import settings_for
+from portal.settings import Endpoints
+from tests.builders import a_provider, settings_for
 from tests.journeys.front import issue
 from tests.portal.configuration.reading import ENVIRON, GOOD, loaded, problems
 
@@ -84,6 +85,21 @@ def test_the_summary_says_what_is_called_how(tmp_path: Path) -> None:
     ]
     internal = GOOD.replace("[apps.forecast]", '[apps.forecast]\ninternal_url = "https://10.0.0.7"')
     assert list(told(loaded(tmp_path, internal, environ)))[-1] == "forecast: directly, at its internal_url"
+
+
+def test_apis_that_are_reached_in_another_way_are_told_apart(tmp_path: Path) -> None:
+    ends = Endpoints(
+        authorize="https://id.example.com/a", token="https://id.example.com/t", userinfo="https://api.example.com/u"
+    )
+    spec = a_provider(preset="generic", endpoints=ends)
+
+    def lines(*no_proxy: str) -> list[str]:
+        outbound = Outbound(proxy=PROXY, no_proxy=no_proxy)
+        return list(told(settings_for(tmp_path, providers=(spec,), outbound=outbound)))
+
+    assert f"{spec.id}: through the proxy" in lines()
+    assert f"{spec.id}, id.example.com: through the proxy" in lines("api.example.com")
+    assert f"{spec.id}, api.example.com: directly, by NO_PROXY" in lines("api.example.com")
 
 
 def test_without_anything_said_the_summary_says_so(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ class AdmissionRefusal(StrEnum):
     GROUPS_UNKNOWN = "groups-unknown"
     """The provider would not tell them, so perhaps one would do."""
     HOOK_FAILED = "hook-failed"
-    """It raised, or returned what is nobody, or somebody else."""
+    """It raised, took too long, or returned what is nobody, or somebody else."""
     ORGANISATION_NOT_ALLOWED = "organisation-not-allowed"
     REFUSED_BY_HOOK = "refused-by-hook"
     TENANT_NOT_ALLOWED = "tenant-not-allowed"

@@ -13,6 +13,7 @@ from portal.cli import main
 from portal.cli.demo import default_folder
 from portal.cli.sample_run import announcement
 from tests.cli.test_samples import a_sample
+from tests.portal.hook.company import written
 
 GOOD = """
 [portal]
@@ -86,6 +87,20 @@ class TestCheck:
             assert words in out
         assert SECRET not in out
         assert "client-secret-of-ours" not in out
+
+    def test_it_loads_the_sign_in_hook(
+        self, config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with written(config.parent, company_rules="def who(provider_id, token): ..."):
+            monkeypatch.setenv("PORTAL_SIGN_IN_HOOK", "company_rules:who")
+            assert main(["check"]) == 0
+            assert "then company_rules:who says who comes in" in capsys.readouterr().out
+            for command in ("check", "serve"):
+                monkeypatch.setenv("PORTAL_SIGN_IN_HOOK", "company_rules:wo")
+                assert main([command]) == 2
+                told = capsys.readouterr().err
+                assert "PORTAL_SIGN_IN_HOOK" in told
+                assert "Did you mean 'who'?" in told
 
     def test_it_names_every_problem_at_once(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
         config.write_text(

@@ -48,6 +48,12 @@ def verdicts(explanation: Explanation) -> dict[str, dict[str, tuple[bool, str]]]
 
 
 class TestExplain:
+    def test_a_sign_in_hook_is_not_asked_and_said_to_have_the_last_word(self, settings: Settings) -> None:
+        (note,) = explain(replace(settings, sign_in_hook="rules:who"), TESS).notes
+
+        assert note == "rules:who was not asked: at a sign-in it may refuse this person, or give them more roles."
+        assert explain(settings, TESS).notes == ()
+
     def test_every_app_is_allowed_or_denied_in_every_tenant_with_the_reason(self, settings: Settings) -> None:
         assert verdicts(explain(settings, TESS)) == {
             "acme": {

@@ -27,6 +27,9 @@ _ROTATE_EVERY: Final = 50
 _WEIGH_EVERY: Final = 10
 """Ticks between two looks at the memory in use, where it is limited."""
 _FULL: Final = 1024 * 1024
+"""Bytes that may wait for a process before nothing more is said to it."""
+_LAST_WORDS: Final = 1.0
+"""Seconds that what an ended process has said is still heard."""
 _BETWEEN: Final = 0.01
 """Seconds between two lines that are read of a process, so that none keeps the supervisor busy."""
 
@@ -123,6 +126,7 @@ class Life:
                 if ticks % _WEIGH_EVERY == 0:
                     self._weigh()
                 self._hurry()
+            await asyncio.wait([listening], timeout=_LAST_WORDS)
             self.code = code
         finally:
             if listening is not None:

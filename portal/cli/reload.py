@@ -39,6 +39,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         with connected(path, patience=_PATIENCE) as connection:
             connection.sendall(json.dumps({"every_app": options.apps}).encode() + b"\n")
+            print("The configuration has no problems. What is running answers until the new is there.", flush=True)
             with connection.makefile("rb") as reader:
                 answer = json.loads(reader.readline(_LARGEST))
         lines, exit_code = [str(line) for line in answer["lines"]], int(answer["exit_code"])

@@ -100,7 +100,7 @@ def test_most_things_may_change(tmp_path: Path) -> None:
 def test_what_takes_a_new_start_is_named(tmp_path: Path) -> None:
     somebody, app = Account(uid=4711, gid=4711), Account(uid=4712, gid=4712)
     old = a_launch(tmp_path)
-    settings = settings_for(tmp_path / "elsewhere", database_url="postgresql://elsewhere")
+    settings = settings_for(tmp_path / "elsewhere", database_url=Secret("postgresql://elsewhere"))
     new = replace(
         old,
         settings=settings,

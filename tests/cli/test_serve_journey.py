@@ -124,13 +124,12 @@ def test_a_reload_is_asked_for_by_command_or_signal_and_refused_before_anything_
             code = process.wait(PATIENCE)
     after = reload()
 
-    assert done == (0, "The portal: its processes are new.\n")
+    looked = "The configuration has no problems. What is running answers until the new is there.\n"
+    assert done == (0, f"{looked}The portal: its processes are new.\n")
     assert refused[0] == 2
     assert "apps.forecast.colour" in refused[1]
-    assert fixed == (
-        2,
-        "portal: What was changed takes a new start of portal serve: the portal's port. Nothing was reloaded.\n",
-    )
+    said = "portal: What was changed takes a new start of portal serve: the portal's port. Nothing was reloaded.\n"
+    assert fixed == (2, looked + said)
     assert by_signal == "Reload (exit code 0):\nThe portal: its processes are new.\n"
     assert code == 0
     assert after[0] == 1

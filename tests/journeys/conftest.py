@@ -15,16 +15,10 @@ ACROSS_SITES = "{app}.apps.localhost"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the journeys last: from the first on, Playwright's event loop runs, and tests with one of their own fail.
 
-    Where several processes share the tests, a file stays in one of them; its journeys may go to another.
+    For the same reason a file with journeys in a browser has no other tests: where several processes share the
+    tests, each file stays in one.
     """
-    items.sort(key=_is_journey)
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(f"{file} (journeys)" if _is_journey(item) else file))
-
-
-def _is_journey(item: pytest.Item) -> bool:
-    return item.get_closest_marker("journey") is not None
+    items.sort(key=lambda item: item.get_closest_marker("journey") is not None)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Browser, Page, Playwright, ViewportSize, expect
 
 from tests.journeys import in_firefox, steps
 from tests.journeys.browser import running_browser
@@ -29,6 +29,8 @@ SHAPES = {
 }
 PATHWISE = ROOT / "tests" / "samples" / "pathwise.py"
 """An app with a ``gr.LoginButton``."""
+
+LITTLE_TO_PAINT: ViewportSize = {"width": 480, "height": 320}
 
 
 class Told(NamedTuple):
@@ -81,7 +83,7 @@ def long_streams(houses: Mapping[str, Told], browser: Browser) -> Iterator[Mappi
     with contextlib.ExitStack() as stack:
         pages = {}
         for shape, told in houses.items():
-            context = stack.enter_context(browser.new_context())
+            context = stack.enter_context(browser.new_context(viewport=LITTLE_TO_PAINT))
             pages[shape] = page = steps.new_page(context)
             steps.sign_in(page, told.house, "Uwe User", path="/apps/showcase/")
             steps.start_stream(steps.frame_of(page), ticks=steps.LONG)

@@ -389,3 +389,20 @@ def test_the_security_model_says_the_same() -> None:
 
     assert [tuple(row[:3]) for row in rows] == [(what, first, second) for what, (first, second, _) in TABLE.items()]
     assert f"`{PORTAL_USER.word}` | `{OWN_USER.word}`" in page("docs/security-model.md").text
+
+
+def test_root_reloads_everything_and_everybody_stays_who_they_are(own_user: Running) -> None:
+    before = {slug: own_user.app(slug).pid for slug in own_user.ports}
+    said = own_user.say("reload", "--apps")
+    ids = {
+        slug: Path(f"/proc/{own_user.app(slug).pid}/status").read_text().partition("Uid:")[2].split()[:4]
+        for slug in own_user.ports
+    }
+    portal = Path(f"/proc/{process_of(own_user, 'gunicorn')}/status").read_text().partition("Uid:")[2].split()[:4]
+
+    assert "The portal: its processes are new.\nhostile: replaced." in said
+    assert "victim: replaced." in said
+    assert all(own_user.app(slug).pid != pid for slug, pid in before.items())
+    assert all(len(set(own)) == 1 and int(own[0]) in range(70000, 80000) for own in ids.values()), ids
+    assert ids["hostile"] != ids["victim"]
+    assert portal == [str(own_user.machine.user.pw_uid)] * 4

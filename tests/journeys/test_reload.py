@@ -20,7 +20,7 @@ from tests.journeys.workers import COOKIE
 
 pytestmark = pytest.mark.journey
 STARTING = "503 The app is starting. Please try again in a moment."
-NEW = "The portal: its processes are new.\n"
+NEW = r"The configuration has no problems\.[^\n]*\nThe portal: its processes are new\.\n"
 
 
 def portal_load(load: Load, running: Served, person: Person) -> None:

@@ -4,7 +4,7 @@ It stands in for ``gradio_apps.serve``, which takes seconds to start.  MODE: ``s
 request with its pid and environment, ``/wait/2`` after two seconds), ``crash`` (end at once), ``once`` (answer one
 request, then crash), ``deaf`` (serve, and ignore SIGTERM), ``failed`` (say that the app failed to load), ``mute``
 (never answer), ``greedy`` (serve, and a process of its own takes 200 MB), ``clinging`` (serve, and never let go of the
-address), ``chatty`` (serve, and tell the supervisor nonsense and that app sessions ended).  Several with commas: of the
+address), ``chatty`` (serve, and in the end tell the supervisor nonsense and that an app session ended).  Several with commas: of the
 first process, the second, and so on.
 """
 
@@ -79,9 +79,6 @@ def answer(connection: socket.socket) -> None:
     connection.close()
     if mode == "once":
         os._exit(9)
-    if mode == "chatty":
-        channel.sendall(b'nonsense\n{"state": 7}\n{"ended": ""}\n{"ended": 1}\n')
-        say(ended="an-app-session")
 
 
 def obey(line: str) -> None:
@@ -95,6 +92,9 @@ def obey(line: str) -> None:
         accepting = False
         watched.unregister(listening)
         say()
+        if mode == "chatty":
+            channel.sendall(b'nonsense\n{"state": 7}\n{"ended": ""}\n{"ended": 1}\n')
+            say(ended="an-app-session")
         for thread in tuple(answering):
             thread.join(told["seconds"])
         os._exit(0)

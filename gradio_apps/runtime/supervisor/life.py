@@ -26,6 +26,10 @@ _ROTATE_EVERY: Final = 50
 """Ticks between two looks at the size of the log."""
 _WEIGH_EVERY: Final = 10
 """Ticks between two looks at the memory in use, where it is limited."""
+_FULL: Final = 1024 * 1024
+"""Bytes that may wait for a process before nothing more is said to it."""
+_LAST_WORDS: Final = 1.0
+"""Seconds that what an ended process has said is still heard."""
 _BETWEEN: Final = 0.01
 """Seconds between two lines that are read of a process, so that none keeps the supervisor busy."""
 
@@ -65,8 +69,8 @@ class Life:
         """Say *told* to the process."""
         if self._writer is None:
             self._unsaid.append(told.to_line())
-        elif not self._writer.is_closing():
-            self._writer.write(told.to_line())
+        elif not self._writer.is_closing() and self._writer.transport.get_write_buffer_size() < _FULL:
+            self._writer.write(told.to_line())  # one that does not read must not cost the supervisor its memory
 
     def accept(self) -> None:
         """Let it take connections."""
@@ -81,7 +85,7 @@ class Life:
         """Wait until *holds* or the process has ended, no longer than *seconds*; return whether *holds*."""
         until = time.monotonic() + seconds
         while not holds(self) and self.code is None and time.monotonic() < until:  # noqa: ASYNC110  an end sets no event
-            await asyncio.sleep(_TICK / 5)
+            await asyncio.sleep(_TICK / 2)
         return holds(self)
 
     async def wait(self) -> None:
@@ -122,6 +126,7 @@ class Life:
                 if ticks % _WEIGH_EVERY == 0:
                     self._weigh()
                 self._hurry()
+            await asyncio.wait([listening], timeout=_LAST_WORDS)
             self.code = code
         finally:
             if listening is not None:

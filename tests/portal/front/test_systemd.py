@@ -57,6 +57,7 @@ def test_each_app_has_a_socket_and_a_service_of_its_own(tmp_path: Path) -> None:
     assert f'"{sys.executable}" "-P" "-m" "gradio_apps.serve" "/srv/forecast.py"' in written[APP]
     assert "DynamicUser=yes" in written[APP]
     assert "User=gradio-portal\n" in written["gradio-portal.service"]
+    assert "\nExecReload=/bin/kill -HUP $MAINPID\n" in written["gradio-portal.service"]
 
 
 def test_users_of_the_operators_choice_and_files_of_variables(tmp_path: Path) -> None:

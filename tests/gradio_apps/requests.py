@@ -17,6 +17,9 @@ def a_person(**changes: Any) -> Person:
     return guarded.a_person(**{"signed_in_until": NOW + 3 * 86400, **changes})
 
 
+DIRECT = Way(proxy=None, tls=None)
+
+
 @dataclass
 class FakeAccess:
     """The guard's part of the portal's API: gives a token that says what it was asked for."""
@@ -24,7 +27,7 @@ class FakeAccess:
     base_url: str = "http://127.0.0.1:7800"
     headers: dict[str, str] = field(default_factory=lambda: {"Host": "portal.example.com"})
     refusal: Exception | None = None
-    way: Way = field(default_factory=lambda: Way(proxy=None, tls=None))
+    way: Way = DIRECT
 
     def token(self, scopes: str) -> str:
         if self.refusal is not None:

@@ -19,7 +19,7 @@ from gradio_apps import admin_dashboard, portal_api, showcase, user_dashboard
 from gradio_apps.look import STYLES, look
 from gradio_apps.portal_api import PortalApi
 from gradio_apps.runtime.guard.api import PortalApiError as NoToken
-from tests.gradio_apps.requests import NOW, FakeAccess, a_person, a_request, a_visit
+from tests.gradio_apps.requests import DIRECT, NOW, FakeAccess, a_person, a_request, a_visit
 from tests.gradio_apps.test_portal_api import EVENT, SIGN_IN
 
 PORTAL = "https://portal.example.com"
@@ -124,7 +124,7 @@ def portal() -> Iterator[Portal]:
         yield serving
         serving.shutdown()
         thread.join()
-    portal_api._client_of(True).close()
+    portal_api._client_of(DIRECT).close()
     portal_api._client_of.cache_clear()
 
 

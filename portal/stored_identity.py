@@ -21,7 +21,6 @@ def write_identity(identity: Identity) -> str:
             "roles": sorted(one.roles),
             "groups": sorted(one.groups),
             "permissions": sorted(one.permissions),
-            "given": sorted(one.given),
         }
         for one in identity.affiliations
     ]
@@ -58,7 +57,6 @@ def read_identity(text: str) -> Identity:
             roles=frozenset(one["roles"]),
             groups=frozenset(one["groups"]),
             permissions=frozenset(one["permissions"]),
-            given=frozenset(one.get("given", ())),  # written since there is a sign-in hook
         )
         for one in members["affiliations"]
     )

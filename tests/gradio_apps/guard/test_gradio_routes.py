@@ -32,9 +32,9 @@ found = []
 for route in walk(App.create_app(demo).routes):
     dependant = getattr(route, "dependant", None)
     if dependant is not None:
-        body = getattr(route, "body_field", None)
+        body = route.body_field
         found.append({
-            "methods": sorted(getattr(route, "methods", ["WEBSOCKET"])),
+            "methods": sorted(route.methods),
             "path": route.path,
             "query": [one.name for one in dependant.query_params],
             "body": sorted(getattr(body.field_info.annotation, "model_fields", {})) if body else [],

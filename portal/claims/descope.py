@@ -1,0 +1,36 @@
+"""Descope: roles inside ``tenants``, one entry for each tenant the person belongs to.
+
+An admin of one tenant is nobody in another, so nothing is united over tenants.  Project-level
+roles, at the top of the claims, count only where there are no tenants at all.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from portal.claims import values
+from portal.claims.reading import affiliation_in, identity_of
+from portal.identity import NO_TENANT, Affiliation, Identity, VerifiedClaims
+from portal.settings import ProviderSpec
+
+MAX_TENANTS: Final = 200
+
+
+def read_descope(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
+    """Return the identity in Descope's claims; the tenant it is working in (``dct``) comes first."""
+    return identity_of(claims, spec=spec, affiliations=_affiliations(claims))
+
+
+def _affiliations(claims: Mapping[str, object]) -> list[Affiliation]:
+    current = values.identifier(claims.get("dct"))
+    tenants = claims.get("tenants")
+    if type(tenants) is not dict or not tenants:
+        # A JWT template may leave tenants out: then the roles at the top are those within dct.
+        return [affiliation_in(current or NO_TENANT, claims)]
+    ids = sorted((one for one in tenants if values.identifier(one) is not None), key=lambda one: (one != current, one))
+    # Entries, but none of them usable: the person belongs to no tenant, and what stands at the top is not theirs there.
+    return [_within(one, tenants[one]) for one in ids[:MAX_TENANTS]] or [Affiliation()]
+
+
+def _within(tenant: str, entry: object) -> Affiliation:
+    members: Mapping[str, object] = entry if type(entry) is dict else {}
+    return affiliation_in(tenant, members, name=values.identifier(members.get("name")))

@@ -31,7 +31,7 @@ def sign_in_rows(sign_ins: Iterable[SignedIn], *, now: int) -> list[list[str]]:
     return [
         [
             _who(one),
-            one.email,
+            _address(one),
             ", ".join(one.roles),
             one.provider,
             ago(one.since, now=now),
@@ -59,8 +59,13 @@ def choices(sign_ins: Iterable[SignedIn], *, now: int) -> list[tuple[str, str]]:
     ]
 
 
+def _address(one: SignedIn) -> str:
+    """Return the address of *one*, marked where it is only what the person says."""
+    return one.email if one.email_verified or not one.email else f"{one.email} (not verified)"
+
+
 def _who(one: SignedIn) -> str:
-    return f"{one.name or one.email or 'Somebody'}{' (you, here)' if one.current else ''}"
+    return f"{one.name or _address(one) or 'Somebody'}{' (you, here)' if one.current else ''}"
 
 
 def refresh(request: gr.Request) -> Page:

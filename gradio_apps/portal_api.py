@@ -15,7 +15,7 @@ import gradio as gr
 import httpx
 
 from gradio_apps.runtime.guard.api import PortalApiError as NoToken
-from gradio_apps.runtime.guard.settings import is_loopback
+from gradio_apps.runtime.guard.outgoing import Way
 
 _SCOPE_KEY: Final = "portal.api"
 _TIMEOUT: Final = httpx.Timeout(5.0)
@@ -46,6 +46,10 @@ class Access(Protocol):
     def headers(self) -> Mapping[str, str]:
         """Headers that each call must carry besides the token, such as ``Host``."""
 
+    @property
+    def way(self) -> Way:
+        """How the portal is called: proxy and certificates."""
+
     def token(self, scopes: str) -> str:
         """Return an access token for *scopes*, separated by spaces (RFC 8693)."""
 
@@ -57,6 +61,8 @@ class SignedIn:
     id: str
     name: str
     email: str
+    email_verified: bool
+    """Whether the provider vouches for the address; else it is what the person says."""
     roles: tuple[str, ...]
     provider: str
     since: int
@@ -83,7 +89,7 @@ class PortalApi:
 
     def __init__(self, access: Access, *, client: httpx.Client | None = None) -> None:
         self._access = access
-        self._client = client or _client_of(is_loopback(access.base_url))
+        self._client = client or _client_of(access.way)
 
     @classmethod
     def of(cls, request: gr.Request | None) -> "PortalApi":
@@ -136,9 +142,9 @@ class PortalApi:
 
 
 @cache
-def _client_of(portal_is_here: bool) -> httpx.Client:  # noqa: FBT001 - the cache's key
-    """Return a client that is kept: building one costs more than a call.  To this machine no proxy leads."""
-    return httpx.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=not portal_is_here)
+def _client_of(way: Way) -> httpx.Client:
+    """Return a client that is kept: building one costs more than a call."""
+    return httpx.Client(timeout=_TIMEOUT, follow_redirects=False, **way.keywords())
 
 
 def _sentence(status: int) -> str:
@@ -182,6 +188,7 @@ def _sign_in(member: Mapping[str, object]) -> SignedIn:
         id=_text(member, "id"),
         name=_text(member, "name"),
         email=_text(member, "email"),
+        email_verified=member.get("email_verified") is True,
         roles=tuple(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else (),
         provider=_text(member, "provider"),
         since=_moment(member, "since"),

@@ -20,6 +20,8 @@ import portal.contract
 from gradio_apps.runtime.guard import Guard, GuardSettingsError, guard_settings_from
 from gradio_apps.runtime.host import Front, HostedApp, SourceError, read_source, run
 from gradio_apps.runtime.host.own_names import import_all
+from gradio_apps.runtime.host.process import GRACE
+from gradio_apps.runtime.steering import Steering, channel_from
 from gradio_apps.runtime.waiting import SECRET_NAMES, USUAL, waiting_from
 
 EXIT_USAGE: Final = 2
@@ -32,10 +34,14 @@ FAILURE_PAUSE: Final = "PORTAL_FAILURE_PAUSE"
 START_TIMEOUT: Final = "PORTAL_START_TIMEOUT"
 """Seconds the app has to come up."""
 
+STOP_GRACE: Final = "PORTAL_STOP_GRACE"
+"""Seconds that running requests get when the process is told to stop."""
+
 _SECRETS: Final = ("PORTAL_APP_SECRET", "PORTAL_APP_SECRET_FILE", "PORTAL_APP_SECRET_FD")
 _ACTIVATION: Final = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 _GRADIO_LAUNCH: Final = ("GRADIO_NUM_WORKERS", "GRADIO_ROOT_PATH", "GRADIO_SHARE", "GRADIO_SSR_MODE")
 _LONGEST_PAUSE: Final = 60.0
+_LONGEST_GRACE: Final = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(str(error))
     except OSError as error:
         return _refuse(f"{options.host}:{options.port}: {error.strerror}. Choose another with --port.")
-    linger, allowed = failure_pause(os.environ), start_timeout(os.environ)
+    linger, allowed, grace = failure_pause(os.environ), start_timeout(os.environ), stop_grace(os.environ)
+    channel = channel_from(os.environ)
     waiting = waiting_from(os.environ, secret=settings.secret)
     scrub(os.environ)
     for package in (gradio_apps.runtime.guard, gradio_apps.runtime.host, portal.contract):
@@ -65,7 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         progress=waiting.of(host),
         login_button=lambda: host.login_button,
     )
-    front = Front(guard, host=host, sock=sock)
+    steer = None
+    if channel is not None:
+        steer = Steering(channel, guard=guard, state=lambda: host.state, problem=lambda: host.problem).start
+    front = Front(guard, host=host, sock=sock, grace=grace, steer=steer)
     front.start()
     return run(source, host=host, front=front, linger=linger, cwd=options.cwd, allowed=allowed)
 
@@ -91,9 +101,16 @@ def start_timeout(environ: Mapping[str, str]) -> float | None:
     return float(value) if value.isascii() and value.isdigit() and int(value) > 0 else None
 
 
+def stop_grace(environ: Mapping[str, str]) -> int:
+    """Return the seconds that running requests get when the process is told to stop."""
+    value = environ.get(STOP_GRACE, "")
+    return min(int(value), _LONGEST_GRACE) if value.isascii() and value.isdigit() and int(value) > 0 else GRACE
+
+
 def scrub(environ: MutableMapping[str, str]) -> None:
     """Take out of *environ* what the author's code, and what it starts, must not see or obey."""
-    for name in (*_SECRETS, *_ACTIVATION, *_GRADIO_LAUNCH, FAILURE_PAUSE, START_TIMEOUT, USUAL, SECRET_NAMES):
+    ours = (FAILURE_PAUSE, START_TIMEOUT, STOP_GRACE, USUAL, SECRET_NAMES)
+    for name in (*_SECRETS, *_ACTIVATION, *_GRADIO_LAUNCH, *ours):
         environ.pop(name, None)
     environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 

@@ -19,6 +19,8 @@ from gradio_apps.visitor import visitor_of
 TICK = 0.5
 """Seconds between two lines of the stream."""
 _CHUNK = 1 << 20
+_STREAMS = 20
+"""How many people may have a stream at once; Gradio's own answer is one, and the next would wait for minutes."""
 
 
 def greet(text: str, request: gr.Request) -> str:
@@ -84,7 +86,7 @@ def build() -> gr.Blocks:
                 start = gr.Button("Start", variant="primary", elem_id="start")
                 stop = gr.Button("Stop", elem_id="stop")
             stream = gr.Textbox(label="Ticks", lines=8, max_lines=8, interactive=False, elem_id="stream")
-            running = start.click(ticks, count, stream, api_name="ticks")
+            running = start.click(ticks, count, stream, concurrency_limit=_STREAMS, api_name="ticks")
             stop.click(None, cancels=running)
         with gr.Tab("Upload"):
             file = gr.File(label="Any file", elem_id="file")

@@ -112,7 +112,7 @@ class AppSessions:
         try:
             ticket = self._tickets.read(token, app=app, now=now)
         except Rejected as rejected:
-            self._audit.record(AuditEvent.TICKET_REFUSED, now=now, app=app.slug, detail=rejected.reason.value)
+            self._audit.refused_ticket(now=now, app=app.slug, detail=rejected.reason.value)
             is_late = rejected.reason is Rejection.EXPIRED
             return Inactive(code=Refusal.EXPIRED if is_late else Refusal.BAD_TICKET)
         with self._database.write() as connection:
@@ -258,8 +258,7 @@ class AppSessions:
     def _refuse(
         self, connection: sa.Connection, code: Refusal | EndReason, *, row: Row | None, app: AppSpec, now: int
     ) -> Inactive:
-        self._audit.record(
-            AuditEvent.TICKET_REFUSED,
+        self._audit.refused_ticket(
             now=now,
             identity=None if row is None else read_identity(row.identity),
             tenant=None if row is None else row.tenant,

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Final, Protocol
 
@@ -71,7 +71,7 @@ def new_attempt(*, provider: str, redirect_uri: str, return_to: str, now: int) -
 def cookie_name(state: str, *, secure: bool) -> str:
     """Return the name of the cookie that holds the attempt of *state*."""
     digest = hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{_HOST_PREFIX if secure else ''}{_PREFIX}{digest[:8]}"
+    return f"{_prefix(secure=secure)}{digest[:8]}"
 
 
 def seal_attempt(attempt: Attempt, *, seal: Seal) -> str:
@@ -98,12 +98,17 @@ def find_attempt(cookies: Mapping[str, str], *, state: str, secure: bool, seal: 
     return attempt
 
 
+def has_attempt(cookies: Iterable[str], *, secure: bool) -> bool:
+    """Say whether one of *cookies*, by name, is of an attempt that has not come back."""
+    return any(name.startswith(_prefix(secure=secure)) for name in cookies)
+
+
 def surplus_cookies(cookies: Mapping[str, str], *, room_for: str, secure: bool, seal: Seal) -> tuple[str, ...]:
     """Return the names of attempt cookies to drop so that one with the value *room_for* finds place.
 
     Foreign and unreadable ones go first, then the oldest.
     """
-    prefix = f"{_HOST_PREFIX if secure else ''}{_PREFIX}"
+    prefix = _prefix(secure=secure)
     mine = [(name, value, _open(value, seal=seal)) for name, value in cookies.items() if name.startswith(prefix)]
     kept = sorted(
         ((attempt.begun_at, name, len(value)) for name, value, attempt in mine if attempt is not None), reverse=True
@@ -115,6 +120,10 @@ def surplus_cookies(cookies: Mapping[str, str], *, room_for: str, secure: bool, 
         if place >= MAX_ATTEMPTS or room < 0:
             dropped.append(name)
     return tuple(dropped)
+
+
+def _prefix(*, secure: bool) -> str:
+    return f"{_HOST_PREFIX if secure else ''}{_PREFIX}"
 
 
 def _open(sealed: str, *, seal: Seal) -> Attempt | None:

@@ -13,10 +13,14 @@ from typing import Final
 import sqlalchemy as sa
 
 from portal import tables
+from portal.allowance import Allowance
 from portal.database import Database
 from portal.identity import Identity
 
 _log: Final = logging.getLogger("portal.audit")
+MOST_REFUSED: Final = 20
+"""Most refused tickets of one app recorded in a minute, by each process; of tickets that name nobody, and of others."""
+_MINUTE: Final = 60
 MAX_DETAIL: Final = 500
 """Longest detail kept, in characters."""
 
@@ -39,6 +43,8 @@ class AuditEvent(StrEnum):
     TENANT_SWITCHED = "tenant-switched"
     TICKET_REFUSED = "ticket-refused"
     """An app presented a ticket that opens nothing."""
+    TICKETS_LEFT_OUT = "tickets-left-out"
+    """An app presented so many such tickets that not each was recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +55,7 @@ class AuditEntry:
     event: str
     name: str | None
     email: str | None
+    """Only if the provider vouched for it."""
     tenant: str | None
     app: str | None
     detail: str
@@ -61,6 +68,7 @@ class Audit:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._refusals: Allowance[tuple[str, bool]] = Allowance(most=MOST_REFUSED, window=_MINUTE)
 
     def record(
         self,
@@ -91,14 +99,52 @@ class Audit:
         }
         # ensure_ascii also keeps line breaks and terminal escapes out of the log.
         _log.info("%s", json.dumps({name: value for name, value in row.items() if value not in {None, ""}}))
-        row["name"] = _cut(identity.name) if identity else None
-        row["email"] = _cut(identity.email) if identity else None
+        row["name"] = _cut(_name_of(identity)) if identity else None
+        row["email"] = _cut(identity.verified_email) if identity else None
         insert = sa.insert(tables.audit).values({name: _storable(value) for name, value in row.items()})
         if connection is not None:
             connection.execute(insert)
             return
         with self._database.write() as own:
             own.execute(insert)
+
+    def refused_ticket(
+        self,
+        *,
+        now: int,
+        app: str,
+        detail: str,
+        identity: Identity | None = None,
+        tenant: str | None = None,
+        connection: sa.Connection | None = None,
+    ) -> None:
+        """Record that a ticket of *app* was refused, unless many were: an app could fill the disk with junk.
+
+        Tickets that name nobody are counted by themselves, so that no junk hides the ticket of a person.
+
+        Raises:
+            StoreUnavailable: as :meth:`record`.
+        """
+        self.tell_left_out(now, connection=connection)
+        if self._refusals.take((app, identity is not None), now=now):
+            self.record(
+                AuditEvent.TICKET_REFUSED,
+                now=now,
+                identity=identity,
+                tenant=tenant,
+                app=app,
+                detail=detail,
+                connection=connection,
+            )
+
+    def tell_left_out(self, now: int, *, connection: sa.Connection | None = None) -> None:
+        """Record how many refused tickets were left out of minutes that are over.
+
+        Raises:
+            StoreUnavailable: as :meth:`record`.
+        """
+        for (app, _), number in self._refusals.left_out(now=now).items():
+            self.record(AuditEvent.TICKETS_LEFT_OUT, now=now, app=app, detail=str(number), connection=connection)
 
     def recent(self, *, issuer: str, tenant: str, limit: int) -> list[AuditEntry]:
         """Return the latest events of *tenant* of *issuer*, newest first, at most *limit*."""
@@ -117,6 +163,13 @@ class Audit:
         query = sa.select(*columns).where(of_tenant).order_by(table.c.id.desc()).limit(max(0, limit))
         with self._database.read() as connection:
             return [AuditEntry(**row) for row in connection.execute(query).mappings()]
+
+
+def _name_of(identity: Identity) -> str | None:
+    """Return what to call *identity*; an address that nobody vouches for is marked, and stands for a name only."""
+    if identity.name or not identity.email or identity.email_verified:
+        return identity.name
+    return f"{identity.email} (not verified)"
 
 
 def _cut(text: str | None, *, longest: int = 512) -> str | None:

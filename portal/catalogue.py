@@ -53,8 +53,14 @@ class AppSpec:
     """Interpreter that runs it; ``None`` means the portal's own."""
     start_timeout: int = 600
     """Seconds it has to come up."""
+    drain_timeout: int = 120
+    """Seconds that a process which was replaced has to finish what runs in it."""
     memory: int | None = None
     """Bytes it may use; ``None`` means as many as there are."""
+    user: str | None = None
+    """User of this machine it runs as, a name or a number; ``None`` means the portal's own."""
+    env_file: str | None = None
+    """File of variables handed to this app alone, and redacted everywhere."""
 
     @property
     def origin(self) -> str:

@@ -30,18 +30,28 @@ _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _MIGRATION_LOCK: Final = 0x67726164696F  # one number for all portals: PostgreSQL's advisory locks are per database
 _WRITE: Final = "portal_write"
 _OPENED: Final = "portal_file"
+_NO_DRIVER: Final = (
+    "psycopg, which speaks with PostgreSQL, cannot be loaded; install it with pip install 'gradio-portal[postgresql]'"
+)
 _inherited: Final[list[sa.Pool]] = []
 """Connections of a parent process: neither used nor closed here."""
 _UNUSABLE: Final = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
 
 
 class Database:
-    """One database, shared by the threads of a process and by processes."""
+    """One database, shared by the threads of a process and by processes.
+
+    Raises:
+        StoreUnusable: the driver of PostgreSQL is not installed.
+    """
 
     def __init__(self, url: Secret) -> None:
         self._url = _normal(make_url(url.reveal()))
         self._is_sqlite = self._url.get_backend_name() == "sqlite"
-        self._engine = _sqlite_engine(self._url) if self._is_sqlite else _postgresql_engine(self._url)
+        try:
+            self._engine = _sqlite_engine(self._url) if self._is_sqlite else _postgresql_engine(self._url)
+        except ImportError as error:  # psycopg is not there, or finds no libpq
+            raise StoreUnusable(_NO_DRIVER) from error
         self._writing = self._engine.execution_options(**{_WRITE: True})
         weakref.finalize(self, self._engine.dispose)
         os.register_at_fork(after_in_child=_leaving(weakref.ref(self)))

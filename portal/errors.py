@@ -49,11 +49,30 @@ class ProviderRefused(SignInFailed):
     status = 403
 
 
+class NotAdmitted(SignInFailed):
+    """The person proved who they are, and the company's rules do not let them in."""
+
+    code = "not-admitted"
+    status = 403
+
+
 class ProviderUnavailable(SignInFailed):
     """The identity provider did not answer, or answered what cannot be used; nobody here is at fault."""
 
     code = "provider-unavailable"
     status = 502
+
+
+class ProviderNotBelieved(ProviderUnavailable):
+    """What answered for the identity provider showed a certificate that no authority of ours vouches for."""
+
+    code = "provider-not-believed"
+
+
+class ProxyUnavailable(ProviderUnavailable):
+    """The proxy on the way to the identity provider did not answer, or refused."""
+
+    code = "proxy-unavailable"
 
 
 class StoreUnavailable(PortalError):

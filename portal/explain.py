@@ -6,11 +6,13 @@ The same functions decide here and in the portal, so the answer is the portal's 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from portal.admission import admitted_by_rules
 from portal.catalogue import AppSpec
-from portal.claims import read_identity
-from portal.errors import CallbackRejected
+from portal.errors import CallbackRejected, NotAdmitted
 from portal.identity import NO_TENANT, Identity, VerifiedClaims
 from portal.policy import Allowed, Grant, Standing, api_rights, first_tenant, landing_app, may_open, standing_in
+from portal.presets import preset_of, read_identity
+from portal.presets.evidence import Evidence, claims_in, gaps_in
 from portal.settings import ProviderSpec, Settings
 
 
@@ -94,20 +96,35 @@ class Explanation:
 
 
 def explain(
-    settings: Settings, claims: Mapping[str, object], *, provider_id: str | None = None, tenant: str | None = None
+    settings: Settings,
+    claims: Mapping[str, object],
+    *,
+    userinfo: Mapping[str, object] | None = None,
+    answers: Mapping[str, object] | None = None,
+    provider_id: str | None = None,
+    tenant: str | None = None,
 ) -> Explanation:
     """Explain *claims*, which are taken as verified; of *tenant* only, where one is given.
 
-    Without *provider_id*: the provider whose issuer is ``iss``, or the only one there is.
+    *userinfo* and *answers* as in ``portal.presets.evidence``.  Without *provider_id*: the provider whose issuer is
+    ``iss``, or the only one there is.
     """
     spec = _provider(settings, claims, provider_id)
     if spec is None:
         known = ", ".join(one.id for one in settings.providers) or "none"
         return Explanation(identity=None, refused=f"it is not clear which provider is meant; there are: {known}")
+    preset = preset_of(spec)
+    evidence = Evidence(claims=claims, userinfo=userinfo, answers=answers or {})
+    gaps: tuple[str, ...] = ()
     try:
-        identity = read_identity(VerifiedClaims(claims), spec=spec)
+        whole = claims_in(evidence, preset)
+        gaps = tuple(gaps_in(whole, evidence, preset))
+        identity = admitted_by_rules(read_identity(VerifiedClaims(whole), spec=spec), spec=spec)
     except CallbackRejected as error:
-        return Explanation(identity=None, refused=str(error))
+        return Explanation(identity=None, refused=str(error), notes=gaps)
+    except NotAdmitted as error:
+        refused = f"{error}: the rules of {spec.id} do not admit this person"
+        return Explanation(identity=None, refused=refused, notes=gaps)
     views = [
         _view(settings, standing)
         for one in identity.tenants
@@ -117,23 +134,32 @@ def explain(
         identity=identity,
         begins_in=first_tenant(identity, wanted=tenant, rules=settings.roles),
         tenants=tuple(views),
-        notes=tuple(_notes(identity, spec, tenant)),
+        notes=(*gaps, *_notes(identity, spec, tenant), *_note_of_hook(settings)),
     )
 
 
 def _provider(settings: Settings, claims: Mapping[str, object], provider_id: str | None) -> ProviderSpec | None:
     if provider_id is not None:
         return settings.provider(provider_id)
-    of_issuer = [spec for spec in settings.providers if spec.issuer == claims.get("iss")]
+    of_issuer = [
+        spec
+        for spec in settings.providers
+        if "iss" in claims and preset_of(spec).is_issuer(claims["iss"], claims, spec)
+    ]
     candidates = of_issuer or settings.providers
     return candidates[0] if len(candidates) == 1 else None
 
 
+def _note_of_hook(settings: Settings) -> Iterator[str]:
+    if settings.sign_in_hook is not None:
+        yield f"{settings.sign_in_hook} was not asked: at a sign-in it may refuse this person, or give them more roles."
+
+
 def _notes(identity: Identity, spec: ProviderSpec, tenant: str | None) -> Iterator[str]:
-    if identity.issuer != spec.issuer:
+    if preset_of(spec).flow == "openid" and not preset_of(spec).is_issuer(identity.issuer, identity.claims, spec):
         yield f"iss is {identity.issuer!r}, but {spec.id} is {spec.issuer!r}: a sign-in with these claims is refused."
     if identity.email is not None and not identity.email_verified:
-        yield "the e-mail address is not verified (email_verified is not true), so it opens nothing."
+        yield "the provider does not vouch for the e-mail address, so it opens nothing."
     if tenant is not None and identity.affiliation(tenant) is None:
         yield f"they do not belong to the tenant {tenant!r}."
 

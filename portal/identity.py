@@ -27,6 +27,8 @@ class Affiliation:
     roles: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     permissions: frozenset[str] = frozenset()
+    given: frozenset[str] = frozenset()
+    """Roles of ours, by our names, that the company's own sign-in hook gave."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

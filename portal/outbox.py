@@ -46,13 +46,15 @@ class Outbox:
         *,
         clock: Clock = system_clock,
         counted: Callable[[int, int], None] = lambda _delivered, _failed: None,
+        beside: Callable[[int], None] = lambda _now: None,
     ) -> None:
         self._database = database
         self._keys = keys
         self._settings = settings
         self._clock = clock
         self._counted = counted
-        self._pusher = Pusher(settings.catalogue, issuer=settings.url)
+        self._beside = beside
+        self._pusher = Pusher(settings.catalogue, issuer=settings.url, outbound=settings.outbound)
         self._wake = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -139,6 +141,7 @@ class Outbox:
         if self._purged_at is None or not 0 <= now - self._purged_at < 60:  # noqa: PLR2004 - a minute
             self._purged_at = now
             self._keys.ensure(now)
+            self._beside(now)
             purge(self._database, now=now)
 
     def _claim(self, attempts: dict[str, int], now: int) -> tuple[PendingPush, ...]:

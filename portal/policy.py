@@ -33,9 +33,13 @@ class Denial(StrEnum):
     UNKNOWN_APP = "unknown-app"
 
 
+BY_HOOK: Final = "sign-in hook"
+"""The reason of a role that the company's own hook gave."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleRule:
-    """One role of ours and what gives it."""
+    """One role of ours and what gives it; where it says nothing that does, only the sign-in hook gives it."""
 
     role: str
     when: str | None = None
@@ -103,10 +107,14 @@ def standing_in(identity: Identity, *, tenant: str, rules: Iterable[RoleRule]) -
         return None
     document = claims_of_tenant(identity, affiliation)
     grants: list[Grant] = []
-    for rule in rules:
+    known = tuple(rules)
+    for rule in known:
         reason = _grant_reason(rule, identity, affiliation, document)
         if reason is not None and all(grant.role != rule.role for grant in grants):
             grants.append(Grant(role=rule.role, reason=reason))
+    had = {grant.role for grant in grants}
+    by_hook = sorted((affiliation.given & {rule.role for rule in known}) - had)
+    grants += [Grant(role=role, reason=BY_HOOK) for role in by_hook]
     return Standing(identity=identity, tenant=tenant, tenant_name=affiliation.tenant_name, grants=tuple(grants))
 
 

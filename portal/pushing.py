@@ -9,8 +9,8 @@ import logging
 import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from ssl import SSLContext
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,8 +18,10 @@ import httpx
 from joserfc.jwk import OKPKey
 
 from portal.catalogue import AppSpec, Catalogue
-from portal.contract import LogoutToken, sign_logout_token
+from portal.contract import LogoutToken, is_localhost_name, is_loopback_host, sign_logout_token
+from portal.contract.outbound import NotABundle, NotAProxy, Outbound
 from portal.endings import PendingPush
+from portal.outgoing import Way, way_to
 
 _log: Final = logging.getLogger("portal.outbox")
 PATH: Final = "/.portal/backchannel-logout"
@@ -41,14 +43,15 @@ class Place:
     """``Host`` header: the app's public name, which is the only one its guard answers to."""
     server_name: str | None
     """Name to expect in the certificate, where the address was resolved here."""
-    is_loopback: bool
+    is_internal: bool
+    """Whether no proxy leads there: this machine, or an address given as ``internal_url``."""
 
 
 def place_of(app: AppSpec) -> Place:
     """Return where *app* takes its pushes: at its internal address if it has one."""
     reached = urlsplit(app.internal_url or app.url)
     name = reached.hostname or ""
-    under_localhost = name == "localhost" or name.endswith(".localhost")
+    under_localhost = is_localhost_name(name)
     netloc = reached.netloc
     if under_localhost:
         # RFC 6761, section 6.3: such names are loopback; not every resolver knows.
@@ -58,17 +61,17 @@ def place_of(app: AppSpec) -> Place:
         url=f"{reached.scheme}://{netloc}{path.rstrip('/')}{PATH}",
         host=urlsplit(app.url).netloc,
         server_name=name if under_localhost and reached.scheme == "https" else None,
-        is_loopback=under_localhost or name.startswith("127.") or name == "::1",
+        is_internal=app.internal_url is not None or is_loopback_host(name),
     )
 
 
 class Pusher:
     """Sends logout tokens to the apps of one catalogue."""
 
-    def __init__(self, catalogue: Catalogue, *, issuer: str) -> None:
+    def __init__(self, catalogue: Catalogue, *, issuer: str, outbound: Outbound | None = None) -> None:
         self._catalogue = catalogue
         self._issuer = issuer
-        self._tls: SSLContext | None = None
+        self._outbound = outbound or Outbound()
 
     def push(self, pushes: Sequence[PendingPush], *, key: OKPKey, now: int) -> frozenset[str]:
         """Try each of *pushes* once; return the ids of those there is no need to try again."""
@@ -87,12 +90,18 @@ class Pusher:
             loop.close()
 
     async def _round(self, pushes: Sequence[PendingPush], key: OKPKey, now: int) -> frozenset[str]:
-        tls = self._tls = self._tls or httpx.create_ssl_context()  # some 20 ms, so once, and not at start
         loop = asyncio.get_running_loop()
         # What cannot begin in time for its own two seconds is left for the next round.
         last_start = loop.time() + ALL - EACH
         free = asyncio.Semaphore(TOGETHER)
-        async with _client(tls, proxies=False) as direct, _client(tls, proxies=True) as proxied:
+        async with AsyncExitStack() as stack:
+            clients: dict[Way, httpx.AsyncClient] = {}
+
+            def client_for(way: Way) -> httpx.AsyncClient:
+                if way not in clients:
+                    clients[way] = httpx.AsyncClient(timeout=EACH, follow_redirects=False, **way.keywords())
+                    stack.push_async_callback(clients[way].aclose)
+                return clients[way]
 
             async def one(push: PendingPush) -> bool:
                 app = self._catalogue.find(push.app)
@@ -102,7 +111,16 @@ class Pusher:
                 async with free:
                     if loop.time() > last_start:
                         return False
-                    return await self._post(direct if place.is_loopback else proxied, place, push, key, now)
+                    try:
+                        way = way_to(place.url, self._outbound, is_internal=place.is_internal)
+                    except (NotABundle, NotAProxy) as error:
+                        _log.warning("push to %s failed: the way out is misconfigured: %s", push.app, error)
+                        return False
+                    try:
+                        return await self._post(client_for(way), place, push, key, now)
+                    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
+                        _log.warning("push to %s failed: %s", push.app, way.fault(error))
+                        return False
 
             answers = await asyncio.gather(*(one(push) for push in pushes))
         return frozenset(push.id for push, is_done in zip(pushes, answers, strict=True) if is_done)
@@ -118,21 +136,13 @@ class Pusher:
         )
         form = {"logout_token": sign_logout_token(token, key=key)}
         extensions = {} if place.server_name is None else {"sni_hostname": place.server_name}
-        try:
-            async with asyncio.timeout(EACH):
-                # The body is not read: the status says all, and its length is the app's choice.
-                async with client.stream(
-                    "POST", place.url, data=form, headers={"Host": place.host}, extensions=extensions
-                ) as answer:
-                    status = answer.status_code
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
-            _log.warning("push to %s failed: %s", push.app, type(error).__name__)
-            return False
+        async with asyncio.timeout(EACH):
+            # The body is not read: the status says all, and its length is the app's choice.
+            async with client.stream(
+                "POST", place.url, data=form, headers={"Host": place.host}, extensions=extensions
+            ) as answer:
+                status = answer.status_code
         if status in {200, 204}:
             return True
         _log.warning("push to %s failed: status %d", push.app, status)
         return False
-
-
-def _client(tls: SSLContext, *, proxies: bool) -> httpx.AsyncClient:
-    return httpx.AsyncClient(verify=tls, timeout=EACH, follow_redirects=False, trust_env=proxies)

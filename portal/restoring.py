@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from portal import tables
 from portal.backups import BackupFailed, Manifest, fingerprint, unpack
 from portal.endings import EndReason
-from portal.errors import StoreUnavailable
+from portal.errors import StoreUnavailable, StoreUnusable
 from portal.running import nobody_runs
 from portal.services import Services, build_services
 from portal.sessions import FILE as SESSIONS
@@ -63,6 +63,8 @@ def restore(file: Path, *, database: Path, settings: Settings, now: int) -> Rest
             _remove(settings.data_dir / SESSIONS)
             for folder in {database.parent, settings.data_dir}:
                 _settle(folder)
+    except StoreUnusable as error:
+        raise BackupFailed(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
     except OSError as error:
         raise BackupFailed(f"{error.filename or database.parent} cannot be used: {error.strerror}.") from error
     return Restored(manifest=manifest, ended=ended, kept=kept, configuration=configuration)

@@ -27,6 +27,7 @@ class Sealer:
         if not secret_keys:
             raise ValueError("sealing needs at least one secret")
         keys = [Fernet(urlsafe_b64encode(derive_key(secret, purpose))) for secret in secret_keys]
+        self._first = keys[0]
         self._fernet = MultiFernet(keys)
 
     def seal(self, value: bytes) -> str:
@@ -39,3 +40,11 @@ class Sealer:
             return self._fernet.decrypt(sealed.encode("utf-8", "replace"))
         except InvalidToken:
             return None
+
+    def is_under_first(self, sealed: str) -> bool:
+        """Say whether *sealed* opens with the first secret alone."""
+        try:
+            self._first.decrypt(sealed.encode("utf-8", "replace"))
+        except InvalidToken:
+            return False
+        return True

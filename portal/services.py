@@ -11,14 +11,17 @@ from typing import Final, cast
 from flask import Flask, current_app
 
 from portal.access_tokens import AccessTokens
+from portal.admission import Hook
 from portal.app_credentials import AppCredentials
 from portal.app_sessions import AppSessions
 from portal.audit import Audit
 from portal.clock import Clock
 from portal.database import Database
+from portal.hook import hook_of, load_hook
 from portal.keys import SigningKeys
 from portal.metrics import Metrics
 from portal.outbox import Outbox
+from portal.probe_tokens import ProbeTokens
 from portal.providers.base import Provider
 from portal.providers.registry import build_providers
 from portal.sealing import Sealer
@@ -42,9 +45,12 @@ class Services:
     app_sessions: AppSessions
     access_tokens: AccessTokens
     outbox: Outbox
+    probe_tokens: ProbeTokens
     metrics: Metrics
     providers: Mapping[str, Provider]
     """By id, in the order of the configuration."""
+    hook: Hook | None = None
+    """The company's own rule for who may come in."""
 
 
 def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, Provider] | None = None) -> Services:
@@ -52,13 +58,15 @@ def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, 
 
     Raises:
         StoreUnavailable: the database cannot be opened or brought up to date.
+        SettingsError: the sign-in hook cannot be loaded.
     """
+    hook = _hook_of(settings)
     database = Database(settings.database_url)
     database.upgrade()
     audit = Audit(database)
-    keys = SigningKeys(database, _sealer(settings, "signing keys"))
+    keys = signing_keys(settings, database)
     metrics = Metrics()
-    outbox = Outbox(database, keys, settings, clock=clock, counted=metrics.pushed)
+    outbox = Outbox(database, keys, settings, clock=clock, counted=metrics.pushed, beside=audit.tell_left_out)
     sign_ins = SignIns(
         database,
         audit,
@@ -78,14 +86,33 @@ def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, 
         app_sessions=AppSessions(database, keys=keys, sign_ins=sign_ins, audit=audit, outbox=outbox, settings=settings),
         access_tokens=AccessTokens(_sealer(settings, "portal API access tokens")),
         outbox=outbox,
+        probe_tokens=ProbeTokens(keys, issuer=settings.url),
         metrics=metrics,
         providers=build_providers(settings) if providers is None else providers,
+        hook=hook,
     )
+
+
+def _hook_of(settings: Settings) -> Hook | None:
+    """Return the company's own rule, loaded; ``None`` where there is none.
+
+    Raises:
+        SettingsError: it cannot be loaded.
+    """
+    if settings.sign_in_hook is None:
+        return None
+    roles = frozenset(rule.role for rule in settings.roles)
+    return hook_of(load_hook(settings.sign_in_hook), providers=settings.provider, roles=roles)
 
 
 def app_credentials(settings: Settings, database: Database, *, clock: Clock) -> AppCredentials:
     """Return the client secrets of the apps; also for what starts the apps and hands each its own."""
     return AppCredentials(database, _sealer(settings, "app credentials"), clock=clock)
+
+
+def signing_keys(settings: Settings, database: Database) -> SigningKeys:
+    """Return the signing keys; also for what looks at the apps in the portal's name."""
+    return SigningKeys(database, _sealer(settings, "signing keys"))
 
 
 def install_services(app: Flask, built: Services) -> None:

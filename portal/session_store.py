@@ -22,7 +22,7 @@ from flask.sessions import SessionMixin
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 
 from portal.clock import Clock
-from portal.errors import StoreUnavailable
+from portal.errors import StoreUnavailable, StoreUnusable
 from portal.sqlite_files import BUSY_TIMEOUT, identity_of, preparing
 
 _log: Final = logging.getLogger("portal.sessions")
@@ -232,6 +232,12 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
         return connection, identity_of(self._path)
 
     def _connect(self) -> sqlite3.Connection:
+        try:
+            return self._prepared()
+        except StoreUnusable as error:  # as the other failures of a file, so that no page is passed by
+            raise PermissionError(str(error)) from error
+
+    def _prepared(self) -> sqlite3.Connection:
         with preparing(self._path, make_folder=not self._has_folder):
             self._has_folder = True
             connection = sqlite3.connect(

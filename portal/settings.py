@@ -7,15 +7,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from portal.catalogue import Catalogue
+from portal.contract import takes_secure_cookies
 from portal.contract.forwarded import Network, TrustedProxies
+from portal.contract.outbound import Outbound
 from portal.policy import RoleRule
 
 HOUR: Final = 3600
 DAY: Final = 24 * HOUR
+RunBy: TypeAlias = Literal["portal", "systemd"]
+PUBLIC_KEY_ALGORITHMS: Final = (
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "Ed25519",
+)
+SHARED_SECRET_ALGORITHMS: Final = ("HS256", "HS384", "HS512")
+SignInWay: TypeAlias = Literal["page", "direct"]
 
 
 class Secret:
@@ -44,13 +62,25 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """A provider's endpoints where they are configured by hand instead of discovered."""
+    """A provider's endpoints where they are known or configured by hand instead of discovered."""
 
     authorize: str
     token: str
-    jwks: str
+    jwks: str | None = None
+    """Where its signing keys are; ``None`` where it signs nothing (plain OAuth 2.0)."""
     userinfo: str | None = None
     end_session: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """Who of a provider's people may come in; what is empty asks for nothing."""
+
+    domains: frozenset[str] = frozenset()
+    """Company domains, in lower case."""
+    organisations: frozenset[str] = frozenset()
+    tenants: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,34 +91,34 @@ class ProviderSpec:
     """Name in addresses, ``/auth/oauth/<id>``; lower-case letters, digits and hyphens."""
     label: str
     """What its button says, after "Continue with"."""
-    kind: str
-    """Which reading of claims applies: a key of ``portal.claims.READINGS``."""
+    preset: str
+    """What is known of providers of its make: a key of ``portal.presets.PRESETS``."""
     issuer: str
-    """Exactly as the provider writes it in ``iss``."""
+    """Exactly as the provider writes it in ``iss``; at a plain OAuth 2.0 provider, what its accounts are kept under."""
     client_id: str
     client_secret: Secret | None = None
     scopes: tuple[str, ...] = ("openid", "profile", "email")
+    discovery: str | None = None
+    """Where its metadata is; ``None``: below :attr:`issuer`."""
     endpoints: Endpoints | None = None
-    """``None``: discovered from :attr:`issuer`."""
+    """``None``: discovered."""
     redirect_uri: str | None = None
     """A callback that is registered already; ``None`` means ``<portal>/auth/oauth/<id>/callback``."""
     token_endpoint_auth_method: str | None = None
     """``client_secret_basic``, ``client_secret_post`` or ``none``; ``None``: as discovery says, basic first."""
-    algorithms: tuple[str, ...] = (
-        "RS256",
-        "RS384",
-        "RS512",
-        "PS256",
-        "PS384",
-        "PS512",
-        "ES256",
-        "ES384",
-        "ES512",
-        "Ed25519",
-    )
-    """Signature algorithms accepted for ID tokens; asymmetric ones only."""
+    algorithms: tuple[str, ...] = PUBLIC_KEY_ALGORITHMS
+    """Signature algorithms accepted for ID tokens: asymmetric ones, or else HMAC with the client secret; never both."""
     authorize_params: tuple[tuple[str, str], ...] = ()
     """Extra parameters of the authorization request."""
+    options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """What its preset was told besides, by the keys of the preset's options; not the issuer."""
+    admission: Admission = field(default_factory=Admission)
+    domains: frozenset[str] = frozenset()
+    """Domains of e-mail addresses whose owners the sign-in page leads here; no condition for coming in."""
+    hidden: bool = False
+    """Whether the sign-in page has no button for it: strangers must not learn whose customers come here."""
+    variables: tuple[str, ...] = field(default=(), compare=False)
+    """The environment variables that turned it on; none where the file did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,14 +146,28 @@ class Settings:
     """A sign-in ends after this many seconds without use."""
     absolute_lifetime: int = 30 * DAY
     """A sign-in ends after this many seconds, used or not."""
+    sign_in_hook: str | None = None
+    """The company's own rule for who may come in: ``package.module:function``."""
+    sign_in: SignInWay = "page"
+    """``direct``: strangers are sent straight to the only provider there is."""
     trust_apps: bool = False
     """Whether running the apps as the portal's own user was accepted."""
+    user: str | None = None
+    """User of this machine the portal's processes run as where root starts them; ``None``: whoever starts them."""
+    app_uids: range | None = None
+    """Numbers of users, one of which each app that names none of its own runs as."""
+    apps_dir: Path | None = None
+    """Folder of the folders of apps that run as users of their own; ``None`` means beside :attr:`data_dir`."""
+    apps_run_by: RunBy = "portal"
+    """Who starts the apps that have a source: ``portal serve``, or units of systemd."""
     rate_limit_storage: str = field(default="memory://", repr=False)
     """Where Flask-Limiter counts; may hold a password."""
     internal_url: str | None = None
     """Where the supervised apps reach the portal; ``None`` means :attr:`url`."""
     trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)
     """Web servers whose ``X-Forwarded-For`` portal and guards believe."""
+    outbound: Outbound = field(default_factory=Outbound)
+    """The way out: the proxy, and whose certificates are believed."""
     metrics_from: tuple[Network, ...] = (ip_network("127.0.0.1"), ip_network("::1"))
     """Who may read ``/metrics``; nobody where it is empty."""
     site: str | None = None
@@ -136,14 +180,19 @@ class Settings:
         return f"{parts.scheme}://{parts.netloc}"
 
     @property
-    def secure_cookies(self) -> bool:
-        """Whether browsers accept ``Secure`` cookies, and so the ``__Host-`` prefix, at :attr:`url`.
+    def homes(self) -> Path:
+        """Where the folders of apps that run as users of their own are."""
+        # Beside the data folder and not in it: that one is closed to everybody but the portal.
+        return self.apps_dir or self.data_dir.parent / f"{self.data_dir.name}-apps"
 
-        Chromium and Firefox take them over plain HTTP for names under ``.localhost``;
-        for bare loopback addresses Safari does not, so those go without.
-        """
-        parts = urlsplit(self.url)
-        return parts.scheme == "https" or (parts.hostname or "").endswith(".localhost")
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether browsers accept ``Secure`` cookies, and so the ``__Host-`` prefix, at :attr:`url`."""
+        return takes_secure_cookies(self.url)
+
+    def callback_of(self, spec: ProviderSpec) -> str:
+        """Return where browsers come back to from the provider *spec*, as it must be registered there."""
+        return spec.redirect_uri or f"{self.url}/auth/oauth/{spec.id}/callback"
 
     def provider(self, provider_id: str) -> ProviderSpec | None:
         """Return the provider called *provider_id*, or ``None``."""

@@ -12,6 +12,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from portal.private_files import close_to_others
+
 BUSY_TIMEOUT: Final = 5.0
 """How long a statement waits for another writer, in seconds."""
 
@@ -36,6 +38,7 @@ def preparing(path: Path, *, make_folder: bool = True) -> Iterator[None]:
 
     Raises:
         OSError: the folder or the file cannot be made.
+        StoreUnusable: the file is somebody else's and open to more than them.
         sqlite3.Error: the file is no database.
     """
     if make_folder:
@@ -44,6 +47,8 @@ def preparing(path: Path, *, make_folder: bool = True) -> Iterator[None]:
     lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for file in (path, *(path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm", ".lock"))):
+            close_to_others(file)
         if not path.exists():
             # SQLite gives its -wal and -shm files the mode of the database.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))

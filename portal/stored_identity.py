@@ -21,6 +21,7 @@ def write_identity(identity: Identity) -> str:
             "roles": sorted(one.roles),
             "groups": sorted(one.groups),
             "permissions": sorted(one.permissions),
+            "given": sorted(one.given),
         }
         for one in identity.affiliations
     ]
@@ -57,6 +58,7 @@ def read_identity(text: str) -> Identity:
             roles=frozenset(one["roles"]),
             groups=frozenset(one["groups"]),
             permissions=frozenset(one["permissions"]),
+            given=frozenset(one.get("given", ())),  # written since there is a sign-in hook
         )
         for one in members["affiliations"]
     )

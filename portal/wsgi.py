@@ -16,7 +16,7 @@ from portal.app import create_app
 from portal.configuration import environment, load
 from portal.database import Database
 from portal.errors import SettingsError, StoreUnavailable, StoreUnusable
-from portal.running import hold, nobody_runs
+from portal.running import hold, nobody_runs, say_answering
 from portal.services import services
 from portal.settings import Settings
 from portal.views.request_log import configure_logging
@@ -66,6 +66,7 @@ def _build() -> Flask:
         outbox = services().outbox
     outbox.start()
     atexit.register(outbox.stop)
+    say_answering(settings.data_dir)
     return built
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from portal.claims import values
 from portal.errors import CallbackRejected
-from portal.identity import Affiliation, Identity, VerifiedClaims
+from portal.identity import Affiliation, Identity
 from portal.settings import ProviderSpec
 
 MAX_CLAIMS: Final = 64 * 1024
@@ -16,8 +16,8 @@ _OF_THE_TOKEN: Final = frozenset({"at_hash", "c_hash", "nonce", "s_hash"})
 """Claims about one exchange, of no use to a rule."""
 
 
-def identity_of(claims: VerifiedClaims, *, spec: ProviderSpec, affiliations: Sequence[Affiliation]) -> Identity:
-    """Return the identity that *claims* describe, belonging to *affiliations*.
+def identity_of(claims: Mapping[str, object], *, spec: ProviderSpec, affiliations: Sequence[Affiliation]) -> Identity:
+    """Return the identity that *claims*, verified ones or a view of such, describe, belonging to *affiliations*.
 
     Raises:
         CallbackRejected: ``sub`` is unusable, or the claims are too large to keep.

@@ -9,7 +9,22 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from portal.cli import apps, backup, check, config, demo, explain, init, migrate, restore, serve, try_app
+from portal.cli import (
+    apps,
+    backup,
+    check,
+    config,
+    demo,
+    doctor,
+    explain,
+    init,
+    migrate,
+    providers,
+    reload,
+    restore,
+    serve,
+    try_app,
+)
 from portal.cli.failure import CommandFailed
 
 __all__ = ["main"]
@@ -19,7 +34,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 something ended or failed, 2 wrongly asked or configured."""
     parser = argparse.ArgumentParser(prog="portal", description="Gradio apps behind your company's sign-in.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (demo, try_app, init, serve, apps, check, config, explain, migrate, backup, restore):
+    for module in (
+        demo,
+        try_app,
+        init,
+        serve,
+        reload,
+        apps,
+        check,
+        doctor,
+        providers,
+        config,
+        explain,
+        migrate,
+        backup,
+        restore,
+    ):
         module.add_to(commands)
     options = parser.parse_args(arguments)
     run = cast("Callable[[argparse.Namespace], int]", options.run)

@@ -1,4 +1,4 @@
-"""``portal apps``: how the apps are, their logs, stopping and starting them, and their client secrets."""
+"""``portal apps``: how the apps are, their logs, stopping and starting them, their environments and client secrets."""
 
 import argparse
 import json
@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from portal.catalogue import AppSpec
+from portal.cli import app_secrets, install
 from portal.cli.app_logs import following, last_lines
+from portal.cli.exposed import env_values
 from portal.cli.failure import ENDED, CommandFailed
 from portal.cli.problems import configured
-from portal.cli.programs import app_log, control_socket
+from portal.cli.programs import app_log
+from portal.cli.standing_for import acting_for
 from portal.cli.supervisor_client import AppState, ask
 from portal.clock import system_clock
 from portal.contract.redaction import redacted
@@ -21,6 +24,7 @@ from portal.database import Database
 from portal.errors import StoreUnavailable
 from portal.services import app_credentials
 from portal.settings import Settings
+from portal.supervisor import control_socket
 
 _PATIENCE: Final = 15.0
 _PAUSE: Final = 0.1
@@ -32,7 +36,9 @@ _STEP: Final = 1000
 
 def add_to(commands: Any) -> None:
     """Add this subcommand, and its own, to *commands*."""
-    parser = commands.add_parser("apps", help="how the apps are; stop, start, restart; logs; client secrets")
+    parser = commands.add_parser(
+        "apps", help="how the apps are; stop, start, restart; logs; environments; client secrets"
+    )
     parts = parser.add_subparsers(title="what to do", required=True, metavar="WHAT")
     listing = _part(parts, "list", list_apps, "all apps, one line each", named=False)
     status = _part(parts, "status", show_status, "everything about one app, or about all", named=False)
@@ -46,9 +52,16 @@ def add_to(commands: Any) -> None:
     _part(
         parts, "start", lambda options: _order(options, "start"), "start it if it is stopped, or waits to be restarted"
     )
-    _part(parts, "restart", lambda options: _order(options, "restart"), "end it and start it")
+    restart = _part(parts, "restart", _restart, "put a new process in the place of its old one, without a gap")
+    restart.add_argument("--now", action="store_true", help="end the old one first: what runs in it is lost")
+    install.add_arguments(
+        _part(parts, "install", install.run, "make its environment from its requirements, with uv or pip")
+    )
     secret = _part(parts, "secret", show_secret, "print its client secret, for an app that runs elsewhere")
     secret.add_argument("--rotate", action="store_true", help="make a new one; the old one ends at once")
+    app_secrets.add_arguments(
+        _part(parts, "secrets", app_secrets.run, "write those of all apps that run elsewhere into files", named=False)
+    )
 
 
 def list_apps(options: argparse.Namespace) -> int:
@@ -90,12 +103,18 @@ def show_logs(options: argparse.Namespace) -> int:
     """Print the end of an app's log, and with ``-f`` what follows.
 
     Raises:
-        CommandFailed: the app runs elsewhere, or has no log yet.
+        CommandFailed: the app runs elsewhere, has no log yet, or one whose secrets this user must not know.
     """
     settings, variables = configured(options.config)
     app = _supervised(settings, options.name)
     log = app_log(settings, app)
-    hidden = tuple(variables.get(name, "") for name in app.secrets)
+    supplied = env_values([app.env_file])
+    if supplied is None:
+        raise CommandFailed(
+            f"{app.env_file} cannot be read by this user, and what it holds is shown nowhere: ask as root.",
+            exit_code=ENDED,
+        )
+    hidden = (*(variables.get(name, "") for name in app.secrets), *supplied)
     try:
         lines, end = last_lines(log, options.lines)
         for line in lines:
@@ -119,18 +138,23 @@ def show_secret(options: argparse.Namespace) -> int:
     settings, _ = configured(options.config)
     app = _app(settings, options.name)
     try:
-        database = Database(settings.database_url)
-        database.upgrade()
-        known = app_credentials(settings, database, clock=system_clock)
-        secret = known.rotate(app.slug) if options.rotate else known.secret_of(app.slug)
-        database.close()
+        with acting_for(settings):
+            database = Database(settings.database_url)
+            database.upgrade()
+            known = app_credentials(settings, database, clock=system_clock)
+            secret = known.rotate(app.slug) if options.rotate else known.secret_of(app.slug)
+            database.close()
     except StoreUnavailable as error:
         raise CommandFailed(f"The database cannot be used: {error}", exit_code=ENDED) from error
     print(secret.reveal())
     if options.rotate:
-        mend = "start it again with this one" if app.source is None else "restart portal serve, which hands it on"
+        mend = "start it again with this one" if app.source is None else "portal reload hands it on"
         sys.stderr.write(f"portal: the old secret of {app.slug} opens nothing any more: {mend}.\n")
     return 0
+
+
+def _restart(options: argparse.Namespace) -> int:
+    return _order(options, "restart-now" if options.now else "restart")
 
 
 def _order(options: argparse.Namespace, do: str) -> int:
@@ -140,11 +164,20 @@ def _order(options: argparse.Namespace, do: str) -> int:
     control = control_socket(settings)
     before = _one(ask(control, "list"), app.slug)
     ask(control, do, app=app.slug)
-    deadline = time.monotonic() + _PATIENCE
     state = _one(ask(control, "list"), app.slug)
+    patience = _PATIENCE
+    if do == "restart" and before.state == "running":
+        patience += state.start_timeout
+        print(f"{app.slug}: a new process comes up; the old one answers meanwhile.", flush=True)
+    deadline = time.monotonic() + patience
     while not _is_done(do, before, state) and time.monotonic() < deadline:
         time.sleep(_PAUSE)
         state = _one(ask(control, "list"), app.slug)
+    if state.failed_replacements > before.failed_replacements:
+        raise CommandFailed(
+            f"{app.slug} was not replaced: {state.problem} The old process goes on. See portal apps logs {app.slug}.",
+            exit_code=ENDED,
+        )
     print(f"{app.slug}: {_in_words(state)}")
     return 0 if _is_done(do, before, state) else ENDED
 
@@ -154,6 +187,9 @@ def _is_done(do: str, before: AppState, now: AppState) -> bool:
         return now.state == "stopped"
     if do == "start" and before.state in {"running", "starting"}:
         return True
+    if do == "restart" and before.state == "running":
+        failed = now.failed_replacements > before.failed_replacements
+        return failed or (now.pid != before.pid and not now.replacing)
     return now.restarts > before.restarts or (before.state == "stopped" and now.state != "stopped")
 
 
@@ -167,7 +203,9 @@ def _one(states: Sequence[AppState], slug: str) -> AppState:
     for state in states:
         if state.app == slug:
             return state
-    raise CommandFailed(f"{slug}: the supervisor was started before this app was configured.", exit_code=ENDED)
+    raise CommandFailed(
+        f"{slug}: the supervisor was started before this app was configured. Ask for portal reload.", exit_code=ENDED
+    )
 
 
 def _app(settings: Settings, name: str) -> AppSpec:
@@ -203,15 +241,26 @@ def _told(state: AppState, *, log: Path) -> str:
         "starting": f"usually {usual}, at most {_time(state.start_timeout)}",
         "port": str(state.port),
         "log": str(log),
+        "under way": _open(state),
         "last line": state.last_line or "-",
     }
-    return "\n".join([f"{state.app} ({state.title})", *(f"  {name:<10} {fact}" for name, fact in facts.items())])
+    if state.problem is not None:
+        facts["not replaced"] = state.problem
+    return "\n".join([f"{state.app} ({state.title})", *(f"  {name:<12} {fact}" for name, fact in facts.items())])
+
+
+def _open(state: AppState) -> str:
+    names = {"request": "requests", "stream": "streams", "socket": "WebSockets", "page": "open pages"}
+    return ", ".join(f"{state.open.get(kind, 0)} {name}" for kind, name in names.items())
 
 
 def _in_words(state: AppState) -> str:
     if state.state == "crashed":
         return f"crashed; next start in {_time(state.pause or 0)}. {state.reason}"
-    return f"{state.state} {'for' if state.state == 'starting' else 'since'} {_time(state.seconds)}"
+    words = f"{state.state} {'for' if state.state == 'starting' else 'since'} {_time(state.seconds)}"
+    if state.replacing:
+        return f"{words}; a new process comes up beside it"
+    return f"{words}; an old process finishes what runs in it" if state.leaving else words
 
 
 def _time(seconds: float) -> str:

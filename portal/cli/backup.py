@@ -12,6 +12,7 @@ from portal.cli.problems import configured
 from portal.clock import system_clock
 from portal.configuration.loading import FILE_NAME
 from portal.database import Database
+from portal.errors import StoreUnusable
 from portal.settings import Settings
 
 
@@ -55,7 +56,10 @@ def embedded_database(settings: Settings, *, instead: str) -> Path:
     Raises:
         CommandFailed: there is none, because it is PostgreSQL.
     """
-    database = Database(settings.database_url)
+    try:
+        database = Database(settings.database_url)
+    except StoreUnusable as error:
+        raise CommandFailed(f"The database cannot be used: {error}.", exit_code=ENDED) from error
     try:
         if database.file is None:
             raise CommandFailed(

@@ -6,9 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from portal.catalogue import AppSpec
-from portal.cli.isolation import isolation_of
+from portal.cli import calls_out
+from portal.cli.hook_trial import require_hook
+from portal.cli.isolation import ELSEWHERE, isolation_of, level_of
 from portal.cli.problems import configured
+from portal.cli.standing_for import users_of
+from portal.configuration.space_readme import sign_in_of
 from portal.policy import RoleRule
+from portal.private_files import told
 from portal.settings import Settings
 
 
@@ -25,7 +30,9 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         CommandFailed: tells every problem at once.
     """
-    settings, _ = configured(options.config)
+    settings, variables = configured(options.config)
+    accounts = users_of(settings, config=options.config, variables=variables)
+    require_hook(settings, account=accounts.portal)
     print("\n".join(summary(settings)))
     return 0
 
@@ -38,16 +45,25 @@ def summary(settings: Settings) -> Iterator[str]:
     yield f"{settings.title} at {settings.url}"
     idle, absolute = _duration(settings.idle_lifetime), _duration(settings.absolute_lifetime)
     yield f"  a sign-in ends after {idle} without use, and after {absolute} in any case"
-    yield f"  data in {settings.data_dir}"
+    yield f"  data in {settings.data_dir}: {told(settings.data_dir)}"
     yield ""
     yield f"Isolation: {isolation.level}"
     yield f"  in the browser, {isolation.in_the_browser}"
-    yield f"  on the machine, {isolation.on_the_machine}"
+    yield f"  on the machine, {isolation.machine.word}: a hostile app reaches {isolation.machine.reaches}"
+    yield f"  the portal runs as {settings.user or 'whoever starts it'}"
+    yield ""
+    yield "Calls to others"
+    yield from (f"  {line}" for line in calls_out.told(settings))
     yield ""
     yield "Providers"
     for spec in settings.providers:
-        yield f"  {spec.id}: {spec.label} ({spec.kind}), {spec.issuer}"
-        yield f"    callback {spec.redirect_uri or f'{settings.url}/auth/oauth/{spec.id}/callback'}"
+        yield f"  {spec.id}: {spec.label} ({spec.preset}), {spec.issuer}"
+        yield f"    callback {settings.callback_of(spec)}"
+        if spec.domains:
+            only = ", and in no other way" if spec.hidden else ""
+            yield f"    addresses in {', '.join(sorted(spec.domains))} lead there{only}"
+    if settings.sign_in_hook is not None:
+        yield f"  then {settings.sign_in_hook} says who comes in"
     yield ""
     yield "Roles"
     for rule in settings.roles:
@@ -61,6 +77,8 @@ def summary(settings: Settings) -> Iterator[str]:
         yield f"  {app.slug}: {app.url}"
         yield f"    open to {_openness(app)}"
         yield f"    runs {_whereabouts(app)}"
+        yield f"    {_standing(app, settings)}"
+        yield from (f"    {line}" for line in _of_space(app))
         if app.portal_api:
             yield f"    may use of the portal's API: {', '.join(sorted(app.portal_api))}"
 
@@ -75,7 +93,9 @@ def _duration(seconds: int) -> str:
 def _condition(rule: RoleRule) -> str:
     ways = [f"when {rule.when}"] if rule.when else []
     ways += [f"group {group}" for group in sorted(rule.groups)]
-    return " or ".join(ways) + (f", from {rule.provider} only" if rule.provider else "")
+    return (" or ".join(ways) or "where the sign-in hook gives it") + (
+        f", from {rule.provider} only" if rule.provider else ""
+    )
 
 
 def _openness(app: AppSpec) -> str:
@@ -84,6 +104,23 @@ def _openness(app: AppSpec) -> str:
         return "nobody: open_to and people are empty"
     where = f" in {', '.join(sorted(app.tenants))}" if app.tenants is not None else ""
     return ", ".join(whom) + where
+
+
+def _standing(app: AppSpec, settings: Settings) -> str:
+    level = level_of(app, settings)
+    user = f", {app.user}" if app.user is not None and level is not ELSEWHERE else ""
+    return f"isolation {level.word}: {level.runs}{user}"
+
+
+def _of_space(app: AppSpec) -> Iterator[str]:
+    """Yield what the README of a Space asks for and the portal does not do."""
+    asked = sign_in_of(app.source)
+    if asked is None:
+        return
+    if asked.scopes:
+        yield f"hf_oauth_scopes ({', '.join(asked.scopes)}) of its README have no effect: no app is given a token"
+    if asked.minutes is not None:
+        yield f"hf_oauth_expiration_minutes ({asked.minutes}) of its README has no effect: sign-ins end as said above"
 
 
 def _whereabouts(app: AppSpec) -> str:

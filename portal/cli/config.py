@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from portal.cli.failure import ENDED, CommandFailed
 from portal.cli.problems import configured
-from portal.cli.programs import portal_program
+from portal.cli.programs import PATIENT, portal_program
 from portal.cli.serve import port_of
 from portal.configuration.loading import FILE_NAME
 from portal.front.caddy import caddy_configuration
@@ -86,7 +86,13 @@ def _file(options: argparse.Namespace, variables: Mapping[str, str]) -> Path:
 
 def _commands(options: argparse.Namespace, *, port: int) -> Commands:
     portal = portal_program(
-        port=port, environ={}, cwd=Path.cwd(), log=None, workers=options.workers, threads=options.threads
+        port=port,
+        environ={},
+        cwd=Path.cwd(),
+        log=None,
+        workers=options.workers,
+        threads=options.threads,
+        grace=PATIENT,
     )
     needed = [Path(folder) for folder in (sys.prefix, sys.base_prefix, Path(__file__).resolve().parent)]
     return Commands(portal=portal.argv, app=(sys.executable, *_SERVE), needed=needed)

@@ -15,6 +15,14 @@ def add_to(commands: Any) -> None:
     """Add this subcommand to *commands*."""
     parser = commands.add_parser("explain", help="say which roles and apps somebody's claims give, and why")
     parser.add_argument("--claims", required=True, metavar="FILE", help="verified claims as a JSON object; - for stdin")
+    parser.add_argument("--userinfo", metavar="FILE", help="what the userinfo endpoint said, where it is kept apart")
+    parser.add_argument(
+        "--answer",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="an answer of the provider's API, such as emails=emails.json for GitHub; may be repeated",
+    )
     parser.add_argument("--provider", metavar="ID", help="whose claims they are; needed where it is not clear")
     parser.add_argument("--tenant", metavar="ID", help="only this tenant")
     parser.add_argument("--json", action="store_true", help="answer in JSON")
@@ -29,8 +37,12 @@ def run(options: argparse.Namespace) -> int:
         CommandFailed: the claims cannot be read, or the configuration has problems.
     """
     claims = read_claims(options.claims)
+    userinfo = None if options.userinfo is None else read_claims(options.userinfo)
+    answers = dict(map(_answer, options.answer))
     settings, _ = configured(options.config)
-    explanation = explain(settings, claims, provider_id=options.provider, tenant=options.tenant)
+    explanation = explain(
+        settings, claims, userinfo=userinfo, answers=answers, provider_id=options.provider, tenant=options.tenant
+    )
     if options.json:
         print(json.dumps(explanation.to_json(), indent=2, ensure_ascii=False))
     else:
@@ -44,13 +56,25 @@ def read_claims(name: str) -> dict[str, object]:
     Raises:
         CommandFailed: there is none.
     """
-    try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-        claims = json.loads(text)
-    except OSError as error:
-        raise CommandFailed(f"{name} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise CommandFailed(f"{name} holds no JSON.") from error
+    claims = _read_json(name)
     if not isinstance(claims, dict):
         raise CommandFailed(f"{name} must hold one JSON object: the claims of one person.")
     return claims
+
+
+def _answer(said: str) -> tuple[str, object]:
+    name, separator, file = said.partition("=")
+    if not name or not separator or not file:
+        raise CommandFailed(f"--answer {said!r} is no NAME=FILE, such as emails=emails.json.")
+    return name, _read_json(file)
+
+
+def _read_json(name: str) -> object:
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        value: object = json.loads(text)
+    except OSError as error:
+        raise CommandFailed(f"{name} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise CommandFailed(f"{name} holds no JSON.") from error
+    return value

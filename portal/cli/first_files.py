@@ -27,6 +27,8 @@ class Answers:
     apps: tuple[tuple[str, str], ...]
     """Slug and source of each app."""
     trust_apps: bool
+    units: bool = False
+    """Whether systemd runs portal and apps, by the units of ``portal config systemd``."""
 
 
 def portal_toml(answers: Answers) -> str:
@@ -46,6 +48,13 @@ def dotenv(answers: Answers, *, secret_key: Secret) -> str:
     )
 
 
+_UNITS: Final = (
+    "# systemd runs the apps, each as a user of its own, by the units of `portal config systemd`.",
+    'apps_run_by = "systemd"',
+    'data_dir = "/var/lib/gradio-portal"',
+)
+
+
 def _portal(answers: Answers) -> list[str]:
     lines = [
         "# The portal. Every setting stands in docs/settings.md; `portal check` says what this file turns on.",
@@ -61,6 +70,8 @@ def _portal(answers: Answers) -> list[str]:
         lines.append(f"apps_url = {_quoted(answers.apps_url)}")
     lines += [f"title = {_quoted(answers.title)}", "# A sign-in ends after this long without use, and in any case."]
     lines += ['idle_lifetime = "8h"', 'absolute_lifetime = "30d"']
+    if answers.units:
+        return [*lines, *_UNITS, ""]
     lines += [
         "# Apps that run here as the portal's own user could read its database and its key. Say true only if you",
         "# trust whoever writes them as you trust the portal: docs/security-model.md, Isolation.",

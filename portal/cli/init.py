@@ -43,6 +43,7 @@ def add_to(commands: Any) -> None:
         "--app", metavar="SLUG=SOURCE", action="append", default=[], help="an app to serve; may be given several times"
     )
     parser.add_argument("--trust-apps", action="store_true", help="accept that apps run as the portal's own user")
+    parser.add_argument("--units", action="store_true", help="systemd will run the apps, each as a user of its own")
     parser.add_argument("--force", action="store_true", help="replace files that are there; they are kept beside")
     parser.set_defaults(run=run)
 
@@ -105,6 +106,7 @@ def _answers(options: argparse.Namespace) -> Answers:
         title=title or "Gradio Portal",
         apps=apps,
         trust_apps=options.trust_apps,
+        units=options.units,
     )
 
 
@@ -202,5 +204,5 @@ def _next_steps(answers: Answers, *, kept: bool) -> list[str]:
     if answers.client_secret is None:
         steps.append(f"Write the client secret into .env, after {CLIENT_SECRET}=")
     steps.append("Say in portal.toml who gets which role, and which apps are open to whom.")
-    steps += ["portal check", "portal serve"]
+    steps += ["portal check", "portal config systemd" if answers.units else "portal serve"]
     return ["portal.toml and .env are written. Next:", *(f"  {n}. {step}" for n, step in enumerate(steps, start=1))]

@@ -1,10 +1,61 @@
-"""How far a hostile app is held apart, as the configuration has it: pure, and in plain words."""
+"""How far a hostile app is held apart, as the configuration has it: pure, and in plain words.
+
+What the levels of the machine give is written here once: ``portal check`` prints it, the table in
+``docs/security-model.md`` is held against it, and hostile apps are held to it by the tests.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
+from portal.catalogue import AppSpec
 from portal.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """How one app runs on the portal's machine, or not on it."""
+
+    word: str
+    """A stable word."""
+    runs: str
+    """How it runs; begins where "The app …" ends."""
+    reaches: str
+    """What it reaches if it is hostile."""
+
+    def markdown(self) -> str:
+        """Return the row of ``docs/security-model.md`` about this."""
+        return f"| `{self.word}` | {self.runs} | {self.reaches} |"
+
+
+PORTAL_USER: Final = Level(
+    word="portal-user",
+    runs="as the portal's own user",
+    reaches="the portal's database, key and environment, and everything of the other apps that run so",
+)
+SHARED_USER: Final = Level(
+    word="shared-user",
+    runs="as a user that another app runs as, too",
+    reaches="everything of that other app; of the portal nothing",
+)
+OWN_USER: Final = Level(
+    word="own-user",
+    runs="as a user of its own",
+    reaches="of portal and other apps nothing but what everybody on the machine sees",
+)
+UNIT: Final = Level(
+    word="unit",
+    runs="as a unit of systemd, as a user of its own",
+    reaches="of portal and other apps nothing but their ports; it does not see their processes and files",
+)
+ELSEWHERE: Final = Level(
+    word="elsewhere",
+    runs="elsewhere",
+    reaches="of the portal's machine nothing but what the portal answers to everybody",
+)
+LEVELS: Final = (PORTAL_USER, SHARED_USER, OWN_USER, UNIT, ELSEWHERE)
+"""The weakest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,13 +65,26 @@ class Isolation:
     level: str
     """``own-origin``, ``shared-host`` or ``portal-host``: stable words."""
     in_the_browser: str
-    on_the_machine: str
+    machine: Level
+    """On the machine."""
 
 
 def isolation_of(settings: Settings) -> Isolation:
     """Return what holds the apps of *settings* apart, by the weakest of them."""
     level, in_the_browser = _in_the_browser(settings)
-    return Isolation(level=level, in_the_browser=in_the_browser, on_the_machine=_on_the_machine(settings))
+    machine = min((level_of(app, settings) for app in settings.catalogue), key=LEVELS.index, default=ELSEWHERE)
+    return Isolation(level=level, in_the_browser=in_the_browser, machine=machine)
+
+
+def level_of(app: AppSpec, settings: Settings) -> Level:
+    """Return how *app* of *settings* runs."""
+    if app.source is None:
+        return ELSEWHERE
+    if app.user is not None and any(other.user == app.user for other in settings.catalogue if other is not app):
+        return SHARED_USER
+    if settings.apps_run_by == "systemd":
+        return UNIT
+    return PORTAL_USER if app.user is None else OWN_USER
 
 
 def _in_the_browser(settings: Settings) -> tuple[str, str]:
@@ -32,9 +96,3 @@ def _in_the_browser(settings: Settings) -> tuple[str, str]:
     if any(count > 1 for count in hosts.values()):
         return "shared-host", "some apps share a host: a hostile app reaches the other apps of that host"
     return "own-origin", "each app has a host of its own: a hostile app reaches nothing but itself"
-
-
-def _on_the_machine(settings: Settings) -> str:
-    if any(app.source is not None for app in settings.catalogue):
-        return "apps run as the portal's own user: a hostile app can read the portal's database, key and environment"
-    return "apps run elsewhere: a hostile app reaches nothing of the portal's machine"

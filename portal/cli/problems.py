@@ -10,15 +10,19 @@ from portal.errors import Problem, SettingsError
 from portal.settings import Settings
 
 
-def configured(path: Path | None, *, environ: Mapping[str, str] = os.environ) -> tuple[Settings, dict[str, str]]:
+def configured(
+    path: Path | None, *, environ: Mapping[str, str] = os.environ, unmade: bool = False
+) -> tuple[Settings, dict[str, str]]:
     """Return the settings of *path* (else ``PORTAL_CONFIG``, else ``portal.toml``) and the environment they came from.
+
+    With *unmade*, interpreters of apps need not be there yet.
 
     Raises:
         CommandFailed: tells every problem at once.
     """
     variables = environment(environ, Path.cwd())
     try:
-        return load(variables, path=path), variables
+        return load(variables, path=path, unmade=unmade), variables
     except SettingsError as error:
         raise CommandFailed(told(error.problems)) from error
 

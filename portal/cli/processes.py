@@ -16,10 +16,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import IO, Final
+from typing import IO, Any, Final
+
+from portal.cli.accounts import Account
+from portal.contract.privileges import taken_up
 
 GRACE: Final = 3.5
-"""Seconds children have to end by themselves."""
+"""Seconds children have to end by themselves, where nobody says otherwise."""
 _PR_SET_PDEATHSIG: Final = 1
 _TAIL: Final = 4096
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -38,6 +41,21 @@ class Program:
     """Written to its standard input, which is then closed."""
     log: Path | None = None
     """Where its output goes; ``None``: to this process's own."""
+    account: Account | None = None
+    """Whom it runs as; ``None``: as this process acts."""
+    grace: float = GRACE
+    """Seconds it has to end by itself."""
+    groups: tuple[int, ...] = ()
+    """Groups of :attr:`account` besides its own."""
+
+    @property
+    def change_of_user(self) -> dict[str, Any]:
+        """Arguments of ``subprocess.Popen``; a right that was put aside is never inherited unasked."""
+        if self.account is not None:
+            return {"user": self.account.uid, "group": self.account.gid, "extra_groups": self.groups}
+        if os.getuid() == os.geteuid():
+            return {}
+        return {"user": os.geteuid(), "group": os.getegid(), "extra_groups": os.getgroups()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +91,18 @@ class Processes:
         """Set once somebody asked for the end."""
 
     @contextmanager
-    def until_told(self) -> Iterator["Processes"]:
+    def until_told(self, *, hung_up: Callable[[], None] | None = None) -> Iterator["Processes"]:
         """Listen to SIGINT, SIGTERM and SIGHUP; in the end, end everything, however the block is left.
 
-        Asked a second time, it does not wait for anybody.
+        Asked a second time, it does not wait for anybody.  With *hung_up* SIGHUP is not the end, but calls that, from
+        a signal handler.
         """
 
         def asked(number: int, frame: FrameType | None) -> None:
-            del number, frame
+            del frame
+            if number == signal.SIGHUP and hung_up is not None:
+                hung_up()
+                return
             if self.stopping.is_set():
                 self._kill()
             self.stopping.set()
@@ -103,17 +125,20 @@ class Processes:
         output: IO[bytes] | None = None
         if program.log is not None:
             output = os.fdopen(os.open(program.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+        change_of_user = program.change_of_user
         try:
-            process = subprocess.Popen(  # noqa: S603 - our own command lines, without a shell
-                program.argv,
-                env=dict(program.environ),
-                cwd=program.cwd,
-                stdin=subprocess.PIPE if program.document is not None else subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT if output is not None else None,
-                process_group=0,
-                preexec_fn=_dying_with(os.getpid()),  # noqa: PLW1509 - no thread has been started yet
-            )
+            with taken_up():
+                process = subprocess.Popen(  # noqa: S603 - our own command lines, without a shell
+                    program.argv,
+                    env=dict(program.environ),
+                    cwd=program.cwd,
+                    stdin=subprocess.PIPE if program.document is not None else subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT if output is not None else None,
+                    process_group=0,
+                    preexec_fn=_dying_with(os.getpid()),  # noqa: PLW1509 - no thread has been started yet
+                    **change_of_user,
+                )
         finally:
             if output is not None:
                 output.close()
@@ -130,6 +155,22 @@ class Processes:
                 return Ended(name=program.name, code=code, log=program.log)
         return None
 
+    def forget(self, name: str) -> None:
+        """Forget the processes called *name* that have ended."""
+        self._running = [(one, process) for one, process in self._running if one.name != name or process.poll() is None]
+
+    def pid_of(self, name: str) -> int | None:
+        """Return the process id of the process called *name*, or ``None`` if there is none that runs."""
+        running = (process for program, process in self._running if program.name == name and process.poll() is None)
+        return next((process.pid for process in running), None)
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        """Send the signal *number* to the processes called *name*, and not to what they started."""
+        for program, process in self._running:
+            if program.name == name and process.poll() is None:
+                with suppress(ProcessLookupError), taken_up():
+                    process.send_signal(number)
+
     def watch(self, *, step: Callable[[], None], pause: float = 0.2) -> Ended | None:
         """Call *step* again and again until somebody asks for the end (``None``) or a process ends by itself."""
         while not self.stopping.wait(pause):
@@ -141,15 +182,15 @@ class Processes:
         return None
 
     def end(self) -> None:
-        """End every process: first asked, then after :data:`GRACE` seconds made to."""
+        """End every process: first asked, then after its time made to."""
         for _, process in self._running:
             if process.poll() is None:
-                with suppress(ProcessLookupError):
+                with suppress(ProcessLookupError), taken_up():
                     process.terminate()
-        deadline = time.monotonic() + GRACE
-        for _, process in self._running:
+        asked = time.monotonic()
+        for program, process in self._running:
             with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, deadline - time.monotonic()))
+                process.wait(max(0.0, asked + program.grace - time.monotonic()))
         self._kill()
         for _, process in self._running:
             process.wait()
@@ -157,7 +198,7 @@ class Processes:
     def _kill(self) -> None:
         for _, process in self._running:
             # The whole group: what a child left behind goes too.
-            with suppress(ProcessLookupError, PermissionError):
+            with suppress(ProcessLookupError, PermissionError), taken_up():
                 os.killpg(process.pid, signal.SIGKILL)
 
 

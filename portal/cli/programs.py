@@ -11,15 +11,28 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from portal.catalogue import AppSpec
+from portal.cli.accounts import Account, Accounts
 from portal.cli.ports import LOOPBACK
-from portal.cli.processes import Program
+from portal.cli.processes import GRACE, Program
 from portal.configuration import cookie_mode
 from portal.settings import Secret, Settings
+from portal.supervisor import control_socket
 
 _HARMLESS: Final = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TERM|TMPDIR|XDG_\w+|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|\w+_PROXY|\w+_proxy|"
     r"VIRTUAL_ENV|PYTHON\w+|COVERAGE_\w+"
 )
+PORTAL: Final = "the portal"
+"""What the portal's process is called."""
+SUPERVISOR: Final = "the apps' supervisor"
+"""What the supervisor's process is called."""
+BRIEF: Final = 2
+"""Seconds that the portal's running requests get in a demo, where somebody waits for the prompt."""
+PATIENT: Final = 15
+"""Seconds that they get else: longer than everything asked of a provider for one of them."""
+APPS_PATIENT: Final = 5
+"""Seconds that running requests of apps get then."""
+_NO_ACCOUNTS: Final = Accounts(portal=None)
 _COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat file, opened and unlinked at once
 
@@ -30,18 +43,28 @@ def harmless(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def portal_program(
-    *, port: int, environ: Mapping[str, str], cwd: Path, log: Path | None, workers: int, threads: int
+    *,
+    port: int,
+    environ: Mapping[str, str],
+    cwd: Path,
+    log: Path | None,
+    workers: int,
+    threads: int,
+    grace: int = BRIEF,
 ) -> Program:
-    """Return the portal on loopback, under gunicorn; with threads, because sign-ins wait for the provider."""
+    """Return the portal on loopback, under gunicorn; with threads, because sign-ins wait for the provider.
+
+    Running requests get *grace* seconds when it is told to end, or its processes are replaced.
+    """
     argv = [sys.executable, "-m", "gunicorn", "portal.wsgi:app"]
     argv += ["--bind", f"{LOOPBACK}:{port}"]
     argv += ["--worker-class", "gthread", "--workers", str(workers), "--threads", str(threads)]
-    argv += ["--graceful-timeout", "2", "--keep-alive", "5"]
+    argv += ["--graceful-timeout", str(grace), "--keep-alive", "5"]
     argv += ["--no-control-socket"]  # else one is opened under the home directory
     argv += ["--log-level", "warning"]  # and no access log: it would hold queries
     # A slow disk must not look like a hanging worker.
     argv += ["--worker-tmp-dir", str(_SHARED_MEMORY)] if os.access(_SHARED_MEMORY, os.W_OK) else []
-    return Program(name="the portal", argv=argv, environ=environ, cwd=cwd, log=log)
+    return Program(name=PORTAL, argv=argv, environ=environ, cwd=cwd, log=log, grace=grace + 1.5)
 
 
 def counting_together(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
@@ -60,12 +83,30 @@ def provider_program(*, port: int, environ: Mapping[str, str], cwd: Path, log: P
 
 
 def supervisor_program(
-    *, document: Mapping[str, object], environ: Mapping[str, str], cwd: Path, log: Path | None
+    *,
+    document: Mapping[str, object],
+    environ: Mapping[str, str],
+    cwd: Path,
+    log: Path | None,
+    account: Account | None = None,
+    grace: float = GRACE,
 ) -> Program:
-    """Return the supervisor of the apps in *document*, which holds their secrets and so goes by pipe."""
+    """Return the supervisor of the apps in *document*, which holds their secrets and so goes by pipe.
+
+    It runs as *account*: root's, where it is to change user.
+    """
     argv = [sys.executable, "-m", "gradio_apps.runtime.supervisor"]
     text = json.dumps(document)
-    return Program(name="the apps' supervisor", argv=argv, environ=environ, cwd=cwd, document=text, log=log)
+    return Program(
+        name=SUPERVISOR,
+        argv=argv,
+        environ=environ,
+        cwd=cwd,
+        document=text,
+        log=log,
+        account=account,
+        grace=grace,
+    )
 
 
 def supervisor_document(
@@ -74,24 +115,46 @@ def supervisor_document(
     port: int,
     secret_of: Callable[[str], Secret],
     environ: Mapping[str, str],
+    accounts: Accounts = _NO_ACCOUNTS,
+    grace: int | None = None,
 ) -> dict[str, object]:
-    """Return what the supervisor is told: every app that has a source, and the portal on *port* of this machine."""
+    """Return what the supervisor is told: every app that has a source, and the portal on *port* of this machine.
+
+    *accounts* says who runs what, where that is not who runs this; *grace* how many seconds running requests get
+    when an app is stopped.
+    """
     return {
         "portal": {
             "url": settings.url,
             "internal_url": settings.internal_url or f"http://{LOOPBACK}:{port}",
             "trusted_proxies": ", ".join(map(str, settings.trusted_proxies.networks)),
+            "ca_file": None if settings.outbound.authorities is None else str(settings.outbound.authorities),
         },
         "apps": [
-            _app(app, settings=settings, secret=secret_of(app.slug), environ=environ)
+            _app(
+                app,
+                settings=settings,
+                secret=secret_of(app.slug),
+                environ=environ,
+                account=accounts.apps.get(app.slug),
+            )
             for app in settings.catalogue
             if app.source is not None
         ],
         "control": str(control_socket(settings)),
+        "grace": grace,
+        "owner": _ids(accounts.portal) if accounts.apps else None,
     }
 
 
-def _app(app: AppSpec, *, settings: Settings, secret: Secret, environ: Mapping[str, str]) -> dict[str, object]:
+def _ids(account: Account | None) -> dict[str, int] | None:
+    return None if account is None else {"uid": account.uid, "gid": account.gid}
+
+
+def _app(
+    app: AppSpec, *, settings: Settings, secret: Secret, environ: Mapping[str, str], account: Account | None
+) -> dict[str, object]:
+    home = str((settings.homes / app.slug).absolute())
     return {
         "slug": app.slug,
         "title": app.title,
@@ -108,14 +171,12 @@ def _app(app: AppSpec, *, settings: Settings, secret: Secret, environ: Mapping[s
         "secret_names": list(app.secrets),
         "python": app.python,
         "start_timeout": app.start_timeout,
+        "drain_timeout": app.drain_timeout,
         "memory": app.memory,
         "history": str(settings.data_dir / "starts" / f"{app.slug}.json"),
+        "env_file": app.env_file,
+        "user": None if account is None else {**(_ids(account) or {}), "home": home},
     }
-
-
-def control_socket(settings: Settings) -> Path:
-    """Return where the supervisor listens for its operator."""
-    return settings.data_dir / "supervisor.sock"
 
 
 def app_log(settings: Settings, app: AppSpec) -> Path:

@@ -81,7 +81,7 @@ def run(sample: Sample, *, command: str, browser: bool, environ: Mapping[str, st
             show(sample.portal_url, wanted=browser, environ=environ)
 
         doors = (together.portal_door(launch), _provider_door(sample))
-        code = together.stay(processes, together.Watchman(settings, doors=doors, announce=announce))
+        code = together.stay(processes, together.Watchman(settings, doors=doors, announce=announce).look)
         print("Ending …", flush=True)
     return code
 

@@ -2,18 +2,26 @@
 
 import argparse
 import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from portal.cli import together
+from portal.cli.accounts import Account, Accounts
 from portal.cli.browser import show
 from portal.cli.failure import ENDED, CommandFailed
+from portal.cli.hook_trial import require_hook
 from portal.cli.ports import DEFAULT, require_free
 from portal.cli.problems import configured
 from portal.cli.processes import Processes
-from portal.cli.programs import harmless
-from portal.demo.loopback import is_loopback_url
+from portal.cli.programs import APPS_PATIENT, PATIENT, harmless
+from portal.cli.reloading import installed_version
+from portal.cli.serving import Serving
+from portal.cli.standing_for import environment_for, require_right, stand_for, users_of
+from portal.contract import is_loopback_url
+from portal.contract.privileges import taken_up
 from portal.errors import StoreUnavailable
 from portal.settings import Settings
 
@@ -35,38 +43,106 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         CommandFailed: the configuration has problems, a port is taken, or the database cannot be used.
     """
-    settings, variables = configured(options.config)
-    port = options.port or port_of(settings)
-    purposes = {port: "the portal"} | {
+    launch = _first_launch(options)
+    settings = launch.settings
+    purposes = {launch.port: "the portal"} | {
         app.port: f"the app {app.slug}" for app in settings.catalogue if app.source is not None and app.port
     }
     require_free(purposes, mend="Choose others: --port for the portal, portal.apps_port or apps.<slug>.port for apps.")
-    environ = dict(os.environ)
+    processes = Processes()
+    serving = Serving(processes, launch, configure=lambda: _next_launch(options))
+    # A terminal that is closed sends the same signal, and means the end.
+    hung_up = None if sys.stdin is not None and sys.stdin.isatty() else serving.hang_up
+    with processes.until_told(hung_up=hung_up):
+        try:
+            together.start(processes, launch)
+        except StoreUnavailable as error:
+            raise CommandFailed(f"The database cannot be used: {error}", exit_code=ENDED) from error
+        serving.open()
+
+        def announce() -> None:
+            print(f"The portal runs at {settings.url}, listening on 127.0.0.1:{launch.port}.", flush=True)
+            show(settings.url, wanted=is_loopback_url(settings.url) and not options.no_browser)
+
+        watchman = together.Watchman(settings, doors=(together.portal_door(launch),), announce=announce)
+
+        def step() -> None:
+            watchman.look()
+            serving.step()
+
+        try:
+            return together.stay(processes, step, revived=serving.revived)
+        finally:
+            serving.close()
+
+
+def _first_launch(options: argparse.Namespace) -> together.Launch:
+    """Return how to start, and become who the portal runs as.
+
+    Raises:
+        CommandFailed: the configuration has problems.
+    """
+    settings, variables = configured(options.config)
+    accounts = users_of(settings, config=options.config, variables=variables)
+    require_right(settings, accounts)
+    if accounts.portal is not None:
+        stand_for(accounts.portal, data_dir=settings.data_dir)
+        settings, variables = _read_again(options.config, accounts.portal)
+    elif os.geteuid() == 0 and not is_loopback_url(settings.url):
+        sys.stderr.write("portal: the portal runs as root. Make a user for it, and say portal.user.\n")
+    return _launch(options, settings=settings, variables=variables, accounts=accounts)
+
+
+def _next_launch(options: argparse.Namespace) -> together.Launch:
+    """Return how to go on, by what the configuration says now.
+
+    Raises:
+        CommandFailed: the configuration has problems.
+    """
+    settings, variables = configured(options.config)
+    with taken_up():  # whose files are whose is root's to see
+        accounts = users_of(settings, config=options.config, variables=variables)
+        require_right(settings, accounts)
+    return _launch(options, settings=settings, variables=variables, accounts=accounts)
+
+
+def _launch(
+    options: argparse.Namespace, *, settings: Settings, variables: Mapping[str, str], accounts: Accounts
+) -> together.Launch:
+    environ = dict(os.environ) if accounts.portal is None else environment_for(accounts.portal, os.environ)
     if options.config is not None:
         environ["PORTAL_CONFIG"] = str(options.config.absolute())
-    launch = together.Launch(
+    require_hook(settings, account=accounts.portal)
+    return together.Launch(
         settings=settings,
-        port=port,
+        port=options.port or port_of(settings),
         environ=environ,
-        app_environ=harmless(os.environ),
+        app_environ=harmless(environ),
         secrets_from=variables,
         cwd=Path.cwd(),
         logs=None,
         workers=options.workers,
         threads=options.threads,
+        accounts=accounts,
+        grace=PATIENT,
+        apps_grace=APPS_PATIENT,
+        version=installed_version(),
     )
-    with Processes().until_told() as processes:
-        try:
-            together.start(processes, launch)
-        except StoreUnavailable as error:
-            raise CommandFailed(f"The database cannot be used: {error}", exit_code=ENDED) from error
 
-        def announce() -> None:
-            print(f"The portal runs at {settings.url}, listening on 127.0.0.1:{port}.", flush=True)
-            show(settings.url, wanted=is_loopback_url(settings.url) and not options.no_browser)
 
-        doors = (together.portal_door(launch),)
-        return together.stay(processes, together.Watchman(settings, doors=doors, announce=announce))
+def _read_again(config: Path | None, account: Account) -> tuple[Settings, dict[str, str]]:
+    """Read the configuration as the portal's processes will: as *account*, who must be able to.
+
+    Raises:
+        CommandFailed: they cannot, or find problems.
+    """
+    try:
+        return configured(config)
+    except OSError as error:
+        raise CommandFailed(
+            f"{error.filename} cannot be read by {account}, as whom the portal runs: {error.strerror}. "
+            f"Give it to that user, or to its group to read."
+        ) from error
 
 
 def port_of(settings: Settings) -> int:

@@ -2,16 +2,18 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Final
 from urllib.parse import urlsplit
 
 from portal.catalogue import AppSpec
+from portal.cli.accounts import ROOT, Accounts
 from portal.cli.failure import ENDED
-from portal.cli.processes import Processes, tail_of
+from portal.cli.processes import Ended, Processes, Program, tail_of
 from portal.cli.programs import (
+    BRIEF,
     app_log,
     counting_together,
     host_header,
@@ -22,11 +24,15 @@ from portal.cli.programs import (
 from portal.cli.readiness import Door, state_of
 from portal.clock import system_clock
 from portal.database import Database
+from portal.errors import StoreUnavailable
+from portal.private_files import make_private_folder
 from portal.services import app_credentials
 from portal.settings import Settings
 
 PATIENCE: Final = 60.0
 """Seconds after which an app that is still starting is worth a word."""
+_OVERTIME: Final = 2.5
+"""Seconds that a supervisor gets beyond what its apps' requests get."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,29 +52,31 @@ class Launch:
     """Folder of the processes' logs; ``None``: they go to this process's own output."""
     workers: int
     threads: int
+    accounts: Accounts = field(default_factory=lambda: Accounts(portal=None))
+    """Who runs what."""
+    grace: int = BRIEF
+    """Seconds that running requests of the portal get when it ends or its processes are replaced."""
+    apps_grace: int = 1
+    """Seconds that running requests of the apps get when these end."""
+    version: str = ""
+    """What is installed, where that may change meanwhile."""
 
 
 def start(processes: Processes, launch: Launch) -> None:
     """Start the supervisor, which takes longest, and the portal.
 
     Raises:
-        StoreUnavailable: the database cannot be used.
+        StoreUnavailable: the database or the data folder cannot be used.
     """
     settings = launch.settings
-    database = Database(settings.database_url)
-    database.upgrade()
-    credentials = app_credentials(settings, database, clock=system_clock)
-    document = supervisor_document(
-        settings, port=launch.port, secret_of=credentials.secret_of, environ=launch.secrets_from
-    )
-    database.close()
+    try:
+        make_private_folder(settings.data_dir)
+    except OSError as error:
+        raise StoreUnavailable(f"the data folder cannot be used: {error}") from error
+    document = document_of(launch)
     (settings.data_dir / "logs").mkdir(mode=0o700, parents=True, exist_ok=True)
     if document["apps"]:
-        processes.start(
-            supervisor_program(
-                document=document, environ=launch.app_environ, cwd=launch.cwd, log=_log(launch, "supervisor.log")
-            )
-        )
+        processes.start(supervisor_of(launch, document))
     processes.start(
         portal_program(
             port=launch.port,
@@ -77,7 +85,43 @@ def start(processes: Processes, launch: Launch) -> None:
             log=_log(launch, "portal.log"),
             workers=launch.workers,
             threads=launch.threads,
+            grace=launch.grace,
         )
+    )
+
+
+def document_of(launch: Launch) -> dict[str, object]:
+    """Return what the supervisor is told.
+
+    Raises:
+        StoreUnavailable: the database cannot be used.
+    """
+    settings = launch.settings
+    database = Database(settings.database_url)
+    try:
+        database.upgrade()
+        credentials = app_credentials(settings, database, clock=system_clock)
+        return supervisor_document(
+            settings,
+            port=launch.port,
+            secret_of=credentials.secret_of,
+            environ=launch.secrets_from,
+            accounts=launch.accounts,
+            grace=launch.apps_grace,
+        )
+    finally:
+        database.close()
+
+
+def supervisor_of(launch: Launch, document: Mapping[str, object]) -> Program:
+    """Return the supervisor that is told *document*."""
+    return supervisor_program(
+        document=document,
+        environ=launch.app_environ,
+        cwd=launch.cwd,
+        log=_log(launch, "supervisor.log"),
+        account=ROOT if launch.accounts.apps else None,
+        grace=launch.apps_grace + _OVERTIME,
     )
 
 
@@ -133,9 +177,16 @@ def health_of(app: AppSpec) -> Door:
     return Door(port=app.port or 0, host=host_header(app.url), path=f"{path}/.portal/health")
 
 
-def stay(processes: Processes, watchman: Watchman) -> int:
-    """Stay until somebody asks for the end (0), or something ends by itself (1, with its last words)."""
-    ended = processes.watch(step=watchman.look)
+def stay(
+    processes: Processes, step: Callable[[], None], *, revived: Callable[[Ended], bool] = lambda _ended: False
+) -> int:
+    """Stay, taking *step* again and again, until somebody asks for the end (0), or something ends by itself.
+
+    What ends by itself may be *revived*; else it is the end of everything (1), with its last words.
+    """
+    ended = processes.watch(step=step)
+    while ended is not None and revived(ended):
+        ended = processes.watch(step=step)
     if ended is None:
         return 0
     print(f"\n{ended.name[0].upper()}{ended.name[1:]} ended by itself (exit code {ended.code}), so everything ends.")

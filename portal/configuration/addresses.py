@@ -9,11 +9,12 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 from portal.catalogue import AppSpec
+from portal.contract import is_loopback_url
 from portal.settings import Settings
 
 CookieMode: TypeAlias = Literal["lax", "partitioned"]
 
-_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
+_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE | re.ASCII)
 _PLAIN_PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _MAX_HOST: Final = 253
@@ -44,7 +45,7 @@ def fault_of(url: str, *, path: Literal["none", "plain", "any"], query: bool = F
         return Fault("has a path.", "Write scheme, host and port only; the portal lives at the root of its host.")
     if path == "plain" and (not _PLAIN_PATH.fullmatch(parts.path) or {".", ".."} & set(parts.path.split("/"))):
         return Fault("has a path that is not plain.", "Use letters, digits and . _ ~ - between single slashes.")
-    if parts.scheme == "http" and not is_loopback(url):
+    if parts.scheme == "http" and not is_loopback_url(url):
         return Fault("is plain http outside loopback.", "Use https.")
     return None
 
@@ -81,13 +82,6 @@ def host_of(url: str) -> str:
     return (urlsplit(url).hostname or "").lower()
 
 
-def is_loopback(url: str) -> bool:
-    """Say whether *url* can only mean this machine: a loopback address, ``localhost`` or a name under it (RFC 6761)."""
-    host = host_of(url)
-    ip = _ip(host)
-    return ip.is_loopback if ip is not None else host == "localhost" or host.endswith(".localhost")
-
-
 def normalised(url: str) -> str:
     """Return *url*, which :func:`fault_of` has passed, in the one way we write it.
 
@@ -104,11 +98,6 @@ def origin_of(url: str) -> str:
     """Return scheme, host and port of *url*, normalised."""
     parts = urlsplit(url)
     return normalised(f"{parts.scheme}://{parts.netloc}")
-
-
-def takes_secure_cookies(url: str) -> bool:
-    """Say whether browsers keep ``Secure`` cookies for *url*: https, or a name under ``.localhost``."""
-    return urlsplit(url).scheme == "https" or host_of(url).endswith(".localhost")
 
 
 def same_site(portal_url: str, app_url: str, *, site: str | None = None) -> bool:

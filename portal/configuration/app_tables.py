@@ -8,6 +8,7 @@ from typing import Final
 
 from portal.catalogue import EVERYONE, AppSpec
 from portal.configuration.addresses import fault_of, normalised
+from portal.configuration.app_users import uid_for
 from portal.configuration.documented import keys_under
 from portal.configuration.environment import VARIABLE, Variables, shown
 from portal.configuration.portal_table import PortalTable
@@ -59,6 +60,8 @@ _OURS: Final = re.compile(r"(?:PORTAL_|OAUTH_|LISTEN_|LD_).*|SESSION_SECRET_KEY|
 _MAX_ICON: Final = 8
 _START_TIMEOUT: Final = 600
 _LONGEST_START: Final = 3600
+_DRAIN_TIMEOUT: Final = 120
+_LONGEST_DRAIN: Final = 3600
 
 
 class AppReader:
@@ -73,8 +76,10 @@ class AppReader:
         folder: Path,
         variables: Variables,
         report: Report,
+        unmade: bool = False,
     ) -> None:
         self._portal = portal
+        self._unmade = unmade
         self._roles = frozenset(roles)
         self._withheld = withheld
         self._folder = folder
@@ -119,10 +124,13 @@ class AppReader:
             self._portal_api(table),
             self._browser(table),
         )
-        python = self._python(table)
+        python = self._python(slug, table)
         start_timeout = table.seconds("start_timeout", _START_TIMEOUT, longest=_LONGEST_START)
+        drain_timeout = table.seconds("drain_timeout", _DRAIN_TIMEOUT, longest=_LONGEST_DRAIN)
         memory = table.size("memory")
-        for key in ("python", "start_timeout", "memory"):
+        env_file = table.text("env_file")
+        user = self._user(slug, table)
+        for key in ("python", "start_timeout", "drain_timeout", "memory", "user", "env_file"):
             if table.has(key) and not table.has("source"):
                 table.problem(key, "is given, but the portal does not start this app.", "Set it where the app runs.")
         tenants = table.texts("tenants")
@@ -151,7 +159,10 @@ class AppReader:
             secrets=secrets,
             python=python,
             start_timeout=start_timeout,
+            drain_timeout=drain_timeout,
             memory=memory,
+            user=user,
+            env_file=None if env_file is None else str(self._folder / env_file),
         )
 
     def _source(self, table: Table) -> str | None:
@@ -167,19 +178,29 @@ class AppReader:
             table.problem("source", f"names {source!r}, which is not there.", f"Paths begin at {self._folder}.")
         return source
 
-    def _python(self, table: Table) -> str | None:
+    def _python(self, slug: str, table: Table) -> str | None:
         written = table.text("python")
         if written is None:
             return None
         # Not resolved: the python of a virtual environment is a link, and knows where it is by its name.
         path = self._folder / written
         if not path.is_file() or not os.access(path, os.X_OK):
+            made = path.parent.name == "bin" and path.name.startswith("python")
+            if made and self._unmade:
+                return str(path)
+            how = f"Make it with `portal apps install {slug}`, or write" if made else "Write"
             table.problem(
                 "python",
                 f"names {written!r}, which is no program.",
-                f"Write venv/bin/python; it begins at {self._folder}.",
+                f"{how} venv/bin/python; it begins at {self._folder}.",
             )
         return str(path)
+
+    def _user(self, slug: str, table: Table) -> str | None:
+        numbers = self._portal.app_uids
+        if table.has("user") or numbers is None or not table.has("source"):
+            return table.user("user")
+        return str(uid_for(slug, numbers))
 
     def _port(self, table: Table) -> int:
         port = table.port("port")

@@ -5,17 +5,18 @@ from itertools import combinations
 from typing import Final
 from urllib.parse import urlsplit
 
-from portal.catalogue import EVERY_PROVIDER, AppSpec
+from portal.catalogue import EVERY_PROVIDER, EVERYONE, AppSpec
 from portal.configuration.addresses import (
     cookie_mode,
     fault_of,
     host_of,
-    is_loopback,
     normalised,
     origin_of,
-    takes_secure_cookies,
 )
+from portal.configuration.app_users import clashes, free_number
 from portal.configuration.report import ENVIRONMENT, Report, choices
+from portal.configuration.space_readme import sign_in_of
+from portal.contract import is_loopback_url, takes_secure_cookies
 from portal.policy import API_RIGHTS
 from portal.settings import ProviderSpec, Settings
 
@@ -39,6 +40,11 @@ RESERVED: Final = frozenset(
     }
 )
 """First segments of the portal's own paths."""
+_OWN_USER: Final = (
+    'Give it a user of its own: say portal.app_uids = "70000-79999", or user = "…" for this app. Or say '
+    'portal.apps_run_by = "systemd", and run the units that `portal config systemd` writes. Or say '
+    "portal.trust_apps = true to accept that."
+)
 
 
 def check_template(template: str | None, *, place: str, key: str, report: Report) -> None:
@@ -64,7 +70,13 @@ def check_providers(settings: Settings, *, report: Report) -> None:
             "Write a section [[providers]], or set OPENID_PROVIDER_URL, OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET.",
         )
     for one, other in combinations(settings.providers, 2):
-        if one.id == other.id:
+        if one.id == other.id and other.variables:
+            report.environment(
+                other.variables[0],
+                f"turns on a second provider called {other.id!r}.",
+                "Leave one of the two out, or give the one in portal.toml another id.",
+            )
+        elif one.id == other.id:
             report.file(f"providers.{one.id}", "is there twice.", "Give each provider an id of its own.")
         elif one.redirect_uri is not None and one.redirect_uri == other.redirect_uri:
             report.file(  # RFC 9700, 4.4: one provider's answer could be taken to the other
@@ -76,14 +88,33 @@ def check_providers(settings: Settings, *, report: Report) -> None:
         report.environment("PORTAL_SECRET_KEY", "is also a client secret.", "Use each secret for one thing.")
 
 
+def check_ways_in(settings: Settings, *, report: Report) -> None:
+    """Note that the sign-in page would not know which of several providers is meant."""
+    led_by: dict[str, str] = {}
+    for spec in settings.providers:
+        for domain in sorted(spec.domains):
+            if led_by.setdefault(domain, spec.id) != spec.id:
+                report.file(
+                    f"providers.{spec.id}.domains",
+                    f"names {domain!r}, whose addresses lead to {led_by[domain]} already.",
+                    "Let each domain lead to one provider.",
+                )
+    if settings.sign_in == "direct" and len(settings.providers) > 1:
+        report.file(
+            "portal.sign_in",
+            "is direct, but there are several providers: it is not said to which.",
+            'Write "page"; an e-mail address leads to the provider whose domains hold its own.',
+        )
+
+
 def check_reach(settings: Settings, *, portal_place: tuple[str, str], report: Report) -> None:
     """Note providers on loopback for a portal that is not: no such portal may be led to a demo provider."""
-    if is_loopback(settings.url):
+    if is_loopback_url(settings.url):
         return
     for spec in settings.providers:
         ends = spec.endpoints
         named = () if ends is None else (ends.authorize, ends.token, ends.jwks, ends.userinfo, ends.end_session)
-        if any(url and is_loopback(url) for url in (spec.issuer, *named)):
+        if any(url and is_loopback_url(url) for url in (spec.issuer, spec.discovery, *named)):
             report.at(
                 *portal_place,
                 f"is a public address, but the provider {spec.id!r} is on loopback, where any process may answer.",
@@ -145,6 +176,53 @@ def check_catalogue(settings: Settings, *, slugs: Collection[str], report: Repor
         _check_pair(one, other, report)
 
 
+def check_users(settings: Settings, *, report: Report) -> None:
+    """Note apps that name the portal's user for their own, and those that would share one unasked."""
+    users = {app.slug: app.user for app in settings.catalogue if app.user is not None}
+    for slug, user in users.items():
+        if user == settings.user:
+            report.file(
+                f"apps.{slug}.user",
+                "is the portal's own user: the app could read the portal's database, keys and environment.",
+                "Give it a user of its own.",
+            )
+    if settings.trust_apps:
+        return
+    numbers = settings.app_uids
+    free = None if numbers is None else free_number(numbers, users.values())
+    for slug, other in clashes(users):
+        report.file(
+            f"apps.{slug}.user",
+            f"is also the user of {other}: each could read what is the other's.",
+            "Give it a user of its own, or say portal.trust_apps = true to accept that."
+            if free is None
+            else f"Write user = {free} for it, which is free in portal.app_uids.",
+        )
+
+
+def check_spaces(settings: Settings, *, report: Report) -> None:
+    """Note Spaces that let in an organisation on the hub, and everyone here.  A trial on loopback is let be."""
+    if is_loopback_url(settings.url):
+        return
+    for app in settings.catalogue:
+        asked = sign_in_of(app.source)
+        if asked is None or not asked.organisations or EVERYONE not in app.open_to or app.tenants is not None:
+            continue
+        concerned = [spec for spec in settings.providers if app.provider in {None, EVERY_PROVIDER, spec.id}]
+        if all(
+            spec.preset == "huggingface" and (spec.admission.organisations or spec.admission.tenants)
+            for spec in concerned
+        ):
+            continue
+        names = ", ".join(asked.organisations)
+        report.file(
+            f"apps.{app.slug}.open_to",
+            f"is everyone, but the README of its Space lets in {names} only (hf_oauth_authorized_org).",
+            "List the roles that may open it; or give the provider huggingface allowed_organisations; or take the line "
+            "out of the README.",
+        )
+
+
 def check_addresses(settings: Settings, *, report: Report) -> None:
     """Note apps that clash with the portal, and what they would be trusted with unasked."""
     for app in settings.catalogue:
@@ -152,11 +230,16 @@ def check_addresses(settings: Settings, *, report: Report) -> None:
             report.file(f"apps.{app.slug}.{key}", what, mend)
 
 
+def runs_as_the_portal(app: AppSpec, settings: Settings) -> bool:
+    """Say whether *app* is started here, and as nobody else than the portal's own user."""
+    return app.source is not None and app.user is None and settings.apps_run_by == "portal"
+
+
 def _faults_of(app: AppSpec, settings: Settings) -> Iterator[tuple[str, str, str]]:
-    if app.source is not None and not is_loopback(settings.url) and not settings.trust_apps:
+    if runs_as_the_portal(app, settings) and not is_loopback_url(settings.url) and not settings.trust_apps:
         yield (
             "would run as the portal's own user: it could read the portal's database, keys and environment.",
-            "Say portal.trust_apps = true to accept that, or run the app elsewhere and give its url.",
+            _OWN_USER,
             "source",
         )
     if origin_of(app.url) == normalised(settings.url):
@@ -171,13 +254,13 @@ def _faults_of(app: AppSpec, settings: Settings) -> Iterator[tuple[str, str, str
                 "Say portal.trust_apps = true to accept that, or give apps a host of their own.",
                 "url",
             )
-    elif host_of(app.url) == host_of(settings.url) and not is_loopback(settings.url) and not settings.trust_apps:
+    elif host_of(app.url) == host_of(settings.url) and not is_loopback_url(settings.url) and not settings.trust_apps:
         yield (  # a cookie belongs to a host, whatever the port (RFC 6265, 8.5)
             "shares the portal's host: browsers send it the portal's cookies, whatever the port.",
             "Say portal.trust_apps = true to accept that, or give apps a host of their own.",
             "url",
         )
-    if is_loopback(app.url) and not is_loopback(settings.url):
+    if is_loopback_url(app.url) and not is_loopback_url(settings.url):
         yield "is on loopback, where nobody but this machine gets.", "Write where browsers reach it.", "url"
     elif cookie_mode(settings, app) == "partitioned" and not takes_secure_cookies(app.url):
         yield (

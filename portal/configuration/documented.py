@@ -4,8 +4,11 @@ The names of the table decide which keys exist; a key that is not here is a prob
 file, and a row that is missing in the documentation fails a test.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
+
+from portal.presets.base import Preset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,13 @@ PORTAL: Final = (
         '"/var/lib/gradio-portal"',
     ),
     _row(
+        "portal.sign_in",
+        "page, which shows what there is to sign in with; or direct, which sends strangers straight to the only "
+        "provider there is, and shows the page after a sign-out, an error or a step back.",
+        '"page"',
+        '"direct"',
+    ),
+    _row(
         "portal.site",
         "The registrable domain that portal and apps share. Where it is not said, frames of apps on sibling names "
         "get partitioned cookies, which always work.",
@@ -86,16 +96,50 @@ PORTAL: Final = (
     ),
     _row(
         "portal.trust_apps",
-        "Accepts that apps run as the portal's own user, or share its host: they can then read its database, keys and "
-        "environment, or be sent its cookies and act in its pages.",
+        "Accepts that apps run as the portal's own user or as each other's, or share its host: they can then read its "
+        "database, keys and environment, or each other's, or be sent its cookies and act in its pages.",
         "false",
         "true",
+    ),
+    _row(
+        "portal.user",
+        "User of this machine that the portal runs as where root starts portal serve; must be said where apps have "
+        "users of their own.",
+        "whoever starts it",
+        '"gradio-portal"',
+    ),
+    _row(
+        "portal.app_uids",
+        "Numbers of users that nobody here has: each app that names no user gets one of them, always the same. Nothing "
+        "is made for it. portal serve must be started by root.",
+        "none",
+        '"70000-79999"',
+    ),
+    _row(
+        "portal.apps_dir",
+        "Folder of the folders of apps that have a user of their own: HOME, temporary files, uploads. Root's.",
+        "the data folder's name with -apps, beside it",
+        '"/var/lib/gradio-portal-apps"',
+    ),
+    _row(
+        "portal.apps_run_by",
+        "Who starts the apps that have a source: portal, or systemd by the units of portal config systemd, each as a "
+        "user of its own; portal serve then refuses to start them.",
+        '"portal"',
+        '"systemd"',
     ),
     _row(
         "portal.trusted_proxies",
         "Addresses and networks of web servers whose X-Forwarded-For is believed, besides those of this machine.",
         "[]",
         '["10.0.0.0/8", "2001:db8::/32"]',
+    ),
+    _row(
+        "portal.ca_file",
+        "File of PEM with the company's own authorities: believed, besides the others, in all that the portal calls. "
+        "Relative to the file.",
+        "none",
+        '"company-ca.pem"',
     ),
     _row(
         "portal.metrics_from",
@@ -108,10 +152,17 @@ PORTAL: Final = (
 PROVIDERS: Final = (
     _row("providers.id", "Name in addresses: the callback is /auth/oauth/<id>/callback.", REQUIRED, '"company"'),
     _row("providers.label", 'What its button says, after "Continue with".', "the id", '"Example Company"'),
-    _row("providers.kind", "How its claims are read: oidc or descope.", '"oidc"', '"oidc"'),
+    _row(
+        "providers.preset",
+        "Its make, which says how it signs people in and how its claims are read: one of the pages in providers/.",
+        '"oidc"',
+        '"oidc"',
+    ),
+    _row("providers.kind", "What preset was called before.", "preset", '"oidc"'),
     _row(
         "providers.issuer",
-        "Exactly as the provider writes it in iss; a trailing slash counts.",
+        "Exactly as the provider writes it in iss; a trailing slash counts. Other presets know it, and take what their "
+        "pages say instead.",
         "required; for descope, https://api.descope.com/<client_id>",
         '"https://id.example.com"',
     ),
@@ -125,8 +176,8 @@ PROVIDERS: Final = (
     ),
     _row(
         "providers.scopes",
-        "What is asked for; openid must be among it.",
-        '["openid", "profile", "email"]; for descope also "descope.claims"',
+        "What is asked for; with OpenID Connect, openid must be among it.",
+        'as the preset says; ["openid", "profile", "email"] for oidc',
         '["openid", "profile", "email", "groups"]',
     ),
     _row(
@@ -145,8 +196,51 @@ PROVIDERS: Final = (
     _row(
         "providers.prompt",
         "What the provider shows each time: login, consent or select_account.",
-        "as the provider likes",
+        "OAUTH_PROMPT, else as the provider likes",
         '"select_account"',
+    ),
+    _row(
+        "providers.algorithms",
+        "What it signs ID tokens with. HS256 and its like mean the client secret, and stand with no others.",
+        "every algorithm with a public key",
+        '["RS256"]',
+    ),
+    _row(
+        "providers.domains",
+        "Domains of e-mail addresses whose owners the sign-in page leads here. No condition for coming in.",
+        "[]",
+        '["example.com"]',
+    ),
+    _row(
+        "providers.hidden",
+        "Whether the sign-in page has no button for it: only an address in its domains leads there.",
+        "false",
+        "true",
+    ),
+    _row(
+        "providers.allowed_domains",
+        "Who may come in: people whose account belongs to one of these domains, by a verified address or what the "
+        "provider says of its own.",
+        "everybody",
+        '["example.com"]',
+    ),
+    _row(
+        "providers.allowed_organisations",
+        "Who may come in: members of one of these organisations, where the preset knows them.",
+        "everybody",
+        '["example-org"]',
+    ),
+    _row(
+        "providers.allowed_tenants",
+        "Who may come in: people of one of these tenants, and in no other tenant.",
+        "everybody",
+        '["acme"]',
+    ),
+    _row(
+        "providers.allowed_groups",
+        "Who may come in: members of one of these groups.",
+        "everybody",
+        '["AI-Users"]',
     ),
     _row(
         "providers.endpoints.authorize",
@@ -262,6 +356,20 @@ APPS: Final = (
         '["OPENAI_API_KEY"]',
     ),
     _row(
+        "apps.<slug>.env_file",
+        "File of NAME=value lines, handed to this app alone at each start, and redacted everywhere; relative to the "
+        "file, and open to its owner alone, or to read for its group.",
+        "none",
+        '"secrets/forecast.env"',
+    ),
+    _row(
+        "apps.<slug>.user",
+        "User of this machine that it runs as: a name or a number; not root, nor the portal's, nor another app's. "
+        "portal serve must be started by root.",
+        "one of portal.app_uids, else the portal's own",
+        '"forecast"',
+    ),
+    _row(
         "apps.<slug>.python",
         "Interpreter that runs it, with its own packages; relative to the file.",
         "the portal's own",
@@ -272,6 +380,13 @@ APPS: Final = (
         "How long it may take to come up, an hour at most: a number of seconds, or with a unit s, m, h.",
         "10m",
         '"1h"',
+    ),
+    _row(
+        "apps.<slug>.drain_timeout",
+        "How long its old process may finish what runs in it, after a reload or restart put a new one in its place; an "
+        "hour at most.",
+        "2m",
+        '"10m"',
     ),
     _row(
         "apps.<slug>.memory",
@@ -298,7 +413,7 @@ ENVIRONMENT: Final = (
     _row(
         "PORTAL_URL",
         "portal.url; wins over the file.",
-        "the file, else OAUTH_REDIRECT_URI's origin",
+        "the file, else CHAINLIT_URL, else OAUTH_REDIRECT_URI's origin, else SPACE_HOST",
         "https://portal.example.com",
     ),
     _row("PORTAL_APPS_URL", "portal.apps_url; wins over the file.", "the file", "https://{app}.apps.example.com"),
@@ -335,12 +450,87 @@ ENVIRONMENT: Final = (
         "redis://localhost:6379",
     ),
     _row(
+        "PORTAL_CA_FILE",
+        "portal.ca_file, relative to the working folder; wins over the file. Guards read it too.",
+        "the file",
+        "/etc/ssl/company-ca.pem",
+    ),
+    _row(
+        "HTTPS_PROXY",
+        "Proxy for all that is called beyond this machine; also https_proxy, which wins. It may hold a password.",
+        "ALL_PROXY",
+        "http://proxy.example.com:3128",
+    ),
+    _row(
+        "ALL_PROXY",
+        "The same, where neither is set; also all_proxy.",
+        "none: called directly",
+        "http://proxy.example.com:3128",
+    ),
+    _row(
+        "NO_PROXY",
+        "Hosts, domains with all below them, and networks that are called directly; also no_proxy, which wins. * for "
+        "everything.",
+        "none",
+        ".example.com, 10.0.0.0/8",
+    ),
+    _row(
+        "SSL_CERT_FILE",
+        "File of PEM with the authorities that are believed, instead of the public ones.",
+        "REQUESTS_CA_BUNDLE",
+        "/etc/ssl/certs/ca-certificates.crt",
+    ),
+    _row(
+        "REQUESTS_CA_BUNDLE",
+        "The same; a file or a folder.",
+        "SSL_CERT_DIR",
+        "/etc/ssl/certs/ca-certificates.crt",
+    ),
+    _row(
+        "SSL_CERT_DIR",
+        "The same; a folder as OpenSSL's rehash makes it.",
+        "the public authorities, as certifi has them",
+        "/etc/ssl/certs",
+    ),
+    _row(
+        "PORTAL_SIGN_IN_HOOK",
+        "The company's own rule for who may come in: a function with the signature of Chainlit's oauth_callback.",
+        "none",
+        "company.rules:who_comes_in",
+    ),
+    _row(
+        "CHAINLIT_URL",
+        "Chainlit's name for PORTAL_URL; read where neither that nor the file says it.",
+        "none",
+        "https://portal.example.com",
+    ),
+    _row(
+        "SPACE_HOST",
+        "The host of the Hugging Face Space the portal runs in, set there; the first of several is the portal's, where "
+        "nothing else says its address.",
+        "none",
+        "acme-portal.hf.space",
+    ),
+    _row(
+        "OAUTH_PROMPT",
+        "prompt of every provider that honours it: none, login, consent or select_account. For one alone, with the "
+        "last word, OAUTH_<ID>_PROMPT: the provider's id in capitals, with _ for -.",
+        "as each provider likes",
+        "select_account",
+    ),
+    _row(
         "OPENID_PROVIDER_URL",
-        "Turns on any OpenID Connect provider, by its issuer or the address of its discovery document.",
+        "Turns on any OpenID Connect provider, by its issuer or the address of its discovery document; "
+        "https://huggingface.co turns on Hugging Face.",
         "none",
         "https://id.example.com",
     ),
-    _row("OAUTH_CLIENT_NAME", "Label of that provider, and its id in lower case.", "descope or openid", "descope"),
+    _row(
+        "OAUTH_CLIENT_NAME",
+        "Label of that provider, and its id in lower case.",
+        "descope, huggingface or openid",
+        "descope",
+    ),
     _row(
         "OAUTH_CLIENT_ID",
         "The portal's client id there; at Descope the project id.",
@@ -397,6 +587,34 @@ ENVIRONMENT: Final = (
 
 SETTINGS: Final[tuple[Setting, ...]] = PORTAL + PROVIDERS + ROLES + APPS + ENVIRONMENT
 """All of them, in the order of the documentation."""
+
+
+def rows_of(preset: Preset) -> Iterator[str]:
+    """Yield the rows of the page of *preset* in ``docs/providers/`` about what it is told."""
+    own = preset.variables is not None
+    client_id = preset.client_id_variable if own else None
+    client_secret = preset.client_secret_variable if own else None
+    yield _told("client_id", client_id, "The portal's client id there.", REQUIRED, "portal")
+    yield _told(
+        "client_secret_env",
+        client_secret,
+        "The client secret; in the file, the name of the variable that holds it.",
+        REQUIRED,
+        "COMPANY_CLIENT_SECRET",
+    )
+    for one in preset.options:
+        yield _told(one.key, one.variable, one.meaning, one.default, one.example)
+    if preset.name_variable is not None:
+        about_name = "Its name on its button, in addresses and in its callback."
+        yield _told("id", preset.name_variable, about_name, preset.id, "company")
+    scopes = " ".join(preset.scopes)
+    missing = REQUIRED if preset.scopes_required else scopes or "none"
+    yield _told("scopes", preset.scopes_variable, "What is asked for.", missing, scopes or "profile email")
+
+
+def _told(key: str, variable: str | None, meaning: str, default: str, example: str) -> str:
+    named = "" if variable is None else f"`{variable}`"
+    return f"| `{key}` | {named} | {meaning} | {default.replace('<', '&lt;')} | `{example}` |"
 
 
 def keys_under(section: str) -> frozenset[str]:

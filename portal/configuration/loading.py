@@ -13,16 +13,23 @@ from portal.configuration.consistency import (
     check_providers,
     check_reach,
     check_roles,
+    check_spaces,
     check_template,
+    check_users,
+    check_ways_in,
 )
 from portal.configuration.documents import ids_of, read_document, sections, variables_named_by
 from portal.configuration.environment import Variables, check_misspelt
+from portal.configuration.hook_name import SIGN_IN_HOOK, read_hook_name
 from portal.configuration.portal_table import place_of_url, read_portal
+from portal.configuration.preset_variables import presets_mentioned, read_providers_of_presets
+from portal.configuration.prompts import check_prompts
 from portal.configuration.provider_tables import read_providers
 from portal.configuration.provider_variables import TUTORIAL, read_provider_of_environment
 from portal.configuration.report import ENVIRONMENT, Report
 from portal.configuration.roles import read_roles
 from portal.configuration.secret_values import read_database_url, read_rate_limit_storage, read_secret_keys
+from portal.configuration.way_out import check_way_out, read_way_out
 from portal.errors import SettingsError
 from portal.settings import Settings
 
@@ -31,11 +38,11 @@ _UNKNOWN_URL: Final = "https://portal.invalid"
 """Stands for an address that is missing or wrong, so that the other checks can run; never returned."""
 
 
-def load(environ: Mapping[str, str], *, path: Path | None = None) -> Settings:
+def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool = False) -> Settings:
     """Read settings from *environ* and the file at *path*.
 
     Without *path*: the file that ``PORTAL_CONFIG`` names, else ``portal.toml`` in the working folder,
-    which may be absent.
+    which may be absent.  With *unmade*, interpreters of apps may be absent too: somebody is about to make one.
 
     Raises:
         SettingsError: names every problem at once.
@@ -54,12 +61,20 @@ def load(environ: Mapping[str, str], *, path: Path | None = None) -> Settings:
     listed = read_providers(document.get("providers", []), variables=variables, report=report)
     named = variables_named_by(document)
     of_environment = read_provider_of_environment(variables, used_by_file=named, report=report)
-    providers = listed if of_environment is None else (*listed, of_environment)
-    roles = read_roles(tables["roles"], report=report)
+    of_presets = read_providers_of_presets(variables, used_by_file=named, report=report)
+    providers = (*listed, *of_presets, *(() if of_environment is None else (of_environment,)))
+    sign_in_hook = read_hook_name(variables, report)
+    roles = read_roles(tables["roles"], has_hook=variables.get(SIGN_IN_HOOK) is not None, report=report)
     if of_environment is not None and variables.get(TUTORIAL) is not None:
         roles = roles.with_admin_by(variables.get("ADMIN_ROLE") or "Tenant Admin", provider=of_environment.id)
     reader = AppReader(
-        portal=portal, roles=roles.names, withheld=named, folder=file.parent, variables=variables, report=report
+        portal=portal,
+        roles=roles.names,
+        withheld=named,
+        folder=file.parent,
+        variables=variables,
+        report=report,
+        unmade=unmade,
     )
     settings = Settings(
         url=portal.url or _UNKNOWN_URL,
@@ -75,24 +90,38 @@ def load(environ: Mapping[str, str], *, path: Path | None = None) -> Settings:
         landing=portal.landing,
         idle_lifetime=portal.idle_lifetime,
         absolute_lifetime=portal.absolute_lifetime,
+        sign_in_hook=sign_in_hook,
+        sign_in=portal.sign_in,
         trust_apps=portal.trust_apps,
+        user=portal.user,
+        app_uids=portal.app_uids,
+        apps_dir=portal.apps_dir,
+        apps_run_by=portal.apps_run_by,
         rate_limit_storage=read_rate_limit_storage(variables, report),
         internal_url=portal.internal_url,
         site=portal.site,
         trusted_proxies=portal.trusted_proxies,
         metrics_from=portal.metrics_from,
+        outbound=read_way_out(variables, ca_file=portal.ca_file),
     )
     if variables.get("PORTAL_APPS_URL") is not None:
         check_template(portal.apps_url, place=ENVIRONMENT, key="PORTAL_APPS_URL", report=report)
     else:
         check_template(portal.apps_url, place=report.place, key="portal.apps_url", report=report)
     check_providers(settings, report=report)
-    check_roles(settings, providers=[*ids_of(document), *(spec.id for spec in providers)], report=report)
+    check_ways_in(settings, report=report)
+    known = [*ids_of(document), *(spec.id for spec in providers)]
+    check_prompts(variables, provider_ids=[*known, *presets_mentioned(variables)], report=report)
+    check_roles(settings, providers=known, report=report)
     check_catalogue(settings, slugs=tables["apps"].keys(), report=report)
+    check_users(settings, report=report)
     if portal.url is not None:
-        check_reach(settings, portal_place=place_of_url(variables, report), report=report)
+        said_at = place_of_url(variables, report, in_file="url" in tables["portal"])
+        check_reach(settings, portal_place=said_at, report=report)
         check_callbacks(settings, of_environment=of_environment, report=report)
         check_addresses(settings, report=report)
+        check_spaces(settings, report=report)
+    check_way_out(settings, report=report)
     check_misspelt(variables, report)
     report.stop_if_any()
     return settings

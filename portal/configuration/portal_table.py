@@ -3,27 +3,31 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast, get_args
 from urllib.parse import urlsplit
 
 from portal.configuration.addresses import (
     fault_of,
     host_of,
-    is_loopback,
     is_site,
     is_within,
     normalised,
     origin_of,
 )
+from portal.configuration.app_users import NotARange, read_range
 from portal.configuration.documented import keys_under
 from portal.configuration.environment import Variables
 from portal.configuration.report import ENVIRONMENT, Report
 from portal.configuration.tables import Table
-from portal.contract import NotANetwork, TrustedProxies, read_network
+from portal.configuration.way_out import read_ca_file
+from portal.contract import NotANetwork, TrustedProxies, is_loopback_url, read_network
 from portal.contract.forwarded import Network
-from portal.settings import DAY, HOUR
+from portal.settings import DAY, HOUR, RunBy, SignInWay
 
 FIRST_PORT: Final = 7810
+CHAINLIT_URL: Final = "CHAINLIT_URL"
+SPACE_HOST: Final = "SPACE_HOST"
+_URLS: Final = ("PORTAL_URL", CHAINLIT_URL)
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 _LONGEST_SIGN_IN: Final = 400 * DAY  # browsers keep no cookie longer (RFC 6265bis, 5.5)
 
@@ -42,14 +46,20 @@ class PortalTable:
     internal_url: str | None
     data_dir: Path
     site: str | None
+    ca_file: Path | None
+    sign_in: SignInWay
     trust_apps: bool
+    user: str | None
+    app_uids: range | None
+    apps_dir: Path | None
+    apps_run_by: RunBy
     trusted_proxies: TrustedProxies
     metrics_from: tuple[Network, ...]
 
     @property
     def own_ports(self) -> frozenset[int]:
         """Ports of this machine that the portal itself listens on, as far as its addresses tell."""
-        local = [url for url in (self.url, self.internal_url) if url is not None and is_loopback(url)]
+        local = [url for url in (self.url, self.internal_url) if url is not None and is_loopback_url(url)]
         return frozenset(port for url in local if (port := urlsplit(url).port) is not None)
 
 
@@ -58,8 +68,9 @@ def read_portal(
 ) -> PortalTable:
     """Read ``[portal]``; paths in the file are relative to *folder*, those in variables to *here*."""
     table = Table(values, at="portal", known=keys_under("portal"), report=report)
-    url = _address(table, "url", "PORTAL_URL", variables, report) or _origin_of_callback(table, variables)
-    if url is None and not table.has("url") and variables.get("PORTAL_URL") is None:
+    url = _address(table, "url", "PORTAL_URL", variables, report) or _chainlits(table, variables, report)
+    url = url or _origin_of_callback(table, variables) or _of_space(table, variables, report)
+    if url is None and not table.has("url") and all(variables.get(name) is None for name in (*_URLS, SPACE_HOST)):
         table.problem("url", "is missing.", "Say where browsers reach the portal, here or as PORTAL_URL.")
     idle = table.lifetime("idle_lifetime", 8 * HOUR, longest=_LONGEST_SIGN_IN)
     absolute = table.lifetime("absolute_lifetime", 30 * DAY, longest=_LONGEST_SIGN_IN)
@@ -76,7 +87,13 @@ def read_portal(
         internal_url=_address(table, "internal_url", "PORTAL_INTERNAL_URL", variables, report),
         data_dir=_data_dir(table, folder=folder, here=here, variables=variables),
         site=_site(table, url),
+        ca_file=read_ca_file(table, folder=folder, here=here, variables=variables, report=report),
+        sign_in=_sign_in(table),
         trust_apps=table.flag("trust_apps"),
+        user=table.user("user"),
+        app_uids=_app_uids(table),
+        apps_dir=None if (apps_dir := table.text("apps_dir")) is None else folder / apps_dir,
+        apps_run_by=cast("RunBy", table.choice("apps_run_by", get_args(RunBy)) or "portal"),
         trusted_proxies=_trusted_proxies(table, variables, report),
         metrics_from=_metrics_from(table),
     )
@@ -97,12 +114,41 @@ def _address(table: Table, key: str, variable: str, variables: Variables, report
     return None
 
 
+def _chainlits(table: Table, variables: Variables, report: Report) -> str | None:
+    """Return Chainlit's CHAINLIT_URL, where nothing of the portal's own says its address."""
+    url = variables.get(CHAINLIT_URL)
+    if url is None or table.has("url") or variables.get("PORTAL_URL") is not None:
+        return None
+    fault = fault_of(url, path="none")
+    if fault is not None:
+        report.environment(CHAINLIT_URL, *fault)
+    return normalised(url) if fault is None else None
+
+
 def _origin_of_callback(table: Table, variables: Variables) -> str | None:
     """Return the origin of the tutorial's OAUTH_REDIRECT_URI, where nothing else says the portal's address."""
     callback = variables.get("OAUTH_REDIRECT_URI")
-    if callback is None or table.has("url") or variables.get("PORTAL_URL") is not None:
+    if callback is None or table.has("url") or any(variables.get(name) is not None for name in _URLS):
         return None
     return origin_of(callback) if fault_of(callback, path="plain") is None else None
+
+
+def _of_space(table: Table, variables: Variables, report: Report) -> str | None:
+    """Return the address of the Hugging Face Space the portal runs in, where nothing else says where it is.
+
+    With a domain of its own a Space has several hosts, separated by commas; the first is the one Hugging Face gave.
+    """
+    hosts = variables.get(SPACE_HOST)
+    if hosts is None or table.has("url") or any(variables.get(name) is not None for name in _URLS):
+        return None
+    host = hosts.partition(",")[0].strip()
+    url = f"https://{host}"
+    if "/" in host or fault_of(url, path="none") is not None:
+        report.environment(
+            SPACE_HOST, "does not begin with a host.", "Leave it as the Space sets it, or set PORTAL_URL."
+        )
+        return None
+    return normalised(url)
 
 
 def _data_dir(table: Table, *, folder: Path, here: Path, variables: Variables) -> Path:
@@ -142,6 +188,31 @@ def _metrics_from(table: Table) -> tuple[Network, ...]:
     return tuple(networks)
 
 
+def _app_uids(table: Table) -> range | None:
+    text = table.text("app_uids")
+    if text is None:
+        return None
+    if table.text("apps_run_by") == "systemd":
+        table.problem("app_uids", "is given, but systemd runs the apps, and gives each a user.", "Leave it out.")
+        return None
+    try:
+        return read_range(text)
+    except NotARange as error:
+        table.problem("app_uids", f"{error}.", 'Write numbers that nobody here has, like "70000-79999".')
+        return None
+
+
+def _sign_in(table: Table) -> SignInWay:
+    match table.text("sign_in"):
+        case None | "page":
+            return "page"
+        case "direct":
+            return "direct"
+        case other:
+            table.problem("sign_in", f"is {other!r}, which is none of the two.", 'Write "page" or "direct".')
+            return "page"
+
+
 def _site(table: Table, url: str | None) -> str | None:
     site = table.text("site")
     if site is None:
@@ -155,8 +226,12 @@ def _site(table: Table, url: str | None) -> str | None:
     return site
 
 
-def place_of_url(variables: Variables, report: Report) -> tuple[str, str]:
+def place_of_url(variables: Variables, report: Report, *, in_file: bool) -> tuple[str, str]:
     """Return place and key where the portal's address was said."""
     if variables.get("PORTAL_URL") is not None:
         return ENVIRONMENT, "PORTAL_URL"
+    if variables.get(CHAINLIT_URL) is not None and not in_file:
+        return ENVIRONMENT, CHAINLIT_URL
+    if variables.get(SPACE_HOST) is not None and variables.get("OAUTH_REDIRECT_URI") is None and not in_file:
+        return ENVIRONMENT, SPACE_HOST
     return report.place, "portal.url"

@@ -7,19 +7,29 @@ from typing import Final
 from portal.configuration.addresses import fault_of
 from portal.configuration.documented import keys_under
 from portal.configuration.environment import VARIABLE, Variables, shown
+from portal.configuration.preset_options import locate
+from portal.configuration.prompts import prompt_params
+from portal.configuration.provider_admission import read_admission, read_domains, within_tenants
 from portal.configuration.report import Report, choices
 from portal.configuration.tables import Table
-from portal.settings import Endpoints, ProviderSpec, Secret
+from portal.presets import PRESETS
+from portal.presets.base import PROMPTS, Flow, Option, Preset
+from portal.settings import (
+    PUBLIC_KEY_ALGORITHMS,
+    SHARED_SECRET_ALGORITHMS,
+    Endpoints,
+    ProviderSpec,
+    Secret,
+)
 
 SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
-    "oidc": ("openid", "profile", "email"),
-    "descope": ("openid", "profile", "email", "descope.claims"),
-}
-"""What is asked for by kind, where nothing is said; its keys are the kinds there are."""
 AUTH_METHODS: Final = frozenset({"client_secret_basic", "client_secret_post", "none"})
-PROMPTS: Final = frozenset({"login", "consent", "select_account"})
+DEFAULT: Final = "oidc"
+"""The preset of a provider that names none."""
+_ASKED: Final = PROMPTS - {"none"}
 _SCOPE: Final = re.compile(r"[!#-\[\]-~]+")  # scope-token of RFC 6749, 3.3
+_OF_SOME: Final = frozenset({"issuer", "endpoints"})
+"""Keys that stand in the table of every provider only where its preset takes them."""
 
 
 def read_providers(values: object, *, variables: Variables, report: Report) -> tuple[ProviderSpec, ...]:
@@ -31,8 +41,9 @@ def read_providers(values: object, *, variables: Variables, report: Report) -> t
     for index, one in enumerate(values):
         provider_id = one.get("id")
         at = f"providers.{provider_id}" if is_slug(provider_id) else f"providers[{index}]"
-        table = Table(one, at=at, known=keys_under("providers"), report=report)
-        spec = _spec(table, variables=variables, report=report)
+        preset = _preset_named(one)
+        table = Table(one, at=at, known=_known(preset), report=report)
+        spec = _spec(table, preset, variables=variables, report=report)
         if spec is not None:
             specs.append(spec)
     return tuple(specs)
@@ -43,47 +54,95 @@ def is_slug(value: object) -> bool:
     return type(value) is str and SLUG.fullmatch(value) is not None
 
 
-def _spec(table: Table, *, variables: Variables, report: Report) -> ProviderSpec | None:
+def _preset_named(values: Mapping[str, object]) -> Preset | None:
+    name = values.get("preset", values.get("kind", DEFAULT))
+    return PRESETS.get(name) if isinstance(name, str) else None
+
+
+def _known(preset: Preset | None) -> frozenset[str]:
+    """Return the keys that may stand in a provider's table; every one there is, where it is not clear of what make."""
+    makes = PRESETS.values() if preset is None else (preset,)
+    keys = keys_under("providers") - (_OF_SOME if preset is not None else frozenset())
+    options = {option.key for make in makes for option in make.options}
+    return keys | options | ({"endpoints"} if any(make.takes_endpoints for make in makes) else set())
+
+
+class _Told:
+    """The options of a preset, as one table says them."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def said(self, option: Option) -> str | None:
+        return self._table.text(option.key)
+
+    def missing(self, option: Option) -> None:
+        if not self._table.has(option.key):
+            self.problem(option.key, "is missing.", f'Write it, like {option.key} = "{option.example}".')
+
+    def problem(self, key: str, what: str, mend: str) -> None:
+        self._table.problem(key, what, mend)
+
+
+def _spec(table: Table, named: Preset | None, *, variables: Variables, report: Report) -> ProviderSpec | None:
+    preset = named or PRESETS[DEFAULT]
     provider_id = table.text("id")
     if provider_id is None and not table.has("id"):
         table.problem("id", "is missing.", "Give the provider a name for addresses.")
     elif provider_id is not None and not is_slug(provider_id):
         table.problem("id", "is no name for addresses.", "Use lower-case letters, digits and hyphens.")
         provider_id = None
-    kind = table.text("kind", "oidc") or "oidc"
-    if kind not in SCOPES:
-        table.problem("kind", f"names {kind!r}, which is none.", choices(kind, SCOPES))
-        kind = "oidc"
+    _check_preset(table)
     client_id = _client_id(table, variables)
-    issuer = table.text("issuer")
-    if issuer is None and kind == "descope" and client_id is not None:
-        issuer = f"https://api.descope.com/{client_id}"
-    _check_address(table, "issuer", issuer, required=True)
+    located = None if named is None else locate(preset, _Told(table), client_id=client_id)
     method = table.text("token_endpoint_auth_method")
     if method is not None and method not in AUTH_METHODS:
         table.problem("token_endpoint_auth_method", f"names {method!r}, which is none.", choices(method, AUTH_METHODS))
     secret = _client_secret(table, variables, public=method == "none")
-    scopes = _scopes(table) or SCOPES[kind]
+    scopes = _scopes(table, preset)
     prompt = table.text("prompt")
-    if prompt is not None and not set(prompt.split()) <= PROMPTS:
-        table.problem("prompt", f"names {prompt!r}, which the portal cannot ask for.", choices(prompt, PROMPTS))
-    endpoints = _endpoints(table, report)
+    if prompt is not None and not set(prompt.split()) <= _ASKED:
+        table.problem("prompt", f"names {prompt!r}, which the portal cannot ask for.", choices(prompt, _ASKED))
+    endpoints = _endpoints(table, report) if preset.takes_endpoints else None
     redirect_uri = table.text("redirect_uri")
-    if provider_id is None or client_id is None or issuer is None:
+    algorithms = _algorithms(table, secret)
+    admission, domains = read_admission(table, preset), read_domains(table, "domains")
+    hidden, label = _hidden(table, domains), table.text("label")
+    if provider_id is None or client_id is None or located is None:
         return None
+    place = located.place
     return ProviderSpec(
         id=provider_id,
-        label=table.text("label") or provider_id.replace("-", " ").capitalize(),
-        kind=kind,
-        issuer=issuer,
+        label=label or (preset.label if provider_id == preset.id else provider_id.replace("-", " ").capitalize()),
+        preset=preset.id,
+        issuer=place.issuer,
         client_id=client_id,
         client_secret=secret,
-        scopes=scopes,
-        endpoints=endpoints,
+        scopes=scopes or (*preset.scopes, *place.scopes),
+        discovery=place.discovery,
+        endpoints=endpoints or place.endpoints,
         redirect_uri=redirect_uri,
-        token_endpoint_auth_method=method,
-        authorize_params=() if prompt is None else (("prompt", prompt),),
+        token_endpoint_auth_method=method or preset.token_endpoint_auth_method,
+        algorithms=algorithms,
+        authorize_params=(
+            *preset.authorize_params,
+            *place.authorize_params,
+            *prompt_params(provider_id, preset, written=prompt, variables=variables),
+        ),
+        options=located.options,
+        admission=within_tenants(admission, place, table),
+        domains=domains,
+        hidden=hidden,
     )
+
+
+def _check_preset(table: Table) -> None:
+    key = "preset" if table.has("preset") else "kind"
+    name = table.text(key)
+    if table.has("preset") and table.has("kind"):
+        table.problem("kind", "stands beside preset, which says the same.", "Leave it out.")
+    if name is not None and name not in PRESETS:
+        table.problem(key, f"names {name!r}, which is none.", choices(name, PRESETS))
 
 
 def _client_id(table: Table, variables: Variables) -> str | None:
@@ -124,19 +183,44 @@ def _client_secret(table: Table, variables: Variables, *, public: bool) -> Secre
     return None if value is None else Secret(value)
 
 
-def _scopes(table: Table) -> tuple[str, ...] | None:
+def _algorithms(table: Table, secret: Secret | None) -> tuple[str, ...]:
+    algorithms = table.texts("algorithms")
+    if not algorithms:
+        if algorithms is not None and table.has("algorithms"):
+            table.problem("algorithms", "names none.", "Leave it out, or name what the provider signs with.")
+        return PUBLIC_KEY_ALGORITHMS
+    shared = [one for one in algorithms if one in SHARED_SECRET_ALGORITHMS]
+    unknown = [one for one in algorithms if one not in {*PUBLIC_KEY_ALGORITHMS, *SHARED_SECRET_ALGORITHMS}]
+    if unknown:
+        known = {*PUBLIC_KEY_ALGORITHMS, *SHARED_SECRET_ALGORITHMS}
+        table.problem("algorithms", f"names {unknown[0]!r}, which is none.", choices(unknown[0], known))
+    elif shared and len(shared) < len(algorithms):
+        # Else a public key could be taken for the secret, and anybody could sign.
+        table.problem("algorithms", "mixes shared secrets with public keys.", "Name those of one kind only.")
+    elif shared and (secret is None or len(secret.reveal().encode()) < max(int(one[2:]) // 8 for one in shared)):
+        table.problem(
+            "algorithms",
+            "needs a client secret at least as long as what it computes (RFC 7518, section 3.2).",
+            "Have the provider sign with RS256 or ES256, or make a longer secret there.",
+        )
+    else:
+        return algorithms
+    return PUBLIC_KEY_ALGORITHMS
+
+
+def _scopes(table: Table, preset: Preset) -> tuple[str, ...] | None:
     scopes = table.texts("scopes")
-    fault = None if scopes is None else fault_of_scopes(scopes)
+    fault = None if scopes is None else fault_of_scopes((*preset.always_scopes, *scopes), flow=preset.flow)
     if fault is not None:
         table.problem("scopes", *fault)
     return scopes
 
 
-def fault_of_scopes(scopes: tuple[str, ...]) -> tuple[str, str] | None:
+def fault_of_scopes(scopes: tuple[str, ...], *, flow: Flow) -> tuple[str, str] | None:
     """Return what is wrong with *scopes*, or ``None``."""
     if not all(map(_SCOPE.fullmatch, scopes)):
         return "holds what is no scope.", "Write one scope per text, without spaces or quotes."
-    if "openid" not in scopes:
+    if flow == "openid" and "openid" not in scopes:
         return "does not hold openid, and without it there is no ID token.", "Add openid."
     return None
 
@@ -152,7 +236,7 @@ def _endpoints(table: Table, report: Report) -> Endpoints | None:
     return Endpoints(
         authorize=found["authorize"] or "",
         token=found["token"] or "",
-        jwks=found["jwks"] or "",
+        jwks=found["jwks"],
         userinfo=found["userinfo"],
         end_session=found["end_session"],
     )
@@ -163,6 +247,15 @@ def _check_address(table: Table, key: str, url: str | None, *, required: bool) -
         if required and not table.has(key):
             table.problem(key, "is missing.", "Write the address the provider gives for it.")
         return
-    fault = fault_of(url, path="any", query=key != "issuer")
+    fault = fault_of(url, path="any", query=True)
     if fault is not None:
         table.problem(key, *fault)
+
+
+def _hidden(table: Table, domains: frozenset[str]) -> bool:
+    hidden = table.flag("hidden")
+    if hidden and not domains:
+        table.problem(
+            "hidden", "leaves no way there: domains is empty.", "Write the domains of its people's addresses."
+        )
+    return hidden

@@ -1,6 +1,6 @@
 """Providers that the environment alone describes, by the names the field already uses.
 
-``OPENID_PROVIDER_URL`` (Hugging Face Spaces, Open WebUI) turns on any OpenID Connect provider;
+``OPENID_PROVIDER_URL`` (Hugging Face Spaces, Open WebUI) turns on any OpenID Connect provider, of which some are known;
 ``OAUTH_AUTHORIZE_URL`` (the Descope tutorial) turns on Descope.  Both share ``OAUTH_CLIENT_ID``,
 so both at once say nothing definite.
 """
@@ -11,8 +11,11 @@ from typing import Final
 
 from portal.configuration.addresses import fault_of, host_of
 from portal.configuration.environment import Variables
-from portal.configuration.provider_tables import SCOPES, fault_of_scopes, is_slug
+from portal.configuration.prompts import prompt_params
+from portal.configuration.provider_tables import fault_of_scopes, is_slug
 from portal.configuration.report import Report
+from portal.presets import PRESETS
+from portal.presets.base import Preset
 from portal.settings import Endpoints, ProviderSpec, Secret
 
 GENERIC: Final = "OPENID_PROVIDER_URL"
@@ -30,7 +33,8 @@ def read_provider_of_environment(
     variables: Variables, *, used_by_file: Collection[str], report: Report
 ) -> ProviderSpec | None:
     """Return the provider that the environment describes, if it does; *used_by_file* are variables the file names."""
-    generic = variables.get(GENERIC) is not None
+    # A Space sets it, wanted or not: where the file names the secret beside it, the file has the last word.
+    generic = variables.get(GENERIC) is not None and "OAUTH_CLIENT_SECRET" not in used_by_file
     tutorial = [name for name in _TUTORIAL_ALL if variables.get(name) is not None and name not in used_by_file]
     if generic and tutorial:
         report.environment(
@@ -44,7 +48,7 @@ def read_provider_of_environment(
     if tutorial:
         return _tutorial(variables, report)
     left_over = sorted(name for name in _SHARED if variables.mentions(name) and name not in used_by_file)
-    if left_over:
+    if left_over and variables.get(GENERIC) is None:
         report.environment(
             left_over[0],
             f"is set, but neither {GENERIC} nor {TUTORIAL} says of which provider.",
@@ -57,17 +61,28 @@ def _generic(variables: Variables, report: Report) -> ProviderSpec | None:
     issuer = _address(variables, GENERIC, report).removesuffix(_DISCOVERY)
     name = variables.get("OAUTH_CLIENT_NAME")
     client_id, secret = _client(variables, report)
+    known = next((one for one in PRESETS.values() if issuer.rstrip("/") in one.issuers), None)
+    preset = known or PRESETS["oidc"]
+    issuer = issuer if known is None else issuer.rstrip("/")
+    provider_id = _id(name, default="openid" if known is None else known.id, report=report)
+    scopes = _scopes(variables, preset=preset, report=report)
     if client_id is None:
         return None
     return ProviderSpec(
-        id=_id(name, default="openid", report=report),
-        label=name or host_of(issuer),
-        kind="oidc",
+        id=provider_id,
+        label=name or (host_of(issuer) if known is None else known.label),
+        preset=preset.id,
         issuer=issuer,
         client_id=client_id,
         client_secret=secret,
-        scopes=_scopes(variables, default=SCOPES["oidc"], report=report),
+        scopes=scopes,
         redirect_uri=variables.get("OAUTH_REDIRECT_URI"),
+        token_endpoint_auth_method=preset.token_endpoint_auth_method,
+        authorize_params=(
+            *preset.authorize_params,
+            *prompt_params(provider_id, preset, written=None, variables=variables),
+        ),
+        variables=(GENERIC, *_SHARED),
     )
 
 
@@ -87,15 +102,17 @@ def _tutorial(variables: Variables, report: Report) -> ProviderSpec | None:
         )
     if client_id is None:
         return None
+    preset = PRESETS["descope"]
+    provider_id = _id(name, default="descope", report=report)
     logout = authorize.removesuffix(_DESCOPE_AUTHORIZE) + _DESCOPE_LOGOUT
     return ProviderSpec(
-        id=_id(name, default="descope", report=report),
+        id=provider_id,
         label=name.capitalize() if name.islower() else name,
-        kind="descope",
+        preset=preset.id,
         issuer=jwks.removesuffix(_JWKS),
         client_id=client_id,
         client_secret=secret,
-        scopes=_scopes(variables, default=SCOPES["descope"], report=report),
+        scopes=_scopes(variables, preset=preset, report=report),
         endpoints=Endpoints(
             authorize=authorize,
             token=addresses["OAUTH_ACCESS_TOKEN_URL"],
@@ -104,6 +121,8 @@ def _tutorial(variables: Variables, report: Report) -> ProviderSpec | None:
             end_session=logout if authorize.endswith(_DESCOPE_AUTHORIZE) else None,
         ),
         redirect_uri=variables.get("OAUTH_REDIRECT_URI"),
+        authorize_params=prompt_params(provider_id, preset, written=None, variables=variables),
+        variables=(TUTORIAL, *_SHARED),
     )
 
 
@@ -132,10 +151,10 @@ def _id(name: str | None, *, default: str, report: Report) -> str:
     return slug
 
 
-def _scopes(variables: Variables, *, default: tuple[str, ...], report: Report) -> tuple[str, ...]:
+def _scopes(variables: Variables, *, preset: Preset, report: Report) -> tuple[str, ...]:
     written = variables.get("OAUTH_SCOPES")
-    scopes = default if written is None else tuple(dict.fromkeys(re.split(r"[,\s]+", written)))
-    fault = fault_of_scopes(scopes)
+    scopes = preset.scopes if written is None else tuple(dict.fromkeys(re.split(r"[,\s]+", written)))
+    fault = fault_of_scopes(scopes, flow=preset.flow)
     if fault is not None:
         report.environment("OAUTH_SCOPES", *fault)
     return scopes

@@ -52,8 +52,11 @@ def quoted(text: str) -> str:
     return "`" + json.dumps(text).replace("`", "\\u0060") + "`"
 
 
-def read_roles(values: Mapping[str, object], *, report: Report) -> Roles:
-    """Read all of ``[roles]``: per name one table, or a list of tables any one of which gives the role."""
+def read_roles(values: Mapping[str, object], *, has_hook: bool = False, report: Report) -> Roles:
+    """Read all of ``[roles]``: per name one table, or a list of tables any one of which gives the role.
+
+    A role that nothing in its table gives is a problem, unless there is a sign-in hook that may.
+    """
     rules: list[RoleRule] = []
     rights: dict[str, frozenset[str]] = {}
     for name, value in values.items():
@@ -63,20 +66,21 @@ def read_roles(values: Mapping[str, object], *, report: Report) -> Roles:
         elif name == EVERYONE:
             report.file(at, "is taken: it means everyone signed in.", "Choose another name.")
         elif type(value) is dict:
-            rules.append(_rule(name, Table(value, at=at, known=keys_under("roles.<name>"), report=report), rights))
+            table = Table(value, at=at, known=keys_under("roles.<name>"), report=report)
+            rules.append(_rule(name, table, rights, has_hook=has_hook))
         elif type(value) is list and value and all(type(one) is dict for one in value):
             for index, one in enumerate(value):
                 table = Table(one, at=f"{at}[{index}]", known=keys_under("roles.<name>"), report=report)
-                rules.append(_rule(name, table, rights))
+                rules.append(_rule(name, table, rights, has_hook=has_hook))
         else:
             report.file(at, "must be a table.", f"Write a section [{at}] with when or groups.")
     return Roles(rules=tuple(rules), rights=rights)
 
 
-def _rule(name: str, table: Table, rights: dict[str, frozenset[str]]) -> RoleRule:
+def _rule(name: str, table: Table, rights: dict[str, frozenset[str]], *, has_hook: bool) -> RoleRule:
     when = table.text("when")
     groups = table.texts("groups")
-    if not table.has("when") and not groups:
+    if not table.has("when") and not groups and not has_hook:
         table.problem("when", "is missing, and so are groups: nothing gives this role.", "Write when or groups.")
     if when is not None:
         fault = fault_of_expression(when)

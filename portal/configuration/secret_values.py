@@ -1,6 +1,7 @@
 """The portal's own secrets: the key, the database's address, the store of the rate limits."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +51,8 @@ def read_database_url(variables: Variables, *, data_dir: Path, report: Report) -
             url = "postgresql+psycopg://" + url.removeprefix(short)
     if not url.startswith(_DATABASES):
         report.environment(name, "names a database the portal does not know.", "Use sqlite:/// or postgresql://.")
+    elif url.startswith("postgresql") and not _is_installed("psycopg"):
+        report.environment(name, "names PostgreSQL, whose driver psycopg is not installed.", _install("postgresql"))
     return Secret(url)
 
 
@@ -59,4 +62,14 @@ def read_rate_limit_storage(variables: Variables, report: Report) -> str:
     storage = variables.secret(name) or "memory://"
     if not storage.startswith(_COUNTERS):
         report.environment(name, "names a store the portal does not know.", f"Use one of {', '.join(_COUNTERS)}.")
+    elif storage.startswith("redis") and not _is_installed("redis"):
+        report.environment(name, "names Redis, whose client is not installed.", _install("redis"))
     return storage
+
+
+def _is_installed(package: str) -> bool:
+    return find_spec(package) is not None
+
+
+def _install(extra: str) -> str:
+    return f"Install it where the portal runs: pip install 'gradio-portal[{extra}]'."

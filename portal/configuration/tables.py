@@ -5,9 +5,10 @@ next problem is found too.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
+from portal.configuration.app_users import read_user
 from portal.configuration.report import Report, choices
 
 _LIFETIME: Final = re.compile(r"(\d{1,9})\s*([smhd])")
@@ -21,7 +22,6 @@ MAX_PORT: Final = 65535
 _ELSEWHERE: Final = {
     "client_secret": 'Write client_secret_env = "NAME_OF_A_VARIABLE" and put the secret into that variable.',
     "database_url": "Set PORTAL_DATABASE_URL in the environment.",
-    "preset": "Write kind.",
     "rate_limit_storage": "Set PORTAL_RATE_LIMIT_STORAGE in the environment.",
     "roles": "Write open_to.",
     "secret": 'Write client_secret_env = "NAME_OF_A_VARIABLE" and put the secret into that variable.',
@@ -58,6 +58,10 @@ class Table:
         """Say whether *key* stands in the file."""
         return key in self._values
 
+    def is_empty(self, key: str) -> bool:
+        """Say whether *key* is a list without entries."""
+        return self._values.get(key) == []
+
     def text(self, key: str, default: str | None = None) -> str | None:
         """Return the non-empty one-line string *key*."""
         value = self._values.get(key)
@@ -86,6 +90,27 @@ class Table:
         if type(value) is not bool:
             self.problem(key, "must be true or false.", f"Write {key} = true or {key} = false, without quotes.")
             return False
+        return value
+
+    def user(self, key: str) -> str | None:
+        """Return the user *key* of this machine, a name or a number as text; never root."""
+        value = self._values.get(key)
+        if value is None:
+            return None
+        user = read_user(value)
+        if user is None:
+            self.problem(key, "must be a user of this machine.", f'Write {key} = "name", or its number.')
+        elif user in {"root", "0"}:
+            self.problem(key, "is root, whom nothing is kept from.", "Make a user for it, with useradd --system.")
+            return None
+        return user
+
+    def choice(self, key: str, known: Collection[str]) -> str | None:
+        """Return the text *key*, which is one of *known*."""
+        value = self.text(key)
+        if value is not None and value not in known:
+            self.problem(key, f"is {value!r}, which it cannot be.", choices(value, known))
+            return None
         return value
 
     def port(self, key: str) -> int | None:

@@ -15,8 +15,9 @@ from flask import Flask, Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 
 from portal.clock import Clock, system_clock
+from portal.configuration.addresses import origin_of
+from portal.contract import is_loopback_host, is_loopback_url
 from portal.demo.grants import ALGORITHM, build_server, name_issuer, new_signing_key
-from portal.demo.loopback import is_loopback_host, is_loopback_url, origin_of
 from portal.demo.memory import SCOPES, DemoClient, Memory
 from portal.demo.people import PEOPLE, claims_of, find_person
 

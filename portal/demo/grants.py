@@ -17,7 +17,7 @@ from authlib.oidc.rpinitiated import EndSessionEndpoint
 from joserfc.jwk import KeySet, RSAKey
 
 from portal.clock import Clock
-from portal.demo.loopback import is_loopback_url
+from portal.contract import is_loopback_url
 from portal.demo.memory import SCOPES, TOKEN_LIFETIME, Code, DemoClient, Memory
 from portal.demo.people import SamplePerson, claims_of, find_person
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from portal.clock import Clock
-from portal.demo.loopback import is_loopback_url
+from portal.contract import is_loopback_url
 
 SCOPES: Final = ("openid", "profile", "email", "descope.claims")
 CODE_LIFETIME: Final = 60

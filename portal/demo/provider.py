@@ -13,8 +13,8 @@ from typing import Any, Final
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # gunicorn ships no types
 
+from portal.contract import is_loopback_host
 from portal.demo.app import BANNER, create_provider
-from portal.demo.loopback import is_loopback_host
 
 CLIENT_ID: Final = "demo-portal"
 SECRET_VARIABLE: Final = "PORTAL_DEMO_CLIENT_SECRET"  # noqa: S105 - the variable's name, not its value

@@ -60,16 +60,18 @@ class Site:
 def sites_of(settings: Settings, *, port: int) -> tuple[Site, ...]:
     """Return the names under which the portal, on *port* of this machine, and the apps it starts are reached.
 
-    Apps that run elsewhere have a web server of their own there, and are left out.
+    Apps that run elsewhere have a web server of their own there, and are left out; but not those whose
+    ``internal_url`` is a port of this machine, like apps in containers that share its loopback.
 
     Raises:
         NoFront: an address is plain http, so that there is no TLS to end.
     """
     places: dict[tuple[str, int], list[Place]] = {}
     _add(places, settings.url, Place(what=PORTAL, path="", port=port))
-    for app in apps_here(settings):
-        place = Place(what=app.slug, path=urlsplit(app.url).path.rstrip("/"), port=app.port or 0)
-        _add(places, app.url, place)
+    for app in settings.catalogue:
+        own = _port_here(app)
+        if own is not None:
+            _add(places, app.url, Place(what=app.slug, path=urlsplit(app.url).path.rstrip("/"), port=own))
     return tuple(
         Site(host=host, port=number, places=tuple(sorted(found, key=lambda place: -len(place.path))))
         for (host, number), found in places.items()
@@ -77,13 +79,22 @@ def sites_of(settings: Settings, *, port: int) -> tuple[Site, ...]:
 
 
 def apps_here(settings: Settings) -> Iterable[AppSpec]:
-    """Yield the apps that are started on this machine."""
+    """Yield the apps that the portal, or systemd, starts on this machine."""
     return (app for app in settings.catalogue if app.source is not None and app.port is not None)
 
 
 def apps_elsewhere(settings: Settings) -> Iterable[AppSpec]:
-    """Yield the apps that are not."""
-    return (app for app in settings.catalogue if app.source is None or app.port is None)
+    """Yield the apps that do not listen on this machine, as far as the configuration tells."""
+    return (app for app in settings.catalogue if _port_here(app) is None)
+
+
+def _port_here(app: AppSpec) -> int | None:
+    """Return the port of this machine's loopback that *app* listens on, or ``None``."""
+    if app.source is not None:
+        return app.port
+    parts = urlsplit(app.internal_url or "")
+    # The web servers are told 127.0.0.1 and plain http; what is anything else needs a server of its own.
+    return parts.port if parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"} else None
 
 
 def _add(places: dict[tuple[str, int], list[Place]], url: str, place: Place) -> None:

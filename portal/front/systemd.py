@@ -16,6 +16,8 @@ from portal.settings import Settings
 
 FOLDER: Final = Path("/etc/gradio-portal")
 """Where the units look for what is secret; root's, mode 0700."""
+PORTAL_USER: Final = "gradio-portal"
+"""The portal's user where ``portal.user`` names none."""
 _STATE: Final = Path("/var/lib")
 _HARDENED: Final = (
     "NoNewPrivileges=yes",
@@ -24,6 +26,7 @@ _HARDENED: Final = (
     "ProtectSystem=strict",
     "PrivateTmp=yes",
     "PrivateDevices=yes",
+    "PrivateMounts=yes",
     "ProtectClock=yes",
     "ProtectControlGroups=yes",
     "ProtectHostname=yes",
@@ -38,6 +41,8 @@ _HARDENED: Final = (
     "RestrictSUIDSGID=yes",
     "RemoveIPC=yes",
     "SystemCallArchitectures=native",
+    "SystemCallFilter=@system-service",
+    "SystemCallErrorNumber=EPERM",
     "UMask=0077",
 )
 
@@ -76,7 +81,7 @@ def _portal(settings: Settings, *, config: Path, commands: Commands) -> Iterator
     yield "Wants=network-online.target"
     yield ""
     yield "[Service]"
-    yield "User=gradio-portal"
+    yield f"User={_plain(settings.user or PORTAL_USER)}"
     yield f"Environment={_word(f'PORTAL_CONFIG={config}')}"
     yield "RuntimeDirectory=gradio-portal"
     yield "RuntimeDirectoryMode=0700"
@@ -85,6 +90,8 @@ def _portal(settings: Settings, *, config: Path, commands: Commands) -> Iterator
     yield "# PORTAL_SECRET_KEY, client secrets, PORTAL_DATABASE_URL; root's, mode 0600"
     yield f"EnvironmentFile={FOLDER}/portal.env"
     yield f"ExecStart={_words(commands.portal)}"
+    yield "# new processes read portal.toml anew; the old ones finish what runs in them"
+    yield "ExecReload=/bin/kill -HUP $MAINPID"
     yield "KillMode=mixed"
     yield "Restart=on-failure"
     yield "RestartSec=2"
@@ -125,7 +132,11 @@ def _app(app: AppSpec, settings: Settings, *, port: int, config: Path, commands:
     yield "Wants=network-online.target"
     yield ""
     yield "[Service]"
-    yield "DynamicUser=yes"
+    if app.user is None:
+        yield "DynamicUser=yes"
+    else:
+        yield f"User={_plain(app.user)}"
+        yield "SupplementaryGroups="
     yield f"StateDirectory=gradio-app-{app.slug}"
     yield "StateDirectoryMode=0700"
     yield f"WorkingDirectory=%S/gradio-app-{app.slug}"
@@ -135,6 +146,9 @@ def _app(app: AppSpec, settings: Settings, *, port: int, config: Path, commands:
     yield f"Environment=HOME={state} GRADIO_TEMP_DIR={state}/uploads PORTAL_APP_SECRET_FILE=%d/secret"
     yield "# the app's client secret at the portal; root's, mode 0600"
     yield f"LoadCredential=secret:{FOLDER}/{app.slug}.secret"
+    if app.env_file is not None:
+        yield "# read by systemd, as root; quotes and backslashes mean what systemd.exec(5) says"
+        yield f"EnvironmentFile={_path(Path(app.env_file))}"
     if app.secrets:
         yield f"# {', '.join(app.secrets)}; root's, mode 0600"
         yield f"EnvironmentFile={FOLDER}/{app.slug}.env"
@@ -143,9 +157,16 @@ def _app(app: AppSpec, settings: Settings, *, port: int, config: Path, commands:
     yield "RestartSec=2"
     yield "TimeoutStopSec=30"
     yield f"ProtectHome={_home(source, *commands.needed)}"
-    yield f"InaccessiblePaths={_word(f'-{settings.data_dir}')} {_word(f'-{config}')} -{FOLDER}"
+    hidden = [settings.data_dir, config, *_env_files_of_others(app, settings)]
+    yield f"InaccessiblePaths={' '.join(_word(f'-{path}') for path in hidden)} -{FOLDER}"
     yield "# An app that computes on a graphics card needs PrivateDevices=no."
     yield from _HARDENED
+
+
+def _env_files_of_others(app: AppSpec, settings: Settings) -> Iterator[Path]:
+    for other in apps_here(settings):
+        if other.env_file is not None and other is not app:
+            yield Path(other.env_file)
 
 
 def _environment(app: AppSpec, settings: Settings, *, port: int) -> dict[str, str]:
@@ -157,6 +178,7 @@ def _environment(app: AppSpec, settings: Settings, *, port: int) -> dict[str, st
         "PORTAL_APP_TITLE": app.title,
         "PORTAL_APP_COOKIES": cookie_mode(settings, app),
         "PORTAL_TRUSTED_PROXIES": ", ".join(map(str, settings.trusted_proxies.networks)),
+        "PORTAL_CA_FILE": "" if settings.outbound.authorities is None else str(settings.outbound.authorities),
         "PYTHONUNBUFFERED": "1",
     }
     return dict(app.env) | {name: value for name, value in ours.items() if value}

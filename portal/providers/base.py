@@ -4,12 +4,13 @@ Whatever goes wrong comes out as one of ``portal.errors``; no library's exceptio
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from portal.attempts import Attempt
 from portal.identity import Identity
-from portal.settings import ProviderSpec
+from portal.settings import Endpoints, ProviderSpec
 
 _QUOTED: Final = 80
 
@@ -19,8 +20,35 @@ class Completed:
     """Somebody has proved who they are."""
 
     identity: Identity
-    id_token: str
-    """As the provider sent it; the hint for signing out there."""
+    id_token: str | None
+    """As the provider sent it; the hint for signing out there.  ``None``: it gives none."""
+    access_token: str = field(repr=False)
+    """For the company's own rule, which may ask the provider more; kept nowhere."""
+    claims: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """What was verified or asked for, as the provider wrote it; for that rule too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What can be learned of a provider without signing anybody in: for operators, and believed by nothing."""
+
+    discovery: str | None = None
+    """Where its metadata was asked for; ``None``: it is configured, or known."""
+    endpoints: Endpoints | None = None
+    """``None``: they could not be learned."""
+    names_itself: bool = False
+    auth_method: str | None = None
+    """How the client proves itself at the token endpoint."""
+    signing_algorithms: frozenset[str] | None = None
+    """These three as ``portal.providers.metadata.Metadata`` has them."""
+    challenge_methods: frozenset[str] | None = None
+    scopes: frozenset[str] | None = None
+    keys: tuple[frozenset[str], ...] = ()
+    """Of each key, the algorithms it can verify."""
+    problem: str | None = None
+    """Why nobody can sign in there now; ``None``: nothing was found that stands in the way."""
+    client_problem: str | None = None
+    """How it refused the client; ``None``: it did not, or was not asked."""
 
 
 class Provider(Protocol):
@@ -51,8 +79,8 @@ class Provider(Protocol):
     def end_session_url(self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str) -> str | None:
         """Return where to sign out at the provider; ``None`` if it has no such place or is away."""
 
-    def reachable(self) -> str | None:
-        """Return ``None`` if the provider answers as it should, else a sentence on what is wrong."""
+    def survey(self, *, redirect_uri: str | None = None) -> Survey:
+        """Return what can be learned of the provider now; with *redirect_uri*, also whether it refuses the client."""
 
 
 def quoted(text: object) -> str:

@@ -4,7 +4,7 @@ Pure.  Called only after the callback's state was matched with an attempt of thi
 that a stranger's link cannot make the portal tell somebody that their provider refused them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from portal.errors import CallbackRejected, ProviderRefused, ProviderUnavailable
@@ -16,8 +16,8 @@ MAX_CODE: Final = 4096
 _PASSING: Final = frozenset({"server_error", "temporarily_unavailable"})
 
 
-def read_code(callback: Mapping[str, str], *, issuer: str, names_itself: bool) -> str:
-    """Return the authorization code of *callback*.
+def read_code(callback: Mapping[str, str], *, issuer: str | Callable[[str], bool], names_itself: bool) -> str:
+    """Return the authorization code of *callback*; *issuer* is the one accepted, or says whether one is.
 
     Raises:
         CallbackRejected: it came from another provider, or carries no code.
@@ -28,7 +28,7 @@ def read_code(callback: Mapping[str, str], *, issuer: str, names_itself: bool) -
     named = callback.get("iss")
     if named is None and names_itself:
         raise CallbackRejected("the callback lacks the iss that the provider promises")
-    if named is not None and named != issuer:
+    if named is not None and not (issuer(named) if callable(issuer) else named == issuer):
         raise CallbackRejected(f"the callback is of issuer {quoted(named)}")
     error = callback.get("error")
     if error in _PASSING:

@@ -1,4 +1,4 @@
-"""JSON objects from outside, read without surprises.
+"""JSON from outside, read without surprises.
 
 Stricter than ``json.loads``: duplicate members and ``NaN`` are refused, and nothing but
 :class:`ValueError` comes out, however deep or broken the text is.
@@ -13,12 +13,29 @@ def read_object(raw: bytes) -> dict[str, object]:
     Raises:
         ValueError: it is not UTF-8, not JSON, not an object, or names a member twice.
     """
-    try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    value = _read(raw)
     if type(value) is not dict:
         raise ValueError("not a JSON object")
+    return value
+
+
+def read_list(raw: bytes) -> list[object]:
+    """Return the JSON array in *raw*.
+
+    Raises:
+        ValueError: it is not UTF-8, not JSON, not an array, or names a member of an object twice.
+    """
+    value = _read(raw)
+    if type(value) is not list:
+        raise ValueError("not a JSON array")
+    return value
+
+
+def _read(raw: bytes) -> object:
+    try:
+        value: object = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     return value
 
 

@@ -8,9 +8,9 @@ import hashlib
 import hmac
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 from joserfc import jws
 from joserfc.errors import BadSignatureError
@@ -20,7 +20,7 @@ from portal.contract import Rejected, shapes
 from portal.errors import CallbackRejected
 from portal.identity import VerifiedClaims
 from portal.providers.documents import read_object
-from portal.providers.keys import FAMILY_OF, PublicKey
+from portal.providers.keys import FAMILY_OF, SHARED, VerificationKey
 
 MAX_ID_TOKEN: Final = 64 * 1024
 """Longest ID token read, in characters."""
@@ -37,6 +37,9 @@ _LATEST: Final = 1 << 40
 _REFUSED_HEADERS: Final = frozenset({"b64", "crit", "jku", "jwk", "x5u", "zip", "enc"})
 """Headers that would change how the token is read, or bring a key of the sender's choice."""
 _TYPES: Final = frozenset({"jwt", "application/jwt"})
+_KNOWN: Final = FAMILY_OF.keys() | SHARED
+
+IssuerTest: TypeAlias = Callable[[object, Mapping[str, object]], bool]
 
 
 class IdTokenProblem(StrEnum):
@@ -72,8 +75,9 @@ class IdTokenRejected(CallbackRejected):
 def verify_id_token(
     token: object,
     *,
-    keys: Sequence[PublicKey],
-    issuer: str,
+    keys: Sequence[VerificationKey],
+    issuer: str | IssuerTest,
+    key_issuer: IssuerTest | None = None,
     client_id: str,
     algorithms: Collection[str],
     nonce: str,
@@ -82,7 +86,10 @@ def verify_id_token(
 ) -> VerifiedClaims:
     """Return the claims of *token*.
 
-    *algorithms* are those of the configuration; symmetric ones and ``none`` are refused even there.
+    *issuer* is the one accepted, or says of an ``iss`` and the claims around it whether they are the provider's;
+    *key_issuer* says it of the ``issuer`` that stands beside the key, where that means something.
+    *algorithms* are those of the configuration.  Symmetric ones verify only where *keys* are a client secret, which
+    no published key is; ``none`` is refused even there.
 
     Raises:
         IdTokenRejected: with the first problem found, and only ever this.
@@ -90,8 +97,11 @@ def verify_id_token(
     text = _compact(token)
     header = _segment(text.partition(".")[0])
     algorithm = _algorithm(header, allowed=algorithms)
-    claims = _signed_claims(text, key=_key(header, algorithm=algorithm, keys=keys), algorithm=algorithm)
-    if claims.get("iss") != issuer:
+    key = _key(header, algorithm=algorithm, keys=keys)
+    claims = _signed_claims(text, key=key, algorithm=algorithm)
+    if not (issuer(claims.get("iss"), claims) if callable(issuer) else claims.get("iss") == issuer):
+        raise IdTokenRejected(IdTokenProblem.WRONG_ISSUER)
+    if key_issuer is not None and key.issuer is not None and not key_issuer(key.issuer, claims):
         raise IdTokenRejected(IdTokenProblem.WRONG_ISSUER)
     _check_audience(claims, client_id=client_id)
     _check_times(claims, now=now)
@@ -126,16 +136,17 @@ def _algorithm(header: Mapping[str, object], *, allowed: Collection[str]) -> str
     if not isinstance(kind, str) or kind.lower() not in _TYPES:
         raise IdTokenRejected(IdTokenProblem.WRONG_TYPE)
     algorithm = header.get("alg")
-    if not isinstance(algorithm, str) or algorithm not in allowed or algorithm not in FAMILY_OF:
+    if not isinstance(algorithm, str) or algorithm not in allowed or algorithm not in _KNOWN:
         raise IdTokenRejected(IdTokenProblem.WRONG_ALGORITHM)
     return algorithm
 
 
-def _key(header: Mapping[str, object], *, algorithm: str, keys: Sequence[PublicKey]) -> PublicKey:
+def _key(header: Mapping[str, object], *, algorithm: str, keys: Sequence[VerificationKey]) -> VerificationKey:
     kid = header.get("kid")
     if not isinstance(kid, str | None):
         raise IdTokenRejected(IdTokenProblem.BAD_SHAPE)
-    named = [key for key in keys if kid in {None, key.kid}]
+    # A shared secret has no name, whatever the header calls it.
+    named = [key for key in keys if kid in {None, key.kid} or algorithm in SHARED]
     fitting = [key for key in named if algorithm in key.algorithms]
     # Without a kid there must be no choice (section 10.1); a kid of another family is no unknown key.
     if named and not fitting:
@@ -145,7 +156,7 @@ def _key(header: Mapping[str, object], *, algorithm: str, keys: Sequence[PublicK
     return fitting[0]
 
 
-def _signed_claims(text: str, *, key: PublicKey, algorithm: str) -> dict[str, object]:
+def _signed_claims(text: str, *, key: VerificationKey, algorithm: str) -> dict[str, object]:
     registry = JWSRegistry(algorithms=[algorithm], strict_check_header=False)
     try:
         payload = jws.deserialize_compact(text, key.key, algorithms=[algorithm], registry=registry).payload

@@ -33,6 +33,7 @@ class Kept(Generic[T]):
         self._held: tuple[T, float] | None = None
         self._tried_early_at = float("-inf")
         self._failed_at = float("-inf")
+        self._failure = ProviderUnavailable
 
     def get(self, *, budget: Budget) -> T:
         """Return the document, fetched now if there is none or it is too old.
@@ -68,12 +69,12 @@ class Kept(Generic[T]):
         if self._monotonic() - self._failed_at >= FAILURE_PAUSE:
             try:
                 return self._fetched(budget)
-            except ProviderUnavailable:
-                self._failed_at = self._monotonic()
+            except ProviderUnavailable as error:
+                self._failed_at, self._failure = self._monotonic(), type(error)
                 if held is None or age >= STALE:
                     raise
         if held is None or age >= STALE:
-            raise ProviderUnavailable("it failed a moment ago")
+            raise self._failure("it failed a moment ago")
         return held[0]
 
     def _fetched(self, budget: Budget) -> T:

@@ -1,7 +1,7 @@
-"""A provider's public keys: RFC 7517, reduced to keys that may verify a signature.
+"""A provider's keys: RFC 7517, reduced to keys that may verify a signature.
 
-Pure.  Symmetric keys never pass (a public key must not become somebody's HMAC secret), nor do
-private ones (whoever publishes one has lost it).
+Pure.  Of published keys symmetric ones never pass (a public key must not become somebody's HMAC secret), nor do
+private ones (whoever publishes one has lost it).  Where a client is registered for HMAC, its secret is the only key.
 """
 
 from base64 import urlsafe_b64decode
@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
+from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
 from portal.errors import ProviderUnavailable
+from portal.settings import SHARED_SECRET_ALGORITHMS
 
 MAX_KEYS: Final = 64
 _LEAST_RSA_BITS: Final = 2048
@@ -32,21 +33,25 @@ FAMILY_OF: Final[Mapping[str, tuple[str, str | None]]] = {
     "ES512": ("EC", "P-521"),
     "Ed25519": ("OKP", "Ed25519"),
 }
-"""Key type and curve of each signature algorithm we can ever accept; all of them asymmetric."""
+"""Key type and curve of each signature algorithm that a published key can verify; all of them asymmetric."""
+SHARED: Final = frozenset(SHARED_SECRET_ALGORITHMS)
+"""Algorithms of clients that are registered for signing with their secret (OpenID Connect Core, section 10.1)."""
 
 
-class PublicKey:
+class VerificationKey:
     """One key, and what it may be used for."""
 
-    __slots__ = ("algorithms", "key", "kid")
+    __slots__ = ("algorithms", "issuer", "key", "kid")
 
-    def __init__(self, *, kid: str | None, algorithms: frozenset[str], key: Key) -> None:
+    def __init__(self, *, kid: str | None, algorithms: frozenset[str], key: Key, issuer: object = None) -> None:
         self.kid = kid
+        self.issuer = issuer
+        """What stands beside it as ``issuer``, which some providers with many tenants write; ``None``: nothing."""
         self.algorithms = algorithms
         self.key = key
 
 
-def read_keys(document: Mapping[str, object]) -> tuple[PublicKey, ...]:
+def read_keys(document: Mapping[str, object]) -> tuple[VerificationKey, ...]:
     """Return the usable keys of the JWK set *document*; unusable ones are passed over (section 5).
 
     Raises:
@@ -61,7 +66,12 @@ def read_keys(document: Mapping[str, object]) -> tuple[PublicKey, ...]:
     return keys
 
 
-def _read_key(member: object) -> PublicKey | None:
+def shared_key(secret: str) -> VerificationKey:
+    """Return the client secret as a key: its UTF-8 octets (OpenID Connect Core, section 10.1)."""
+    return VerificationKey(kid=None, algorithms=SHARED, key=OctKey.import_key(secret))
+
+
+def _read_key(member: object) -> VerificationKey | None:
     if type(member) is not dict or not _PRIVATE.isdisjoint(member):
         return None
     family = (member.get("kty"), member.get("crv") if member.get("kty") != "RSA" else None)
@@ -74,7 +84,9 @@ def _read_key(member: object) -> PublicKey | None:
     if not algorithms or not may_verify or member.get("use") not in {None, "sig"} or not isinstance(kid, str | None):
         return None
     key = _imported(member)
-    return None if key is None else PublicKey(kid=kid, algorithms=algorithms, key=key)
+    if key is None:
+        return None
+    return VerificationKey(kid=kid, algorithms=algorithms, key=key, issuer=member.get("issuer"))
 
 
 def _imported(member: dict[str, object]) -> Key | None:

@@ -3,12 +3,12 @@
 Pure: fetching is ``portal.providers.transport``'s work, keeping ``portal.providers.kept``'s.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from portal.contract import is_loopback_url
 from portal.errors import ProviderUnavailable
 from portal.providers.base import quoted
 from portal.settings import Endpoints
@@ -31,6 +31,22 @@ class Metadata:
     """Client authentication at the token endpoint; the default of Discovery, section 3."""
     names_itself: bool = False
     """Whether each callback carries ``iss`` (RFC 9207, section 3)."""
+    signing_algorithms: frozenset[str] | None = None
+    """What it says it signs ID tokens with; told to operators, and believed by nothing.  ``None``: it does not say."""
+    challenge_methods: frozenset[str] | None = None
+    """Of PKCE (RFC 8414, section 2); the same holds."""
+    scopes: frozenset[str] | None = None
+    """It may know more than it lists; the same holds."""
+
+    def endpoints(self) -> Endpoints:
+        """Return where its endpoints are, and no more."""
+        return Endpoints(
+            authorize=self.authorize,
+            token=self.token,
+            jwks=self.jwks,
+            userinfo=self.userinfo,
+            end_session=self.end_session,
+        )
 
 
 def discovery_url(issuer: str) -> str:
@@ -47,7 +63,7 @@ def read_metadata(document: Mapping[str, object], *, issuer: str) -> Metadata:
     # Discovery, section 4.3: else one provider could speak for another.
     if document.get("issuer") != issuer:
         raise ProviderUnavailable(f"the metadata is of issuer {quoted(document.get('issuer'))}, not of {issuer}")
-    methods = document.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+    methods = _listed(document, "token_endpoint_auth_methods_supported")
     return Metadata(
         issuer=issuer,
         authorize=_required(document, "authorization_endpoint", issuer=issuer),
@@ -55,10 +71,11 @@ def read_metadata(document: Mapping[str, object], *, issuer: str) -> Metadata:
         jwks=_required(document, "jwks_uri", issuer=issuer),
         userinfo=_optional(document, "userinfo_endpoint", issuer=issuer),
         end_session=_optional(document, "end_session_endpoint", issuer=issuer),
-        token_auth_methods=frozenset(one for one in methods if isinstance(one, str))
-        if isinstance(methods, list)
-        else frozenset(),
+        token_auth_methods=frozenset({"client_secret_basic"}) if methods is None else methods,
         names_itself=document.get("authorization_response_iss_parameter_supported") is True,
+        signing_algorithms=_listed(document, "id_token_signing_alg_values_supported"),
+        challenge_methods=_listed(document, "code_challenge_methods_supported"),
+        scopes=_listed(document, "scopes_supported"),
     )
 
 
@@ -98,16 +115,9 @@ def is_safe_endpoint(url: object, *, issuer: str) -> bool:
         return False
     if parts.scheme == "https":
         return True
-    return parts.scheme == "http" and _is_loopback(host) and _is_loopback(urlsplit(issuer).hostname or "")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, section 6.3
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    # Entra's issuer for people of several tenants is a template, and no address before it is filled in.
+    filled_in = issuer.replace("{", "").replace("}", "")
+    return parts.scheme == "http" and is_loopback_url(url) and is_loopback_url(filled_in)
 
 
 def _required(document: Mapping[str, object], name: str, *, issuer: str) -> str:
@@ -119,3 +129,11 @@ def _required(document: Mapping[str, object], name: str, *, issuer: str) -> str:
 
 def _optional(document: Mapping[str, object], name: str, *, issuer: str) -> str | None:
     return None if document.get(name) is None else _required(document, name, issuer=issuer)
+
+
+def _listed(document: Mapping[str, object], name: str) -> frozenset[str] | None:
+    """Return the texts in the list *name*; ``None`` where there is no such member."""
+    if name not in document:
+        return None
+    values = document[name]
+    return frozenset(one for one in values if isinstance(one, str)) if isinstance(values, list) else frozenset()

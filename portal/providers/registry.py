@@ -1,20 +1,29 @@
-"""From configuration to providers: which flow each kind speaks.
+"""From configuration to providers: which flow each make of provider speaks."""
 
-A provider of the OpenID Connect family needs a reading in ``portal.claims`` and a line here.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
+from portal.contract.outbound import Outbound
 from portal.errors import Problem, SettingsError
+from portal.presets import PRESETS, preset_of
+from portal.presets.base import Flow
 from portal.providers.base import Provider
+from portal.providers.oauth2 import OAuth2Provider
 from portal.providers.oidc import OidcProvider
 from portal.settings import ProviderSpec, Settings
 
-FLOWS: Final[Mapping[str, Callable[[ProviderSpec], Provider]]] = {
-    "descope": OidcProvider,
-    "oidc": OidcProvider,
+
+class Maker(Protocol):
+    """Makes the provider that a section of the configuration describes."""
+
+    def __call__(self, spec: ProviderSpec, /, *, outbound: Outbound) -> Provider:
+        """Return it; it calls out as *outbound* says."""
+
+
+FLOWS: Final[Mapping[Flow, Maker]] = {
+    "oauth2": OAuth2Provider,
+    "openid": OidcProvider,
 }
 """How each kind of provider signs people in."""
 
@@ -25,19 +34,21 @@ def build_providers(settings: Settings) -> Mapping[str, Provider]:
     Nothing is fetched yet: the portal starts while a provider is away.
 
     Raises:
-        SettingsError: a provider is of a kind nobody knows.
+        SettingsError: a provider is of a make nobody knows.
     """
-    unknown = [spec for spec in settings.providers if spec.kind not in FLOWS]
+    unknown = [spec for spec in settings.providers if spec.preset not in PRESETS]
     if unknown:
         raise SettingsError(
             [
                 Problem(
                     place="providers",
-                    key=f"{spec.id}.kind",
-                    what=f"{spec.kind!r} is no kind of provider.",
-                    mend=f"Use one of {', '.join(sorted(FLOWS))}.",
+                    key=f"{spec.id}.preset",
+                    what=f"{spec.preset!r} is no make of provider.",
+                    mend=f"Use one of {', '.join(sorted(PRESETS))}.",
                 )
                 for spec in unknown
             ]
         )
-    return MappingProxyType({spec.id: FLOWS[spec.kind](spec) for spec in settings.providers})
+    return MappingProxyType(
+        {spec.id: FLOWS[preset_of(spec).flow](spec, outbound=settings.outbound) for spec in settings.providers}
+    )

@@ -6,19 +6,25 @@ trickles one byte a second would hold a worker's thread for as long as it likes.
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from portal.errors import ProviderUnavailable
+from portal.contract.call_faults import call_fault, certificate_fault
+from portal.contract.outbound import NotABundle, NotAProxy, Outbound
+from portal.errors import ProviderNotBelieved, ProviderUnavailable, ProxyUnavailable
+from portal.outgoing import tls_of
 from portal.providers.base import quoted
 from portal.providers.documents import read_object
+from portal.providers.reach import Reach
 
 T = TypeVar("T")
 
@@ -43,6 +49,10 @@ class Limits:
     """Bytes of one answer."""
     at_once: int = 32
     """Calls under way at the same time, those included that nobody waits for any more."""
+    waiting: int = 8
+    """Requests of browsers that wait for it at the same time, of the threads that one worker has for everything."""
+    queue: float = 1.0
+    """Seconds that one more of them waits to be among these."""
 
 
 DEFAULT_LIMITS: Final = Limits()
@@ -61,11 +71,28 @@ class Budget:
 
 
 class Transport:
-    """All calls to one provider."""
+    """All calls to one provider; they go where *reach* lets them, on the way out that *outbound* describes."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, reach: Reach, outbound: Outbound | None = None) -> None:
         self.limits = limits
+        self.reach = reach
+        self.outbound = outbound or Outbound()
         self._places = threading.BoundedSemaphore(limits.at_once)
+        self._requests = threading.BoundedSemaphore(limits.waiting)
+
+    @contextmanager
+    def request(self) -> Iterator[Budget]:
+        """Give one request of a browser its budget, and one of the places of those that may wait for the provider.
+
+        Raises:
+            ProviderUnavailable: they are all taken: more would keep everybody else from being served.
+        """
+        if not self._requests.acquire(timeout=self.limits.queue):
+            raise ProviderUnavailable(f"{self.limits.waiting} requests are waiting for it already")
+        try:
+            yield self.budget()
+        finally:
+            self._requests.release()
 
     def budget(self) -> Budget:
         """Return a fresh budget for one request of a browser."""
@@ -74,9 +101,33 @@ class Transport:
     def bind(self, session: requests.Session, *, budget: Budget) -> None:
         """Make every call through *session* keep to our limits and to *budget*."""
         adapter = _BoundedAdapter(self, budget)
+        session.trust_env = False  # proxies and certificates are the adapter's; ~/.netrc is nobody's
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         session.headers.update(_JSON_HEADERS)
+
+    def fetch(
+        self,
+        url: str,
+        *,
+        budget: Budget,
+        headers: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> requests.Response:
+        """Return what *url* answers, whatever its status; *body* is posted as JSON where there is one.
+
+        Raises:
+            ProviderNotBelieved: its certificate is not believed.
+            ProxyUnavailable: the proxy on the way refuses, or is away.
+            ProviderUnavailable: there is no whole answer, or it redirects.
+        """
+        method = "GET" if body is None else "POST"
+        with requests.Session() as session:
+            self.bind(session, budget=budget)
+            try:
+                return session.request(method, url, headers=headers, json=body, allow_redirects=False)
+            except TRANSPORT_ERRORS as error:
+                raise self.failed(f"{method} {url}", error, url=url) from error
 
     def get_object(self, url: str, *, budget: Budget, headers: Mapping[str, str] | None = None) -> dict[str, object]:
         """Return the JSON object at *url*.
@@ -84,19 +135,22 @@ class Transport:
         Raises:
             ProviderUnavailable: for every other answer, and for none.
         """
-        with requests.Session() as session:
-            self.bind(session, budget=budget)
-            try:
-                # An explicit auth, or requests would look the host up in somebody's ~/.netrc.
-                response = session.get(url, headers=headers, auth=_as_it_is, allow_redirects=False)
-            except TRANSPORT_ERRORS as error:
-                raise ProviderUnavailable(f"GET {url}: {type(error).__name__}") from error
+        response = self.fetch(url, budget=budget, headers=headers)
         if response.status_code != requests.codes.ok:
             raise ProviderUnavailable(f"GET {url}: status {response.status_code}")
         try:
             return read_object(response.content)
         except ValueError as error:
             raise ProviderUnavailable(f"GET {url}: {type(error).__name__}") from error
+
+    def failed(self, call: str, error: Exception, *, url: str) -> ProviderUnavailable:
+        """Return what to raise where *call* of *url* failed with *error*, with what an operator can mend of it."""
+        if isinstance(error, NotABundle | NotAProxy):
+            return ProxyUnavailable(f"{call}: the way out is misconfigured: {error}")
+        text = f"{call}: {call_fault(error, proxy=self.outbound.proxy_for(url))}"
+        if isinstance(error, requests.exceptions.ProxyError):
+            return ProxyUnavailable(text)
+        return ProviderUnavailable(text) if certificate_fault(error) is None else ProviderNotBelieved(text)
 
     def within(self, budget: Budget, work: Callable[[], T]) -> T:
         """Return what *work* returns, or give it up when *budget* is used up.
@@ -126,12 +180,29 @@ class Transport:
 
 
 class _BoundedAdapter(HTTPAdapter):
-    """Sends one request and reads its whole answer, within the limits."""
+    """Sends one request and reads its whole answer, within the limits and on the way out that is configured."""
 
     def __init__(self, transport: Transport, budget: Budget) -> None:
         super().__init__(max_retries=0)
         self._transport = transport
         self._budget = budget
+        self.poolmanager.pool_classes_by_scheme = transport.reach.pools
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: object, cert: object = None
+    ) -> Any:
+        """Return what a connection is opened with: a context of ours, where there is TLS."""
+        del verify, cert
+        host, _ = super().build_connection_pool_key_attributes(request, True)
+        is_tls = host["scheme"] == "https"
+        return host, {"ssl_context": tls_of(self._transport.outbound)} if is_tls else {}
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """Return the pools of *proxy*, which may speak TLS itself."""
+        return super().proxy_manager_for(proxy, proxy_ssl_context=tls_of(self._transport.outbound), **options)
+
+    def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
+        """Leave the context as it is; the base class would have it believe the public authorities besides."""
 
     def send(  # type: ignore[override]  # every caller is requests.Session, which passes these by name
         self, request: requests.PreparedRequest, **options: object
@@ -139,8 +210,14 @@ class _BoundedAdapter(HTTPAdapter):
         return self._transport.within(self._budget, partial(self._exchange, request, options))
 
     def _exchange(self, request: requests.PreparedRequest, options: dict[str, object]) -> requests.Response:
-        limits = self._transport.limits
-        options.update(stream=True, timeout=(limits.connect, limits.read))
+        limits, outbound, url = self._transport.limits, self._transport.outbound, str(request.url)
+        if url.startswith("https://"):
+            tls_of(outbound)  # here, because requests would make an invalid address of what it raises
+        proxy = outbound.proxy_for(url)
+        if proxy is not None:
+            self._transport.reach.check_by_proxy((urlsplit(url).hostname or "").removesuffix("."))
+        proxies = {} if proxy is None else {"https": proxy}
+        options.update(stream=True, timeout=(limits.connect, limits.read), proxies=proxies)
         response = super().send(request, **options)  # type: ignore[arg-type]  # requests' own names and values
         with response:
             # A redirect could carry the code, the secret or an access token to another host.
@@ -155,7 +232,3 @@ class _BoundedAdapter(HTTPAdapter):
                     raise ProviderUnavailable("no whole answer in time")
             response._content = bytes(body)  # noqa: SLF001 - where requests keeps a body that was read
         return response
-
-
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request

@@ -102,6 +102,7 @@ def _sign_in_json(sign_in: SignIn, *, caller: Caller) -> dict[str, object]:
         "id": sign_in.id,
         "name": sign_in.identity.name,
         "email": sign_in.identity.email,
+        "email_verified": sign_in.identity.email_verified,
         "tenant": sign_in.tenant or None,
         "roles": sorted(standing.roles) if standing is not None else [],
         "provider": provider_label(sign_in.identity.provider),

@@ -5,26 +5,30 @@ Which provider says what is ``portal.providers``; what a sign-in is, ``portal.si
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, abort, after_this_request, g, redirect, request, url_for
+from flask import Blueprint, Response, abort, after_this_request, g, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response as BaseResponse
 
+from portal.admission import Arrival, admit
 from portal.attempts import (
     ATTEMPT_LIFETIME,
     Attempt,
     cookie_name,
     find_attempt,
+    has_attempt,
     seal_attempt,
     surplus_cookies,
 )
 from portal.audit import AuditEvent
+from portal.claims import values
 from portal.endings import EndReason
-from portal.errors import AttemptUnknown, CallbackRejected, SignInFailed, StoreUnavailable
+from portal.errors import AttemptUnknown, CallbackRejected, NotAdmitted, SignInFailed, StoreUnavailable
+from portal.identity import Identity
 from portal.policy import first_tenant, landing_app
-from portal.providers.base import Completed
+from portal.providers.base import Provider
 from portal.redirects import HOME, safe_next
 from portal.sealing import Sealer
 from portal.services import services
@@ -37,31 +41,48 @@ from portal.views.current import (
     sign_in_path,
     standing_of,
 )
-from portal.views.origin import sign_in_may_begin
-from portal.views.pages import LeavingPage, ProviderButton, SignedOutPage, SignInPage, SignOutPage, render
+from portal.views.origin import PURPOSES, is_prefetch, sign_in_may_begin
+from portal.views.pages import GoingPage, LeavingPage, SignedOutPage, SignOutPage, render
+from portal.views.sign_in_page import ASK, provider_of_address, remember_last_used, sign_in_page
 
 blueprint = Blueprint("auth", __name__)
 
 _MAX_STATE: Final = 256
 _MAX_BROWSER: Final = 200
+_MAX_ADDRESS: Final = 320
 _SEAL_PURPOSE: Final = "sign-in attempt"
 _SIGN_OUT_PURPOSE: Final = "sign-out at the provider"
 
 
 @blueprint.get("/sign-in")
 def sign_in() -> ResponseReturnValue:
-    """Show one button per provider, and where the way leads."""
+    """Show one button per provider, and where the way leads; or go straight to the only one."""
     target = safe_next(request.args.get("next"))
     if current_standing() is not None:  # not the sign-in alone: a page that needs a standing sends people here
         return redirect(target, 303)
-    following: dict[str, Any] = {} if target == HOME else {"next": target}
-    buttons = tuple(
-        ProviderButton(label=provider.spec.label, href=url_for("auth.begin", provider=provider_id, **following))
-        for provider_id, provider in services().providers.items()
-    )
-    # The path only: an app's title would tell a stranger that the app exists.
-    going_to = None if target == HOME else target.partition("?")[0].partition("#")[0]
-    return render(SignInPage(going_to=going_to, buttons=buttons))
+    only = _only_way()
+    if only is not None:
+        url, attempt = _begun_at(only, target=target)
+        response = redirect(url, 303)
+        _remember(attempt, response)
+        return response
+    return render(sign_in_page(target=target))
+
+
+@blueprint.post("/sign-in")
+def sign_in_by_address() -> ResponseReturnValue:
+    """Lead to the provider that an e-mail address belongs to, without writing the address into a URL of ours."""
+    target, address = safe_next(request.form.get("next")), request.form.get("address", "").strip()[:_MAX_ADDRESS]
+    if current_standing() is not None:
+        return redirect(target, 303)
+    providers = services().providers
+    spec = provider_of_address(address, (one.spec for one in providers.values()))
+    if spec is None:
+        return render(sign_in_page(target=target, address=address, address_unknown=True))
+    url, attempt = _begun_at(providers[spec.id], target=target, login_hint=address)
+    response = make_response(render(GoingPage(href=url, provider_label=spec.label)))
+    _remember(attempt, response)
+    return response
 
 
 @blueprint.get("/auth/oauth/<provider>")
@@ -75,11 +96,10 @@ def begin(provider: str) -> ResponseReturnValue:
         abort(404)
     if not sign_in_may_begin(request.headers.get("Sec-Fetch-Site")):
         return redirect(sign_in_path(safe_next(request.args.get("next"))), 303)
-    settings = services().settings
-    url, attempt = known.begin(
-        redirect_uri=known.spec.redirect_uri or f"{settings.url}/auth/oauth/{provider}/callback",
-        return_to=safe_next(request.args.get("next")),
-        now=services().clock(),
+    url, attempt = _begun_at(
+        known,
+        target=safe_next(request.args.get("next")),
+        login_hint=values.email({"email": request.args.get("login_hint")}),
     )
     response = redirect(url, 303)
     _remember(attempt, response)
@@ -136,6 +156,32 @@ def signed_out() -> ResponseReturnValue:
     )
 
 
+def _only_way() -> Provider | None:
+    """Return the provider to go straight to, if that was configured and nothing speaks against it.
+
+    Nobody is signed in yet, so whoever led here replaces no sign-in.  An attempt that has not come back means that
+    the person has: by a step back, or because their way there leads nowhere.
+    """
+    settings, providers = services().settings, tuple(services().providers.values())
+    wanted = settings.sign_in == "direct" and len(providers) == 1 and ASK not in request.args
+    if not wanted or request.method != "GET" or has_attempt(request.cookies, secure=settings.secure_cookies):
+        return None
+    purposes = [request.headers.get(name) for name in PURPOSES]
+    return None if any(is_prefetch(purpose) for purpose in purposes) else providers[0]
+
+
+def _begun_at(provider: Provider, *, target: str, login_hint: str | None = None) -> tuple[str, Attempt]:
+    """Return where *provider* wants the browser, and the attempt that leads to *target*."""
+    g.going_to = target  # should it fail: where to begin again for
+    settings = services().settings
+    return provider.begin(
+        redirect_uri=settings.callback_of(provider.spec),
+        return_to=target,
+        now=services().clock(),
+        login_hint=login_hint,
+    )
+
+
 def _remember(attempt: Attempt, response: BaseResponse) -> None:
     """Put *attempt* into a cookie of *response*, and drop the ones it has no room for."""
     secure = services().settings.secure_cookies
@@ -163,6 +209,7 @@ def _finish(provider_id: str | None) -> ResponseReturnValue:
         abort(405)
     parameters = _parameters()
     attempt = _take_attempt(parameters)
+    g.going_to = attempt.return_to
     try:
         provider = services().providers.get(attempt.provider)
         # Each provider has its own redirect URI, so that one cannot answer for another (RFC 9700, section 4.4.2).
@@ -171,10 +218,20 @@ def _finish(provider_id: str | None) -> ResponseReturnValue:
         if not urlsplit(attempt.redirect_uri).path.endswith(request.path):
             raise CallbackRejected("the callback came in at another address than was asked for")
         completed = provider.complete(attempt, parameters, now=services().clock())
+        arrival = Arrival(
+            identity=completed.identity,
+            claims=completed.claims,
+            access_token=completed.access_token,
+            id_token=completed.id_token,
+        )
+        identity = admit(arrival, spec=provider.spec, hook=services().hook)
     except SignInFailed as error:
-        _record_refusal(f"{attempt.provider}: {error.code}")
+        reason = f" ({error})" if isinstance(error, NotAdmitted) else ""
+        _record_refusal(f"{attempt.provider}: {error.code}{reason}")
         raise
-    return redirect(_begun(completed, return_to=attempt.return_to), 303)
+    response = redirect(_begun(identity, id_token=completed.id_token, return_to=attempt.return_to), 303)
+    remember_last_used(attempt.provider, response)
+    return response
 
 
 def _record_refusal(detail: str) -> None:
@@ -223,21 +280,21 @@ def _take_attempt(parameters: Mapping[str, str]) -> Attempt:
     )
 
 
-def _begun(completed: Completed, *, return_to: str) -> str:
+def _begun(identity: Identity, *, id_token: str | None, return_to: str) -> str:
     """Sign this browser in and return the path that follows."""
     settings, now = services().settings, services().clock()
     former = current_sign_in_id()
     begun = services().sign_ins.begin(
-        completed.identity,
-        tenant=first_tenant(completed.identity, wanted=None, rules=settings.roles),
+        identity,
+        tenant=first_tenant(identity, wanted=None, rules=settings.roles),
         browser=request.user_agent.string[:_MAX_BROWSER],
         now=now,
-        id_token=completed.id_token,
+        id_token=id_token,
     )
     if former is not None:  # before its id is lost with the old session: no sign-in may outlive its browser
         _end(former, reason=EndReason.SIGNED_OUT)
     start_session(begun.id)
-    services().metrics.signed_in(completed.identity.provider)
+    services().metrics.signed_in(identity.provider)
     forget_current_sign_in()
     target = safe_next(return_to)  # sealed by us, and checked again all the same
     if target != HOME:

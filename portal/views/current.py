@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 from flask import abort, g, redirect, request
 
 from portal.policy import Standing, standing_in
-from portal.redirects import safe_next
+from portal.redirects import HOME, safe_next
 from portal.services import services
 from portal.sessions import current_sign_in_id
 from portal.sign_ins import SignIn
@@ -69,7 +69,9 @@ def require_sign_in() -> SignIn:
     """Return the living sign-in, or leave the view with a 303 to the sign-in page that leads back here."""
     sign_in = current_sign_in()
     if sign_in is None:
-        abort(redirect(sign_in_path(here() if request.method in {"GET", "HEAD"} else "/"), 303))
+        # A form that is answered with a way to another site is stopped by form-action: the page comes first.
+        is_form = request.method not in {"GET", "HEAD"}
+        abort(redirect(sign_in_path(HOME if is_form else here(), ask=is_form), 303))
     return sign_in
 
 
@@ -85,7 +87,8 @@ def here() -> str:
     return f"{path}?{query}" if query else path
 
 
-def sign_in_path(target: str) -> str:
-    """Return the address of the sign-in page that leads to *target* afterwards."""
+def sign_in_path(target: str, *, ask: bool = False) -> str:
+    """Return the address of the sign-in page that leads to *target* afterwards; with *ask*, it is shown in any case."""
     wanted = safe_next(target)
-    return "/sign-in" if wanted == "/" else f"/sign-in?{urlencode({'next': wanted})}"
+    query = ({} if wanted == HOME else {"next": wanted}) | ({"ask": "1"} if ask else {})
+    return f"/sign-in?{urlencode(query)}" if query else "/sign-in"

@@ -10,7 +10,9 @@ from flask import Flask, Response, g, jsonify, make_response, request
 from werkzeug.exceptions import HTTPException, TooManyRequests
 
 from portal.errors import PortalError, SignInFailed
+from portal.redirects import HOME
 from portal.services import services
+from portal.views.current import sign_in_path
 from portal.views.headers import widen
 from portal.views.pages import ErrorPage, render
 from portal.views.request_checks import FormExpired, is_machine_path
@@ -34,7 +36,7 @@ def portal_error(error: PortalError) -> Response:
     _LOGGER.log(level, "%s: %s", error.code, error, exc_info=error if error.status == _SERVER_ERROR else None)
     retry = None
     if isinstance(error, SignInFailed):
-        retry = "/sign-in"
+        retry = sign_in_path(g.get("going_to", HOME), ask=True)
     elif isinstance(error, FormExpired):
         retry = "/"
     return error_response(error.code, error.status, retry=retry)

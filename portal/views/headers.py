@@ -37,6 +37,8 @@ _FEATURES: Final = (
     "xr-spatial-tracking",
 )
 """Browser features that nobody gets unless an app's ``browser`` names them."""
+_MADE_IN_FRAMES: Final = ("blob:", "data:")
+"""What a framed app makes itself, to be downloaded: Firefox takes that for a navigation of the frame, and asks here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ class PagePolicy:
             "img-src": images,
             "connect-src": ("'self'",),
             "manifest-src": ("'self'",),
-            "frame-src": self.frame_src or ("'none'",),
+            "frame-src": (*self.frame_src, *_MADE_IN_FRAMES) if self.frame_src else ("'none'",),
             "form-action": self.form_action,
             "frame-ancestors": (self.frame_ancestors,),
             "base-uri": ("'none'",),

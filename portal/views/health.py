@@ -7,21 +7,33 @@ there are; the log names them.
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from functools import partial
+from typing import Final, cast
 
 import httpx
-from flask import Blueprint, jsonify
+from flask import Blueprint, current_app, jsonify
+from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
 from portal.catalogue import AppSpec
+from portal.contract.outbound import NotABundle, NotAProxy, Outbound
 from portal.errors import PortalError
+from portal.outgoing import way_to
 from portal.pushing import PATH, place_of
 from portal.services import Services, services
+from portal.views.kept_answer import KeptAnswer
 
 blueprint = Blueprint("health", __name__)
 
 _LOGGER: Final = logging.getLogger("portal.health")
+_KEPT: Final = "portal.readiness"
 _TIMEOUT: Final = httpx.Timeout(2.0)
+
+
+@blueprint.record
+def keep_answers(state: BlueprintSetupState) -> None:
+    """Have each process look once in a second at most: anybody may ask, and apps and database are asked each time."""
+    state.app.extensions[_KEPT] = KeptAnswer(lambda: what_is_missing(services()))
 
 
 @blueprint.get("/healthz")
@@ -33,7 +45,8 @@ def alive() -> ResponseReturnValue:
 @blueprint.get("/readyz")
 def ready() -> ResponseReturnValue:
     """Say whether database, keys and the apps that must be up are there, else 503 and what is missing."""
-    missing = what_is_missing(services())
+    kept = cast("KeptAnswer[list[str]]", current_app.extensions[_KEPT])
+    missing = kept.get()
     return jsonify(state="missing" if missing else "ready", missing=missing), 503 if missing else 200
 
 
@@ -48,30 +61,32 @@ def what_is_missing(within: Services) -> list[str]:
         within.keys.signing_key(within.clock())
     except PortalError:
         missing.append("keys")
-    down = apps_that_are_down([app for app in within.settings.catalogue if app.required])
+    required = [app for app in within.settings.catalogue if app.required]
+    down = apps_that_are_down(required, outbound=within.settings.outbound)
     if down:
         _LOGGER.warning("apps not ready: %s", ", ".join(down))
         missing.append("apps")
     return missing
 
 
-def apps_that_are_down(apps: Sequence[AppSpec]) -> list[str]:
+def apps_that_are_down(apps: Sequence[AppSpec], *, outbound: Outbound) -> list[str]:
     """Return the slugs of those of *apps* whose guard does not say that they run; asks all at once."""
     if not apps:
         return []
     with ThreadPoolExecutor(max_workers=min(len(apps), 8)) as pool:
-        running = pool.map(is_running, apps)
+        running = pool.map(partial(is_running, outbound=outbound), apps)
         return [app.slug for app, up in zip(apps, running, strict=True) if not up]
 
 
-def is_running(app: AppSpec) -> bool:
+def is_running(app: AppSpec, *, outbound: Outbound) -> bool:
     """Ask the guard of *app* whether the app runs."""
     place = place_of(app)
     url = f"{place.url.removesuffix(PATH)}/.portal/health"
     extensions = {} if place.server_name is None else {"sni_hostname": place.server_name}
     try:
-        with httpx.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=not place.is_loopback) as client:
+        way = way_to(url, outbound, is_internal=place.is_internal)
+        with httpx.Client(timeout=_TIMEOUT, follow_redirects=False, **way.keywords()) as client:
             answer = client.get(url, headers={"Host": place.host}, extensions=extensions)
-    except (httpx.HTTPError, httpx.InvalidURL):
+    except (httpx.HTTPError, httpx.InvalidURL, NotABundle, NotAProxy):
         return False
     return answer.status_code == httpx.codes.OK

@@ -14,10 +14,13 @@ from portal.contract.forwarded import Network, read_address
 from portal.errors import StoreUnavailable
 from portal.metrics import CONTENT_TYPE, Metrics
 from portal.services import Services, services
+from portal.supervisor import AppState, SupervisorAway, SupervisorRefused, ask, control_socket
 from portal.views.origin import host_allowed
 
 blueprint = Blueprint("metrics", __name__)
 
+_PATIENCE: Final = 1.0
+"""Seconds that the supervisor has to answer: a scrape must not wait for it."""
 _FORWARDING: Final = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip")
 """What web servers say about whom they speak for."""
 
@@ -37,7 +40,13 @@ def metrics() -> Response:
     """Answer in Prometheus' text format."""
     if not may_read(services(), peer=request.remote_addr, host=request.environ.get("HTTP_HOST")):
         abort(404)
-    response = Response(services().metrics.exposition(_living(services())), content_type=CONTENT_TYPE)
+    within = services()
+    by_us = within.settings.apps_run_by == "portal"
+    has_supervisor = by_us and any(app.source is not None for app in within.settings.catalogue)
+    text = within.metrics.exposition(
+        _living(within), has_supervisor=has_supervisor, apps=_apps(within) if has_supervisor else None
+    )
+    response = Response(text, content_type=CONTENT_TYPE)
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -64,6 +73,14 @@ def _is_direct(host: str | None, *, own_url: str) -> bool:
     except ValueError:
         return False
     return name == "localhost" or read_address(name) is not None
+
+
+def _apps(within: Services) -> tuple[AppState, ...] | None:
+    try:
+        said = ask(control_socket(within.settings), "list", patience=_PATIENCE).apps
+    except (SupervisorAway, SupervisorRefused):
+        return None
+    return tuple(app for app in said if within.settings.catalogue.find(app.app) is not None)
 
 
 def _living(within: Services) -> tuple[int, int] | None:

@@ -12,6 +12,8 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """RFC 9110, section 9.2.1."""
 _OWN_SITES: Final = frozenset({"same-origin", "none"})
 """``none``: the person's own doing, such as a typed address or a bookmark."""
+PURPOSES: Final = ("Sec-Purpose", "Purpose", "X-Moz")
+"""Headers in which browsers say why they ask."""
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 
@@ -52,6 +54,11 @@ def sign_in_may_begin(sec_fetch_site: str | None) -> bool:
     return sec_fetch_site is None or sec_fetch_site in _OWN_SITES
 
 
+def is_prefetch(purpose: str | None) -> bool:
+    """Say whether a browser only fetches ahead, by one of the headers :data:`PURPOSES`: nobody is looking yet."""
+    return purpose is not None and "prefetch" in purpose.lower()  # also "prefetch;prerender"
+
+
 def host_allowed(host: str | None, *, own_url: str) -> bool:
     """Say whether the ``Host`` header names the portal at *own_url*; a default port may be left out or written."""
     if host is None:
@@ -78,7 +85,7 @@ def launch_refusal(
     opens, to another app's launch: that arrives as ``same-site`` or ``cross-site``.
     Browsers without ``Sec-Fetch`` headers must show one of our pages in ``Origin`` or ``Referer``.
     """
-    if purpose is not None and "prefetch" in purpose.lower():  # also "prefetch;prerender"
+    if is_prefetch(purpose):
         return LaunchRefusal.PREFETCH
     if site is None and mode is None and dest is None:
         if origin is None and referer is None:

@@ -56,9 +56,14 @@ class Shell:
 class ProviderButton:
     """One place to sign in."""
 
+    invitation: str
+    """What stands before the label, such as "Continue with"."""
     label: str
-    """What it says after "Continue with"."""
     href: str
+    mark: str
+    """A drawing of ``static/marks.svg``."""
+    was_last: bool
+    """Whether this browser used it last, of several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +74,25 @@ class SignInPage:
 
     going_to: str | None
     """The path that follows; ``None`` for the home page.  Never an app's title: strangers must not learn of apps."""
+    target: str
+    """The local path and query that follow."""
     buttons: tuple[ProviderButton, ...]
-    notice: str | None = None
-    """One sentence above the buttons, for example why the last sign-in ended."""
+    asks_address: bool
+    """Whether an e-mail address leads to one of several providers."""
+    address: str
+    """What was typed there."""
+    address_unknown: bool
+    """Whether it led nowhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoingPage:
+    """Sends the browser on to a provider by itself: the answer to a form, as :class:`LeavingPage` is."""
+
+    template: ClassVar[str] = "auth/going.html"
+
+    href: str
+    provider_label: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

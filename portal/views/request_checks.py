@@ -17,6 +17,10 @@ _MACHINE_PREFIXES: Final = ("/.well-known/", "/api/", "/oauth/")
 _BY_ADDRESS: Final = frozenset({"/healthz", "/metrics", "/readyz"})
 
 
+_OF_STRANGERS: Final = frozenset({"/sign-in"})
+"""Forms of people who have no session yet.  They change nothing; that no other page has sent them is enough."""
+
+
 class ForeignHost(PortalError):
     """The request names another place than the portal's own (DNS rebinding, a poisoned ``Host`` or ``SCRIPT_NAME``)."""
 
@@ -61,5 +65,5 @@ def install_request_checks(app: Flask, settings: Settings) -> None:
         site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
         if not unsafe_request_allowed(request.method, site, origin, settings.origin):
             raise ForeignOrigin(f"site {site!r}")
-        if not csrf_ok(request.form.get("csrf", "")):
+        if request.path not in _OF_STRANGERS and not csrf_ok(request.form.get("csrf", "")):
             raise FormExpired(request.endpoint or "no route")

@@ -68,5 +68,5 @@ def page(name: str) -> Page:
     return Page(ROOT / name)
 
 
-ALL = tuple(Page(path) for path in (*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md"))))
+ALL = tuple(Page(path) for path in (*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))))
 """Every page."""

@@ -1,6 +1,5 @@
 """What the documentation shows is tried: Python is executed, TOML is read, tables are those of the code."""
 
-import ast
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -11,8 +10,10 @@ from typing import Any
 import pytest
 
 from gradio_apps.runtime.guard.gradio_calls import MAX_BODY
+from gradio_apps.runtime.host.gradio_minors import MINORS
 from gradio_apps.runtime.supervisor.environment import PASSED_ON
 from gradio_apps.runtime.supervisor.logs import LARGEST
+from portal.catalogue import AppSpec
 from portal.configuration import load
 from portal.configuration.addresses import cookie_mode
 from portal.contract import Person
@@ -78,15 +79,10 @@ def test_what_is_said_of_a_visitor_is_what_a_visitor_has() -> None:
 
 
 def test_every_argument_that_is_the_portals_is_named() -> None:
-    hooks = next(one for one in modules_of("gradio_apps") if one.name == "gradio_apps.runtime.host.gradio_hooks")
-    [overrides] = [
-        node.value
-        for node in ast.walk(hooks.tree)
-        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "LAUNCH_OVERRIDES" and node.value is not None
-    ]
     first_cells = " ".join(row[0] for row in APPS.rows("What is different"))
 
-    assert {name for name in ast.literal_eval(overrides) if f"`{name}`" not in first_cells} == set()
+    overrides = {name for minor in MINORS.values() for name in minor.launch}
+    assert {name for name in overrides if f"`{name}`" not in first_cells} == set()
 
 
 def test_the_environment_and_the_sizes_are_those_of_the_code() -> None:
@@ -98,11 +94,11 @@ def test_the_environment_and_the_sizes_are_those_of_the_code() -> None:
 
 
 def written(text: str, folder: Path) -> Path:
-    """Write *text* as a ``portal.toml`` with the sources it names beside it."""
+    """Write *text* as a ``portal.toml`` with the sources and interpreters it names beside it."""
     for app in tomllib.loads(text)["apps"].values():
-        source = folder / app["source"]
-        source.parent.mkdir(exist_ok=True)
-        source.touch()
+        for named in (app[key] for key in ("source", "python") if key in app):
+            (folder / named).parent.mkdir(parents=True, exist_ok=True)
+            (folder / named).touch(mode=0o700)
     file = folder / "portal.toml"
     file.write_text(text, encoding="utf-8")
     return file
@@ -148,15 +144,17 @@ def test_the_role_of_the_readme_opens_its_app(tmp_path: Path) -> None:
     assert not opens("Other")
 
 
-def test_the_file_of_the_page_for_apps_is_sound(tmp_path: Path) -> None:
-    [text] = APPS.blocks("toml")
+def test_the_files_of_the_page_for_apps_are_sound(tmp_path: Path) -> None:
     [of_readme] = README.blocks("toml")
+    apps: dict[str, AppSpec] = {}
+    for text in APPS.blocks("toml"):
+        texts = of_readme + text.replace("forecast", "another")  # the README has a forecast of its own
+        secrets = [name for app in tomllib.loads(texts)["apps"].values() for name in app.get("secrets", ())]
+        environ = ENVIRON | dict.fromkeys(secrets, "a-secret")
+        apps |= {app.slug: app for app in load(environ, path=written(texts, tmp_path)).catalogue}
 
-    settings = load(ENVIRON, path=written(of_readme + text, tmp_path))
-
-    app = settings.catalogue.find("interpreter")
-    assert app is not None
-    assert app.browser == ("microphone", "clipboard-write")
+    assert apps["interpreter"].browser == ("microphone", "clipboard-write")
+    assert {"forecast", "interpreter", "another"} == set(apps)
 
 
 def test_the_commands_of_the_pages_are_there() -> None:

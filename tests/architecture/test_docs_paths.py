@@ -47,7 +47,12 @@ def test_every_link_leads_somewhere(where: Page) -> None:
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
+    """
+    Or from a folder's own README.md, which the README leads to.
+    """
     linked = {(ROOT / link.partition("#")[0]).resolve() for link in page("README.md").links()}
+    for folder in [path for path in linked if path.name == "README.md"]:
+        linked |= {(folder.parent / link.partition("#")[0]).resolve() for link in Page(folder).links()}
 
     assert {str(where) for where in ALL if where.path not in linked} - {"README.md"} == set()
 

@@ -13,6 +13,7 @@ from portal.configuration.documented import SETTINGS, Setting, keys_under
 from portal.errors import SettingsError
 from portal.settings import Endpoints, Settings
 from tests.architecture.sources import ROOT
+from tests.journeys.front import issue
 
 PAGE = ROOT / "docs" / "settings.md"
 KEY = "zB1k3j4h5k6j7h8g9f0d1s2a3q4w5e6r7t8y9u0i1o2p"
@@ -72,6 +73,11 @@ def test_every_example_works(setting: Setting, tmp_path: Path) -> None:
     section, _, key = setting.name.rpartition(".")
     section = {"roles.<name>": "roles.admin", "apps.<slug>": "apps.user-dashboard"}.get(section, section)
     written[section][key] = setting.example
+    if key == "allowed_organisations":
+        written[section]["preset"] = '"github"'
+        del written[section]["issuer"], written["providers.endpoints"]
+    if key == "hidden":
+        written[section]["domains"] = '["example.com"]'
     if key == "client_id_env":
         del written[section]["client_id"]
     if key == "url" and section.startswith("apps"):
@@ -80,6 +86,8 @@ def test_every_example_works(setting: Setting, tmp_path: Path) -> None:
         program = tmp_path / setting.example.strip('"')
         program.parent.mkdir(parents=True)
         program.touch(mode=0o755)
+    if key == "ca_file":
+        issue(tmp_path, ["portal.example.com"]).authority.rename(tmp_path / setting.example.strip('"'))
     file = tmp_path / "portal.toml"
     file.write_text(
         "\n".join(
@@ -119,11 +127,13 @@ def test_every_field_of_the_settings_can_be_configured() -> None:
     elsewhere = {
         "catalogue": "apps.<slug>.source",
         "database_url": "PORTAL_DATABASE_URL",
+        "outbound": "portal.ca_file",
         "providers": "providers.id",
         "rate_limit_storage": "PORTAL_RATE_LIMIT_STORAGE",
         "rights_of_roles": "roles.<name>.rights",
         "roles": "roles.<name>.when",
         "secret_keys": "PORTAL_SECRET_KEY",
+        "sign_in_hook": "PORTAL_SIGN_IN_HOOK",
     }
     names = {one.name for one in SETTINGS}
 

@@ -15,11 +15,13 @@ from gradio_apps.runtime.supervisor.__main__ import EXIT_DOCUMENT, EXIT_PORT
 from gradio_apps.runtime.supervisor.events import Event
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
 from gradio_apps.serve import EXIT_USAGE
+from portal.admission import AdmissionRefusal
 from portal.app_sessions import Refusal
 from portal.audit import AuditEvent
 from portal.cli.failure import ENDED, MISTAKEN
 from portal.cli.isolation import isolation_of
 from portal.contract import Rejection
+from portal.doctor.findings import Check
 from portal.endings import EndReason
 from portal.policy import Denial
 from portal.providers.id_token import IdTokenProblem
@@ -33,7 +35,9 @@ PAGE = page("docs/codes.md")
 EVERYWHERE = (*modules_of("portal"), *modules_of("gradio_apps"))
 
 VOCABULARIES: dict[type[StrEnum], str] = {
+    AdmissionRefusal: "Admission",
     AuditEvent: "The audit",
+    Check: "Findings of the doctor",
     Denial: "Denials",
     EndReason: "Ends",
     Event: "The supervisor",

@@ -12,6 +12,8 @@ LAYERS: dict[str, int] = {
     "portal.contract": 0,
     "portal.clock": 0,
     # L1: pure; what decides
+    "portal.admission": 1,
+    "portal.allowance": 1,
     "portal.catalogue": 1,
     "portal.claims": 1,
     "portal.configuration": 1,
@@ -20,6 +22,7 @@ LAYERS: dict[str, int] = {
     "portal.front": 1,
     "portal.identity": 1,
     "portal.policy": 1,
+    "portal.presets": 1,
     "portal.redirects": 1,
     "portal.sealing": 1,
     "portal.settings": 1,
@@ -31,15 +34,21 @@ LAYERS: dict[str, int] = {
     "portal.audit": 2,
     "portal.backups": 2,
     "portal.database": 2,
+    "portal.doctor": 2,
     "portal.endings": 2,
+    "portal.hook": 2,
     "portal.judgement": 2,
     "portal.keys": 2,
     "portal.limits": 2,
     "portal.metrics": 2,
     "portal.migrations": 2,
     "portal.outbox": 2,
+    "portal.outgoing": 2,
+    "portal.private_files": 2,
+    "portal.probe_tokens": 2,
     "portal.providers": 2,
     "portal.pushing": 2,
+    "portal.resealing": 2,
     "portal.restoring": 2,
     "portal.retention": 2,
     "portal.running": 2,
@@ -49,6 +58,7 @@ LAYERS: dict[str, int] = {
     "portal.sign_ins": 2,
     "portal.sqlite_files": 2,
     "portal.stored_identity": 2,
+    "portal.supervisor": 2,
     "portal.tables": 2,
     "portal.tickets": 2,
     # L3: what speaks to browsers and apps
@@ -81,7 +91,7 @@ THIRD_PARTY: dict[int, frozenset[str]] = {
         }
     ),
     3: frozenset({"flask", "httpx", "werkzeug"}),
-    4: frozenset({"authlib", "flask", "gunicorn", "jinja2", "joserfc", "werkzeug"}),
+    4: frozenset({"authlib", "flask", "gunicorn", "jinja2", "joserfc", "packaging", "werkzeug"}),
 }
 """Other people's packages a layer may use of its own; a package that is not here asks for a reason."""
 
@@ -92,6 +102,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "flask_limiter": ("portal.limits",),
     "flask_session": ("portal.session_store", "portal.sessions"),
     "gunicorn": ("portal.cli", "portal.demo"),
+    "packaging": ("portal.cli.environment_plan",),
     "jmespath": ("portal.policy", "portal.configuration.roles"),
     "prometheus_client": ("portal.metrics",),
     "requests": ("portal.providers",),

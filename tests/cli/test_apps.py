@@ -85,10 +85,10 @@ def test_the_status_of_one_app_says_everything(folder: Path, capsys: pytest.Capt
     assert main(["apps", "status", "forecast"]) == 0
     said = capsys.readouterr().out
 
-    assert said.startswith("forecast (Forecast)\n  state      running since ")
+    assert said.startswith("forecast (Forecast)\n  state        running since ")
     assert " of 2.0 GB\n" in said
-    assert "  starting   usually 0 s, at most 10 min 0 s\n" in said
-    assert f"  log        {folder / '.portal' / 'logs' / 'forecast.log'}\n" in said
+    assert "  starting     usually 0 s, at most 10 min 0 s\n" in said
+    assert f"  log          {folder / '.portal' / 'logs' / 'forecast.log'}\n" in said
     assert main(["apps", "status", "far"]) == 0
     assert capsys.readouterr().out == "far runs elsewhere: https://far.example.com\n"
     assert main(["apps", "status", "--json"]) == 0
@@ -107,6 +107,34 @@ def test_an_app_is_stopped_started_and_restarted(capsys: pytest.CaptureFixture[s
     [after] = listed(capsys)
 
     assert (before["restarts"], after["restarts"]) == (0, 2)
+
+
+def test_a_restart_waits_for_the_new_process_and_one_that_is_no_good_is_an_error(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = folder / ".portal"
+    app = an_app(data, mode="serve,serve,failed,serve")
+    with supervised(a_document(app, control=str(data / "supervisor.sock"))) as supervisor:
+        supervisor.event("app-ready")
+        pids = [listed(capsys)[0]["pid"]]
+        assert main(["apps", "restart", "forecast"]) == 0
+        said = capsys.readouterr().out
+        pids.append(listed(capsys)[0]["pid"])
+        assert main(["apps", "restart", "forecast"]) == 1
+        refused = capsys.readouterr().err
+        pids.append(listed(capsys)[0]["pid"])
+        assert main(["apps", "status", "forecast"]) == 0
+        status = capsys.readouterr().out
+        assert main(["apps", "restart", "forecast", "--now"]) == 0
+        pids.append(listed(capsys)[0]["pid"])
+
+    assert said.startswith(
+        "forecast: a new process comes up; the old one answers meanwhile.\nforecast: running since 0 s"
+    )
+    assert "forecast was not replaced: The module 'torch' is not installed" in refused
+    assert "The old process goes on." in refused
+    assert "  not replaced The module 'torch'" in status
+    assert pids[0] != pids[1] == pids[2] != pids[3]
 
 
 @pytest.mark.parametrize(
@@ -153,6 +181,20 @@ def test_a_log_is_shown_without_the_apps_secrets(folder: Path, capsys: pytest.Ca
     assert len(capsys.readouterr().out.splitlines()) == 50
     assert main(["apps", "logs", "forecast", "-n", "0"]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_a_log_is_not_shown_where_what_to_hide_is_not_known(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = PORTAL_TOML.replace('secrets = ["MODEL_KEY"]', 'env_file = "forecast.env"')
+    (folder / "portal.toml").write_text(text)
+    (folder / ".portal" / "logs").mkdir()
+    (folder / ".portal" / "logs" / "forecast.log").write_text(f"calling with {MODEL_KEY} now\n")
+    (folder / "forecast.env").write_text(f"KEY={MODEL_KEY}\n")
+    assert main(["apps", "logs", "forecast"]) == 0
+    assert capsys.readouterr().out == "calling with ******** now\n"
+    (folder / "forecast.env").write_text("no variable")
+    assert main(["apps", "logs", "forecast"]) == 1
+    said = capsys.readouterr()
+    assert (said.out, "what it holds is shown nowhere" in said.err) == ("", True)
 
 
 def test_more_lines_than_a_block_holds(tmp_path: Path) -> None:

@@ -21,6 +21,25 @@ class TestMigrate:
         assert main(["migrate"]) == 0
         assert "The database is up to date, at revision 0001." in capsys.readouterr().out
 
+    def test_a_new_secret_key_takes_over(
+        self, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        del config
+        assert main(["apps", "secret", "forecast"]) == 0
+        secret = capsys.readouterr().out
+        new = SECRET[::-1]
+        monkeypatch.setenv("PORTAL_SECRET_KEY", f"{new},{SECRET}")
+        assert main(["migrate"]) == 0
+        assert "One value was sealed anew under the first secret key." in capsys.readouterr().out
+        monkeypatch.setenv("PORTAL_SECRET_KEY", new)
+        assert main(["migrate"]) == 0
+        assert "sealed" not in capsys.readouterr().out
+        assert main(["apps", "secret", "forecast"]) == 0
+        assert capsys.readouterr().out == secret
+        monkeypatch.setenv("PORTAL_SECRET_KEY", SECRET)
+        assert main(["migrate"]) == 0
+        assert "One value of the database cannot be read under PORTAL_SECRET_KEY." in capsys.readouterr().out
+
     def test_a_database_that_cannot_be_used_is_named(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (config.parent / ".portal").mkdir()
         (config.parent / ".portal" / "portal.db").write_bytes(b"no database at all " * 500)

@@ -209,3 +209,13 @@ def _until(terminal: int, words: str, said: str) -> str:
         if select.select([terminal], [], [], 1)[0]:
             heard += os.read(terminal, 4096).decode()
     return heard
+
+
+def test_units_hold_apps_apart_and_nobody_need_be_trusted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "app.py").touch()
+    assert init(*APPS_URL, "--units", "--app", "forecast=app.py", "--client-secret-file", "client-secret") == 0
+
+    assert capsys.readouterr().out.splitlines()[-1].endswith("portal config systemd")
+    settings = load(environment({}, folder))
+    assert (settings.apps_run_by, settings.trust_apps) == ("systemd", False)
+    assert str(settings.data_dir) == "/var/lib/gradio-portal"

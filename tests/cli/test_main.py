@@ -13,6 +13,7 @@ from portal.cli import main
 from portal.cli.demo import default_folder
 from portal.cli.sample_run import announcement
 from tests.cli.test_samples import a_sample
+from tests.portal.hook.company import written
 
 GOOD = """
 [portal]
@@ -87,6 +88,20 @@ class TestCheck:
         assert SECRET not in out
         assert "client-secret-of-ours" not in out
 
+    def test_it_loads_the_sign_in_hook(
+        self, config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with written(config.parent, company_rules="def who(provider_id, token): ..."):
+            monkeypatch.setenv("PORTAL_SIGN_IN_HOOK", "company_rules:who")
+            assert main(["check"]) == 0
+            assert "then company_rules:who says who comes in" in capsys.readouterr().out
+            for command in ("check", "serve"):
+                monkeypatch.setenv("PORTAL_SIGN_IN_HOOK", "company_rules:wo")
+                assert main([command]) == 2
+                told = capsys.readouterr().err
+                assert "PORTAL_SIGN_IN_HOOK" in told
+                assert "Did you mean 'who'?" in told
+
     def test_it_names_every_problem_at_once(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
         config.write_text(
             GOOD.replace("https://portal.example.com", "http://portal.example.com").replace('"analyst"]', '"analist"]'),
@@ -147,6 +162,32 @@ class TestExplain:
         answer = json.loads(capsys.readouterr().out)
         assert answer["identity"]["subject"] == "ana"
         assert [app["allowed"] for app in answer["tenants"][0]["apps"] if app["app"] == "closed"] == [False]
+
+    def test_userinfo_and_answers_come_from_files_of_their_own(
+        self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        config.write_text(
+            GOOD.replace('issuer = "https://id.example.com"', 'preset = "github"').replace("AI-Analysts", "acme")
+        )
+        (tmp_path / "user.json").write_text('{"id": 7, "login": "octo"}')
+        (tmp_path / "orgs.json").write_text('[{"state": "active", "organization": {"login": "acme", "id": 1}}]')
+        assert main(["explain", "--claims", "user.json", "--answer", "memberships=orgs.json"]) == 0
+        out = capsys.readouterr().out
+
+        assert "analyst: group 'acme'" in out
+        assert "nothing was given for emails, teams" in out
+        assert main(["explain", "--claims", "user.json", "--userinfo", "orgs.json"]) == 2
+        assert "one JSON object" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("said", ["user.json", "=user.json", "user="])
+    def test_an_answer_without_a_name_or_a_file_is_a_mistake(
+        self, config: Path, tmp_path: Path, said: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        del config
+        (tmp_path / "user.json").write_text("{}")
+
+        assert main(["explain", "--claims", "user.json", "--answer", said]) == 2
+        assert "NAME=FILE" in capsys.readouterr().err
 
     def test_claims_that_sign_nobody_in_are_a_failure(
         self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

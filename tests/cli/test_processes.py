@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from portal.cli.accounts import Account
 from portal.cli.processes import Ended, Processes, Program, tail_of
 
 WAITING = "import time; time.sleep(600)"
@@ -199,3 +200,41 @@ def test_children_end_when_the_command_is_killed(tmp_path: Path) -> None:
         command.wait()
 
     wait_for_death(pid)
+
+
+def test_who_is_to_run_it_is_said_or_is_whoever_starts_it() -> None:
+    plain = Program(name="c", argv=[], environ={})
+    other = Program(name="c", argv=[], environ={}, account=Account(uid=7, gid=8), groups=(9,))
+
+    assert plain.change_of_user == {}
+    assert other.change_of_user == {"user": 7, "group": 8, "extra_groups": (9,)}
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="run the tests as root, on Linux")
+def test_a_right_that_was_put_aside_is_not_handed_on(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    tmp_path.chmod(0o755)
+    code = f"""
+        import os, sys
+        from pathlib import Path
+        from portal.cli.processes import Processes, Program
+        from portal.contract.privileges import put_aside
+        log = Path({str(log)!r})
+        os.chown(log, 70001, 70002)
+        with Processes().until_told() as processes:
+            os.chdir(log.parent)
+            put_aside(70001, 70002, [70003])
+            processes.start(
+                Program(name="c", argv=["/usr/bin/env", "cat", "/proc/self/status"], environ={{}}, log=Path("log"))
+            )
+            while processes.ended() is None:
+                pass
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], timeout=PATIENCE, check=True)
+    status = dict(line.split(":\t", 1) for line in log.read_text().splitlines() if ":\t" in line)
+
+    assert status["Uid"].split() == ["70001"] * 4
+    assert status["Gid"].split() == ["70002"] * 4
+    assert status["Groups"].split() == ["70003"]
+    assert status["CapPrm"] == "0" * 16

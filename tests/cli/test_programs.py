@@ -90,7 +90,12 @@ class TestSupervisor:
         )
 
         assert document == {
-            "portal": {"url": PORTAL, "internal_url": "http://127.0.0.1:7800", "trusted_proxies": "10.0.0.0/8"},
+            "portal": {
+                "url": PORTAL,
+                "internal_url": "http://127.0.0.1:7800",
+                "trusted_proxies": "10.0.0.0/8",
+                "ca_file": None,
+            },
             "apps": [
                 {
                     "slug": "here",
@@ -108,18 +113,28 @@ class TestSupervisor:
                     "secret_names": ["OPENAI_API_KEY", "NOT_SET"],
                     "python": None,
                     "start_timeout": 600,
+                    "drain_timeout": 120,
                     "memory": None,
                     "history": str(tmp_path / "starts" / "here.json"),
+                    "env_file": None,
+                    "user": None,
                 }
             ],
             "control": str(tmp_path / "supervisor.sock"),
+            "grace": None,
+            "owner": None,
         }
 
     def test_a_configured_way_to_the_portal_is_taken(self, tmp_path: Path) -> None:
         settings = settings_for(tmp_path, internal_url="http://127.0.0.1:9000")
         document = supervisor_document(settings, port=7800, secret_of=Secret, environ={})
 
-        assert document["portal"] == {"url": PORTAL, "internal_url": "http://127.0.0.1:9000", "trusted_proxies": ""}
+        assert document["portal"] == {
+            "url": PORTAL,
+            "internal_url": "http://127.0.0.1:9000",
+            "trusted_proxies": "",
+            "ca_file": None,
+        }
 
     def test_secrets_go_by_pipe_and_never_by_word_or_variable(self) -> None:
         program = supervisor_program(document={"apps": [{"secret": "hush"}]}, environ={}, cwd=Path("/x"), log=None)

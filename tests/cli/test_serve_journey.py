@@ -11,12 +11,18 @@ from pathlib import Path
 import httpx
 import pytest
 
+from portal.cli import main
 from portal.cli.ports import free_ports
 from portal.cli.serve import port_of
 from tests.builders import settings_for
 
 pytestmark = pytest.mark.journey
 PATIENCE = 60.0
+VARIABLES = {
+    "PORTAL_SECRET_KEY": "zB1-kept-from-everybody-0123456789abcdefgh",
+    "COMPANY_CLIENT_SECRET": "a-client-secret",
+    "PYTHONUNBUFFERED": "1",
+}
 
 
 def start(folder: Path, *, port: int, **environ: str) -> subprocess.Popen[str]:
@@ -37,15 +43,11 @@ def start(folder: Path, *, port: int, **environ: str) -> subprocess.Popen[str]:
         """,
         encoding="utf-8",
     )
-    variables = {
-        "PORTAL_SECRET_KEY": "zB1-kept-from-everybody-0123456789abcdefgh",
-        "COMPANY_CLIENT_SECRET": "a-client-secret",
-        "PYTHONUNBUFFERED": "1",
-    }
     return subprocess.Popen(
         [sys.executable, "-m", "portal.cli", "serve", "--no-browser", "--config", "portal.toml"],
         cwd=folder,
-        env={**os.environ, **variables, **environ},
+        env={**os.environ, **VARIABLES, **environ},
+        stdin=subprocess.DEVNULL,  # on a terminal a hang-up is the end
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -64,6 +66,7 @@ def test_it_serves_where_the_configuration_says_until_told(tmp_path: Path) -> No
                         f"http://127.0.0.1:{port}/healthz",
                         headers={"Host": f"portal.demo.localhost:{port}"},
                         trust_env=False,
+                        timeout=PATIENCE,
                     )
                 except httpx.TransportError:
                     assert process.poll() is None
@@ -84,6 +87,54 @@ def test_it_serves_where_the_configuration_says_until_told(tmp_path: Path) -> No
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", port))
+
+
+def test_a_reload_is_asked_for_by_command_or_signal_and_refused_before_anything_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port, other = free_ports(2)
+    file = tmp_path / "portal.toml"
+
+    def reload() -> tuple[int, str]:
+        code = main(["reload"])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    with start(tmp_path, port=port) as process:
+        monkeypatch.chdir(tmp_path)
+        assert process.stdout is not None
+        try:
+            while not (line := process.stdout.readline()).startswith("The portal runs at"):
+                assert line, "it ended"
+            good = file.read_text()
+            done = reload()
+            file.write_text(good + "colour = 'blue'\n")
+            refused = reload()
+            file.write_text(good.replace(str(port), str(other)))
+            fixed = reload()
+            file.write_text(good)
+            process.send_signal(signal.SIGHUP)
+            while not (line := process.stdout.readline()).startswith("Reload"):
+                assert line, "it ended"
+            by_signal = line + process.stdout.readline()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(PATIENCE)
+    after = reload()
+
+    looked = "The configuration has no problems. What is running answers until the new is there.\n"
+    assert done == (0, f"{looked}The portal: its processes are new.\n")
+    assert refused[0] == 2
+    assert "apps.forecast.colour" in refused[1]
+    said = "portal: What was changed takes a new start of portal serve: the portal's port. Nothing was reloaded.\n"
+    assert fixed == (2, looked + said)
+    assert by_signal == "Reload (exit code 0):\nThe portal: its processes are new.\n"
+    assert code == 0
+    assert after[0] == 1
+    assert "No `portal serve` answers at" in after[1]
+    assert not (tmp_path / ".portal" / "serve.sock").exists()
 
 
 def test_a_database_that_does_not_answer_is_named(tmp_path: Path) -> None:

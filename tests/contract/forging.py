@@ -311,3 +311,54 @@ HOSTILE_LOGOUT_TOKENS: Final[tuple[Hostile, ...]] = (
     Hostile("too large", _logout(jti="j" * 8000), R.TOO_LARGE),
     Hostile("no token", "logout", R.UNREADABLE),
 )
+
+
+def probe_header(**changes: object) -> dict[str, object]:
+    return header_of(typ="portal-probe+jwt") | changes
+
+
+def probe_claims(**changes: object) -> dict[str, object]:
+    return {"iss": PORTAL, "aud": "forecast", "jti": "probe-1", "iat": NOW, "exp": NOW + 120, **changes}
+
+
+def _probe(header: Mapping[str, object] | None = None, *, key: OKPKey = KEY, **changes: object) -> str:
+    return sign_raw(_dump(header or probe_header()), _dump(probe_claims(**changes)), key=key)
+
+
+def _probe_without(name: str) -> str:
+    return sign_raw(_dump(probe_header()), _dump(without(probe_claims(), name)))
+
+
+HOSTILE_PROBE_TOKENS: Final[tuple[Hostile, ...]] = (
+    Hostile("a ticket", forged(), R.WRONG_TYPE),
+    Hostile("a logout token", _logout(), R.WRONG_TYPE),
+    Hostile("typ JWT", _probe(probe_header(typ="JWT")), R.WRONG_TYPE),
+    Hostile("typ of an access token", _probe(probe_header(typ="at+jwt")), R.WRONG_TYPE),
+    Hostile("typ missing", _probe(without(probe_header(), "typ")), R.WRONG_TYPE),
+    Hostile("alg none", _probe(probe_header(alg="none")).rpartition(".")[0] + ".", R.BAD_SIGNATURE),
+    Hostile("a stranger's key", _probe(key=STRANGER), R.BAD_SIGNATURE),
+    Hostile("unknown kid", _probe(probe_header(kid="other")), R.UNKNOWN_KEY),
+    Hostile("crit", _probe(probe_header(crit=["exp"])), R.BAD_SHAPE),
+    Hostile("another issuer", _probe(iss="https://evil.test"), R.WRONG_ISSUER),
+    Hostile("issuer missing", _probe_without("iss"), R.BAD_SHAPE),
+    Hostile("another app's", _probe(aud="other"), R.WRONG_AUDIENCE),
+    Hostile("the portal's own", _probe(aud=PORTAL), R.WRONG_AUDIENCE),
+    Hostile("audience as a list", _probe(aud=["forecast"]), R.BAD_SHAPE),
+    Hostile("audience as a wildcard", _probe(aud="*"), R.WRONG_AUDIENCE),
+    Hostile("audience missing", _probe_without("aud"), R.BAD_SHAPE),
+    Hostile("jti missing", _probe_without("jti"), R.BAD_SHAPE),
+    Hostile("iat missing", _probe_without("iat"), R.BAD_SHAPE),
+    Hostile("exp missing", _probe_without("exp"), R.BAD_SHAPE),
+    Hostile("exp true", _probe(exp=True), R.BAD_SHAPE),
+    Hostile("expired", _probe(iat=NOW - 300, exp=NOW - 180), R.EXPIRED),
+    Hostile("expired exactly at the leeway", _probe(iat=NOW - 200, exp=NOW - 90), R.EXPIRED),
+    Hostile("from the future", _probe(iat=NOW + 91, exp=NOW + 100), R.NOT_YET_VALID),
+    Hostile("another app's, and expired", _probe(aud="other", iat=NOW - 300, exp=NOW - 180), R.WRONG_AUDIENCE),
+    Hostile("a stranger's, and expired", _probe(key=STRANGER, iat=NOW - 300, exp=NOW - 180), R.BAD_SIGNATURE),
+    Hostile("living too long", _probe(exp=NOW + 121), R.TOO_LONG_LIVED),
+    Hostile("living too long, and expired", _probe(iat=NOW - 3600, exp=NOW - 180), R.TOO_LONG_LIVED),
+    Hostile("for no time", _probe(exp=NOW), R.TOO_LONG_LIVED),
+    Hostile("too large", _probe(jti="j" * 8000), R.TOO_LARGE),
+    Hostile("no token", "probe", R.UNREADABLE),
+    Hostile("nothing", None, R.UNREADABLE),
+)

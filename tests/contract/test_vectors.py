@@ -12,17 +12,21 @@ from joserfc.jwk import KeySet, OKPKey
 
 from portal.contract import (
     LogoutToken,
+    ProbeToken,
     Rejected,
     Rejection,
     Ticket,
     sign_logout_token,
+    sign_probe_token,
     sign_ticket,
     verify_logout_token,
+    verify_probe_token,
     verify_ticket,
 )
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 TICKETS: dict[str, Any] = json.loads((VECTORS / "tickets.json").read_text(encoding="ascii"))
+PROBE_TOKENS: dict[str, Any] = json.loads((VECTORS / "probe_tokens.json").read_text(encoding="ascii"))
 LOGOUT_TOKENS: dict[str, Any] = json.loads((VECTORS / "logout_tokens.json").read_text(encoding="ascii"))
 
 
@@ -83,5 +87,21 @@ def test_both_sides_agree_on_this_logout_token(vector: dict[str, Any]) -> None:
 def test_the_guard_refuses_this_logout_token_for_this_reason(vector: dict[str, Any]) -> None:
     with pytest.raises(Rejected) as caught:
         verify_logout_token(vector["token"], **rules(LOGOUT_TOKENS))
+
+    assert vector["rejection"] == caught.value.reason
+
+
+@pytest.mark.parametrize("vector", PROBE_TOKENS["valid"], ids=named)
+def test_both_sides_agree_on_this_probe_token(vector: dict[str, Any]) -> None:
+    token = ProbeToken(**vector["probe_token"])
+
+    assert vector["token"] == sign_probe_token(token, key=private_key(PROBE_TOKENS))
+    assert token == verify_probe_token(vector["token"], **rules(PROBE_TOKENS))
+
+
+@pytest.mark.parametrize("vector", PROBE_TOKENS["rejected"], ids=named)
+def test_the_guard_refuses_this_probe_token_for_this_reason(vector: dict[str, Any]) -> None:
+    with pytest.raises(Rejected) as caught:
+        verify_probe_token(vector["token"], **rules(PROBE_TOKENS))
 
     assert vector["rejection"] == caught.value.reason

@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 from starlette.requests import Request
 
+from gradio_apps.runtime.guard.outgoing import Way
 from portal.contract import Person
 from tests.builders import NOW, PORTAL
 from tests.gradio_apps.guard import house as guarded
@@ -16,6 +17,9 @@ def a_person(**changes: Any) -> Person:
     return guarded.a_person(**{"signed_in_until": NOW + 3 * 86400, **changes})
 
 
+DIRECT = Way(proxy=None, tls=None)
+
+
 @dataclass
 class FakeAccess:
     """The guard's part of the portal's API: gives a token that says what it was asked for."""
@@ -23,6 +27,7 @@ class FakeAccess:
     base_url: str = "http://127.0.0.1:7800"
     headers: dict[str, str] = field(default_factory=lambda: {"Host": "portal.example.com"})
     refusal: Exception | None = None
+    way: Way = DIRECT
 
     def token(self, scopes: str) -> str:
         if self.refusal is not None:

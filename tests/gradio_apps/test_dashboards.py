@@ -19,7 +19,7 @@ from gradio_apps import admin_dashboard, portal_api, showcase, user_dashboard
 from gradio_apps.look import STYLES, look
 from gradio_apps.portal_api import PortalApi
 from gradio_apps.runtime.guard.api import PortalApiError as NoToken
-from tests.gradio_apps.requests import NOW, FakeAccess, a_person, a_request, a_visit
+from tests.gradio_apps.requests import DIRECT, NOW, FakeAccess, a_person, a_request, a_visit
 from tests.gradio_apps.test_portal_api import EVENT, SIGN_IN
 
 PORTAL = "https://portal.example.com"
@@ -124,7 +124,7 @@ def portal() -> Iterator[Portal]:
         yield serving
         serving.shutdown()
         thread.join()
-    portal_api._client_of(True).close()
+    portal_api._client_of(DIRECT).close()
     portal_api._client_of.cache_clear()
 
 
@@ -146,6 +146,13 @@ class TestAdminDashboard:
         heading, sign_ins, dropdown, events = admin_dashboard.refresh(a_visit(access=portal.access))
 
         assert heading.startswith("1 sign-in to **Acme**")
+        portal.sign_ins = [{**SIGN_IN, "name": name, "email_verified": False} for name in ("Ana", "")]
+        _, unsure, _, _ = admin_dashboard.refresh(a_visit(access=portal.access))
+
+        assert [row[:2] for row in unsure] == [
+            ["Ana (you, here)", "ana@example.com (not verified)"],
+            ["ana@example.com (not verified) (you, here)", "ana@example.com (not verified)"],
+        ]
         assert sign_ins[0][:4] == ["Ana Analyst (you, here)", "ana@example.com", "analyst", "company"]
         assert choices_of(dropdown) == ["sign-in-1"]
         assert events == [["15 Jan 2027, 08:00 UTC", "signed in", "Ana", "", ""]]

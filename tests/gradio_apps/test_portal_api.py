@@ -8,12 +8,14 @@ import pytest
 
 from gradio_apps.portal_api import Event, PortalApi, PortalApiError, SignedIn
 from gradio_apps.runtime.guard.api import PortalApiError as NoToken
+from gradio_apps.runtime.guard.outgoing import Way
 from tests.gradio_apps.requests import NOW, FakeAccess, a_request, a_visit
 
 SIGN_IN = {
     "id": "sign-in-1",
     "name": "Ana Analyst",
     "email": "ana@example.com",
+    "email_verified": True,
     "tenant": "acme",
     "roles": ["analyst"],
     "provider": "company",
@@ -68,6 +70,7 @@ class TestAsking:
                 id="sign-in-1",
                 name="Ana Analyst",
                 email="ana@example.com",
+                email_verified=True,
                 roles=("analyst",),
                 provider="company",
                 since=NOW - 3600,
@@ -161,7 +164,7 @@ class TestOfARequest:
             PortalApi.of(request_)
 
     def test_clients_are_kept(self) -> None:
-        here, there = FakeAccess(), FakeAccess(base_url="https://portal.example.com")
+        here, there = FakeAccess(), FakeAccess(way=Way(proxy=None, tls=None))
         pairs = [(PortalApi(here), PortalApi(here)), (PortalApi(there), PortalApi(there))]
 
         for one, other in pairs:

@@ -13,7 +13,11 @@ ACROSS_SITES = "{app}.apps.localhost"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the journeys last: from the first on, Playwright's event loop runs, and tests with one of their own fail."""
+    """Put the journeys last: from the first on, Playwright's event loop runs, and tests with one of their own fail.
+
+    For the same reason a file with journeys in a browser has no other tests: where several processes share the
+    tests, each file stays in one.
+    """
     items.sort(key=lambda item: item.get_closest_marker("journey") is not None)
 
 

@@ -71,6 +71,13 @@ required = true
 port = {showcase_port}
 """
 
+ANOTHER_APP: Final = """
+[apps.{slug}]
+source = "{source}"
+open_to = ["everyone"]
+port = {port}
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
@@ -102,15 +109,19 @@ def running_house(
     portal: str = "portal.demo.localhost",
     apps: str = "{app}.demo.localhost",
     front: Front | None = None,
+    more: Mapping[str, Path] | None = None,
+    lines: str = "",
     **told: Any,
 ) -> Iterator[House]:
     """Run provider, portal and apps until the block ends.
 
     *portal* and *apps* are host names, *apps* with a path where there is one; with *front*, a web server
-    with TLS stands there.
+    with TLS stands there.  *more* are sources of further apps, by slug; *lines* are of the last of them.
     """
-    port, front_port, *app_ports = free_ports(2 + len(APPS))
-    ports = dict(zip(APPS, app_ports, strict=True))
+    more = more or {}
+    slugs = (*APPS, *more)
+    port, front_port, *app_ports = free_ports(2 + len(slugs))
+    ports = dict(zip(slugs, app_ports, strict=True))
     url = f"http://{portal}:{port}" if front is None else f"https://{portal}:{front_port}"
     host, _, path = apps.partition("/")
     apps_url = f"http://{host}:{{port}}/{path}" if front is None else f"https://{host}:{front_port}/{path}"
@@ -126,6 +137,8 @@ def running_house(
                 root=ROOT,
                 **{slug.replace("-", "_") + "_port": value for slug, value in ports.items()},
             )
+            + "".join(ANOTHER_APP.format(slug=slug, source=source, port=ports[slug]) for slug, source in more.items())
+            + lines
         )
         environment = {
             **os.environ,
@@ -144,7 +157,7 @@ def running_house(
             url=url,
             internal_url=f"http://127.0.0.1:{port}",
             provider=provider,
-            apps={slug: apps_url.format(app=slug, port=ports[slug]) for slug in APPS},
+            apps={slug: apps_url.format(app=slug, port=ports[slug]) for slug in slugs},
             folder=folder,
             process=process,
         )

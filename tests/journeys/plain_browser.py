@@ -2,10 +2,12 @@
 
 import re
 from html import unescape
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 
 _PATIENCE = 60.0
 
@@ -13,8 +15,10 @@ _PATIENCE = 60.0
 class PlainBrowser:
     """Somebody's browser on this machine, where every ``*.localhost`` is loopback."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, authority: Path | None = None) -> None:
         self._cookies: dict[str, dict[str, str]] = {}
+        self._authority = authority
+        """Whose certificates are believed."""
 
     def get(self, url: str, **options: Any) -> requests.Response:
         """Go to *url* without following redirects."""
@@ -51,11 +55,25 @@ class PlainBrowser:
             sent["Sec-Fetch-Site"] = "same-site"
         with requests.Session() as session:
             session.trust_env = False
+            session.verify = True if self._authority is None else str(self._authority)
+            session.mount("https://", _Named(parts.hostname or ""))
             answer = session.request(method, there, headers=sent, allow_redirects=False, timeout=_PATIENCE, **options)
         for line in answer.raw.headers.getlist("Set-Cookie"):
             name, _, value = line.partition(";")[0].partition("=")
             jar[name] = value
         return answer
+
+
+class _Named(HTTPAdapter):
+    """Asks this machine for the certificate of a name, which is not resolved."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Have every connection expect that name."""
+        super().init_poolmanager(*arguments, server_hostname=self._name, assert_hostname=self._name, **options)
 
 
 def found(pattern: str, page: requests.Response) -> str:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import re
 import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,12 +10,14 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Playwright, expect
+from playwright.sync_api import Browser, Page, Playwright, ViewportSize, expect
 
-from tests.journeys import steps
-from tests.journeys.browser import PATIENCE, running_browser
+from tests.journeys import in_firefox, steps
+from tests.journeys.browser import running_browser
+from tests.journeys.firefox import running_firefox
 from tests.journeys.front import Certificate, issue, nginx, running_front
-from tests.journeys.house import House, running_house
+from tests.journeys.house import ROOT, House, running_house
+from tests.journeys.in_firefox import Day
 
 pytestmark = pytest.mark.journey
 
@@ -26,6 +27,10 @@ SHAPES = {
     "a path on the apps' host": "ai-apps.demo.localhost/{app}/",
     "a path on the portal's host": "portal.demo.localhost/run/{app}/",
 }
+PATHWISE = ROOT / "tests" / "samples" / "pathwise.py"
+"""An app with a ``gr.LoginButton``."""
+
+LITTLE_TO_PAINT: ViewportSize = {"width": 480, "height": 320}
 
 
 class Told(NamedTuple):
@@ -41,10 +46,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return issue(tmp_path_factory.mktemp("certificate"), names)
 
 
-@pytest.fixture(scope="module", params=tuple(SHAPES.values()), ids=tuple(SHAPES))
-def told(
-    request: pytest.FixtureRequest, certificate: Certificate, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Told]:
+@pytest.fixture(scope="module")
+def houses(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Told]]:
+    """One house of each shape, all at once, so that their long streams run at the same time."""
     nginx()  # or skip, before everything else is started
 
     def front(
@@ -52,8 +56,18 @@ def told(
     ) -> contextlib.AbstractContextManager[None]:
         return running_front(folder, environ, certificate, ports=ports)
 
-    with running_house(tmp_path_factory.mktemp("behind"), portal=PORTAL, apps=request.param, front=front) as house:
-        yield Told(house, certificate)
+    def started(apps: str) -> contextlib.AbstractContextManager[House]:
+        folder = tmp_path_factory.mktemp("behind")
+        return running_house(folder, portal=PORTAL, apps=apps, front=front, more={"pathwise": PATHWISE})
+
+    with contextlib.ExitStack() as stack:
+        yield {shape: Told(stack.enter_context(started(apps)), certificate) for shape, apps in SHAPES.items()}
+
+
+@pytest.fixture(params=tuple(SHAPES))
+def told(request: pytest.FixtureRequest, houses: Mapping[str, Told]) -> Told:
+    """The house of one shape."""
+    return houses[request.param]
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +77,36 @@ def browser(playwright: Playwright, certificate: Certificate) -> Iterator[Browse
         yield browser
 
 
+@pytest.fixture(scope="module")
+def long_streams(houses: Mapping[str, Told], browser: Browser) -> Iterator[Mapping[str, Page]]:
+    """A stream in a tab of Uwe's for each shape, which runs while the others have their day."""
+    with contextlib.ExitStack() as stack:
+        pages = {}
+        for shape, told in houses.items():
+            context = stack.enter_context(browser.new_context(viewport=LITTLE_TO_PAINT))
+            pages[shape] = page = steps.new_page(context)
+            steps.sign_in(page, told.house, "Uwe User", path="/apps/showcase/")
+            steps.start_stream(steps.frame_of(page), ticks=steps.LONG)
+        yield pages
+
+
+@pytest.fixture(scope="module")
+def day_in_firefox(houses: Mapping[str, Told], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
+    """Ana's day in Firefox, which trusts the tests' authority as it would a company's, with a stream in one tab."""
+    house, certificate = houses["a host for each app"]
+    folder = tmp_path_factory.mktemp("firefox")
+    with running_firefox(folder, authority=certificate.authority) as firefox:
+        yield in_firefox.begin_day(firefox, house)
+
+
+def test_a_day_in_firefox(day_in_firefox: Day, tmp_path: Path) -> None:
+    """
+    Sign in, predict, upload, download and a second app; it goes on at the end of this page.
+    """
+    in_firefox.use_everything(day_in_firefox, tmp_path, body=steps.LARGE)
+
+
+@pytest.mark.usefixtures("long_streams")
 def test_a_whole_day(told: Told, browser: Browser, tmp_path: Path) -> None:
     """
     Sign in, predict, stream, upload, download, a second app, sign out: all through the web server.
@@ -73,7 +117,7 @@ def test_a_whole_day(told: Told, browser: Browser, tmp_path: Path) -> None:
     steps.sign_in(page, house, "Ana Analyst", path="/apps/showcase/?x=1")
     expect(page).to_have_url(f"{house.url}/apps/showcase/?x=1")
     app = steps.frame_of(page)
-    steps.use_everything(page, app, tmp_path)
+    steps.use_everything(page, app, tmp_path, body=steps.LARGE)
     frame = next(frame for frame in page.frames if frame.url.startswith(house.apps["showcase"]))
     assert frame.url == f"{house.apps['showcase']}/?x=1"
     protocol = "() => [...new Set(performance.getEntriesByType('resource').map(entry => entry.nextHopProtocol))]"
@@ -81,28 +125,14 @@ def test_a_whole_day(told: Told, browser: Browser, tmp_path: Path) -> None:
 
     page.goto(f"{house.url}/apps/user-dashboard/")
     expect(steps.frame_of(page).get_by_text("Ana Analyst").first).to_be_visible()
+    steps.follow_a_deep_link(page, house)
+    steps.use_the_login_button(page, house, "pathwise")
 
     # A stream arrives in pieces, and stops when they sign out in another tab.
     page.goto(f"{house.url}/apps/showcase/")
     app = steps.frame_of(page)
     steps.start_stream(app)
     steps.sign_out_elsewhere(page, house)
-    context.close()
-
-
-@pytest.mark.parametrize("told", [SHAPES["a host for each app"]], indirect=True, ids=["a host for each app"])
-def test_a_long_stream_and_a_large_upload(told: Told, browser: Browser, tmp_path: Path) -> None:
-    """
-    Longer than the minute after which web servers cut, and larger than the megabyte they take.
-    """
-    context = browser.new_context()
-    page = steps.new_page(context)
-    steps.sign_in(page, told.house, "Ana Analyst", path="/apps/showcase/")
-    app = steps.frame_of(page)
-    steps.start_stream(app)
-    expect(app.locator("#stream textarea")).to_have_value(re.compile(r"tick 141 of 600"), timeout=3 * PATIENCE)
-    app.locator("#stop").click()
-    steps.upload(app, tmp_path, body=b"0123456789abcdef" * (50 * 2**16))
     context.close()
 
 
@@ -158,3 +188,19 @@ def test_what_is_nobodys_path_is_nobodys(told: Told) -> None:
         answer = ask(told, url)
         assert answer.status_code in {303, 400, 401, 404, 421}, url
         assert answer.headers.get("location", told.house.url).startswith(told.house.url)
+
+
+def test_streams_outlive_what_web_servers_wait(long_streams: Mapping[str, Page]) -> None:
+    """
+    Longer than the minute after which they cut, whatever else went on meanwhile.
+    """
+    for page in long_streams.values():
+        steps.check_long_stream(steps.frame_of(page))
+
+
+def test_the_end_of_a_day_in_firefox(day_in_firefox: Day) -> None:
+    """
+    The stream has outlived that minute there too, and stops when she signs out in another tab.
+    """
+    in_firefox.check_long_stream(day_in_firefox)
+    in_firefox.sign_out_elsewhere(day_in_firefox)

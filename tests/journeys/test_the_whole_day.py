@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.journeys import steps
+from tests.journeys import in_firefox, steps
+from tests.journeys.firefox import running_firefox
 from tests.journeys.house import House
 
 pytestmark = pytest.mark.journey
@@ -54,6 +55,16 @@ def test_a_whole_day_with_cookies_across_sites(house_across_sites: House, browse
     The same where the app's cookie is a third party's, partitioned by the browser.
     """
     _a_whole_day(house_across_sites, browser, tmp_path)
+
+
+def test_a_whole_day_with_cookies_across_sites_in_firefox(house_across_sites: House, tmp_path: Path) -> None:
+    """
+    Firefox keeps such cookies apart by the page around the frame, and sends them with downloads too.
+    """
+    with running_firefox(tmp_path) as firefox:
+        day = in_firefox.begin_day(firefox, house_across_sites)
+        in_firefox.use_everything(day, tmp_path)
+        in_firefox.sign_out_elsewhere(day)
 
 
 def test_an_admin_lands_on_the_dashboard_and_ends_a_sign_in(house: House, browser: Browser) -> None:

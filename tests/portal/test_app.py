@@ -17,6 +17,7 @@ SECRET = "Zq3vJ8mWn5xTb1RkYd7LhPc9GfS2uA6eQoIyXtBw0Kj"
 
 ROUTES = {
     "/",
+    "/.portal/probe/echo",
     "/.well-known/jwks.json",
     "/account",
     "/account/sign-ins/<sign_in_id>/end",

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
@@ -93,19 +94,18 @@ class TestFindAttempt:
         with pytest.raises(AttemptUnknown):
             found(cookies, other.state)
 
-    @pytest.mark.parametrize(
-        "tampered",
-        [
-            "",
-            "not sealed",
-            "ö",
-            seal_attempt(an_attempt(), seal=Sealer([Secret("x" * 43)], purpose="sign-in attempt")),
-            seal_attempt(an_attempt(), seal=Sealer([Secret("k" * 43)], purpose="another purpose")),
-            SEALER.seal(b"not json"),
-            SEALER.seal(b"[1]"),
-            SEALER.seal(b'{"state": "only"}'),
-        ],
-    )
+    TAMPERED: ClassVar = {
+        "empty": "",
+        "not sealed": "not sealed",
+        "not ASCII": "ö",
+        "another key": seal_attempt(an_attempt(), seal=Sealer([Secret("x" * 43)], purpose="sign-in attempt")),
+        "another purpose": seal_attempt(an_attempt(), seal=Sealer([Secret("k" * 43)], purpose="another purpose")),
+        "not JSON": SEALER.seal(b"not json"),
+        "a list": SEALER.seal(b"[1]"),
+        "a part": SEALER.seal(b'{"state": "only"}'),
+    }
+
+    @pytest.mark.parametrize("tampered", TAMPERED.values(), ids=TAMPERED)
     def test_what_we_did_not_seal_for_this_is_no_attempt(self, tampered: str) -> None:
         attempt = an_attempt()
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,9 @@ import pytest
 from portal.catalogue import EVERYONE, Catalogue
 from portal.explain import Explanation, explain
 from portal.policy import API_RIGHTS
-from portal.settings import Settings
+from portal.settings import Admission, Settings
 from tests.builders import a_provider, an_app, settings_for
+from tests.portal.presets.reading import spec_at
 
 TESS: dict[str, Any] = {
     "iss": "https://id.example.com",
@@ -27,7 +29,7 @@ TESS: dict[str, Any] = {
 def settings(tmp_path: Path) -> Settings:
     return settings_for(
         tmp_path,
-        providers=(a_provider(kind="descope"),),
+        providers=(a_provider(preset="descope"),),
         landing=("admins", "forecast"),
         rights_of_roles={"admin": frozenset(API_RIGHTS)},
         catalogue=Catalogue(
@@ -46,6 +48,12 @@ def verdicts(explanation: Explanation) -> dict[str, dict[str, tuple[bool, str]]]
 
 
 class TestExplain:
+    def test_a_sign_in_hook_is_not_asked_and_said_to_have_the_last_word(self, settings: Settings) -> None:
+        (note,) = explain(replace(settings, sign_in_hook="rules:who"), TESS).notes
+
+        assert note == "rules:who was not asked: at a sign-in it may refuse this person, or give them more roles."
+        assert explain(settings, TESS).notes == ()
+
     def test_every_app_is_allowed_or_denied_in_every_tenant_with_the_reason(self, settings: Settings) -> None:
         assert verdicts(explain(settings, TESS)) == {
             "acme": {
@@ -152,6 +160,41 @@ class TestHowItIsTold:
             "portal_api": ["audit:read"],
         }
         assert told["tenants"][0]["apps"][1]["missing_roles"] == ["admin"]
+
+    def test_whom_the_rules_do_not_admit_is_refused_with_the_code(self, settings: Settings) -> None:
+        spec = a_provider(preset="descope", admission=Admission(tenants=frozenset({"gamma"})))
+        explanation = explain(replace(settings, providers=(spec,)), TESS)
+
+        assert explanation.identity is None
+        assert str(explanation.refused).startswith("tenant-not-allowed: ")
+
+    def test_answers_of_an_api_are_claims_too(self, settings: Settings) -> None:
+        spec = spec_at("github")
+        claims = {"user": {"id": 7, "name": "Octo"}, "memberships": [], "emails": [], "teams": []}
+        explanation = explain(replace(settings, providers=(spec,)), claims)
+
+        assert explanation.identity is not None
+        assert explanation.identity.subject == "7"
+        assert explanation.notes == ()
+
+    def test_what_each_endpoint_said_is_put_together_as_in_a_sign_in(self, settings: Settings) -> None:
+        token = {"iss": "https://id.example.com", "sub": "tess"}
+        whole = {name: value for name, value in TESS.items() if name != "iss"}
+
+        assert verdicts(explain(settings, token, userinfo=whole)) == verdicts(explain(settings, TESS))
+        assert explain(settings, token, userinfo={**whole, "sub": "bob"}).identity is None
+
+    def test_what_an_api_was_not_asked_is_noted_even_of_whom_nobody_knows(self, settings: Settings) -> None:
+        github = replace(settings, providers=(spec_at("github"),))
+        known = explain(github, {"id": 7, "login": "octo"}, answers={"emails": [], "mails": []})
+        unknown = explain(github, {"login": "octo"})
+
+        assert [one.split(",")[0] for one in known.notes] == [
+            "mails: no answer of GitHub's API is called so (it is asked for user",
+            "nothing was given for memberships",
+        ]
+        assert (known.identity is None, unknown.identity) == (False, None)
+        assert "nothing was given for emails" in unknown.as_text()
 
     def test_as_text(self, settings: Settings) -> None:
         text = explain(settings, TESS).as_text()

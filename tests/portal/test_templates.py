@@ -8,7 +8,9 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
 
 from portal.app import resource_folder
+from portal.presets import PRESETS
 from portal.views import pages
+from portal.views.sign_in_page import MARKS
 
 TEMPLATES = resource_folder("templates")
 NAMES = sorted(file.relative_to(TEMPLATES).as_posix() for file in TEMPLATES.rglob("*.html"))
@@ -63,11 +65,20 @@ def test_it_holds_no_inline_script_or_style_and_names_no_other_host(name: str) -
     assert "autoescape" not in source
 
 
+def test_every_mark_is_some_makes_and_every_make_with_a_mark_is_known() -> None:
+    drawn = set(re.findall(r'<symbol id="([^"]+)"', (STATIC / "marks.svg").read_text()))
+
+    assert {mark.drawing for mark in MARKS.values()} | {"key"} == drawn
+    assert MARKS.keys() <= PRESETS.keys()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_form_that_changes_something_carries_the_token(name: str) -> None:
     source = (TEMPLATES / name).read_text()
     for form in re.findall(r"<form.*?</form>", source, re.DOTALL):
-        assert "ui.csrf(page.csrf)" in form or 'name="ticket"' in form
+        # The form of strangers changes nothing, and they have no session that a token could stand in.
+        of_strangers = 'action="/sign-in"' in form
+        assert "ui.csrf(page.csrf)" in form or 'name="ticket"' in form or of_strangers
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,6 +6,7 @@ Small and transparent rather than complete; the honest, certified one is ``tests
 import base64
 import hashlib
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -41,6 +42,7 @@ class Request:
 
     method: str
     path: str
+    query: str
     headers: dict[str, str]
     form: dict[str, str]
     write: Callable[[bytes], object]
@@ -50,8 +52,10 @@ class Request:
 class MisbehavingProvider:
     """What the provider says and does; change any of it."""
 
-    def __init__(self, issuer: str) -> None:
+    def __init__(self, issuer: str, *, port: int) -> None:
         self.issuer = issuer
+        self.port = port
+        """Where it listens on loopback, whatever it is called."""
         self.now = NOW
         self.subject = "ana"
         self.metadata: dict[str, Any] = {
@@ -76,6 +80,9 @@ class MisbehavingProvider:
         """By path, instead of the honest answer."""
         self.asked: list[str] = []
         """Paths that were asked for, in order."""
+        self.requests: list[Request] = []
+        """The same, whole."""
+        self.client_secret = CLIENT_SECRET
         self._codes: dict[str, dict[str, str]] = {}
 
     def authorize(self, authorization_url: str) -> str:
@@ -94,6 +101,7 @@ class MisbehavingProvider:
     def answer(self, request: Request) -> Answer | None:
         """Answer *request* as scripted."""
         self.asked.append(request.path)
+        self.requests.append(request)
         honest: dict[str, Respond] = {
             "/.well-known/openid-configuration": lambda _: as_json(self.metadata),
             "/jwks": lambda _: as_json(self.jwks),
@@ -134,10 +142,10 @@ class MisbehavingProvider:
         return as_json({name: value for name, value in answer.items() if value is not None})
 
     def _is_our_client(self, request: Request) -> bool:
-        basic = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
+        basic = base64.b64encode(f"{CLIENT_ID}:{self.client_secret}".encode()).decode()
         methods = self.metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
         by_basic = "client_secret_basic" in methods and request.headers.get("authorization") == f"Basic {basic}"
-        by_post = "client_secret_post" in methods and request.form.get("client_secret") == CLIENT_SECRET
+        by_post = "client_secret_post" in methods and request.form.get("client_secret") == self.client_secret
         public = "none" in methods and request.form.get("client_id") == CLIENT_ID
         return by_basic or by_post or public
 
@@ -165,8 +173,10 @@ def trickle(*, head: bytes, drop: bytes, every: float = 0.05) -> Respond:
 
 
 @contextmanager
-def misbehaving_provider() -> Iterator[MisbehavingProvider]:
-    """Run a provider on a free loopback port until the block ends."""
+def misbehaving_provider(
+    *, issuer: str | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[MisbehavingProvider]:
+    """Run a provider on a free loopback port until the block ends; under the name *issuer*, if one is given."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -178,8 +188,8 @@ def misbehaving_provider() -> Iterator[MisbehavingProvider]:
 
         def _answer(self, form: dict[str, str]) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            path = urlsplit(self.path).path
-            answer = provider.answer(Request(self.command, path, headers, form, self._write))
+            parts = urlsplit(self.path)
+            answer = provider.answer(Request(self.command, parts.path, parts.query, headers, form, self._write))
             if answer is not None:
                 self.send_response(answer.status)
                 for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
@@ -201,7 +211,10 @@ def misbehaving_provider() -> Iterator[MisbehavingProvider]:
             """Say nothing: the portal hangs up on what is too slow or too long."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        provider = MisbehavingProvider(f"http://127.0.0.1:{server.server_address[1]}")
+        port = int(server.server_address[1])
+        provider = MisbehavingProvider(issuer or f"http://127.0.0.1:{port}", port=port)
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:

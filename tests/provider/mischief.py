@@ -219,6 +219,11 @@ MISCHIEF: dict[str, Mischief] = {
         f"metadata: {name}": Mischief(prepare, ProviderUnavailable, at_begin=True, slow=True)
         for name, prepare in slow(METADATA).items()
     },
-    **{f"token: {name}": Mischief(prepare, ProviderUnavailable, slow=True) for name, prepare in slow("/token").items()},
+    **{
+        f"{path[1:]}: {name}": Mischief(prepare, ProviderUnavailable, slow=True)
+        for path in ("/token", "/jwks", "/userinfo")
+        for name, prepare in slow(path).items()
+        if path == "/token" or name != "a header without end"  # reading is the same for all; each waits its time
+    },
 }
 """Every wrong, by name."""

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from portal.attempts import Attempt, new_attempt
 from portal.errors import PortalError
 from portal.identity import Identity
-from portal.providers.base import Completed
+from portal.providers.base import Completed, Survey
 from portal.settings import ProviderSpec
 from tests.builders import a_provider, an_identity
 
@@ -37,7 +37,7 @@ class ScriptedProvider:
         assert now >= attempt.begun_at
         self.completed.append(attempt)
         self._fail()
-        return Completed(identity=self.identity, id_token=self.id_token)
+        return Completed(identity=self.identity, id_token=self.id_token, access_token="access-token")
 
     def end_session_url(self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str) -> str | None:
         if self.end_session is None:
@@ -45,8 +45,9 @@ class ScriptedProvider:
         query = {"post_logout_redirect_uri": post_logout_redirect_uri, "state": state, "id_token_hint": id_token_hint}
         return f"{self.end_session}?{urlencode(query)}"
 
-    def reachable(self) -> str | None:
-        return None if self.fails_with is None else str(self.fails_with)
+    def survey(self, *, redirect_uri: str | None = None) -> Survey:
+        del redirect_uri
+        return Survey(problem=None if self.fails_with is None else str(self.fails_with))
 
     def _fail(self) -> None:
         if self.fails_with is not None:

@@ -38,7 +38,7 @@ def theirs() -> Iterator[RunningProvider]:
 @pytest.fixture
 def real(tmp_path: Path, theirs: RunningProvider) -> Real:
     spec = a_provider(
-        kind="descope",
+        preset="descope",
         issuer=theirs.issuer,
         client_id=theirs.client_id,
         client_secret=Secret(theirs.client_secret),

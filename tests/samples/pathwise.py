@@ -1,9 +1,10 @@
-"""Whatever makes addresses of its own: pages, files up and down, streams, deep links, a LoginButton."""
+"""Whatever makes addresses of its own: pages, files up and down, streams, deep links, a LoginButton, a WebSocket."""
 
 import tempfile
 from pathlib import Path
 
 import gradio as gr
+from fastapi import WebSocket
 
 
 def size(path):
@@ -30,4 +31,14 @@ with gr.Blocks(title="Pathwise") as demo:
     gr.Button().click(ticks, None, text, api_name="ticks")
 with demo.route("Second", "/second"):
     gr.Markdown("The second page")
-demo.launch()
+app, _, _ = demo.launch(prevent_thread_lock=True)
+
+
+@app.websocket("/echo")
+async def echo(connection: WebSocket):
+    await connection.accept()
+    await connection.send_text((await connection.receive_text()).upper())
+    await connection.close()
+
+
+demo.block_thread()

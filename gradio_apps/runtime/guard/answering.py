@@ -1,13 +1,16 @@
 """How the guard answers in its own name: calls in JSON, navigations with a page or a redirect."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import quote
 
 from gradio_apps.runtime.guard.admission import Presented, Refusal
-from gradio_apps.runtime.guard.asgi import Scope, Send, send_bytes, send_json, send_redirect
+from gradio_apps.runtime.guard.asgi import NO_STORE, Scope, Send, send_bytes, send_json, send_redirect
 from gradio_apps.runtime.guard.headers import AnswerHeaders
 from gradio_apps.runtime.guard.pages import HTML, Page, Pages
 from gradio_apps.runtime.guard.settings import GuardSettings
 
+_AS_IT_IS: Final = "/?%:@!$&'()*+,;=~-._"
 _REFUSALS = {
     Refusal.CROSS_ORIGIN: "This request came from another site.",
     Refusal.SERVICE_WORKER: "Service workers are not allowed here.",
@@ -20,6 +23,7 @@ class Answering:
 
     def __init__(self, settings: GuardSettings, *, answers: AnswerHeaders) -> None:
         self._path = settings.path
+        self._origin = settings.app_origin
         self._headers = answers.of(())
         self.pages = Pages(settings)
 
@@ -36,6 +40,15 @@ class Answering:
     async def redirect(self, send: Send, target: str, *, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """Send the browser to *target*."""
         await send_redirect(send, target, headers=[*self._headers, *headers])
+
+    async def again(self, send: Send, scope: Scope) -> None:
+        """Send the same request to the same address once more: another process takes it there."""
+        raw = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
+        query = scope.get("query_string", b"")
+        # With the origin, because a path that begins with two slashes would name another host.
+        target = self._origin + quote(raw + (b"?" + query if query else b""), safe=_AS_IT_IS)
+        location = (b"location", target.encode("ascii"))
+        await self.bytes(send, 307, b"", content_type="text/plain; charset=utf-8", headers=[location, NO_STORE])
 
     async def bytes(
         self, send: Send, status: int, body: "bytes", *, content_type: str, headers: Iterable[tuple[bytes, bytes]]

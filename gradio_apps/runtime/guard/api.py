@@ -13,7 +13,8 @@ from typing import Final
 
 import httpx
 
-from gradio_apps.runtime.guard.settings import GuardSettings, is_loopback
+from gradio_apps.runtime.guard.outgoing import Way, way_to_portal
+from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract.introspection import HINT_APP_SESSION
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -102,15 +103,13 @@ class TokenExchange:
     def _ready(self) -> httpx.Client:
         with self._lock:
             if self._client is None:
-                url = self.settings.call_url
                 self._client = httpx.Client(
-                    base_url=url,
+                    base_url=self.settings.call_url,
                     headers=self.settings.call_headers,
                     timeout=_TIMEOUT,
                     follow_redirects=False,
-                    trust_env=self.settings.portal_internal_url is None and not is_loopback(url),
-                    verify=httpx.create_ssl_context() if url.startswith("https://") else False,
                     transport=self._transport,
+                    **way_to_portal(self.settings).keywords(),
                 )
             return self._client
 
@@ -133,6 +132,11 @@ class PortalApi:
     def headers(self) -> dict[str, str]:
         """Headers that every call must carry besides the token."""
         return self._exchange.settings.call_headers
+
+    @property
+    def way(self) -> Way:
+        """How the portal is called: proxy and certificates."""
+        return way_to_portal(self._exchange.settings)
 
     def token(self, scopes: str) -> str:
         """Return a bearer token for *scopes*, separated by spaces; call it from a thread, not from a coroutine.

@@ -24,12 +24,13 @@ def hkdf(secret: bytes, *, info: bytes) -> bytes:
 class CookieSeal:
     """Seals and opens the one cookie of one app."""
 
-    __slots__ = ("_attributes", "_key", "_name", "_prefix")
+    __slots__ = ("_attributes", "_key", "_name", "_prefix", "_probe")
 
     def __init__(self, settings: GuardSettings) -> None:
         self._key = hkdf(settings.secret.encode("utf-8"), info=COOKIE_PURPOSE)
         self._name = settings.cookie_name
         self._prefix = settings.cookie_name.encode("ascii") + b"="
+        self._probe = settings.cookie_name.removesuffix(f"portal-app-{settings.app}") + "portal-probe"
         attributes = ["HttpOnly", f"Path={settings.path}/"]
         if settings.secure_cookies:
             attributes.append("Secure")
@@ -38,6 +39,10 @@ class CookieSeal:
         else:
             attributes.append("SameSite=Lax")
         self._attributes = "; ".join(attributes)
+
+    def probe_cookie(self, value: str) -> str:
+        """Return a ``Set-Cookie`` value like that of a session, which keeps nothing."""
+        return f"{self._probe}={value}; {self._attributes}; Max-Age=0"
 
     def set_cookie(self, sid: str) -> str:
         """Return the ``Set-Cookie`` value that keeps *sid* in this browser until it is closed or the session ends."""

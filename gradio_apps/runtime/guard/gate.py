@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from gradio_apps.runtime.guard import gradio_calls
-from gradio_apps.runtime.guard.asgi import Receive, TooLarge, read_body, replay
+from gradio_apps.runtime.guard.asgi import Message, Receive, TooLarge, read_body, replay
 from gradio_apps.runtime.guard.bindings import Bindings, Owner
 from gradio_apps.runtime.guard.gradio_calls import GradioCall, Ids, Unclear
 from gradio_apps.runtime.guard.headers import RawHeaders
@@ -20,6 +20,10 @@ class Stopped:
 
     def __bool__(self) -> Literal[False]:
         return False
+
+
+class NotTheirs(Exception):
+    """A message of a socket speaks of somebody else's session or event, or cannot be read."""
 
 
 UNCLEAR: Final = Stopped(400, "The request names no session that can be read.")
@@ -44,8 +48,10 @@ class Gate:
             return UNCLEAR
         return call if self._bindings.allow(ids, owner) else FOREIGN
 
-    async def body(self, call: GradioCall, headers: RawHeaders, receive: Receive, owner: Owner) -> Receive | Stopped:
-        """Check the body; return a ``receive`` that gives it again.
+    async def body(
+        self, call: GradioCall, headers: RawHeaders, receive: Receive, owner: Owner
+    ) -> tuple[Receive, Ids] | Stopped:
+        """Check the body; return a ``receive`` that gives it again, and what it speaks of.
 
         Raises:
             Gone: the client left.
@@ -62,14 +68,35 @@ class Gate:
             return TOO_LARGE
         except Unclear:
             return UNCLEAR
-        return replay(body, receive) if self._bindings.allow(ids, owner) else FOREIGN
+        return (replay(body, receive), ids) if self._bindings.allow(ids, owner) else FOREIGN
 
-    def watcher(self, owner: Owner) -> Callable[[bytes], None]:
-        """Return what is to see the answer's body, for the event that it hands to *owner*."""
+    def messages(self, call: GradioCall, receive: Receive, owner: Owner) -> Receive:
+        """Return a ``receive`` for a socket that checks each message before the app has it.
+
+        Gradio 5 takes frames of a running event that way.  It raises :class:`NotTheirs`.
+        """
+
+        async def checked() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.receive":
+                text = message.get("text")
+                try:
+                    ids = gradio_calls.json_ids(call, (text or "?").encode(), content_type="application/json")
+                except (Unclear, UnicodeEncodeError):
+                    raise NotTheirs from None
+                if not self._bindings.allow(ids, owner):
+                    raise NotTheirs
+            return message
+
+        return checked
+
+    def watcher(self, owner: Owner, *, issued: Callable[[str], None]) -> Callable[[bytes], None]:
+        """Return what is to see the answer's body, for the event that it hands to *owner*; *issued* is told too."""
 
         def watch(body: bytes) -> None:
             event = gradio_calls.event_of(body)
             if event is not None:
                 self._bindings.issued(event, owner)
+                issued(event)
 
         return watch

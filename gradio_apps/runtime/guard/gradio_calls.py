@@ -42,6 +42,8 @@ class GradioCall:
     """Whether the body may be a form with files."""
     issues_event: bool = False
     """Whether the answer names a new event."""
+    hears: bool = False
+    """Whether the answer is what events have to say, of a session or of one event."""
     idle: bool = False
     """Whether the request only says that a page is open, which is no use of the app."""
 
@@ -65,7 +67,8 @@ NOTHING: Final = GradioCall()
 def call_of(method: str, path: str) -> GradioCall:
     """Return what a request to *path* (decoded) speaks of.
 
-    An app may be mounted anywhere, so every place where Gradio's prefix begins is looked at.
+    An app may be mounted anywhere, so every place where Gradio's prefix begins is looked at.  For a WebSocket the
+    *method* is ``WEBSOCKET``, and what is said of the body holds for each of its messages.
     """
     calls = [_call(method, rest.rstrip("/").split("/")) for rest in _rests(path)]
     if not calls:
@@ -79,6 +82,7 @@ def call_of(method: str, path: str) -> GradioCall:
         body_event=any(call.body_event for call in calls),
         form=all(call.form for call in calls),
         issues_event=any(call.issues_event for call in calls),
+        hears=any(call.hears for call in calls),
         idle=all(call.idle for call in calls),
     )
 
@@ -196,7 +200,9 @@ def _call(method: str, parts: list[str]) -> GradioCall:
         case ["stream", session_hash, _, *_]:
             return GradioCall(hashes=(checked_id(session_hash),))
         case ["call", _, event] | ["call", "v2", _, event]:
-            return GradioCall(events=(checked_id(event),))
+            return GradioCall(events=(checked_id(event),), hears=True)
+        case ["queue", "data"]:
+            return GradioCall(hears=True)
         case _:
             return NOTHING
 

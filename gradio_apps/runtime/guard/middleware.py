@@ -6,36 +6,41 @@ session, messages it cannot read.
 
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import httpx
 
+from gradio_apps.runtime.guard import gradio_calls
 from gradio_apps.runtime.guard.admission import Challenge, Enter, Presented, Refuse, admit, misdirected
 from gradio_apps.runtime.guard.answering import Answering
 from gradio_apps.runtime.guard.api import PortalApi, TokenExchange
-from gradio_apps.runtime.guard.asgi import ASGIApp, Gone, Receive, Scope, Send
+from gradio_apps.runtime.guard.asgi import ASGIApp, Gone, Message, Receive, Scope, Send
 from gradio_apps.runtime.guard.bindings import Bindings, owner_of
 from gradio_apps.runtime.guard.cookies import CookieSeal
-from gradio_apps.runtime.guard.gate import Gate, Stopped
+from gradio_apps.runtime.guard.gate import Gate, NotTheirs, Stopped
 from gradio_apps.runtime.guard.handover import Handover
 from gradio_apps.runtime.guard.headers import AnswerHeaders, RawHeaders, forwarded_for, read_request
 from gradio_apps.runtime.guard.injection import Injector, script_tag
 from gradio_apps.runtime.guard.keys import PortalKeys
-from gradio_apps.runtime.guard.own_routes import PREFIX, OwnRoutes
+from gradio_apps.runtime.guard.own_routes import PREFIX, PROBE, OwnRoutes
 from gradio_apps.runtime.guard.person import entries
 from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
+from gradio_apps.runtime.guard.probes import Probes
 from gradio_apps.runtime.guard.request import Request
 from gradio_apps.runtime.guard.running import CLOSE_SIGNED_OUT, Running
 from gradio_apps.runtime.guard.sessions import AppSession, Sessions
 from gradio_apps.runtime.guard.settings import GuardSettings
+from gradio_apps.runtime.guard.work import Work
 from gradio_apps.runtime.progress import Progress
 from portal.contract import local_path, read_address
 
 log = logging.getLogger("gradio_portal.guard")
 
 _LOGIN_ROUTES: Final = frozenset({"/login/huggingface", "/login/callback"})
+_STOPPED: Final = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
 CLOSE_FORBIDDEN: Final = 4403
 CLOSE_TRY_AGAIN: Final = 1013
 
@@ -69,15 +74,27 @@ class Guard:
         self._answer = Answering(settings, answers=self._headers)
         self._client = PortalClient(settings, transport=transport)
         self._exchange = TokenExchange(settings, clock=clock, transport=api_transport)
-        self._sessions = Sessions(self._client, clock=clock, on_end=self._exchange.forget)
+        self._sessions = Sessions(self._client, clock=clock, on_end=self._ended)
+        self._tell_ended: Callable[[str], None] = lambda _sid: None
+        self.work = Work()
         self._gate = Gate(Bindings())
         secure = "s" if settings.scheme == "https" else ""
         self._schemes = {"http": f"http{secure}", "websocket": f"ws{secure}"}
         keys = PortalKeys(self._client, clock=clock)
+        self._probes = Probes(
+            settings,
+            answering=self._answer,
+            answers=self._headers,
+            client=self._client,
+            keys=keys,
+            seal=self._seal,
+            clock=clock,
+        )
         self._own = OwnRoutes(
             settings,
             answering=self._answer,
             handover=Handover(settings, client=self._client, keys=keys, sessions=self._sessions, clock=clock),
+            probes=self._probes,
             sessions=self._sessions,
             seal=self._seal,
             state=state,
@@ -91,18 +108,39 @@ class Guard:
         elif kind == "websocket":
             await self._websocket(scope, receive, send)
         elif kind == "lifespan":
-            try:
-                await self._app(scope, receive, send)
-            finally:
-                await self.aclose()
+            await self._lifespan(scope, receive, send)
         else:
             raise RuntimeError(f"The guard lets no {kind!r} connection through.")
+
+    def tell_ended(self, tell: Callable[[str], None]) -> None:
+        """Have *tell* called with each app session that ends here: another process of the app may know it too."""
+        self._tell_ended = tell
+
+    def end_session(self, sid: str) -> None:
+        """End the app session *sid*, which ended in another process of this app."""
+        self._sessions.end(sid)
+
+    def _ended(self, sid: str) -> None:
+        self._exchange.forget(sid)
+        self._tell_ended(sid)
 
     async def aclose(self) -> None:
         """Stop what runs beside the requests and close the connections to the portal."""
         await self._sessions.aclose()
         await self._client.aclose()
         self._exchange.close()
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def closed_first(message: Message) -> None:
+            # Servers take this for the end and cancel what still runs.
+            if message["type"] in _STOPPED:
+                await self.aclose()
+            await send(message)
+
+        try:
+            await self._app(scope, receive, closed_first)
+        finally:
+            await self.aclose()
 
     # --- HTTP ---------------------------------------------------------------------------------
 
@@ -195,6 +233,8 @@ class Guard:
             return
         injector = None
         headers = request.headers
+        known: list[str] = []
+        """Gradio sessions that the body names."""
         if presented.navigation is not None and presented.method == "GET":
             injector = Injector(self._tag)
             headers = [pair for pair in headers if pair[0] != b"accept-encoding"]
@@ -202,27 +242,50 @@ class Guard:
             request.send,
             answers=self._headers,
             injector=injector,
-            watch=self._gate.watcher(owner) if call.issues_event else None,
+            watch=self._gate.watcher(owner, issued=lambda event: self.work.issued(event, known))
+            if call.issues_event
+            else None,
             idle=call.idle,
         )
         inner = self._scope_for(session, scope, headers)
 
         async def work() -> None:
-            given: Receive | Stopped = request.receive
+            receive = request.receive
             if call.reads_body:
                 given = await self._gate.body(call, headers, request.receive, owner)
-            if isinstance(given, Stopped):
-                await self._answer.json(running.send, given.status, {"detail": given.detail})
-            else:
-                await self._app(inner, given, running.send)
+                if isinstance(given, Stopped):
+                    await self._answer.json(running.send, given.status, {"detail": given.detail})
+                    return
+                receive = given[0]
+                known.extend(given[1].hashes)
+            if call.issues_event and not await self._is_begun_here(request, running.send, known):
+                return
+            with ExitStack() as noted:
+                if call.issues_event:
+                    noted.enter_context(self.work.joining())
+                if call.hears:
+                    names = (*call.events, *gradio_calls.query_hashes(scope.get("query_string", b"")))
+                    noted.enter_context(self.work.hearing(names))
+                await self._app(inner, receive, running.send)
 
         await self._tracked(session, running, work())
+
+    async def _is_begun_here(self, request: Request, send: Send, sessions: Sequence[str]) -> bool:
+        """Say whether an event of these Gradio *sessions* begins in this process; else answer where it does."""
+        place = self.work.place_of(sessions)
+        if place == "next":
+            await self._answer.again(send, request.scope)
+        elif place == "before":
+            detail = "This app has just been started anew, and what you began before still runs. Please wait for it."
+            await self._answer.json(send, 503, {"detail": detail}, headers=[(b"retry-after", b"5")])
+        return place == "here"
 
     async def _tracked(self, session: AppSession, running: Running, work: Coroutine[Any, Any, None]) -> None:
         """Run *work* so that the end of *session* ends it."""
         self._sessions.begin(session, running)
         try:
-            await work
+            with self.work.doing(running):
+                await work
         except Gone:
             pass
         except BaseException as error:
@@ -260,14 +323,34 @@ class Guard:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         presented, headers = read_request("WEBSOCKET", scope["headers"], seal=self._seal)
+        if (
+            scope["path"] == f"{self._path}{PREFIX}{PROBE}socket"
+            and misdirected(presented, hosts=self._hosts) is None
+            and await self._probes.socket(scope, receive, send)
+        ):
+            return
         code, session = await self._socket_session(scope["path"], presented)
         if session is None:
             await receive()  # the handshake; closing it before it is accepted answers 403
             await send({"type": "websocket.close", "code": code, "reason": ""})
             return
+        owner = owner_of(session.person)
+        call = self._gate.address("WEBSOCKET", scope["path"], scope.get("query_string", b""), owner)
+        if isinstance(call, Stopped):
+            await receive()
+            await send({"type": "websocket.close", "code": CLOSE_FORBIDDEN, "reason": ""})
+            return
         running = Running(send, answers=self._headers, socket=True)
         inner = self._scope_for(session, scope, headers)
-        await self._tracked(session, running, self._app(inner, receive, running.send))
+        given = self._gate.messages(call, receive, owner) if call.reads_body else receive
+
+        async def work() -> None:
+            try:
+                await self._app(inner, given, running.send)
+            except NotTheirs:
+                await running.send({"type": "websocket.close", "code": CLOSE_FORBIDDEN, "reason": ""})
+
+        await self._tracked(session, running, work())
 
     async def _socket_session(self, path: str, presented: Presented) -> tuple[int, AppSession | None]:
         if not path.startswith(self._path + "/") or path[len(self._path) :].startswith(PREFIX):

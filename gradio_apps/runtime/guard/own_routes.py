@@ -11,12 +11,16 @@ from gradio_apps.runtime.guard.asgi import Gone, Send, TooLarge, read_body
 from gradio_apps.runtime.guard.cookies import CookieSeal
 from gradio_apps.runtime.guard.handover import MAX_FORM, Handover, NotOpened, single_field
 from gradio_apps.runtime.guard.portal_client import PortalAway
+from gradio_apps.runtime.guard.probes import Probes
 from gradio_apps.runtime.guard.request import Request
 from gradio_apps.runtime.guard.sessions import Sessions
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract import Rejected, local_path
+from portal.contract.probe_tokens import PROBE_PATH
 
 PREFIX: Final = "/.portal/"
+PROBE: Final = PROBE_PATH.removeprefix(PREFIX)
+"""Where ``portal doctor`` looks, below :data:`PREFIX`."""
 _FORM: Final = b"application/x-www-form-urlencoded"
 _STATIC: Final = Path(__file__).parent / "static"
 
@@ -33,6 +37,7 @@ class OwnRoutes:
         *,
         answering: Answering,
         handover: Handover,
+        probes: Probes,
         sessions: Sessions,
         seal: CookieSeal,
         state: Callable[[], str],
@@ -40,6 +45,7 @@ class OwnRoutes:
         self._settings = settings
         self._answer = answering
         self._handover = handover
+        self._probes = probes
         self._sessions = sessions
         self._seal = seal
         self._state = state
@@ -59,6 +65,9 @@ class OwnRoutes:
 
     async def __call__(self, name: str, request: Request) -> None:
         """Answer the route called *name*."""
+        if name.startswith(PROBE):
+            await self._probes(name[len(PROBE) :], request)
+            return
         handlers = self._table.get(name)
         if handlers is None:
             await self._answer.json(request.send, 404, {"detail": "There is nothing here."})

@@ -15,7 +15,8 @@ import httpx
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from gradio_apps.runtime.guard.settings import GuardSettings, is_loopback
+from gradio_apps.runtime.guard.outgoing import way_to_portal
+from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract import Introspection, Rejected, read_introspection
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET, NOT_IN_USE
 
@@ -99,7 +100,7 @@ class PortalClient:
                 raw = await self._read(method, path, form, auth)
             value = json.loads(raw.decode("utf-8"))
         except (httpx.HTTPError, TimeoutError, OSError) as error:
-            log.warning("portal-away call=%s error=%s", path, type(error).__name__)
+            log.warning("portal-away call=%s error=%s", path, way_to_portal(self._settings).fault(error))
             raise PortalAway(path) from error
         except (ValueError, RecursionError) as error:
             log.warning("portal-away call=%s error=no-json", path)
@@ -127,16 +128,13 @@ class PortalClient:
 
     def _ready(self) -> httpx.AsyncClient:
         if self._client is None:
-            url = self._settings.call_url
             self._client = httpx.AsyncClient(
-                base_url=url,
+                base_url=self._settings.call_url,
                 headers={**self._settings.call_headers, "accept": "application/json", "accept-encoding": "identity"},
                 timeout=_TIMEOUTS,
                 limits=_LIMITS,
                 follow_redirects=False,
-                # A proxy of the environment is for the world outside, not for the secret on its way to the portal.
-                trust_env=self._settings.portal_internal_url is None and not is_loopback(url),
-                verify=httpx.create_ssl_context() if url.startswith("https://") else False,
                 transport=self._transport,
+                **way_to_portal(self._settings).keywords(),
             )
         return self._client

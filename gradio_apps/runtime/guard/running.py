@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, cast
 
+from gradio_apps.runtime.channel import Kind
 from gradio_apps.runtime.guard.asgi import Message, Send, send_json
 from gradio_apps.runtime.guard.headers import AnswerHeaders
 from gradio_apps.runtime.guard.injection import Injector
@@ -15,6 +16,7 @@ STUBBORN: Final = 1.0
 """How long a cancelled request may take to end before its answer is ended over its head, in seconds."""
 CLOSE_SIGNED_OUT: Final = 4401
 _PASSED: Final = frozenset({"websocket.send"})
+_STREAM: Final = b"text/event-stream"
 
 
 class Cut(OSError):
@@ -33,6 +35,7 @@ class Running:
         "_sized",
         "_socket",
         "_started",
+        "_streams",
         "_task",
         "_watch",
         "cut_off",
@@ -59,10 +62,20 @@ class Running:
         self._started = False
         self._finished = False
         self._sized = False
+        self._streams = False
         self._overrun: asyncio.Task[None] | None = None
         self.cut_off = False
         self.idle = idle
         """Whether it is no use of the app, however long it runs."""
+
+    @property
+    def kind(self) -> Kind:
+        """What it is, as far as its answer has told."""
+        if self._socket:
+            return "socket"
+        if self.idle:
+            return "page"
+        return "stream" if self._streams else "request"
 
     def cut(self) -> None:
         """Stop the bytes now and the task as soon as it lets itself be stopped."""
@@ -129,6 +142,7 @@ class Running:
         if self._watch is not None and status != 200:  # noqa: PLR2004 - OK
             self._watch = None
         self._sized = any(name == b"content-length" for name, _ in headers)
+        self._streams = any(name == b"content-type" and value.startswith(_STREAM) for name, value in headers)
         self._started = True
         changed: dict[str, Any] = {**message, "headers": headers}
         return changed

@@ -6,7 +6,6 @@ sessions go on for the grace period and are not forgotten after it.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from typing import Final
@@ -155,9 +154,7 @@ class Sessions:
         self._sweeper = None
         for task in tasks:
             task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _ask(self, sid: str, *, in_use: bool) -> AppSession | None:
         # Shielded: a browser that leaves must not take the answer from the others who wait for it.

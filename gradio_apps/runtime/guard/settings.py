@@ -3,7 +3,6 @@
 Read once, from a mapping; every problem is reported at once, and no secret is ever shown.
 """
 
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from portal.contract import NotANetwork, TrustedProxies, read_network
+from portal.contract import NotANetwork, TrustedProxies, is_loopback_url, read_network, takes_secure_cookies
+from portal.contract.outbound import NotABundle, NotAProxy, Outbound, count_authorities, read_outbound
 
 Cookies = Literal["lax", "partitioned"]
 
@@ -50,6 +50,8 @@ class GuardSettings:
     """What pages call the app; the slug where empty."""
     trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)
     """Web servers whose word on the client's address is believed, besides those of this machine."""
+    outbound: Outbound = field(default_factory=Outbound)
+    """The way out: the proxy, and whose certificates are believed."""
     cookies: Cookies = "lax"
     """``lax`` where portal and app are the same site, ``partitioned`` where they are not."""
 
@@ -95,8 +97,7 @@ class GuardSettings:
     @property
     def secure_cookies(self) -> bool:
         """Whether browsers accept ``Secure`` cookies at :attr:`app_url`."""
-        parts = urlsplit(self.app_url)
-        return parts.scheme == "https" or (parts.hostname or "").endswith(".localhost")
+        return takes_secure_cookies(self.app_url)
 
     @property
     def cookie_name(self) -> str:
@@ -136,6 +137,7 @@ def guard_settings_from(environ: Mapping[str, str]) -> GuardSettings:
         title=environ.get("PORTAL_APP_TITLE", ""),
         secret=secret,
         trusted_proxies=_proxies(environ, problems),
+        outbound=_outbound(environ, problems, called=internal or portal_url, is_internal=internal is not None),
         cookies="partitioned" if environ.get("PORTAL_APP_COOKIES") == "partitioned" else "lax",
     )
     if environ.get("PORTAL_APP_COOKIES", "lax") not in {"lax", "partitioned", ""}:
@@ -158,17 +160,6 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{host}{port}"
 
 
-def is_loopback(url: str) -> bool:
-    """Say whether *url* names this machine: a loopback address, ``localhost`` or a name under it."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _url(environ: Mapping[str, str], name: str, problems: list[str], *, path: bool) -> str:
     value = environ.get(name, "").rstrip("/")
     if not value:
@@ -182,7 +173,7 @@ def _url(environ: Mapping[str, str], name: str, problems: list[str], *, path: bo
     if not usable:
         problems.append(f"{name}: not an address that can be used here. Give scheme, host and port only.")
         return ""
-    if parts.scheme != "https" and not is_loopback(value):
+    if parts.scheme != "https" and not is_loopback_url(value):
         problems.append(f"{name}: plain http outside this machine. Use https.")
     return value
 
@@ -203,6 +194,27 @@ def _proxies(environ: Mapping[str, str], problems: list[str]) -> TrustedProxies:
         except NotANetwork as error:
             problems.append(f"PORTAL_TRUSTED_PROXIES: names {text!r}, which {error}. Name your own web servers.")
     return TrustedProxies(tuple(networks))
+
+
+def _outbound(environ: Mapping[str, str], problems: list[str], *, called: str, is_internal: bool) -> Outbound:
+    """Return the way out; what is wrong with it is a problem only if the address *called* is reached by it."""
+    own = environ.get("PORTAL_CA_FILE", "").strip()
+    outbound = read_outbound(environ, authorities=Path(own) if own else None)
+    if not called or is_loopback_url(called):
+        return outbound
+    bundles = {"PORTAL_CA_FILE": outbound.authorities, outbound.bundle_name: outbound.bundle}
+    for name, bundle in bundles.items():
+        try:
+            if bundle is not None:
+                count_authorities(bundle)
+        except NotABundle as error:
+            problems.append(f"{name}: names what {error}. Mend the path, or leave it out.")
+    try:
+        if not is_internal:
+            outbound.proxy_for(called)
+    except NotAProxy as error:
+        problems.append(f"{outbound.proxy_name}: {error}. Write it as http://proxy.example.com:3128, or use NO_PROXY.")
+    return outbound
 
 
 def _secret(environ: Mapping[str, str], problems: list[str]) -> str:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import gradio
 import gradio.blocks
 from starlette.applications import Starlette
+
+from gradio_apps.runtime.host.gradio_hooks import owner_of
+from gradio_apps.runtime.host.gradio_minors import installed_minor
 
 _NAMES: Final = ("app", "demo", "application", "iface", "interface", "blocks", "ui", "server", "main")
 """Names looked at first, in this order."""
@@ -29,7 +31,8 @@ def app_in(namespace: Mapping[str, Any]) -> Any | None:
 
 def serve(app: Any, *, capture: Any) -> None:
     """Start *app* without blocking: by its own ``launch()`` where it has one, else through *capture*."""
-    if isinstance(app, gradio.blocks.Blocks | gradio.Server):
+    launching = tuple(getattr(*owner_of(path)) for path in installed_minor().launching)
+    if isinstance(app, launching):
         app.launch(prevent_thread_lock=True)
     else:
         capture(app).ready()

@@ -1,10 +1,11 @@
 """Stopping Gradio's ``launch()`` at the server, and leaving the rest of it alone.
 
-These are internals of one Gradio minor; :data:`INTERNALS` names every one that is leaned on, and
-a test fails loudly when one has moved.
+These are internals; :mod:`~gradio_apps.runtime.host.gradio_minors` names every one that is leaned on, for each minor
+of Gradio, and a test fails loudly when one has moved.
 """
 
 import functools
+import importlib
 import inspect
 import logging
 from collections.abc import Callable
@@ -16,56 +17,42 @@ import gradio.components.login_button
 import gradio.http_server
 import gradio.routes
 
+from gradio_apps.runtime.host.gradio_minors import Minor, installed_minor
 from gradio_apps.runtime.host.hosted import Captured, HostedApp
 from gradio_apps.runtime.host.person import PersonSession, username_for
 
 logger = logging.getLogger("gradio_portal.host")
 
-INTERNALS: Final[tuple[tuple[Any, str], ...]] = (
-    (gradio.blocks.Blocks, "launch"),
-    (gradio.blocks.Blocks, "block_thread"),
-    (gradio.blocks.Blocks, "_resolve_ssr_mode"),
-    (gradio.http_server, "start_server"),
-    (gradio.routes, "attach_oauth"),
-    (gradio.routes.App, "create_app"),
-    (gradio.components.login_button, "_js_handle_redirect"),
-)
-"""What is replaced: owner and attribute."""
-
-LAUNCH_OVERRIDES: Final[dict[str, Any]] = {
-    "auth": None,
-    "auth_dependency": None,
-    "inbrowser": False,
-    "num_workers": 0,  # its file servers listen on ports of their own
-    "pwa": False,
-    "quiet": True,  # it would print an address nobody else can use
-    "root_path": "",
-    "server_name": None,
-    "server_port": None,
-    "share": False,
-    "ssl_certfile": None,
-    "ssl_keyfile": None,
-    "ssr_mode": False,  # its Node process would stand in front of the guard
-}
-"""Arguments of ``launch()`` that are the portal's to decide, whatever the author wrote."""
-
 _WORTH_SAYING: Final = ("auth", "auth_dependency", "server_name", "server_port", "share", "ssr_mode", "root_path")
 
 
 def install(host: HostedApp) -> None:
-    """Replace :data:`INTERNALS` so that launched apps are handed to *host*.
+    """Replace what the installed Gradio's entry names so that launched apps are handed to *host*.
 
     Must come before any of the author's code: leaving a ``with gr.Blocks()`` builds routes already.
+
+    Raises:
+        UnknownGradio: the host does not know this Gradio.
     """
+    minor = installed_minor()
     blocks = gradio.blocks.Blocks
-    blocks.launch = _launch_for(blocks.launch)
+    blocks.launch = _launch_for(blocks.launch, minor)
     blocks.block_thread = _block_thread
-    blocks._resolve_ssr_mode = lambda *_args, **_kwargs: False  # noqa: SLF001  mounting asks it too
+    for path, said in minor.node:
+        owner, name = owner_of(path)
+        setattr(owner, name, _always(said))
     gradio.http_server.start_server = _start_server_for(host)
     gradio.routes.attach_oauth = _attach_oauth_for(host)
     button = gradio.components.login_button
     button._js_handle_redirect = redirect_under(host.path, button._js_handle_redirect)  # noqa: SLF001  ours to mend
-    gradio.routes.App.create_app = staticmethod(_create_app_for(gradio.routes.App.create_app, host))
+    gradio.routes.App.create_app = staticmethod(_create_app_for(gradio.routes.App.create_app, host, minor))
+
+
+def owner_of(path: str) -> tuple[Any, str]:
+    """Return the object that *path* (``module:attribute``) is an attribute of, and the attribute's name."""
+    module, _, dotted = path.partition(":")
+    *between, name = dotted.split(".")
+    return functools.reduce(getattr, between, importlib.import_module(module)), name
 
 
 def redirect_under(path: str, script: str) -> str:
@@ -84,7 +71,7 @@ class CapturedServer:
         self.captured.close()
 
 
-def _launch_for(original: Callable[..., Any]) -> Callable[..., Any]:
+def _launch_for(original: Callable[..., Any], minor: Minor) -> Callable[..., Any]:
     signature = inspect.signature(original)
 
     @functools.wraps(original)
@@ -93,7 +80,7 @@ def _launch_for(original: Callable[..., Any]) -> Callable[..., Any]:
         replaced = [name for name in _WORTH_SAYING if bound.arguments.get(name)]
         if replaced:
             logger.info("launch(%s=…) is left to the portal.", "=…, ".join(replaced))
-        bound.arguments.update(LAUNCH_OVERRIDES)
+        bound.arguments.update(minor.launch)
         result = original(*bound.args, **bound.kwargs)
         if getattr(self, "mcp_error", None):
             logger.error("%s", self.mcp_error)
@@ -101,6 +88,13 @@ def _launch_for(original: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return launch
+
+
+def _always(said: Any) -> Callable[..., Any]:
+    def replaced(*_args: Any, **_kwargs: Any) -> Any:
+        return said
+
+    return replaced
 
 
 def _block_thread(self: Any) -> None:
@@ -135,14 +129,16 @@ def _attach_oauth_for(host: HostedApp) -> Callable[..., None]:
     return attach_oauth
 
 
-def _create_app_for(original: Callable[..., Any], host: HostedApp) -> Callable[..., Any]:
+def _create_app_for(original: Callable[..., Any], host: HostedApp, minor: Minor) -> Callable[..., Any]:
     signature = inspect.signature(original)
 
     @functools.wraps(original)
     def create_app(*args: Any, **kwargs: Any) -> Any:
         bound = signature.bind(*args, **kwargs)
         bound.arguments["blocks"].auth = None  # the portal's sign-in stands in its place
-        bound.arguments["auth_dependency"] = username_for(bound.arguments.get("auth_dependency"))
+        theirs = bound.arguments.get("auth_dependency")
+        bound.arguments["auth_dependency"] = username_for(theirs, awaited=minor.awaits)
+        bound.arguments.update(minor.create_app)
         app = original(*bound.args, **bound.kwargs)
         app.add_middleware(PersonSession)
         host.before_stop(app.stop_event.set)  # else open heartbeats wait out the graceful time-out

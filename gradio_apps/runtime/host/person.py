@@ -5,6 +5,7 @@
 """
 
 import inspect
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
@@ -12,6 +13,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from portal.contract import Person
+
+logger = logging.getLogger("gradio_portal.host")
 
 VISITOR: Final = "portal.visitor"
 """Scope key under which the guard puts the person."""
@@ -29,26 +32,40 @@ def person_in(scope: Scope) -> Person | None:
     return person
 
 
-def username_for(theirs: AuthDependency | None) -> Callable[[Request], Awaitable[str | None]]:
+def username_for(theirs: AuthDependency | None, *, awaited: bool = True) -> AuthDependency:
     """Return an auth dependency that names the portal's person.
 
     Where the author's own dependency *theirs* is kept, it may still refuse: whoever it does not
     name is not let in, and whoever it names is the portal's person.
+
+    It is a plain function and answers at once unless *theirs* does not.  Where nothing is *awaited*, as in
+    Gradio 5, what an ``async`` one would say is not known, and nobody is let in.
     """
 
-    async def username(request: Request) -> str | None:
-        person = person_in(request.scope)
-        if theirs is not None:
-            answer = theirs(request)
-            named = await answer if inspect.isawaitable(answer) else answer
-            if named is None or person is None:
-                return named
-        if person is not None:
-            return person.username
-        # The app calls itself: nobody in particular, and yet not turned away as None would be.
-        return "" if scope_is_own(request.scope) else None
+    def username(request: Request) -> str | Awaitable[str | None] | None:
+        if theirs is None:
+            # The app calls itself: nobody in particular, and yet not turned away as None would be.
+            return _named(request.scope, otherwise="" if scope_is_own(request.scope) else None)
+        answer = theirs(request)
+        if inspect.isawaitable(answer):
+            if awaited:
+                return later(request, answer)
+            if inspect.iscoroutine(answer):
+                answer.close()
+            logger.error("The app's auth_dependency is async, and this Gradio awaits none: nobody is let in.")
+            return None
+        return None if answer is None else _named(request.scope, otherwise=answer)
+
+    async def later(request: Request, waiting: Awaitable[str | None]) -> str | None:
+        answer = await waiting
+        return None if answer is None else _named(request.scope, otherwise=answer)
 
     return username
+
+
+def _named(scope: Scope, *, otherwise: str | None) -> str | None:
+    person = person_in(scope)
+    return otherwise if person is None else person.username
 
 
 def scope_is_own(scope: Scope) -> bool:
@@ -70,5 +87,9 @@ class PersonSession:
         """Pass one connection on."""
         if scope["type"] in {"http", "websocket"}:
             session = {**(scope.get("session") or {}), "oauth_info": scope.get(SIGN_IN)}
+            if (
+                session["oauth_info"] is None
+            ):  # nobody, as in the app's own calls: Gradio 5 asks only whether it is there
+                del session["oauth_info"]
             scope = {**scope, "session": session}
         await self._app(scope, receive, send)

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -23,6 +23,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gradio_apps.runtime.host import own_names, script
+from gradio_apps.runtime.host.gradio_minors import UnknownGradio
 from gradio_apps.runtime.host.hosted import HostedApp
 from gradio_apps.runtime.host.servers import FrontServer
 from gradio_apps.runtime.host.source import Source, SourceError
@@ -31,8 +32,8 @@ from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
 
 logger = logging.getLogger("gradio_portal.host")
 
-_GRACE: Final = 1
-"""Seconds that running requests get when the process is told to stop."""
+GRACE: Final = 1
+"""Seconds that running requests get when the process is told to stop, where nobody says otherwise."""
 _CLEANUP: Final = 0.6
 """Seconds the author's code then gets, before and again after it is interrupted."""
 _STDERR: Final = 2
@@ -41,9 +42,20 @@ _LARGEST_HEAD: Final = 64 * 1024
 
 
 class Front:
-    """The thread that serves *app* on *sock*, and the way to end it."""
+    """The thread that serves *app* on *sock*, and the way to end it.
 
-    def __init__(self, app: ASGIApp, *, host: HostedApp, sock: socket.socket) -> None:
+    With *steer* somebody else says when it takes connections, and when no more.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        host: HostedApp,
+        sock: socket.socket,
+        grace: int = GRACE,
+        steer: Callable[[FrontServer], Awaitable[None]] | None = None,
+    ) -> None:
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -52,9 +64,9 @@ class Front:
             proxy_headers=False,
             server_header=False,
             h11_max_incomplete_event_size=_LARGEST_HEAD,
-            timeout_graceful_shutdown=_GRACE,
+            timeout_graceful_shutdown=grace,
         )
-        self._server = FrontServer(config, before_stop=host.run_before_stop)
+        self._server = FrontServer(config, sock=sock, before_stop=host.run_before_stop, steer=steer)
         self._host = host
         self._socket = sock
         self._main = threading.main_thread().ident or 0
@@ -143,7 +155,7 @@ def _outcome_of(source: Source, *, host: HostedApp, front: Front, cwd: Path | No
         if isinstance(ending.code, str):
             sys.stderr.write(f"{ending.code}\n")
         return f"The app ended itself (exit code {ending.code if isinstance(ending.code, int) else 1})."
-    except SourceError as error:
+    except (SourceError, UnknownGradio) as error:
         return str(error)
     except BaseException as error:  # noqa: BLE001  the author's code may raise anything
         if front.stopping:

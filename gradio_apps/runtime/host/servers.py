@@ -3,10 +3,15 @@
 The methods are bound here, before anything is replaced on ``uvicorn.Server``.
 """
 
+import asyncio
 import contextlib
-from collections.abc import Callable, Generator
+import socket
+from collections.abc import Awaitable, Callable, Generator
+from typing import Final
 
 import uvicorn
+
+_CLOSE: Final = (b"connection", b"close")
 
 
 class OwnServer(uvicorn.Server):
@@ -24,12 +29,63 @@ class OwnServer(uvicorn.Server):
 
 
 class FrontServer(OwnServer):
-    """The server people reach.  :attr:`stop_requested` may be set from a signal handler: it takes no lock."""
+    """The server people reach.  :attr:`stop_requested` may be set from a signal handler: it takes no lock.
 
-    def __init__(self, config: uvicorn.Config, *, before_stop: Callable[[], None]) -> None:
+    With *steer* it takes no connection until it is told to: *steer* is called once everything else is ready.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        sock: socket.socket,
+        before_stop: Callable[[], None],
+        steer: Callable[["FrontServer"], Awaitable[None]] | None = None,
+    ) -> None:
         super().__init__(config)
         self.stop_requested = False
+        self._socket = sock
         self._before_stop = before_stop
+        self._steer = steer
+
+    @property
+    def accepting(self) -> bool:
+        """Whether it takes connections."""
+        return any(server.is_serving() for server in self.servers)
+
+    @property
+    def connected(self) -> bool:
+        """Whether any connection is open."""
+        return bool(self.server_state.connections)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  uvicorn's own
+        """Start the app, and listen unless that is to wait."""
+        await super().startup(sockets=[])
+        if self._steer is None:
+            await self.listen()
+        else:
+            await self._steer(self)
+
+    async def listen(self) -> None:
+        """Take connections; what has waited in the backlog comes first."""
+        if not self.servers:
+            config = self.config
+
+            def protocol() -> asyncio.Protocol:
+                made: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]  # uvicorn's own call of it
+                    config=config, server_state=self.server_state, app_state=self.lifespan.state
+                )
+                return made
+
+            loop = asyncio.get_running_loop()
+            self.servers.append(await loop.create_server(protocol, sock=self._socket, backlog=config.backlog))
+
+    def stop_listening(self) -> None:
+        """Take no more connections; those that are open are told with their next answer that it was the last."""
+        for server in self.servers:
+            server.close()
+        self.config.encoded_headers.append(_CLOSE)
+        self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
 
     async def on_tick(self, counter: int) -> bool:
         """Look for a requested stop, ten times a second."""

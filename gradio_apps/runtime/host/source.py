@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from portal.contract.spaces import front_matter_of
+
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_LINE: Final = re.compile(r"""(?P<key>[A-Za-z_]\w*)\s*:\s*(?P<quote>["']?)(?P<value>[^"'#]*)(?P=quote)\s*(#.*)?""")
-_FRONT_MATTER: Final = "---"
-_LARGEST_README: Final = 1 << 20
 _DEFAULT_APP_FILE: Final = "app.py"
 
 
@@ -50,27 +49,9 @@ def read_source(text: str, *, base: Path) -> Source:
     return Source(folder=base.absolute(), module=text)
 
 
-def front_matter(readme: str) -> dict[str, str]:
-    """Return the plain ``key: value`` lines at the top of a Space's *readme*; lists and nesting are left out."""
-    lines = readme.lstrip("\ufeff").splitlines()
-    if not lines or lines[0].rstrip() != _FRONT_MATTER:
-        return {}
-    found: dict[str, str] = {}
-    for line in lines[1:]:
-        if line.rstrip() == _FRONT_MATTER:
-            break
-        match = _LINE.fullmatch(line)
-        if match and match["value"].strip():
-            found[match["key"]] = match["value"].strip()
-    return found
-
-
 def _space(folder: Path) -> Source:
     readme = folder / "README.md"
-    settings: dict[str, str] = {}
-    if readme.is_file():
-        with readme.open(encoding="utf-8", errors="replace") as text:
-            settings = front_matter(text.read(_LARGEST_README))
+    settings = front_matter_of(readme)
     if settings.get("sdk", "gradio") != "gradio":
         raise SourceError(f"{readme}: sdk is {settings['sdk']!r}, only gradio can be run here.")
     file = (folder / settings.get("app_file", _DEFAULT_APP_FILE)).resolve()

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Mapping
 from typing import Final, TextIO
 
-from gradio_apps.runtime.supervisor.document import DocumentError, read_plan
+from gradio_apps.runtime.supervisor.document import DocumentError, Plan, read_plan
 from gradio_apps.runtime.supervisor.events import Event, reporter
 from gradio_apps.runtime.supervisor.loop import supervise
 from gradio_apps.runtime.supervisor.sockets import PortTaken, listen
+from portal.contract.privileges import lacking_here, put_aside
 
 EXIT_DOCUMENT: Final = 2
 EXIT_PORT: Final = 3
@@ -24,6 +25,7 @@ def main(stdin: TextIO, stderr: TextIO, environ: Mapping[str, str], *, command: 
     report = reporter(stderr)
     try:
         plan = read_plan(stdin.read())
+        _become(plan)
         listening = listen(plan.apps)
     except DocumentError as error:
         report(Event.REFUSED, problem=str(error))
@@ -33,6 +35,19 @@ def main(stdin: TextIO, stderr: TextIO, environ: Mapping[str, str], *, command: 
         return EXIT_PORT
     asyncio.run(supervise(listening, plan=plan, outer=dict(environ), report=report, parent=parent, command=command))
     return 0
+
+
+def _become(plan: Plan) -> None:
+    """Stand for the portal's user from here on, where the plan says so; root is taken up for single steps alone.
+
+    Raises:
+        DocumentError: the plan needs the right to change user, and this process has it not.
+    """
+    if plan.owner is None:
+        return
+    if missing := lacking_here():
+        raise DocumentError(f"owner: changing user takes {', '.join(missing)}, which this process has not.")
+    put_aside(*plan.owner)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from gradio_apps.runtime.supervisor import own_interpreter
 from gradio_apps.runtime.supervisor.document import AppPlan
-from gradio_apps.runtime.supervisor.environment import SECRET_DESCRIPTOR
+from gradio_apps.runtime.supervisor.environment import CHANNEL_DESCRIPTOR, SECRET_DESCRIPTOR
+from gradio_apps.runtime.supervisor.own_user import change_to, giving_up, make_home
+from portal.contract.privileges import taken_up
 
 SOCKET_DESCRIPTOR: Final = 3
 """Where ``sd_listen_fds(3)`` has the first socket."""
@@ -31,22 +33,40 @@ class Child:
     def __init__(
         self, app: AppPlan, *, sock: socket.socket, log: int, environment: Mapping[str, str], command: tuple[str, ...]
     ) -> None:
-        app.temp.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if app.python is not None and not Path(app.python).exists():
+            raise OSError(None, f"{app.python} is not there; `portal apps install {app.slug}` makes it")
+        home = None if app.user is None else app.user.home
+        if app.user is None and os.getuid() != os.geteuid():  # it could take up what was put aside
+            raise OSError(None, "no user is said for it")
+        if app.user is None or home is None:
+            app.temp.mkdir(mode=0o700, parents=True, exist_ok=True)
+        else:
+            make_home(home, uid=app.user.uid, gid=app.user.gid)
         secret = _pipe_with(app.secret)
+        self.channel, theirs = socket.socketpair()
+        """What the process and its supervisor say to each other goes here."""
         try:
-            self._process = subprocess.Popen(  # noqa: S603  the command is ours
-                ["/bin/sh", "-c", _WITH_OWN_PID, "sh", *command, app.source],
-                cwd=app.cwd,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # a Ctrl-C at the terminal is the supervisor's to pass on
-                pass_fds=(SOCKET_DESCRIPTOR, SECRET_DESCRIPTOR),
-                preexec_fn=_arrange(sock.fileno(), secret, os.getpid()),  # noqa: PLW1509  no threads run here
-            )
+            user: dict[str, Any] = {} if app.user is None else change_to(app.user)
+            give_up = None if app.user is None else giving_up(app.user)
+            with taken_up():
+                self._process = subprocess.Popen(  # noqa: S603  the command is ours
+                    ["/bin/sh", "-c", _WITH_OWN_PID, "sh", *command, app.source],
+                    cwd=app.cwd or home,
+                    env=dict(environment),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,  # a Ctrl-C at the terminal is the supervisor's to pass on
+                    pass_fds=(SOCKET_DESCRIPTOR, SECRET_DESCRIPTOR, CHANNEL_DESCRIPTOR),
+                    preexec_fn=_arrange(sock.fileno(), secret, theirs.fileno(), os.getpid(), give_up),  # noqa: PLW1509  no threads run here
+                    **user,
+                )
+        except BaseException:
+            self.channel.close()
+            raise
         finally:
             os.close(secret)
+            theirs.close()
 
     @property
     def pid(self) -> int:
@@ -60,11 +80,12 @@ class Child:
     def terminate(self) -> None:
         """Ask the process to end; it asks what it started."""
         if self.ended() is None:
-            self._process.terminate()
+            with taken_up():
+                self._process.terminate()
 
     def kill_group(self) -> None:
         """End the process and whatever it started in its group, at once."""
-        with suppress(ProcessLookupError, PermissionError):
+        with suppress(ProcessLookupError, PermissionError), taken_up():
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
@@ -92,11 +113,16 @@ def _pipe_with(secret: str) -> int:
     return reading
 
 
-def _arrange(sock: int, secret: int, parent: int) -> Callable[[], None]:
+def _arrange(
+    sock: int, secret: int, channel: int, parent: int, give_up: Callable[[], None] | None
+) -> Callable[[], None]:
     def arrange() -> None:
-        end_with_parent(parent)
-        high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, _ABOVE) for descriptor in (sock, secret)]
+        if give_up is not None:
+            give_up()
+        end_with_parent(parent)  # the system forgets it when the user changes, so not before
+        high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, _ABOVE) for descriptor in (sock, secret, channel)]
         os.dup2(high[0], SOCKET_DESCRIPTOR)
         os.dup2(high[1], SECRET_DESCRIPTOR)
+        os.dup2(high[2], CHANNEL_DESCRIPTOR)
 
     return arrange

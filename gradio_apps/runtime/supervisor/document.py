@@ -6,9 +6,11 @@ It comes from the ``portal`` command, which read the configuration; here it is o
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, cast
+
+from gradio_apps.runtime.supervisor.own_user import OwnUser
 
 Cookies = Literal["lax", "partitioned"]
 
@@ -16,7 +18,10 @@ _SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 _RESERVED: Final = ("PORTAL_", "LISTEN_")
 """Beginnings of variables that an app's own ``env`` may not set: the guard believes them."""
 _HIGHEST_PORT: Final = 65535
+_HIGHEST_ID: Final = 2**31 - 1
 DEFAULT_START_TIMEOUT: Final = 600
+DEFAULT_DRAIN_TIMEOUT: Final = 120
+DEFAULT_GRACE: Final = 1
 
 
 class DocumentError(Exception):
@@ -51,10 +56,16 @@ class AppPlan:
     """An interpreter of its own; ``None`` means the supervisor's."""
     start_timeout: int = DEFAULT_START_TIMEOUT
     """Seconds it has to come up."""
+    drain_timeout: int = DEFAULT_DRAIN_TIMEOUT
+    """Seconds that a process which was replaced has to finish what runs in it."""
     memory: int | None = None
     """Bytes it may use, with everything it starts; ``None`` means as many as there are."""
     history: Path | None = None
     """File that remembers how long it took to come up."""
+    env_file: Path | None = None
+    """File of variables of this app alone, all of them secret; read at each start."""
+    user: OwnUser | None = None
+    """Whom it runs as; ``None`` means as the supervisor, which then is not root's."""
 
     @property
     def hidden(self) -> tuple[str, ...]:
@@ -71,8 +82,14 @@ class Plan:
     trusted_proxies: str
     """Addresses and networks of web servers that guards believe, separated by commas; the guard reads them."""
     apps: tuple[AppPlan, ...]
+    ca_file: str | None = None
+    """File of PEM with the company's own authorities; guards read it."""
     control: Path | None = None
     """Where operators ask; ``None`` means nowhere."""
+    owner: tuple[int, int] | None = None
+    """User and group whom the supervisor stands for where root starts it; said where apps have users of their own."""
+    grace: int = DEFAULT_GRACE
+    """Seconds that running requests get when an app is stopped."""
 
 
 def read_plan(text: str) -> Plan:
@@ -91,12 +108,16 @@ def read_plan(text: str) -> Plan:
     if len({app.slug for app in apps}) != len(apps):
         raise DocumentError("apps: two of them have one slug.")
     control = top.optional("control", str)
+    owner = _owner(top, apps)
     return Plan(
         portal_url=portal.value("url", str),
         portal_internal_url=portal.optional("internal_url", str),
         trusted_proxies=portal.optional("trusted_proxies", str) or "",
-        apps=apps,
+        ca_file=portal.optional("ca_file", str),
+        apps=tuple(_as_somebody(app, owner) for app in apps),
         control=None if control is None else Path(control),
+        grace=_positive(top, "grace") or DEFAULT_GRACE,
+        owner=owner,
     )
 
 
@@ -119,6 +140,9 @@ class _Members:
     def optional(self, name: str, kind: type) -> Any:
         return None if self._value.get(name) is None else self.value(name, kind)
 
+    def members(self, name: str) -> "_Members":
+        return _Members(self.value(name, dict), f"{self._where}.{name}")
+
     def wrong(self, name: str, what: str) -> DocumentError:
         return DocumentError(f"{self._where}.{name}: {what}.")
 
@@ -135,6 +159,7 @@ def _app(members: _Members) -> AppPlan:
         raise members.wrong("cookies", "neither lax nor partitioned")
     cwd = members.optional("cwd", str)
     history = members.optional("history", str)
+    env_file = members.optional("env_file", str)
     return AppPlan(
         slug=slug,
         title=members.optional("title", str) or slug,
@@ -151,9 +176,51 @@ def _app(members: _Members) -> AppPlan:
         secret_names=_names(members),
         python=members.optional("python", str),
         start_timeout=_positive(members, "start_timeout") or DEFAULT_START_TIMEOUT,
+        drain_timeout=_positive(members, "drain_timeout") or DEFAULT_DRAIN_TIMEOUT,
         memory=_positive(members, "memory"),
         history=None if history is None else Path(history),
+        env_file=None if env_file is None else Path(env_file),
+        user=_user(members),
     )
+
+
+def _user(members: _Members) -> OwnUser | None:
+    if members.optional("user", dict) is None:
+        return None
+    user = members.members("user")
+    uid, gid = _ids(user)
+    home = Path(user.value("home", str))
+    if not home.is_absolute() or home.parent == home:
+        raise user.wrong("home", "not the path of a folder")
+    return OwnUser(uid=uid, gid=gid, home=home)
+
+
+def _owner(top: _Members, apps: tuple[AppPlan, ...]) -> tuple[int, int] | None:
+    users = [app.user for app in apps if app.user is not None]
+    if top.optional("owner", dict) is None:
+        if users:
+            raise top.wrong("owner", "missing, and apps have users of their own")
+        return None
+    owner = top.members("owner")
+    uid, gid = _ids(owner)
+    if any(user.uid == uid or user.gid == gid for user in users):
+        raise owner.wrong("uid", "or gid is also an app's")
+    return uid, gid
+
+
+def _ids(members: _Members) -> tuple[int, int]:
+    uid, gid = members.value("uid", int), members.value("gid", int)
+    if not (0 < uid <= _HIGHEST_ID and 0 < gid <= _HIGHEST_ID):
+        raise members.wrong("uid", "or gid is root's, or nobody's")
+    return uid, gid
+
+
+def _as_somebody(app: AppPlan, owner: tuple[int, int] | None) -> AppPlan:
+    """Return *app* as whom it runs: where root starts the supervisor, nothing is left to run as that."""
+    if app.user is not None or owner is None:
+        return app
+    uid, gid = owner
+    return replace(app, user=OwnUser(uid=uid, gid=gid))
 
 
 def _positive(members: _Members, name: str) -> int | None:

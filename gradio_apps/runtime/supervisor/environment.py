@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from gradio_apps.runtime.supervisor.document import AppPlan, Plan
+from gradio_apps.runtime.supervisor.own_user import TEMPORARY, UPLOADS
 
 PASSED_ON: Final = frozenset(
     {
@@ -27,6 +28,8 @@ PASSED_ON: Final = frozenset(
 """Names passed on from the supervisor's environment; proxies in either case, and every ``LC_*``."""
 SECRET_DESCRIPTOR: Final = 4
 """Where the app's process finds its client secret."""
+CHANNEL_DESCRIPTOR: Final = 5
+"""Where it finds the channel to the supervisor (:mod:`gradio_apps.runtime.channel`)."""
 
 
 def environment_of(
@@ -46,6 +49,8 @@ def environment_of(
         "PORTAL_APP_COOKIES": app.cookies,
         "PORTAL_FAILURE_PAUSE": str(pause),
         "PORTAL_START_TIMEOUT": str(app.start_timeout),
+        "PORTAL_STOP_GRACE": str(plan.grace),
+        "PORTAL_SUPERVISOR_FD": str(CHANNEL_DESCRIPTOR),
         "PORTAL_SECRET_NAMES": ",".join(app.secret_names),
         "LISTEN_FDS": "1",
         "LISTEN_FDNAMES": app.slug,
@@ -54,6 +59,8 @@ def environment_of(
         ours["PORTAL_INTERNAL_URL"] = plan.portal_internal_url
     if plan.trusted_proxies:
         ours["PORTAL_TRUSTED_PROXIES"] = plan.trusted_proxies
+    if plan.ca_file is not None:
+        ours["PORTAL_CA_FILE"] = plan.ca_file
     if usual is not None:
         ours["PORTAL_USUAL_START"] = str(round(usual))
     defaults = {
@@ -61,6 +68,8 @@ def environment_of(
         "GRADIO_TEMP_DIR": str(app.temp),
         "PYTHONUNBUFFERED": "1",  # the log shows what the app printed when it printed it
     }
+    if app.user is not None and (home := app.user.home) is not None:  # what others share, like /tmp, is not for it
+        defaults |= {"HOME": str(home), "TMPDIR": str(home / TEMPORARY), "GRADIO_TEMP_DIR": str(home / UPLOADS)}
     return passed | defaults | dict(app.env) | ours
 
 

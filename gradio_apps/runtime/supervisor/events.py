@@ -11,14 +11,18 @@ class Event(StrEnum):
 
     APP_CRASHED = "app-crashed"
     APP_FAILED = "app-failed"
+    APP_LEFT = "app-left"
+    APP_NOT_REPLACED = "app-not-replaced"
     APP_OVER_MEMORY = "app-over-memory"
     APP_READY = "app-ready"
+    APP_REPLACED = "app-replaced"
     APP_STARTED = "app-started"
     APP_STOPPED = "app-stopped"
     CONTROL_FAILED = "control-failed"
     ORDERED = "ordered"
     PORT_TAKEN = "port-taken"
     REFUSED = "refused"
+    RELOADED = "reloaded"
     STOPPED = "stopped"
 
 

@@ -1,42 +1,39 @@
-"""Keeping one app: start, watch, start again, and do what its operator asks."""
+"""Keeping one app: start, watch, start again, put one process in the place of another, do what its operator asks."""
 
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
-from gradio_apps.runtime.progress import spoken
+from gradio_apps.runtime.channel import Elsewhere, End, Kind
 from gradio_apps.runtime.supervisor.child import Child, command_for
-from gradio_apps.runtime.supervisor.document import Plan
+from gradio_apps.runtime.supervisor.document import AppPlan, Plan
 from gradio_apps.runtime.supervisor.environment import environment_of
 from gradio_apps.runtime.supervisor.events import Event, Report
-from gradio_apps.runtime.supervisor.health import state_of
 from gradio_apps.runtime.supervisor.history import remember_start, usual_start
-from gradio_apps.runtime.supervisor.logs import last_line_of, note, open_log, rotate
-from gradio_apps.runtime.supervisor.memory import exceeds, used_by
-from gradio_apps.runtime.supervisor.reasons import reason_of, size
-from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD, Record, after_end
+from gradio_apps.runtime.supervisor.life import Life
+from gradio_apps.runtime.supervisor.logs import last_line_of, open_log
+from gradio_apps.runtime.supervisor.memory import used_by
+from gradio_apps.runtime.supervisor.reasons import reason_of
+from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD, Record, Restart, after_end
 from gradio_apps.runtime.supervisor.resting import resting
 from gradio_apps.runtime.supervisor.sockets import Listening
-from gradio_apps.runtime.supervisor.standing import Order, Standing, State
+from gradio_apps.runtime.supervisor.standing import Order, Standing
+from gradio_apps.runtime.supervisor.supplied import supplied
 
-GRACE: Final = 3.0
-"""Seconds between asking a process to end and making it."""
-MARGIN: Final = 5.0
-"""Seconds past its time to come up that an app's process has to say so itself."""
-_TICK: Final = 0.1
-_ROTATE_EVERY: Final = 50
-"""Ticks between two looks at the size of the log."""
-_WEIGH_EVERY: Final = 10
-"""Ticks between two looks at the memory in use, where it is limited."""
-_ASK_EVERY: Final = 0.25
-"""Seconds between two questions to an app that starts."""
+LONGEST_HOLD: Final = 10.0
+"""Seconds that connections wait for an app that comes back after a crash; then its page says how far it is."""
+LET_GO: Final = 10.0
+"""Seconds that a process which is replaced has to take no more connections."""
+_SAY_EVERY: Final = 1.0
 
 
 class Keeper:
-    """Keeps the processes of one app, one after the other."""
+    """Keeps the processes of one app: one that answers, at times one that comes up, and those that still leave."""
 
     def __init__(
         self,
@@ -52,193 +49,299 @@ class Keeper:
         self._plan = plan
         self._outer = outer
         self._report = report
-        self._command = command or command_for(listening.app.python)
+        self._given_command = command
+        self._hidden: set[str] = set()
+        """Whatever was secret in one of its starts: logs outlive a secret that was changed."""
         self._standing = Standing(state="starting", since=time.monotonic())
-        self._cause: str | None = None
-        """Why we ended the process ourselves."""
+        self._lives: set[Life] = set()
+        """Every process of this app that has not ended."""
+        self._leaving: set[Life] = set()
+        self._beside: set[asyncio.Task[None]] = set()
+        self._last_start: float | None = None
         self._stopped = False
+        self._wanted: Order | None = None
         self._ordered = asyncio.Event()
+
+    @property
+    def listening(self) -> Listening:
+        """The app as it was when its socket was opened, and the socket."""
+        return self._listening
+
+    @property
+    def app(self) -> AppPlan:
+        """The app as it is to be kept now."""
+        return self._app
 
     def order(self, order: Order) -> None:
         """Do what an operator asks, soon; starting what runs and stopping what is stopped change nothing."""
         self._report(Event.ORDERED, app=self._app.slug, order=order)
         idle = self._stopped or self._standing.state == "crashed"
-        if order == "restart" or (order == "start" and idle) or (order == "stop" and not self._stopped):
+        changes_nothing = (order == "start" and not idle) or (order == "stop" and self._stopped)
+        if not changes_nothing:
             self._stopped = order == "stop"
+            self._wanted = order
             self._ordered.set()
+
+    def adopt(self, app: AppPlan, *, plan: Plan, replacing: bool) -> None:
+        """Keep *app* of *plan* from now on; with *replacing* by a new process, where one runs."""
+        self._app, self._plan = app, plan
+        for life in self._lives:
+            life.app = app
+        if replacing and not self._stopped:
+            self.order("restart")
 
     def described(self) -> dict[str, object]:
         """Return how the app stands, as the control protocol has it."""
-        app, pid = self._app, self._standing.pid
+        app = self._app
+        weights = [used_by(life.pid) for life in self._lives]
+        known = [weight for weight in weights if weight is not None]
+        counts: Counter[Kind] = Counter()
+        for life in self._lives:
+            counts.update(life.said.open)
         return {
             "app": app.slug,
             "title": app.title,
             **self._standing.described(time.monotonic()),
-            "memory": None if pid is None else used_by(pid),
+            "leaving": len(self._leaving),
+            "memory": sum(known) if known else None,
             "memory_limit": app.memory,
+            "open": dict(counts),
+            "last_start": self._last_start,
             "usual_start": self._usual(),
             "start_timeout": app.start_timeout,
+            "drain_timeout": app.drain_timeout,
             "port": self._listening.port,
-            "last_line": last_line_of(app.log, hidden=app.hidden),
+            "last_line": self._last_line(),
         }
 
     async def run(self) -> None:
-        """Keep the app running until cancelled; then end its process."""
-        record = Record()
-        while True:
-            self._ordered.clear()
-            if self._stopped:
-                await self._rest()
-            since = time.monotonic()
-            code, problem = None, None
-            self._cause = None
-            try:
-                code = await self._live(self._start(record), record)
-            except OSError as error:  # no such folder, no room for a log: the other apps go on
-                problem = error.strerror
-            if self._ordered.is_set():
-                record = Record()
-                continue
-            restart = after_end(record, life=time.monotonic() - since, waited=code == FAILED_TO_LOAD)
-            record = restart.record
-            reason = self._cause or reason_of(code, problem=problem, last=self._last_line())
-            self._report(
-                Event.APP_CRASHED, app=self._app.slug, code=code, problem=problem, reason=reason, pause=restart.wait
-            )
-            self._enter("crashed", reason=reason, pause=restart.wait)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(restart.wait):
-                    await self._ordered.wait()
-                    record = Record()
+        """Keep the app running until cancelled; then end its processes."""
+        record, hold = Record(), 0.0
+        try:
+            while True:
+                self._ordered.clear()
+                if self._stopped:
+                    await self._rest()
+                since, life, problem = time.monotonic(), None, None
+                try:
+                    life = self._start(record)
+                except OSError as error:  # no such folder, no room for a log: the other apps go on
+                    problem = error.strerror
+                else:
+                    life = await self._kept(life, hold=hold, record=record)
+                    since = life.begun
+                if self._ordered.is_set():
+                    record, hold = Record(), 0.0
+                    continue
+                code = None if life is None else life.code
+                restart = after_end(record, life=time.monotonic() - since, waited=code == FAILED_TO_LOAD)
+                self._crashed(life, problem=problem, restart=restart)
+                record, hold = restart.record, LONGEST_HOLD if life is not None and life.came_up else 0.0
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(restart.wait):
+                        await self._ordered.wait()
+                        record = Record()
+        finally:
+            await self._end_all()
 
     async def _rest(self) -> None:
         """Stay stopped until an operator says otherwise."""
-        self._enter("stopped")
+        await self._end_all()
+        self._enter(Standing(state="stopped", since=time.monotonic()))
         self._report(Event.APP_STOPPED, app=self._app.slug)
         async with resting(self._listening.socket):
             while self._stopped:
                 await self._ordered.wait()
                 self._ordered.clear()
 
-    async def _live(self, child: Child, record: Record) -> int:
-        """See *child* through its life; return its exit code."""
-        watching = asyncio.create_task(self._watch(child, record))
-        try:
-            return await self._end_of(child)
-        except asyncio.CancelledError:
-            await self._stop(child)
-            raise
-        finally:
-            watching.cancel()
-            child.kill_group()  # what it started goes with it
+    async def _kept(self, life: Life, *, hold: float, record: Record) -> Life:
+        """See *life*, and what takes its place, until one ends or is ended by order; return that one."""
+        self._enter(Standing(state="starting", since=life.begun, pid=life.pid))
+        self._go_on(self._bring_up(life, hold=hold, record=record))
+        while True:
+            await self._order_or(life.wait())
+            if not self._ordered.is_set():
+                return life
+            if self._wanted != "restart" or not life.is_up:
+                await life.end(grace=self._plan.grace)
+                return life
+            self._ordered.clear()
+            life = await self._replaced(life)
 
-    def _start(self, record: Record) -> Child:
-        log = open_log(self._app.log)
+    async def _bring_up(self, life: Life, *, hold: float, record: Record) -> None:
+        """Let *life* take connections, now or once it is up, and note how its start went."""
+        await life.until(lambda one: one.said.state != "starting", seconds=hold)
+        life.accept()
+        await life.until(lambda one: one.said.state != "starting")
+        if life.is_up:
+            self._up(life)
+        elif life.code is None:
+            since = time.monotonic()
+            reason = life.said.problem or reason_of(FAILED_TO_LOAD, problem=None, last=self._last_line())
+            self._enter(
+                Standing(state="crashed", since=since, pid=life.pid, reason=reason, next_start=since + record.pause)
+            )
+            self._report(Event.APP_FAILED, app=self._app.slug, pid=life.pid, log=str(self._app.log))
+
+    async def _replaced(self, old: Life) -> Life:
+        """Put a new process in the place of *old*; return the one that answers then, *old* if the new is no good."""
+        try:
+            new = self._start(Record(pause=0))
+        except OSError as error:
+            self._not_replaced(f"It could not be started: {error.strerror}.")
+            return old
+        self._standing = replace(self._standing, replacing=True)
+        try:
+            return await self._the_better(old, new)
+        finally:
+            self._standing = replace(self._standing, replacing=False)
+
+    async def _the_better(self, old: Life, new: Life) -> Life:
+        """Wait for *new* to come up, and return the process that answers from then on."""
+        await self._order_or(self._settled(new, old))
+        if old.code is not None:  # then better one that says that it starts than nobody
+            self._crashed(old, problem=None, restart=None)
+            self._enter(Standing(state="starting", since=new.begun, pid=new.pid))
+            self._go_on(self._bring_up(new, hold=LONGEST_HOLD, record=Record()))
+            return new
+        if not new.is_up:
+            reason = self._why(new)
+            await new.end(grace=self._plan.grace)
+            if not self._ordered.is_set():  # else somebody asked for something else meanwhile
+                self._not_replaced(reason)
+            return old
+        await self._hand_over(old, new)
+        return new
+
+    async def _settled(self, new: Life, old: Life) -> None:
+        while new.code is None and new.said.state == "starting" and old.code is None:
+            await new.until(lambda one: one.said.state != "starting", seconds=1)
+
+    async def _hand_over(self, old: Life, new: Life) -> None:
+        """Have *old* take no more connections, and *new* all of them: never both at one time."""
+        old.leave()
+        if not await old.until(lambda one: not one.said.accepting, seconds=LET_GO) and old.code is None:
+            old.end_with("It was replaced, and did not let go of its address.")
+            await old.wait()
+        new.tell(Elsewhere(old.said.listening))
+        new.accept()
+        self._up(new)
+        self._report(Event.APP_REPLACED, app=self._app.slug, pid=new.pid, before=old.pid)
+        self._leaving.add(old)
+        self._go_on(self._see_off(old))
+
+    async def _see_off(self, old: Life) -> None:
+        """Tell the others what *old* is still at, until that one has ended."""
+        since = time.monotonic()
+        while old.code is None:
+            sessions = tuple(sorted({one for life in self._leaving for one in life.said.listening}))
+            for life in self._lives - self._leaving:
+                life.tell(Elsewhere(sessions))
+            await _news_of(old)
+        self._leaving.discard(old)
+        if not self._leaving:
+            for life in self._lives:
+                life.tell(Elsewhere(()))
+        seconds = round(time.monotonic() - since, 1)
+        self._report(Event.APP_LEFT, app=self._app.slug, pid=old.pid, seconds=seconds, problem=old.cause)
+
+    def _start(self, record: Record) -> Life:
+        app = supplied(self._app)
+        self._hidden.update(app.hidden)
+        log = open_log(app.log)
         try:
             child = Child(
-                self._app,
+                app,
                 sock=self._listening.socket,
                 log=log,
                 environment=environment_of(
-                    self._app, plan=self._plan, outer=self._outer, pause=record.pause, usual=self._usual()
+                    app, plan=self._plan, outer=self._outer, pause=record.pause, usual=self._usual()
                 ),
-                command=self._command,
+                command=self._given_command or command_for(self._app.python),
             )
         finally:
             os.close(log)
-        self._enter("starting", pid=child.pid, starts=self._standing.starts + 1)
+        life = Life(child, app=self._app, report=self._report, on_ended=self._tell_the_others)
+        self._lives.add(life)
+        self._go_on(self._forget(life))
+        self._standing = replace(self._standing, starts=self._standing.starts + 1)
         self._report(Event.APP_STARTED, app=self._app.slug, pid=child.pid, port=self._listening.port)
-        return child
+        return life
 
-    async def _end_of(self, child: Child) -> int:
-        ticks = 0
-        while (code := child.ended()) is None:
-            if self._ordered.is_set():
-                await self._stop(child)
-                child.kill_group()
-                continue
-            await asyncio.sleep(_TICK)
-            ticks += 1
-            if ticks % _ROTATE_EVERY == 0:
-                with suppress(OSError):  # a full disk must not cost the app its keeper
-                    rotate(self._app.log)
-            if ticks % _WEIGH_EVERY == 0:
-                self._weigh(child)
-            self._hurry(child)
-        return code
+    async def _forget(self, life: Life) -> None:
+        await life.wait()
+        self._lives.discard(life)
 
-    def _weigh(self, child: Child) -> None:
-        """End *child* if it uses more memory than it may; at once, for the machine's sake."""
-        limit = self._app.memory
-        used = None if limit is None else exceeds(child.pid, limit)
-        if used is None or limit is None:
-            return
-        self._report(Event.APP_OVER_MEMORY, app=self._app.slug, pid=child.pid, used=used, limit=limit)
-        self._end_with(child, f"It used {size(used)} of memory, more than its limit of {size(limit)}.")
+    def _tell_the_others(self, life: Life, session: str) -> None:
+        for other in self._lives - {life}:
+            other.tell(End(session))
 
-    def _hurry(self, child: Child) -> None:
-        """End *child* if its time to come up is over and it was too stuck to say so itself."""
-        allowed = self._app.start_timeout
-        if self._standing.state == "starting" and time.monotonic() - self._standing.since > allowed + MARGIN:
-            self._end_with(child, f"It did not come up within {spoken(allowed)}.")
+    def _up(self, life: Life) -> None:
+        self._last_start = round(time.monotonic() - life.begun, 1)
+        if self._app.history is not None:
+            remember_start(self._app.history, self._last_start)
+        self._enter(Standing(state="running", since=time.monotonic(), pid=life.pid))
+        self._report(Event.APP_READY, app=self._app.slug, pid=life.pid)
 
-    def _end_with(self, child: Child, cause: str) -> None:
-        if self._cause is None:
-            self._cause = cause
-            with suppress(OSError):
-                note(self._app.log, f"The supervisor ended the app. {cause}")
-            child.kill_group()
+    def _crashed(self, life: Life | None, *, problem: str | None, restart: Restart | None) -> None:
+        """Note that *life* ended, or could not begin, and when the next one is started: now, without *restart*."""
+        now, pause = time.monotonic(), 0.0 if restart is None else restart.wait
+        code = None if life is None else life.code
+        reason = reason_of(code, problem=problem, last=self._last_line()) if life is None else self._why(life)
+        self._report(Event.APP_CRASHED, app=self._app.slug, code=code, problem=problem, reason=reason, pause=pause)
+        self._enter(Standing(state="crashed", since=now, reason=reason, next_start=now + pause))
 
-    async def _watch(self, child: Child, record: Record) -> None:
-        """Ask the app how it is until it is running, or says that it will not be."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._app.host, self._app.host)  # noqa: S104  asked, not bound
-        since = time.monotonic()
-        while True:
-            state = await state_of(self._app.url, host=host, port=self._listening.port)
-            if state == "running":
-                if self._app.history is not None:
-                    remember_start(self._app.history, time.monotonic() - since)
-                self._enter("running", pid=child.pid)
-                self._report(Event.APP_READY, app=self._app.slug, pid=child.pid)
-                return
-            if state == "failed":
-                self._enter(
-                    "crashed",
-                    pid=child.pid,
-                    reason=reason_of(FAILED_TO_LOAD, problem=None, last=self._last_line()),
-                    pause=record.pause,
-                )
-                self._report(Event.APP_FAILED, app=self._app.slug, pid=child.pid, log=str(self._app.log))
-                return
-            await asyncio.sleep(_ASK_EVERY)
+    def _why(self, life: Life) -> str:
+        said = life.said.problem if life.said.state == "failed" else ""
+        code = FAILED_TO_LOAD if life.code is None else life.code
+        return life.cause or said or reason_of(code, problem=None, last=self._last_line())
 
-    def _enter(
-        self,
-        state: State,
-        *,
-        pid: int | None = None,
-        starts: int | None = None,
-        reason: str | None = None,
-        pause: float | None = None,
-    ) -> None:
-        now = time.monotonic()
-        self._standing = Standing(
-            state=state,
-            since=now,
-            pid=pid,
-            starts=self._standing.starts if starts is None else starts,
-            reason=reason,
-            next_start=None if pause is None else now + pause,
+    def _not_replaced(self, reason: str) -> None:
+        self._report(Event.APP_NOT_REPLACED, app=self._app.slug, reason=reason)
+        failed = self._standing.failed_replacements + 1
+        self._standing = replace(self._standing, failed_replacements=failed, problem=reason)
+
+    def _enter(self, standing: Standing) -> None:
+        """Take on *standing*, with what is counted over all of them; a process that is up ends an old problem."""
+        old = self._standing
+        self._standing = replace(
+            standing,
+            starts=old.starts,
+            failed_replacements=old.failed_replacements,
+            problem=None if standing.state == "running" else old.problem,
         )
+
+    async def _order_or(self, something: Any) -> None:
+        """Wait until *something* is done, or an operator orders something."""
+        waiting = [asyncio.ensure_future(something), asyncio.ensure_future(self._ordered.wait())]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waiting:
+                one.cancel()
+
+    async def _end_all(self) -> None:
+        """End every process of this app, and what is done beside them."""
+        await asyncio.gather(*(life.end(grace=self._plan.grace) for life in tuple(self._lives)))
+        for task in tuple(self._beside):
+            task.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
+
+    def _go_on(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
 
     def _usual(self) -> float | None:
         return None if self._app.history is None else usual_start(self._app.history)
 
     def _last_line(self) -> str:
-        return last_line_of(self._app.log, hidden=self._app.hidden)
+        if not self._hidden:  # before the first start: what to hide is not known
+            return ""
+        return last_line_of(self._app.log, hidden=self._hidden)
 
-    async def _stop(self, child: Child) -> None:
-        child.terminate()
-        until = time.monotonic() + GRACE
-        while child.ended() is None and time.monotonic() < until:  # noqa: ASYNC110  a process sets no event
-            await asyncio.sleep(_TICK / 2)
+
+async def _news_of(life: Life) -> None:
+    """Wait until *life* says something, for a moment at most."""
+    before = life.said
+    await life.until(lambda one: one.said is not before, seconds=_SAY_EVERY)

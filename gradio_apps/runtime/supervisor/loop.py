@@ -9,7 +9,7 @@ from typing import Final
 from gradio_apps.runtime.supervisor.control import Control, ControlError
 from gradio_apps.runtime.supervisor.document import Plan
 from gradio_apps.runtime.supervisor.events import Event, Report
-from gradio_apps.runtime.supervisor.keeper import Keeper
+from gradio_apps.runtime.supervisor.roster import Roster
 from gradio_apps.runtime.supervisor.sockets import Listening
 
 _LOOK_FOR_PARENT: Final = 0.5
@@ -30,9 +30,8 @@ async def supervise(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)  # handlers only say so; the loop acts
-    kept = {one.app.slug: Keeper(one, plan=plan, outer=outer, report=report, command=command) for one in listening}
-    keepers = [asyncio.create_task(keeper.run()) for keeper in kept.values()]
-    control = Control(kept)
+    roster = Roster(plan=plan, listening=listening, outer=outer, report=report, command=command)
+    control = Control(roster)
     waiting = asyncio.create_task(_ending(ending, parent))
     try:
         if plan.control is not None:
@@ -40,18 +39,15 @@ async def supervise(
                 await control.open(plan.control)
             except ControlError as error:  # the apps matter more than the way to ask about them
                 report(Event.CONTROL_FAILED, problem=str(error))
-        # A keeper never returns: one that is done has failed, and then nothing may be left running.
-        done, _ = await asyncio.wait([waiting, *keepers], return_when=asyncio.FIRST_COMPLETED)
+        # A keeper that failed: nothing may be left running that nobody keeps.
+        await asyncio.wait([waiting, roster.failed], return_when=asyncio.FIRST_COMPLETED)
     finally:
         await control.close()
-        for task in (waiting, *keepers):
-            task.cancel()
-        await asyncio.gather(waiting, *keepers, return_exceptions=True)
-        for one in listening:
-            one.socket.close()
+        waiting.cancel()
+        await roster.close()
         report(Event.STOPPED)
-    for task in done - {waiting}:
-        task.result()
+    if roster.failed.done():
+        roster.failed.result()
 
 
 async def _ending(ending: asyncio.Event, parent: int) -> None:

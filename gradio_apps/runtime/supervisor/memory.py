@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from portal.contract.privileges import taken_up
+
 _PROC: Final = Path("/proc")
 _KIB: Final = 1024
 _SESSION: Final = 3
@@ -43,7 +45,7 @@ def _members(leader: int) -> list[int]:
 
 
 def _proportional(pid: int) -> int:
-    with suppress(OSError):
+    with suppress(OSError), taken_up():
         for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * _KIB

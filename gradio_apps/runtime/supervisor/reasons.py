@@ -1,5 +1,6 @@
 """Why an app is not there, in a sentence.  Pure."""
 
+import re
 import signal
 from typing import Final
 
@@ -8,6 +9,9 @@ from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
 SAID: Final = "portal: ERROR: "
 """How the host begins the line in which it says why an app did not come up."""
 _EXIT_USAGE: Final = 2
+_NOT_RUN: Final = frozenset({126, 127})
+"""How the shell that starts an app ends where it cannot; an app could end so too."""
+_CANNOT_RUN: Final = re.compile(r"\bexec: .+: (Permission denied|[Nn]ot found|No such file or directory)$")
 _STEP: Final = 1000
 
 
@@ -20,6 +24,8 @@ def reason_of(code: int | None, *, problem: str | None, last: str) -> str:
         return said
     if code == FAILED_TO_LOAD:
         return "It did not come up; its log says why."
+    if code in _NOT_RUN and _CANNOT_RUN.search(last):
+        return "Its interpreter is not there, or not its user's to run; its log says which."
     if code < 0:
         name = signal.Signals(-code).name if -code in signal.valid_signals() else str(-code)
         return f"It was ended by the signal {name}."

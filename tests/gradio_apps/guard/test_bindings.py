@@ -11,7 +11,7 @@ from gradio_apps.runtime.guard.asgi import Receive, Scope, Send
 from gradio_apps.runtime.guard.bindings import Bindings, Owner
 from gradio_apps.runtime.guard.gate import FOREIGN
 from gradio_apps.runtime.guard.gradio_calls import NOTHING, GradioCall, Ids, Unclear, call_of, event_of, query_hashes
-from tests.asgi import connected, drive
+from tests.asgi import connected, drive, websocket_scope
 from tests.gradio_apps.guard.house import House, a_house, a_person
 
 ANA, BEN = Owner("ana", "acme"), Owner("ben", "acme")
@@ -23,7 +23,7 @@ class TestCallOf:
         [
             ("GET", "/", NOTHING),
             ("GET", "/config", NOTHING),
-            ("GET", "/gradio_api/queue/data", NOTHING),
+            ("GET", "/gradio_api/queue/data", GradioCall(hears=True)),
             ("GET", "/gradio_api/file=/tmp/x", NOTHING),
             ("POST", "/gradio_api/upload", NOTHING),
             ("POST", "/gradio_api/mcp/", NOTHING),
@@ -32,8 +32,8 @@ class TestCallOf:
             ("GET", "/mounted/gradio_api/heartbeat/h", GradioCall(hashes=("h",), idle=True)),
             ("GET", "/gradio_api/stream/h/1/2/playlist.m3u8", GradioCall(hashes=("h",))),
             ("HEAD", "/gradio_api/stream/h/1/2/0.ts", GradioCall(hashes=("h",))),
-            ("GET", "/gradio_api/call/predict/e", GradioCall(events=("e",))),
-            ("GET", "/gradio_api/call/v2/predict/e", GradioCall(events=("e",))),
+            ("GET", "/gradio_api/call/predict/e", GradioCall(events=("e",), hears=True)),
+            ("GET", "/gradio_api/call/v2/predict/e", GradioCall(events=("e",), hears=True)),
             ("POST", "/gradio_api/call/predict", GradioCall(body_hash=True, issues_event=True)),
             ("POST", "/gradio_api/call/v2/predict/", GradioCall(issues_event=True)),
             ("POST", "/gradio_api/run/predict", GradioCall(body_hash=True)),
@@ -44,6 +44,8 @@ class TestCallOf:
             ("POST", "/gradio_api/reset/", GradioCall(body_hash=True, body_event=True)),
             ("POST", "/gradio_api/component_server", GradioCall(body_hash=True, form=True)),
             ("POST", "/gradio_api/stream/e", GradioCall(events=("e",), body_hash=True, body_event=True)),
+            ("WEBSOCKET", "/gradio_api/stream/e", GradioCall(events=("e",), body_hash=True, body_event=True)),
+            ("WEBSOCKET", "/socket", NOTHING),
             ("POST", "/gradio_api/stream/e/close", GradioCall(events=("e",), body_hash=True, body_event=True)),
             (
                 "GET",
@@ -307,3 +309,74 @@ class TestThroughTheGuard:
     async def test_a_join_without_a_body_or_with_an_odd_answer_passes(self) -> None:
         async with a_house() as house:  # answers "hello", which names no event
             assert (await house.post("/gradio_api/queue/join", b"")).status == 200
+
+
+async def a_streaming_app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Hands out the event ``hers``; over a WebSocket it says what it was given, as Gradio 5 takes frames."""
+    if scope["type"] == "http":
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b'{"event_id": "hers"}'})
+        return
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"]})
+
+
+def frames_of(house: House, sid: str, event: str = "hers") -> Scope:
+    headers = {"host": house.host, "origin": house.settings.app_origin, "cookie": house.cookie(sid)}
+    return websocket_scope(f"/gradio_api/stream/{event}", headers=headers)
+
+
+@pytest.mark.anyio
+class TestFrames:
+    """Gradio 5 takes frames of a running event over a WebSocket, and asks of nobody whose event it is."""
+
+    async def test_the_owner_sends_frames_of_her_event(self) -> None:
+        async with a_house(a_streaming_app) as house:
+            await house.post_json("/gradio_api/queue/join", '{"session_hash": "her-hash"}', house.signed_in("ana"))
+            async with connected(house.guard, frames_of(house, "ana")) as connection:
+                connection.give({"type": "websocket.receive", "text": '{"session_hash": "her-hash", "data": []}'})
+                await connection.until(lambda outcome: len(outcome.messages) == 2)
+                connection.give({"type": "websocket.disconnect"})
+                outcome = await connection.finish()
+
+        assert [message["type"] for message in outcome.messages] == ["websocket.accept", "websocket.send"]
+
+    @pytest.mark.parametrize("event", ["hers", "unheard-of", "e" * 200])
+    async def test_nobody_sends_frames_of_an_event_that_is_not_theirs(self, event: str) -> None:
+        async with a_house(a_streaming_app) as house:
+            await house.post_json("/gradio_api/queue/join", '{"session_hash": "her-hash"}', house.signed_in("ana"))
+            house.portal.person("ben", a_person(subject="ben"))
+            outcome = await drive(house.guard, frames_of(house, "ben", event))
+
+            assert outcome.messages == [{"type": "websocket.close", "code": 4403, "reason": ""}]
+            assert len(house.app.scopes) == 1
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            {"text": '{"session_hash": "bens-hash"}'},
+            {"text": '{"session_hash": "her-hash", "session_hash": "bens-hash"}'},
+            {"text": '{"session_hash": "her-hash", "event_id": "bens"}'},
+            {"text": '{"session_hash": 1}'},
+            {"text": "[]"},
+            {"text": ""},
+            {"bytes": b'{"session_hash": "her-hash"}'},
+        ],
+        ids=["foreign", "twice", "event", "number", "list", "empty", "bytes"],
+    )
+    async def test_a_frame_with_somebody_elses_session_or_none_that_can_be_read_ends_the_socket(
+        self, message: dict[str, object]
+    ) -> None:
+        async with a_house(a_streaming_app) as house:
+            house.portal.person("ben", a_person(subject="ben"))
+            await house.post_json("/gradio_api/reset", '{"session_hash": "bens-hash"}', house.signed_in("ben"))
+            await house.post_json("/gradio_api/queue/join", '{"session_hash": "her-hash"}', house.signed_in("ana"))
+            async with connected(house.guard, frames_of(house, "ana")) as connection:
+                connection.give({"type": "websocket.receive", **message})
+                outcome = await connection.finish()
+
+        assert [one["type"] for one in outcome.messages] == ["websocket.accept", "websocket.close"]
+        assert outcome.messages[-1]["code"] == 4403

@@ -32,9 +32,9 @@ found = []
 for route in walk(App.create_app(demo).routes):
     dependant = getattr(route, "dependant", None)
     if dependant is not None:
-        body = route.body_field
+        body = getattr(route, "body_field", None)
         found.append({
-            "methods": sorted(route.methods),
+            "methods": sorted(getattr(route, "methods", ["WEBSOCKET"])),
             "path": route.path,
             "query": [one.name for one in dependant.query_params],
             "body": sorted(getattr(body.field_info.annotation, "model_fields", {})) if body else [],

@@ -306,8 +306,27 @@ async def test_lifespan_reaches_the_app_and_closes_the_guard() -> None:
 
         async def send(message: Message) -> None:
             messages.append(message)
+            # A server that was told of the end waits for nothing more, and cancels what is left.
+            open_to_portal.append(house.guard._client._client is not None)
 
+        open_to_portal: list[bool] = []
         await house.guard({"type": "lifespan"}, receive, send)
 
         assert [one["type"] for one in messages] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+        assert open_to_portal == [True, False]
+
+
+async def test_a_lifespan_that_breaks_off_closes_the_guard_too() -> None:
+    async with a_house() as house:
+        house.signed_in()
+        await house.get("/")
+
+        async def receive() -> Message:
+            raise asyncio.CancelledError
+
+        async def send(_message: Message) -> None:
+            """Nobody listens."""
+
+        with pytest.raises(asyncio.CancelledError):
+            await house.guard({"type": "lifespan"}, receive, send)
         assert house.guard._client._client is None

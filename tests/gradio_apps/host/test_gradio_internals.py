@@ -1,11 +1,11 @@
 """What we lean on inside Gradio is where we left it.
 
-When one of these fails after an upgrade, the host does not work with that Gradio: mend
-``gradio_hooks`` before raising the pin in ``pyproject.toml``.
+When one of these fails after an upgrade, the host does not work with that Gradio: write an entry in
+``gradio_minors`` before raising the pin in ``pyproject.toml``.  The last Gradio 5 runs these very tests in an
+environment of its own (``test_gradio_five``), so nothing here may need what it has not.
 """
 
 import inspect
-from importlib.metadata import version
 from typing import Any
 
 import gradio
@@ -17,23 +17,23 @@ import gradio.utils
 import pytest
 import uvicorn
 
-from gradio_apps.runtime.host.gradio_hooks import INTERNALS, LAUNCH_OVERRIDES, redirect_under
+from gradio_apps.runtime.host.gradio_hooks import owner_of, redirect_under
+from gradio_apps.runtime.host.gradio_minors import installed_minor
 
 
 def parameters(function: Any) -> list[str]:
     return list(inspect.signature(function).parameters)
 
 
-def test_the_minor_is_the_one_the_host_was_written_for() -> None:
-    assert version("gradio").startswith("6.31."), "Read gradio_hooks against the new minor, then change this line."
+MINOR = installed_minor()
 
 
-@pytest.mark.parametrize(("owner", "name"), INTERNALS, ids=lambda part: getattr(part, "__name__", part))
-def test_what_is_replaced_is_there(owner: Any, name: str) -> None:
-    assert callable(getattr(owner, name)) or name == "_js_handle_redirect"
+@pytest.mark.parametrize("path", [*MINOR.replaced, *(path for path, _ in MINOR.node), *MINOR.launching])
+def test_what_is_replaced_is_there(path: str) -> None:
+    assert callable(getattr(*owner_of(path))) or path.endswith("_js_handle_redirect")
 
 
-@pytest.mark.parametrize("name", sorted(LAUNCH_OVERRIDES))
+@pytest.mark.parametrize("name", sorted(MINOR.launch))
 def test_launch_takes_what_is_overridden(name: str) -> None:
     assert name in parameters(gradio.blocks.Blocks.launch)
 
@@ -42,15 +42,7 @@ def test_launch_takes_nothing_unknown_that_could_open_a_port() -> None:
     """
     A new argument of launch() is looked at by somebody before it is let through.
     """
-    looked_at = {
-        "self", "inline", "debug", "max_threads", "auth_message", "prevent_thread_lock", "show_error", "height",
-        "width", "favicon_path", "ssl_keyfile_password", "ssl_verify", "footer_links", "run_history", "allowed_paths",
-        "blocked_paths", "app_kwargs", "state_session_capacity", "share_server_address", "share_server_protocol",
-        "share_server_tls_certificate", "max_file_size", "enable_monitoring", "strict_cors", "node_server_name",
-        "node_port", "mcp_server", "_app", "_frontend", "i18n", "theme", "css", "css_paths", "js", "head", "head_paths",
-    }  # fmt: skip
-
-    assert looked_at | set(LAUNCH_OVERRIDES) == set(parameters(gradio.blocks.Blocks.launch))
+    assert MINOR.looked_at | set(MINOR.launch) == set(parameters(gradio.blocks.Blocks.launch))
 
 
 def test_launch_asks_for_its_server_and_its_app_when_called() -> None:
@@ -70,17 +62,28 @@ def test_a_started_server_is_asked_to_close_and_no_more() -> None:
 
 
 def test_apps_are_built_from_blocks_with_an_auth_dependency() -> None:
-    assert {"blocks", "auth_dependency"} <= set(parameters(gradio.routes.App.create_app))
+    assert {"blocks", "auth_dependency", *MINOR.create_app} <= set(parameters(gradio.routes.App.create_app))
     source = inspect.getsource(gradio.routes.App.create_app)
     assert "app.auth_dependency(request)" in source
     assert "attach_oauth(app)" in source
-    assert "app.auth_dependency = auth_dependency" in source
+    assert "App(auth_dependency=auth_dependency" in source
+    assert "self.auth_dependency = auth_dependency" in inspect.getsource(gradio.routes.App.__init__)
 
 
 def test_sign_ins_are_read_from_the_session() -> None:
-    source = inspect.getsource(gradio.oauth._get_valid_oauth_info_from_session)
+    for read in (gradio.helpers.special_args, gradio.LoginButton._check_login_status):
+        source = inspect.getsource(read)
+        assert "oauth_info" in source
+        assert "session" in source
 
-    assert 'session.get("oauth_info")' in source
+
+def test_no_node_process_stands_in_front_unless_it_was_started_by_what_is_replaced() -> None:
+    """
+    Wherever one could be started, what is replaced is asked first, or is what would start it.
+    """
+    named = {path.rpartition(":")[2].rpartition(".")[2] for path, _ in MINOR.node}
+    assert "ssr_mode" in MINOR.launch
+    assert any(name in inspect.getsource(gradio.routes.mount_gradio_app) for name in named)
 
 
 def test_apps_have_an_event_that_ends_their_streams() -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import gradio
 import httpx
 import pytest
 
@@ -120,6 +121,7 @@ def test_a_space_that_never_launches_and_has_a_package_called_portal(tmp_path: P
         assert app.call("whose") == [["the Space", "the Space", "__main__"]]
 
 
+@pytest.mark.skipif(not hasattr(gradio, "Server"), reason="Gradio 5 has no gr.Server")
 def test_a_server_with_routes_of_its_own(tmp_path: Path) -> None:
     with hosted(SAMPLES / "server_mode.py", tmp_path) as app:
         assert "home" in app.client.get("/").text

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gradio_apps.runtime.host.source import Source, SourceError, front_matter, read_source
+from gradio_apps.runtime.host.source import Source, SourceError, read_source
+from portal.contract.spaces import front_matter
 
 
 class TestReadSource:

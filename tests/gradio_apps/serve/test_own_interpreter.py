@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from gradio_apps.runtime.host.gradio_minors import MINORS
 from gradio_apps.runtime.supervisor import own_interpreter
 from gradio_apps.runtime.supervisor.child import command_for
+from portal.contract.interpreters import GRADIO, OLDEST_PYTHON, is_at_least
 from tests.gradio_apps.serve.portal import URL, a_portal
 from tests.gradio_apps.serve.test_serve import PATIENCE, SECRET, environment, wait_for_event
 from tests.gradio_apps.supervisor.supervising import an_app
@@ -86,8 +88,15 @@ def test_an_interpreter_without_gradio_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("installed", "said"),
     [
-        ({"gradio": "6.20.1"}, "has Gradio 6.20.1, and apps can be served with 6.31 only."),
+        ({"gradio": "6.20.1"}, "has Gradio 6.20.1, and apps can be served with 5.50 or 6.31 only."),
+        ({"gradio": "5.49.1"}, "has Gradio 5.49.1, and apps can be served with 5.50 or 6.31 only."),
         ({"gradio": "6.31.9"}, "has no joserfc, which the guard needs. Install it there: pip install joserfc"),
+        ({"gradio": "5.50.0", "joserfc": "1.7.9"}, "has joserfc 1.7.9, and the guard needs 1.8 or newer, below 2."),
+        ({"gradio": "5.50.0", "joserfc": "2.0"}, "has joserfc 2.0, and the guard needs 1.8 or newer, below 2."),
+        (
+            {"gradio": "5.50.0", "joserfc": "1.10", "starlette": "0.40.0"},
+            "has starlette 0.40.0, and the guard needs 0.44 or newer, below 2.",
+        ),
     ],
 )
 def test_what_an_interpreter_lacks_is_said_in_a_sentence(tmp_path: Path, installed: dict[str, str], said: str) -> None:
@@ -113,8 +122,36 @@ def test_what_is_supported_is_what_is_pinned() -> None:
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     [gradio] = [one for one in wanted["dependencies"] if one.startswith("gradio>")]
 
-    assert gradio.startswith(f"gradio>={own_interpreter.GRADIO[-1]},")
-    assert wanted["requires-python"] == ">=" + ".".join(map(str, own_interpreter.OLDEST))
+    assert gradio.startswith(f"gradio>={GRADIO[-1]},")
+    assert wanted["requires-python"] == ">=" + ".".join(map(str, OLDEST_PYTHON))
+    assert set(MINORS) == set(GRADIO)
+
+
+@pytest.mark.parametrize(
+    ("version", "oldest", "enough"),
+    [
+        ("1.8.0", "1.8", True),
+        ("1.10", "1.8", True),
+        ("2", "1.8", True),
+        ("1.7.99", "1.8", False),
+        ("1.8rc1", "1.8", False),
+        ("", "1.8", False),
+        ("unknown", "0.44", False),
+    ],
+)
+def test_versions_are_compared_by_their_numbers(version: str, oldest: str, *, enough: bool) -> None:
+    assert is_at_least(version, oldest) is enough
+
+
+def test_an_interpreter_says_what_it_has(python: Path) -> None:
+    command = [*command_for(str(python)), own_interpreter.CHECK]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+
+    assert ended.returncode == 0, ended.stderr
+    said = json.loads(ended.stdout)
+    assert said["gradio"].startswith(f"{GRADIO[-1]}.")
+    assert said["python"].startswith("3.")
+    assert said["packages"] > 20
 
 
 def test_a_package_that_is_not_there_is_an_error(tmp_path: Path) -> None:
@@ -122,3 +159,10 @@ def test_a_package_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         own_interpreter.load("nothing", tmp_path)
     sys.modules.pop("nothing")
+
+
+def test_the_documentation_names_what_is_supported() -> None:
+    pages = " ".join(page.read_text() for page in sorted((ROOT / "docs").glob("*.md")))
+
+    assert f"Gradio {' or '.join(GRADIO)} and joserfc" in pages
+    assert f"Python {'.'.join(map(str, OLDEST_PYTHON))} or newer" in pages

@@ -3,12 +3,13 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
@@ -116,3 +117,31 @@ def is_alive(pid: int) -> bool:
         return False
     stat = Path(f"/proc/{pid}/stat")
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def tell(path: Path, request: object) -> dict[str, Any]:
+    raw = request if isinstance(request, bytes) else json.dumps(request).encode() + b"\n"
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(PATIENCE)
+        connection.connect(str(path))
+        connection.sendall(raw)
+        with connection.makefile("rb") as reader:
+            answer: dict[str, Any] = json.loads(reader.readline())
+    return answer
+
+
+def the_app(path: Path, until: Callable[[dict[str, Any]], bool], *, slug: str = "forecast") -> dict[str, Any]:
+    """The app *slug* as the supervisor lists it, once *until* holds."""
+    deadline = time.monotonic() + PATIENCE
+    app: dict[str, Any] | None = None
+    while True:
+        with suppress(FileNotFoundError, ConnectionRefusedError):  # it does not answer yet
+            app = next((one for one in tell(path, {"do": "list"})["apps"] if one["app"] == slug), None)
+        if app is not None and until(app):
+            return app
+        assert time.monotonic() < deadline, app
+        time.sleep(0.05)
+
+
+def is_state(state: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda app: bool(app["state"] == state)

@@ -75,6 +75,9 @@ def test_nobody_uses_nothing() -> None:
     assert exceeds(gone, 0) is None
 
 
+NOT_RUN = "Its interpreter is not there, or not its user's to run; its log says which."
+
+
 @pytest.mark.parametrize(
     ("code", "problem", "last", "said"),
     [
@@ -84,6 +87,10 @@ def test_nobody_uses_nothing() -> None:
         (70, None, "KeyError: 'x'", "It did not come up; its log says why."),
         (2, None, "portal: x has no joserfc.", "x has no joserfc."),
         (2, None, "usage", "It ended by itself, with exit code 2."),
+        (127, None, "sh: 1: exec: /venv/python: not found", NOT_RUN),
+        (126, None, "sh: line 1: exec: /venv/python: cannot execute: Permission denied", NOT_RUN),
+        (127, None, "the model is not there", "It ended by itself, with exit code 127."),
+        (1, None, "sh: 1: exec: /venv/python: not found", "It ended by itself, with exit code 1."),
         (0, None, "portal: ERROR: x", "It ended by itself, with exit code 0."),
         (-9, None, "", "It was ended by the signal SIGKILL."),
         (-99, None, "", "It was ended by the signal 99."),
@@ -99,3 +106,13 @@ def test_an_end_has_a_reason(code: int | None, problem: str | None, last: str, s
 )
 def test_sizes_are_said_as_people_say_them(count: int, said: str) -> None:
     assert size(count) == said
+
+
+def test_an_interpreter_that_is_gone_is_named_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    python = str(tmp_path / "environments" / "forecast" / "bin" / "python")
+    with supervised(a_document(an_app(tmp_path, python=python))) as supervisor:
+        crash = supervisor.event("app-crashed")
+
+    assert crash["reason"] == (
+        f"It could not be started: {python} is not there; `portal apps install forecast` makes it."
+    )

@@ -6,11 +6,9 @@ import pytest
 from portal.configuration import cookie_mode, same_site
 from portal.configuration.addresses import (
     fault_of,
-    is_loopback,
     is_site,
     normalised,
     origin_of,
-    takes_secure_cookies,
 )
 from tests.builders import an_app, settings_for
 
@@ -142,26 +140,6 @@ def test_the_origin_has_no_path() -> None:
     assert origin_of("https://X.test:443/run/app") == "https://x.test"
 
 
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("http://127.0.0.1", True),
-        ("http://127.255.0.1:1", True),
-        ("http://[::1]", True),
-        ("http://LOCALHOST", True),
-        ("http://a.b.localhost", True),
-        ("http://0.0.0.0", False),
-        ("http://10.0.0.1", False),
-        ("http://localhost.evil.test", False),
-        ("http://evil-localhost", False),
-        ("http://169.254.169.254", False),
-        ("", False),
-    ],
-)
-def test_loopback_is_only_what_cannot_be_elsewhere(url: str, *, expected: bool) -> None:
-    assert is_loopback(url) is expected
-
-
 SAME = [
     ("https://portal.example.com", "https://portal.example.com:8443", None),
     ("https://ai.example.com", "https://ai.example.com/run/app", None),
@@ -211,19 +189,6 @@ def test_cookies_follow_the_sites(tmp_path: Path) -> None:
     assert cookie_mode(settings, an_app()) == "partitioned"
     assert cookie_mode(settings_for(tmp_path, site="example.com"), an_app()) == "lax"
     assert cookie_mode(settings, an_app(url="https://portal.example.com/run/forecast")) == "lax"
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("https://x.test", True),
-        ("http://a.demo.localhost", True),
-        ("http://localhost", False),
-        ("http://127.0.0.1", False),
-    ],
-)
-def test_where_secure_cookies_are_kept(url: str, *, expected: bool) -> None:
-    assert takes_secure_cookies(url) is expected
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ class TestAWholeConfiguration:
             ProviderSpec(
                 id="company",
                 label="Company",
-                kind="oidc",
+                preset="oidc",
                 issuer="https://id.example.com",
                 client_id="portal",
                 client_secret=Secret("from-the-environment"),
@@ -107,6 +108,23 @@ class TestAWholeConfiguration:
         settings = loaded(tmp_path, GOOD, ENVIRON | {"PORTAL_DATABASE_URL": f"{scheme}://u:p@db/portal"})
 
         assert settings.database_url == Secret("postgresql+psycopg://u:p@db/portal")
+
+    @pytest.mark.parametrize(
+        ("variables", "package", "extra"),
+        [
+            ({"PORTAL_DATABASE_URL": "postgres://u:p@db/portal"}, "psycopg", "postgresql"),
+            ({"PORTAL_RATE_LIMIT_STORAGE": "redis+sentinel://:p@db"}, "redis", "redis"),
+        ],
+    )
+    def test_what_a_store_needs_is_named_where_it_is_missing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], package: str, extra: str
+    ) -> None:
+        monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+        (problem,) = problems(tmp_path, GOOD, ENVIRON | variables)
+
+        assert problem.key in variables
+        assert f"pip install 'gradio-portal[{extra}]'" in problem.mend
+        assert problems(tmp_path, GOOD, ENVIRON) == []
 
 
 class TestWhereTheFileIs:
@@ -210,7 +228,7 @@ class TestUnknownKeys:
             ("[portel]", "portel", "'portal'"),
             ("[apps.forecast]\nurl = 'https://x.test'\nroles = ['admin']", "apps.forecast.roles", "open_to"),
             ("[apps.forecast]\nurl = 'https://x.test'\nzzz = 1", "apps.forecast.zzz", "Known:"),
-            ("[[providers]]\nid = 'company'\npreset = 'oidc'", "providers.company.preset", "kind"),
+            ("[[providers]]\nid = 'company'\npresett = 'oidc'", "providers.company.presett", "'preset'"),
             (
                 "[[providers]]\nid = 'company'\n[providers.endpoints]\nuser_info = 'x'",
                 "providers.company.endpoints.user_info",

@@ -61,7 +61,7 @@ class TestInTheFile:
             ProviderSpec(
                 id="company-two",
                 label="Example & Sons",
-                kind="oidc",
+                preset="oidc",
                 issuer="https://id.example.com/realms/acme/",
                 client_id="from-env",
                 client_secret=Secret("from-the-environment"),
@@ -232,7 +232,7 @@ class TestAnyProviderOfTheEnvironment:
             ProviderSpec(
                 id="openid",
                 label="id.example.com",
-                kind="oidc",
+                preset="oidc",
                 issuer="https://id.example.com",
                 client_id="portal",
                 client_secret=Secret("generic-secret"),
@@ -304,7 +304,7 @@ class TestTheTutorial:
             ProviderSpec(
                 id="descope",
                 label="Descope",
-                kind="descope",
+                preset="descope",
                 issuer="https://api.descope.com/P2example",
                 client_id="P2example",
                 client_secret=Secret("access-key"),

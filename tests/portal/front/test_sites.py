@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from portal.catalogue import Catalogue
-from portal.front.sites import NoFront, sites_of
+from portal.front.sites import NoFront, apps_elsewhere, sites_of
 from tests.builders import an_app, settings_for
 
 
@@ -50,6 +50,29 @@ def sites(folder: Path, *urls: str, portal: str = "https://portal.example.com") 
 )
 def test_each_name_knows_who_is_where(tmp_path: Path, urls: list[str], expected: list[tuple[str, list[str]]]) -> None:
     assert sites(tmp_path, *urls) == expected
+
+
+@pytest.mark.parametrize(
+    ("internal_url", "port"),
+    [
+        ("http://127.0.0.1:7871", 7871),
+        ("http://localhost:7871", 7871),
+        ("https://127.0.0.1:7871", None),
+        ("https://10.0.0.7:7871", None),
+        ("http://[::1]:7871", None),
+        ("http://127.0.0.1", None),
+        (None, None),
+    ],
+)
+def test_an_app_that_somebody_else_runs_on_this_machine_is_in_front_too(
+    tmp_path: Path, internal_url: str | None, port: int | None
+) -> None:
+    app = an_app(url="https://forecast.apps.example.com", internal_url=internal_url)
+    settings = settings_for(tmp_path, catalogue=Catalogue((app,)))
+    there = [place.port for site in sites_of(settings, port=7800) for place in site.places if place.is_app]
+
+    assert there == ([] if port is None else [port])
+    assert list(apps_elsewhere(settings)) == ([app] if port is None else [])
 
 
 def test_without_tls_there_is_nothing_to_end(tmp_path: Path) -> None:

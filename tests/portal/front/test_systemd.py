@@ -1,6 +1,7 @@
 """The units, and what systemd itself thinks of them."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,7 +56,45 @@ def test_each_app_has_a_socket_and_a_service_of_its_own(tmp_path: Path) -> None:
     assert "ListenStream=127.0.0.1:7810" in written["gradio-app-forecast.socket"]
     assert f'"{sys.executable}" "-P" "-m" "gradio_apps.serve" "/srv/forecast.py"' in written[APP]
     assert "DynamicUser=yes" in written[APP]
-    assert "User=gradio-portal" in written["gradio-portal.service"]
+    assert "User=gradio-portal\n" in written["gradio-portal.service"]
+    assert "\nExecReload=/bin/kill -HUP $MAINPID\n" in written["gradio-portal.service"]
+
+
+def test_users_of_the_operators_choice_and_files_of_variables(tmp_path: Path) -> None:
+    one = an_app(slug="one", source="/srv/a.py", port=7810, user="forecast", env_file="/etc/apps/one.env")
+    two = an_app(slug="two", source="/srv/b.py", port=7811, env_file="/etc/apps/50% two.env")
+    settings = settings_for(tmp_path, catalogue=Catalogue((one, two)), user="portal", apps_run_by="systemd")
+    written = systemd_units(settings, port=7800, config=Path("/etc/portal.toml"), commands=COMMANDS)
+    first, second = written["gradio-app-one.service"], written["gradio-app-two.service"]
+
+    assert "User=portal\n" in written["gradio-portal.service"]
+    assert "User=forecast\nSupplementaryGroups=\n" in first
+    assert "DynamicUser" not in first
+    assert "DynamicUser=yes" in second
+    assert "EnvironmentFile=/etc/apps/one.env\n" in first
+    assert "EnvironmentFile=/etc/apps/50%% two.env\n" in second
+    assert '"-/etc/apps/50%% two.env"' in first
+    assert '"-/etc/apps/one.env"' in second
+
+
+@pytest.mark.parametrize(("name", "most"), [("gradio-portal.service", 1.9), (APP, 1.9)])
+def test_systemd_finds_little_left_open(tmp_path: Path, name: str, most: float) -> None:
+    """Exposure goes from 0, nothing, to 10, everything; ``systemd-analyze security`` says what makes it up."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("install systemd to have it judge the units")
+    (tmp_path / name).write_text(units(Path("/var/lib/gradio-portal"))[name])
+
+    said = subprocess.run(
+        [program, "security", "--offline=yes", "--no-pager", str(tmp_path / name)],
+        env={**os.environ, "SYSTEMD_LOG_LEVEL": "warning"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    overall = re.search(r"Overall exposure level for \S+: (\d+\.\d)", said.stdout)
+    assert overall is not None, said.stderr
+    assert float(overall[1]) <= most, said.stdout
 
 
 def test_an_app_is_told_what_its_guard_needs_and_nothing_of_the_portals(tmp_path: Path) -> None:

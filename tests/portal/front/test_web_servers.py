@@ -1,7 +1,6 @@
 """What nginx and Caddy are told; and what nginx itself thinks of it."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from portal.front.nginx import nginx_configuration
 from portal.settings import Settings
 from tests.builders import an_app, settings_for
 from tests.journeys.front import issue, nginx, whole_configuration
+from tests.portal.front.test_caddy_runs import caddy
 
 SHAPES = {
     "hosts": ("https://one.apps.example.com", "https://two.apps.example.com"),
@@ -110,9 +110,7 @@ def test_caddy_is_told_the_same(tmp_path: Path) -> None:
 
 
 def test_caddy_accepts_it(tmp_path: Path) -> None:
-    program = shutil.which("caddy")
-    if program is None:
-        pytest.skip("install Caddy (Debian: apt-get install caddy) to have it read its configuration")
+    program = caddy()
     (tmp_path / "Caddyfile").write_text(
         caddy_configuration(settings_of(tmp_path, "paths"), port=7800, certificate=None, key=None)
     )

@@ -1,6 +1,6 @@
 import pytest
 
-from portal.providers.documents import read_object
+from portal.providers.documents import read_list, read_object
 
 
 def test_an_object_is_read() -> None:
@@ -32,3 +32,13 @@ def test_an_object_is_read() -> None:
 def test_whatever_else_comes_is_a_value_error(raw: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the one promise: nothing but this, whatever it says
         read_object(raw)
+
+
+def test_a_list_is_read() -> None:
+    assert read_list(b'[1, {"b": "x"}]') == [1, {"b": "x"}]
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b"null", b"[", b'[{"a": 1, "a": 2}]', b"[NaN]", b"[" * 100_000])
+def test_whatever_is_no_list_is_a_value_error(raw: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - the one promise: nothing but this, whatever it says
+        read_list(raw)

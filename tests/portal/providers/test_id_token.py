@@ -1,4 +1,5 @@
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -264,3 +265,43 @@ class TestErrors:
             verified(signed(claims_of(sub="\n")))
 
         assert str(caught.value) == "ID token: bad-shape"
+
+
+@pytest.mark.parametrize(("iss", "accepted"), [(ISSUER, False), ("https://one.test", True), (None, False), ([], False)])
+def test_a_rule_may_say_which_issuers_are_the_providers(
+    iss: object,
+    accepted: bool,  # noqa: FBT001 - one column of the table
+) -> None:
+    def rule(named: object, claims: Mapping[str, object]) -> bool:
+        assert claims["sub"]
+        return named == "https://one.test"
+
+    token = signed(claims_of(iss=iss))
+    if accepted:
+        assert verified(token, issuer=rule)["iss"] == iss
+    else:
+        assert problem_of(token, issuer=rule) is P.WRONG_ISSUER
+
+
+@pytest.mark.parametrize(
+    ("beside_key", "rule", "passes"),
+    [
+        (None, None, True),
+        ("https://other.test", None, True),  # of no meaning at this provider
+        (None, lambda named, _: named == ISSUER, True),
+        (ISSUER, lambda named, _: named == ISSUER, True),
+        ("https://other.test", lambda named, _: named == ISSUER, False),
+        (["https://id.example.com"], lambda named, _: named == ISSUER, False),
+        ("", lambda named, _: named == ISSUER, False),
+    ],
+    ids=["neither", "no rule", "no issuer", "its own", "another", "a list", "empty"],
+)
+def test_a_rule_may_say_which_issuers_a_key_signs_for(beside_key: object, rule: Any, passes: bool) -> None:  # noqa: FBT001 - a column
+    """Where many tenants share a set of keys, a key of one kind of accounts must not speak for another."""
+    members = [one if beside_key is None else {**one, "issuer": beside_key} for one in JWKS["keys"]]
+    told = {"keys": read_keys({"keys": members}), "key_issuer": rule}
+
+    if passes:
+        assert verified(GOOD, **told)["sub"] == "ana"
+    else:
+        assert problem_of(GOOD, **told) is P.WRONG_ISSUER

@@ -83,6 +83,11 @@ class TestIsSafeEndpoint:
         assert is_safe_endpoint(url, issuer=LOOPBACK)
         assert not is_safe_endpoint(url, issuer=ISSUER)
 
+    @pytest.mark.parametrize("url", SAFE_ON_THIS_MACHINE)
+    def test_an_issuer_may_be_a_template(self, url: str) -> None:
+        assert is_safe_endpoint(url, issuer=f"{LOOPBACK}/{{tenantid}}/v2.0")
+        assert not is_safe_endpoint(url, issuer=f"{ISSUER}/{{tenantid}}/v2.0")
+
     @pytest.mark.parametrize("url", UNSAFE)
     def test_everything_else_is_refused(self, url: object) -> None:
         assert not is_safe_endpoint(url, issuer=ISSUER)

@@ -5,12 +5,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from portal.errors import CallbackRejected, ProviderUnavailable
+from portal.providers.base import Survey
 from portal.providers.kept import EARLY_PAUSE, FAILURE_PAUSE, FRESH, STALE
 from portal.providers.oidc import OidcProvider
 from portal.providers.transport import Limits
 from portal.settings import Endpoints, Secret
 from tests.builders import NOW, a_provider
-from tests.provider.misbehaving import CLIENT_SECRET, MisbehavingProvider, as_json, misbehaving_provider
+from tests.provider.misbehaving import CLIENT_SECRET, Answer, MisbehavingProvider, as_json, misbehaving_provider
 from tests.provider.mischief import METADATA, MISCHIEF, Mischief
 from tests.provider.signing import OTHER_RSA, RSA, signed
 
@@ -140,7 +141,10 @@ class TestComplete:
     def test_the_id_token_comes_along_for_the_sign_out(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
         url, attempt = begin(ours)
 
-        assert ours.complete(attempt, theirs.callback_of(url), now=NOW).id_token.count(".") == 2
+        id_token = ours.complete(attempt, theirs.callback_of(url), now=NOW).id_token
+
+        assert id_token is not None
+        assert id_token.count(".") == 2
 
     def test_the_id_token_wins_over_userinfo(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
         theirs.userinfo = {"name": "Somebody Else", "email": "ana@example.com", "email_verified": True}
@@ -294,6 +298,31 @@ class TestMischief:
         assert CLIENT_SECRET not in said
 
 
+class TestPrivateAddresses:
+    """In the metadata of a provider that is not there itself."""
+
+    @pytest.mark.parametrize("name", ["token_endpoint", "jwks_uri", "userinfo_endpoint"])
+    @pytest.mark.parametrize(
+        "url", ["https://10.0.0.1/x", "https://169.254.169.254/latest/meta-data/", "https://[::ffff:10.0.0.1]/x"]
+    )
+    def test_they_are_not_gone_to(self, ours: OidcProvider, theirs: MisbehavingProvider, name: str, url: str) -> None:
+        theirs.metadata[name] = url
+
+        with pytest.raises(ProviderUnavailable, match=r"its metadata leads to .*, which is a (private|link-local)"):
+            sign_in(ours, theirs)
+
+    def test_the_operator_may_go_there(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
+        """Whether anybody answers there is another question."""
+        endpoints = Endpoints(
+            authorize=f"{theirs.issuer}/authorize", token="https://10.0.0.1/x", jwks=f"{theirs.issuer}/jwks"
+        )
+        ours = provider_at(theirs, elapsed, endpoints=endpoints, limits=Limits(connect=0.05, total=60))
+
+        with pytest.raises(ProviderUnavailable) as caught:
+            sign_in(ours, theirs)
+        assert "leads to" not in str(caught.value)
+
+
 class TestKeys:
     def test_a_new_key_is_fetched_once_and_serves(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
         sign_in(ours, theirs)
@@ -422,11 +451,73 @@ class TestEndSessionUrl:
         assert self.url(ours) is None
 
 
-class TestReachable:
-    def test_a_provider_that_answers_is_fine(self, ours: OidcProvider) -> None:
-        assert ours.reachable() is None
+class TestSurvey:
+    def test_a_provider_that_answers_is_told_as_it_is(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+        theirs.metadata.update(
+            id_token_signing_alg_values_supported=["RS256", 7],
+            code_challenge_methods_supported="S256",
+            token_endpoint_auth_methods_supported=["client_secret_post"],
+        )
+
+        assert ours.survey() == Survey(
+            discovery=f"{theirs.issuer}{METADATA}",
+            endpoints=Endpoints(
+                authorize=f"{theirs.issuer}/authorize",
+                token=f"{theirs.issuer}/token",
+                jwks=f"{theirs.issuer}/jwks",
+                userinfo=f"{theirs.issuer}/userinfo",
+                end_session=f"{theirs.issuer}/end",
+            ),
+            names_itself=True,
+            auth_method="client_secret_post",
+            signing_algorithms=frozenset({"RS256"}),
+            challenge_methods=frozenset(),
+            scopes=None,
+            keys=ours.survey().keys,
+        )
+        assert all(ours.survey().keys)
+        assert "/token" not in theirs.asked
 
     def test_otherwise_a_sentence_says_what_is_wrong(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
         theirs.jwks = {"keys": []}
 
-        assert "no key" in (ours.reachable() or "")
+        assert "no key" in (ours.survey(redirect_uri=CALLBACK).problem or "")
+        assert ours.survey().endpoints is not None
+        assert "/token" not in theirs.asked
+
+    def test_without_metadata_nothing_else_is_asked(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+        theirs.metadata["issuer"] = "https://evil.test"
+        known = ours.survey(redirect_uri=CALLBACK)
+
+        assert "https://evil.test" in (known.problem or "")
+        assert (known.endpoints, theirs.asked) == (None, [METADATA])
+
+    def test_endpoints_by_hand_are_not_discovered(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
+        ends = Endpoints(
+            authorize=f"{theirs.issuer}/authorize", token=f"{theirs.issuer}/token", jwks=f"{theirs.issuer}/jwks"
+        )
+        known = provider_at(theirs, elapsed, endpoints=ends).survey()
+
+        assert (known.discovery, known.endpoints, known.problem) == (None, ends, None)
+        assert METADATA not in theirs.asked
+
+    @pytest.mark.parametrize(
+        ("answer", "told"),
+        [
+            (as_json({"error": "invalid_grant"}, status=400), None),
+            (as_json({"error": "invalid_client"}, status=401), "invalid_client"),
+            (as_json({"error": "redirect_uri_mismatch"}), "redirect_uri_mismatch"),
+            (as_json({"error": "server_error"}, status=500), "HTTPError"),
+            (as_json({"access_token": "a", "token_type": "Bearer"}), "made up"),
+            (as_json({}, status=200), "no bearer token"),
+        ],
+        ids=["the code is refused", "the client", "the callback", "in trouble", "a token for nothing", "nothing"],
+    )
+    def test_the_client_is_tried_with_a_code_nobody_was_given(
+        self, ours: OidcProvider, theirs: MisbehavingProvider, answer: Answer, told: str | None
+    ) -> None:
+        theirs.respond["/token"] = lambda _: answer
+        known = ours.survey(redirect_uri=CALLBACK)
+
+        assert known.problem is None
+        assert known.client_problem is None if told is None else told in (known.client_problem or "")

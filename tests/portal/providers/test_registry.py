@@ -2,15 +2,17 @@ from pathlib import Path
 
 import pytest
 
-from portal.claims import READINGS
 from portal.errors import SettingsError
+from portal.presets import PRESETS
+from portal.providers.oauth2 import OAuth2Provider
 from portal.providers.oidc import OidcProvider
 from portal.providers.registry import FLOWS, build_providers
 from tests.builders import a_provider, settings_for
+from tests.portal.presets.reading import spec_at
 
 
 def test_providers_come_in_the_order_of_the_configuration(tmp_path: Path) -> None:
-    specs = (a_provider(id="one"), a_provider(id="two", kind="descope"))
+    specs = (a_provider(id="one"), a_provider(id="two", preset="descope"))
     providers = build_providers(settings_for(tmp_path, providers=specs))
 
     assert list(providers) == ["one", "two"]
@@ -18,13 +20,19 @@ def test_providers_come_in_the_order_of_the_configuration(tmp_path: Path) -> Non
     assert isinstance(providers["one"], OidcProvider)
 
 
-def test_every_unknown_kind_is_named_at_once(tmp_path: Path) -> None:
-    specs = (a_provider(id="one", kind="ldap"), a_provider(), a_provider(id="two", kind="saml"))
+def test_every_unknown_make_is_named_at_once(tmp_path: Path) -> None:
+    specs = (a_provider(id="one", preset="ldap"), a_provider(), a_provider(id="two", preset="saml"))
 
     with pytest.raises(SettingsError) as caught:
         build_providers(settings_for(tmp_path, providers=specs))
-    assert [problem.key for problem in caught.value.problems] == ["one.kind", "two.kind"]
+    assert [problem.key for problem in caught.value.problems] == ["one.preset", "two.preset"]
 
 
-def test_every_kind_has_a_reading_and_a_flow() -> None:
-    assert set(FLOWS) == set(READINGS)
+def test_every_make_has_a_flow() -> None:
+    assert {preset.flow for preset in PRESETS.values()} == set(FLOWS)
+
+
+def test_a_plain_oauth_provider_has_the_plain_flow(tmp_path: Path) -> None:
+    spec = spec_at("github")
+
+    assert isinstance(build_providers(settings_for(tmp_path, providers=(spec,)))[spec.id], OAuth2Provider)

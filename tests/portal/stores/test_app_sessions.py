@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from portal import tables
 from portal.app_sessions import MOST_LIVING, LiveSession
+from portal.audit import MOST_REFUSED
 from portal.catalogue import EVERYONE, AppSpec
 from portal.contract import (
     Active,
@@ -288,6 +289,27 @@ class TestHostileTickets:
         assert code(house.app_sessions.redeem(sign_ticket(honest, key=key), app=FORECAST, now=NOW)) == "bad-ticket"
         assert house.events()[-1] == ("ticket-refused", "unknown-key")
         elsewhere.close()
+
+    def test_an_app_fills_no_disk_with_junk(self, house: House) -> None:
+        for number in range(MOST_REFUSED + 30):
+            assert code(house.app_sessions.redeem(f"junk-{number}", app=FORECAST, now=NOW)) == "bad-ticket"
+        assert house.events() == [("ticket-refused", "unreadable")] * MOST_REFUSED
+
+        house.app_sessions.redeem("junk", app=FORECAST, now=NOW + 60)
+        assert house.events()[MOST_REFUSED:] == [("tickets-left-out", "30"), ("ticket-refused", "unreadable")]
+
+    def test_no_junk_hides_the_ticket_of_a_person(self, house: House) -> None:
+        """Nor does the same ticket again and again fill the disk: what it opened ends with the first."""
+        token = house.ticket(house.sign_in())
+        house.app_sessions.redeem(token, app=FORECAST, now=NOW)
+        for _ in range(MOST_REFUSED + 5):
+            house.app_sessions.redeem("junk", app=FORECAST, now=NOW)
+        for _ in range(MOST_REFUSED + 5):
+            assert code(house.app_sessions.redeem(token, app=FORECAST, now=NOW)) == "already-redeemed"
+
+        assert house.events().count(("ticket-refused", "already-redeemed")) == MOST_REFUSED
+        house.audit.tell_left_out(NOW + 60)
+        assert house.events()[-2:] == [("tickets-left-out", "5")] * 2
 
 
 class TestRenew:

@@ -60,6 +60,26 @@ def test_the_line_names_nobody_and_holds_no_line_break(house: House, caplog: pyt
     assert "Ana" not in record.getMessage()
 
 
+@pytest.mark.parametrize(
+    ("name", "email", "verified", "kept"),
+    [
+        ("Ana", "ana@example.com", True, ("Ana", "ana@example.com")),
+        ("Ana", "ceo@example.com", False, ("Ana", None)),
+        (None, "ceo@example.com", False, ("ceo@example.com (not verified)", None)),
+        (None, "ana@example.com", True, (None, "ana@example.com")),
+        (None, None, False, (None, None)),
+    ],
+)
+def test_an_address_that_nobody_vouches_for_is_not_taken_for_one(
+    house: House, name: str | None, email: str | None, kept: tuple[str | None, str | None], *, verified: bool
+) -> None:
+    identity = an_identity(name=name, email=email, email_verified=verified)
+    house.audit.record(AuditEvent.SIGNED_IN, now=NOW, identity=identity, tenant="acme")
+    (entry,) = house.audit.recent(issuer=ISSUER, tenant="acme", limit=1)
+
+    assert (entry.name, entry.email) == kept
+
+
 def test_a_tenant_reads_its_own_events_newest_first(house: House) -> None:
     for number in range(5):
         house.audit.record(

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import sqlite3
 import stat
+import sys
 import threading
 import weakref
 from pathlib import Path
@@ -19,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 
 from portal import tables
 from portal.database import _MIGRATIONS, Database, _leaving
-from portal.errors import StoreUnavailable
+from portal.errors import StoreUnavailable, StoreUnusable
 from portal.settings import Secret
 from tests.portal.stores import postgresql
 from tests.portal.stores.house import House, a_house
@@ -232,6 +233,12 @@ class TestFailure:
     def test_other_databases_are_refused(self, url: str) -> None:
         with pytest.raises(ValueError, match="sqlite and postgresql"):
             Database(Secret(url))
+
+    def test_postgresql_without_its_driver(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The configuration sees that it is not there; a driver without PostgreSQL's library shows only here."""
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+        with pytest.raises(StoreUnusable, match=r"pip install 'gradio-portal\[postgresql\]'"):
+            Database(Secret("postgresql://postgres@/x?host=/nowhere"))
 
     def test_a_writer_that_blocks_for_too_long(self, tmp_path: Path) -> None:
         """

@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from joserfc.jwk import KeySet
 
 from portal import tables
@@ -134,6 +135,21 @@ class TestRotation:
         token = sign_ticket(ticket, key=keys.signing_key(last))
 
         assert verify_ticket(token, keys=keys.key_set(last + 20), issuer=PORTAL, audience="forecast", now=last + 20)
+
+
+class TestTakenAway:
+    def test_keys_that_an_operator_takes_away_sign_and_count_no_more_within_a_minute(self, house: House) -> None:
+        """As docs/operate.md has it for keys that somebody else may know."""
+        keys, other_worker = some_keys(house.database), some_keys(house.database)
+        stolen = keys.signing_key(NOW).kid
+        assert other_worker.signing_key(NOW).kid == stolen
+        with house.database.write() as connection:
+            connection.execute(sa.delete(tables.signing_keys))
+
+        new = keys.signing_key(NOW + REREAD).kid
+        assert new != stolen
+        assert kids(keys.public_jwks(NOW + REREAD)) == [new]
+        assert other_worker.signing_key(NOW + REREAD).kid == new
 
 
 class TestLostSecret:

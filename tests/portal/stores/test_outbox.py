@@ -203,6 +203,15 @@ class TestBackground:
         finally:
             house.outbox.stop()
 
+    def test_it_does_what_is_to_be_done_beside(self, house: House) -> None:
+        moments: list[int] = []
+        outbox = Outbox(house.database, house.keys, house.settings, clock=lambda: NOW, beside=moments.append)
+        outbox.start()
+        try:
+            until(lambda: moments == [NOW])
+        finally:
+            outbox.stop()
+
     def test_it_outlives_a_broken_database(self, house: House, caplog: pytest.LogCaptureFixture) -> None:
         failures: list[Exception] = [StoreUnavailable("away"), RuntimeError("odd")]
 

@@ -1,5 +1,6 @@
 """A round of pushes: where they go, what they carry, and how long an app may hold them up."""
 
+import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler
@@ -9,14 +10,19 @@ import pytest
 
 from portal.catalogue import AppSpec, Catalogue
 from portal.contract import verify_logout_token
+from portal.contract.outbound import Outbound
 from portal.database import Database
 from portal.endings import PendingPush
 from portal.keys import SigningKeys
+from portal.outgoing import way_to
 from portal.pushing import ALL, PATH, TOGETHER, Pusher, place_of
 from portal.settings import Secret
 from tests.builders import NOW, PORTAL, an_app
+from tests.journeys.front import issue
 from tests.portal.stores.house import a_sealer
 from tests.portal.stores.listening_app import ListeningApp, listening, nobody_listening
+from tests.provider.forward_proxy import forward_proxy
+from tests.provider.misbehaving import Answer, misbehaving_provider
 
 
 def a_push(number: int = 1, *, app: str = "forecast") -> PendingPush:
@@ -56,7 +62,7 @@ def local(app: ListeningApp) -> AppSpec:
         (
             "https://f.example.com/f",
             "https://10.0.0.7:8443/f/",
-            ("https://10.0.0.7:8443/f" + PATH, "f.example.com", None, False),
+            ("https://10.0.0.7:8443/f" + PATH, "f.example.com", None, True),
         ),
         (
             "https://f.example.com/f",
@@ -79,7 +85,7 @@ def test_a_push_goes_to_where_the_portal_reaches_the_app_under_its_public_name(
 ) -> None:
     place = place_of(an_app(url=url, internal_url=internal_url))
 
-    assert (place.url, place.host, place.server_name, place.is_loopback) == expected
+    assert (place.url, place.host, place.server_name, place.is_internal) == expected
 
 
 def test_the_app_receives_a_logout_token_for_its_session(keys: SigningKeys) -> None:
@@ -177,3 +183,48 @@ def test_a_proxy_of_the_environment_does_not_see_pushes_on_this_machine(
         monkeypatch.delenv("NO_PROXY", raising=False)
 
         assert push(keys, local(app)) == {"push-1"}
+
+
+def test_a_push_beyond_this_machine_goes_through_the_proxy_and_one_to_an_internal_address_does_not(
+    keys: SigningKeys,
+) -> None:
+    far, near = "https://forecast.corp.example", "https://10.255.255.1:8443"
+    with forward_proxy() as proxy:
+        outbound = Outbound(proxy=proxy.url)
+        for app in (an_app(url=far), an_app(url=far, internal_url=near)):
+            way = way_to(place_of(app).url, outbound, is_internal=place_of(app).is_internal)
+            assert (way.proxy is None) == (app.internal_url == near)
+        pusher = Pusher(Catalogue((an_app(url=far),)), issuer=PORTAL, outbound=outbound)
+        assert pusher.push((a_push(),), key=keys.signing_key(NOW), now=NOW) == frozenset()
+    assert proxy.asked == ["CONNECT forecast.corp.example:443"]
+
+
+def test_a_push_is_believed_to_have_arrived_only_with_a_certificate_of_the_companys(
+    keys: SigningKeys, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificate = issue(tmp_path, ["forecast.demo.localhost"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.certificate, certificate.key)
+    with misbehaving_provider(tls=context) as there:
+        there.respond[PATH] = lambda _: Answer(b"")
+        app = an_app(url=f"https://forecast.demo.localhost:{there.port}")
+        delivered = [
+            Pusher(Catalogue((app,)), issuer=PORTAL, outbound=outbound).push(
+                (a_push(),), key=keys.signing_key(NOW), now=NOW
+            )
+            for outbound in (Outbound(authorities=certificate.authority), Outbound())
+        ]
+
+    assert delivered == [{"push-1"}, frozenset()]
+    assert "its certificate is not believed: self-signed certificate in certificate chain" in caplog.text
+
+
+def test_a_way_out_that_cannot_be_gone_keeps_pushes_for_later(
+    keys: SigningKeys, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbound = Outbound(proxy="socks5://me:secret@proxy.example.com")
+    pusher = Pusher(Catalogue((an_app(),)), issuer=PORTAL, outbound=outbound)
+
+    assert pusher.push((a_push(),), key=keys.signing_key(NOW), now=NOW) == frozenset()
+    assert "the way out is misconfigured: is a SOCKS proxy" in caplog.text
+    assert "secret" not in caplog.text

@@ -20,7 +20,9 @@ FULL = an_identity(
 )
 
 
-@pytest.mark.parametrize("identity", [an_identity(), FULL, Identity(provider="p", issuer="i", subject="s")], ids=str)
+@pytest.mark.parametrize(
+    "identity", [an_identity(), FULL, Identity(provider="p", issuer="i", subject="s")], ids=["usual", "full", "thin"]
+)
 def test_an_identity_is_read_back_as_it_was(identity: Identity) -> None:
     text = write_identity(identity)
 

@@ -15,7 +15,7 @@ from portal.attempts import Attempt
 from portal.catalogue import AppSpec, Catalogue
 from portal.identity import Affiliation, Identity
 from portal.limits import Limits
-from portal.providers.base import Completed
+from portal.providers.base import Completed, Survey
 from portal.services import Services, services
 from portal.settings import ProviderSpec, Settings
 from tests.builders import NOW, PORTAL, a_provider, an_app, an_identity, settings_for
@@ -86,14 +86,15 @@ class OpenDoor:
 
     def complete(self, attempt: Attempt, callback: Mapping[str, str], *, now: int) -> Completed:
         del attempt, callback, now
-        return Completed(identity=self.person, id_token="id-token")
+        return Completed(identity=self.person, id_token="id-token", access_token="access-token")
 
     def end_session_url(self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str) -> str | None:
         del id_token_hint, post_logout_redirect_uri, state
         return None
 
-    def reachable(self) -> str | None:
-        return None
+    def survey(self, *, redirect_uri: str | None = None) -> Survey:
+        del redirect_uri
+        return Survey()
 
 
 class Browser(FlaskClient):

@@ -92,15 +92,17 @@ def test_a_token_is_good_for_its_scopes_only(dashboard: Dashboard, method: str, 
 def test_the_sign_ins_of_the_tenant_are_listed_and_no_others(dashboard: Dashboard) -> None:
     house = dashboard.house
     house.signed_in()  # Ana, in acme
-    colleague = replace(TESS, subject="bob", name="Bob", email=None, email_verified=False)
+    colleague = replace(TESS, subject="bob", name="Bob", email="ceo@example.com", email_verified=False)
     house.signed_in(colleague)
     listed = house.browser().get("/api/sign-ins", headers=dashboard.bearer()).get_json()["sign_ins"]
     assert {entry["name"]: entry["current"] for entry in listed} == {"Tess Two-Tenants": True, "Bob": False}
+    assert {entry["name"]: entry["email_verified"] for entry in listed} == {"Tess Two-Tenants": True, "Bob": False}
     tess = next(entry for entry in listed if entry["current"])
     assert tess == {
         "id": tess["id"],
         "name": "Tess Two-Tenants",
         "email": "tess@example.com",
+        "email_verified": True,
         "tenant": "beta",
         "roles": ["admin"],
         "provider": "Example Company",

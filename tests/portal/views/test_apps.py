@@ -107,13 +107,13 @@ def current_id(house: House, person: Identity) -> str:
 # The page
 
 
-def test_the_page_frames_the_launch_and_nothing_but_portal_and_app(house: House) -> None:
+def test_the_page_frames_the_launch_and_nothing_but_portal_app_and_what_it_makes(house: House) -> None:
     answer = house.signed_in().get("/apps/forecast/")
     assert answer.status_code == 200
     assert 'src="/apps/forecast/launch?next=%2F"' in answer.text
     assert 'data-origin="https://forecast.apps.example.com"' in answer.text
     policy = directives(answer.headers["Content-Security-Policy"])
-    assert policy["frame-src"] == "'self' https://forecast.apps.example.com"
+    assert policy["frame-src"] == "'self' https://forecast.apps.example.com blob: data:"
     assert policy["frame-ancestors"] == "'none'"
     assert policy["default-src"] == "'none'"
     assert "camera=()" in answer.headers["Permissions-Policy"]

@@ -4,6 +4,7 @@ Real and misbehaving providers: ``tests.provider.test_sign_in``.
 """
 
 import logging
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -11,10 +12,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from werkzeug.test import TestResponse
 
+from portal.admission import Arrival, Hook
 from portal.attempts import ATTEMPT_LIFETIME, MAX_ATTEMPTS, cookie_name
 from portal.catalogue import Catalogue
 from portal.errors import CallbackRejected, ProviderRefused, ProviderUnavailable
-from portal.identity import Affiliation
+from portal.identity import Affiliation, Identity
+from portal.settings import Admission
 from tests.builders import NOW, PORTAL, a_provider, an_app, an_identity
 from tests.provider.browser import (
     CALLBACK,
@@ -407,6 +410,56 @@ class TestCallbackElsewhere:
         assert browser.post(target).status_code in {403, 405}
         assert browser.get(callback_of(url)).status_code == 303
         assert len(portal.sign_ins()) == 1
+
+
+class TestAdmission:
+    """Who proved who they are, and is still not let in."""
+
+    def with_hook(self, portal: Portal, hook: Hook) -> None:
+        portal.app.extensions["portal.services"] = replace(portal.services, hook=hook)
+
+    def test_whom_the_rules_do_not_admit_reads_so(self, portal: Portal, browser: Browser) -> None:
+        spec = a_provider(admission=Admission(tenants=frozenset({"beta"})))
+        portal.providers["company"] = ScriptedProvider(spec)
+        page = browser.sign_in()
+
+        assert page.status_code == 403
+        assert "This account is not admitted" in page.text
+        assert reference_in(page)
+        assert not browser.is_signed_in
+        assert portal.sign_ins() == []
+
+    def test_the_log_and_the_audit_say_which_rule_it_was(
+        self, portal: Portal, browser: Browser, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        self.with_hook(portal, lambda _: None)
+        browser.sign_in()
+
+        assert "not-admitted: refused-by-hook" in caplog.text
+        assert "company: not-admitted (refused-by-hook)" in caplog.text
+
+    def test_a_hook_that_fails_admits_nobody_and_shows_nothing(self, portal: Portal, browser: Browser) -> None:
+        def hook(arrival: Arrival) -> Identity:
+            raise RuntimeError(f"secret thing about {arrival.identity.name}")
+
+        self.with_hook(portal, hook)
+        page = browser.sign_in()
+
+        assert page.status_code == 403
+        assert "secret thing" not in page.text
+        assert not browser.is_signed_in
+
+    def test_a_hook_may_give_roles(self, portal: Portal, browser: Browser) -> None:
+        def hook(arrival: Arrival) -> Identity:
+            (affiliation,) = arrival.identity.affiliations
+            return replace(arrival.identity, affiliations=(replace(affiliation, given=frozenset({"vip"})),))
+
+        self.with_hook(portal, hook)
+        browser.sign_in()
+        (sign_in,) = portal.sign_ins()
+
+        assert sign_in.identity.affiliations[0].given == {"vip"}
 
 
 class TestRefusals:

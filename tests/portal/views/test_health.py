@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 from portal.catalogue import Catalogue
+from portal.contract.outbound import Outbound
 from portal.errors import StoreUnavailable
 from portal.services import Services
 from portal.views.health import apps_that_are_down, what_is_missing
@@ -53,21 +54,23 @@ def test_a_portal_with_all_it_needs_is_ready(house: House) -> None:
 def test_an_app_that_must_be_up_is_asked_under_its_own_name() -> None:
     with guard_answering(200) as (port, asked):
         app = an_app(url=f"http://forecast.demo.localhost:{port}/run", required=True)
-        assert apps_that_are_down([app]) == []
+        assert apps_that_are_down([app], outbound=Outbound()) == []
     assert asked == [("/run/.portal/health", f"forecast.demo.localhost:{port}")]
 
 
 def test_the_internal_address_comes_first() -> None:
     with guard_answering(200) as (port, asked):
         app = an_app(internal_url=f"http://127.0.0.1:{port}", required=True)
-        assert apps_that_are_down([app]) == []
+        assert apps_that_are_down([app], outbound=Outbound()) == []
     assert asked == [("/.portal/health", "forecast.apps.example.com")]
 
 
 def test_an_app_that_starts_or_redirects_is_not_up() -> None:
     for status in (503, 302, 404):
         with guard_answering(status) as (port, _):
-            assert apps_that_are_down([an_app(internal_url=f"http://127.0.0.1:{port}")]) == ["forecast"]
+            assert apps_that_are_down([an_app(internal_url=f"http://127.0.0.1:{port}")], outbound=Outbound()) == [
+                "forecast"
+            ]
 
 
 def test_readiness_tells_that_apps_are_missing_but_never_which(tmp_path: Path) -> None:
@@ -101,3 +104,12 @@ def test_a_database_that_is_away_is_missing_and_so_are_the_keys(house: House) ->
         }
     )
     assert what_is_missing(stand_in) == ["database", "keys"]
+
+
+def test_an_app_is_not_asked_by_everybody_who_asks_the_portal(tmp_path: Path) -> None:
+    with guard_answering(200) as (port, asked):
+        app = an_app(internal_url=f"http://127.0.0.1:{port}", required=True)
+        browser = House(tmp_path, catalogue=Catalogue((app,))).browser()
+        for _ in range(5):
+            assert browser.get("/readyz").status_code == 200
+    assert 1 <= len(asked) < 5

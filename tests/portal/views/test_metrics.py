@@ -2,24 +2,39 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from portal.catalogue import Catalogue
 from portal.contract.introspection import HINT_TICKET
 from portal.metrics import NAMES, Metrics
+from portal.supervisor import KINDS, STATES
 from portal.views.metrics import is_listed
 from tests.architecture.pages import page
+from tests.builders import an_app as an_app_spec
 from tests.builders import an_identity
+from tests.gradio_apps.supervisor.supervising import a_document, an_app, is_state, supervised, the_app
 from tests.portal.views.house import House
 
 DIRECT = "http://127.0.0.1:7800"
+HERE = Catalogue((an_app_spec(source="app.py", port=7810),))
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A data folder whose name leaves room for the name of a Unix socket."""
+    with TemporaryDirectory() as name:
+        yield Path(name)
 
 
 def scraped(house: House) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -162,7 +177,60 @@ class TestForWhom:
         assert house.browser().post("/metrics", base_url=DIRECT).status_code == 405
 
 
-def test_every_metric_is_documented_and_every_one_documented_is_there(house: House) -> None:
+class TestApps:
+    def test_what_the_supervisor_says_of_the_apps_of_the_catalogue(self, folder: Path) -> None:
+        house = House(folder, catalogue=HERE)
+        document = a_document(an_app(folder), an_app(folder, "another"), control=str(folder / "supervisor.sock"))
+        with supervised(document) as supervisor:
+            supervisor.event("app-ready", app="forecast")
+            the_app(folder / "supervisor.sock", is_state("running"))
+            told = scraped(house)
+            states = {state: value(house, "portal_app_state", app="forecast", state=state) for state in STATES}
+            text = house.browser().get("/metrics", base_url=DIRECT).text
+
+        assert told["portal_supervisor_up", frozenset()] == 1
+        assert states == {"crashed": 0, "running": 1, "starting": 0, "stopped": 0}
+        forecast = {(name, *sorted(labels)): number for (name, labels), number in told.items() if "_app_" in name}
+        assert forecast["portal_app_memory_bytes", ("app", "forecast")] > 1_000_000
+        assert forecast["portal_app_start_seconds", ("app", "forecast")] >= 0
+        assert forecast["portal_app_restarts_total", ("app", "forecast")] == 0
+        assert forecast["portal_app_replacements_failed_total", ("app", "forecast")] == 0
+        assert forecast["portal_app_leaving", ("app", "forecast")] == 0
+        assert {forecast["portal_app_open", ("app", "forecast"), ("kind", kind)] for kind in KINDS} == {0}
+        assert "another" not in text, "labels come from the catalogue"
+
+    def test_a_supervisor_that_is_away_is_said(self, folder: Path) -> None:
+        told = scraped(House(folder, catalogue=HERE))
+
+        assert told["portal_supervisor_up", frozenset()] == 0
+        assert not [name for name, _ in told if name.startswith("portal_app_") and "sessions" not in name]
+
+    @pytest.mark.parametrize(
+        "answer", [b"", b"nonsense\n", b"[]\n", b'{"ok": true}\n', b'{"ok": false, "problem": "no"}\n'], ids=len
+    )
+    def test_one_that_says_something_else_is_away(self, folder: Path, answer: bytes) -> None:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(folder / "supervisor.sock"))
+            listening.listen()
+
+            def serve() -> None:
+                connection, _ = listening.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(answer)
+
+            thread = threading.Thread(target=serve)
+            thread.start()
+            told = value(House(folder, catalogue=HERE), "portal_supervisor_up")
+            thread.join()
+        assert told == 0
+
+    def test_without_apps_here_nobody_is_asked(self, house: House) -> None:
+        assert value(house, "portal_supervisor_up") is None
+
+
+def test_every_metric_is_documented_and_every_one_documented_is_there(folder: Path) -> None:
+    house = House(folder, catalogue=HERE)
     house.signed_in().get("/nothing")
     house.services.metrics.launched("forecast")
     text = house.browser().get("/metrics", base_url=DIRECT).text

@@ -1,0 +1,177 @@
+"""What a supervisor and one app's process say to each other: JSON, one object per line, on a socket pair of their own.
+
+The process says how it is, whenever that changes, and that an app session has ended in it:
+
+    {"state": "running", "accepting": true, "problem": "", "open": {"stream": 2, "page": 5}, "listening": ["3x9…"]}
+    {"ended": "…"}
+
+The supervisor says what to do:
+
+    {"do": "accept"}                           take connections, from now on
+    {"do": "leave", "seconds": 120}            take no more of them, finish what runs, and end
+    {"do": "elsewhere", "sessions": ["3x9…"]}  these Gradio sessions wait for answers of the process before this one
+    {"do": "end", "session": "…"}              this app session has ended in another process of the app
+
+The author's code shares the process: what comes from there is held to its shape, and is believed about
+that app alone.  Pure.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias, TypeGuard, cast, get_args
+
+State = Literal["starting", "running", "failed"]
+Kind = Literal["request", "stream", "socket", "page"]
+"""Of what is open: a request that is being answered, an event stream, a WebSocket, a page's heartbeat."""
+
+MAX_LINE: Final = 256 * 1024
+"""Longest line either side reads, in bytes."""
+MAX_SESSIONS: Final = 1024
+"""Most Gradio sessions that one line names."""
+_MAX_ID: Final = 128
+_MAX_PROBLEM: Final = 400
+_MOST: Final = 1_000_000
+_LONGEST: Final = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """How a process says that it is."""
+
+    state: State = "starting"
+    accepting: bool = False
+    """Whether it takes connections."""
+    problem: str = ""
+    """Of ``failed``: why, in a sentence."""
+    open: Mapping[Kind, int] = field(default_factory=dict)
+    """What is under way in it."""
+    listening: tuple[str, ...] = ()
+    """Gradio sessions with an event stream open."""
+
+    def to_line(self) -> bytes:
+        """Return this as a line."""
+        return _line(
+            {
+                "state": self.state,
+                "accepting": self.accepting,
+                "problem": self.problem[:_MAX_PROBLEM],
+                "open": dict(self.open),
+                "listening": list(self.listening[:MAX_SESSIONS]),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An app session ended."""
+
+    session: str
+
+    def to_line(self) -> bytes:
+        """Return this as a line."""
+        return _line({"ended": self.session})
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Take connections."""
+
+    def to_line(self) -> bytes:
+        """Return this as a line."""
+        return _line({"do": "accept"})
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Take no more connections, finish what runs within so many *seconds*, and end."""
+
+    seconds: float
+
+    def to_line(self) -> bytes:
+        """Return this as a line."""
+        return _line({"do": "leave", "seconds": self.seconds})
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """These Gradio sessions have an event stream open in another process; each line replaces the one before."""
+
+    sessions: tuple[str, ...]
+
+    def to_line(self) -> bytes:
+        """Return this as a line."""
+        return _line({"do": "elsewhere", "sessions": list(self.sessions[:MAX_SESSIONS])})
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """End an app session."""
+
+    session: str
+
+    def to_line(self) -> bytes:
+        """Return this as a line."""
+        return _line({"do": "end", "session": self.session})
+
+
+Told: TypeAlias = Accept | Leave | Elsewhere | End
+
+
+def read_said(line: bytes) -> Said | Ended | None:
+    """Return what a process says in *line*, or ``None`` where that is nothing that can be said."""
+    members = _members(line)
+    if "ended" in members:
+        return Ended(members["ended"]) if _is_id(members["ended"]) else None
+    state, accepting, problem = members.get("state"), members.get("accepting"), members.get("problem", "")
+    counts, listening = members.get("open"), members.get("listening")
+    if state not in get_args(State) or type(accepting) is not bool or type(problem) is not str:
+        return None
+    if type(counts) is not dict or not all(
+        kind in get_args(Kind) and type(count) is int and 0 <= count <= _MOST for kind, count in counts.items()
+    ):
+        return None
+    if not _are_sessions(listening):
+        return None
+    return Said(
+        state=cast("State", state),
+        accepting=accepting,
+        problem="".join(character for character in problem[:_MAX_PROBLEM] if character.isprintable()),
+        open=cast("dict[Kind, int]", counts),
+        listening=tuple(listening),
+    )
+
+
+def read_told(line: bytes) -> Told | None:
+    """Return what the supervisor says in *line*, or ``None`` where that is nothing that can be done."""
+    match _members(line):
+        case {"do": "accept"}:
+            return Accept()
+        case {"do": "leave", "seconds": int() | float() as seconds} if 0 <= seconds <= _LONGEST:
+            return Leave(float(seconds))
+        case {"do": "elsewhere", "sessions": list() as sessions} if _are_sessions(sessions):
+            return Elsewhere(tuple(sessions))
+        case {"do": "end", "session": str() as session} if _is_id(session):
+            return End(session)
+        case _:
+            return None
+
+
+def _line(value: Mapping[str, object]) -> bytes:
+    return json.dumps(value).encode("ascii") + b"\n"
+
+
+def _members(line: bytes) -> dict[str, object]:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return value if type(value) is dict else {}
+
+
+def _is_id(value: object) -> TypeGuard[str]:
+    return type(value) is str and 0 < len(value) <= _MAX_ID
+
+
+def _are_sessions(value: object) -> TypeGuard[list[str]]:
+    return type(value) is list and len(value) <= MAX_SESSIONS and all(map(_is_id, value))

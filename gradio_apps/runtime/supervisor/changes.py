@@ -1,0 +1,38 @@
+"""What becomes of each app when one plan follows another.  Pure."""
+
+from dataclasses import replace
+from typing import Literal
+
+from gradio_apps.runtime.supervisor.document import AppPlan, Plan
+
+Change = Literal["added", "removed", "moved", "replaced", "adjusted", "kept"]
+"""``moved``: to another address to listen on, so ended there and begun here; ``adjusted``: without a new process."""
+
+
+def changes_between(old: Plan, new: Plan, *, every_app: bool) -> dict[str, Change]:
+    """Return what to do about each app of either plan; with *every_app* all of them get a new process."""
+    before = {app.slug: app for app in old.apps}
+    after = {app.slug: app for app in new.apps}
+    everywhere = every_app or _for_all(old) != _for_all(new)
+    changes: dict[str, Change] = {slug: "removed" for slug in before if slug not in after}
+    for slug, app in after.items():
+        changes[slug] = "added" if slug not in before else _change(before[slug], app, everywhere=everywhere)
+    return changes
+
+
+def _change(old: AppPlan, new: AppPlan, *, everywhere: bool) -> Change:
+    if (old.host, old.port) != (new.host, new.port):
+        return "moved"
+    if everywhere or _for_its_process(old) != _for_its_process(new):
+        return "replaced"
+    return "kept" if old == new else "adjusted"
+
+
+def _for_all(plan: Plan) -> Plan:
+    """Return *plan* without what concerns one app, or the supervisor alone."""
+    return replace(plan, apps=(), control=None)
+
+
+def _for_its_process(app: AppPlan) -> AppPlan:
+    """Return *app* without what the supervisor sees to while its process runs."""
+    return replace(app, drain_timeout=0, memory=None, history=None)

@@ -1,0 +1,98 @@
+"""An app that runs as a user of its own: its folder, and what its process gives up before any code of the app's runs.
+
+Only a supervisor that root started may do this.  It is never root itself but for these steps
+(:mod:`portal.contract.privileges`).
+"""
+
+import ctypes
+import os
+import resource
+import stat
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from portal.contract.privileges import taken_up
+
+TEMPORARY: Final = "tmp"
+UPLOADS: Final = "uploads"
+UMASK: Final = 0o077
+_WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
+_PR_SET_NO_NEW_PRIVS: Final = 38
+
+
+class HomeUnusable(OSError):
+    """The folder of an app cannot be its own; ``strerror`` says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(None, reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnUser:
+    """The user an app runs as."""
+
+    uid: int
+    gid: int
+    """Its one group: it has no others."""
+    home: Path | None = None
+    """Its folder: ``HOME``, and in it what is temporary and what was uploaded; ``None`` for the portal's own user."""
+
+
+def make_home(home: Path, *, uid: int, gid: int) -> None:
+    """See to it that *home* is there, the user *uid*'s, and closed to everybody else when it is made.
+
+    The folder around it is root's, so that nobody can exchange it meanwhile.
+
+    Raises:
+        HomeUnusable: somebody else owns the one or could write to the other.
+        OSError: it cannot be made or looked at.
+    """
+    around = home.parent
+    with taken_up():
+        if not around.exists():
+            around.mkdir(parents=True)
+            around.chmod(0o755)
+        folder = os.open(around, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            status = os.fstat(folder)
+            if status.st_uid != 0 or status.st_mode & _WRITABLE_BY_OTHERS:
+                raise HomeUnusable(f"the folder {around} must be root's, and nobody else may write to it")
+            with suppress(FileExistsError):
+                os.mkdir(home.name, 0o700, dir_fd=folder)
+                os.chown(home.name, uid, gid, dir_fd=folder, follow_symlinks=False)
+            status = os.stat(home.name, dir_fd=folder, follow_symlinks=False)
+        finally:
+            os.close(folder)
+    if not stat.S_ISDIR(status.st_mode):
+        raise HomeUnusable(f"{home} is there and is no folder")
+    if status.st_uid != uid:
+        raise HomeUnusable(
+            f"the folder {home} belongs to the user {status.st_uid}, and the app runs as {uid}; give it over with "
+            f"chown -R {uid}:{gid}, or take it away"
+        )
+
+
+def change_to(user: OwnUser) -> dict[str, Any]:
+    """Return the arguments of ``subprocess.Popen`` that make a process *user*'s: real, effective and saved ids."""
+    return {"user": user.uid, "group": user.gid, "extra_groups": [], "umask": UMASK}
+
+
+def giving_up(user: OwnUser) -> Callable[[], None]:
+    """Return what runs as *user* between fork and exec: no core dumps, and no way to more rights (prctl(2))."""
+    home = user.home
+    folders = () if home is None else (home / TEMPORARY, home / UPLOADS)
+    libc = ctypes.CDLL(None)  # before the fork: nothing should be imported or loaded after it
+
+    def give_up() -> None:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if sys.platform == "linux" and libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+            os._exit(1)
+        for folder in folders:
+            with suppress(OSError):  # it is theirs: they may have put something else there
+                folder.mkdir(mode=0o700)
+
+    return give_up

@@ -1,0 +1,15 @@
+"""Two answers about one person made one: the ID token's claims and those of the userinfo endpoint."""
+
+from collections.abc import Mapping
+
+
+def united(userinfo: Mapping[str, object], claims: Mapping[str, object]) -> dict[str, object]:
+    """Return *claims* over *userinfo*, with ``email_verified`` only where it is about the address that stays.
+
+    The two may name different addresses: what is said of one must not vouch for the other.
+    """
+    united = {**userinfo, **claims}
+    said_by = claims if "email_verified" in claims else userinfo
+    if "email_verified" in united and said_by.get("email") != united.get("email"):
+        del united["email_verified"]
+    return united

@@ -1,0 +1,129 @@
+"""``portal doctor``: through the real front, what breaks Gradio before a person does, each with its mend."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from portal.cli.failure import ENDED, CommandFailed
+from portal.cli.problems import configured
+from portal.clock import system_clock
+from portal.contract.outbound import NotABundle, Outbound, read_outbound
+from portal.database import Database
+from portal.doctor.connecting import trusting
+from portal.doctor.examination import Leave, Means, examine, examine_from_outside
+from portal.doctor.findings import PORTAL
+from portal.doctor.report import as_object, as_text, count
+from portal.errors import StoreUnavailable
+from portal.probe_tokens import ProbeTokens
+from portal.providers.registry import build_providers
+from portal.services import signing_keys
+from portal.settings import Settings
+
+SILENCE: Final = 65
+"""Seconds of silence that must not be cut: a little more than the minute after which web servers do."""
+_MOST_SILENCE: Final = 80
+
+
+def add_to(commands: Any) -> None:
+    """Add this subcommand to *commands*."""
+    parser = commands.add_parser(
+        "doctor",
+        help="look at portal and apps through the web server in front, and say what to mend",
+        description="Look at portal and apps through the web server in front, as a browser would; say what to mend.",
+    )
+    parser.add_argument(
+        "url", nargs="?", metavar="URL", help="only what a stranger sees of this portal; needs no configuration"
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="instead of portal.toml or PORTAL_CONFIG")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="an authority that browsers know here, PEM")
+    parser.add_argument("--quick", action="store_true", help="leave the long silence out")
+    parser.add_argument(
+        "--silence", type=_seconds, default=SILENCE, metavar="S", help=f"how long it is (default {SILENCE} seconds)"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what was found; return 1 where there is a problem.
+
+    Raises:
+        CommandFailed: the configuration, the address or the authority cannot be used.
+    """
+    if options.url is not None:
+        url = _checked(options.url)
+        addresses = {PORTAL: url}
+        findings = asyncio.run(examine_from_outside(url, _means(options, read_outbound(os.environ))))
+    else:
+        settings, _ = configured(options.config)
+        addresses = {PORTAL: settings.url, **{app.slug: app.url for app in settings.catalogue}}
+        leave, why_not = _leave(settings)
+        means = _means(options, settings.outbound, leave=leave, no_leave=why_not)
+        if not options.json and means.silence is not None:
+            sys.stderr.write(f"Looking; this takes {means.silence} seconds (--quick leaves the long silence out).\n")
+        findings = asyncio.run(examine(settings, build_providers(settings), means))
+    if options.json:
+        print(json.dumps(as_object(findings), indent=2))
+    else:
+        print("\n".join(as_text(findings, addresses=addresses)))
+    return ENDED if count(findings, "problem") else 0
+
+
+def _means(
+    options: argparse.Namespace, outbound: Outbound, *, leave: Leave | None = None, no_leave: str | None = None
+) -> Means:
+    try:
+        handshakes, requests = trusting(outbound, options.ca), trusting(outbound, options.ca)
+    except NotABundle as error:
+        raise CommandFailed(f"The authorities cannot be used: a file or folder of them {error}.") from error
+    return Means(
+        for_handshakes=handshakes,
+        for_requests=requests,
+        clock=system_clock,
+        silence=None if options.quick else options.silence,
+        leave=leave,
+        no_leave=no_leave,
+    )
+
+
+def _leave(settings: Settings) -> tuple[Leave | None, str | None]:
+    """Return how to get leave from the portal's own keys, or why that cannot be."""
+    try:
+        database = Database(settings.database_url)
+        if database.file is not None and not database.file.is_file():
+            return None, f"there is no database at {database.file}"
+        tokens = ProbeTokens(signing_keys(settings, database), issuer=settings.url)
+        tokens.make(audience=None, now=system_clock())
+    except StoreUnavailable as error:
+        return None, f"the database cannot be used ({error})"
+    return lambda audience: tokens.make(audience=audience, now=system_clock()), None
+
+
+def _checked(url: str) -> str:
+    """Return *url* as the configuration would have it.
+
+    Raises:
+        CommandFailed: it is no address of a portal.
+    """
+    mistaken = CommandFailed(f"{url!r} is no address of a portal. Give one like https://portal.example.com.")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where it is no number
+    except ValueError as error:
+        raise mistaken from error
+    is_plain = parts.path in {"", "/"} and not (parts.query or parts.fragment or "@" in parts.netloc)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not is_plain or not url.isascii():
+        raise mistaken
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _seconds(text: str) -> int:
+    count = int(text)
+    if not 0 < count <= _MOST_SILENCE:
+        raise ValueError(text)
+    return count

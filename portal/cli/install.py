@@ -1,0 +1,160 @@
+"""``portal apps install``: makes the environment of an app from its requirements.  Nothing else installs anything."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from portal.catalogue import AppSpec
+from portal.cli import environments
+from portal.cli.environment_plan import Beside, CannotBeServed, wanted_for
+from portal.cli.failure import ENDED, CommandFailed
+from portal.cli.problems import configured
+from portal.contract.interpreters import OLDEST_PYTHON, is_at_least
+from portal.contract.spaces import front_matter_of
+
+_DEFAULT: Final = "environments"
+_PORTALS_OWN: Final = Path(sys.prefix)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what this subcommand takes besides the app's name."""
+    parser.add_argument("--with", dest="tool", choices=["uv", "pip"], help="default: uv where it is on the PATH")
+    parser.add_argument("--recreate", action="store_true", help="make it anew, in place of the one that is there")
+    parser.add_argument("--requirements", type=Path, metavar="FILE", help="default: requirements.txt beside its source")
+    parser.add_argument("--python", metavar="FILE", help="interpreter to make it of; default: the portal's")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Make the environment that ``python`` of an app names, or one beside ``portal.toml``.
+
+    Raises:
+        CommandFailed: it cannot be made; whatever was there is as it was.
+    """
+    settings, variables = configured(options.config, unmade=True)
+    app = settings.catalogue.find(options.name)
+    if app is None:
+        known = ", ".join(one.slug for one in settings.catalogue) or "none"
+        raise CommandFailed(f"There is no app called {options.name!r}. There are: {known}.")
+    if app.source is None:
+        raise CommandFailed(f"{app.slug} runs elsewhere ({app.url}); make its environment there.")
+    python = interpreter_of(app, config=_config_file(options, variables))
+    folder = python.parents[1]
+    with environments.alone_in(folder.parent):
+        if python.exists() and not options.recreate:
+            return _told(app, python)
+        return _make(app, python, options)
+
+
+def interpreter_of(app: AppSpec, *, config: Path) -> Path:
+    """Return the interpreter that *app* is to have: the one that is configured, else one beside the file *config*.
+
+    Not in the data folder: that is the portal's user's alone, and the app may run as another.
+
+    Raises:
+        CommandFailed: what is configured is not the interpreter of an environment that may be made.
+    """
+    python = Path(app.python) if app.python else config.parent / _DEFAULT / app.slug / "bin" / "python"
+    folder = python.parents[1]
+    if python.parent.name != "bin" or not python.name.startswith("python"):
+        raise CommandFailed(f"{python}: an environment can be made where python names FOLDER/bin/python.")
+    if folder.resolve() == _PORTALS_OWN.resolve():
+        raise CommandFailed(f"{folder} is the portal's own environment. Name another folder in apps.{app.slug}.python.")
+    if folder.exists() and not (folder / "pyvenv.cfg").is_file():
+        raise CommandFailed(f"{folder} is there and is no environment. Name another in apps.{app.slug}.python.")
+    return python
+
+
+def _make(app: AppSpec, python: Path, options: argparse.Namespace) -> int:
+    base = options.python or sys.executable
+    version = environments.version_of(base)
+    oldest = ".".join(map(str, OLDEST_PYTHON))
+    if not is_at_least(version, oldest):
+        raise CommandFailed(f"{base} is Python {version}; {oldest} or newer is needed.")
+    requirements, beside = _beside(app, options.requirements)
+    try:
+        wanted = wanted_for(beside, python=".".join(version.split(".")[:2]))
+    except CannotBeServed as error:
+        raise CommandFailed(str(error)) from error
+    tool = environments.tool_for(options.tool, path=os.environ.get("PATH"))
+    folder = python.parents[1]
+    known = python.exists()
+    for note in wanted.notes:
+        print(f"{app.slug}: {note}", flush=True)
+    since = monotonic()
+    made = environments.make(
+        environments.Order(
+            folder=folder,
+            base=base,
+            program=python.name,
+            tool=tool,
+            requirements=requirements,
+            added=wanted.added,
+            environ=os.environ,
+        ),
+        say=lambda step: print(f"{app.slug}: {step}", flush=True),
+    )
+    print(f"{app.slug}: {folder} is ready after {monotonic() - since:.0f} s: {_has(made)}.")
+    print(_what_now(app, python, known=known))
+    return 0
+
+
+def _told(app: AppSpec, python: Path) -> int:
+    """Say what is there already."""
+    found = environments.looked_at(python, os.environ)
+    if isinstance(found, str):
+        raise CommandFailed(f"{found} `portal apps install {app.slug} --recreate` makes it anew.", exit_code=ENDED)
+    print(f"{app.slug}: {python.parents[1]} is there: {_has(found)}. --recreate makes it anew.")
+    if app.python is None:
+        print(_what_now(app, python, known=False))
+    return 0
+
+
+def _has(found: environments.Interpreter) -> str:
+    return f"Python {found.python}, Gradio {found.gradio}, {found.packages} packages"
+
+
+def _what_now(app: AppSpec, python: Path, *, known: bool) -> str:
+    if app.python is None:
+        shown = Path(*python.parts[-4:])
+        return (
+            f"To use it, write under [apps.{app.slug}] in portal.toml:\n\n"
+            f'  python = "{shown}"\n\nand start `portal serve` again.'
+        )
+    if known:
+        return f"`portal apps restart {app.slug}` takes it up."
+    return "It is used from the next `portal serve` on."
+
+
+def _beside(app: AppSpec, named: Path | None) -> tuple[Path | None, Beside]:
+    source = Path(app.source or "")
+    folder = source if source.is_dir() else source.parent
+    if named is not None and not named.is_file():
+        raise CommandFailed(f"{named}: no such file.")
+    if named is None and not source.exists():
+        raise CommandFailed(f"{source} is a module; name what it needs with --requirements FILE.")
+    file = named or folder / "requirements.txt"
+    text = None
+    if file.is_file():
+        try:
+            text = file.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandFailed(f"{file}: it cannot be read as text.") from error
+    space = source.is_dir()
+    readme = front_matter_of(folder / "README.md") if space else {}
+    return (None if text is None else file.absolute()), Beside(
+        requirements=text,
+        requirements_name=file.name,
+        sdk_version=readme.get("sdk_version"),
+        python_version=readme.get("python_version"),
+        is_space=space,
+        has_packages=space and (folder / "packages.txt").is_file(),
+    )
+
+
+def _config_file(options: argparse.Namespace, variables: Mapping[str, str]) -> Path:
+    named: Path | None = options.config
+    return Path.cwd() / (named or variables.get("PORTAL_CONFIG", "").strip() or "portal.toml")

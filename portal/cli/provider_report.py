@@ -1,0 +1,160 @@
+"""One provider as an operator should see it: what turned it on, what it says of itself, what to register there.
+
+No secret among it: of a client secret only whether there is one.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from portal.presets import preset_of
+from portal.presets.abilities import proof_in_words, refresh_in_words
+from portal.presets.sign_out import NO_TOKEN
+from portal.providers.authorization import scopes_asked
+from portal.providers.base import Provider, Survey
+from portal.providers.shortcomings import Shortcoming, shortcomings_of, usable_algorithms
+from portal.settings import Admission, ProviderSpec, Settings
+
+_KINDS: Final = ("domains", "organisations", "tenants", "groups")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderReport:
+    """What there is to say of one provider."""
+
+    spec: ProviderSpec
+    survey: Survey
+    callback: str
+    """To be registered there."""
+    signed_out: str
+    """Where browsers come back to from signing out there; to be registered too, where it has such a place."""
+    hook: str | None
+    """The company's own rule, which has the last word on who comes in."""
+    sign_out: str | None
+    """Where signing out goes on; ``None``: nowhere, or it could not be learned."""
+
+    @property
+    def shortcomings(self) -> tuple[Shortcoming, ...]:
+        """What is missing."""
+        return shortcomings_of(self.spec, self.survey)
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing was found that keeps everybody from signing in."""
+        return not any(one.blocks for one in self.shortcomings)
+
+    def to_json(self) -> dict[str, object]:
+        """Return this as JSON values."""
+        spec, survey, preset = self.spec, self.survey, preset_of(self.spec)
+        return {
+            "id": spec.id,
+            "label": spec.label,
+            "preset": spec.preset,
+            "variables": list(spec.variables),
+            "client_id": spec.client_id,
+            "has_client_secret": spec.client_secret is not None,
+            "issuer": spec.issuer,
+            "callback": self.callback,
+            "scopes": list(scopes_asked(spec)),
+            "admission": {kind: sorted(getattr(spec.admission, kind)) for kind in _KINDS},
+            "sign_in_hook": self.hook,
+            "usable": self.usable,
+            "proof": proof_in_words(preset),
+            "discovery": survey.discovery,
+            "problem": survey.problem,
+            "endpoints": self._endpoints(),
+            "keys": len(survey.keys),
+            "algorithms": sorted(usable_algorithms(spec, survey)),
+            "client_authentication": survey.auth_method,
+            "pkce": preset.pkce,
+            "sign_out": self.sign_out,
+            "sign_out_callback": None if preset.sign_out is None else self.signed_out,
+            "refresh": refresh_in_words(preset),
+            "missing": [{"what": one.what, "mend": one.mend, "blocks": one.blocks} for one in self.shortcomings],
+        }
+
+    def lines(self) -> Iterator[str]:
+        """Yield this as lines for a terminal: what is configured, and whether it can be reached."""
+        spec, preset = self.spec, preset_of(self.spec)
+        yield f"{spec.id}: {spec.label} ({spec.preset})"
+        yield f"  turned on by   {', '.join(spec.variables) or '[[providers]] of the file'}"
+        yield f"  client         {spec.client_id}, {'no secret' if spec.client_secret is None else 'with a secret'}"
+        yield f"  issuer         {spec.issuer}"
+        yield f"  reached        {self._reached()}"
+        if self.survey.problem is not None:
+            yield f"    {self.shortcomings[0].mend}"
+        yield f"  callback       {self.callback}"
+        yield f"  scopes         {' '.join(scopes_asked(spec)) or 'none'}"
+        yield f"  comes in       {_who(spec.admission)}{', if the sign-in hook agrees' if self.hook else ''}"
+        yield f"  signing out    {self._signing_out()}"
+        if preset.sign_out is not None:
+            yield f"    back to      {self.signed_out}"
+        yield f"  refresh token  {refresh_in_words(preset)}"
+
+    def details(self) -> Iterator[str]:
+        """Yield lines about what it says of itself."""
+        survey, preset = self.survey, preset_of(self.spec)
+        for name, url in self._endpoints().items():
+            yield f"  {name.replace('_', ' '):<14} {url}"
+        if preset.flow == "openid" and survey.keys:
+            yield f"  keys           {len(survey.keys)}"
+            algorithms = ", ".join(sorted(usable_algorithms(self.spec, survey)))
+            yield f"  ID tokens      {algorithms or 'signed in no way that is accepted'}"
+        if survey.auth_method is not None:
+            refused = "" if survey.client_problem is not None else ", not refused with a made-up code"
+            yield f"  the client by  {survey.auth_method}{refused}"
+        yield f"  PKCE           {'S256' if preset.pkce else 'not sent'}"
+
+    def _endpoints(self) -> Mapping[str, str]:
+        ends = self.survey.endpoints
+        if ends is None:
+            return {}
+        named = {
+            "authorize": ends.authorize,
+            "token": ends.token,
+            "jwks": ends.jwks,
+            "userinfo": ends.userinfo,
+            "end_session": ends.end_session,
+        }
+        return {name: url for name, url in named.items() if url is not None}
+
+    def _reached(self) -> str:
+        survey = self.survey
+        if survey.problem is not None:
+            return f"no: {survey.problem}"
+        if preset_of(self.spec).flow == "oauth2":
+            return "not asked: it says nothing of itself before somebody comes"
+        return "yes, its keys" if survey.discovery is None else f"yes, {survey.discovery}"
+
+    def _signing_out(self) -> str:
+        if self.sign_out is not None:
+            return f"goes on at {self.sign_out}"
+        if preset_of(self.spec).sign_out is not None and self.survey.problem is not None:
+            return "not known, while it cannot be reached"
+        return "ends here; the sign-in there goes on"
+
+
+def report_on(provider: Provider, settings: Settings, *, trying_client: bool) -> ProviderReport:
+    """Ask *provider* what it is, and return that with what the configuration says; also whether it refuses the client.
+
+    Takes as long as one request of a browser may make the provider take, and raises nothing.
+    """
+    spec, signed_out = provider.spec, f"{settings.url}/signed-out"
+    callback = settings.callback_of(spec)
+    survey = provider.survey(redirect_uri=callback if trying_client else None)
+    leaving = None
+    if survey.problem is None:
+        leaving = provider.end_session_url(id_token_hint=NO_TOKEN, post_logout_redirect_uri=signed_out, state="state")
+    return ProviderReport(
+        spec=spec,
+        survey=survey,
+        callback=callback,
+        signed_out=signed_out,
+        hook=settings.sign_in_hook,
+        sign_out=None if leaving is None else leaving.partition("?")[0],
+    )
+
+
+def _who(admission: Admission) -> str:
+    asked = [f"{kind} {' or '.join(sorted(getattr(admission, kind)))}" for kind in _KINDS if getattr(admission, kind)]
+    return f"only {', and '.join(asked)}" if asked else "whoever has an account there"

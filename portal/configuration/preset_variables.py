@@ -1,0 +1,119 @@
+"""Providers that variables of their own turn on, by the names of Chainlit: ``OAUTH_GITHUB_CLIENT_ID`` and the like."""
+
+import re
+from collections.abc import Collection
+
+from portal.configuration.environment import Variables
+from portal.configuration.preset_options import locate
+from portal.configuration.prompts import prompt_params
+from portal.configuration.provider_tables import fault_of_scopes, is_slug
+from portal.configuration.report import Report
+from portal.presets import PRESETS
+from portal.presets.base import Option, Preset
+from portal.settings import Admission, ProviderSpec, Secret
+
+
+def read_providers_of_presets(
+    variables: Variables, *, used_by_file: Collection[str], report: Report
+) -> tuple[ProviderSpec, ...]:
+    """Return the providers that variables turn on; *used_by_file* are variables that the file names for its own."""
+    specs: list[ProviderSpec] = []
+    for preset in PRESETS.values():
+        found = [name for name in preset.own_variables() if variables.mentions(name) and name not in used_by_file]
+        if found:
+            spec = _spec(preset, variables, found=tuple(found), report=report)
+            if spec is not None:
+                specs.append(spec)
+    return tuple(specs)
+
+
+def presets_mentioned(variables: Variables) -> frozenset[str]:
+    """Return the ids of the presets that variables are about, sound or not."""
+    return frozenset(one.id for one in PRESETS.values() if any(map(variables.mentions, one.own_variables())))
+
+
+class _Told:
+    """The options of one preset, as its variables say them."""
+
+    def __init__(self, preset: Preset, variables: Variables, *, because: str, report: Report) -> None:
+        self._preset = preset
+        self._variables = variables
+        self._because = because
+        self._report = report
+
+    def said(self, option: Option) -> str | None:
+        return None if option.variable is None else self._variables.get(option.variable)
+
+    def missing(self, option: Option) -> None:
+        self.not_set(option.variable or option.key)
+
+    def problem(self, key: str, what: str, mend: str) -> None:
+        named = next((one.variable for one in self._preset.options if one.key == key), None)
+        self._report.environment(named or self._because, what, mend)
+
+    def not_set(self, name: str) -> None:
+        self._report.environment(
+            name, f"is not set, and {self._preset.label} needs it.", f"Set it too, or unset {self._because}."
+        )
+
+
+def _spec(preset: Preset, variables: Variables, *, found: tuple[str, ...], report: Report) -> ProviderSpec | None:
+    told = _Told(preset, variables, because=found[0], report=report)
+    client_id = variables.get(preset.client_id_variable)
+    if client_id is None:
+        told.not_set(preset.client_id_variable)
+    if not variables.mentions(preset.client_secret_variable):
+        told.not_set(preset.client_secret_variable)
+    secret = variables.secret(preset.client_secret_variable)
+    scopes = _scopes(preset, variables, told=told, report=report)
+    provider_id, label = _name(preset, variables, report=report)
+    located = locate(preset, told, client_id=client_id)
+    if located is None or client_id is None or secret is None:
+        return None
+    place = located.place
+    return ProviderSpec(
+        id=provider_id,
+        label=label,
+        preset=preset.id,
+        issuer=place.issuer,
+        client_id=client_id,
+        client_secret=Secret(secret),
+        scopes=scopes or (*preset.scopes, *place.scopes),
+        discovery=place.discovery,
+        endpoints=place.endpoints,
+        token_endpoint_auth_method=preset.token_endpoint_auth_method,
+        authorize_params=(
+            *preset.authorize_params,
+            *place.authorize_params,
+            *prompt_params(provider_id, preset, written=None, variables=variables),
+        ),
+        options=located.options,
+        admission=Admission(tenants=place.tenants),
+        variables=found,
+    )
+
+
+def _scopes(preset: Preset, variables: Variables, *, told: _Told, report: Report) -> tuple[str, ...] | None:
+    name = preset.scopes_variable
+    written = None if name is None else variables.get(name)
+    if name is None or written is None:
+        if name is not None and preset.scopes_required:
+            told.not_set(name)
+        return None
+    scopes = tuple(dict.fromkeys(re.split(r"[,\s]+", written)))
+    fault = fault_of_scopes((*preset.always_scopes, *scopes), flow=preset.flow)
+    if fault is not None:
+        report.environment(name, *fault)
+    return scopes
+
+
+def _name(preset: Preset, variables: Variables, *, report: Report) -> tuple[str, str]:
+    """Return id and label; the name that renames a provider becomes both."""
+    name = None if preset.name_variable is None else variables.get(preset.name_variable)
+    if preset.name_variable is None or name is None:
+        return preset.id, preset.label
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if not is_slug(slug):
+        report.environment(preset.name_variable, "gives no name for addresses.", "Use letters and digits.")
+        return preset.id, preset.label
+    return slug, name

@@ -1,0 +1,41 @@
+"""What a provider shows each time (``prompt``): by the file, or by Chainlit's variables, which win."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from portal.configuration.environment import Variables
+from portal.configuration.report import Report, choices, closest
+from portal.presets.base import PROMPTS, Preset, prompt_variable
+
+EVERY: Final = "OAUTH_PROMPT"
+_ONE: Final = re.compile(r"OAUTH_[A-Z0-9_]+_PROMPT")
+
+
+def prompt_params(
+    provider_id: str, preset: Preset, *, written: str | None, variables: Variables
+) -> tuple[tuple[str, str], ...]:
+    """Return the parameter for the provider *provider_id*, if there is something to say.
+
+    Its own variable wins over *written*, which the file says; what is said to all is passed on as far as the
+    provider honours it.
+    """
+    said_to_all = set((variables.get(EVERY) or "").split())
+    general = " ".join(sorted(said_to_all)) if said_to_all and said_to_all <= preset.prompts else None
+    prompt = variables.get(prompt_variable(provider_id)) or written or general
+    return () if prompt is None else (("prompt", prompt),)
+
+
+def check_prompts(variables: Variables, *, provider_ids: Iterable[str], report: Report) -> None:
+    """Note values nobody knows, and variables of providers that are not there."""
+    known = {prompt_variable(one): one for one in provider_ids}
+    for name in sorted(variables.names()):
+        if name != EVERY and not _ONE.fullmatch(name):
+            continue
+        words = (variables.get(name) or "").split()
+        if not set(words) <= PROMPTS or ("none" in words and len(words) > 1):
+            report.environment(name, "asks for what no provider knows.", choices(" ".join(words), PROMPTS))
+        if name != EVERY and name not in known:
+            near = closest(name, known)
+            mend = f"Did you mean {near}?" if near is not None else f"Known: {', '.join(sorted(known)) or 'none'}."
+            report.environment(name, "is about no provider that is turned on.", mend)

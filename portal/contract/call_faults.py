@@ -1,0 +1,67 @@
+"""Why a call came to nothing, in words for a log: pure, and nothing of what was sent or answered in them.
+
+``requests``, ``urllib3``, ``httpx`` and ``ssl`` wrap each other's errors; what an operator can mend lies at the
+bottom.
+"""
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Final
+
+from portal.contract.outbound import shown_proxy
+
+_TUNNEL: Final = re.compile(r"(?:Tunnel connection failed: )?([45]\d\d)(?: .*)?", re.DOTALL)
+"""How the standard library, under ``requests``, and ``httpx`` say that a proxy refused."""
+_DEEPEST: Final = 16
+
+
+def certificate_fault(error: BaseException) -> str | None:
+    """Return OpenSSL's words where *error* comes of a certificate that is not believed; else ``None``."""
+    for one in _causes(error):
+        if isinstance(one, ssl.SSLCertVerificationError):
+            return one.verify_message.removesuffix(".")
+    return None
+
+
+def call_fault(error: BaseException, *, proxy: str | None = None) -> str:
+    """Return in a few words why a call, made through *proxy* where there is one, failed with *error*.
+
+    *proxy* is what :func:`portal.contract.outbound.read_proxy` returned; of it only host and port are repeated.
+    """
+    if proxy is None:
+        return _fault(error)
+    for one in _causes(error):
+        match = _TUNNEL.fullmatch(str(one.args[0])) if len(one.args) == 1 else None
+        if match is not None:
+            return f"the proxy {shown_proxy(proxy)} refused with status {match[1]}"
+    return f"through the proxy {shown_proxy(proxy)}: {_fault(error)}"
+
+
+def _fault(error: BaseException) -> str:
+    certificate = certificate_fault(error)
+    if certificate is not None:
+        return f"its certificate is not believed: {certificate}"
+    for one in _causes(error):
+        match one:
+            case socket.gaierror():
+                return "its name is not known"
+            case ConnectionRefusedError():
+                return "nobody listens there"
+            case TimeoutError():
+                return "no answer in time"
+            case ssl.SSLError():
+                return f"TLS failed: {getattr(one, 'reason', None) or 'no reason given'}"  # a word of OpenSSL's
+    return type(error).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield *error* and what it wraps: as cause, as context, as ``reason`` (urllib3) or as an argument."""
+    waiting, seen = [error], 0
+    while waiting and seen < _DEEPEST:
+        one = waiting.pop(0)
+        seen += 1
+        yield one
+        inner = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
+        waiting += [each for each in inner if isinstance(each, BaseException)]

@@ -1,0 +1,67 @@
+"""The right to change user: put aside by a process that root started, and taken up again for single steps (Linux).
+
+While it is aside, files are made, opened and refused as for the user the process stands for, so that nothing in a
+folder of theirs can lead root anywhere.  Other processes of that user cannot send it signals or look into it: its real
+user stays root's (kill(2), ptrace(2)).
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+NEEDED: Final = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_KILL", "CAP_SETGID", "CAP_SETUID")
+"""What of root's rights starting apps as others takes, see capabilities(7)."""
+_BITS: Final = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7}
+_STATUS: Final = Path("/proc/self/status")
+
+
+def lacking(*, uid: int, status: str) -> tuple[str, ...]:
+    """Return what a process of the user *uid* lacks to start others as other users; nothing where it may.
+
+    *status* is what ``/proc/<pid>/status`` says of it; containers may take rights from root.  What is put aside counts.
+    """
+    if uid != 0:
+        return ("root",)
+    line = next((line for line in status.splitlines() if line.startswith("CapPrm:")), None)
+    if line is None:
+        return ("Linux",)
+    held = int(line.partition(":")[2], 16)
+    return tuple(name for name in NEEDED if not held >> _BITS[name] & 1)
+
+
+def lacking_here() -> tuple[str, ...]:
+    """Return what this process lacks, as :func:`lacking` does."""
+    try:
+        status = _STATUS.read_text(encoding="utf-8")
+    except OSError:
+        status = ""
+    return lacking(uid=os.getuid(), status=status)
+
+
+def put_aside(uid: int, gid: int, groups: Iterable[int] = ()) -> None:
+    """Act as the user *uid*, the group *gid* and, besides, *groups* alone, from now on.
+
+    Raises:
+        PermissionError: this process is not root's.
+    """
+    os.setgroups(list(groups))
+    os.setegid(gid)
+    os.seteuid(uid)
+
+
+@contextmanager
+def taken_up() -> Iterator[None]:
+    """Be root within the block, if the right to it was put aside; else change nothing."""
+    uid, gid = os.geteuid(), os.getegid()
+    if uid == 0 or os.getuid() != 0:
+        yield
+        return
+    os.seteuid(0)
+    os.setegid(0)
+    try:
+        yield
+    finally:
+        os.setegid(gid)
+        os.seteuid(uid)

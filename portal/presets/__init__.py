@@ -1,0 +1,65 @@
+"""The makes of providers the portal knows: one module each, and one line here.
+
+Pure.  "Adding a provider" in ``docs/architecture.md`` says what else a new one needs.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from portal.identity import Identity, VerifiedClaims
+from portal.presets.auth0 import AUTH0
+from portal.presets.azure_ad import AZURE_AD, AZURE_AD_HYBRID
+from portal.presets.base import Preset
+from portal.presets.cognito import COGNITO
+from portal.presets.descope import DESCOPE
+from portal.presets.generic import GENERIC
+from portal.presets.github import GITHUB
+from portal.presets.gitlab import GITLAB
+from portal.presets.google import GOOGLE
+from portal.presets.huggingface import HUGGINGFACE
+from portal.presets.keycloak import KEYCLOAK
+from portal.presets.oidc import OIDC
+from portal.presets.okta import OKTA
+from portal.settings import ProviderSpec
+
+PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
+    {
+        preset.id: preset
+        for preset in (
+            OIDC,
+            DESCOPE,
+            GITHUB,
+            GITLAB,
+            GOOGLE,
+            AZURE_AD,
+            AZURE_AD_HYBRID,
+            HUGGINGFACE,
+            KEYCLOAK,
+            OKTA,
+            AUTH0,
+            COGNITO,
+            GENERIC,
+        )
+    }
+)
+"""By id, in the order in which the environment turns them on."""
+
+
+def preset_of(spec: ProviderSpec) -> Preset:
+    """Return what is known of the make of *spec*.
+
+    Raises:
+        KeyError: there is no such make; the configuration names only those there are.
+    """
+    return PRESETS[spec.preset]
+
+
+def read_identity(claims: VerifiedClaims, *, spec: ProviderSpec) -> Identity:
+    """Return who *claims* of the provider *spec* are about.
+
+    Raises:
+        CallbackRejected: the claims identify nobody.
+        KeyError: there is no such make.
+    """
+    return preset_of(spec).read(claims, spec)

@@ -1,0 +1,102 @@
+"""Keycloak: one realm; realm roles, the roles of the portal's own client, groups and organizations.
+
+Roles of other clients are other applications' business.  A client's roles may be in other hands than the realm's, so
+they go by ``<client id>:<role>``: whoever may name the one cannot make the other.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import quote
+
+from portal.claims import values
+from portal.claims.reading import affiliation_in, identity_of
+from portal.identity import NO_TENANT, Affiliation, Identity, VerifiedClaims
+from portal.presets.base import REQUIRED, Option, OptionUnusable, Place, Preset, Refresh
+from portal.presets.sign_out import standard_sign_out
+from portal.settings import ProviderSpec
+
+_REALMS: Final = "/realms"
+_WELL_KNOWN: Final = "/.well-known/openid-configuration"
+
+
+def read_keycloak(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
+    """Return the identity in Keycloak's claims, as far as its mappers put roles and groups into them."""
+    flat = affiliation_in(NO_TENANT, claims)
+    of_realm = values.names(_object(claims.get("realm_access")).get("roles"))
+    of_client = _object(_object(claims.get("resource_access")).get(spec.client_id)).get("roles")
+    roles = flat.roles | of_realm | {f"{spec.client_id}:{role}" for role in values.names(of_client)}
+    # The list is in the affiliation; paths of hundreds of groups are not kept twice.
+    kept = {name: value for name, value in claims.items() if name != "groups"}
+    affiliation = Affiliation(roles=roles, groups=flat.groups, permissions=flat.permissions)
+    return identity_of(kept, spec=spec, affiliations=[affiliation])
+
+
+def organisations_of(identity: Identity) -> frozenset[str]:
+    """Return the organizations somebody is a member of, by alias, and as ``org:<id>`` where the mapper adds ids."""
+    claim = identity.claims.get("organization")
+    if type(claim) is not dict:
+        return frozenset(name for name in values.names(claim) if ":" not in name)
+    return frozenset(name for alias, entry in list(claim.items())[: values.MAX_NAMES] for name in _names(alias, entry))
+
+
+def _names(alias: str, entry: object) -> Iterator[str]:
+    # An alias with a colon could pass for somebody else's id.
+    if values.identifier(alias) is not None and ":" not in alias:
+        yield alias
+    if (number := values.identifier(_object(entry).get("id"))) is not None:
+        yield f"org:{number}"
+
+
+def _object(value: object) -> Mapping[str, object]:
+    return value if type(value) is dict else {}
+
+
+def _locate(options: Mapping[str, str]) -> Place:
+    """Return where the realm is: what it calls itself, and where the portal asks."""
+    base, realm = options["base_url"], options["realm"]
+    if f"{_REALMS}/" in f"{base}/":
+        raise OptionUnusable("base_url", f"goes on to {_REALMS}.", "End it before that; realm says the rest.")
+    if realm in {".", ".."} or "/" in realm or not values.is_plain(realm):
+        raise OptionUnusable("realm", "is no name of a realm.", "Write the realm's name, not its address.")
+    here = f"{base}{_REALMS}/{quote(realm, safe='')}"
+    issuer = options.get("issuer", here)
+    return Place(issuer=issuer, discovery=None if issuer == here else f"{here}{_WELL_KNOWN}")
+
+
+KEYCLOAK: Final = Preset(
+    id="keycloak",
+    label="Keycloak",
+    flow="openid",
+    read=read_keycloak,
+    locate=_locate,
+    options=(
+        Option(
+            key="base_url",
+            variable="OAUTH_KEYCLOAK_BASE_URL",
+            meaning="Where Keycloak is; before version 17 it ends in /auth.",
+            example="https://sso.example.com",
+            default=REQUIRED,
+            form="base",
+        ),
+        Option(
+            key="realm",
+            variable="OAUTH_KEYCLOAK_REALM",
+            meaning="The realm's name.",
+            example="acme",
+            default=REQUIRED,
+        ),
+        Option(
+            key="issuer",
+            meaning="What the realm calls itself, where its hostname setting says another address than base_url.",
+            example="https://sso.example.com/realms/acme",
+            default="<base_url>/realms/<realm>",
+            form="issuer",
+        ),
+    ),
+    variables="OAUTH_KEYCLOAK",
+    name_variable="OAUTH_KEYCLOAK_NAME",
+    prompts=frozenset({"none", "login", "consent"}),
+    organisations=organisations_of,
+    sign_out=standard_sign_out,
+    refresh=Refresh(),
+)

@@ -1,0 +1,131 @@
+"""The data folder and the files in it belong to the portal's user alone: looked at before they are used.
+
+What is ours and open to others is closed, and said so in the log.  What is somebody else's is refused: they
+could read it, exchange it or open it again whatever we do to it.
+"""
+
+import logging
+import os
+import pwd
+import stat
+from enum import Enum, auto
+from pathlib import Path
+from typing import Final
+
+from portal.errors import StoreUnusable
+
+_log: Final = logging.getLogger("portal.files")
+_OTHERS: Final = 0o077
+"""What group and others may do."""
+
+
+class Standing(Enum):
+    """Whose a file or folder is, and for whom it is open.  Keep alphabetized."""
+
+    FOREIGN = auto()
+    """Somebody else's."""
+    OPEN = auto()
+    """Ours, and open to group or others."""
+    PRIVATE = auto()
+    """Ours, and nobody else's business."""
+    SHARED = auto()
+    """Everybody's, like ``/tmp``: not to be closed."""
+
+
+def standing_of(*, mode: int, owner: int, me: int) -> Standing:
+    """Return how a file or folder of *mode* and *owner* stands to the user *me*, all as ``stat`` has them."""
+    if owner != me:
+        return Standing.FOREIGN
+    if stat.S_ISDIR(mode) and mode & stat.S_ISVTX:
+        return Standing.SHARED
+    return Standing.OPEN if mode & _OTHERS else Standing.PRIVATE
+
+
+def make_private_folder(folder: Path) -> None:
+    """See to it that *folder* is there, ours, and closed to everybody else.
+
+    A link to a folder is followed if it is ours or root's: whoever else made it could lead it elsewhere.
+
+    Raises:
+        StoreUnusable: it is somebody else's, or everybody's; the text says how to mend it.
+        OSError: it cannot be made or looked at.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    me = os.geteuid()
+    if folder.is_symlink() and (owner := folder.lstat().st_uid) not in {0, me}:
+        raise StoreUnusable(f"the data folder {folder} is a link of {user(owner)}'s; name the folder itself")
+    # By a descriptor, so that what is closed is what was looked at.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        match standing_of(mode=status.st_mode, owner=status.st_uid, me=me):
+            case Standing.FOREIGN:
+                raise StoreUnusable(
+                    f"the data folder {folder} belongs to {user(status.st_uid)}, and this runs as {user(me)}; run "
+                    "it as that user, chown the folder to this one, or name a folder in it, which is then made"
+                )
+            case Standing.SHARED:
+                raise StoreUnusable(f"the data folder {folder} is everybody's; name a folder in it, which is then made")
+            case Standing.OPEN:
+                os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & ~_OTHERS)
+                _log.warning("the data folder %s was open to others (%s) and is closed now", folder, _octal(status))
+    finally:
+        os.close(descriptor)
+
+
+def close_to_others(file: Path) -> None:
+    """See to it that *file*, if it is there, is open to nobody but its owner.
+
+    It is not opened: closing a database's file would drop SQLite's locks on it.
+
+    Raises:
+        StoreUnusable: it is somebody else's and open to more than them.
+        OSError: it cannot be looked at.
+    """
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return
+    if not status.st_mode & _OTHERS:
+        return
+    if status.st_uid != os.geteuid():
+        raise StoreUnusable(
+            f"{file} belongs to {user(status.st_uid)} and is open to others ({_octal(status)}); chmod 600 it, and give "
+            "it to the portal's user with chown"
+        )
+    file.chmod(stat.S_IMODE(status.st_mode) & ~_OTHERS)
+    _log.warning("%s was open to others (%s) and is closed now", file, _octal(status))
+
+
+def told(folder: Path) -> str:
+    """Return how the data folder stands, in words for ``portal check``; nothing is changed."""
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        return "made at the start, for the portal's user alone"
+    except OSError as error:
+        return f"cannot be looked at by {user(os.geteuid())}: {error.strerror}"
+    owner, mode = user(status.st_uid), _octal(status)
+    if not stat.S_ISDIR(status.st_mode):
+        return "is no folder: name another"
+    match standing_of(mode=status.st_mode, owner=status.st_uid, me=os.geteuid()):
+        case Standing.FOREIGN:
+            return f"belongs to {owner}, mode {mode}: the portal starts as that user only"
+        case Standing.SHARED:
+            return f"is everybody's, mode {mode}: the portal does not start; name a folder in it"
+        case Standing.OPEN:
+            return f"open to others, mode {mode}: the portal closes it when it starts"
+        case Standing.PRIVATE:
+            return f"open to {owner} alone"
+
+
+def user(uid: int) -> str:
+    """Return what people call the user *uid*."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def _octal(status: os.stat_result) -> str:
+    return f"{stat.S_IMODE(status.st_mode):04o}"

@@ -1,0 +1,100 @@
+"""Questions to a provider's API: what ``portal.presets`` lists, asked with the access token.
+
+An access token goes to addresses of the configuration only, and from page to page of one of them within its origin.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Final
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+from portal.errors import ProviderUnavailable
+from portal.presets.base import Call
+from portal.providers.base import quoted
+from portal.providers.documents import read_list, read_object
+from portal.providers.transport import Budget, Transport
+from portal.settings import ProviderSpec
+
+_log: Final = logging.getLogger("portal.providers")
+_REFUSED: Final = frozenset({requests.codes.forbidden, requests.codes.not_found})
+
+
+def with_answers(
+    claims: Mapping[str, object],
+    *,
+    calls: Sequence[Call],
+    spec: ProviderSpec,
+    access_token: str,
+    transport: Transport,
+    budget: Budget,
+) -> dict[str, object]:
+    """Return *claims* with the answer to each of *calls* under its name, and nothing else by these names.
+
+    Raises:
+        ProviderUnavailable: a call failed; one that may be refused and was, leaves its name out instead.
+    """
+    names = {call.name for call in calls}
+    known = {name: value for name, value in claims.items() if name not in names}
+    for call in calls:
+        if call.wanted(known):
+            answer = _answer(call, call.url(spec), access_token=access_token, transport=transport, budget=budget)
+            if answer is None:
+                _log.warning("%s will not say %s: nothing follows from it", spec.id, call.name)
+            else:
+                known[call.name] = answer
+    return known
+
+
+def _answer(call: Call, url: str, *, access_token: str, transport: Transport, budget: Budget) -> object:
+    headers = {"Authorization": f"Bearer {access_token}"}
+    entries: list[object] = []
+    for _ in range(max(call.pages, 1)):
+        response = transport.fetch(url, budget=budget, headers=headers, body=call.body)
+        if call.may_be_refused and response.status_code in _REFUSED and not _is_throttled(response):
+            return None
+        if response.status_code != requests.codes.ok:
+            raise ProviderUnavailable(f"{call.name}: {url} answered with status {response.status_code}")
+        try:
+            if not call.pages:
+                return read_object(response.content)
+            page, link = _odata_page(response) if call.is_odata else _linked_page(response)
+        except ValueError as error:
+            raise ProviderUnavailable(f"{call.name}: {url} answered what is no JSON of its kind") from error
+        entries += page
+        if link is None:
+            break
+        url = _next_page(link, of=url)
+    return entries
+
+
+def _is_throttled(response: requests.Response) -> bool:
+    # GitHub says 403 where it has been asked too often: that is no answer, and must not pass for "no groups".
+    return "Retry-After" in response.headers or response.headers.get("X-RateLimit-Remaining") == "0"
+
+
+def _linked_page(response: requests.Response) -> tuple[list[object], str | None]:
+    """Return the entries of one page, and the link to the next (RFC 8288)."""
+    return read_list(response.content), response.links.get("next", {}).get("url")
+
+
+def _odata_page(response: requests.Response) -> tuple[list[object], str | None]:
+    """Return the entries of one page, and the link to the next.
+
+    Raises:
+        ValueError: it is no page.
+    """
+    document = read_object(response.content)
+    entries, link = document.get("value"), document.get("@odata.nextLink")
+    if type(entries) is not list or not isinstance(link, str | None):
+        raise ValueError("no page of an OData list")
+    return entries, link
+
+
+def _next_page(link: str, *, of: str) -> str:
+    """Return the address of the next page, which must be where this one was."""
+    following = urljoin(of, link)
+    if urlsplit(following)[:2] != urlsplit(of)[:2]:
+        raise ProviderUnavailable(f"the next page is at another place, {quoted(following)}")
+    return following

@@ -1,0 +1,106 @@
+"""A code for tokens: the token endpoint (RFC 6749, section 4.1.3), whatever flow it belongs to.
+
+Authlib speaks the protocol; its exceptions and those of ``requests`` are translated here, once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import requests
+from authlib.integrations.base_client import OAuthError
+from authlib.integrations.requests_client import OAuth2Session
+
+from portal.attempts import Attempt
+from portal.errors import CallbackRejected, ProviderUnavailable
+from portal.presets import preset_of
+from portal.providers.base import quoted
+from portal.providers.documents import read_object
+from portal.providers.transport import TRANSPORT_ERRORS, Budget, Transport
+from portal.settings import ProviderSpec
+
+_OUR_FAULT: Final = frozenset(
+    {
+        "invalid_client",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "invalid_scope",
+        # GitHub's own words for two of them.
+        "incorrect_client_credentials",
+        "redirect_uri_mismatch",
+    }
+)
+"""Errors of the token endpoint that trying again does not mend (RFC 6749, section 5.2)."""
+_PASSING: Final = frozenset({"server_error", "temporarily_unavailable"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """What the token endpoint gave."""
+
+    access_token: str = field(repr=False)
+    id_token: object = field(repr=False)
+    """As it stands there; nothing is known of it yet."""
+
+
+def exchange_code(
+    code: str, attempt: Attempt, *, spec: ProviderSpec, endpoint: str, method: str, transport: Transport, budget: Budget
+) -> Tokens:
+    """Return the tokens for *code* at *endpoint*; *method* is how the client proves itself there.
+
+    Raises:
+        CallbackRejected: the code is not accepted.
+        ProviderUnavailable: there is no usable answer, or the client is refused.
+    """
+    secret = spec.client_secret
+    verifier = {"code_verifier": attempt.code_verifier} if preset_of(spec).pkce else {}
+    with OAuth2Session(
+        spec.client_id, None if secret is None else secret.reveal(), token_endpoint_auth_method=method
+    ) as session:
+        transport.bind(session, budget=budget)
+        session.register_compliance_hook("access_token_response", _usable)
+        try:
+            answer: Mapping[str, object] = session.fetch_token(
+                endpoint,
+                grant_type="authorization_code",
+                code=code,
+                redirect_uri=attempt.redirect_uri,
+                allow_redirects=False,
+                **verifier,
+            )
+        except OAuthError as error:
+            raise _refusal(error) from error
+        except TRANSPORT_ERRORS as error:
+            raise transport.failed(f"POST {endpoint}", error, url=endpoint) from error
+    access_token = answer.get("access_token")
+    if not isinstance(access_token, str) or str(answer.get("token_type")).lower() != "bearer":
+        raise ProviderUnavailable("the token endpoint gave no bearer token")
+    return Tokens(access_token=access_token, id_token=answer.get("id_token"))
+
+
+def client_authentication(spec: ProviderSpec, *, supported: frozenset[str]) -> str:
+    """Return how the client proves itself: as configured, else by what is *supported*, Basic first."""
+    if spec.client_secret is None:
+        return "none"
+    if spec.token_endpoint_auth_method is not None:
+        return spec.token_endpoint_auth_method
+    basic, post = "client_secret_basic", "client_secret_post"
+    return post if post in supported and basic not in supported else basic
+
+
+def _usable(response: requests.Response) -> requests.Response:
+    """Return the token endpoint's answer to Authlib, which would take tokens from an answer of any status.
+
+    Raises:
+        ProviderUnavailable: it is neither a success nor an error object.
+        ValueError: it is no JSON object.
+    """
+    if response.status_code != requests.codes.ok and "error" not in read_object(response.content):
+        raise ProviderUnavailable(f"the token endpoint answered with status {response.status_code}")
+    return response
+
+
+def _refusal(error: OAuthError) -> CallbackRejected | ProviderUnavailable:
+    """Translate the error object of a token endpoint (RFC 6749, section 5.2), whatever its status."""
+    text = f"the token endpoint answered {quoted(error.error)}: {quoted(error.description)}"
+    return ProviderUnavailable(text) if str(error.error) in _OUR_FAULT | _PASSING else CallbackRejected(text)

@@ -1,0 +1,99 @@
+"""What keeps people from signing in at a provider, or from getting all they should, told from what it says of itself.
+
+Pure.  What a provider promises is only told here; what holds is decided when somebody signs in.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from portal.presets import preset_of
+from portal.presets.sign_out import NO_TOKEN, Leaving
+from portal.providers.authorization import scopes_asked
+from portal.providers.base import Survey
+from portal.settings import ProviderSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortcoming:
+    """One thing that is not as it should be."""
+
+    what: str
+    mend: str
+    blocks: bool = True
+    """Whether nobody can sign in."""
+
+
+def shortcomings_of(spec: ProviderSpec, survey: Survey) -> tuple[Shortcoming, ...]:
+    """Return what *survey* shows to be missing at the provider *spec*, the worst first."""
+    if survey.problem is not None:
+        mend = "Check its address, and the way out: HTTPS_PROXY, NO_PROXY, portal.ca_file."
+        return (Shortcoming(what=survey.problem, mend=mend),)
+    found = [*_of_client(survey), *_of_signatures(spec, survey), *_of_request(spec, survey), *_of_claims(spec, survey)]
+    return tuple(sorted(found, key=lambda one: not one.blocks))
+
+
+def usable_algorithms(spec: ProviderSpec, survey: Survey) -> frozenset[str]:
+    """Return the algorithms that are accepted, that a key is there for, and that the provider does not deny using."""
+    keyed = frozenset[str]().union(*survey.keys)
+    promised = keyed if survey.signing_algorithms is None else survey.signing_algorithms
+    return keyed & promised & frozenset(spec.algorithms)
+
+
+def _of_client(survey: Survey) -> Iterator[Shortcoming]:
+    if survey.client_problem is not None:
+        yield Shortcoming(
+            what=survey.client_problem,
+            mend="Check client id, client secret and registered callback, and whether this machine reaches it.",
+        )
+
+
+def _of_signatures(spec: ProviderSpec, survey: Survey) -> Iterator[Shortcoming]:
+    if preset_of(spec).flow != "openid" or usable_algorithms(spec, survey):
+        return
+    says = "nothing" if survey.signing_algorithms is None else _listed(survey.signing_algorithms)
+    keyed = _listed(frozenset[str]().union(*survey.keys))
+    yield Shortcoming(
+        what=f"ID tokens cannot be verified: it names {says} for them and has keys for {keyed}; accepted are "
+        f"{_listed(spec.algorithms)}.",
+        mend="Have it sign with RS256 or ES256, or write algorithms in its [[providers]].",
+    )
+
+
+def _of_request(spec: ProviderSpec, survey: Survey) -> Iterator[Shortcoming]:
+    if preset_of(spec).pkce and survey.challenge_methods is not None and "S256" not in survey.challenge_methods:
+        yield Shortcoming(
+            what="it does not list S256 for PKCE; a challenge is sent all the same.",
+            mend="Nothing, if signing in works: it may be accepted, or passed over.",
+            blocks=False,
+        )
+    asked = frozenset(scopes_asked(spec))
+    unknown = asked - (survey.scopes or asked)  # an empty list says nothing
+    if unknown:
+        yield Shortcoming(
+            what=f"it does not list the scopes {_listed(unknown)}; they are asked for all the same.",
+            mend="Add them to the client there, or leave them out of scopes.",
+            blocks=False,
+        )
+
+
+def _of_claims(spec: ProviderSpec, survey: Survey) -> Iterator[Shortcoming]:
+    preset, ends = preset_of(spec), survey.endpoints
+    if ends is None:
+        return
+    if preset.flow == "openid" and preset.asks_userinfo and ends.userinfo is None:
+        yield Shortcoming(
+            what="it names no userinfo endpoint.",
+            mend="Have it put groups and roles into the ID token.",
+            blocks=False,
+        )
+    leaving = Leaving(end_session=ends.end_session, id_token_hint=NO_TOKEN, post_logout_redirect_uri="", state="")
+    if preset.sign_out is not None and preset.sign_out(spec, leaving) is None:
+        yield Shortcoming(
+            what="it names no end-session endpoint: signing out ends here, and the sign-in there goes on.",
+            mend="Switch sign-out on there, if it can be.",
+            blocks=False,
+        )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

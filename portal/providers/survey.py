@@ -1,0 +1,38 @@
+"""Asking a provider what it is, and whether it knows the portal, without signing anybody in."""
+
+from typing import Final
+
+from portal.attempts import new_attempt
+from portal.errors import CallbackRejected, ProviderUnavailable
+from portal.providers.exchange import exchange_code
+from portal.providers.transport import Budget, Transport
+from portal.settings import ProviderSpec
+
+MADE_UP_CODE: Final = "made-up-by-portal-providers-test"
+
+
+def client_problem(
+    *, spec: ProviderSpec, endpoint: str, method: str, redirect_uri: str, transport: Transport, budget: Budget
+) -> str | None:
+    """Return how the token endpoint refuses the portal as a client, or ``None``.
+
+    It is asked with a code that nobody was given.  A provider that looks at the client first (RFC 6749, section 5.2)
+    says so where id or secret are wrong; that it refuses the code instead proves nothing, since it may look at that
+    first.
+    """
+    attempt = new_attempt(provider=spec.id, redirect_uri=redirect_uri, return_to="/", now=0)
+    try:
+        exchange_code(
+            MADE_UP_CODE,
+            attempt,
+            spec=spec,
+            endpoint=endpoint,
+            method=method,
+            transport=transport,
+            budget=budget,
+        )
+    except ProviderUnavailable as error:
+        return str(error)
+    except CallbackRejected:
+        return None
+    return "the token endpoint gave a token for a code that was made up"

@@ -1,0 +1,202 @@
+"""``portal providers`` as it is typed, at providers that answer, misbehave and are away."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from portal.cli import main
+from tests.provider.misbehaving import CLIENT_SECRET, MisbehavingProvider, as_json, misbehaving_provider
+
+KEY = "zB1-kept-from-everybody-0123456789abcdefgh"
+PORTAL = "http://portal.demo.localhost:7800"
+GITHUBS = "secret-of-the-app-at-github"
+
+
+@pytest.fixture
+def theirs() -> Iterator[MisbehavingProvider]:
+    with misbehaving_provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def config(theirs: MisbehavingProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A portal with an OpenID provider of the file, and GitHub of the environment."""
+    for name in ("PORTAL_CONFIG", "PORTAL_URL", "PORTAL_DATA_DIR", "PORTAL_DATABASE_URL", "OAUTH_PROMPT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(
+        f"PORTAL_SECRET_KEY={KEY}\nCOMPANY_CLIENT_SECRET={CLIENT_SECRET}\n"
+        f"OAUTH_GITHUB_CLIENT_ID=Iv1.portal\nOAUTH_GITHUB_CLIENT_SECRET={GITHUBS}\n"
+    )
+    file = tmp_path / "portal.toml"
+    file.write_text(
+        f'[portal]\nurl = "{PORTAL}"\n[[providers]]\nid = "company"\nissuer = "{theirs.issuer}"\n'
+        'client_id = "portal"\nclient_secret_env = "COMPANY_CLIENT_SECRET"\nallowed_domains = ["example.com"]\n',
+        encoding="utf-8",
+    )
+    return file
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    """Return what the command prints, once it has kept every secret to itself."""
+    assert main(["providers", *arguments]) == code
+    out, err = capsys.readouterr()
+    assert err == ""
+    for secret in (KEY, CLIENT_SECRET, GITHUBS):
+        assert secret not in out
+    return out
+
+
+@pytest.mark.usefixtures("config")
+class TestList:
+    def test_every_provider_is_told_with_what_turned_it_on(
+        self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        company, github = told(capsys).split("\n\n")
+
+        for words in (
+            "company: Company (oidc)",
+            "[[providers]] of the file",
+            f"reached        yes, {theirs.issuer}/.well-known/openid-configuration",
+            f"callback       {PORTAL}/auth/oauth/company/callback",
+            "only domains example.com",
+            f"goes on at {theirs.issuer}/end",
+            f"back to      {PORTAL}/signed-out",
+            "refresh token  offline_access",
+        ):
+            assert words in company
+        for words in (
+            "github: GitHub (github)",
+            "OAUTH_GITHUB_CLIENT_ID, OAUTH_GITHUB_CLIENT_SECRET",
+            "Iv1.portal, with a secret",
+            "not asked",
+            "whoever has an account there",
+            "ends here; the sign-in there goes on",
+            "refresh token  none",
+        ):
+            assert words in github
+        assert "/token" not in theirs.asked
+
+    def test_one_that_cannot_be_used_is_told_with_the_reason(
+        self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        theirs.respond["/.well-known/openid-configuration"] = lambda _: as_json({}, status=503)
+        out = told(capsys, code=1)
+
+        assert "reached        no: GET" in out
+        assert "status 503" in out
+        assert "Check its address, and the way out" in out
+        assert "not known, while it cannot be reached" in out
+
+    def test_what_keeps_everybody_out_is_told_and_what_does_not_is_left_to_the_test(
+        self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        theirs.metadata.update(
+            id_token_signing_alg_values_supported=["HS256"], code_challenge_methods_supported=["plain"]
+        )
+        out = told(capsys, code=1)
+
+        assert "MISSING: ID tokens cannot be verified" in out
+        assert "for PKCE" not in out
+
+    def test_the_companys_own_rule_is_told_of(
+        self, config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (config.parent / "rules_of_the_company.py").write_text(
+            "def who_comes_in(provider_id, token, raw_user_data, default_user, id_token=None):\n    return None\n"
+        )
+        monkeypatch.syspath_prepend(config.parent)
+        with (config.parent / ".env").open("a") as file:
+            file.write("PORTAL_SIGN_IN_HOOK=rules_of_the_company:who_comes_in\n")
+
+        assert told(capsys).count("if the sign-in hook agrees") == 2
+
+    def test_it_answers_in_json(self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]) -> None:
+        company, github = json.loads(told(capsys, "--json"))["providers"]
+
+        assert (company["id"], company["variables"], company["usable"]) == ("company", [], True)
+        assert company["discovery"] == f"{theirs.issuer}/.well-known/openid-configuration"
+        assert company["sign_out"] == f"{theirs.issuer}/end"
+        assert company["admission"]["domains"] == ["example.com"]
+        assert github["variables"] == ["OAUTH_GITHUB_CLIENT_ID", "OAUTH_GITHUB_CLIENT_SECRET"]
+        assert (github["discovery"], github["sign_out"], github["refresh"]) == (None, None, "none")
+
+
+@pytest.mark.usefixtures("config")
+class TestTest:
+    def test_it_tells_all_there_is_and_an_address_to_open(
+        self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = told(capsys, "test", "company")
+
+        for words in (
+            f"authorize      {theirs.issuer}/authorize",
+            f"jwks           {theirs.issuer}/jwks",
+            "RS256",
+            "client_secret_basic, not refused",
+            "PKCE           S256",
+            "proved by a signed ID token",
+            "Nothing was found that keeps people from signing in.",
+        ):
+            assert words in out
+        [url] = [line.strip() for line in out.splitlines() if line.startswith(f"  {theirs.issuer}/authorize?")]
+        query = parse_qs(urlsplit(url).query)
+        assert query["redirect_uri"] == [f"{PORTAL}/auth/oauth/company/callback"]
+        assert query["code_challenge_method"] == ["S256"]
+        assert "/token" in theirs.asked
+
+    @pytest.mark.parametrize("arguments", [("--json", "test", "company"), ("test", "--json", "company")])
+    def test_it_answers_in_json_wherever_that_is_said(
+        self, arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        answer: dict[str, Any] = json.loads(told(capsys, *arguments))
+
+        assert "RS256" in answer["algorithms"]
+        assert answer["missing"] == []
+        assert answer["authorization_url"].startswith(answer["endpoints"]["authorize"])
+
+    def test_the_file_may_be_named_before_or_after(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        other = config.rename(config.with_name("other.toml"))
+
+        assert "Company" in told(capsys, "--config", str(other), "test", "company")
+        assert "Company" in told(capsys, "test", "company", "--config", str(other))
+
+    def test_a_client_that_is_refused_is_told(
+        self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        theirs.respond["/token"] = lambda _: as_json({"error": "invalid_client"}, status=401)
+        out = told(capsys, "test", "company", code=1)
+
+        assert "MISSING: the token endpoint answered 'invalid_client'" in out
+        assert "Check client id, client secret" in out
+        assert "Nobody can sign in there now." in out
+
+    def test_what_does_not_keep_anybody_out_is_a_note(
+        self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        theirs.metadata["code_challenge_methods_supported"] = ["plain"]
+
+        assert "Note: it does not list S256" in told(capsys, "test", "company")
+
+    def test_where_it_is_away_there_is_no_address_to_open(
+        self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        theirs.metadata["issuer"] = "https://evil.test"
+        out = told(capsys, "test", "company", code=1)
+
+        assert "https://evil.test" in out
+        assert "Open this" not in out
+
+    def test_a_name_nobody_has_is_a_mistake(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["providers", "test", "compny"]) == 2
+        assert "Did you mean 'company'?" in capsys.readouterr().err
+
+    def test_a_bad_configuration_is_a_mistake(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        config.write_text("[portal]\n", encoding="utf-8")
+
+        assert main(["providers"]) == 2
+        assert "portal.url" in capsys.readouterr().err

@@ -1,0 +1,70 @@
+"""Unix sockets in a folder: private, whatever the length of the name, and never in somebody else's way."""
+
+import os
+import socket
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from portal.contract.local_sockets import SocketTaken, connected, listening_at, peer_of
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder whose name leaves room for the name of a Unix socket."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+@pytest.mark.parametrize("depth", [0, 3])
+def test_it_is_reached_and_belongs_to_its_owner_alone(folder: Path, depth: int) -> None:
+    if depth and sys.platform != "linux":
+        pytest.skip("only Linux has a way around the length of a socket's name")
+    for _ in range(depth):
+        folder /= "x" * 100
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "a.sock"
+    before = os.umask(0)
+    try:
+        listening = listening_at(path)
+    finally:
+        os.umask(before)
+    with listening, connected(path, patience=10) as connection:
+        accepted, _ = listening.accept()
+        with accepted:
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            assert peer_of(accepted) in {None, os.geteuid()}
+            assert connection.gettimeout() == 10
+
+
+def test_what_somebody_left_is_taken_away(folder: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(folder / "s"))
+    with listening_at(folder / "s"), connected(folder / "s", patience=10):
+        pass
+
+
+def test_who_answers_is_left_alone(folder: Path) -> None:
+    with listening_at(folder / "s"):
+        with pytest.raises(SocketTaken, match="answers there"):
+            listening_at(folder / "s")
+        with connected(folder / "s", patience=10):
+            pass
+
+
+def test_a_file_is_left_alone(folder: Path) -> None:
+    (folder / "s").write_text("kept")
+    with pytest.raises(SocketTaken, match="no socket"):
+        listening_at(folder / "s")
+    assert (folder / "s").read_text() == "kept"
+
+
+def test_nobody_there_is_an_error(folder: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        connected(folder / "s", patience=10)
+    with pytest.raises(FileNotFoundError):
+        listening_at(folder / "nowhere" / "s")

@@ -1,0 +1,112 @@
+"""What a supervisor and a process say to each other: whatever the author's code sends, it is read or passed over."""
+
+import json
+from typing import Any
+
+import pytest
+
+from gradio_apps.runtime.channel import (
+    MAX_SESSIONS,
+    Accept,
+    Elsewhere,
+    End,
+    Ended,
+    Leave,
+    Said,
+    Told,
+    read_said,
+    read_told,
+)
+
+GOOD: dict[str, Any] = {"state": "running", "accepting": True, "problem": "", "open": {"page": 1}, "listening": ["h"]}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Said(),
+        Said(state="failed", problem="The module 'x' is missing."),
+        Said(state="running", accepting=True, open={"stream": 2, "page": 5}, listening=("a", "b")),
+        Ended("sid"),
+    ],
+    ids=["starting", "failed", "running", "ended"],
+)
+def test_what_a_process_says_is_read(said: Said | Ended) -> None:
+    assert read_said(said.to_line()) == said
+
+
+@pytest.mark.parametrize(
+    "told",
+    [Accept(), Leave(120), Elsewhere(("a", "b")), Elsewhere(()), End("sid")],
+    ids=["accept", "leave", "elsewhere", "nowhere", "end"],
+)
+def test_what_a_supervisor_says_is_read(told: Told) -> None:
+    assert read_told(told.to_line()) == told
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": "stopped"},
+        {"state": None},
+        {"state": ["running"]},
+        {"accepting": 1},
+        {"problem": 7},
+        {"open": []},
+        {"open": {"page": -1}},
+        {"open": {"page": True}},
+        {"open": {"page": 1.5}},
+        {"open": {"page": 10**9}},
+        {"open": {"secret": 1}},
+        {"listening": "abc"},
+        {"listening": [""]},
+        {"listening": [1]},
+        {"listening": ["x" * 129]},
+        {"listening": ["x"] * (MAX_SESSIONS + 1)},
+        {"ended": ""},
+        {"ended": 7},
+        {"ended": "x" * 129},
+    ],
+    ids=repr,
+)
+def test_what_has_not_its_shape_says_nothing(change: dict[str, Any]) -> None:
+    assert read_said(json.dumps({**GOOD, **change}).encode()) is None
+
+
+@pytest.mark.parametrize("line", [b"", b"\n", b"[]", b"7", b"nonsense", b"\xff", b"[" * 100_000, b"{}"], ids=len)
+def test_nonsense_says_nothing(line: bytes) -> None:
+    assert read_said(line) is None
+    assert read_told(line) is None
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"do": "kill"},
+        {"do": "leave"},
+        {"do": "leave", "seconds": -1},
+        {"do": "leave", "seconds": 1e9},
+        {"do": "leave", "seconds": "1"},
+        {"do": "elsewhere", "sessions": [1]},
+        {"do": "end"},
+        {"do": "end", "session": ""},
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_done_is_not_done(told: dict[str, Any]) -> None:
+    assert read_told(json.dumps(told).encode()) is None
+
+
+def test_a_problem_is_one_line_that_can_be_shown() -> None:
+    said = read_said(json.dumps({**GOOD, "problem": "a\n\x1b[31m" + "x" * 1000}).encode())
+
+    assert isinstance(said, Said)
+    assert said.problem.startswith("a[31mx")
+    assert len(said.problem) <= 400
+
+
+def test_more_sessions_than_fit_are_left_out_and_not_the_line() -> None:
+    said = Said(listening=tuple(map(str, range(2 * MAX_SESSIONS))))
+
+    assert read_said(said.to_line()) is not None
+    assert read_told(Elsewhere(said.listening).to_line()) is not None

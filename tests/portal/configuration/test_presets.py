@@ -1,0 +1,337 @@
+"""Providers turned on by variables of their own, and by ``preset`` in the file."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from portal.configuration.prompts import EVERY
+from portal.presets import PRESETS
+from portal.settings import Admission, ProviderSpec, Secret
+from tests.portal.configuration.reading import ENVIRON, KEY, PORTAL, TUTORIAL, keys, loaded, problems
+from tests.portal.presets.reading import without
+
+SECRET = "not-to-be-shown"
+BASE = {"PORTAL_SECRET_KEY": KEY}
+GITHUB = BASE | {"OAUTH_GITHUB_CLIENT_ID": "Iv1.1", "OAUTH_GITHUB_CLIENT_SECRET": SECRET}
+GOOGLE = {"OAUTH_GOOGLE_CLIENT_ID": "1-a.apps.googleusercontent.com", "OAUTH_GOOGLE_CLIENT_SECRET": SECRET}
+SERVER = {
+    "OAUTH_GITHUB_AUTH_URL": "https://github.example.com/login/oauth/authorize",
+    "OAUTH_GITHUB_TOKEN_URL": "https://github.example.com/login/oauth/access_token",
+    "OAUTH_GITHUB_USER_INFO_URL": "https://github.example.com/api/v3/user",
+}
+OKTA = {
+    "OAUTH_OKTA_CLIENT_ID": "0oa1",
+    "OAUTH_OKTA_CLIENT_SECRET": SECRET,
+    "OAUTH_OKTA_DOMAIN": "https://company.okta.com/",
+}
+AUTH0 = {
+    "OAUTH_AUTH0_CLIENT_ID": "a1",
+    "OAUTH_AUTH0_CLIENT_SECRET": SECRET,
+    "OAUTH_AUTH0_DOMAIN": "login.example.com",
+}
+COGNITO = {
+    "OAUTH_COGNITO_CLIENT_ID": "7abc",
+    "OAUTH_COGNITO_CLIENT_SECRET": SECRET,
+    "OAUTH_COGNITO_DOMAIN": "company.auth.eu-west-2.amazoncognito.com",
+}
+POOL = {"OAUTH_COGNITO_USER_POOL_ID": "eu-west-2_Ab12Cd34E"}
+GENERIC = BASE | {
+    "OAUTH_GENERIC_CLIENT_ID": "portal",
+    "OAUTH_GENERIC_CLIENT_SECRET": SECRET,
+    "OAUTH_GENERIC_AUTH_URL": "https://id.example.com/o/authorize",
+    "OAUTH_GENERIC_TOKEN_URL": "https://id.example.com/o/token/",
+    "OAUTH_GENERIC_USER_INFO_URL": "https://id.example.com/api/me",
+    "OAUTH_GENERIC_SCOPES": "profile, email",
+}
+
+
+def in_file(*lines: str) -> str:
+    return PORTAL + "\n".join(("[[providers]]", 'id = "one"', 'client_secret_env = "COMPANY_SECRET"', *lines)) + "\n"
+
+
+def only(folder: Path, text: str | None = PORTAL, environ: dict[str, str] | None = None) -> ProviderSpec:
+    (spec,) = loaded(folder, text, environ).providers
+    return spec
+
+
+class TestOnByVariables:
+    def test_two_are_enough(self, tmp_path: Path) -> None:
+        spec = only(tmp_path, environ=GITHUB)
+
+        assert (spec.id, spec.label, spec.preset) == ("github", "GitHub", "github")
+        assert (spec.client_id, spec.client_secret) == ("Iv1.1", Secret(SECRET))
+        assert spec.scopes == ("user:email", "read:org")
+        assert spec.variables == ("OAUTH_GITHUB_CLIENT_ID", "OAUTH_GITHUB_CLIENT_SECRET")
+
+    def test_several_stand_side_by_side(self, tmp_path: Path) -> None:
+        settings = loaded(tmp_path, PORTAL, GITHUB | GOOGLE)
+
+        assert {spec.id for spec in settings.providers} == {"github", "google"}
+
+    def test_the_secret_may_stand_in_a_file(self, tmp_path: Path) -> None:
+        (tmp_path / "secret").write_text(f"{SECRET}\n", encoding="utf-8")
+        environ = BASE | {
+            "OAUTH_GITHUB_CLIENT_ID": "Iv1.1",
+            "OAUTH_GITHUB_CLIENT_SECRET_FILE": str(tmp_path / "secret"),
+        }
+
+        assert only(tmp_path, environ=environ).client_secret == Secret(SECRET)
+
+    def test_an_enterprise_server(self, tmp_path: Path) -> None:
+        spec = only(tmp_path, environ=GITHUB | SERVER)
+
+        assert spec.issuer == "https://github.example.com/login/oauth"
+        assert spec.endpoints is not None
+        assert spec.endpoints.userinfo == "https://github.example.com/api/v3/user"
+
+    def test_chainlits_generic_provider(self, tmp_path: Path) -> None:
+        environ = GENERIC | {"OAUTH_GENERIC_NAME": "Example Company", "OAUTH_GENERIC_USER_IDENTIFIER": "uid"}
+        spec = only(tmp_path, environ=environ)
+
+        assert (spec.id, spec.label, spec.preset) == ("example-company", "Example Company", "generic")
+        assert spec.scopes == ("profile", "email")
+        assert spec.options["user_identifier"] == "uid"
+        assert spec.endpoints is not None
+        assert spec.endpoints.token == "https://id.example.com/o/token/"
+
+    def test_okta_auth0_and_cognito_stand_side_by_side(self, tmp_path: Path) -> None:
+        environ = BASE | OKTA | AUTH0 | COGNITO | POOL | {"OAUTH_AWS_COGNITO_PROMPT": "login"}
+        specs = {spec.id: spec for spec in loaded(tmp_path, PORTAL, environ).providers}
+
+        assert {name: spec.issuer for name, spec in specs.items()} == {
+            "okta": "https://company.okta.com/oauth2/default",
+            "auth0": "https://login.example.com/",
+            "aws-cognito": "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_Ab12Cd34E",
+        }
+        assert dict(specs["aws-cognito"].authorize_params) == {"prompt": "login"}
+
+    @pytest.mark.parametrize(
+        ("others", "scopes"),
+        [
+            ({}, ("openid", "profile", "email")),
+            ({"OAUTH_OKTA_AUTHORIZATION_SERVER_ID": ""}, ("openid", "profile", "email")),
+            ({"OAUTH_OKTA_AUTHORIZATION_SERVER_ID": "false"}, ("openid", "profile", "email", "groups")),
+        ],
+    )
+    def test_okta_is_asked_for_groups_where_that_scope_is_known(
+        self, tmp_path: Path, others: dict[str, str], scopes: tuple[str, ...]
+    ) -> None:
+        assert only(tmp_path, environ=BASE | OKTA | others).scopes == scopes
+
+    @pytest.mark.parametrize("preset", [one for one in PRESETS.values() if one.variables], ids=lambda one: one.id)
+    def test_half_of_them_names_what_is_missing(self, tmp_path: Path, preset: Any) -> None:
+        """Every make, from one variable alone: each missing one is told, with the one that asks for it."""
+        found = problems(tmp_path, PORTAL, BASE | {preset.client_secret_variable: SECRET})
+
+        assert preset.client_id_variable in [problem.key for problem in found]
+        assert all(preset.client_secret_variable in problem.mend for problem in found)
+        assert SECRET not in "".join(map(str, found))
+
+    @pytest.mark.parametrize(
+        ("environ", "expected"),
+        [
+            ({"OAUTH_GITHUB_CLIENT_ID": "x"}, ["OAUTH_GITHUB_CLIENT_SECRET"]),
+            ({"OAUTH_GITHUB_CLIENT_SECRET": SECRET}, ["OAUTH_GITHUB_CLIENT_ID"]),
+            (
+                {"OAUTH_GITHUB_CLIENT_ID": "x", "OAUTH_GITHUB_PROMPT": "consent"},
+                ["OAUTH_GITHUB_CLIENT_SECRET"],
+            ),
+            (SERVER, ["OAUTH_GITHUB_CLIENT_ID", "OAUTH_GITHUB_CLIENT_SECRET"]),
+            (GITHUB | {"OAUTH_GITHUB_AUTH_URL": SERVER["OAUTH_GITHUB_AUTH_URL"]}, ["OAUTH_GITHUB_TOKEN_URL"]),
+            (
+                GITHUB | SERVER | {"OAUTH_GITHUB_TOKEN_URL": "http://github.example.com/token"},
+                ["OAUTH_GITHUB_TOKEN_URL"],
+            ),
+            (GITHUB | SERVER | {"OAUTH_GITHUB_USER_INFO_URL": "github.example.com"}, ["OAUTH_GITHUB_USER_INFO_URL"]),
+            ({k: v for k, v in GENERIC.items() if k != "OAUTH_GENERIC_SCOPES"}, ["OAUTH_GENERIC_SCOPES"]),
+            ({k: v for k, v in GENERIC.items() if k != "OAUTH_GENERIC_AUTH_URL"}, ["OAUTH_GENERIC_AUTH_URL"]),
+            (OKTA | {"OAUTH_OKTA_DOMAIN": "company-admin.okta.com"}, ["OAUTH_OKTA_DOMAIN"]),
+            (OKTA | {"OAUTH_OKTA_DOMAIN": "https://https://company.okta.com"}, ["OAUTH_OKTA_DOMAIN"]),
+            (OKTA | {"OAUTH_OKTA_AUTHORIZATION_SERVER_ID": "oauth2/x"}, ["OAUTH_OKTA_AUTHORIZATION_SERVER_ID"]),
+            (
+                {"OAUTH_OKTA_AUTHORIZATION_SERVER_ID": "false"} | without(OKTA, "OAUTH_OKTA_DOMAIN"),
+                ["OAUTH_OKTA_DOMAIN"],
+            ),
+            (AUTH0 | {"OAUTH_AUTH0_ORIGINAL_DOMAIN": "x.auth0.com/userinfo"}, ["OAUTH_AUTH0_ORIGINAL_DOMAIN"]),
+            (
+                {"OAUTH_AUTH0_ORIGINAL_DOMAIN": "x.auth0.com"} | without(AUTH0, "OAUTH_AUTH0_DOMAIN"),
+                ["OAUTH_AUTH0_DOMAIN"],
+            ),
+            # Chainlit's three say nothing of whose ID tokens to believe.
+            (COGNITO, ["OAUTH_COGNITO_USER_POOL_ID"]),
+            (COGNITO | {"OAUTH_COGNITO_USER_POOL_ID": "us-east-1_Ab12Cd34E"}, ["OAUTH_COGNITO_USER_POOL_ID"]),
+            (COGNITO | POOL | {"OAUTH_COGNITO_SCOPE": "email"}, ["OAUTH_COGNITO_SCOPE"]),
+            # Chainlit builds the name from the provider's id.
+            (COGNITO | POOL | {"OAUTH_COGNITO_PROMPT": "login"}, ["OAUTH_COGNITO_PROMPT"]),
+            (GENERIC | {"OAUTH_GENERIC_NAME": "会社"}, ["OAUTH_GENERIC_NAME"]),
+            (GENERIC | {"OAUTH_GENERIC_SCOPES": 'a"b'}, ["OAUTH_GENERIC_SCOPES"]),
+            (GITHUB | GENERIC | {"OAUTH_GENERIC_NAME": "github"}, ["OAUTH_GENERIC_CLIENT_ID"]),
+            (
+                TUTORIAL | {"OAUTH_DESCOPE_CLIENT_ID": "P2x", "OAUTH_DESCOPE_CLIENT_SECRET": SECRET},
+                ["OAUTH_AUTHORIZE_URL"],
+            ),
+        ],
+    )
+    def test_what_is_wrong_is_said_once(self, tmp_path: Path, environ: dict[str, str], expected: list[str]) -> None:
+        text = None if "OAUTH_AUTHORIZE_URL" in environ else PORTAL
+        found = problems(tmp_path, text, BASE | environ)
+
+        assert [problem.key for problem in found] == expected
+        assert SECRET not in "".join(map(str, found))
+
+    def test_variables_that_the_file_names_turn_nothing_on(self, tmp_path: Path) -> None:
+        text = in_file('preset = "github"', 'client_id_env = "OAUTH_GITHUB_CLIENT_ID"').replace(
+            "COMPANY_SECRET", "OAUTH_GITHUB_CLIENT_SECRET"
+        )
+
+        assert only(tmp_path, text, GITHUB).id == "one"
+
+
+class TestOnByTheFile:
+    def test_several_of_one_make(self, tmp_path: Path) -> None:
+        text = in_file('preset = "github"', 'client_id = "a"') + (
+            '[[providers]]\nid = "two"\npreset = "github"\nclient_id = "b"\ndomain = "github.example.com"\n'
+            'client_secret_env = "COMPANY_SECRET"\n'
+        )
+        one, two = loaded(tmp_path, text).providers
+
+        assert (one.issuer, two.issuer) == (
+            "https://github.com/login/oauth",
+            "https://github.example.com/login/oauth",
+        )
+        assert (one.label, two.label) == ("One", "Two")
+
+    @pytest.mark.parametrize(
+        "written", ["github.example.com", "https://github.example.com", "https://GitHub.example.com/"]
+    )
+    def test_a_domain_is_one_with_scheme_and_without(self, tmp_path: Path, written: str) -> None:
+        spec = only(tmp_path, in_file('preset = "github"', 'client_id = "a"', f'domain = "{written}"'))
+
+        assert spec.issuer == "https://github.example.com/login/oauth"
+
+    def test_what_it_was_called_before_goes_on(self, tmp_path: Path) -> None:
+        assert only(tmp_path, in_file('kind = "descope"', 'client_id = "P2x"')).preset == "descope"
+
+    def test_who_may_come_in(self, tmp_path: Path) -> None:
+        spec = only(
+            tmp_path,
+            in_file(
+                'preset = "github"',
+                'client_id = "a"',
+                'allowed_domains = ["Example.com"]',
+                'allowed_organisations = ["example-org"]',
+                'allowed_groups = ["example-org/ml"]',
+                'domains = ["example.com"]',
+            ),
+        )
+
+        assert spec.admission == Admission(
+            domains=frozenset({"example.com"}),
+            organisations=frozenset({"example-org"}),
+            groups=frozenset({"example-org/ml"}),
+        )
+        assert spec.domains == {"example.com"}
+
+    @pytest.mark.parametrize(
+        ("lines", "key"),
+        [
+            (('preset = "githup"',), "preset"),
+            (('preset = "oidc"', 'kind = "oidc"', 'issuer = "https://x.test"'), "kind"),
+            (('preset = "github"', 'issuer = "https://x.test"'), "issuer"),
+            (('preset = "github"', "endpoints = {}"), "endpoints"),
+            (('preset = "google"', 'domain = "example.com"'), "domain"),
+            (('preset = "github"', 'domain = "http://github.example.com"'), "domain"),
+            (('preset = "github"', 'domain = "github.example.com?x"'), "domain"),
+            (('preset = "github"', "domain = 7"), "domain"),
+            (('preset = "generic"', 'token_url = "https://x.test"', 'user_info_url = "https://x.test"'), "auth_url"),
+            (('preset = "google"', 'allowed_organisations = ["x"]'), "allowed_organisations"),
+            (('preset = "google"', "allowed_groups = []"), "allowed_groups"),
+            (('preset = "google"', 'allowed_groups = "x"'), "allowed_groups"),
+            (('preset = "google"', 'allowed_domains = ["@example.com"]'), "allowed_domains"),
+            (('preset = "google"', 'domains = ["example"]'), "domains"),
+            (('preset = "google"', 'algorithms = ["none"]'), "algorithms"),
+            (('preset = "google"', "algorithms = []"), "algorithms"),
+            (('preset = "google"', 'algorithms = ["RS256", "HS256"]'), "algorithms"),
+            (('preset = "google"', 'algorithms = ["HS512"]'), "algorithms"),
+        ],
+    )
+    def test_what_is_wrong_is_said_at_its_key_and_only_there(
+        self, tmp_path: Path, lines: tuple[str, ...], key: str
+    ) -> None:
+        assert keys(tmp_path, in_file('client_id = "a"', *lines)) == [f"providers.one.{key}"]
+
+    def test_a_client_registered_for_its_secret(self, tmp_path: Path) -> None:
+        environ = ENVIRON | {"COMPANY_SECRET": "s" * 32}
+        text = in_file('issuer = "https://x.test"', 'client_id = "a"', 'algorithms = ["HS256"]')
+
+        assert only(tmp_path, text, environ).algorithms == ("HS256",)
+        assert keys(tmp_path, text, ENVIRON | {"COMPANY_SECRET": "s" * 31}) == ["providers.one.algorithms"]
+
+
+class TestPrompt:
+    def prompt(self, folder: Path, text: str | None = PORTAL, **environ: str) -> str | None:
+        spec = only(folder, text, GITHUB | {"COMPANY_SECRET": "x"} | environ)
+        return dict(spec.authorize_params).get("prompt")
+
+    def test_nothing_is_said_unless_told(self, tmp_path: Path) -> None:
+        assert self.prompt(tmp_path) is None
+
+    def test_one_alone_has_the_last_word(self, tmp_path: Path) -> None:
+        assert self.prompt(tmp_path, OAUTH_PROMPT="consent") == "consent"
+        assert self.prompt(tmp_path, OAUTH_PROMPT="consent", OAUTH_GITHUB_PROMPT="select_account") == "select_account"
+
+    def test_what_is_said_to_all_reaches_whoever_honours_it(self, tmp_path: Path) -> None:
+        settings = loaded(tmp_path, PORTAL, GITHUB | GOOGLE | {"OAUTH_PROMPT": "none"})
+
+        assert {spec.id: dict(spec.authorize_params).get("prompt") for spec in settings.providers} == {
+            "github": None,
+            "google": "none",
+        }
+
+    def test_the_environment_wins_over_the_file(self, tmp_path: Path) -> None:
+        text = in_file('issuer = "https://x.test"', 'client_id = "a"', 'prompt = "login"')
+        environ = ENVIRON | {"OAUTH_PROMPT": "consent"}
+
+        assert only(tmp_path, text, environ).authorize_params == (("prompt", "login"),)
+        assert only(tmp_path, text, environ | {"OAUTH_ONE_PROMPT": "select_account"}).authorize_params == (
+            ("prompt", "select_account"),
+        )
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            (EVERY, "maybe"),
+            (EVERY, "none login"),
+            ("OAUTH_GITHUB_PROMPT", "selectaccount"),
+            # Chainlit builds the name from the provider's id: OAUTH_COGNITO_PROMPT is nobody's.
+            ("OAUTH_GITHUP_PROMPT", "login"),
+        ],
+    )
+    def test_what_has_no_effect_is_a_problem(self, tmp_path: Path, name: str, value: str) -> None:
+        assert keys(tmp_path, PORTAL, GITHUB | {name: value}) == [name]
+
+
+class TestChainlitsAddress:
+    def test_it_is_the_portals_where_nothing_else_says_it(self, tmp_path: Path) -> None:
+        environ = GITHUB | {"CHAINLIT_URL": "https://ai.example.com/"}
+
+        assert loaded(tmp_path, None, environ).url == "https://ai.example.com"
+        assert loaded(tmp_path, PORTAL, environ).url == "https://portal.example.com"
+        assert loaded(tmp_path, None, environ | {"PORTAL_URL": "https://b.example.com"}).url == "https://b.example.com"
+
+    def test_it_wins_over_a_callback(self, tmp_path: Path) -> None:
+        environ = TUTORIAL | {"CHAINLIT_URL": "http://localhost:7860"}
+
+        assert loaded(tmp_path, None, environ).url == "http://localhost:7860"
+
+    @pytest.mark.parametrize("url", ["https://example.com/chat", "ai.example.com", "http://ai.example.com"])
+    def test_one_that_cannot_be_the_portals_is_a_problem(self, tmp_path: Path, url: str) -> None:
+        assert keys(tmp_path, None, GITHUB | {"CHAINLIT_URL": url}) == ["CHAINLIT_URL"]
+
+    def test_a_provider_on_loopback_is_refused_there(self, tmp_path: Path) -> None:
+        environ = GITHUB | {
+            name: url.replace("https://github.example.com", "http://127.0.0.1:1") for name, url in SERVER.items()
+        }
+
+        assert keys(tmp_path, None, environ | {"CHAINLIT_URL": "https://ai.example.com"}) == ["CHAINLIT_URL"]

@@ -1,0 +1,360 @@
+"""The doctor before a real nginx: nothing is wrong with what the portal writes, and one thing with each bad one."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.front import Certificate, nginx
+from tests.portal.doctor.certificates import a_certificate
+from tests.portal.doctor.front import Behind, behind, doctor, front, in_app, wrong
+from tests.portal.doctor.provider import discovery
+
+pytestmark = pytest.mark.journey
+
+NAMES = ["portal.demo.localhost", "forecast.apps.demo.localhost"]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return a_certificate(tmp_path_factory.mktemp("certificate"), NAMES)
+
+
+@pytest.fixture(scope="module")
+def on_a_host(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
+    nginx()  # or skip, before everything else is started
+    folder = tmp_path_factory.mktemp("host")
+    with (
+        discovery() as provider,
+        behind(folder, certificate, host="forecast.apps.demo.localhost", path="", provider=provider) as there,
+    ):
+        yield there
+
+
+@pytest.fixture(scope="module")
+def under_a_path(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
+    nginx()
+    folder = tmp_path_factory.mktemp("path")
+    with (
+        discovery() as provider,
+        behind(folder, certificate, host="portal.demo.localhost", path="/run/forecast", provider=provider) as there,
+    ):
+        yield there
+
+
+@pytest.fixture
+def examined(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., dict[tuple[str, str], dict[str, str]]]:
+    """Runs the doctor on what stands behind a front, and returns what is not well."""
+
+    def run(behind: Behind, *more: str, ca: Certificate | None = None) -> dict[tuple[str, str], dict[str, str]]:
+        for name, value in behind.environ.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(behind.folder)
+        code = doctor("--json", "--ca", str((ca or behind.certificate).authority), *more)
+        found = wrong(capsys.readouterr().out)
+        assert code == (1 if any(one["level"] == "problem" for one in found.values()) else 0)
+        return found
+
+    return run
+
+
+Examined = Callable[..., dict[tuple[str, str], dict[str, str]]]
+
+
+def test_nothing_is_wrong_with_what_the_portal_configures(
+    on_a_host: Behind, certificate: Certificate, examined: Examined
+) -> None:
+    with front(on_a_host, certificate):
+        assert examined(on_a_host, "--silence", "2") == {}
+
+
+def test_nor_with_an_app_under_a_path(under_a_path: Behind, certificate: Certificate, examined: Examined) -> None:
+    with front(under_a_path, certificate):
+        assert examined(under_a_path, "--quick") == {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bad:
+    """One configuration of nginx that breaks something, and what the doctor says of it."""
+
+    name: str
+    change: Callable[[str], str]
+    found: tuple[tuple[str, str], ...]
+    mend: str
+    """Is in the mend of each."""
+    more: tuple[str, ...] = ("--quick",)
+
+
+def drop(*lines: str) -> Callable[[str], str]:
+    """Leave out the lines that begin like this."""
+
+    def change(text: str) -> str:
+        changed = "\n".join(line for line in text.split("\n") if not line.strip().startswith(lines))
+        assert changed != text
+        return changed
+
+    return change
+
+
+def instead(old: str, new: str) -> Callable[[str], str]:
+    def change(text: str) -> str:
+        assert old in text
+        return text.replace(old, new)
+
+    return change
+
+
+def app_says(*lines: str) -> Callable[[str], str]:
+    def change(text: str) -> str:
+        changed = in_app(text, *lines)
+        assert changed != text
+        return changed
+
+    return change
+
+
+def packed(text: str) -> str:
+    """Compressed and buffered, as a careless ``gzip_types *`` has it."""
+    return in_app(drop("proxy_buffering")(text), "gzip on;", "gzip_types text/event-stream;", "gzip_proxied any;")
+
+
+def short(text: str) -> str:
+    return in_app(drop("proxy_read_timeout 1h")(text), "proxy_read_timeout 2s;")
+
+
+def small(text: str) -> str:
+    return in_app(drop("client_max_body_size 0")(text), "client_max_body_size 1m;")
+
+
+def appended(text: str) -> str:
+    return instead("X-Forwarded-For $remote_addr;", "X-Forwarded-For $proxy_add_x_forwarded_for;")(text)
+
+
+def bad_gateway(text: str) -> str:
+    return re.sub(r"(    # forecast\n(?:.*\n)*?.*proxy_pass http://127.0.0.1):\d+;", r"\1:9;", text)
+
+
+def both(check: str) -> tuple[tuple[str, str], ...]:
+    return (("portal", check), ("forecast", check))
+
+
+BAD = (
+    Bad(name="buffered", change=drop("proxy_buffering"), found=(("forecast", "stream"),), mend="proxy_buffering off"),
+    Bad(name="buffered and compressed", change=packed, found=(("forecast", "stream"),), mend="gzip_types"),
+    Bad(
+        name="silences cut",
+        change=short,
+        found=(("forecast", "silence"),),
+        mend="proxy_read_timeout",
+        more=("--silence", "4"),
+    ),
+    Bad(name="small uploads", change=small, found=(("forecast", "upload"),), mend="client_max_body_size"),
+    Bad(
+        name="host not passed",
+        change=instead("Host $http_host;", "Host $proxy_host;"),
+        found=both("host"),
+        mend="proxy_set_header Host $http_host",
+    ),
+    Bad(
+        name="client believed",
+        change=instead("X-Forwarded-For $remote_addr;", "X-Forwarded-For $http_x_forwarded_for;"),
+        found=both("client-address"),
+        mend="X-Forwarded-For $remote_addr",
+    ),
+    Bad(name="client appended to", change=appended, found=both("client-address"), mend="do not append"),
+    Bad(
+        name="client not named",
+        change=instead("X-Forwarded-For $remote_addr;", "X-Forwarded-For '';"),
+        found=both("client-address"),
+        mend="X-Forwarded-For $remote_addr",
+    ),
+    Bad(
+        name="frames forbidden",
+        change=app_says("add_header X-Frame-Options SAMEORIGIN always;"),
+        found=(("forecast", "frame"),),
+        mend="no add_header X-Frame-Options",
+    ),
+    Bad(
+        name="a policy added",
+        change=app_says("add_header Content-Security-Policy \"default-src 'self'\" always;"),
+        found=(("forecast", "answer-headers"),),
+        mend="add_header",
+    ),
+    Bad(
+        name="a referrer policy added everywhere",
+        change=instead(
+            "    server_tokens off;", "    server_tokens off;\n    add_header Referrer-Policy no-referrer always;"
+        ),
+        found=both("answer-headers"),
+        mend="add_header",
+    ),
+    Bad(name="without http2", change=instead(" ssl http2;", " ssl;"), found=both("http2"), mend="http2"),
+    Bad(
+        name="cookie flags rewritten",
+        change=app_says("proxy_cookie_flags ~ nosecure samesite=strict;"),
+        found=(("forecast", "cookie"),),
+        mend="proxy_cookie_flags",
+    ),
+    Bad(
+        name="websocket not passed",
+        change=drop("proxy_set_header Upgrade", "proxy_set_header Connection"),
+        found=(("forecast", "websocket"),),
+        mend="Upgrade $http_upgrade",
+    ),
+    Bad(
+        name="origin taken away",
+        change=instead("    proxy_http_version 1.1;", "    proxy_http_version 1.1;\n    proxy_set_header Origin '';"),
+        found=both("request-headers"),
+        mend="proxy_set_header",
+    ),
+    Bad(name="nobody behind", change=bad_gateway, found=(("forecast", "answer"),), mend="portal check"),
+    Bad(
+        name="another sign-in in front",
+        change=app_says("if ($cookie_other = '') { return 302 https://login.example.com/; }"),
+        found=(("forecast", "answer"),),
+        mend="portal config nginx",
+    ),
+)
+
+
+@pytest.mark.parametrize("bad", BAD, ids=[bad.name for bad in BAD])
+def test_a_bad_front_is_one_finding(bad: Bad, on_a_host: Behind, certificate: Certificate, examined: Examined) -> None:
+    with front(on_a_host, certificate, bad.change):
+        found = examined(on_a_host, *bad.more)
+
+    assert sorted(found) == sorted(bad.found)
+    for one in found.values():
+        assert bad.mend in one["mend"], one
+
+
+PATHS = (
+    (
+        "stripped",
+        r"location /run/forecast/ \{\n        proxy_pass http://127\.0\.0\.1:(\d+);",
+        r"http://127.0.0.1:\1/;",
+    ),
+    (
+        "decoded",
+        r"location /run/forecast/ \{\n        proxy_pass http://127\.0\.0\.1:(\d+);",
+        r"http://127.0.0.1:\1/run/forecast/;",
+    ),
+)
+
+
+@pytest.mark.parametrize(("old", "new"), [path[1:] for path in PATHS], ids=[path[0] for path in PATHS])
+def test_a_path_that_is_changed_is_one_finding(
+    old: str, new: str, under_a_path: Behind, certificate: Certificate, examined: Examined
+) -> None:
+    def change(text: str) -> str:
+        changed, count = re.subn(old, r"location /run/forecast/ {\n        proxy_pass " + new, text)
+        assert count == 1
+        return changed
+
+    with front(under_a_path, certificate, change):
+        found = examined(under_a_path, "--quick")
+
+    assert list(found) == [("forecast", "path")]
+    assert "proxy_pass http://127.0.0.1:PORT; without a path" in found["forecast", "path"]["mend"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadCertificate:
+    """One that browsers warn of, or will soon."""
+
+    name: str
+    names: tuple[str, ...] = tuple(NAMES)
+    ends: timedelta = timedelta(days=400)
+    chain: bool = True
+    by_itself: bool = False
+    known: bool = True
+    """Whether the doctor was told of its authority."""
+    said: str
+    mend: str
+
+
+CERTIFICATES = (
+    BadCertificate(name="expired", ends=timedelta(days=-1), said="has ended", mend="Renew"),
+    BadCertificate(name="ending soon", ends=timedelta(days=3, hours=12), said="ends in 3 days", mend="Renew"),
+    BadCertificate(
+        name="of another name", names=("other.demo.localhost",), said="for another name", mend="names this host"
+    ),
+    BadCertificate(name="of an unknown authority", known=False, said="does not know", mend="--ca FILE"),
+    BadCertificate(name="signed by itself", by_itself=True, chain=False, said="signed by itself", mend="authority"),
+    BadCertificate(name="without its chain", known=False, chain=False, said="chain is not complete", mend="fullchain"),
+)
+
+
+@pytest.mark.parametrize("bad", CERTIFICATES, ids=[bad.name for bad in CERTIFICATES])
+def test_a_bad_certificate_is_one_finding_for_each_host(
+    bad: BadCertificate, on_a_host: Behind, certificate: Certificate, examined: Examined, tmp_path: Path
+) -> None:
+    other = a_certificate(tmp_path, bad.names, ends=bad.ends, chain=bad.chain, by_itself=bad.by_itself)
+    with front(on_a_host, other):
+        found = examined(on_a_host, "--quick", ca=other if bad.known else certificate)
+
+    assert sorted(found) == [("forecast", "certificate"), ("portal", "certificate")]
+    for one in found.values():
+        assert bad.said in one["said"], one
+        assert bad.mend in one["mend"], one
+
+
+def test_names_providers_and_pushes_that_lead_nowhere(
+    on_a_host: Behind, certificate: Certificate, examined: Examined
+) -> None:
+    """
+    Each is one finding; what is known of the others is not lost.
+    """
+    text = (on_a_host.folder / "portal.toml").read_text()
+    text = re.sub(r'issuer = "[^"]*"', 'issuer = "http://127.0.0.1:9"', text)
+    text = re.sub(r'(internal_url = "http://127.0.0.1):\d+"\nopen_to', r'\1:9"\nopen_to', text)
+    text += f'[apps.nowhere]\nurl = "https://nowhere.invalid:{on_a_host.ports["front"]}"\nopen_to = ["everyone"]\n'
+    other = on_a_host.folder / "other.toml"
+    other.write_text(text)
+    with front(on_a_host, certificate):
+        found = examined(on_a_host, "--quick", "--config", str(other))
+
+    assert sorted(found) == [("forecast", "push"), ("nowhere", "name"), ("portal", "provider")]
+    assert "does not resolve" in found["nowhere", "name"]["said"]
+    assert "internal_url" in found["forecast", "push"]["mend"]
+    assert "HTTPS_PROXY" in found["portal", "provider"]["mend"]
+
+
+def test_from_outside_a_stranger_sees_the_front_alone(
+    on_a_host: Behind,
+    certificate: Certificate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where there is no configuration
+    for name in ("PORTAL_CONFIG", "PORTAL_SECRET_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    url = f"https://portal.demo.localhost:{on_a_host.ports['front']}"
+    with front(on_a_host, certificate):
+        assert doctor(url, "--ca", str(certificate.authority)) == 0
+    printed = capsys.readouterr().out
+    assert "Nothing is wrong." in printed
+    assert "forecast" not in printed
+    with front(on_a_host, certificate, instead("Host $http_host;", "Host $proxy_host;")):
+        assert doctor(url, "--ca", str(certificate.authority), "--json") == 1
+    assert list(wrong(capsys.readouterr().out)) == [("portal", "host")]
+
+
+def test_an_app_with_another_secret(on_a_host: Behind, certificate: Certificate, examined: Examined) -> None:
+    """
+    The app goes on with the secret it had, which the portal does not know any more.
+    """
+    command = [sys.executable, "-m", "portal.cli", "apps", "secret", "forecast"]
+    environ = on_a_host.environ
+    with front(on_a_host, certificate):
+        subprocess.run([*command, "--rotate"], cwd=on_a_host.folder, env=environ, check=True, capture_output=True)
+        found = examined(on_a_host, "--quick")
+    assert list(found) == [("forecast", "app-to-portal")]
+    assert "portal apps secret forecast" in found["forecast", "app-to-portal"]["mend"]

@@ -1,0 +1,212 @@
+from typing import Any
+
+import pytest
+
+from portal.errors import CallbackRejected
+from portal.identity import NO_TENANT, Affiliation, Identity, VerifiedClaims
+from portal.presets import PRESETS, read_identity
+from portal.presets.base import OptionUnusable
+from portal.presets.sign_out import Leaving
+from tests.portal.presets.reading import located, spec_at, without
+
+POOL = "eu-west-2_Ab12Cd34E"
+DOMAIN = "https://company.auth.eu-west-2.amazoncognito.com"
+ISSUER = f"https://cognito-idp.eu-west-2.amazonaws.com/{POOL}"
+SPEC = spec_at("aws-cognito", domain=DOMAIN, user_pool_id=POOL)
+
+ERIN: dict[str, Any] = {
+    "sub": "7c5b7e0a-1111-4222-8333-0123456789ab",
+    "cognito:groups": ["ml-admins", f"{POOL}_Okta"],
+    "email_verified": True,
+    "iss": ISSUER,
+    "cognito:username": "Okta_erin@example.com",
+    "origin_jti": "o",
+    "cognito:roles": ["arn:aws:iam::111122223333:role/ml"],
+    "identities": [{"userId": "erin@example.com", "providerName": "Okta", "providerType": "SAML", "primary": "true"}],
+    "aud": "7abc123clientid",
+    "event_id": "e",
+    "token_use": "id",
+    "auth_time": 1795249870,
+    "name": "Erin",
+    "custom:department": "ml",
+    "jti": "j",
+    "email": "erin@example.com",
+}
+"""An ID token of somebody who comes by another provider."""
+
+
+def read(**claims: object) -> Identity:
+    return read_identity(VerifiedClaims({**ERIN, **claims}), spec=SPEC)
+
+
+def test_who_somebody_is() -> None:
+    identity = read()
+
+    assert (identity.issuer, identity.subject) == (ISSUER, "7c5b7e0a-1111-4222-8333-0123456789ab")
+    assert (identity.name, identity.verified_email) == ("Erin", "erin@example.com")
+    assert identity.affiliations == (Affiliation(tenant=NO_TENANT, groups=frozenset({"ml-admins"})),)
+
+
+def test_a_user_name_is_no_key() -> None:
+    """It is of one pool, and another pool may give it to somebody else."""
+    assert read(**{"cognito:username": "somebody"}).id == read().id
+    assert read(iss=f"{ISSUER}x").id != read().id
+
+
+@pytest.mark.parametrize(
+    ("said", "verified"),
+    [
+        (True, True),
+        # Userinfo's way; bool("false") is True in Python.
+        ("true", True),
+        ("false", False),
+        (False, False),
+        ("True", False),
+        ("TRUE", False),
+        ("yes", False),
+        ("1", False),
+        (1, False),
+        (["true"], False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_the_address_is_verified_if_cognito_says_so_in_one_of_two_ways(
+    said: object,
+    verified: bool,  # noqa: FBT001 - one column of the table
+) -> None:
+    assert read(email_verified=said).email_verified is verified
+
+
+def test_without_a_word_it_is_not() -> None:
+    """As of people of another provider, unless somebody maps the attribute."""
+    assert read_identity(VerifiedClaims(without(ERIN, "email_verified")), spec=SPEC).verified_email is None
+
+
+@pytest.mark.parametrize("email", [None, ["erin@example.com"], "erin", "a@b@c", "\u212ane@example.com"])
+def test_the_text_true_verifies_no_address_there_is_not(email: object) -> None:
+    assert read(email=email, email_verified="true").verified_email is None
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        (["ml-admins"], {"ml-admins"}),
+        ("ml-admins", {"ml-admins"}),
+        ([f"{POOL}_Okta", f"{POOL}_Google", f"{POOL}_"], set()),
+        # Somebody made these, whatever they look like.
+        (["eu-west-2_Other_Okta", POOL, "Okta"], {"eu-west-2_Other_Okta", POOL, "Okta"}),
+        ([["ml-admins"], {"ml-admins": True}, 7, True, None, ""], set()),
+        ("[ml-admins other]", {"[ml-admins other]"}),
+        ({"ml-admins": True}, set()),
+        (["ml-admins\n", "ml\u202e-admins", "x" * 256], set()),
+        (None, set()),
+    ],
+)
+def test_groups_are_those_that_somebody_gave(groups: object, expected: set[str]) -> None:
+    assert read(**{"cognito:groups": groups}).affiliations[0].groups == expected
+
+
+def test_what_a_trigger_adds_counts_beside_them() -> None:
+    affiliation = read(groups=["research"], roles=["editor"], permissions=["p"]).affiliations[0]
+
+    assert affiliation == Affiliation(
+        groups=frozenset({"ml-admins", "research"}), roles=frozenset({"editor"}), permissions=frozenset({"p"})
+    )
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        # People may write these of themselves where the app client lets them, which is how clients are made.
+        {"custom:roles": ["admin"]},
+        {"custom:groups": ["admins"]},
+        {"custom:role": "admin"},
+        {"cognito:roles": ["admin"]},
+        {"cognito:preferred_role": "admin"},
+        {"profile": "admin"},
+        {"tenants": {"acme": {"roles": ["admin"]}}},
+        {"identities": '[{"providerName":"Okta"}]'},
+    ],
+)
+def test_attributes_and_roles_of_aws_give_nothing(claims: dict[str, object]) -> None:
+    assert read(**claims).affiliations == read().affiliations
+
+
+def test_five_hundred_groups_are_read_and_no_more() -> None:
+    groups = [f"group-{number}" for number in range(600)]
+
+    assert len(read(**{"cognito:groups": groups}).affiliations[0].groups) == 500
+
+
+@pytest.mark.parametrize("use", ["access", "", None, True, ["id"]])
+def test_a_token_for_something_else_is_about_nobody(use: object) -> None:
+    with pytest.raises(CallbackRejected):
+        read(token_use=use)
+
+
+class TestWhereItIs:
+    def test_people_sign_in_at_the_domain_and_tokens_are_of_the_pool(self) -> None:
+        ends = SPEC.endpoints
+
+        assert SPEC.issuer == ISSUER
+        assert ends is not None
+        assert (ends.authorize, ends.token) == (f"{DOMAIN}/oauth2/authorize", f"{DOMAIN}/oauth2/token")
+        assert (ends.userinfo, ends.end_session) == (f"{DOMAIN}/oauth2/userInfo", f"{DOMAIN}/logout")
+        assert ends.jwks == f"{ISSUER}/.well-known/jwks.json"
+
+    @pytest.mark.parametrize("pool", ["us-gov-west-1_Ab12Cd34E", "ap-southeast-2_x", "us-east-1_Ab12Cd34E"])
+    def test_the_region_is_the_pools(self, pool: str) -> None:
+        place = located("aws-cognito", domain="https://sso.example.com", user_pool_id=pool)
+
+        assert place.issuer == f"https://cognito-idp.{pool.partition('_')[0]}.amazonaws.com/{pool}"
+
+    @pytest.mark.parametrize(
+        ("options", "key"),
+        [
+            ({}, "user_pool_id"),
+            ({"user_pool_id": "Ab12Cd34E"}, "user_pool_id"),
+            ({"user_pool_id": "eu-west-2"}, "user_pool_id"),
+            ({"user_pool_id": ISSUER}, "user_pool_id"),
+            ({"user_pool_id": "eu-west-2.evil.test/_x"}, "user_pool_id"),
+            ({"user_pool_id": "eu-west-2_../x"}, "user_pool_id"),
+            ({"user_pool_id": "us-east-1_Ab12Cd34E"}, "user_pool_id"),
+            ({"user_pool_id": POOL, "issuer": ISSUER}, "issuer"),
+            ({"user_pool_id": POOL, "domain": f"{DOMAIN}/login"}, "domain"),
+        ],
+    )
+    def test_what_leads_nowhere_is_said(self, options: dict[str, str], key: str) -> None:
+        with pytest.raises(OptionUnusable) as caught:
+            located("aws-cognito", **{"domain": DOMAIN, **options})
+
+        assert caught.value.key == key
+
+
+def test_it_signs_out_in_its_own_words() -> None:
+    sign_out = PRESETS["aws-cognito"].sign_out
+    leaving = Leaving(
+        end_session=f"{DOMAIN}/logout",
+        id_token_hint="hint",
+        post_logout_redirect_uri="https://portal.example.com/signed-out",
+        state="s",
+    )
+
+    assert sign_out is not None
+    assert sign_out(SPEC, leaving) == (
+        f"{DOMAIN}/logout?client_id=portal&logout_uri=https%3A%2F%2Fportal.example.com%2Fsigned-out"
+    )
+
+
+def test_without_an_address_it_signs_out_nowhere() -> None:
+    sign_out = PRESETS["aws-cognito"].sign_out
+    leaving = Leaving(end_session=None, id_token_hint=None, post_logout_redirect_uri="https://x.test", state="s")
+
+    assert sign_out is not None
+    assert sign_out(SPEC, leaving) is None
+
+
+def test_no_scope_is_asked_for_to_refresh() -> None:
+    refresh = PRESETS["aws-cognito"].refresh
+
+    assert refresh is not None
+    assert (refresh.scopes, refresh.params) == ((), ())

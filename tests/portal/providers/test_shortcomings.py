@@ -1,0 +1,80 @@
+"""What is told to be missing at a provider, from what it says of itself."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from portal.providers.base import Survey
+from portal.providers.shortcomings import shortcomings_of, usable_algorithms
+from portal.settings import Endpoints
+from tests.builders import a_provider
+from tests.portal.presets.reading import spec_at
+
+ENDS = Endpoints(
+    authorize="https://id.example.com/authorize",
+    token="https://id.example.com/token",
+    jwks="https://id.example.com/jwks",
+    userinfo="https://id.example.com/userinfo",
+    end_session="https://id.example.com/end",
+)
+SOUND = Survey(
+    discovery="https://id.example.com/.well-known/openid-configuration",
+    endpoints=ENDS,
+    auth_method="client_secret_basic",
+    signing_algorithms=frozenset({"RS256", "none"}),
+    challenge_methods=frozenset({"S256", "plain"}),
+    scopes=frozenset({"openid", "profile", "email", "groups"}),
+    keys=(frozenset({"RS256", "RS384"}), frozenset({"ES256"})),
+)
+
+PROBLEMS: dict[str, tuple[dict[str, Any], bool, str]] = {
+    "it is away": ({"problem": "GET https://id.example.com: ConnectTimeout"}, True, "ConnectTimeout"),
+    "it refuses the client": ({"client_problem": "it answered 'invalid_client'"}, True, "invalid_client"),
+    "it signs with the secret": ({"signing_algorithms": frozenset({"HS256"})}, True, "names HS256"),
+    "it signs with nothing": ({"signing_algorithms": frozenset({"none"})}, True, "cannot be verified"),
+    "it lists no algorithm": ({"signing_algorithms": frozenset()}, True, "names none"),
+    "no key fits what it signs with": ({"keys": (frozenset({"ES256"}),)}, True, "keys for ES256"),
+    "no key at all": ({"keys": (), "signing_algorithms": None}, True, "names nothing"),
+    "PKCE is plain only": ({"challenge_methods": frozenset({"plain"})}, False, "S256"),
+    "it knows no profile": ({"scopes": frozenset({"openid", "email"})}, False, "profile"),
+    "no userinfo": ({"endpoints": replace(ENDS, userinfo=None)}, False, "userinfo"),
+    "no sign-out": ({"endpoints": replace(ENDS, end_session=None)}, False, "end-session"),
+}
+
+
+def test_nothing_is_missing_where_all_is_there() -> None:
+    assert shortcomings_of(a_provider(), SOUND) == ()
+
+
+@pytest.mark.parametrize("changes", [{"signing_algorithms": None}, {"challenge_methods": None}, {"scopes": None}])
+def test_what_it_does_not_say_is_no_shortcoming(changes: dict[str, Any]) -> None:
+    assert shortcomings_of(a_provider(), replace(SOUND, **changes)) == ()
+
+
+@pytest.mark.parametrize(("changes", "blocks", "told"), PROBLEMS.values(), ids=PROBLEMS)
+def test_what_is_missing_is_told_with_its_mend(*, changes: dict[str, Any], blocks: bool, told: str) -> None:
+    [one] = shortcomings_of(a_provider(), replace(SOUND, **changes))
+
+    assert one.blocks is blocks
+    assert told in one.what
+    assert one.mend.endswith(".")
+
+
+def test_the_worst_stands_first() -> None:
+    survey = replace(SOUND, scopes=frozenset({"openid"}), client_problem="it answered 'invalid_client'")
+
+    assert [one.blocks for one in shortcomings_of(a_provider(), survey)] == [True, False]
+
+
+def test_no_algorithm_is_usable_that_the_configuration_does_not_accept() -> None:
+    assert usable_algorithms(a_provider(), SOUND) == {"RS256"}
+    assert usable_algorithms(a_provider(), replace(SOUND, signing_algorithms=None)) == {"RS256", "RS384", "ES256"}
+    assert usable_algorithms(a_provider(algorithms=("ES256",)), SOUND) == frozenset()
+
+
+@pytest.mark.parametrize("changes", [{"keys": (), "signing_algorithms": None}, {"challenge_methods": None}])
+def test_a_provider_without_id_tokens_needs_no_keys(changes: dict[str, Any]) -> None:
+    known = Survey(endpoints=replace(ENDS, jwks=None, end_session=None), auth_method="client_secret_post")
+
+    assert shortcomings_of(spec_at("github"), replace(known, **changes)) == ()

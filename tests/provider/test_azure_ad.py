@@ -1,0 +1,300 @@
+"""The whole sign-in at Entra ID: from Chainlit's variables to a sign-in, at an emulation with Entra's quirks."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from portal.identity import Affiliation, Identity
+from portal.settings import Admission, ProviderSpec, Secret
+from tests.provider.browser import Browser
+from tests.provider.emulations.azure_ad import (
+    CAROL,
+    CONSUMERS,
+    CONTOSO,
+    FABRIKAM,
+    GRAPH,
+    STRANGERS,
+    Entra,
+    group,
+)
+from tests.provider.emulations.serving import Answer, as_json, serving
+from tests.provider.houses import URL, House, configured
+
+MANY = [group(number) for number in range(1, 251)]
+
+
+@pytest.fixture
+def theirs() -> Iterator[Entra]:
+    with serving(Entra) as emulation:
+        yield emulation
+
+
+def spec_of(theirs: Entra, folder: Path, *tenants: str, preset: str = "azure-ad") -> ProviderSpec:
+    """Return what the configuration makes of Chainlit's variables, and of the address of another cloud."""
+    lines = (
+        "[[providers]]",
+        f'id = "{preset}"',
+        f'preset = "{preset}"',
+        'client_id_env = "OAUTH_AZURE_AD_CLIENT_ID"',
+        'client_secret_env = "OAUTH_AZURE_AD_CLIENT_SECRET"',
+        f'tenant_id = "{",".join(tenants or (CONTOSO,))}"',
+        f'authority = "{theirs.url}"',
+        f'graph = "{theirs.url}"',
+    )
+    environ = {
+        "OAUTH_AZURE_AD_CLIENT_ID": theirs.CLIENT_ID,
+        "OAUTH_AZURE_AD_CLIENT_SECRET": theirs.CLIENT_SECRET,
+    }
+    return configured(folder, environ, "\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def spec(theirs: Entra, tmp_path: Path) -> ProviderSpec:
+    return spec_of(theirs, tmp_path)
+
+
+@pytest.fixture
+def house(spec: ProviderSpec, tmp_path: Path) -> House:
+    return House(tmp_path, spec)
+
+
+@pytest.fixture
+def several(theirs: Entra, tmp_path: Path) -> House:
+    """A portal for the people of two tenants."""
+    theirs.way = "organizations"
+    return House(tmp_path, spec_of(theirs, tmp_path, CONTOSO, FABRIKAM))
+
+
+def signed_in(house: House, theirs: Entra) -> Identity:
+    response = house.browser.get(theirs.consent(house.begin()))
+    assert response.status_code == 303, response.text
+    issuer = f"{theirs.url}/{theirs.home}/v2.0"
+    (sign_in,) = house.portal.services.sign_ins.of_tenant(theirs.home, issuer=issuer, now=house.portal.now)
+    return sign_in.identity
+
+
+def test_somebody_signs_in_in_their_tenant(house: House, theirs: Entra) -> None:
+    url = house.begin()
+    asked = parse_qs(urlsplit(url).query)
+    identity = signed_in(house, theirs)
+
+    assert asked["scope"] == ["openid profile email User.Read"]
+    assert asked["redirect_uri"] == [f"{URL}/auth/oauth/azure-ad/callback"]
+    assert asked["code_challenge_method"] == ["S256"]
+    assert (identity.issuer, identity.subject) == (f"{theirs.url}/{CONTOSO}/v2.0", CAROL)
+    (affiliation,) = identity.affiliations
+    assert affiliation == Affiliation(tenant=CONTOSO, roles=frozenset({"Portal.Admin"}), groups=frozenset({group(1)}))
+    assert identity.verified_email is None
+    assert GRAPH not in theirs.paths()
+    assert "/oidc/userinfo" not in theirs.paths()
+
+
+def test_the_hybrid_variables_lead_to_the_same_people(theirs: Entra, tmp_path: Path) -> None:
+    house = House(tmp_path, spec_of(theirs, tmp_path, preset="azure-ad-hybrid"))
+    url = house.begin()
+
+    assert parse_qs(urlsplit(url).query)["redirect_uri"] == [f"{URL}/auth/oauth/azure-ad-hybrid/callback"]
+    assert parse_qs(urlsplit(url).query)["response_type"] == ["code"]
+    assert signed_in(house, theirs).subject == CAROL
+
+
+def test_chainlits_scopes_do_not_leave_out_who_it_is(spec: ProviderSpec, theirs: Entra, tmp_path: Path) -> None:
+    scopes = ("https://graph.microsoft.com/User.Read", "offline_access")
+    house = House(tmp_path, replace(spec, scopes=scopes))
+
+    assert signed_in(house, theirs).subject == CAROL
+
+
+class TestTenants:
+    @pytest.mark.parametrize("home", [CONTOSO, FABRIKAM])
+    def test_people_of_each_that_is_listed_come_in(self, several: House, theirs: Entra, home: str) -> None:
+        theirs.home = home
+        identity = signed_in(several, theirs)
+
+        assert identity.tenants == (home,)
+        assert identity.issuer == f"{theirs.url}/{home}/v2.0"
+
+    @pytest.mark.parametrize("home", [STRANGERS])
+    def test_others_prove_who_they_are_and_stay_out(self, several: House, theirs: Entra, home: str) -> None:
+        theirs.home = home
+        page = several.browser.get(theirs.consent(several.begin()))
+
+        assert page.status_code == 403
+        assert "does not let that account in" in page.text
+        assert not several.browser.is_signed_in
+
+    def test_private_accounts_do_not_get_through_unless_they_are_listed(
+        self, several: House, theirs: Entra, tmp_path: Path
+    ) -> None:
+        theirs.home = CONSUMERS
+        assert several.browser.get(theirs.consent(several.begin())).status_code == 403
+
+        (tmp_path / "other").mkdir()
+        house = House(tmp_path / "other", spec_of(theirs, tmp_path, CONTOSO, CONSUMERS))
+        theirs.way = "common"
+        assert signed_in(house, theirs).tenants == (CONSUMERS,)
+
+    def test_one_tenants_endpoints_turn_strangers_away_themselves(self, house: House, theirs: Entra) -> None:
+        theirs.home = STRANGERS
+        page = house.browser.get(theirs.consent(house.begin()))
+
+        assert page.status_code == 403
+        assert not house.browser.is_signed_in
+
+    def test_a_token_of_another_tenant_is_none_of_this_one(self, house: House, theirs: Entra) -> None:
+        """The keys are the same for all tenants: what tells them apart is the issuer."""
+        theirs.person |= {"iss": f"{theirs.url}/{STRANGERS}/v2.0", "tid": STRANGERS}
+        page = house.browser.get(theirs.consent(house.begin()))
+
+        assert page.status_code == 400
+        assert not house.browser.is_signed_in
+
+    @pytest.mark.parametrize(
+        "claims",
+        [
+            # One tenant's issuer with another one's id.
+            {"tid": FABRIKAM},
+            {"tid": None},
+            {"tid": "{tenantid}", "iss": "the template"},
+            {"tid": "common", "iss": "common"},
+            {"tid": [CONTOSO]},
+            {"ver": "1.0"},
+            {"ver": None},
+            {"oid": None},
+            {"oid": "carol"},
+            {"oid": [CAROL]},
+        ],
+        ids=json.dumps,
+    )
+    def test_tokens_that_do_not_say_whose_they_are(
+        self, several: House, theirs: Entra, claims: dict[str, object]
+    ) -> None:
+        named = {"the template": f"{theirs.url}/{{tenantid}}/v2.0", "common": f"{theirs.url}/common/v2.0"}
+        said = {**claims, **({"iss": named[str(claims["iss"])]} if "iss" in claims else {})}
+        theirs.person |= said
+        page = several.browser.get(theirs.consent(several.begin()))
+
+        assert page.status_code == 400
+        assert not several.browser.is_signed_in
+
+    def test_the_key_of_private_accounts_signs_for_no_company(self, several: House, theirs: Entra) -> None:
+        theirs.key_issuer = f"{theirs.url}/{CONSUMERS}/v2.0"
+        page = several.browser.get(theirs.consent(several.begin()))
+
+        assert page.status_code == 400
+
+    def test_a_callback_of_somebody_else_is_not_believed(self, several: House, theirs: Entra) -> None:
+        callback = theirs.consent(several.begin())
+
+        assert several.browser.get(f"{callback}&iss=https://evil.test/{CONTOSO}/v2.0").status_code == 400
+        assert not any(path.endswith("/token") for path in theirs.paths())
+
+
+class TestVeryManyGroups:
+    def test_they_are_asked_for_at_graph_and_nowhere_else(self, house: House, theirs: Entra) -> None:
+        theirs.groups = MANY
+        identity = signed_in(house, theirs)
+
+        assert identity.affiliations[0].groups == set(MANY)
+        assert theirs.paths().count(GRAPH) == 3
+        assert not any(path.startswith("/retired/") for path in theirs.paths())
+        assert not {"_claim_names", "_claim_sources", "memberships"} & identity.claims.keys()
+
+    def test_where_graph_will_not_say_nothing_follows(
+        self, house: House, theirs: Entra, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        theirs.groups, theirs.grants_graph = MANY, False
+        identity = signed_in(house, theirs)
+
+        assert identity.affiliations[0].groups == frozenset()
+        assert identity.affiliations[0].roles == {"Portal.Admin"}
+        assert "azure-ad will not say memberships" in caplog.text
+
+    def test_whoever_must_be_in_a_group_learns_that_it_could_not_be_seen(
+        self, spec: ProviderSpec, theirs: Entra, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        wanted = Admission(tenants=spec.admission.tenants, groups=frozenset({group(7)}))
+        house = House(tmp_path, replace(spec, admission=wanted))
+        theirs.groups, theirs.grants_graph = MANY, False
+        page = house.browser.get(theirs.consent(house.begin()))
+
+        assert page.status_code == 403
+        assert "groups-unknown" in caplog.text
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            as_json({"error": {"code": "InternalServerError"}}, status=500),
+            as_json({"error": {"code": "TooManyRequests"}}, status=429, Retry_After="10"),
+            as_json({"error": {"code": "Authorization_RequestDenied"}}, status=403, Retry_After="10"),
+            as_json({"error": {"code": "InvalidAuthenticationToken"}}, status=401),
+            as_json({"value": {"id": group(7)}}),
+            as_json({"value": [], "@odata.nextLink": 7}),
+            as_json([{"id": group(7)}]),
+            as_json({"value": [], "@odata.nextLink": "https://evil.test/v1.0/me/transitiveMemberOf"}),
+            as_json({"value": [], "@odata.nextLink": "//evil.test/v1.0"}),
+            Answer(b'{"value": ['),
+            Answer(b"x" * 2_000_000),
+            Answer(b"", 302, {"Location": "https://evil.test/"}),
+        ],
+        ids=lambda one: f"{one.status}-{one.body[:60]!r}-{sorted(one.headers)}",
+    )
+    def test_a_graph_that_fails_signs_nobody_in(self, house: House, theirs: Entra, answer: Answer) -> None:
+        theirs.groups = MANY
+        theirs.instead[GRAPH] = answer
+        page = house.browser.get(theirs.consent(house.begin()))
+
+        assert page.status_code == 502
+        assert not house.browser.is_signed_in
+
+    def test_a_list_without_end_is_cut(self, house: House, theirs: Entra) -> None:
+        theirs.groups = MANY
+        entry = {"@odata.type": "#microsoft.graph.group", "id": group(7)}
+        theirs.instead[GRAPH] = as_json({"value": [entry], "@odata.nextLink": f"{theirs.url}{GRAPH}"})
+
+        assert signed_in(house, theirs).affiliations[0].groups == {group(7)}
+        assert theirs.paths().count(GRAPH) == 3
+
+
+def test_an_address_counts_only_where_its_domains_owner_vouches(house: House, theirs: Entra) -> None:
+    theirs.person |= {"email": "boss@victim.example", "email_verified": True}
+    assert signed_in(house, theirs).verified_email is None
+
+    theirs.person |= {"email": "carol@contoso.com", "xms_edov": True}
+    house.browser = Browser(house.portal)
+    house.browser.get(theirs.consent(house.begin()))
+    emails = {
+        one.identity.verified_email
+        for one in house.portal.services.sign_ins.of_tenant(
+            CONTOSO, issuer=f"{theirs.url}/{CONTOSO}/v2.0", now=house.portal.now
+        )
+    }
+    assert emails == {None, "carol@contoso.com"}
+
+
+def test_signing_out_names_the_account(house: House, theirs: Entra) -> None:
+    signed_in(house, theirs)
+    url = house.leave()
+
+    assert url is not None
+    assert parse_qs(urlsplit(url).query)["logout_hint"] == ["O.CiQ2OTAyMjJiZQ"]
+    assert "id_token_hint" not in url
+    back = theirs.sign_out(url)
+    assert back is not None
+    assert "has ended" in house.browser.get(back).text
+
+
+def test_a_wrong_secret_is_the_portals_trouble(spec: ProviderSpec, theirs: Entra, tmp_path: Path) -> None:
+    house = House(tmp_path, replace(spec, client_secret=Secret("wrong")))
+
+    assert house.browser.get(theirs.consent(house.begin())).status_code == 502
+
+
+def test_a_tenant_that_is_not_there_is_said_so(theirs: Entra, tmp_path: Path) -> None:
+    house = House(tmp_path, spec_of(theirs, tmp_path, STRANGERS))
+
+    assert house.browser.get("/auth/oauth/azure-ad").status_code == 502

@@ -1,0 +1,161 @@
+"""The whole sign-in at Amazon Cognito: from variables to a sign-in, at an emulation with Cognito's quirks."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from portal.settings import Admission, ProviderSpec
+from tests.provider.emulations.cognito import POOL, Cognito
+from tests.provider.emulations.serving import serving
+from tests.provider.houses import URL, House, configured
+
+
+@pytest.fixture
+def theirs() -> Iterator[Cognito]:
+    with serving(Cognito) as emulation:
+        yield emulation
+
+
+@pytest.fixture
+def spec(theirs: Cognito, tmp_path: Path) -> ProviderSpec:
+    """What the configuration makes of Chainlit's variables; where the pool is, the file says."""
+    text = f"""
+[[providers]]
+id = "aws-cognito"
+preset = "aws-cognito"
+domain = "{theirs.url}"
+issuer = "{theirs.issuer}"
+client_id_env = "OAUTH_COGNITO_CLIENT_ID"
+client_secret_env = "OAUTH_COGNITO_CLIENT_SECRET"
+"""
+    environ = {"OAUTH_COGNITO_CLIENT_ID": theirs.CLIENT_ID, "OAUTH_COGNITO_CLIENT_SECRET": theirs.CLIENT_SECRET}
+    return configured(tmp_path, environ, text)
+
+
+@pytest.fixture
+def house(spec: ProviderSpec, tmp_path: Path) -> House:
+    return House(tmp_path, spec)
+
+
+def test_chainlits_variables_and_the_pools_id_say_where_everything_is(theirs: Cognito, tmp_path: Path) -> None:
+    environ = {
+        "OAUTH_COGNITO_CLIENT_ID": theirs.CLIENT_ID,
+        "OAUTH_COGNITO_CLIENT_SECRET": theirs.CLIENT_SECRET,
+        "OAUTH_COGNITO_DOMAIN": "company.auth.eu-west-2.amazoncognito.com",
+        "OAUTH_COGNITO_USER_POOL_ID": POOL,
+        "OAUTH_COGNITO_SCOPE": "openid email",
+    }
+    spec = configured(tmp_path, environ)
+
+    assert spec.issuer == f"https://cognito-idp.eu-west-2.amazonaws.com/{POOL}"
+    assert spec.scopes == ("openid", "email")
+    assert spec.endpoints is not None
+    assert spec.endpoints.authorize == "https://company.auth.eu-west-2.amazoncognito.com/oauth2/authorize"
+    assert spec.endpoints.jwks == f"https://cognito-idp.eu-west-2.amazonaws.com/{POOL}/.well-known/jwks.json"
+
+
+def test_somebody_signs_in_at_the_domain_with_a_token_of_the_pool(house: House, theirs: Cognito) -> None:
+    url = house.begin()
+
+    assert house.browser.get(theirs.consent(url)).status_code == 303
+    assert parse_qs(urlsplit(url).query)["redirect_uri"] == [f"{URL}/auth/oauth/aws-cognito/callback"]
+    identity = house.identity()
+    assert (identity.issuer, identity.subject) == (theirs.issuer, "7c5b7e0a-1111-4222-8333-0123456789ab")
+    assert identity.verified_email == "erin@example.com"
+    assert identity.affiliations[0].groups == {"ml-admins"}
+    assert sorted(theirs.paths()) == [f"/{POOL}/.well-known/jwks.json", "/oauth2/token", "/oauth2/userInfo"]
+
+
+def test_a_refresh_token_needs_no_scope(house: House, theirs: Cognito, tmp_path: Path) -> None:
+    """And asking for one is an error."""
+    house = House(tmp_path, replace(house.spec, scopes=("openid", "offline_access")))
+
+    assert house.browser.get(theirs.consent(house.begin())).status_code == 403
+
+
+@pytest.mark.parametrize("iss", ["", f"/eu-west-2_{'X' * 9}"])
+def test_tokens_of_another_pool_sign_nobody_in(house: House, theirs: Cognito, iss: str) -> None:
+    theirs.issuer = f"{theirs.url}{iss}"
+
+    assert house.browser.get(theirs.consent(house.begin())).status_code == 400
+    assert not house.browser.is_signed_in
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"token_use": "access"},
+        {"aud": None, "client_id": "portal", "token_use": "access"},
+        {"nonce": None},
+        {"nonce": "another"},
+    ],
+    ids=["access token", "access token without audience", "no nonce", "another nonce"],
+)
+def test_what_is_no_id_token_of_this_attempt_signs_nobody_in(
+    house: House, theirs: Cognito, claims: dict[str, Any]
+) -> None:
+    theirs.id_token |= claims
+
+    assert house.browser.get(theirs.consent(house.begin())).status_code == 400
+    assert not house.browser.is_signed_in
+
+
+@pytest.mark.parametrize(
+    ("in_token", "in_userinfo", "verified"),
+    [
+        (True, "true", True),
+        (True, "false", True),
+        (False, "true", False),
+        (None, "true", True),
+        (None, "false", False),
+        (None, None, False),
+    ],
+)
+def test_the_id_token_has_the_last_word_on_the_address(
+    house: House,
+    theirs: Cognito,
+    in_token: object,
+    in_userinfo: object,
+    verified: bool,  # noqa: FBT001 - one column of the table
+) -> None:
+    theirs.id_token["email_verified"] = in_token
+    theirs.userinfo["email_verified"] = in_userinfo
+    house.browser.get(theirs.consent(house.begin()))
+
+    assert house.identity().email_verified is verified
+
+
+def test_signing_out_is_cognitos_own_way(house: House, theirs: Cognito) -> None:
+    house.browser.get(theirs.consent(house.begin()))
+    left = house.leave()
+
+    assert left is not None
+    assert parse_qs(urlsplit(left).query) == {"client_id": ["portal"], "logout_uri": [f"{URL}/signed-out"]}
+    back = theirs.sign_out(left)
+    assert back == f"{URL}/signed-out"
+    assert "You are signed out" in house.browser.get(back).text
+    assert not house.browser.is_signed_in
+
+
+@pytest.mark.parametrize(
+    ("admission", "status"),
+    [
+        (Admission(groups=frozenset({"ml-admins"})), 303),
+        # Everybody of the other provider is in there; nobody put them there.
+        (Admission(groups=frozenset({f"{POOL}_Okta"})), 403),
+        (Admission(domains=frozenset({"example.com"})), 303),
+        (Admission(domains=frozenset({"example.org"})), 403),
+    ],
+    ids=["group", "group of a provider", "domain", "another domain"],
+)
+def test_who_may_come_in(
+    theirs: Cognito, spec: ProviderSpec, tmp_path: Path, admission: Admission, status: int
+) -> None:
+    house = House(tmp_path, replace(spec, admission=admission))
+
+    assert house.browser.get(theirs.consent(house.begin())).status_code == status
+    assert house.browser.is_signed_in is (status == 303)

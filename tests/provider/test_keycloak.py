@@ -1,0 +1,135 @@
+"""The whole sign-in at Keycloak, and the sign-out: from Chainlit's variables, at an emulation with its quirks."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from portal.settings import Admission, ProviderSpec
+from tests.builders import ISSUER
+from tests.provider.browser import link_to_provider
+from tests.provider.emulations.keycloak import ORGANIZATION, REALM, Keycloak
+from tests.provider.emulations.openid import query_of
+from tests.provider.emulations.serving import serving
+from tests.provider.houses import URL, House, configured
+
+
+@pytest.fixture
+def theirs() -> Iterator[Keycloak]:
+    with serving(Keycloak) as emulation:
+        yield emulation
+
+
+@pytest.fixture
+def spec(theirs: Keycloak, tmp_path: Path) -> ProviderSpec:
+    return configured(
+        tmp_path,
+        {
+            "OAUTH_KEYCLOAK_CLIENT_ID": theirs.CLIENT_ID,
+            "OAUTH_KEYCLOAK_CLIENT_SECRET": theirs.CLIENT_SECRET,
+            "OAUTH_KEYCLOAK_BASE_URL": f"{theirs.url}/auth/",
+            "OAUTH_KEYCLOAK_REALM": REALM,
+            "OAUTH_KEYCLOAK_NAME": "Acme SSO",
+        },
+    )
+
+
+@pytest.fixture
+def house(spec: ProviderSpec, tmp_path: Path) -> House:
+    return House(tmp_path, spec)
+
+
+def test_somebody_signs_in_with_the_roles_that_are_the_portals(house: House, theirs: Keycloak) -> None:
+    url = house.begin()
+    response = house.browser.get(theirs.consent(url))
+
+    assert response.status_code == 303
+    assert query_of(url)["redirect_uri"] == f"{URL}/auth/oauth/acme-sso/callback"
+    identity = house.identity()
+    assert (identity.issuer, identity.subject) == (theirs.issuer, "f:1f3c:kim")
+    assert identity.verified_email == "kim@example.com"
+    (affiliation,) = identity.affiliations
+    assert affiliation.roles == {"default-roles-acme", "offline_access", "portal-admin", "portal:editor"}
+    assert affiliation.groups == {"/research/ml"}
+
+
+def test_roles_that_no_mapper_adds_are_not_there(house: House, theirs: Keycloak) -> None:
+    """Keycloak's default: roles are in the access token, which is somebody else's to read."""
+    theirs.mappers = False
+    house.browser.get(theirs.consent(house.begin()))
+
+    (affiliation,) = house.identity().affiliations
+    assert (affiliation.roles, affiliation.groups) == (frozenset(), frozenset())
+
+
+@pytest.mark.parametrize("iss", [ISSUER, "x"])
+def test_a_callback_of_another_realm_is_not_believed(house: House, theirs: Keycloak, iss: str) -> None:
+    theirs.iss = iss
+
+    assert house.browser.get(theirs.consent(house.begin())).status_code == 400
+    assert not house.browser.is_signed_in
+
+
+def test_a_realm_of_another_name_is_refused_until_it_is_said(theirs: Keycloak, tmp_path: Path) -> None:
+    """The hostname setting: the portal asks at one address, and the realm calls itself by another."""
+    named = theirs.behind_another_hostname()
+    text = "\n".join(
+        (
+            "[[providers]]",
+            'id = "sso"',
+            'preset = "keycloak"',
+            f'client_id = "{theirs.CLIENT_ID}"',
+            'client_secret_env = "SSO_SECRET"',
+            f'base_url = "{theirs.url}/auth"',
+            f'realm = "{REALM}"',
+            "",
+        )
+    )
+    secret = {"SSO_SECRET": theirs.CLIENT_SECRET}
+    unsaid = House(tmp_path / "1", configured(tmp_path, secret, text))
+    said = House(tmp_path / "2", configured(tmp_path, secret, f'{text}issuer = "{named}"\n'))
+
+    assert unsaid.browser.get("/auth/oauth/sso").status_code == 502
+    said.browser.get(theirs.consent(said.begin()))
+    assert said.identity().issuer == named
+
+
+def test_signing_out_goes_on_there_and_comes_back(house: House, theirs: Keycloak) -> None:
+    house.browser.get(theirs.consent(house.begin()))
+    url = link_to_provider(house.browser.sign_out())
+
+    asked = query_of(url)
+    assert urlsplit(url).path == "/auth/realms/acme%20co/protocol/openid-connect/logout"
+    assert asked["id_token_hint"].count(".") == 2
+    assert asked["post_logout_redirect_uri"] == f"{URL}/signed-out"
+    assert requests.get(url, timeout=60).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        (("organization", Admission(organisations=frozenset({"acme"}))), 303),
+        (("organization", Admission(organisations=frozenset({f"org:{ORGANIZATION}"}))), 303),
+        # Nothing is said of organizations unless their scope is asked for.
+        (("profile", Admission(organisations=frozenset({"acme"}))), 403),
+        (("profile", Admission(groups=frozenset({"/research/ml"}))), 303),
+        (("profile", Admission(groups=frozenset({"ml", "research/ml", "/research"}))), 403),
+        (("email", Admission(domains=frozenset({"example.com"}))), 303),
+    ],
+    ids=["alias", "id", "not asked", "group", "other groups", "domain"],
+)
+def test_who_may_come_in(
+    spec: ProviderSpec,
+    tmp_path: Path,
+    theirs: Keycloak,
+    asked: tuple[str, Admission],
+    status: int,
+) -> None:
+    scope, admission = asked
+    house = House(tmp_path, replace(spec, scopes=("openid", scope), admission=admission))
+
+    assert house.browser.get(theirs.consent(house.begin())).status_code == status
+    assert house.browser.is_signed_in is (status == 303)

@@ -1,5 +1,6 @@
 """Houses and browsers that the journeys share."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests, each file stays in one.
     """
     items.sort(key=lambda item: item.get_closest_marker("journey") is not None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _untraced() -> Iterator[None]:
+    """Do not measure the coverage of what the journeys start: it would take a good part of their time.
+
+    What they run in those processes, other tests run in theirs.
+    """
+    traced = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("COV")}
+    yield
+    os.environ.update(traced)
 
 
 @pytest.fixture(scope="session")

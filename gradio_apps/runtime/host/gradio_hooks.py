@@ -20,6 +20,7 @@ import gradio.routes
 from gradio_apps.runtime.host.gradio_minors import Minor, installed_minor
 from gradio_apps.runtime.host.hosted import Captured, HostedApp
 from gradio_apps.runtime.host.person import PersonSession, username_for
+from gradio_apps.runtime.host.resting_queue import Pause
 
 logger = logging.getLogger("gradio_portal.host")
 
@@ -41,6 +42,9 @@ def install(host: HostedApp) -> None:
     for path, said in minor.node:
         owner, name = owner_of(path)
         setattr(owner, name, _always(said))
+    for path, rest in minor.pauses.items():
+        owner, name = owner_of(path)
+        setattr(owner, name, Pause(name, rest))
     gradio.http_server.start_server = _start_server_for(host)
     gradio.routes.attach_oauth = _attach_oauth_for(host)
     button = gradio.components.login_button

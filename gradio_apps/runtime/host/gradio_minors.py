@@ -53,6 +53,9 @@ class Minor:
     """Whether it awaits what an ``auth_dependency`` returns; where not, it takes a coroutine for a name."""
     node: tuple[tuple[str, Any], ...] = ()
     """Ways to Gradio's Node process, which would answer past the guard: ``module:attribute``, and what each says."""
+    pauses: Mapping[str, float] = field(default_factory=dict)
+    """Pauses of its queue between two looks for work, as ``module:attribute``, and how long they are, in seconds,
+    while nothing happens; none where Gradio itself lets it rest."""
     launching: tuple[str, ...] = ("gradio.blocks:Blocks",)
     """Classes whose instances have a ``launch()`` that can be stopped."""
     looked_at: frozenset[str] = frozenset()
@@ -83,6 +86,11 @@ MINORS: Final[Mapping[str, Minor]] = {
         replaced=_REPLACED,
         launch={**_LAUNCH, "num_workers": 0},  # its file servers listen on ports of their own
         node=(("gradio.blocks:Blocks._resolve_ssr_mode", False),),  # mounting asks it too
+        # 0.001 and 0.01, but for Windows.
+        pauses={
+            "gradio.queueing:Queue.sleep_when_free": 0.05,
+            "gradio.queueing:Queue.progress_update_sleep_when_free": 0.1,
+        },
         launching=("gradio.blocks:Blocks", "gradio:Server"),
         looked_at=_SEEN_IN_BOTH
         | {"footer_links", "run_history", "_app", "theme", "css", "css_paths", "js", "head", "head_paths"},

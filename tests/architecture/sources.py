@@ -2,7 +2,7 @@
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -48,19 +48,22 @@ def all_names() -> frozenset[str]:
     return frozenset(module.name for package in ("portal", "gradio_apps", "wsgi") for module in modules_of(package))
 
 
-def imports_of(module: Module, *, inside_functions: bool | None = None) -> Iterator[tuple[str, ast.stmt]]:
-    """Yield what *module* imports: everything, or only what stands inside functions, or only what does not."""
+@cache
+def imports_of(module: Module, *, inside_functions: bool | None = None) -> tuple[tuple[str, ast.stmt], ...]:
+    """Return what *module* imports: everything, or only what stands inside functions, or only what does not."""
     inner = {
         id(node)
         for function in ast.walk(module.tree)
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         for node in ast.walk(function)
     }
-    for node in ast.walk(module.tree):
-        if not isinstance(node, ast.Import | ast.ImportFrom):
-            continue
-        if inside_functions is None or (id(node) in inner) is inside_functions:
-            yield from ((name, node) for name in _names(module, node))
+    return tuple(
+        (name, node)
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        and (inside_functions is None or (id(node) in inner) is inside_functions)
+        for name in _names(module, node)
+    )
 
 
 def _names(module: Module, node: ast.Import | ast.ImportFrom) -> Iterator[str]:
@@ -84,3 +87,25 @@ def third_party(module: Module) -> frozenset[str]:
     """Return the top-level names of other people's packages among what *module* imports."""
     tops = {name.split(".")[0] for name, _ in imports_of(module)}
     return frozenset(tops - set(sys.stdlib_module_names) - {"portal", "gradio_apps", "wsgi", "tests"})
+
+
+def of_each(modules: Sequence[Module]) -> Callable[[Callable[[Module], None]], Callable[[], None]]:
+    """Make one test of a rule for a module: it holds of all of *modules*, or says of which it does not.
+
+    One test for each of hundreds of modules and a dozen rules would be thousands, of a moment each.
+    """
+
+    def test_of(rule: Callable[[Module], None]) -> Callable[[], None]:
+        def test() -> None:
+            broken = []
+            for module in modules:
+                try:
+                    rule(module)
+                except AssertionError as error:
+                    broken.append(f"{module}: {error}")
+            assert not broken, "\n".join(broken)
+
+        test.__doc__ = rule.__doc__
+        return test
+
+    return test_of

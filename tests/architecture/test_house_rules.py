@@ -1,11 +1,9 @@
 """Rules that no linter knows: each keeps one promise in one place."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 
-import pytest
-
-from tests.architecture.sources import Module, modules_of
+from tests.architecture.sources import Module, modules_of, of_each
 
 PORTAL = (*modules_of("portal"), *modules_of("wsgi"))
 EVERYWHERE = (*PORTAL, *modules_of("gradio_apps"))
@@ -16,14 +14,13 @@ PROCESSES = ("portal.cli", "portal.demo")
 """Who runs other processes; waiting for them is no decision."""
 
 
-def calls(module: Module) -> Iterator[tuple[str, int]]:
-    """Yield what *module* calls, as dotted text, with the line."""
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), node.lineno
+@cache
+def calls(module: Module) -> tuple[tuple[str, int], ...]:
+    """Return what *module* calls, as dotted text, with the line."""
+    return tuple((ast.unparse(node.func), node.lineno) for node in ast.walk(module.tree) if isinstance(node, ast.Call))
 
 
-@pytest.mark.parametrize("module", PORTAL, ids=str)
+@of_each(PORTAL)
 def test_only_one_module_touches_the_browser_session(module: Module) -> None:
     """What stands in a session, and when its id changes, is decided in one place."""
     if module.name == "portal.sessions":
@@ -38,7 +35,7 @@ def test_only_one_module_touches_the_browser_session(module: Module) -> None:
     assert touched == []
 
 
-@pytest.mark.parametrize("module", PORTAL, ids=str)
+@of_each(PORTAL)
 def test_only_the_policy_allows(module: Module) -> None:
     """No ticket without a decision: whoever holds an Allowed got it from the policy."""
     if module.name == "portal.policy":
@@ -47,7 +44,7 @@ def test_only_the_policy_allows(module: Module) -> None:
     assert [line for name, line in calls(module) if name.split(".")[-1] == "Allowed"] == []
 
 
-@pytest.mark.parametrize("module", PORTAL, ids=str)
+@of_each(PORTAL)
 def test_only_verifiers_say_verified(module: Module) -> None:
     """Claims become VerifiedClaims where a signature was checked, or where an operator explains given ones."""
     allowed = ("portal.providers", "portal.explain", "portal.identity")
@@ -57,7 +54,7 @@ def test_only_verifiers_say_verified(module: Module) -> None:
     assert [line for name, line in calls(module) if name.split(".")[-1] == "VerifiedClaims"] == []
 
 
-@pytest.mark.parametrize("module", PORTAL, ids=str)
+@of_each(PORTAL)
 def test_time_is_an_argument(module: Module) -> None:
     if module.name in WALL_CLOCK or module.name.startswith(PROCESSES):
         return
@@ -66,7 +63,7 @@ def test_time_is_an_argument(module: Module) -> None:
     assert [line for name, line in calls(module) if ".".join(name.split(".")[-2:]) in readers] == []
 
 
-@pytest.mark.parametrize("module", EVERYWHERE, ids=str)
+@of_each(EVERYWHERE)
 def test_nothing_is_unpickled_or_evaluated(module: Module) -> None:
     imported = {
         alias.name.split(".")[0]
@@ -79,7 +76,7 @@ def test_nothing_is_unpickled_or_evaluated(module: Module) -> None:
     assert [line for name, line in calls(module) if name == "eval"] == []
 
 
-@pytest.mark.parametrize("module", PORTAL, ids=str)
+@of_each(PORTAL)
 def test_only_the_configuration_and_the_entrances_read_the_environment(module: Module) -> None:
     """Settings are read once, from a mapping; what is read anywhere else cannot be checked at the start."""
     if module.name in {"wsgi", "portal.wsgi"} or module.name.startswith(PROCESSES):
@@ -93,6 +90,6 @@ def test_only_the_configuration_and_the_entrances_read_the_environment(module: M
     assert names == []
 
 
-@pytest.mark.parametrize("module", EVERYWHERE, ids=str)
+@of_each(EVERYWHERE)
 def test_no_module_is_a_drawer(module: Module) -> None:
     assert module.name.split(".")[-1] not in {"utils", "util", "helpers", "helper", "common", "misc"}

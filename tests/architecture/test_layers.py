@@ -2,9 +2,7 @@
 
 import ast
 
-import pytest
-
-from tests.architecture.sources import Module, all_names, imports_of, modules_of, own_imports, third_party
+from tests.architecture.sources import Module, all_names, imports_of, modules_of, of_each, own_imports, third_party
 
 LAYERS: dict[str, int] = {
     # L0: the contract between the two sides, and time
@@ -139,19 +137,19 @@ def test_the_table_names_nothing_that_is_not_there() -> None:
     assert {name for name in LAYERS if name not in all_names()} == set()
 
 
-@pytest.mark.parametrize("module", PORTAL, ids=str)
+@of_each(PORTAL)
 def test_a_module_imports_from_its_own_layer_and_those_below(module: Module) -> None:
     above = {name for name in own_imports(module) if layer_of(name) > layer_of(module.name)}
 
     assert above == set()
 
 
-@pytest.mark.parametrize("module", PORTAL, ids=str)
+@of_each(PORTAL)
 def test_the_portal_never_imports_the_apps(module: Module) -> None:
     assert {name for name in own_imports(module) if within(name, "gradio_apps") or within(name, "tests")} == set()
 
 
-@pytest.mark.parametrize("module", APPS, ids=str)
+@of_each(APPS)
 def test_the_apps_share_only_the_contract_with_the_portal(module: Module) -> None:
     """An app's process knows the shape of a ticket, and nothing else of the portal."""
     foreign = {name for name in own_imports(module) if not within(name, "gradio_apps")}
@@ -159,12 +157,12 @@ def test_the_apps_share_only_the_contract_with_the_portal(module: Module) -> Non
     assert {name for name in foreign if not within(name, "portal.contract")} == set()
 
 
-@pytest.mark.parametrize("module", PORTAL, ids=str)
+@of_each(PORTAL)
 def test_a_layer_uses_the_packages_it_is_for(module: Module) -> None:
     assert third_party(module) <= THIRD_PARTY[layer_of(module.name)]
 
 
-@pytest.mark.parametrize("module", PORTAL, ids=str)
+@of_each(PORTAL)
 def test_packages_that_one_place_knows_stay_there(module: Module) -> None:
     strays = {
         package
@@ -175,14 +173,12 @@ def test_packages_that_one_place_knows_stay_there(module: Module) -> None:
     assert strays == set()
 
 
-@pytest.mark.parametrize(
-    "module", [one for one in APPS if any(within(one.name, package) for package in FREE_OF_GRADIO)], ids=str
-)
+@of_each([one for one in APPS if any(within(one.name, package) for package in FREE_OF_GRADIO)])
 def test_guard_and_supervisor_know_no_gradio(module: Module) -> None:
     assert third_party(module).isdisjoint({"gradio", "gradio_client", "fastapi", "flask"})
 
 
-@pytest.mark.parametrize("module", [*PORTAL, *APPS], ids=str)
+@of_each((*PORTAL, *APPS))
 def test_imports_stand_at_the_top(module: Module) -> None:
     if any(within(module.name, place) for place in LATE_IMPORTS):
         return
@@ -208,11 +204,11 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         follow(name, ())
 
 
-@pytest.mark.parametrize("module", [*PORTAL, *APPS], ids=str)
+@of_each((*PORTAL, *APPS))
 def test_every_folder_of_modules_is_a_package(module: Module) -> None:
     assert module.name == "wsgi" or (module.path.parent / "__init__.py").is_file()
 
 
-@pytest.mark.parametrize("module", [*PORTAL, *APPS], ids=str)
+@of_each((*PORTAL, *APPS))
 def test_every_module_says_what_it_is(module: Module) -> None:
     assert ast.get_docstring(module.tree)

@@ -1,6 +1,5 @@
 """Houses and browsers that the journeys share."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,26 +10,6 @@ from tests.journeys.house import House, running_house
 
 SAME_SITE = "{app}.demo.localhost"
 ACROSS_SITES = "{app}.apps.localhost"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the journeys last: from the first on, Playwright's event loop runs, and tests with one of their own fail.
-
-    For the same reason a file with journeys in a browser has no other tests: where several processes share the
-    tests, each file stays in one.
-    """
-    items.sort(key=lambda item: item.get_closest_marker("journey") is not None)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _untraced() -> Iterator[None]:
-    """Do not measure the coverage of what the journeys start: it would take a good part of their time.
-
-    What they run in those processes, other tests run in theirs.
-    """
-    traced = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("COV")}
-    yield
-    os.environ.update(traced)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,6 @@ import requests
 from tests.provider.process import ACCOUNTS, RunningProvider, a_client, running_provider
 
 ROOT: Final = Path(__file__).parents[2]
-APPS: Final = ("user-dashboard", "admin-dashboard", "showcase")
 _START: Final = 240
 
 Front: TypeAlias = Callable[[Path, Mapping[str, str], tuple[int, int]], AbstractContextManager[None]]
@@ -34,7 +33,7 @@ PORTAL_TOML: Final = """
 url = "{portal}"
 apps_url = "{apps_url}"
 title = "Example AI"
-landing = ["admin-dashboard", "user-dashboard"]
+landing = [{landing}]
 internal_url = "http://127.0.0.1:{port}"
 trust_apps = true
 
@@ -49,27 +48,34 @@ client_secret_env = "COMPANY_CLIENT_SECRET"
 [roles.admin]
 when = "contains(roles, 'Tenant Admin')"
 rights = ["audit:read", "sign-ins:read", "sign-ins:end"]
+"""
 
+_OWN: Final = {
+    "user-dashboard": """
 [apps.user-dashboard]
 source = "{root}/gradio_apps/user_dashboard.py"
 title = "Your dashboard"
 open_to = ["everyone"]
-port = {user_dashboard_port}
-
+port = {port}
+""",
+    "admin-dashboard": """
 [apps.admin-dashboard]
 source = "{root}/gradio_apps/admin_dashboard.py"
 title = "Administration"
 open_to = ["admin"]
 portal_api = ["audit:read", "sign-ins:read", "sign-ins:end"]
-port = {admin_dashboard_port}
-
+port = {port}
+""",
+    "showcase": """
 [apps.showcase]
 source = "{root}/gradio_apps/showcase.py"
 title = "Showcase"
 open_to = ["everyone"]
 required = true
-port = {showcase_port}
-"""
+port = {port}
+""",
+}
+_LANDING: Final = ("admin-dashboard", "user-dashboard")
 
 ANOTHER_APP: Final = """
 [apps.{slug}]
@@ -109,6 +115,7 @@ def running_house(
     portal: str = "portal.demo.localhost",
     apps: str = "{app}.demo.localhost",
     front: Front | None = None,
+    own: Collection[str] = tuple(_OWN),
     more: Mapping[str, Path] | None = None,
     lines: str = "",
     **told: Any,
@@ -116,10 +123,11 @@ def running_house(
     """Run provider, portal and apps until the block ends.
 
     *portal* and *apps* are host names, *apps* with a path where there is one; with *front*, a web server
-    with TLS stands there.  *more* are sources of further apps, by slug; *lines* are of the last of them.
+    with TLS stands there.  *own* are those of our apps that there are, *more* the sources of further apps, by slug;
+    *lines* are of the last of them.
     """
     more = more or {}
-    slugs = (*APPS, *more)
+    slugs = (*own, *more)
     port, front_port, *app_ports = free_ports(2 + len(slugs))
     ports = dict(zip(slugs, app_ports, strict=True))
     url = f"http://{portal}:{port}" if front is None else f"https://{portal}:{front_port}"
@@ -134,9 +142,9 @@ def running_house(
                 port=port,
                 issuer=provider.issuer,
                 client_id=provider.client_id,
-                root=ROOT,
-                **{slug.replace("-", "_") + "_port": value for slug, value in ports.items()},
+                landing=", ".join(f'"{slug}"' for slug in _LANDING if slug in own),
             )
+            + "".join(_OWN[slug].format(root=ROOT, port=ports[slug]) for slug in own)
             + "".join(ANOTHER_APP.format(slug=slug, source=source, port=ports[slug]) for slug, source in more.items())
             + lines
         )

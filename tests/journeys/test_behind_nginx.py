@@ -58,7 +58,8 @@ def houses(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -
 
     def started(apps: str) -> contextlib.AbstractContextManager[House]:
         folder = tmp_path_factory.mktemp("behind")
-        return running_house(folder, portal=PORTAL, apps=apps, front=front, more={"pathwise": PATHWISE})
+        own = ("user-dashboard", "showcase")
+        return running_house(folder, portal=PORTAL, apps=apps, front=front, own=own, more={"pathwise": PATHWISE})
 
     with contextlib.ExitStack() as stack:
         yield {shape: Told(stack.enter_context(started(apps)), certificate) for shape, apps in SHAPES.items()}

@@ -140,7 +140,8 @@ def test_a_person_uses_it_in_the_portals_frame(made: Made, browser: Browser, tmp
     Queue, names, LoginButton, and light and dark, in a page of Gradio 5; and its sockets are held to their owners.
     """
     (tmp_path / "five.py").write_text(APP)
-    with running_house(tmp_path, more={"five": tmp_path / "five.py"}, lines=f'python = "{made.python}"\n') as house:
+    five, python = {"five": tmp_path / "five.py"}, f'python = "{made.python}"\n'
+    with running_house(tmp_path, own=(), more=five, lines=python) as house:
         context = browser.new_context(color_scheme="light", reduced_motion="reduce")
         page = steps.new_page(context)
         steps.sign_in(page, house, "Ana Analyst", path="/apps/five/")

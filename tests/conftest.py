@@ -1,11 +1,19 @@
-"""What is done with the journeys, wherever they stand: the tests of many processes, most with a browser."""
+"""What is done for all tests, and with the journeys: those of many processes, most with a browser."""
 
 import os
+import signal
 
 import pytest
 
 _TRACED: dict[str, str] = {}
 """What has the coverage of other processes measured, once it is known."""
+
+
+def pytest_configure() -> None:
+    """Have signals mean what they mean at a terminal: what runs in the background may have been told to ignore some."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
+from portal.presets import PRESETS
 from portal.settings import Secret
 
 CLIENT_SECRET: Final = "COMPANY_CLIENT_SECRET"  # noqa: S105 - the name of a variable
@@ -19,7 +20,10 @@ class Answers:
 
     url: str
     apps_url: str | None
-    issuer: str
+    preset: str
+    """The make of provider."""
+    options: tuple[tuple[str, str], ...]
+    """What that make is told besides: keys of ``[[providers]]`` with their values."""
     client_id: str
     client_secret: Secret | None
     """``None``: to be filled in later."""
@@ -82,15 +86,21 @@ def _portal(answers: Answers) -> list[str]:
 
 
 def _providers(answers: Answers) -> list[str]:
-    return [
+    meanings = {option.key: option.meaning for option in PRESETS[answers.preset].options}
+    lines = [
         "# Where people prove who they are. Register this callback there:",
         f"# {_commented(answers.url.rstrip('/'))}/auth/oauth/{PROVIDER}/callback",
         "[[providers]]",
         f'id = "{PROVIDER}"',
+        "# The make of provider; docs/providers has a page for each.",
+        f"preset = {_quoted(answers.preset)}",
         '# What the button says, after "Continue with".',
         'label = "your company"',
-        "# Exactly as the provider writes it in iss; a trailing slash counts.",
-        f"issuer = {_quoted(answers.issuer)}",
+    ]
+    for key, value in answers.options:
+        lines += [f"# {meanings[key]}", f"{key} = {_quoted(value)}"]
+    return [
+        *lines,
         f"client_id = {_quoted(answers.client_id)}",
         "# The variable that holds the client secret; it stands in .env, never here.",
         f'client_secret_env = "{CLIENT_SECRET}"',

@@ -19,6 +19,9 @@ from portal.cli.first_files import CLIENT_SECRET, PROVIDER, Answers, dotenv, por
 from portal.cli.problems import told
 from portal.configuration import load
 from portal.errors import Problem, SettingsError
+from portal.presets import PRESETS
+from portal.presets.base import Option, Preset
+from portal.presets.oidc import OIDC
 from portal.settings import Secret
 
 TOML: Final = "portal.toml"
@@ -33,7 +36,19 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser("init", help="write a first portal.toml and .env into this folder")
     parser.add_argument("--url", metavar="URL", help="where browsers reach the portal")
     parser.add_argument("--apps-url", metavar="TEMPLATE", help="where browsers reach apps, over {app} and {port}")
+    parser.add_argument(
+        "--preset",
+        metavar="NAME",
+        help=f"the make of the identity provider: {', '.join(PRESETS)} (default: {OIDC.id}, any of OpenID Connect)",
+    )
     parser.add_argument("--issuer", metavar="URL", help="the identity provider, exactly as it writes itself in iss")
+    parser.add_argument(
+        "--provider",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="what that make needs besides, like domain=company.okta.com; may be given several times",
+    )
     parser.add_argument("--client-id", metavar="ID", help="the portal's client id there")
     parser.add_argument(
         "--client-secret-file", metavar="FILE", help="holds the client secret; - reads standard input (default: later)"
@@ -85,7 +100,19 @@ def _answers(options: argparse.Namespace) -> Answers:
         return value or None
 
     url = answer(options.url, "--url", "Where browsers reach the portal, like https://portal.example.com")
-    issuer = answer(options.issuer, "--issuer", "The identity provider's issuer, like https://id.example.com")
+    makes = f"The make of identity provider: {', '.join(PRESETS)} (empty: {OIDC.id}, any OpenID Connect provider)"
+    named = answer(options.preset, "--preset", makes, optional=True) or OIDC.id
+    if named not in PRESETS:
+        raise CommandFailed(f"There is no preset called {named!r}. There are: {', '.join(PRESETS)}.")
+    given = _provider_options(options, PRESETS[named])
+    told = [
+        (
+            option.key,
+            answer(given.get(option.key), _flag(option), f"{option.key}: {option.meaning} Like {option.example}"),
+        )
+        for option in PRESETS[named].options
+        if option.required or option.key in given
+    ]
     client_id = answer(options.client_id, "--client-id", "The portal's client id there")
     title = answer(options.title, "--title", "What the portal is called (empty: Gradio Portal)", optional=True)
     apps = _apps(options.app or (_asked_for_apps() if asks else []))
@@ -100,7 +127,8 @@ def _answers(options: argparse.Namespace) -> Answers:
     return Answers(
         url=url or "",
         apps_url=apps_url,
-        issuer=issuer or "",
+        preset=named,
+        options=tuple((key, value) for key, value in told if value is not None),
         client_id=client_id or "",
         client_secret=_client_secret(options.client_secret_file, asks=asks),
         title=title or "Gradio Portal",
@@ -108,6 +136,29 @@ def _answers(options: argparse.Namespace) -> Answers:
         trust_apps=options.trust_apps,
         units=options.units,
     )
+
+
+def _flag(option: Option) -> str:
+    return "--issuer" if option.key == "issuer" else f"--provider {option.key}=…"
+
+
+def _provider_options(options: argparse.Namespace, preset: Preset) -> dict[str, str]:
+    """Return what flags say of a provider of this make, by key."""
+    known = {option.key for option in preset.options}
+    given = {} if options.issuer is None else {"issuer": options.issuer}
+    for one in options.provider:
+        key, separator, value = one.partition("=")
+        if not separator or not value:
+            raise CommandFailed(f"--provider {one} is not KEY=VALUE, like domain=company.okta.com.")
+        if key in given:
+            raise CommandFailed(f"--provider {key} is there twice.")
+        given[key] = value
+    unknown = sorted(given.keys() - known)
+    if unknown:
+        raise CommandFailed(
+            f"{preset.label} takes no {' and no '.join(unknown)}. It takes: {', '.join(sorted(known)) or 'nothing'}."
+        )
+    return given
 
 
 def _asked_for_apps() -> list[str]:

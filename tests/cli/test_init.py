@@ -55,6 +55,28 @@ def test_what_is_written_passes_the_check(folder: Path, capsys: pytest.CaptureFi
     assert secret.reveal() == "it's # a \\ secret"
 
 
+@pytest.mark.parametrize(
+    ("preset", "options", "issuer"),
+    [
+        ("okta", ("domain=company.okta.com", "authorization_server_id=false"), "https://company.okta.com"),
+        ("github", (), "https://github.com/login/oauth"),
+        (
+            "azure-ad",
+            ("tenant_id=8eaef023-2b34-4da1-9baa-8bc8c9d6a490",),
+            "https://login.microsoftonline.com/8eaef023-2b34-4da1-9baa-8bc8c9d6a490/v2.0",
+        ),
+        ("oidc", ("issuer=https://id.example.com/",), "https://id.example.com/"),
+    ],
+)
+def test_a_provider_of_any_make_is_written(folder: Path, preset: str, options: tuple[str, ...], issuer: str) -> None:
+    told = [word for option in options for word in ("--provider", option)]
+    flags = ("--url", "https://portal.example.com", "--client-id", "portal", "--preset", preset, *told)
+    assert init("--client-secret-file", "client-secret", flags=flags) == 0
+    [provider] = load(environment({}, folder)).providers
+
+    assert (provider.preset, provider.issuer) == (preset, issuer)
+
+
 def test_a_portal_without_apps_is_sound_too(folder: Path) -> None:
     del folder
     assert init("--client-secret-file", "client-secret") == 0
@@ -140,6 +162,11 @@ def test_a_link_is_something_that_is_there(folder: Path) -> None:
         (("--app", "one=a.b", *APPS_URL), "trust_apps"),
         (("--app", "one=nowhere.py", "--trust-apps", *APPS_URL), "which is not there"),
         (("--title", "two\nlines"), "portal.title"),
+        (("--preset", "octa"), "There is no preset called 'octa'. There are: oidc, descope, github,"),
+        (("--preset", "github"), "GitHub takes no issuer. It takes: auth_url, domain, token_url, user_info_url."),
+        (("--provider", "issuer"), "--provider issuer is not KEY=VALUE"),
+        (("--provider", "issuer=https://other.example.com"), "--provider issuer is there twice."),
+        (("--preset", "okta", "--issuer", "https://company.okta.com"), "Still to be said: --provider domain=…."),
         (("--url", "http://portal.example.com"), "Use https."),
         (("--client-secret-file", "nowhere"), "cannot be read from nowhere"),
         (("--client-secret-file", "-"), "There is no client secret in -."),
@@ -179,6 +206,7 @@ def test_on_a_terminal_it_asks(folder: Path) -> None:
     said = ""
     answers = {
         "reach the portal": "https://portal.example.com",
+        "make of identity provider": "",
         "issuer": "https://id.example.com",
         "client id": "portal",
         "is called": "",

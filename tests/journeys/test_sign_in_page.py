@@ -96,6 +96,7 @@ def test_the_last_used_comes_first(url: str, page: Page) -> None:
     page.goto(f"{url}/auth/oauth/github/callback?code=code&state={state}")
     page.goto(f"{url}/sign-out")
     page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Who are you?")).to_be_visible()  # signing out there too
     page.goto(f"{url}/sign-in")
 
     expect(page.locator(".door-buttons a").first).to_have_text("Continue with GitHub Last used")

@@ -16,7 +16,7 @@ from gradio_apps.runtime.supervisor.child import command_for
 from portal.contract.interpreters import GRADIO, OLDEST_PYTHON, is_at_least
 from tests.gradio_apps.serve.portal import URL, a_portal
 from tests.gradio_apps.serve.test_serve import PATIENCE, SECRET, environment, wait_for_event
-from tests.gradio_apps.supervisor.supervising import an_app
+from tests.gradio_apps.supervisor.supervising import an_app, reporting_to
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(own_interpreter.__file__)
@@ -52,19 +52,10 @@ def test_an_app_runs_by_its_own_interpreter_behind_the_same_guard(tmp_path: Path
     source.write_text(APP)
     (source.parent / "portal.py").write_text("WHOSE = 'the author\\'s'\n")  # a name that we have too
     app = an_app(tmp_path, source=str(source), secret=SECRET, python=str(python))
-    with a_portal() as portal, (tmp_path / "events").open("wb") as events:
+    with a_portal() as portal:
         document = json.dumps({"portal": {"url": URL, "internal_url": portal}, "apps": [app]})
-        supervisor = subprocess.Popen(
-            [sys.executable, "-m", "gradio_apps.runtime.supervisor"], stdin=subprocess.PIPE, stderr=events
-        )
-        assert supervisor.stdin is not None
-        supervisor.stdin.write(document.encode())
-        supervisor.stdin.close()
-        try:
+        with reporting_to(tmp_path / "events", document):
             wait_for_event(tmp_path / "events", "app-ready")
-        finally:
-            supervisor.terminate()
-            assert supervisor.wait(PATIENCE) == 0
     lines = Path(app["log"]).read_text().splitlines()
     said = json.loads(next(line for line in lines if line.startswith("{")))
     assert said == {

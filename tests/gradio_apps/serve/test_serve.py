@@ -21,7 +21,7 @@ from portal.contract import sign_ticket
 from tests.builders import a_ticket
 from tests.contract.forging import KEY
 from tests.gradio_apps.serve.portal import ANA, SLUG, URL, a_portal
-from tests.gradio_apps.supervisor.supervising import an_app, is_alive
+from tests.gradio_apps.supervisor.supervising import an_app, is_alive, reporting_to
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PATIENCE = 120.0
@@ -54,14 +54,7 @@ def test_a_person_comes_in_with_a_ticket_and_the_end_leaves_nothing(tmp_path: Pa
     host = "forecast.demo.localhost:7871"
     with a_portal() as portal:
         document = json.dumps({"portal": {"url": URL, "internal_url": portal}, "apps": [app]})
-        with (tmp_path / "events").open("wb") as events:
-            supervisor = subprocess.Popen(
-                [sys.executable, "-m", "gradio_apps.runtime.supervisor"], stdin=subprocess.PIPE, stderr=events
-            )
-            assert supervisor.stdin is not None
-            supervisor.stdin.write(document.encode())
-            supervisor.stdin.close()
-        try:
+        with reporting_to(tmp_path / "events", document):
             port = wait_for_event(tmp_path / "events", "app-started")["port"]
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"host": host}, timeout=PATIENCE) as client:
                 # The guard answers while the author's code loads; nobody gets in meanwhile.
@@ -84,9 +77,6 @@ def test_a_person_comes_in_with_a_ticket_and_the_end_leaves_nothing(tmp_path: Pa
                 assert [f"hello {ANA.username} {ANA.name}"] == answer(client, own, "greet", "hello")
                 [surroundings] = answer(client, own, "surroundings")
                 assert surroundings["secrets"] == []
-        finally:
-            supervisor.terminate()
-            assert supervisor.wait(PATIENCE) == 0
     lines = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
     assert [line["event"] for line in lines] == ["app-started", "app-ready", "stopped"]
     assert not is_alive(lines[0]["pid"])
@@ -204,14 +194,7 @@ def test_a_page_shows_the_start_and_then_why_it_failed(tmp_path: Path) -> None:
     )
     with a_portal() as portal:
         document = json.dumps({"portal": {"url": URL, "internal_url": portal}, "apps": [app]})
-        with (tmp_path / "events").open("wb") as events:
-            supervisor = subprocess.Popen(
-                [sys.executable, "-m", "gradio_apps.runtime.supervisor"], stdin=subprocess.PIPE, stderr=events
-            )
-            assert supervisor.stdin is not None
-            supervisor.stdin.write(document.encode())
-            supervisor.stdin.close()
-        try:
+        with reporting_to(tmp_path / "events", document):
             port = wait_for_event(tmp_path / "events", "app-started")["port"]
             page = {"host": "forecast.demo.localhost:7871", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=page, timeout=PATIENCE) as client:
@@ -231,9 +214,6 @@ def test_a_page_shows_the_start_and_then_why_it_failed(tmp_path: Path) -> None:
                 failed = wait_for_event(tmp_path / "events", "app-failed")
                 assert failed["app"] == SLUG
                 crashed = wait_for_event(tmp_path / "events", "app-crashed")
-        finally:
-            supervisor.terminate()
-            assert supervisor.wait(PATIENCE) == 0
     assert crashed["reason"] == "The app's code ended in an error (OSError)."
     assert key not in shown
 

@@ -48,6 +48,23 @@ def a_document(*apps: Mapping[str, Any], control: str | None = None) -> str:
     return json.dumps({"portal": portal, "apps": apps, "control": control})
 
 
+@contextmanager
+def reporting_to(events: Path, document: str) -> Iterator[None]:
+    """Run a supervisor on *document*, which reports into the file *events*, until the block ends; it ends well."""
+    with events.open("wb") as file:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-m", "gradio_apps.runtime.supervisor"], stdin=subprocess.PIPE, stderr=file
+        )
+    assert supervisor.stdin is not None
+    with supervisor.stdin:
+        supervisor.stdin.write(document.encode())
+    try:
+        yield
+    finally:
+        supervisor.terminate()
+        assert supervisor.wait(PATIENCE) == 0
+
+
 class Supervised:
     """A supervisor, and what it reports."""
 

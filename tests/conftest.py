@@ -4,9 +4,6 @@ import os
 import signal
 
 import pytest
-from flask import Flask
-
-from tests.prepared import Compiled
 
 _TRACED: dict[str, str] = {}
 """What has the coverage of other processes measured, once it is known."""
@@ -17,7 +14,6 @@ def pytest_configure() -> None:
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
-    Flask.jinja_options = {"bytecode_cache": Compiled()}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from flask import Flask
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 
@@ -28,8 +29,15 @@ class Compiled(BytecodeCache):
         self._code[bucket.key] = bucket.bytecode_to_string()
 
 
-def with_a_database(settings: Settings) -> Settings:
-    """Return *settings*, whose embedded database is there now: empty, and up to date."""
+_COMPILED: Final = Compiled()
+
+
+def prepared(settings: Settings) -> Settings:
+    """Return *settings* for a portal whose embedded database is there now, empty and up to date.
+
+    Templates are compiled once from now on.
+    """
+    Flask.jinja_options = {"bytecode_cache": _COMPILED}
     url = settings.database_url.reveal()
     file = Path(url.removeprefix(_SQLITE))
     if url.startswith(_SQLITE) and file.parent.is_dir() and not file.exists():

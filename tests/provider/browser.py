@@ -16,7 +16,7 @@ from portal.providers.base import Provider
 from portal.services import Services
 from portal.sign_ins import SignIn
 from tests.builders import ISSUER, NOW, PORTAL, an_identity, settings_for
-from tests.prepared import with_a_database
+from tests.prepared import prepared
 
 CALLBACK: Final = "/auth/oauth/company/callback"
 HOST: Final = urlsplit(PORTAL).netloc
@@ -29,7 +29,7 @@ class Portal:
     def __init__(self, data_dir: Path, **changes: object) -> None:
         self.now = NOW
         self.providers: dict[str, Provider] = {}
-        settings = with_a_database(settings_for(data_dir, **changes))
+        settings = prepared(settings_for(data_dir, **changes))
         self.app: Flask = create_app(settings, clock=lambda: self.now, providers=self.providers, limits=UNLIMITED)
 
     @property

@@ -19,7 +19,7 @@ from portal.providers.base import Completed, Survey
 from portal.services import Services, services
 from portal.settings import ProviderSpec, Settings
 from tests.builders import NOW, PORTAL, a_provider, an_app, an_identity, settings_for
-from tests.prepared import with_a_database
+from tests.prepared import prepared
 
 UNLIMITED = Limits(sign_in="10000 per minute", callback="10000 per minute", launch="10000 per minute")
 OWN = {"Sec-Fetch-Site": "same-origin", "Origin": PORTAL}
@@ -111,7 +111,7 @@ class House:
 
     def __init__(self, folder: Path, *, limits: Limits = UNLIMITED, **changes: Any) -> None:
         self.now = NOW
-        self.settings: Settings = with_a_database(settings_for(folder, **{"catalogue": APPS, **changes}))
+        self.settings: Settings = prepared(settings_for(folder, **{"catalogue": APPS, **changes}))
         self.door = OpenDoor(a_provider())
         self.app: Flask = create_app(
             self.settings, clock=lambda: self.now, providers={"company": self.door}, limits=limits

@@ -23,6 +23,7 @@ from tests.deployment.containers import compose, copied, image_environment, step
 from tests.journeys.front import issue, nginx, whole_configuration
 from tests.journeys.house import free_ports
 from tests.journeys.plain_browser import PlainBrowser
+from tests.processes import end
 from tests.provider.process import Person, RunningProvider, a_client, running_provider
 
 pytestmark = pytest.mark.journey
@@ -93,7 +94,7 @@ class Machine:
             stdin=subprocess.DEVNULL,
         )
         self.running[service] = process
-        self.stack.callback(_end, process)
+        self.stack.callback(end, process, patience=20)
         return process
 
     def run(self, *arguments: str) -> None:
@@ -118,16 +119,7 @@ class Machine:
         log = self.stack.enter_context((self.folder / "web.log").open("wb"))
         process = subprocess.Popen(command, stdout=log, stderr=log)
         self.running["web"] = process
-        self.stack.callback(_end, process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        self.stack.callback(end, process, patience=20)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ Everything is a real process on loopback; nothing of it is left behind.
 import contextlib
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from tests.processes import end_in_time
 from tests.provider.process import ACCOUNTS, RunningProvider, a_client, running_provider
 
 ROOT: Final = Path(__file__).parents[2]
@@ -176,12 +176,7 @@ def running_house(
                     before.enter_context(front(folder, environment, (port, front_port)))
                 yield house
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(timeout=15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
+            end_in_time(process, patience=15)
 
 
 def _wait_until_ready(house: House, ports: Mapping[str, int], log: Path) -> None:

@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -33,6 +32,7 @@ from portal.supervisor import AppState, SupervisorAway, ask, control_socket
 from tests.builders import an_app
 from tests.journeys.workers import COOKIE, KEY
 from tests.portal.views.house import NAVIGATION, House
+from tests.processes import end_in_time
 
 SAMPLES: Final = Path(__file__).parents[1] / "samples"
 PATIENCE: Final = 120.0
@@ -210,12 +210,7 @@ def served(folder: Path, *, forecast: str = "steady.py") -> Iterator[Served]:
         yield running
     finally:
         in_the_end.close()
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
+        end_in_time(process, patience=PATIENCE)
 
 
 def wait_until(holds: Callable[[], bool], running: Served) -> None:

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin
@@ -21,6 +21,7 @@ import requests
 
 from tests.journeys.house import ROOT, free_ports
 from tests.journeys.plain_browser import PlainBrowser, found
+from tests.processes import run
 from tests.provider.process import Person, a_client, running_provider
 
 pytestmark = pytest.mark.journey
@@ -112,22 +113,6 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
             run(stack, [sys.executable, *command, "--port", str(app_port)], cwd=own, environ=told)
             wait_for(f"http://127.0.0.1:{app_port}/.portal/health", url, own)
         yield there
-
-
-def run(stack: contextlib.ExitStack, command: list[str], *, cwd: Path, environ: Mapping[str, str]) -> None:
-    """Start *command*, and end it with *stack*."""
-    log = stack.enter_context((cwd / "log").open("a"))
-    process = subprocess.Popen(command, cwd=cwd, env=environ, stdout=log, stderr=log)
-
-    def end() -> None:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-    stack.callback(end)
 
 
 def wait_for(url: str, public: str, folder: Path) -> None:

@@ -7,7 +7,6 @@ then good at the workers, as it is after a restart.
 import contextlib
 import os
 import re
-import signal
 import ssl
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from portal.cli.ports import free_ports
 from portal.settings import Secret
 from tests.builders import an_app
 from tests.portal.views.house import NAVIGATION, House
+from tests.processes import end_in_time
 
 KEY: Final = "zB1-kept-from-everybody-0123456789abcdefgh"
 PATIENCE: Final = 60.0
@@ -143,12 +143,7 @@ def running_portal(folder: Path) -> Iterator[Portal]:
         wait_until(lambda: len(portal.serving()) == WORKERS, portal)
         yield portal
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
+        end_in_time(process, patience=PATIENCE)
 
 
 def wait_until(holds: Callable[[], bool], portal: Portal) -> None:

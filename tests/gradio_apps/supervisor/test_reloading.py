@@ -2,10 +2,8 @@
 
 import json
 import socket
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -24,13 +22,6 @@ from tests.gradio_apps.supervisor.supervising import (
     tell,
     the_app,
 )
-
-
-@pytest.fixture
-def control() -> Iterator[Path]:
-    """Where operators ask; a short name, as Unix sockets need it."""
-    with TemporaryDirectory() as folder:
-        yield Path(folder) / "supervisor.sock"
 
 
 def a_plan(tmp: Path, **changes: Any) -> Plan:

@@ -3,10 +3,9 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -24,13 +23,6 @@ from tests.gradio_apps.supervisor.supervising import (
     tell,
     the_app,
 )
-
-
-@pytest.fixture
-def control() -> Iterator[Path]:
-    """Where operators ask; a short name, as Unix sockets need it."""
-    with TemporaryDirectory() as folder:
-        yield Path(folder) / "supervisor.sock"
 
 
 def came_up(pid: int) -> Callable[[dict[str, Any]], bool]:

@@ -21,6 +21,7 @@ import httpx
 from portal.cli import main
 from tests.journeys.front import Certificate, nginx, whole_configuration
 from tests.journeys.house import free_ports
+from tests.processes import run
 
 ROOT: Final = Path(__file__).parents[3]
 PATIENCE: Final = 60.0
@@ -85,7 +86,7 @@ def behind(folder: Path, certificate: Certificate, *, host: str, path: str, prov
     }
     with contextlib.ExitStack() as stack:
         bind = ["--bind", f"127.0.0.1:{ports['portal']}", "--threads", "4", "--no-control-socket"]
-        _run(stack, ["gunicorn", "portal.wsgi:app", *bind], folder=folder, environ=environ)
+        run(stack, [sys.executable, "-m", "gunicorn", "portal.wsgi:app", *bind], cwd=folder, environ=environ)
         authority = f"portal.demo.localhost:{ports['front']}"
         _wait_for(f"http://127.0.0.1:{ports['portal']}/healthz", authority, folder)
         command = [sys.executable, "-m", "portal.cli", "apps", "secret", "forecast"]
@@ -101,7 +102,8 @@ def behind(folder: Path, certificate: Certificate, *, host: str, path: str, prov
         }
         told |= {name: value for name, value in os.environ.items() if name.startswith("COV")}
         at = ["--port", str(ports["app"]), "--no-proxy-headers", "--lifespan", "off"]
-        _run(stack, ["uvicorn", "guarded:app", "--app-dir", str(folder), *at], folder=folder, environ=told)
+        uvicorn = [sys.executable, "-m", "uvicorn", "guarded:app", "--app-dir", str(folder), *at]
+        run(stack, uvicorn, cwd=folder, environ=told)
         _wait_for(f"http://127.0.0.1:{ports['app']}{path}/.portal/health", f"{host}:{ports['front']}", folder)
         yield Behind(
             folder=folder,
@@ -165,21 +167,6 @@ def _written(folder: Path, environ: dict[str, str], ports: dict[str, int]) -> st
     command += ["--port", str(ports["portal"]), "--certificate", "/certificate.pem", "--key", "/key.pem"]
     told = subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True, text=True)
     return told.stdout
-
-
-def _run(stack: contextlib.ExitStack, command: list[str], *, folder: Path, environ: dict[str, str]) -> None:
-    log = stack.enter_context((folder / "log").open("a"))
-    process = subprocess.Popen([sys.executable, "-m", *command], cwd=folder, env=environ, stdout=log, stderr=log)
-
-    def end() -> None:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-    stack.callback(end)
 
 
 def _wait_for(url: str, host: str, folder: Path) -> None:

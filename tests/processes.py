@@ -1,0 +1,35 @@
+"""Processes of the tests: started with a log beside them, and ended whatever happens."""
+
+import contextlib
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def run(stack: contextlib.ExitStack, command: Sequence[str], *, cwd: Path, environ: Mapping[str, str]) -> None:
+    """Start *command*, which writes into ``log`` in *cwd*, and end it with *stack*."""
+    log = stack.enter_context((cwd / "log").open("a"))
+    process = subprocess.Popen(command, cwd=cwd, env=environ, stdout=log, stderr=log)
+    stack.callback(end, process)
+
+
+def end(process: "subprocess.Popen[Any]", *, patience: float = 15) -> None:
+    """Tell *process* to end, and end it if it has not after *patience* seconds."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        end_in_time(process, patience=patience)
+    process.wait()
+
+
+def end_in_time(process: "subprocess.Popen[Any]", *, patience: float) -> None:
+    """Tell *process* to end, as it must within *patience* seconds.
+
+    Raises:
+        TimeoutExpired: it did not, and was killed.
+    """
+    process.terminate()
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from werkzeug.serving import make_server
+from werkzeug.wrappers import Request, Response
 
 from tests.builders import a_provider
 from tests.journeys import steps
@@ -39,7 +40,9 @@ def portal_at(folder: Path) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     portal = Portal(folder, url=url, providers=_SPECS)
     portal.providers.update({spec.id: ScriptedProvider(spec) for spec in _SPECS})
-    server = make_server("127.0.0.1", port, portal.app, threaded=True)
+    # With all of a body at once: where a browser goes away, werkzeug's server leaves a file that it streams open.
+    whole = Request.application(lambda request: Response.from_app(portal.app, request.environ, buffered=True))
+    server = make_server("127.0.0.1", port, whole, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

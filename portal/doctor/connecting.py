@@ -31,6 +31,7 @@ _VERIFY_CODES: Final[dict[int, CertificateProblem]] = {
     21: "unknown-issuer",
     62: "wrong-name",
     64: "wrong-name",
+    **dict.fromkeys(range(80, 94), "incomplete"),  # RFC 5280, with X509_V_FLAG_X509_STRICT only
 }
 """OpenSSL's reasons, ``X509_V_ERR_…`` of ``x509_vfy.h``."""
 

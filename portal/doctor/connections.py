@@ -45,6 +45,13 @@ _CERTIFICATES: Final[dict[CertificateProblem, tuple[str, str]]] = {
             "(nginx: ssl_certificate fullchain.pem). If the authority is your company's: portal.ca_file, or --ca FILE."
         ),
     ),
+    "incomplete": (
+        "The certificate, or its authority's, lacks what RFC 5280 asks for, and Python 3.13 and later refuse it.",
+        (
+            "Have the authority issue it anew, with key identifiers and key usage. Browsers pass over that, but portal "
+            "and apps that call each other there do not; with Python 3.12 they do."
+        ),
+    ),
     "other": ("The certificate is refused.", "Look at it: openssl s_client -connect HOST:443 -servername HOST"),
 }
 

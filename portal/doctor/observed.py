@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 CertificateProblem: TypeAlias = Literal[
-    "expired", "not-yet-valid", "wrong-name", "self-signed", "unknown-authority", "unknown-issuer", "other"
+    "expired",
+    "not-yet-valid",
+    "wrong-name",
+    "self-signed",
+    "unknown-authority",
+    "unknown-issuer",
+    "incomplete",
+    "other",
 ]
 _QUOTED: Final = 80
 

@@ -13,7 +13,7 @@ from portal.configuration.documented import SETTINGS, Setting, keys_under
 from portal.errors import SettingsError
 from portal.settings import Endpoints, Settings
 from tests.architecture.sources import ROOT
-from tests.journeys.front import issue
+from tests.certificates import issue
 
 PAGE = ROOT / "docs" / "settings.md"
 KEY = "zB1k3j4h5k6j7h8g9f0d1s2a3q4w5e6r7t8y9u0i1o2p"

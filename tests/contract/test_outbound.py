@@ -15,7 +15,7 @@ from portal.contract.outbound import (
     shown_proxy,
     tls_context,
 )
-from tests.journeys.front import issue
+from tests.certificates import issue
 
 PROXY = "http://proxy.example.com:3128"
 

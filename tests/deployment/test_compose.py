@@ -19,8 +19,9 @@ import pytest
 
 from tests.architecture.pages import page
 from tests.architecture.sources import ROOT
+from tests.certificates import issue
 from tests.deployment.containers import compose, copied, image_environment, steps
-from tests.journeys.front import issue, nginx, whole_configuration
+from tests.journeys.front import nginx, whole_configuration
 from tests.journeys.house import free_ports
 from tests.journeys.plain_browser import PlainBrowser
 from tests.processes import end

@@ -21,7 +21,8 @@ from dotenv import dotenv_values
 
 from tests.architecture.pages import page
 from tests.architecture.sources import ROOT
-from tests.journeys.front import issue, nginx, whole_configuration
+from tests.certificates import issue
+from tests.journeys.front import nginx, whole_configuration
 from tests.journeys.house import free_ports
 from tests.journeys.plain_browser import PlainBrowser
 from tests.provider.process import Person, a_client, running_provider

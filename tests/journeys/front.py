@@ -1,25 +1,19 @@
 """A real nginx with TLS in front of a house, as ``portal config nginx`` has it; and an authority of the tests."""
 
-import base64
-import hashlib
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+
+from tests.certificates import Certificate
 
 _START: Final = 30
 _AROUND: Final = """
@@ -37,65 +31,6 @@ http {{
     include {configuration};
 }}
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Certificate:
-    """A certificate with its key, as files."""
-
-    certificate: Path
-    key: Path
-    authority: Path
-    """Who signed it."""
-    pin: str
-    """SHA-256 of its public key in base64: what Chromium is told to accept."""
-
-
-def issue(folder: Path, names: Sequence[str]) -> Certificate:
-    """Make an authority, and have it sign a certificate for *names* that is good for a day."""
-    authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    authority = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "The authority of the tests")])
-    now = datetime.now(UTC)
-
-    def builder(
-        subject: x509.Name, public: ec.EllipticCurvePublicKey, *, is_authority: bool
-    ) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(authority)
-            .public_key(public)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-        )
-
-    root = builder(authority, authority_key.public_key(), is_authority=True).sign(authority_key, hashes.SHA256())
-    leaf = (
-        builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]), key.public_key(), is_authority=False)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    made = Certificate(
-        certificate=folder / "certificate.pem",
-        key=folder / "key.pem",
-        authority=folder / "authority.pem",
-        pin=base64.b64encode(
-            hashlib.sha256(
-                key.public_key().public_bytes(
-                    serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-                )
-            ).digest()
-        ).decode("ascii"),
-    )
-    made.authority.write_bytes(root.public_bytes(pem))
-    made.certificate.write_bytes(leaf.public_bytes(pem) + root.public_bytes(pem))
-    made.key.write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-    )
-    return made
 
 
 def nginx() -> str:

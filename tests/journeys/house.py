@@ -5,6 +5,7 @@ Everything is a real process on loopback; nothing of it is left behind.
 
 import contextlib
 import os
+import random
 import secrets
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
+import pytest
 import requests
 
 from tests.processes import end_in_time
@@ -24,6 +26,7 @@ from tests.provider.process import ACCOUNTS, RunningProvider, a_client, running_
 
 ROOT: Final = Path(__file__).parents[2]
 _START: Final = 240
+_BELOW_EPHEMERAL: Final = range(20_000, 32_000)
 
 Front: TypeAlias = Callable[[Path, Mapping[str, str], tuple[int, int]], AbstractContextManager[None]]
 """Runs a web server: told the house's folder, the portal's environment, and the ports of the portal and its own."""
@@ -100,12 +103,17 @@ class House:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return *count* loopback ports that nobody listens on."""
+    """Return *count* loopback ports that nobody listens on, and that no call going out is given in the meantime."""
     with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+        found: list[int] = []
+        for port in random.sample(_BELOW_EPHEMERAL, len(_BELOW_EPHEMERAL)):
+            probe = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+            if len(found) == count:
+                return found
+    pytest.fail(f"there are no {count} free ports in {_BELOW_EPHEMERAL}")
 
 
 @contextmanager

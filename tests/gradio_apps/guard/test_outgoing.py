@@ -16,9 +16,9 @@ from gradio_apps.runtime.guard import GuardSettingsError, guard_settings_from
 from gradio_apps.runtime.guard.outgoing import way_to_portal
 from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
 from gradio_apps.runtime.guard.settings import GuardSettings
+from tests.certificates import issue
 from tests.contract.forging import KEY, public_jwk
 from tests.gradio_apps.requests import FakeAccess
-from tests.journeys.front import issue
 from tests.provider.forward_proxy import PASSWORD, ForwardProxy, forward_proxy
 from tests.provider.misbehaving import Answer, MisbehavingProvider, misbehaving_provider
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 STAND_IN = Path(__file__).with_name("stand_in.py")
@@ -34,7 +35,10 @@ class Hosted:
         return self._log.read_text()
 
     def status(self) -> dict[str, Any]:
-        said: dict[str, Any] = self.client.get("/test-state").json()
+        try:
+            said: dict[str, Any] = self.client.get("/test-state").json()
+        except httpx.TransportError as fault:
+            pytest.fail(f"{fault}; the process's exit code: {self.process.poll()}\n{self.log}")
         return said
 
     def wait_for(self, state: str) -> None:

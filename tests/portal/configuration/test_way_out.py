@@ -8,7 +8,7 @@ from portal.cli.calls_out import told
 from portal.contract.outbound import Outbound
 from portal.settings import Endpoints
 from tests.builders import a_provider, settings_for
-from tests.journeys.front import issue
+from tests.certificates import issue
 from tests.portal.configuration.reading import ENVIRON, GOOD, loaded, problems
 
 PROXY = "http://me:secret@proxy.example.com:3128"

@@ -19,7 +19,8 @@ from typing import Any, Final
 import httpx
 
 from portal.cli import main
-from tests.journeys.front import Certificate, nginx, whole_configuration
+from tests.certificates import Certificate
+from tests.journeys.front import nginx, whole_configuration
 from tests.journeys.house import free_ports
 from tests.processes import run
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.front import Certificate, nginx
-from tests.portal.doctor.certificates import a_certificate
+from tests.certificates import Certificate, issue
+from tests.journeys.front import nginx
 from tests.portal.doctor.front import Behind, behind, doctor, front, in_app, wrong
 from tests.portal.doctor.provider import discovery
 
@@ -22,7 +22,7 @@ NAMES = ["portal.demo.localhost", "forecast.apps.demo.localhost"]
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return a_certificate(tmp_path_factory.mktemp("certificate"), NAMES)
+    return issue(tmp_path_factory.mktemp("certificate"), NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -295,7 +295,7 @@ CERTIFICATES = (
 def test_a_bad_certificate_is_one_finding_for_each_host(
     bad: BadCertificate, on_a_host: Behind, certificate: Certificate, examined: Examined, tmp_path: Path
 ) -> None:
-    other = a_certificate(tmp_path, bad.names, ends=bad.ends, chain=bad.chain, by_itself=bad.by_itself)
+    other = issue(tmp_path, bad.names, ends=bad.ends, chain=bad.chain, by_itself=bad.by_itself)
     with front(on_a_host, other):
         found = examined(on_a_host, "--quick", ca=other if bad.known else certificate)
 

@@ -71,6 +71,7 @@ CONNECTIONS: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
     "http1 only": ({"protocol": None}, [("name", "ok"), ("certificate", "ok"), ("http2", "warning")]),
     "no TLS at all": ({"tls_error": "SSLError"}, [("name", "ok"), ("certificate", "problem")]),
     "refused certificate": ({"certificate": "other"}, [("name", "ok"), ("certificate", "problem")]),
+    "incomplete certificate": ({"certificate": "incomplete"}, [("name", "ok"), ("certificate", "problem")]),
     "not yet valid": ({"certificate": "not-yet-valid"}, [("name", "ok"), ("certificate", "problem")]),
 }
 

@@ -15,6 +15,7 @@ from portal.doctor.asking import Asker
 from portal.doctor.connecting import connection, plain_http, resolved, trusting, where
 from portal.doctor.observed import Answer, Handshake, Unreached
 from tests.builders import NOW
+from tests.certificates import issue
 
 pytestmark = pytest.mark.anyio
 
@@ -80,6 +81,27 @@ async def test_an_address_of_several_may_be_silent_and_tls_may_be_missing() -> N
         assert not seen.is_open
         plain = await connection(where(f"http://forecast.demo.localhost:{port}"), trust=TRUST, resolve=both)
         assert plain.is_open
+
+
+@pytest.mark.parametrize(("complete", "problem"), [(True, None), (False, "incomplete")])
+async def test_python_3_13_wants_all_that_rfc_5280_asks_for(
+    tmp_path: Path, *, complete: bool, problem: str | None
+) -> None:
+    async def here(_host: str, _port: int) -> tuple[str, ...]:
+        return ("127.0.0.1",)
+
+    made = issue(tmp_path, ["portal.demo.localhost"], complete=complete)
+    shown = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    shown.load_cert_chain(made.certificate, made.key)
+    trust = trusting(Outbound(), made.authority)
+    trust.verify_flags |= ssl.VERIFY_X509_STRICT
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=shown)
+    async with server:
+        place = where(f"https://portal.demo.localhost:{server.sockets[0].getsockname()[1]}")
+        seen = await connection(place, trust=trust, resolve=here)
+
+    assert seen.certificate == problem
+    assert seen.is_open == complete
 
 
 async def test_plain_http_is_looked_at_without_being_followed() -> None:

@@ -19,7 +19,7 @@ import pytest
 from portal.catalogue import Catalogue
 from portal.front.caddy import caddy_configuration
 from tests.builders import an_app, settings_for
-from tests.journeys.front import issue
+from tests.certificates import issue
 from tests.journeys.house import free_ports
 
 pytestmark = pytest.mark.journey

@@ -13,7 +13,8 @@ from portal.front.caddy import caddy_configuration
 from portal.front.nginx import nginx_configuration
 from portal.settings import Settings
 from tests.builders import an_app, settings_for
-from tests.journeys.front import issue, nginx, whole_configuration
+from tests.certificates import issue
+from tests.journeys.front import nginx, whole_configuration
 from tests.portal.front.test_caddy_runs import caddy
 
 SHAPES = {

@@ -19,7 +19,7 @@ from portal.providers.reach import Reach, reach_of
 from portal.providers.transport import Limits, Transport
 from portal.settings import Endpoints
 from tests.builders import NOW, a_provider
-from tests.journeys.front import Certificate, issue
+from tests.certificates import Certificate, issue
 from tests.portal.stores.listening_app import nobody_listening
 from tests.provider.browser import Browser, Portal, reference_in
 from tests.provider.forward_proxy import PASSWORD, ForwardProxy, forward_proxy

@@ -18,7 +18,7 @@ from portal.outgoing import way_to
 from portal.pushing import ALL, PATH, TOGETHER, Pusher, place_of
 from portal.settings import Secret
 from tests.builders import NOW, PORTAL, an_app
-from tests.journeys.front import issue
+from tests.certificates import issue
 from tests.portal.stores.house import a_sealer
 from tests.portal.stores.listening_app import ListeningApp, listening, nobody_listening
 from tests.provider.forward_proxy import forward_proxy

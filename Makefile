@@ -62,7 +62,8 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 lock: ## Resolve the dependencies anew
 	@command -v $(UV) >/dev/null 2>&1 || { echo "There is no $(UV). Install it (https://docs.astral.sh/uv/), or say which: make lock UV=/path/to/uv" >&2; exit 2; }
 	echo 'hatchling>=1.27' | $(COMPILE) pyproject.toml - --output-file requirements.txt
-	$(COMPILE) pyproject.toml --extra postgresql --extra redis --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	echo 'psycopg[binary]>=3.2,<4' | $(COMPILE) - --constraint requirements.txt --output-file requirements-postgresql.txt
+	$(COMPILE) pyproject.toml --extra postgresql --extra redis --group dev --constraint requirements.txt --constraint requirements-postgresql.txt --output-file requirements-dev.txt
 
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist .coverage .coverage.*

@@ -77,6 +77,11 @@ def _prepare(staged: Path, manifest: Manifest, settings: Settings, *, now: int) 
         BackupFailed: it is damaged, of another version, or sealed under other secret keys.
     """
     try:
+        with closing(sqlite3.connect(staged)) as connection:
+            # The portal makes none; one that somebody put there could undo what is ended here, or later.
+            foreign = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()
+        if foreign is not None:
+            raise BackupFailed("The database in the backup was changed: it holds what no portal puts there.")
         built = build_services(
             replace(settings, database_url=Secret(f"sqlite:///{staged}")), clock=lambda: now, providers={}
         )

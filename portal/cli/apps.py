@@ -118,15 +118,20 @@ def show_logs(options: argparse.Namespace) -> int:
     try:
         lines, end = last_lines(log, options.lines)
         for line in lines:
-            print(redacted(line, hidden=hidden), flush=True)
+            print(_plain(redacted(line, hidden=hidden)), flush=True)
         if options.follow:
             for line in following(log, end):
-                print(redacted(line, hidden=hidden), flush=True)
+                print(_plain(redacted(line, hidden=hidden)), flush=True)
     except OSError as error:
         raise CommandFailed(f"{log}: {error.strerror}.", exit_code=ENDED) from error
     except KeyboardInterrupt:  # the way to end -f
         pass
     return 0
+
+
+def _plain(line: str) -> str:
+    """Return *line* with control characters spelled out: an app must not steer the terminal it is read in."""
+    return "".join(one if one.isprintable() or one == "\t" else ascii(one)[1:-1] for one in line)
 
 
 def show_secret(options: argparse.Namespace) -> int:

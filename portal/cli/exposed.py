@@ -102,7 +102,12 @@ def _changeable(path: Path, account: Account) -> Path | None:
     status = _status(path)
     if status is not None and may_write(status, account):
         return path
-    for folder in path.parents:
+    return _exchanged_in(path, account)
+
+
+def _exchanged_in(path: Path, account: Account) -> Path | None:
+    """Return the folder above *path*, or above what a link there leads to, where *account* could exchange something."""
+    for folder in dict.fromkeys((*path.parents, *Path(os.path.realpath(path)).parents)):
         status = _status(folder)
         if status is not None and _may_exchange(status, account):
             return folder
@@ -138,6 +143,15 @@ def _env_file_problem(accounts: Accounts, slug: str, env_file: str | None, place
         return Problem(place=place, key=key, what=f"cannot be used: {fault}.", mend="Its owner alone may write to it.")
     own = accounts.apps.get(slug)
     for other, account in accounts.apps.items():
+        # Its own app, too: it is read as root, and a link put in its place would lead to what is others'.
+        folder = _exchanged_in(path, account)
+        if folder is not None:
+            return Problem(
+                place=place,
+                key=key,
+                what=f"can be exchanged by the app {other}, which runs as {account}: {folder} is open to it.",
+                mend=f"Keep {path.name} in a folder of root's that no app may write to.",
+            )
         shared = own is not None and own.uid == account.uid
         if other != slug and not shared and may_read(status, account) and _reaches(path, account):
             return Problem(

@@ -22,7 +22,9 @@ _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 def read_keycloak(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     """Return the identity in Keycloak's claims, as far as its mappers put roles and groups into them."""
     flat = affiliation_in(NO_TENANT, claims)
-    of_realm = values.names(_object(claims.get("realm_access")).get("roles"))
+    named = values.names(_object(claims.get("realm_access")).get("roles"))
+    # A role of the realm that is called like one of the client's would pass for it.
+    of_realm = {role for role in named if not role.startswith(f"{spec.client_id}:")}
     of_client = _object(_object(claims.get("resource_access")).get(spec.client_id)).get("roles")
     roles = flat.roles | of_realm | {f"{spec.client_id}:{role}" for role in values.names(of_client)}
     # The list is in the affiliation; paths of hundreds of groups are not kept twice.

@@ -183,6 +183,14 @@ def test_a_log_is_shown_without_the_apps_secrets(folder: Path, capsys: pytest.Ca
     assert capsys.readouterr().out == ""
 
 
+def test_a_log_does_not_steer_the_terminal_it_is_read_in(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / ".portal" / "logs").mkdir()
+    log = folder / ".portal" / "logs" / "forecast.log"
+    log.write_bytes(b"\x1b]52;c;cm0=\x07all\twell \xc3\xbc\n")
+    assert main(["apps", "logs", "forecast"]) == 0
+    assert capsys.readouterr().out == "\\x1b]52;c;cm0=\\x07all\twell ü\n"
+
+
 def test_a_log_is_not_shown_where_what_to_hide_is_not_known(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = PORTAL_TOML.replace('secrets = ["MODEL_KEY"]', 'env_file = "forecast.env"')
     (folder / "portal.toml").write_text(text)

@@ -173,6 +173,30 @@ def test_a_file_of_variables_is_for_one_app(place: Path) -> None:
     assert found(place, env_file=file) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="run the tests as root: only root gives files to other users")
+@pytest.mark.parametrize("owner", [APP, OTHER], ids=["its own app", "another app"])
+def test_a_file_of_variables_that_an_app_could_exchange_for_a_link_is_refused(place: Path, owner: Account) -> None:
+    made(place / "portal.toml", mode=0o644)
+    (place / "home").mkdir(mode=0o755)
+    file = made(place / "home" / "one.env", "A=1")
+    (place / "link.env").symlink_to(file)
+    os.chown(place / "home", owner.uid, owner.gid)
+
+    for named in (file, place / "link.env"):
+        [(key, what)] = found(place, env_file=named)
+        assert key == "apps.one.env_file"
+        assert f"{place / 'home'} is open to it" in what
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="run the tests as root: only root gives files to other users")
+def test_a_configuration_behind_a_link_into_an_apps_folder_is_refused(place: Path) -> None:
+    (place / "home").mkdir(mode=0o755)
+    (place / "portal.toml").symlink_to(made(place / "home" / "portal.toml", mode=0o644))
+    os.chown(place / "home", APP.uid, APP.gid)
+
+    assert [key for key, _ in found(place)] == ["(the file)"]
+
+
 def test_files_with_secrets_are_known_by_their_variables(tmp_path: Path) -> None:
     variables = {
         "PORTAL_SECRET_KEY_FILE": "/run/secrets/key",

@@ -43,5 +43,18 @@ def test_a_log_that_outgrew_its_bound_is_put_aside_while_written_to(tmp_path: Pa
     assert (tmp_path / "app.log.1").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_log_that_only_says_it_is_large_fills_no_disk(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    descriptor = open_log(path)
+    os.ftruncate(descriptor, 1 << 40)  # the app can, with its standard output
+    os.write(descriptor, b"the end")
+    os.close(descriptor)
+
+    assert rotate(path, largest=10)
+    assert (tmp_path / "app.log.1").stat().st_size < 2 * 1024 * 1024
+    assert (tmp_path / "app.log.1").read_bytes().endswith(b"the end")
+    assert path.stat().st_size == 0
+
+
 def test_a_log_that_was_taken_away_is_no_trouble(tmp_path: Path) -> None:
     assert not rotate(tmp_path / "app.log")

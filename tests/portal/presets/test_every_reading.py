@@ -36,6 +36,13 @@ class TestEveryReading:
 
         assert identity.claims == {"sub": "s", "department": "Sales", **beside(kind, "s")}
 
+    def test_many_groups_with_long_names_are_no_reason_to_refuse(self, kind: str) -> None:
+        long = [f"Отдел анализа данных и отчётов {number:04d}" for number in range(2000)]
+
+        kept = read(kind, groups=long, roles=long, permissions=long).claims
+
+        assert not {"groups", "roles", "permissions"} & kept.keys()
+
     def test_claims_cannot_be_changed_afterwards(self, kind: str) -> None:
         with pytest.raises(TypeError):
             read(kind).claims["roles"] = ["admin"]  # type: ignore[index] # that is the attempt

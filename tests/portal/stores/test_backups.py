@@ -1,6 +1,7 @@
 """Backups and what comes of them: whole, private, refused where they could not be read, and without the past."""
 
 import gzip
+import hashlib
 import io
 import json
 import multiprocessing
@@ -261,6 +262,20 @@ def manifest_with(**changes: object) -> Callable[[dict[str, bytes]], dict[str, b
     return change
 
 
+def with_a_trigger(members: dict[str, bytes]) -> dict[str, bytes]:
+    """Have the database make every sign-in live again, and state its new digest."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.deserialize(members["portal.db"])
+        connection.execute(
+            "CREATE TRIGGER again AFTER UPDATE OF ended_at ON sign_ins WHEN NEW.ended_at IS NOT NULL "
+            "BEGIN UPDATE sign_ins SET ended_at = NULL WHERE id = NEW.id; END"
+        )
+        connection.commit()
+        changed = connection.serialize()
+    digest = hashlib.sha256(changed).hexdigest()
+    return manifest_with(sha256=digest)({**members, "portal.db": changed})
+
+
 ATTACKS: dict[str, Callable[[dict[str, bytes]], dict[str, bytes]]] = {
     "a path out of the folder": lambda members: {**members, "../escaped": b"x"},
     "an absolute path": lambda members: {**members, "/tmp/escaped": b"x"},
@@ -269,6 +284,7 @@ ATTACKS: dict[str, Callable[[dict[str, bytes]], dict[str, bytes]]] = {
     "a manifest that is no JSON": lambda members: {**members, "manifest.json": b"{"},
     "a manifest that is a list": lambda members: {**members, "manifest.json": b"[]"},
     "a database that was changed": lambda members: {**members, "portal.db": members["portal.db"][:-1] + b"!"},
+    "a database that acts by itself": with_a_trigger,
     "another format": manifest_with(format=2),
     "a format that is nearly right": manifest_with(format="1"),
     "keys that are no list": manifest_with(keys="k"),

@@ -45,6 +45,7 @@ def affiliation_in(tenant: str, claims: Mapping[str, object], *, name: str | Non
         roles=values.names(claims.get("roles")),
         groups=values.names(claims.get("groups")),
         permissions=values.names(claims.get("permissions")),
+        groups_left_out=values.left_out(claims.get("groups")),
     )
 
 

@@ -5,12 +5,13 @@ they go by ``<client id>:<role>``: whoever may name the one cannot make the othe
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
 from portal.claims import values
 from portal.claims.reading import affiliation_in, identity_of
-from portal.identity import NO_TENANT, Affiliation, Identity, VerifiedClaims
+from portal.identity import NO_TENANT, Identity, VerifiedClaims
 from portal.presets.base import REQUIRED, Option, OptionUnusable, Place, Preset, Refresh
 from portal.presets.sign_out import standard_sign_out
 from portal.settings import ProviderSpec
@@ -29,8 +30,7 @@ def read_keycloak(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     roles = flat.roles | of_realm | {f"{spec.client_id}:{role}" for role in values.names(of_client)}
     # The list is in the affiliation; paths of hundreds of groups are not kept twice.
     kept = {name: value for name, value in claims.items() if name != "groups"}
-    affiliation = Affiliation(roles=roles, groups=flat.groups, permissions=flat.permissions)
-    return identity_of(kept, spec=spec, affiliations=[affiliation])
+    return identity_of(kept, spec=spec, affiliations=[replace(flat, roles=roles)])
 
 
 def organisations_of(identity: Identity) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,10 @@ def rotate(path: Path, *, largest: int = LARGEST) -> bool:
 
     Copied and emptied rather than renamed: the app's process keeps its descriptor.  What it writes
     between the two is lost.  Its end alone is copied: with that descriptor the app can say any size, and must
-    fill nobody's disk with it.
+    fill nobody's disk with it.  Where there is no room for the copy, there is none: the log is emptied all the same.
+
+    Raises:
+        OSError: it could not be copied, or not be emptied.
     """
     try:
         size = path.stat().st_size
@@ -38,12 +42,23 @@ def rotate(path: Path, *, largest: int = LARGEST) -> bool:
     if size <= largest:
         return False
     old = path.with_name(path.name + ".1")
-    old.unlink(missing_ok=True)
-    with path.open("rb") as source, os.fdopen(os.open(old, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
-        source.seek(max(0, size - largest - _SLACK))
-        copy.write(source.read(largest + _SLACK))
-    os.truncate(path, 0)
+    try:
+        old.unlink(missing_ok=True)
+        _copy_end(path, old, size=size, most=largest + _SLACK)
+    except OSError:
+        with suppress(OSError):
+            old.unlink()
+        raise
+    finally:
+        os.truncate(path, 0)
     return True
+
+
+def _copy_end(path: Path, copy: Path, *, size: int, most: int) -> None:
+    descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with path.open("rb") as source, os.fdopen(descriptor, "wb") as file:
+        source.seek(max(0, size - most))
+        file.write(source.read(most))
 
 
 def note(path: Path, sentence: str) -> None:

@@ -4,16 +4,13 @@ Where root asks and the app runs as somebody else, so does all of this: a packag
 the interpreter of an environment runs what was installed there.
 """
 
-import ctypes
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +18,7 @@ from typing import Any, Final
 
 from portal.cli.accounts import Account
 from portal.cli.terminal import plain
+from portal.contract.privileges import giving_up
 
 _UMASK: Final = 0o022
 """The app's user may be another than the one who installs."""
@@ -32,7 +30,6 @@ _PASSED_ON: Final = re.compile(
 """Names of variables that installers see: what a package runs while it is built must not read the portal's secrets."""
 _OF_WHO_ASKS: Final = re.compile(r"TMPDIR|XDG_\w+|NETRC|GIT_\w+|SSH_AUTH_SOCK|\w+_CACHE(_DIR)?|CARGO_HOME|RUSTUP_HOME")
 """Of these, what leads to root's own files, and is nothing for somebody else."""
-_PR_SET_NO_NEW_PRIVS: Final = 38
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +107,7 @@ class Builder:
         if self.account is None:
             return {}
         who = {"user": self.account.uid, "group": self.account.gid, "extra_groups": []}
-        return {**who, "start_new_session": True, "preexec_fn": _giving_up()}
+        return {**who, "start_new_session": True, "preexec_fn": giving_up()}
 
 
 @contextmanager
@@ -130,15 +127,3 @@ def builder_for(account: Account | None) -> Iterator[Builder]:
 def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
     """Return what of *environ* installers see: indexes, proxies, compilers, and no secret of the portal's."""
     return {name: value for name, value in environ.items() if _PASSED_ON.fullmatch(name)}
-
-
-def _giving_up() -> Callable[[], None]:
-    """Return what a process of somebody else gives up before it begins: core dumps, and every way to more rights."""
-    libc = ctypes.CDLL(None)  # before the fork: nothing should be imported or loaded after it
-
-    def give_up() -> None:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if sys.platform == "linux" and libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-            os._exit(1)
-
-    return give_up

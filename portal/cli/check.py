@@ -14,6 +14,7 @@ from portal.cli.isolation import ELSEWHERE, isolation_of, level_of
 from portal.cli.problems import configured
 from portal.cli.serve import port_of
 from portal.cli.standing_for import portal_account, require_reach, users_of
+from portal.cli.terminal import plain
 from portal.configuration.space_readme import sign_in_of
 from portal.contract.privileges import is_persons
 from portal.front.sites import NoFront, PortTaken, sites_of
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     require_reach(settings, accounts)
     _require_data_folder(settings)
     require_hook(settings, account=accounts.portal)
-    print("\n".join(summary(settings)))
+    print(plain("\n".join(summary(settings))))
     return 0
 
 

@@ -153,6 +153,16 @@ class TestCheck:
         assert main(["check"]) == 0
         assert "the portal runs as gradio-portal, as its unit says" in capsys.readouterr().out
 
+    def test_a_space_does_not_steer_the_terminal(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        space = config.parent / "space"
+        space.mkdir()
+        (space / "app.py").touch()
+        (space / "README.md").write_text("---\nhf_oauth: true\nhf_oauth_scopes: [\x1b[2J]\n---\n")
+        config.write_text(GOOD.replace('source = "gradio_apps.admin_dashboard"', 'source = "space"'))
+        assert main(["check"]) == 0
+
+        assert "hf_oauth_scopes (\\x1b[2J) of its README" in capsys.readouterr().out
+
     def test_odd_lifetimes_are_said_as_they_are(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
         config.write_text(GOOD.replace("[portal]", "[portal]\nidle_lifetime = 90\nabsolute_lifetime = '90m'"))
         assert main(["check"]) == 0

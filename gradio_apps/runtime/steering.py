@@ -44,6 +44,9 @@ class Server(Protocol):
     def stop_listening(self) -> None:
         """Take no more."""
 
+    async def settle(self) -> None:
+        """Return once what was taken before is open."""
+
 
 class Steering:
     """Obeys the supervisor at the other end of *channel*; lives in the loop that serves *guard*."""
@@ -91,6 +94,7 @@ class Steering:
         server.stop_listening()
         work.leave()
         self._say(server)
+        await server.settle()
         await _until(lambda: not server.connected, LINGER)
         await _until(lambda: not work.busy, seconds)
         server.stop_requested = True

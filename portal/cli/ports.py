@@ -6,9 +6,10 @@ and how to choose another.
 
 import errno
 import os
+import random
 import socket
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +20,8 @@ DEFAULT: Final = 7800
 APPS_FROM: Final = 10
 """The first app is this far from the portal."""
 _HIGHEST: Final = 65535
+_NOT_EPHEMERAL: Final = range(20_000, 32_000)
+"""Below what systems give to connections that go out (RFC 6335, section 6; Linux: from 32768 on)."""
 _NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
@@ -47,12 +50,21 @@ def chosen_ports(first: int, *, apps: int) -> Ports:
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Return *count* different ports that are free now."""
+    """Return *count* different ports that are free now, and that no call going out is given before they are taken.
+
+    Raises:
+        CommandFailed: there are not as many.
+    """
     with ExitStack() as kept:
-        sockets = [kept.enter_context(socket.socket(socket.AF_INET)) for _ in range(count)]
-        for one in sockets:
-            one.bind((LOOPBACK, 0))
-        return tuple(int(one.getsockname()[1]) for one in sockets)
+        found: list[int] = []
+        for port in random.sample(_NOT_EPHEMERAL, len(_NOT_EPHEMERAL)):
+            probe = kept.enter_context(socket.socket(socket.AF_INET))
+            with suppress(OSError):
+                probe.bind((LOOPBACK, port))
+                found.append(port)
+            if len(found) == count:
+                return tuple(found)
+    raise CommandFailed(f"There are no {count} free ports from {_NOT_EPHEMERAL[0]} to {_NOT_EPHEMERAL[-1]}.")
 
 
 def require_free(ports: Mapping[int, str], *, mend: str) -> None:

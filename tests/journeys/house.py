@@ -5,9 +5,7 @@ Everything is a real process on loopback; nothing of it is left behind.
 
 import contextlib
 import os
-import random
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -18,15 +16,14 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-import pytest
 import requests
 
+from portal.cli import ports
 from tests.processes import end_in_time
 from tests.provider.process import ACCOUNTS, RunningProvider, a_client, running_provider
 
 ROOT: Final = Path(__file__).parents[2]
 _START: Final = 240
-_BELOW_EPHEMERAL: Final = range(20_000, 32_000)
 
 Front: TypeAlias = Callable[[Path, Mapping[str, str], tuple[int, int]], AbstractContextManager[None]]
 """Runs a web server: told the house's folder, the portal's environment, and the ports of the portal and its own."""
@@ -103,17 +100,8 @@ class House:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return *count* loopback ports that nobody listens on, and that no call going out is given in the meantime."""
-    with contextlib.ExitStack() as stack:
-        found: list[int] = []
-        for port in random.sample(_BELOW_EPHEMERAL, len(_BELOW_EPHEMERAL)):
-            probe = stack.enter_context(socket.socket())
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                found.append(port)
-            if len(found) == count:
-                return found
-    pytest.fail(f"there are no {count} free ports in {_BELOW_EPHEMERAL}")
+    """Return *count* loopback ports that nobody listens on."""
+    return list(ports.free_ports(count))
 
 
 @contextmanager

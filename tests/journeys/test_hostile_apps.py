@@ -172,7 +172,8 @@ class Running:
             timeout=PATIENCE,
             check=False,
         )
-        assert done.returncode == code, done.stdout
+        logs = "\n".join(path.read_text(encoding="utf-8") for path in self.data.glob("logs/*.log"))
+        assert done.returncode == code, f"{done.stdout}\n{logs[-8000:]}"
         return done.stdout
 
     def app(self, slug: str) -> AppState:

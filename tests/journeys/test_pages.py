@@ -82,6 +82,7 @@ def test_pages_of_somebody_signed_in(house: House, page: Page) -> None:
     ):
         page.goto(f"{house.url}{path}")
         expect(page.get_by_role("heading", name=heading).first).to_be_visible()
+        expect(page.locator("#wait")).to_be_hidden()  # a moment's sentence, half behind the frame that comes up
         found += examine(name, page)
 
     # Every notice of the app's page, all at once.

@@ -12,6 +12,8 @@ from typing import Final
 import uvicorn
 
 _CLOSE: Final = (b"connection", b"close")
+_STEPS: Final = 10
+"""Steps of the loop from a connection that was taken to the first bytes of it that were read, and some more."""
 
 
 class OwnServer(uvicorn.Server):
@@ -47,11 +49,12 @@ class FrontServer(OwnServer):
         self._socket = sock
         self._before_stop = before_stop
         self._steer = steer
+        self._takes = True
 
     @property
     def accepting(self) -> bool:
         """Whether it takes connections."""
-        return any(server.is_serving() for server in self.servers)
+        return self._takes and any(server.is_serving() for server in self.servers)
 
     @property
     def connected(self) -> bool:
@@ -81,11 +84,24 @@ class FrontServer(OwnServer):
             self.servers.append(await loop.create_server(protocol, sock=self._socket, backlog=config.backlog))
 
     def stop_listening(self) -> None:
-        """Take no more connections; those that are open are told with their next answer that it was the last."""
+        """Take no more connections; those that are open are told with their next answer that it was the last.
+
+        What was taken in this very step of the loop is still made a connection: :meth:`settle` waits for that.
+        """
+        self._takes = False
+        loop = asyncio.get_running_loop()
         for server in self.servers:
-            server.close()
+            for sock in server.sockets:
+                loop.remove_reader(sock.fileno())
         self.config.encoded_headers.append(_CLOSE)
         self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
+
+    async def settle(self) -> None:
+        """Close what was listened with, once all that was taken there is open: a closed server drops them (asyncio)."""
+        for _ in range(_STEPS):
+            await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
 
     async def on_tick(self, counter: int) -> bool:
         """Look for a requested stop, ten times a second."""

@@ -184,7 +184,7 @@ class TestThisMachine:
     def test_what_comes_up_meanwhile_is_ended_too(self) -> None:
         children = [subprocess.Popen(["/bin/sleep", "600"]) for _ in range(3)]
         looks = iter([children[:1], children[:2], children, children])
-        end_all(lambda: [found(one.pid) for one in next(looks) if look_at(one.pid)])
+        end_all(lambda: [seen for one in next(looks) if (seen := look_at(one.pid)) is not None])
 
         assert [one.wait(PATIENCE) for one in children] == [-signal.SIGKILL] * 3
 

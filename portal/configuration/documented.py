@@ -76,8 +76,7 @@ PORTAL: Final = (
     ),
     _row(
         "portal.data_dir",
-        "Folder of the embedded stores and the apps' logs, relative to the file; made with mode 0700, and closed where "
-        "it is open, unless other things are in it.",
+        "Folder of the embedded stores and the apps' logs, relative to the file; made with mode 0700.",
         '".portal"',
         '"/var/lib/gradio-portal"',
     ),
@@ -178,7 +177,7 @@ PROVIDERS: Final = (
     _row(
         "providers.scopes",
         "What is asked for; with OpenID Connect, openid must be among it.",
-        'OAUTH_SCOPES beside OAUTH_CLIENT_ID; else as the preset says, ["openid", "profile", "email"] for oidc',
+        'as the preset says; ["openid", "profile", "email"] for oidc',
         '["openid", "profile", "email", "groups"]',
     ),
     _row(
@@ -202,8 +201,7 @@ PROVIDERS: Final = (
     ),
     _row(
         "providers.algorithms",
-        "What it signs ID tokens with. HS256 and its like mean the client secret, and stand with no others; EdDSA "
-        "means Ed25519.",
+        "What it signs ID tokens with. HS256 and its like mean the client secret, and stand with no others.",
         "every algorithm with a public key",
         '["RS256"]',
     ),
@@ -234,13 +232,13 @@ PROVIDERS: Final = (
     ),
     _row(
         "providers.allowed_tenants",
-        "Who may come in: people of one of these tenants, and in no other tenant, where the preset knows tenants.",
+        "Who may come in: people of one of these tenants, and in no other tenant.",
         "everybody",
         '["acme"]',
     ),
     _row(
         "providers.allowed_groups",
-        "Who may come in: members of one of these groups, where the preset knows groups.",
+        "Who may come in: members of one of these groups.",
         "everybody",
         '["AI-Users"]',
     ),
@@ -353,15 +351,14 @@ APPS: Final = (
     _row("apps.<slug>.env", "Variables of its process, none of them secret.", "{}", '{ MODEL = "small" }'),
     _row(
         "apps.<slug>.secrets",
-        "Names of variables that are handed to this app alone, and redacted everywhere; they must be set, unless units "
-        "run the apps.",
+        "Names of variables that are handed to this app alone, and redacted everywhere.",
         "[]",
         '["OPENAI_API_KEY"]',
     ),
     _row(
         "apps.<slug>.env_file",
         "File of NAME=value lines, handed to this app alone at each start, and redacted everywhere; relative to the "
-        "file, open to its owner alone, or to read for its group, and in a folder that no app's user may write to.",
+        "file, and open to its owner alone, or to read for its group.",
         "none",
         '"secrets/forecast.env"',
     ),
@@ -524,7 +521,7 @@ ENVIRONMENT: Final = (
     _row(
         "OPENID_PROVIDER_URL",
         "Turns on any OpenID Connect provider, by its issuer or the address of its discovery document; "
-        "https://huggingface.co turns on Hugging Face, https://accounts.google.com Google.",
+        "https://huggingface.co turns on Hugging Face.",
         "none",
         "https://id.example.com",
     ),
@@ -543,7 +540,7 @@ ENVIRONMENT: Final = (
     _row("OAUTH_CLIENT_SECRET", "The client secret; at Descope an access key.", REQUIRED, "(secret)"),
     _row(
         "OAUTH_SCOPES",
-        "What is asked for, separated by spaces; also in a section that names the client beside it and no scopes.",
+        "What is asked for, separated by spaces.",
         "as providers.scopes",
         "openid profile email descope.claims",
     ),

@@ -17,6 +17,7 @@ from portal.cli.ports import free_ports
 from portal.cli.programs import portal_program
 from portal.providers.transport import DEFAULT_LIMITS
 from tests.journeys.workers import KEY, PATIENCE
+from tests.processes import end_in_time
 from tests.provider.misbehaving import Answer, MisbehavingProvider, Request, misbehaving_provider
 
 THREADS = 16
@@ -96,12 +97,7 @@ def running_portal(folder: Path, *providers: tuple[str, MisbehavingProvider]) ->
         wait_until(lambda: answers(Browser(url, port)), process)
         yield url, port
     finally:
-        process.terminate()
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
+        end_in_time(process, patience=PATIENCE)
 
 
 def answers(browser: Browser) -> bool:

@@ -21,7 +21,7 @@ class AdmissionRefusal(StrEnum):
     DOMAIN_NOT_ALLOWED = "domain-not-allowed"
     GROUP_NOT_ALLOWED = "group-not-allowed"
     GROUPS_UNKNOWN = "groups-unknown"
-    """The provider would not tell them, so perhaps one would do."""
+    """The provider would not tell them all, or told more than are read, so perhaps one would do."""
     HOOK_FAILED = "hook-failed"
     """It raised, took too long, or returned what is nobody, or somebody else."""
     ORGANISATION_NOT_ALLOWED = "organisation-not-allowed"
@@ -80,8 +80,12 @@ def admitted_by_rules(identity: Identity, *, spec: ProviderSpec) -> Identity:
     if rules.domains and (preset.domain is None or preset.domain(identity) not in rules.domains):
         raise NotAdmitted(AdmissionRefusal.DOMAIN_NOT_ALLOWED)
     known = frozenset[str]() if preset.organisations is None else preset.organisations(identity)
-    if rules.organisations and rules.organisations.isdisjoint(known):
-        raise NotAdmitted(AdmissionRefusal.ORGANISATION_NOT_ALLOWED)
+    asked = rules.organisations
+    if preset.organisations_ignore_case:
+        asked, known = frozenset(map(_without_case, asked)), frozenset(map(_without_case, known))
+    if asked and asked.isdisjoint(known):
+        unknown = preset.organisations_are_groups and _are_left_out(identity)
+        raise NotAdmitted(AdmissionRefusal.GROUPS_UNKNOWN if unknown else AdmissionRefusal.ORGANISATION_NOT_ALLOWED)
     if rules.tenants:
         # Roles in a tenant that is not allowed must be of no force either.
         within = tuple(one for one in identity.affiliations if one.tenant in rules.tenants)
@@ -89,6 +93,15 @@ def admitted_by_rules(identity: Identity, *, spec: ProviderSpec) -> Identity:
             raise NotAdmitted(AdmissionRefusal.TENANT_NOT_ALLOWED)
         identity = replace(identity, affiliations=within)
     if rules.groups and all(rules.groups.isdisjoint(one.groups) for one in identity.affiliations):
-        unknown = preset.groups_are_unknown is not None and preset.groups_are_unknown(identity)
+        unknown = _are_left_out(identity)
         raise NotAdmitted(AdmissionRefusal.GROUPS_UNKNOWN if unknown else AdmissionRefusal.GROUP_NOT_ALLOWED)
     return identity
+
+
+def _without_case(name: str) -> str:
+    """Return *name* in lower case; beyond ASCII, letters that only look alike could become one."""
+    return name.lower() if name.isascii() else name
+
+
+def _are_left_out(identity: Identity) -> bool:
+    return any(one.groups_left_out for one in identity.affiliations)

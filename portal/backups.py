@@ -1,34 +1,46 @@
 """Backups of the embedded database: one archive, made while the portal runs.
 
-A gzipped tar with three members: ``manifest.json``, ``portal.db`` and, where there is one,
-``portal.toml``.  No secret key is in it; the manifest tells by fingerprints which one reads it.
+A gzipped tar with four members: ``manifest.json``, ``manifest.mac``, where there is one ``portal.toml``, and
+``portal.db``.  No secret key is in it; the manifest tells by fingerprints which one reads it.  The second member is
+the HMAC-SHA256 (RFC 2104) of the first, under a key derived from the portal's secret key, and the first has digest
+and size of all others: what is restored is what a portal with that key wrote, and nothing of it is used before that
+is known.
 """
 
+import gzip
 import hashlib
+import hmac
 import json
 import os
+import re
 import shutil
 import sqlite3
 import tarfile
 import tempfile
-from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from pathlib import Path
 from time import gmtime, strftime
-from typing import Final, cast
+from typing import IO, Final
 
 from portal.sealing import derive_key
 from portal.settings import Secret
 from portal.sqlite_files import BUSY_TIMEOUT
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
+MAC: Final = "manifest.mac"
 DATABASE: Final = "portal.db"
 CONFIGURATION: Final = "portal.toml"
+_PURPOSE: Final = "backups"
 _LARGEST_TEXT: Final = 4 * 1024 * 1024
+_LARGEST_READ: Final = 8 * 1024 * 1024
+"""Most bytes that reading the archive may ask for at once: a header of tar's own states its size, too."""
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{16}")
 
 
 class BackupFailed(Exception):
@@ -47,8 +59,10 @@ class Manifest:
     """Of the database's tables."""
     keys: tuple[str, ...]
     """Fingerprints of the secret keys it can be read with; the first one sealed last."""
-    sha256: str
-    """Of the database file, in hexadecimal."""
+    sha256: Mapping[str, str]
+    """Of every other member but :data:`MAC`, by its name, in hexadecimal."""
+    sizes: Mapping[str, int]
+    """Of the same, in bytes."""
 
 
 def fingerprint(key: Secret) -> str:
@@ -69,16 +83,24 @@ def make_backup(
             folder = Path(name)
             copy = folder / DATABASE
             revision = _copy(database, copy)
+            texts = (
+                {}
+                if configuration is None or not configuration.is_file()
+                else {CONFIGURATION: configuration.read_bytes()}
+            )
             manifest = Manifest(
                 format=FORMAT,
                 portal=_version(),
                 made_at=strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(now)),
                 revision=revision,
                 keys=tuple(map(fingerprint, secret_keys)),
-                sha256=_digest(copy),
+                sha256={name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
+                | {DATABASE: _digest(copy)},
+                sizes={name: len(text) for name, text in texts.items()} | {DATABASE: copy.stat().st_size},
             )
+            said = json.dumps(asdict(manifest), indent=2).encode()
             archive = folder / "archive"
-            _pack(archive, manifest, copy, configuration, now=now)
+            _pack(archive, {MANIFEST: said, MAC: _mac(said, secret_keys[0]), **texts}, copy, now=now)
             os.link(archive, file)  # never over a file, and never half of one
     except FileExistsError as error:
         raise BackupFailed(f"{file} is there already; a backup overwrites nothing.") from error
@@ -89,41 +111,130 @@ def make_backup(
     return manifest
 
 
-def unpack(file: Path, *, to: Path) -> tuple[Manifest, bytes | None]:
+def unpack(
+    file: Path, *, to: Path, secret_keys: Sequence[Secret], opened: IO[bytes] | None = None
+) -> tuple[Manifest, bytes | None]:
     """Write the database in *file* to *to*, which must not be there; return manifest and ``portal.toml``.
 
+    *opened* is the file itself, where somebody else opened it, who may read it; it is left open.
+
     Raises:
-        BackupFailed: it is no backup, not whole, or not readable.
+        BackupFailed: it is no backup, not whole, not readable, or not as a portal with one of *secret_keys* made it.
     """
-    texts: dict[str, bytes] = {}
-    digest = None
     try:
-        with tarfile.open(file, "r:gz") as archive:
-            # Only members of known names and kinds, and nothing is extracted by its own path.
-            for member in archive:
-                content = archive.extractfile(member) if member.isreg() else None
-                if content is None or member.name in texts:
-                    raise BackupFailed(f"{file} is no backup of a portal.")
-                if member.name == DATABASE and digest is None:
-                    with os.fdopen(
-                        os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
-                    ) as out:
-                        shutil.copyfileobj(content, out)
-                        out.flush()
-                        os.fsync(out.fileno())
-                    digest = _digest(to)
-                elif member.name in {MANIFEST, CONFIGURATION} and member.size <= _LARGEST_TEXT:
-                    texts[member.name] = content.read()
-                else:
-                    raise BackupFailed(f"{file} is no backup of a portal.")
-        manifest = _manifest(json.loads(texts[MANIFEST]))
+        with _opened(file if opened is None else opened) as archive:
+            said = _text(archive, MANIFEST, size=None)
+            manifest = _genuine(said, _text(archive, MAC, size=None), secret_keys, file)
+            configuration = None
+            if CONFIGURATION in manifest.sizes:
+                configuration = _text(archive, CONFIGURATION, size=manifest.sizes[CONFIGURATION])
+                _require(hashlib.sha256(configuration).hexdigest() == manifest.sha256[CONFIGURATION], file)
+            content = _content(archive, DATABASE, size=manifest.sizes[DATABASE])
+            with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as out:
+                shutil.copyfileobj(content, out)
+                out.flush()
+                os.fsync(out.fileno())
+            _require(_digest(to) == manifest.sha256[DATABASE] and archive.next() is None, file)
+    except (
+        tarfile.TarError,
+        zlib.error,
+        gzip.BadGzipFile,
+        EOFError,
+        LookupError,
+        ValueError,
+        TypeError,
+        RecursionError,
+    ) as error:
+        raise BackupFailed(f"{file} is no backup of a portal, or not whole.") from error
     except OSError as error:
         raise BackupFailed(f"{file} cannot be read: {error.strerror or error}.") from error
-    except (tarfile.TarError, EOFError, KeyError, ValueError, TypeError) as error:
-        raise BackupFailed(f"{file} is no backup of a portal, or not whole.") from error
-    if digest != manifest.sha256:
-        raise BackupFailed(f"{file} is damaged: its database is not the one that was backed up.")
-    return manifest, texts.get(CONFIGURATION)
+    return manifest, configuration
+
+
+class _Bounded:
+    """What tarfile reads of the archive: what is larger than any header of ours is not read into memory."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.tell = stream.tell
+        self.seek = stream.seek
+
+    def read(self, size: int) -> bytes:
+        """Return up to *size* bytes.
+
+        Raises:
+            ValueError: that is more than a backup of ours needs.
+        """
+        if not 0 <= size <= _LARGEST_READ:
+            raise ValueError("more at once than there is in a backup")
+        return self._stream.read(size)
+
+
+@contextmanager
+def _opened(file: Path | IO[bytes]) -> Iterator[tarfile.TarFile]:
+    with gzip.open(file) as stream, tarfile.TarFile(fileobj=_Bounded(stream)) as archive:  # type: ignore[arg-type] # read, tell and seek are all it takes
+        yield archive
+
+
+def _content(archive: tarfile.TarFile, name: str, *, size: int | None) -> IO[bytes]:
+    """Return the next member of *archive*, which must be *name*; *size* as it is known, else small.
+
+    Only members of known names and kinds in their order, and nothing is extracted by its own path.
+    """
+    member = archive.next()
+    if member is None or member.name != name or member.type != tarfile.REGTYPE:
+        raise ValueError(f"there is no {name}")
+    if member.size != size if size is not None else member.size > _LARGEST_TEXT:
+        raise ValueError(f"{name} has another size")
+    content = archive.extractfile(member)
+    if content is None:
+        raise ValueError(f"{name} is no file")
+    return content
+
+
+def _text(archive: tarfile.TarFile, name: str, *, size: int | None) -> bytes:
+    content = _content(archive, name, size=size)
+    return content.read(_LARGEST_TEXT)
+
+
+def _require(unchanged: bool, file: Path) -> None:  # noqa: FBT001 - it is what is required
+    if not unchanged:
+        raise BackupFailed(_changed(file))
+
+
+def _changed(file: Path) -> str:
+    return f"{file} was changed or damaged since it was made: it is not what the portal wrote."
+
+
+def _mac(said: bytes, key: Secret) -> bytes:
+    return hmac.new(derive_key(key, _PURPOSE), said, hashlib.sha256).hexdigest().encode()
+
+
+def _genuine(said: bytes, mac: bytes, secret_keys: Sequence[Secret], file: Path) -> Manifest:
+    """Return the manifest *said*, which *mac* vouches for under one of *secret_keys*.
+
+    Raises:
+        BackupFailed: it does not; what it says then serves for nothing but the reason.
+    """
+    genuine = [hmac.compare_digest(mac, _mac(said, key)) for key in secret_keys]
+    stated = json.loads(said)
+    if type(stated) is not dict or stated.get("format") != FORMAT or type(stated["format"]) is not int:
+        raise BackupFailed("This backup was made by another version of the portal, in a format that is not known here.")
+    if not any(genuine):
+        ours, theirs = tuple(map(fingerprint, secret_keys)), stated.get("keys")
+        if type(theirs) is not list or not all(type(one) is str and _FINGERPRINT.fullmatch(one) for one in theirs):
+            raise BackupFailed(_changed(file))
+        if theirs and theirs[0] not in ours:
+            raise BackupFailed(_wrong_key(theirs[0], ours))
+        raise BackupFailed(_changed(file))
+    return Manifest(**{**stated, "keys": tuple(stated["keys"])})
+
+
+def _wrong_key(theirs: str, ours: Sequence[str]) -> str:
+    return (
+        f"This backup was made with another secret key. Its fingerprint is {theirs}; "
+        f"that of PORTAL_SECRET_KEY is {', '.join(ours)}. Set the one it was made with, alone or after a comma."
+    )
 
 
 def _copy(database: Path, copy: Path) -> str:
@@ -142,11 +253,7 @@ def _copy(database: Path, copy: Path) -> str:
     return str(row[0]) if row else ""
 
 
-def _pack(archive: Path, manifest: Manifest, copy: Path, configuration: Path | None, *, now: int) -> None:
-    said = {name: getattr(manifest, name) for name in Manifest.__dataclass_fields__}
-    texts = {MANIFEST: json.dumps(said, indent=2).encode()}
-    if configuration is not None and configuration.is_file():
-        texts[CONFIGURATION] = configuration.read_bytes()
+def _pack(archive: Path, texts: Mapping[str, bytes], copy: Path, *, now: int) -> None:
     with os.fdopen(os.open(archive, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
         with tarfile.open(fileobj=file, mode="w:gz") as packed:
             for name, text in texts.items():
@@ -173,13 +280,3 @@ def _version() -> str:
 def _digest(file: Path) -> str:
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _manifest(said: dict[str, object]) -> Manifest:
-    if type(said) is not dict or said.get("format") != FORMAT:
-        raise BackupFailed("This backup was made by another version of the portal, in a format that is not known here.")
-    keys = said["keys"]
-    texts = {name: said[name] for name in ("portal", "made_at", "revision", "sha256")}
-    if type(keys) is not list or not all(type(one) is str for one in (*texts.values(), *keys)):
-        raise ValueError("the manifest's shapes are wrong")
-    return Manifest(format=FORMAT, keys=tuple(keys), **cast("dict[str, str]", texts))

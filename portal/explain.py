@@ -144,7 +144,7 @@ def _provider(settings: Settings, claims: Mapping[str, object], provider_id: str
     of_issuer = [
         spec
         for spec in settings.providers
-        if "iss" in claims and preset_of(spec).is_issuer(claims["iss"], claims, spec)
+        if "iss" in claims and preset_of(spec).is_issuer(claims["iss"], claims, spec.called(claims["iss"]))
     ]
     candidates = of_issuer or settings.providers
     return candidates[0] if len(candidates) == 1 else None
@@ -156,10 +156,14 @@ def _note_of_hook(settings: Settings) -> Iterator[str]:
 
 
 def _notes(identity: Identity, spec: ProviderSpec, tenant: str | None) -> Iterator[str]:
-    if preset_of(spec).flow == "openid" and not preset_of(spec).is_issuer(identity.issuer, identity.claims, spec):
+    called, preset = spec.called(identity.issuer), preset_of(spec)
+    if preset.flow == "openid" and not preset.is_issuer(identity.issuer, identity.claims, called):
         yield f"iss is {identity.issuer!r}, but {spec.id} is {spec.issuer!r}: a sign-in with these claims is refused."
     if identity.email is not None and not identity.email_verified:
         yield "the provider does not vouch for the e-mail address, so it opens nothing."
+    missing = sum(one.groups_left_out for one in identity.affiliations)
+    if missing:
+        yield f"at least {missing} of their groups are not known here, so what those would open is missing."
     if tenant is not None and identity.affiliation(tenant) is None:
         yield f"they do not belong to the tenant {tenant!r}."
 

@@ -27,6 +27,8 @@ class Affiliation:
     roles: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     permissions: frozenset[str] = frozenset()
+    groups_left_out: int = 0
+    """At least so many groups are not among :attr:`groups`: the list was too long, or nobody would tell them."""
     given: frozenset[str] = frozenset()
     """Roles of ours, by our names, that the company's own sign-in hook gave."""
 

@@ -5,7 +5,7 @@ rule grants is denied.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
@@ -26,6 +26,8 @@ API_RIGHTS: Final[Mapping[str, str]] = {
 class Denial(StrEnum):
     """Why somebody may not open an app.  Values are logged and documented; keep alphabetized."""
 
+    GROUPS_UNKNOWN = "groups-unknown"
+    """A role is missing that a group might give, and not all groups are known."""
     MISSING_ROLE = "missing-role"
     NOT_IN_TENANT = "not-in-tenant"
     NOT_SIGNED_IN = "not-signed-in"
@@ -66,6 +68,8 @@ class Standing:
     tenant: str
     tenant_name: str | None
     grants: tuple[Grant, ...]
+    uncertain: frozenset[str] = frozenset()
+    """Roles that nothing gave, and that one of the groups the portal does not know of might."""
 
     @property
     def roles(self) -> frozenset[str]:
@@ -115,7 +119,11 @@ def standing_in(identity: Identity, *, tenant: str, rules: Iterable[RoleRule]) -
     had = {grant.role for grant in grants}
     by_hook = sorted((affiliation.given & {rule.role for rule in known}) - had)
     grants += [Grant(role=role, reason=BY_HOOK) for role in by_hook]
-    return Standing(identity=identity, tenant=tenant, tenant_name=affiliation.tenant_name, grants=tuple(grants))
+    standing = Standing(identity=identity, tenant=tenant, tenant_name=affiliation.tenant_name, grants=tuple(grants))
+    if not affiliation.groups_left_out:
+        return standing
+    by_groups = {rule.role for rule in known if _is_about(rule.provider, identity) and _asks_for_groups(rule)}
+    return replace(standing, uncertain=frozenset(by_groups) - standing.roles)
 
 
 def claims_of_tenant(identity: Identity, affiliation: Affiliation) -> dict[str, object]:
@@ -155,6 +163,11 @@ def _grant_reason(
     return f"when {rule.when}" if yielded is True else None
 
 
+def _asks_for_groups(rule: RoleRule) -> bool:
+    # A word in an expression is enough: this chooses what the refusal says, and opens nothing.
+    return bool(rule.groups) or "groups" in (rule.when or "")
+
+
 def _is_about(provider: str | None, identity: Identity) -> bool:
     return provider in {None, EVERY_PROVIDER, identity.provider}
 
@@ -179,7 +192,8 @@ def may_open(app: AppSpec | None, *, standing: Standing | None) -> Decision:
         return Allowed(standing, app, "listed by address")
     if not app.open_to and not app.people:
         return Denied(Denial.OPEN_TO_NOBODY)
-    return Denied(Denial.MISSING_ROLE, app.open_to)
+    uncertain = not app.open_to.isdisjoint(standing.uncertain)
+    return Denied(Denial.GROUPS_UNKNOWN if uncertain else Denial.MISSING_ROLE, app.open_to)
 
 
 def visible_apps(catalogue: Catalogue, *, standing: Standing | None) -> tuple[AppSpec, ...]:

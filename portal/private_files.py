@@ -17,6 +17,10 @@ from portal.errors import StoreUnusable
 _log: Final = logging.getLogger("portal.files")
 _OTHERS: Final = 0o077
 """What group and others may do."""
+_OURS: Final = frozenset({"portal.db", "running.lock"})
+"""What every folder has that a portal has used before."""
+_NOBODYS: Final = frozenset({"lost+found"})
+"""What a new file system begins with."""
 
 
 class Standing(Enum):
@@ -47,9 +51,12 @@ def make_private_folder(folder: Path) -> None:
     A link to a folder is followed if it is ours or root's: whoever else made it could lead it elsewhere.
 
     Raises:
-        StoreUnusable: it is somebody else's, or everybody's; the text says how to mend it.
+        StoreUnusable: it is no folder, somebody else's, everybody's, or open and full of other things; the text says
+            how to mend it.
         OSError: it cannot be made or looked at.
     """
+    if os.path.lexists(folder) and not folder.is_dir():  # or a link that leads nowhere
+        raise StoreUnusable(_no_folder(folder))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     me = os.geteuid()
     if folder.is_symlink() and (owner := folder.lstat().st_uid) not in {0, me}:
@@ -65,7 +72,9 @@ def make_private_folder(folder: Path) -> None:
                     "it as that user, chown the folder to this one, or name a folder in it, which is then made"
                 )
             case Standing.SHARED:
-                raise StoreUnusable(f"the data folder {folder} is everybody's; name a folder in it, which is then made")
+                raise StoreUnusable(_everybodys(folder))
+            case Standing.OPEN if _is_used_otherwise(descriptor):
+                raise StoreUnusable(_used_otherwise(folder, status))
             case Standing.OPEN:
                 os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & ~_OTHERS)
                 _log.warning("the data folder %s was open to others (%s) and is closed now", folder, _octal(status))
@@ -97,8 +106,33 @@ def close_to_others(file: Path) -> None:
     _log.warning("%s was open to others (%s) and is closed now", file, _octal(status))
 
 
-def told(folder: Path) -> str:
-    """Return how the data folder stands, in words for ``portal check``; nothing is changed."""
+def refusal(folder: Path, *, runs_as: int | None) -> str | None:
+    """Return why a portal of the user *runs_as* would not start with the data folder *folder*; ``None`` if it would.
+
+    ``None`` for *runs_as*: of whoever the folder belongs to.  Nothing is changed, and what this process cannot look
+    at is passed over.
+    """
+    try:
+        if os.path.lexists(folder) and not folder.is_dir():
+            return _no_folder(folder)
+        status = folder.stat()
+        match standing_of(mode=status.st_mode, owner=status.st_uid, me=status.st_uid if runs_as is None else runs_as):
+            case Standing.FOREIGN:
+                return (
+                    f"the data folder {folder} belongs to {user(status.st_uid)}, and the portal runs as "
+                    f"{user(runs_as or 0)}; chown the folder to that user, or name another"
+                )
+            case Standing.SHARED:
+                return _everybodys(folder)
+            case Standing.OPEN if _is_used_otherwise(folder):
+                return _used_otherwise(folder, status)
+    except OSError:
+        pass
+    return None
+
+
+def told(folder: Path, *, runs_as: int | None) -> str:
+    """Return how the data folder, for which there is no :func:`refusal`, stands, in words for ``portal check``."""
     try:
         status = folder.stat()
     except FileNotFoundError:
@@ -106,17 +140,36 @@ def told(folder: Path) -> str:
     except OSError as error:
         return f"cannot be looked at by {user(os.geteuid())}: {error.strerror}"
     owner, mode = user(status.st_uid), _octal(status)
-    if not stat.S_ISDIR(status.st_mode):
-        return "is no folder: name another"
-    match standing_of(mode=status.st_mode, owner=status.st_uid, me=os.geteuid()):
+    me = os.geteuid() if runs_as is None else runs_as
+    match standing_of(mode=status.st_mode, owner=status.st_uid, me=me):
         case Standing.FOREIGN:
-            return f"belongs to {owner}, mode {mode}: the portal starts as that user only"
-        case Standing.SHARED:
-            return f"is everybody's, mode {mode}: the portal does not start; name a folder in it"
+            return f"belongs to {owner}, mode {mode}: it is for a portal that runs as {owner}"
         case Standing.OPEN:
             return f"open to others, mode {mode}: the portal closes it when it starts"
-        case Standing.PRIVATE:
+        case _:
             return f"open to {owner} alone"
+
+
+def _no_folder(folder: Path) -> str:
+    return f"the data folder {folder} is no folder; name another"
+
+
+def _everybodys(folder: Path) -> str:
+    return f"the data folder {folder} is everybody's; name a folder in it, which is then made"
+
+
+def _is_used_otherwise(folder: int | Path) -> bool:
+    """Say whether *folder*, a path or a descriptor, holds other things, and nothing of a portal."""
+    with os.scandir(folder) as entries:
+        found = {entry.name for entry in entries} - _NOBODYS
+    return bool(found) and found.isdisjoint(_OURS)
+
+
+def _used_otherwise(folder: Path, status: os.stat_result) -> str:
+    return (
+        f"the data folder {folder} is open to others ({_octal(status)}) and holds other things than a portal's: "
+        "closing it would bar the way to them; name a folder of the portal's own, such as one in it, which is then made"
+    )
 
 
 def user(uid: int) -> str:

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import gmtime, strftime
-from typing import Final
+from typing import IO, Final
 
 import sqlalchemy as sa
 
@@ -40,8 +40,8 @@ class Restored:
     """The ``portal.toml`` in the backup."""
 
 
-def restore(file: Path, *, database: Path, settings: Settings, now: int) -> Restored:
-    """Make the backup *file* the portal's *database*, an SQLite file.
+def restore(file: Path, *, database: Path, settings: Settings, now: int, opened: IO[bytes] | None = None) -> Restored:
+    """Make the backup *file* the portal's *database*, an SQLite file; *opened* is as :func:`unpack` takes it.
 
     Raises:
         BackupFailed: nothing was changed, and why.
@@ -54,7 +54,7 @@ def restore(file: Path, *, database: Path, settings: Settings, now: int) -> Rest
             database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _remove(staged)  # of a restore that was interrupted
             try:
-                manifest, configuration = unpack(file, to=staged)
+                manifest, configuration = unpack(file, to=staged, secret_keys=settings.secret_keys, opened=opened)
                 ended = _prepare(staged, manifest, settings, now=now)
                 kept = _set_aside(database, now=now)
                 staged.replace(database)
@@ -77,12 +77,17 @@ def _prepare(staged: Path, manifest: Manifest, settings: Settings, *, now: int) 
         BackupFailed: it is damaged, of another version, or sealed under other secret keys.
     """
     try:
+        with closing(sqlite3.connect(staged)) as connection:
+            # The portal makes none; one that somebody put there could undo what is ended here, or later.
+            foreign = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()
+        if foreign is not None:
+            raise BackupFailed("The database in the backup was changed: it holds what no portal puts there.")
         built = build_services(
             replace(settings, database_url=Secret(f"sqlite:///{staged}")), clock=lambda: now, providers={}
         )
         try:
             if not built.keys.is_readable() or built.credentials.unreadable():
-                raise BackupFailed(_wrong_key(manifest, settings))
+                raise BackupFailed(_sealed_otherwise(manifest, settings))
             ended = _end_all(built, now=now)
         finally:
             built.database.close()
@@ -96,11 +101,11 @@ def _prepare(staged: Path, manifest: Manifest, settings: Settings, *, now: int) 
     return ended
 
 
-def _wrong_key(manifest: Manifest, settings: Settings) -> str:
+def _sealed_otherwise(manifest: Manifest, settings: Settings) -> str:
     ours = ", ".join(map(fingerprint, settings.secret_keys))
     return (
-        "PORTAL_SECRET_KEY cannot read the keys in this backup. It was made with the key of fingerprint "
-        f"{' or '.join(manifest.keys)}; this is {ours}. Set the one it was made with, alone or after a comma."
+        "PORTAL_SECRET_KEY cannot read all the keys in this backup. It was made with those of fingerprint "
+        f"{', '.join(manifest.keys)}; this is {ours}. Set all it was made with, and any of before, after commas."
     )
 
 

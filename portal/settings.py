@@ -4,12 +4,12 @@ Reading it from ``portal.toml`` and the environment is ``portal.configuration``'
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from portal.catalogue import Catalogue
 from portal.contract import takes_secure_cookies
@@ -33,7 +33,14 @@ PUBLIC_KEY_ALGORITHMS: Final = (
     "Ed25519",
 )
 SHARED_SECRET_ALGORITHMS: Final = ("HS256", "HS384", "HS512")
+OLDER_NAMES: Final[Mapping[str, str]] = MappingProxyType({"EdDSA": "Ed25519"})
+"""RFC 8037 has one name for two curves; RFC 9864 names the curve.  Of the two only this one is known here."""
 SignInWay: TypeAlias = Literal["page", "direct"]
+
+
+def algorithm_named(name: str) -> str:
+    """Return the name by which the algorithm *name* goes here; itself where it has no other."""
+    return OLDER_NAMES.get(name, name)
 
 
 class Secret:
@@ -95,6 +102,8 @@ class ProviderSpec:
     """What is known of providers of its make: a key of ``portal.presets.PRESETS``."""
     issuer: str
     """Exactly as the provider writes it in ``iss``; at a plain OAuth 2.0 provider, what its accounts are kept under."""
+    slash_unknown: bool = False
+    """Whether the address of the metadata was said instead: the metadata tells if a slash ends it, and no more."""
     client_id: str
     client_secret: Secret | None = None
     scopes: tuple[str, ...] = ("openid", "profile", "email")
@@ -103,7 +112,9 @@ class ProviderSpec:
     endpoints: Endpoints | None = None
     """``None``: discovered."""
     redirect_uri: str | None = None
-    """A callback that is registered already; ``None`` means ``<portal>/auth/oauth/<id>/callback``."""
+    """A callback that is registered already; ``None`` means that of :attr:`callback_path`."""
+    chainlit_id: str | None = None
+    """Chainlit's id of it, where that is no id here: what its callback and the sign-in hook go by."""
     token_endpoint_auth_method: str | None = None
     """``client_secret_basic``, ``client_secret_post`` or ``none``; ``None``: as discovery says, basic first."""
     algorithms: tuple[str, ...] = PUBLIC_KEY_ALGORITHMS
@@ -119,6 +130,22 @@ class ProviderSpec:
     """Whether the sign-in page has no button for it: strangers must not learn whose customers come here."""
     variables: tuple[str, ...] = field(default=(), compare=False)
     """The environment variables that turned it on; none where the file did."""
+
+    @property
+    def callback_path(self) -> str:
+        """The path of the callback that is its alone, percent-encoded; Chainlit has none for a name with a slash."""
+        named = self.chainlit_id
+        return f"/auth/oauth/{self.id if named is None or '/' in named else quote(named, safe='')}/callback"
+
+    def called(self, issuer: object) -> "ProviderSpec":
+        """Return this with *issuer*, if that is the slash more that was not known; else as it is.
+
+        One address of metadata serves both (OpenID Connect Discovery 1.0, section 4.1), so it says of both who
+        speaks: neither can be another's.
+        """
+        if self.slash_unknown and issuer == f"{self.issuer}/":
+            return replace(self, issuer=f"{self.issuer}/", slash_unknown=False)
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +219,7 @@ class Settings:
 
     def callback_of(self, spec: ProviderSpec) -> str:
         """Return where browsers come back to from the provider *spec*, as it must be registered there."""
-        return spec.redirect_uri or f"{self.url}/auth/oauth/{spec.id}/callback"
+        return spec.redirect_uri or f"{self.url}{spec.callback_path}"
 
     def provider(self, provider_id: str) -> ProviderSpec | None:
         """Return the provider called *provider_id*, or ``None``."""

@@ -22,6 +22,7 @@ def write_identity(identity: Identity) -> str:
             "groups": sorted(one.groups),
             "permissions": sorted(one.permissions),
             "given": sorted(one.given),
+            "groups_left_out": one.groups_left_out,
         }
         for one in identity.affiliations
     ]
@@ -59,6 +60,7 @@ def read_identity(text: str) -> Identity:
             groups=frozenset(one["groups"]),
             permissions=frozenset(one["permissions"]),
             given=frozenset(one.get("given", ())),  # written since there is a sign-in hook
+            groups_left_out=one.get("groups_left_out", 0),  # written since it is known
         )
         for one in members["affiliations"]
     )

@@ -14,6 +14,8 @@ MAX_CLAIMS: Final = 64 * 1024
 """Most bytes of JSON kept with a sign-in."""
 _OF_THE_TOKEN: Final = frozenset({"at_hash", "c_hash", "nonce", "s_hash"})
 """Claims about one exchange, of no use to a rule."""
+_IN_AFFILIATIONS: Final = frozenset({"groups", "permissions", "roles"})
+"""Lists that rules read from the affiliation in any case; long ones are no reason to refuse somebody."""
 
 
 def identity_of(claims: Mapping[str, object], *, spec: ProviderSpec, affiliations: Sequence[Affiliation]) -> Identity:
@@ -43,11 +45,12 @@ def affiliation_in(tenant: str, claims: Mapping[str, object], *, name: str | Non
         roles=values.names(claims.get("roles")),
         groups=values.names(claims.get("groups")),
         permissions=values.names(claims.get("permissions")),
+        groups_left_out=values.left_out(claims.get("groups")),
     )
 
 
 def _kept(claims: Mapping[str, object]) -> Mapping[str, object]:
-    kept = {name: value for name, value in claims.items() if name not in _OF_THE_TOKEN}
+    kept = {name: value for name, value in claims.items() if name not in _OF_THE_TOKEN | _IN_AFFILIATIONS}
     try:
         size = len(json.dumps(kept, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:

@@ -72,6 +72,11 @@ def names(value: object) -> frozenset[str]:
     return frozenset(name for entry in entries[:MAX_NAMES] if (name := identifier(entry)) is not None)
 
 
+def left_out(value: object) -> int:
+    """Return how many entries of *value* :func:`names` does not read because there are too many."""
+    return max(len(value) - MAX_NAMES, 0) if type(value) is list else 0
+
+
 def shown_name(claims: Mapping[str, object]) -> str | None:
     """Return what to call the person: ``name``, else given and family name, else the handle they chose."""
     both = " ".join(part for key in ("given_name", "family_name") if (part := _line(claims.get(key))) is not None)

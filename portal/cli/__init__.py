@@ -26,6 +26,7 @@ from portal.cli import (
     try_app,
 )
 from portal.cli.failure import CommandFailed
+from portal.cli.terminal import plain
 
 __all__ = ["main"]
 
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(options)
     except CommandFailed as failure:
-        sys.stderr.write(f"portal: {failure}\n")
+        sys.stderr.write(f"portal: {plain(str(failure))}\n")
         return failure.exit_code
     except KeyboardInterrupt:  # before the processes are there to be ended
         return 130

@@ -18,6 +18,7 @@ from portal.cli.problems import configured
 from portal.cli.programs import app_log
 from portal.cli.standing_for import acting_for
 from portal.cli.supervisor_client import AppState, ask
+from portal.cli.terminal import plain
 from portal.clock import system_clock
 from portal.contract.redaction import redacted
 from portal.database import Database
@@ -118,10 +119,10 @@ def show_logs(options: argparse.Namespace) -> int:
     try:
         lines, end = last_lines(log, options.lines)
         for line in lines:
-            print(redacted(line, hidden=hidden), flush=True)
+            print(plain(redacted(line, hidden=hidden)), flush=True)
         if options.follow:
             for line in following(log, end):
-                print(redacted(line, hidden=hidden), flush=True)
+                print(plain(redacted(line, hidden=hidden)), flush=True)
     except OSError as error:
         raise CommandFailed(f"{log}: {error.strerror}.", exit_code=ENDED) from error
     except KeyboardInterrupt:  # the way to end -f
@@ -196,6 +197,7 @@ def _is_done(do: str, before: AppState, now: AppState) -> bool:
 def _states(settings: Settings) -> dict[str, AppState]:
     if all(app.source is None for app in settings.catalogue):
         return {}  # there is no supervisor to ask
+    _refuse_units(settings)
     return {state.app: state for state in ask(control_socket(settings), "list")}
 
 
@@ -220,7 +222,18 @@ def _supervised(settings: Settings, name: str) -> AppSpec:
     app = _app(settings, name)
     if app.source is None:
         raise CommandFailed(f"{app.slug} runs elsewhere ({app.url}); this machine does not start it or keep its log.")
+    _refuse_units(settings)
     return app
+
+
+def _refuse_units(settings: Settings) -> None:
+    """Say where to ask about apps that no supervisor of ours keeps."""
+    if settings.apps_run_by == "systemd":
+        raise CommandFailed(
+            'portal.apps_run_by is "systemd", so systemd keeps the apps: systemctl status (or restart, stop, start) '
+            "gradio-app-NAME, and journalctl -u gradio-app-NAME for the log.",
+            exit_code=ENDED,
+        )
 
 
 def _row(state: AppState) -> tuple[str, ...]:
@@ -280,10 +293,9 @@ def _size(count: int) -> str:
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if count < 0:
-        raise ValueError(text)
-    return count
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of lines, 0 or more")
+    return int(text)
 
 
 def _part(

@@ -7,13 +7,20 @@ from typing import Any
 
 from portal.catalogue import AppSpec
 from portal.cli import calls_out
+from portal.cli.accounts import ThisMachine
+from portal.cli.failure import CommandFailed
 from portal.cli.hook_trial import require_hook
 from portal.cli.isolation import ELSEWHERE, isolation_of, level_of
 from portal.cli.problems import configured
-from portal.cli.standing_for import users_of
+from portal.cli.serve import port_of
+from portal.cli.standing_for import portal_account, require_reach, users_of
+from portal.cli.terminal import plain
 from portal.configuration.space_readme import sign_in_of
+from portal.contract.privileges import is_persons
+from portal.front.sites import NoFront, PortTaken, sites_of
+from portal.front.systemd import PORTAL_USER
 from portal.policy import RoleRule
-from portal.private_files import told
+from portal.private_files import refusal, told
 from portal.settings import Settings
 
 
@@ -32,25 +39,35 @@ def run(options: argparse.Namespace) -> int:
     """
     settings, variables = configured(options.config)
     accounts = users_of(settings, config=options.config, variables=variables)
+    require_reach(settings, accounts)
+    _require_data_folder(settings)
     require_hook(settings, account=accounts.portal)
-    print("\n".join(summary(settings)))
+    print(plain("\n".join(summary(settings))))
     return 0
+
+
+def _require_data_folder(settings: Settings) -> None:
+    account = portal_account(settings)
+    # What the units name under /var/lib is given to the portal's user by systemd.
+    runs_as = None if account is None or settings.apps_run_by == "systemd" else account.uid
+    refused = refusal(settings.data_dir, runs_as=runs_as)
+    if refused is not None:
+        raise CommandFailed(f"{refused[0].upper()}{refused[1:]}.")
 
 
 def summary(settings: Settings) -> Iterator[str]:
     """Yield lines that say what *settings* turn on; no secret among them."""
-    isolation = isolation_of(settings)
+    account = portal_account(settings)
     yield "The configuration has no problems."
     yield ""
     yield f"{settings.title} at {settings.url}"
     idle, absolute = _duration(settings.idle_lifetime), _duration(settings.absolute_lifetime)
     yield f"  a sign-in ends after {idle} without use, and after {absolute} in any case"
-    yield f"  data in {settings.data_dir}: {told(settings.data_dir)}"
+    yield f"  data in {settings.data_dir}: {told(settings.data_dir, runs_as=None if account is None else account.uid)}"
     yield ""
-    yield f"Isolation: {isolation.level}"
-    yield f"  in the browser, {isolation.in_the_browser}"
-    yield f"  on the machine, {isolation.machine.word}: a hostile app reaches {isolation.machine.reaches}"
-    yield f"  the portal runs as {settings.user or 'whoever starts it'}"
+    yield from _apart(settings)
+    if (taken := _port_taken(settings)) is not None:
+        yield f"  note: {taken}"
     yield ""
     yield "Calls to others"
     yield from (f"  {line}" for line in calls_out.told(settings))
@@ -74,13 +91,48 @@ def summary(settings: Settings) -> Iterator[str]:
     yield ""
     yield "Apps"
     for app in settings.catalogue:
-        yield f"  {app.slug}: {app.url}"
-        yield f"    open to {_openness(app)}"
-        yield f"    runs {_whereabouts(app)}"
-        yield f"    {_standing(app, settings)}"
-        yield from (f"    {line}" for line in _of_space(app))
-        if app.portal_api:
-            yield f"    may use of the portal's API: {', '.join(sorted(app.portal_api))}"
+        yield from _of_app(app, settings)
+
+
+def _of_app(app: AppSpec, settings: Settings) -> Iterator[str]:
+    yield f"  {app.slug}: {app.url}"
+    yield f"    open to {_openness(app)}"
+    yield f"    runs {_whereabouts(app)}"
+    if _is_a_persons(app):
+        yield f"    note: {app.user} is a person's account, so what leaves the app's processes there outlives it;"
+        yield "    make one for it with useradd --system"
+    yield f"    {_standing(app, settings)}"
+    yield from (f"    {line}" for line in _of_space(app))
+    if app.portal_api:
+        yield f"    may use of the portal's API: {', '.join(sorted(app.portal_api))}"
+
+
+def _port_taken(settings: Settings) -> str | None:
+    try:
+        sites_of(settings, port=port_of(settings))
+    except PortTaken as error:
+        return str(error)
+    except NoFront:  # there is no web server to be, such as on loopback
+        pass
+    return None
+
+
+def _apart(settings: Settings) -> Iterator[str]:
+    isolation = isolation_of(settings)
+    yield f"Isolation: {isolation.level}"
+    yield f"  in the browser, {isolation.in_the_browser}"
+    if isolation.shared is not None:
+        yield f"    note: portal and apps share {isolation.shared}: a hostile app's scripts can set cookies for all of"
+        yield "    it, and so many that portal and apps refuse a person until they are cleared. A domain of its own in"
+        yield "    portal.apps_url keeps the portal out of reach: docs/security-model.md, In the browser"
+    yield f"  on the machine, {isolation.machine.word}: a hostile app reaches {isolation.machine.reaches}"
+    yield f"  the portal runs as {_who(settings)}"
+
+
+def _who(settings: Settings) -> str:
+    if settings.user is not None:
+        return settings.user
+    return f"{PORTAL_USER}, as its unit says" if settings.apps_run_by == "systemd" else "whoever starts it"
 
 
 def _duration(seconds: int) -> str:
@@ -121,6 +173,13 @@ def _of_space(app: AppSpec) -> Iterator[str]:
         yield f"hf_oauth_scopes ({', '.join(asked.scopes)}) of its README have no effect: no app is given a token"
     if asked.minutes is not None:
         yield f"hf_oauth_expiration_minutes ({asked.minutes}) of its README has no effect: sign-ins end as said above"
+
+
+def _is_a_persons(app: AppSpec) -> bool:
+    if app.user is None:
+        return False
+    account = ThisMachine().by_uid(int(app.user)) if app.user.isdigit() else ThisMachine().by_name(app.user)
+    return account is not None and is_persons(account.uid)
 
 
 def _whereabouts(app: AppSpec) -> str:

@@ -4,18 +4,21 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from portal.cli.accounts import ThisMachine, accounts_of
+from portal.cli.exposed import env_file_problems, files_of
 from portal.cli.failure import ENDED, CommandFailed
-from portal.cli.problems import configured
+from portal.cli.problems import configured, told
 from portal.cli.programs import PATIENT, portal_program
 from portal.cli.serve import port_of
 from portal.configuration.loading import FILE_NAME
 from portal.front.caddy import caddy_configuration
-from portal.front.nginx import nginx_configuration
-from portal.front.sites import NoFront
-from portal.front.systemd import Commands, systemd_units
+from portal.front.nginx import bucket_needed, long_names, nginx_configuration
+from portal.front.sites import NoFront, sites_of
+from portal.front.systemd import PORTALS_OWN, Commands, systemd_units
 from portal.settings import Settings
 
 _SERVE: Final = ("-P", "-m", "gradio_apps.serve")
@@ -54,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
     port = options.port or port_of(settings)
     try:
         if options.kind == "systemd":
+            _require_env_files(settings, file=_file(options, variables), variables=variables)
             units = systemd_units(
                 settings, port=port, config=_file(options, variables), commands=_commands(options, port=port)
             )
@@ -72,7 +76,11 @@ def _web_server(settings: Settings, options: argparse.Namespace, *, port: int) -
     if (certificate is None) != (key is None):
         raise CommandFailed("Give both --certificate and --key, or neither.")
     if options.kind == "nginx":
-        return nginx_configuration(settings, port=port, certificate=certificate.absolute(), key=key.absolute())
+        written = nginx_configuration(settings, port=port, certificate=certificate.absolute(), key=key.absolute())
+        bucket = bucket_needed(sites_of(settings, port=port))
+        if bucket is not None:
+            sys.stderr.write("\n".join(("portal: " + long_names(bucket)[0], *long_names(bucket)[1:], "")))
+        return written
     paths = {"certificate": None, "key": None}
     if certificate is not None:
         paths = {"certificate": certificate.absolute(), "key": key.absolute()}
@@ -82,6 +90,20 @@ def _web_server(settings: Settings, options: argparse.Namespace, *, port: int) -
 def _file(options: argparse.Namespace, variables: Mapping[str, str]) -> Path:
     chosen = options.config or Path(variables.get("PORTAL_CONFIG", "").strip() or FILE_NAME)
     return Path.cwd() / chosen
+
+
+def _require_env_files(settings: Settings, *, file: Path, variables: Mapping[str, str]) -> None:
+    """Look at the files of variables, which systemd reads as root; the users of the units need not be there yet.
+
+    Raises:
+        CommandFailed: one could be exchanged by somebody else than root, read by another app, or is the portal's own.
+    """
+    accounts, _ = accounts_of(settings, place=str(file), directory=ThisMachine())
+    files = files_of(file, here=Path.cwd(), variables=variables)
+    files = replace(files, secret=(*files.secret, PORTALS_OWN))
+    problems = env_file_problems(settings, accounts, files, by_units=True)
+    if problems:
+        raise CommandFailed(told(problems))
 
 
 def _commands(options: argparse.Namespace, *, port: int) -> Commands:

@@ -123,7 +123,7 @@ def _checked(url: str) -> str:
 
 
 def _seconds(text: str) -> int:
-    count = int(text)
+    count = int(text) if text.isascii() and text.isdigit() else 0
     if not 0 < count <= _MOST_SILENCE:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 1 to {_MOST_SILENCE}")
     return count

@@ -12,10 +12,11 @@ import re
 import secrets
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -23,7 +24,11 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import portal
+from portal.cli.builders import Builder, passed_on
 from portal.cli.failure import ENDED, CommandFailed
+from portal.cli.file_rights import is_for_root_alone, steps_to
+from portal.cli.handing_over import NotGiven, give_to_root
+from portal.cli.reachable import unreadable
 from portal.contract.redaction import redacted
 
 Tool = Literal["uv", "pip"]
@@ -34,12 +39,6 @@ _UMASK: Final = 0o022
 """The app's user may be another than the one who installs."""
 _SHOWN: Final = 40
 """Lines of an installer's output that are shown when it fails."""
-_PASSED_ON: Final = re.compile(
-    r"PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TZ|TERM|TMPDIR|XDG_\w+|SSL_CERT_\w+|(REQUESTS|CURL)_CA_BUNDLE|\w+_PROXY|\w+_proxy|"
-    r"PIP_\w+|UV_\w+|NETRC|GIT_\w+|SSH_AUTH_SOCK|CC|CXX|\w*FLAGS|PKG_CONFIG_PATH|LD_LIBRARY_PATH|CUDA_\w+|CMAKE_\w+|"
-    r"CARGO_\w+|RUSTUP_\w+|MAKEFLAGS"
-)
-"""Names of variables that installers see: what a package runs while it is built must not read the portal's secrets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,55 +64,66 @@ class Order:
     requirements: Path | None
     added: Sequence[str]
     environ: Mapping[str, str]
+    builder: Builder
+    """Who runs what is installed, and the installers."""
 
 
-def tool_for(chosen: str | None, *, path: str | None) -> Tool:
-    """Return what to install with: what was *chosen*, else uv where it is on *path*, else pip.
+def tool_for(chosen: str | None, *, path: str | None, builder: Builder) -> Tool:
+    """Return what to install with: what was *chosen*, else uv where *builder* finds it on *path*, else pip.
 
     Raises:
         CommandFailed: uv was chosen and is not there.
     """
-    there = shutil.which("uv", path=path) is not None
+    found = shutil.which("uv", path=path)
+    account = builder.account
+    there = found is not None and (account is None or unreadable([Path(found)], account, groups=()) is None)
     if chosen == "uv" and not there:
-        raise CommandFailed("uv is not on the PATH. Leave --with out to install with pip.")
+        whose = "" if account is None else f", or not where {account} gets"
+        raise CommandFailed(f"uv is not on the PATH{whose}. Leave --with out to install with pip.")
     return "uv" if there and chosen != "pip" else "pip"
 
 
-def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what of *environ* installers see: indexes, proxies, compilers, and no secret of the portal's."""
-    return {name: value for name, value in environ.items() if _PASSED_ON.fullmatch(name)}
-
-
-def version_of(python: str) -> str:
+def version_of(python: str, builder: Builder) -> str:
     """Return the version of the interpreter *python*, as in ``3.11.7``.
 
     Raises:
-        CommandFailed: it is none.
+        CommandFailed: it is none, or *builder* cannot run it.
     """
+    who = "" if builder.account is None else f" for {builder.account}, as whom the app runs"
     asked = [python, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"]
     try:
-        answer = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - the operator's word
+        answer = builder.run(asked, environ=os.environ, timeout=60)
     except (OSError, subprocess.SubprocessError) as error:
-        raise CommandFailed(f"{python}: this is no Python interpreter that runs.") from error
-    return answer.stdout.strip()
+        raise CommandFailed(f"{python}: this is no Python interpreter that runs{who}.") from error
+    if answer.code != 0:
+        raise CommandFailed(f"{python}: this is no Python interpreter that runs{who}.")
+    return answer.text.strip()
 
 
-def looked_at(python: Path, environ: Mapping[str, str]) -> Interpreter | str:
+def looked_at(python: Path, environ: Mapping[str, str], builder: Builder) -> Interpreter | str:
     """Return what the interpreter *python* has, or in a sentence why it cannot serve an app."""
     try:
-        answer = subprocess.run(  # noqa: S603 - our own script, by an interpreter that the configuration names
-            [str(python), str(_CHECK), "--check"],
-            env=passed_on(environ),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        if answer.returncode == 0:
-            return Interpreter(**json.loads(answer.stdout))
-    except (OSError, subprocess.SubprocessError, ValueError):
+        answer = builder.run([str(python), str(_CHECK), "--check"], environ=environ, timeout=300)
+        if answer.code == 0:
+            return _read(json.loads(answer.text))
+    except (OSError, subprocess.SubprocessError, ValueError, LookupError, TypeError, RecursionError):
         return f"{python} does not run."
-    return answer.stderr.strip().removeprefix("portal: ") or f"{python} does not run."
+    return answer.errors.strip().removeprefix("portal: ") or f"{python} does not run."
+
+
+def _read(said: dict[str, object]) -> Interpreter:
+    """Return what an interpreter says; it may run code of others, which must not steer the terminal.
+
+    Raises:
+        ValueError: it says something else.
+        LookupError: it says less.
+    """
+    python, gradio, packages = said["python"], said["gradio"], said["packages"]
+    if not isinstance(python, str) or not isinstance(gradio, str) or not f"{python}{gradio}".isprintable():
+        raise ValueError("these are no versions")
+    if type(packages) is not int:
+        raise ValueError("this is no number")
+    return Interpreter(python=python, gradio=gradio, packages=packages)
 
 
 @contextmanager
@@ -152,25 +162,57 @@ def make(order: Order, *, say: Callable[[str], None]) -> Interpreter:
     """
     for left in _builds(order.folder):
         if not _leads_to(order.folder, left):
-            shutil.rmtree(left, ignore_errors=True)  # of a run that was killed
+            _take_away(left)  # of a run that was killed
     building = order.folder.with_name(f".{order.folder.name}-{secrets.token_hex(4)}")
     with _ended_by_signals():
         try:
+            _begin(building, order.builder)
             for step, command in _commands(order, building):
                 say(step)
                 _run(command, order)
-            say("looking whether it can serve the app")
-            found = _fit(building / "bin" / order.program, order.environ)
             (building / ".lock").unlink(missing_ok=True)  # uv's, and everybody's to write
+            _end(building, order.builder)
+            say("looking whether it can serve the app")
+            found = _fit(building / "bin" / order.program, order)
             _put_in_place(building, order.folder)
         except BaseException:
-            shutil.rmtree(building, ignore_errors=True)
+            _take_away(building)
             raise
     return found
 
 
-def _fit(python: Path, environ: Mapping[str, str]) -> Interpreter:
-    found = looked_at(python, environ)
+def require_place(parent: Path) -> None:
+    """Look whether root may let somebody else build in *parent*: nobody but root may exchange what is there.
+
+    Raises:
+        CommandFailed: others could; they would have root give them what is others'.
+    """
+    for step in steps_to(parent / "one"):
+        if not is_for_root_alone(step):
+            raise CommandFailed(
+                f"{step.folder} is not root's alone (user {step.of_folder.st_uid}, mode "
+                f"{stat.S_IMODE(step.of_folder.st_mode):04o}), so that an environment cannot be made there safely by "
+                f"root. Give it to root, with chown, and close it with chmod go-w, or let python name another place."
+            )
+
+
+def _begin(building: Path, builder: Builder) -> None:
+    if builder.account is not None:
+        building.mkdir(mode=0o700)
+        os.chown(building, builder.account.uid, builder.account.gid, follow_symlinks=False)
+
+
+def _end(building: Path, builder: Builder) -> None:
+    if builder.account is None:
+        return
+    try:
+        give_to_root(building, uid=builder.account.uid)
+    except (NotGiven, OSError, RecursionError) as error:
+        raise CommandFailed(f"What was installed cannot be given to root: {error}.", exit_code=ENDED) from error
+
+
+def _fit(python: Path, order: Order) -> Interpreter:
+    found = looked_at(python, order.environ, order.builder)
     if isinstance(found, str):
         raise CommandFailed(f"What was installed cannot serve the app: {found}", exit_code=ENDED)
     return found
@@ -196,27 +238,15 @@ def _run(command: list[str], order: Order) -> None:
     # Paths in a requirements file begin where it stands.
     cwd = order.folder.parent if order.requirements is None else order.requirements.parent
     try:
-        done = subprocess.run(  # noqa: S603 - our own command lines, without a shell
-            command,
-            cwd=cwd,
-            env=passed_on(order.environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-            umask=_UMASK,
-        )
+        done = order.builder.run(command, environ=order.environ, cwd=cwd, together=True)
     except OSError as error:
         raise CommandFailed(f"{command[0]}: {error.strerror}.", exit_code=ENDED) from error
-    if done.returncode != 0:
-        shown = "\n".join(f"  {line}" for line in done.stdout.splitlines()[-_SHOWN:])
+    if done.code != 0:
+        shown = "\n".join(f"  {line}" for line in done.text.splitlines()[-_SHOWN:])
         shown = redacted(shown, hidden=_passwords(order.environ))
         words = " ".join(command[:4]) if command[0] == "uv" else " ".join(command[1:4])
         raise CommandFailed(
-            f"`{words} …` failed (exit code {done.returncode}), and nothing was changed. "
-            f"The end of what it said:\n{shown}",
+            f"`{words} …` failed (exit code {done.code}), and nothing was changed. The end of what it said:\n{shown}",
             exit_code=ENDED,
         )
 
@@ -252,7 +282,12 @@ def _put_in_place(building: Path, folder: Path) -> None:
     link.symlink_to(building.name)
     link.replace(folder)
     for one in before:
-        shutil.rmtree(one, ignore_errors=True)
+        _take_away(one)
+
+
+def _take_away(folder: Path) -> None:
+    with suppress(RecursionError):  # of folders in folders, which somebody must have made on purpose
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -1,29 +1,32 @@
-"""What of the portal's own an app's user could read or change by the modes of files, before anything is started.
+"""What an app's user could read or change that is the portal's or another app's, before anything is started."""
 
-Modes and owners count, as ``stat`` has them; access control lists are not looked at.
-"""
-
-import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from portal.cli.accounts import Account, Accounts
+from portal.cli.env_file_faults import EnvFiles
+from portal.cli.file_rights import Place, first_open, place_of
+from portal.cli.running_code import installation, interpreter_at, source_of
 from portal.configuration.hook_name import SIGN_IN_HOOK
-from portal.contract.env_files import LARGEST, EnvFileError, fault_of_mode, read_env_file
+from portal.contract.env_files import LARGEST, EnvFileError, read_env_file
+from portal.contract.outbound import Outbound
 from portal.errors import Problem
 from portal.settings import Settings
 
+WORKING_FOLDER: Final = "(the working folder)"
+"""Stands for a key where it is not the file that is open."""
 _PLACES: Final = frozenset({"PORTAL_DATABASE_URL_FILE", "PORTAL_RATE_LIMIT_STORAGE_FILE"})
 """Files that may hold a password, by a name that does not say so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """Where what is the portal's own stands."""
+    """Where what is the portal's own stands; absolute paths."""
 
+    here: Path
+    """The working folder."""
     config: Path
     """``portal.toml``, by its absolute path."""
     secret: tuple[Path, ...]
@@ -39,83 +42,64 @@ def files_of(config: Path, *, here: Path, variables: Mapping[str, str]) -> Files
     ]
     hook = here.joinpath(*variables.get(SIGN_IN_HOOK, "").partition(":")[0].strip().split("."))
     modules = () if hook == here else (hook.with_suffix(".py"), hook / "__init__.py")
-    return Files(config=config, secret=(here / ".env", *named), obeyed=(here / ".env", *modules))
+    return Files(here=here, config=config, secret=(here / ".env", *named), obeyed=(here / ".env", *modules))
 
 
 def exposed(settings: Settings, accounts: Accounts, files: Files) -> tuple[Problem, ...]:
     """Return what is open to users of apps that must not be; what cannot be looked at is passed over."""
-    place = str(files.config)
-    problems = [_env_file_problem(accounts, app.slug, app.env_file, place) for app in settings.catalogue]
-    return (
-        *(one for one in problems if one is not None),
-        *_writable(accounts, files, settings.homes, place=place),
-        *_readable(accounts, files, place=place),
+    found = (
+        *env_file_problems(settings, accounts, files, by_units=settings.apps_run_by == "systemd"),
+        *_changed(settings, accounts, files),
+        *_readable(accounts, files),
+        *(_steered(settings, accounts, files) if accounts.apps else ()),
     )
+    return tuple({str(one): one for one in found}.values())
 
 
-def may_write(status: os.stat_result, account: Account) -> bool:
-    """Say whether *account* could write to what *status* is of, or let itself: its owner can."""
-    return _may(status, account, stat.S_IWGRP, stat.S_IWOTH)
+def env_file_problems(settings: Settings, accounts: Accounts, files: Files, *, by_units: bool) -> tuple[Problem, ...]:
+    """Return what is wrong with files of variables; *by_units*: where systemd reads them, as root."""
+    looked = EnvFiles(accounts=accounts, secret=files.secret, by_units=by_units, place=str(files.config))
+    found = map(looked.problem_of, settings.catalogue)
+    return tuple(one for one in found if one is not None)
 
 
-def may_read(status: os.stat_result, account: Account) -> bool:
-    """Say whether *account* could read what *status* is of, or let itself: its owner can."""
-    return _may(status, account, stat.S_IRGRP, stat.S_IROTH)
-
-
-def _may(status: os.stat_result, account: Account, group: int, others: int) -> bool:
-    if status.st_uid == account.uid:
-        return True
-    return bool(status.st_mode & (group if status.st_gid == account.gid else others))
-
-
-def _may_exchange(folder: os.stat_result, account: Account) -> bool:
-    """Say whether *account* could put something else in the place of what is in *folder*, which is others'."""
-    return may_write(folder, account) and (folder.st_uid == account.uid or not folder.st_mode & stat.S_ISVTX)
-
-
-def _reaches(path: Path, account: Account) -> bool:
-    return all(
-        status is None or _may(status, account, stat.S_IXGRP, stat.S_IXOTH) for status in map(_status, path.parents)
-    )
-
-
-def _writable(accounts: Accounts, files: Files, homes: Path, *, place: str) -> Iterator[Problem]:
-    obeyed = (("(the working folder)", path) for path in files.obeyed)
+def _changed(settings: Settings, accounts: Accounts, files: Files) -> Iterator[Problem]:
+    obeyed = dict.fromkeys((*files.obeyed, *files.secret))
+    authorities = [(what, path) for what, path in _authorities(settings.outbound) if path is not None]
     told: set[Path] = set()
-    for what, path in (("(the file)", files.config), ("portal.apps_dir", homes), *obeyed):
-        for slug, account in accounts.apps.items():
-            named = _changeable(path, account)
-            if named is not None and not (path in files.obeyed and named in told):
-                told.add(named)
-                yield Problem(
-                    place=place,
-                    key=what,
-                    what=f"can be changed by the app {slug}, which runs as {account}: {named} is open to it.",
-                    mend=f"Give {named} to root, with chown, and close it with chmod go-w.",
-                )
-                break
+    for what, path in (
+        ("(the file)", files.config),
+        ("portal.apps_dir", settings.homes),
+        *authorities,
+        *((WORKING_FOLDER if path in files.obeyed else str(path), path) for path in obeyed),
+    ):
+        found = first_open((place_of(files.here / path),), accounts.apps.items())
+        if found is None or (path in obeyed and found[2] in told):
+            continue
+        told.add(found[2])
+        yield _changeable(what, *found, place=str(files.config))
 
 
-def _changeable(path: Path, account: Account) -> Path | None:
-    """Return what of *path* and the folders above it *account* could change, or ``None``."""
-    status = _status(path)
-    if status is not None and may_write(status, account):
-        return path
-    for folder in path.parents:
-        status = _status(folder)
-        if status is not None and _may_exchange(status, account):
-            return folder
-    return None
+def _changeable(what: str, slug: str, account: Account, named: Path, *, place: str) -> Problem:
+    return Problem(
+        place=place,
+        key=what,
+        what=f"can be changed by the app {slug}, which runs as {account}: {named} is open to it.",
+        mend=f"Give {named} to root, with chown, and close it with chmod go-w.",
+    )
 
 
-def _readable(accounts: Accounts, files: Files, *, place: str) -> Iterator[Problem]:
+def _authorities(outbound: Outbound) -> tuple[tuple[str, Path | None], ...]:
+    return (("portal.ca_file", outbound.authorities), (outbound.bundle_name, outbound.bundle))
+
+
+def _readable(accounts: Accounts, files: Files) -> Iterator[Problem]:
     for path in files.secret:
-        status = _status(path)
+        file = place_of(path)
         for slug, account in accounts.apps.items():
-            if status is not None and may_read(status, account) and _reaches(path, account):
+            if file.read_by(account):
                 yield Problem(
-                    place=place,
+                    place=str(files.config),
                     key=str(path),
                     what=f"holds secrets of the portal, and can be read by the app {slug}, which runs as {account}.",
                     mend="Close it: chmod 600, and chown it to the portal's user.",
@@ -123,44 +107,32 @@ def _readable(accounts: Accounts, files: Files, *, place: str) -> Iterator[Probl
                 break
 
 
-def _env_file_problem(accounts: Accounts, slug: str, env_file: str | None, place: str) -> Problem | None:
-    if env_file is None:
-        return None
-    key, path = f"apps.{slug}.env_file", Path(env_file)
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return Problem(place=place, key=key, what=f"names {path}, which is not there.", mend="Make it, with mode 600.")
-    except OSError:
-        return None
-    fault = fault_of_mode(status.st_mode)
-    if fault is not None:
-        return Problem(place=place, key=key, what=f"cannot be used: {fault}.", mend="Its owner alone may write to it.")
-    own = accounts.apps.get(slug)
-    for other, account in accounts.apps.items():
-        shared = own is not None and own.uid == account.uid
-        if other != slug and not shared and may_read(status, account) and _reaches(path, account):
-            return Problem(
-                place=place,
-                key=key,
-                what=f"can be read by the app {other}, which runs as {account}.",
-                mend=f"Give {path} to root, with chown, and close it with chmod 600.",
-            )
-    try:
-        with path.open("rb") as file:
-            read_env_file(file.read(LARGEST + 1))
-    except EnvFileError as error:
-        return Problem(place=place, key=key, what=f"cannot be used: {error}.", mend="Write lines like NAME=value.")
-    except OSError:  # root's, and this is not root: who starts the apps reads it
-        return None
-    return None
-
-
-def _status(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except OSError:
-        return None
+def _steered(settings: Settings, accounts: Accounts, files: Files) -> Iterator[Problem]:
+    """Yield whose code others could change.  An app's own is its own: it runs as whom it would be changed by."""
+    place = str(files.config)
+    # The portal's processes look for modules in their working folder first.
+    ours = {WORKING_FOLDER: (place_of(files.here, adding=True),), "(the installation)": installation(here=files.here)}
+    for what, places in ours.items():
+        found = first_open(places, accounts.apps.items())
+        if found is not None:
+            yield _changeable(what, *found, place=place)
+    interpreters: dict[str, tuple[Place, ...]] = {}
+    for app in settings.catalogue:
+        own = accounts.apps.get(app.slug)
+        others = [(slug, one) for slug, one in accounts.apps.items() if own is None or one.uid != own.uid]
+        python = app.python
+        if python is not None and python not in interpreters:
+            interpreters[python] = tuple(interpreter_at(files.here / python))
+        for key, code in (("source", source_of(app)), ("python", interpreters.get(python or "", ()))):
+            found = first_open(code, others)
+            if found is not None:
+                slug, account, named = found
+                yield Problem(
+                    place=place,
+                    key=f"apps.{app.slug}.{key}",
+                    what=f"can be changed by the app {slug}, which runs as {account}: {named} is open to it.",
+                    mend=f"Keep it where only root, or the user of {app.slug}, may write, such as a folder of root's.",
+                )
 
 
 def _names_a_secret(name: str) -> bool:

@@ -10,11 +10,14 @@ from typing import Final
 
 from portal.catalogue import AppSpec
 from portal.cli import environments
+from portal.cli.accounts import Account, ThisMachine, accounts_of
+from portal.cli.builders import Builder, builder_for
 from portal.cli.environment_plan import Beside, CannotBeServed, wanted_for
 from portal.cli.failure import ENDED, CommandFailed
-from portal.cli.problems import configured
+from portal.cli.problems import configured, told
 from portal.contract.interpreters import OLDEST_PYTHON, is_at_least
 from portal.contract.spaces import front_matter_of
+from portal.settings import Settings
 
 _DEFAULT: Final = "environments"
 _PORTALS_OWN: Final = Path(sys.prefix)
@@ -41,12 +44,31 @@ def run(options: argparse.Namespace) -> int:
         raise CommandFailed(f"There is no app called {options.name!r}. There are: {known}.")
     if app.source is None:
         raise CommandFailed(f"{app.slug} runs elsewhere ({app.url}); make its environment there.")
-    python = interpreter_of(app, config=_config_file(options, variables))
-    folder = python.parents[1]
-    with environments.alone_in(folder.parent):
+    config = _config_file(options, variables)
+    python = interpreter_of(app, config=config)
+    around = python.parents[1].parent
+    account = _builder_of(app, settings, place=str(config))
+    if account is not None:
+        environments.require_place(around)
+    with environments.alone_in(around), builder_for(account) as builder:
         if python.exists() and not options.recreate:
-            return _told(app, python)
-        return _make(app, python, options)
+            return _told(app, python, builder)
+        return _make(app, python, options, builder)
+
+
+def _builder_of(app: AppSpec, settings: Settings, *, place: str) -> Account | None:
+    """Return whom installers and the environment's interpreter run as where root asks; ``None``: as who asks.
+
+    Raises:
+        CommandFailed: the user is not there, or may not be that.
+    """
+    if os.geteuid() != 0:
+        return None
+    accounts, problems = accounts_of(settings, place=place, directory=ThisMachine())
+    ours = tuple(one for one in problems if one.key in {"portal.user", f"apps.{app.slug}.user"})
+    if ours:
+        raise CommandFailed(told(ours))
+    return accounts.apps.get(app.slug, accounts.portal)
 
 
 def interpreter_of(app: AppSpec, *, config: Path) -> Path:
@@ -68,9 +90,9 @@ def interpreter_of(app: AppSpec, *, config: Path) -> Path:
     return python
 
 
-def _make(app: AppSpec, python: Path, options: argparse.Namespace) -> int:
+def _make(app: AppSpec, python: Path, options: argparse.Namespace, builder: Builder) -> int:
     base = options.python or sys.executable
-    version = environments.version_of(base)
+    version = environments.version_of(base, builder)
     oldest = ".".join(map(str, OLDEST_PYTHON))
     if not is_at_least(version, oldest):
         raise CommandFailed(f"{base} is Python {version}; {oldest} or newer is needed.")
@@ -79,9 +101,11 @@ def _make(app: AppSpec, python: Path, options: argparse.Namespace) -> int:
         wanted = wanted_for(beside, python=".".join(version.split(".")[:2]))
     except CannotBeServed as error:
         raise CommandFailed(str(error)) from error
-    tool = environments.tool_for(options.tool, path=os.environ.get("PATH"))
+    tool = environments.tool_for(options.tool, path=os.environ.get("PATH"), builder=builder)
     folder = python.parents[1]
     known = python.exists()
+    if builder.account is not None:
+        print(f"{app.slug}: what is installed runs as {builder.account}, and is root's in the end", flush=True)
     for note in wanted.notes:
         print(f"{app.slug}: {note}", flush=True)
     since = monotonic()
@@ -94,6 +118,7 @@ def _make(app: AppSpec, python: Path, options: argparse.Namespace) -> int:
             requirements=requirements,
             added=wanted.added,
             environ=os.environ,
+            builder=builder,
         ),
         say=lambda step: print(f"{app.slug}: {step}", flush=True),
     )
@@ -102,9 +127,9 @@ def _make(app: AppSpec, python: Path, options: argparse.Namespace) -> int:
     return 0
 
 
-def _told(app: AppSpec, python: Path) -> int:
+def _told(app: AppSpec, python: Path, builder: Builder) -> int:
     """Say what is there already."""
-    found = environments.looked_at(python, os.environ)
+    found = environments.looked_at(python, os.environ, builder)
     if isinstance(found, str):
         raise CommandFailed(f"{found} `portal apps install {app.slug} --recreate` makes it anew.", exit_code=ENDED)
     print(f"{app.slug}: {python.parents[1]} is there: {_has(found)}. --recreate makes it anew.")
@@ -122,11 +147,11 @@ def _what_now(app: AppSpec, python: Path, *, known: bool) -> str:
         shown = Path(*python.parts[-4:])
         return (
             f"To use it, write under [apps.{app.slug}] in portal.toml:\n\n"
-            f'  python = "{shown}"\n\nand start `portal serve` again.'
+            f'  python = "{shown}"\n\nand `portal reload` takes it up.'
         )
     if known:
         return f"`portal apps restart {app.slug}` takes it up."
-    return "It is used from the next `portal serve` on."
+    return "`portal reload` takes it up, or the next `portal serve`."
 
 
 def _beside(app: AppSpec, named: Path | None) -> tuple[Path | None, Beside]:

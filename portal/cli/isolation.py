@@ -10,6 +10,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from portal.catalogue import AppSpec
+from portal.configuration.addresses import host_of, is_site, is_within, looks_like_public_suffix
+from portal.contract.loopback import is_loopback_host
 from portal.settings import Settings
 
 
@@ -67,13 +69,16 @@ class Isolation:
     in_the_browser: str
     machine: Level
     """On the machine."""
+    shared: str | None = None
+    """The domain that apps share with the portal, whose cookies they can set, where they are not trusted."""
 
 
 def isolation_of(settings: Settings) -> Isolation:
     """Return what holds the apps of *settings* apart, by the weakest of them."""
     level, in_the_browser = _in_the_browser(settings)
     machine = min((level_of(app, settings) for app in settings.catalogue), key=LEVELS.index, default=ELSEWHERE)
-    return Isolation(level=level, in_the_browser=in_the_browser, machine=machine)
+    shared = None if settings.trust_apps else _shared_domain(settings)
+    return Isolation(level=level, in_the_browser=in_the_browser, machine=machine, shared=shared)
 
 
 def level_of(app: AppSpec, settings: Settings) -> Level:
@@ -95,4 +100,22 @@ def _in_the_browser(settings: Settings) -> tuple[str, str]:
         return "portal-host", "apps share the portal's host: a hostile app reaches the portal; run only apps you trust"
     if any(count > 1 for count in hosts.values()):
         return "shared-host", "some apps share a host: a hostile app reaches the other apps of that host"
-    return "own-origin", "each app has a host of its own: a hostile app reaches nothing but itself"
+    return "own-origin", "each app has a host of its own: a hostile app reaches no page but its own"
+
+
+def _shared_domain(settings: Settings) -> str | None:
+    """Return the domain of the portal's host that an app's host is under, too; ``None`` where none is.
+
+    The list of public suffixes is not consulted: it is the last two labels, or three where two look like a suffix.
+    """
+    portal = host_of(settings.url)
+    if is_loopback_host(portal) or not is_site(domain := _domain_of(portal)):
+        return None
+    hosts = (host_of(app.url) for app in settings.catalogue)
+    return domain if any(host != portal and is_within(host, domain) for host in hosts) else None
+
+
+def _domain_of(host: str) -> str:
+    labels = host.split(".")
+    two = ".".join(labels[-2:])
+    return ".".join(labels[-3:]) if looks_like_public_suffix(two) else two

@@ -20,7 +20,12 @@ def configured(
     Raises:
         CommandFailed: tells every problem at once.
     """
-    variables = environment(environ, Path.cwd())
+    try:
+        variables = environment(environ, Path.cwd())
+    except OSError as error:
+        raise CommandFailed(f"{error.filename} cannot be read: {error.strerror}. Work as a user who may.") from error
+    except UnicodeDecodeError as error:
+        raise CommandFailed(f"{Path.cwd() / '.env'} is no UTF-8 text. Save it as UTF-8.") from error
     try:
         return load(variables, path=path, unmade=unmade), variables
     except SettingsError as error:

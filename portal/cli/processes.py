@@ -19,6 +19,7 @@ from types import FrameType
 from typing import IO, Any, Final
 
 from portal.cli.accounts import Account
+from portal.cli.terminal import plain
 from portal.contract.privileges import taken_up
 
 GRACE: Final = 3.5
@@ -72,14 +73,14 @@ class Ended:
 
 
 def tail_of(log: Path) -> str:
-    """Return the last lines of *log*, or nothing."""
+    """Return the last lines of *log*, fit for a terminal, or nothing."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
             lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return ""
-    return "\n".join(lines[-25:])
+    return plain("\n".join(lines[-25:]))
 
 
 class Processes:

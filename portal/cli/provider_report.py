@@ -53,7 +53,7 @@ class ProviderReport:
             "variables": list(spec.variables),
             "client_id": spec.client_id,
             "has_client_secret": spec.client_secret is not None,
-            "issuer": spec.issuer,
+            "issuer": self._issuer,
             "callback": self.callback,
             "scopes": list(scopes_asked(spec)),
             "admission": {kind: sorted(getattr(spec.admission, kind)) for kind in _KINDS},
@@ -79,7 +79,7 @@ class ProviderReport:
         yield f"{spec.id}: {spec.label} ({spec.preset})"
         yield f"  turned on by   {', '.join(spec.variables) or '[[providers]] of the file'}"
         yield f"  client         {spec.client_id}, {'no secret' if spec.client_secret is None else 'with a secret'}"
-        yield f"  issuer         {spec.issuer}"
+        yield f"  issuer         {self._issuer}"
         yield f"  reached        {self._reached()}"
         if self.survey.problem is not None:
             yield f"    {self.shortcomings[0].mend}"
@@ -117,6 +117,11 @@ class ProviderReport:
             "end_session": ends.end_session,
         }
         return {name: url for name, url in named.items() if url is not None}
+
+    @property
+    def _issuer(self) -> str:
+        """The issuer that ID tokens must name."""
+        return self.spec.called(self.survey.issuer).issuer
 
     def _reached(self) -> str:
         survey = self.survey

@@ -144,6 +144,8 @@ def outcome_of(expected: Expected, now: AppState) -> tuple[str, bool] | None:
     if now.state == "stopped":
         return "is stopped, and will have the new configuration when it is started.", True
     if now.state == "crashed":
+        if before.state == "crashed" and (now.pid, now.restarts) == (before.pid, before.restarts):
+            return None  # that is still the process of before, which makes room for the new one
         return f"did not come up: {now.reason}", False
     is_new = change in {"added", "moved"} or now.pid != before.pid
     if now.state != "running" or now.replacing or not is_new:

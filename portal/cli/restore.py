@@ -8,6 +8,7 @@ from portal.backups import BackupFailed
 from portal.cli.backup import configuration_file, embedded_database
 from portal.cli.failure import ENDED, CommandFailed
 from portal.cli.problems import configured
+from portal.cli.standing_for import acting_for
 from portal.clock import system_clock
 from portal.restoring import restore
 
@@ -29,9 +30,17 @@ def run(options: argparse.Namespace) -> int:
     settings, variables = configured(options.config)
     database = embedded_database(settings, instead="pg_restore --clean")
     try:
-        done = restore(options.file.absolute(), database=database, settings=settings, now=system_clock())
+        # Opened by whoever asks, who made it: where root does, the portal's user could not read it.
+        with options.file.open("rb") as opened, acting_for(settings):
+            done = restore(
+                options.file.absolute(), database=database, settings=settings, now=system_clock(), opened=opened
+            )
     except BackupFailed as error:
         raise CommandFailed(f"Nothing was changed. {error}", exit_code=ENDED) from error
+    except OSError as error:
+        raise CommandFailed(
+            f"Nothing was changed. {options.file} cannot be read: {error.strerror}.", exit_code=ENDED
+        ) from error
     print(f"The database is that of {done.manifest.made_at}, made by version {done.manifest.portal}.")
     ended = "One sign-in was" if done.ended == 1 else f"{done.ended} sign-ins were"
     print(f"{ended} ended, and every browser must sign in again.")

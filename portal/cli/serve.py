@@ -18,7 +18,7 @@ from portal.cli.problems import configured
 from portal.cli.processes import Processes
 from portal.cli.programs import APPS_PATIENT, PATIENT, harmless
 from portal.cli.reloading import installed_version
-from portal.cli.serving import Serving
+from portal.cli.serving import Serving, require_first
 from portal.cli.standing_for import environment_for, require_right, stand_for, users_of
 from portal.contract import is_loopback_url
 from portal.contract.privileges import taken_up
@@ -48,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
     purposes = {launch.port: "the portal"} | {
         app.port: f"the app {app.slug}" for app in settings.catalogue if app.source is not None and app.port
     }
+    require_first(settings)
     require_free(purposes, mend="Choose others: --port for the portal, portal.apps_port or apps.<slug>.port for apps.")
     processes = Processes()
     serving = Serving(processes, launch, configure=lambda: _next_launch(options))

@@ -11,12 +11,12 @@ from time import monotonic
 from typing import Final
 
 from portal.cli import together
-from portal.cli.failure import CommandFailed
+from portal.cli.failure import ENDED, CommandFailed
 from portal.cli.processes import Ended, Processes
 from portal.cli.programs import SUPERVISOR
 from portal.cli.reloading import Outcome, Reload
 from portal.cli.together import Launch
-from portal.contract.local_sockets import SocketTaken, listening_at, peer_of
+from portal.contract.local_sockets import SocketTaken, connected, listening_at, peer_of
 from portal.errors import StoreUnavailable
 from portal.settings import Settings
 
@@ -32,6 +32,24 @@ _PATIENCE: Final = 2.0
 def reload_socket(settings: Settings) -> Path:
     """Return where ``portal serve`` listens for ``portal reload``."""
     return settings.data_dir / "serve.sock"
+
+
+def require_first(settings: Settings) -> None:
+    """Look whether another ``portal serve`` runs with the same data folder.
+
+    Raises:
+        CommandFailed: one does.
+    """
+    path = reload_socket(settings)
+    try:
+        connected(path, patience=_PATIENCE).close()
+    except OSError:  # nobody is there; what else may be wrong with the folder shows when it is used
+        return
+    raise CommandFailed(
+        f"A portal serve runs already with the data folder {path.parent}. `portal reload` takes up what was changed; "
+        "to start it anew, end that one first.",
+        exit_code=ENDED,
+    )
 
 
 class Serving:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from portal.cli.accounts import Account, Accounts, ThisMachine, accounts_of
 from portal.cli.exposed import exposed, files_of
@@ -12,7 +13,10 @@ from portal.cli.problems import told
 from portal.cli.reachable import unreachable
 from portal.configuration.loading import FILE_NAME
 from portal.contract.privileges import lacking_here, put_aside, taken_up
+from portal.front.systemd import PORTAL_USER
 from portal.settings import Settings
+
+_CHANGING_USER: Final = frozenset({"CAP_SETGID", "CAP_SETUID"})
 
 
 def users_of(settings: Settings, *, config: Path | None, variables: Mapping[str, str]) -> Accounts:
@@ -50,11 +54,22 @@ def require_right(settings: Settings, accounts: Accounts) -> None:
     portal = accounts.portal
     if portal is not None and os.geteuid() not in {0, portal.uid}:
         raise CommandFailed(f"portal.user is {portal}: start portal serve by that user, or by root.")
-    if os.getuid() == 0:
-        with taken_up():
-            missed = tuple(unreachable(settings, accounts, groups=() if portal is None else groups_of(portal)))
-        if missed:
-            raise CommandFailed("\n".join(missed))
+    require_reach(settings, accounts)
+
+
+def require_reach(settings: Settings, accounts: Accounts) -> None:
+    """Look, where root asks, whether those of *accounts* can read what they are to run.
+
+    Raises:
+        CommandFailed: one cannot.
+    """
+    portal = accounts.portal
+    if os.getuid() != 0 or not _CHANGING_USER.isdisjoint(lacking_here()):
+        return
+    with taken_up():
+        missed = tuple(unreachable(settings, accounts, groups=() if portal is None else groups_of(portal)))
+    if missed:
+        raise CommandFailed("\n".join(missed))
 
 
 def stand_for(account: Account, *, data_dir: Path) -> None:
@@ -67,23 +82,36 @@ def stand_for(account: Account, *, data_dir: Path) -> None:
     """
     if os.geteuid() != 0:
         return
+    _make(data_dir, account)
+    put_aside(account.uid, account.gid, groups_of(account))
+
+
+def _make(data_dir: Path, account: Account) -> None:
     try:
         if not data_dir.exists():
             data_dir.parent.mkdir(parents=True, exist_ok=True)
             data_dir.mkdir(mode=0o700)
             os.chown(data_dir, account.uid, account.gid, follow_symlinks=False)
+    except FileExistsError as error:
+        raise CommandFailed(f"The data folder {data_dir} is no folder; name another.") from error
     except OSError as error:
         raise CommandFailed(f"The data folder {data_dir} cannot be made: {error.strerror}.", exit_code=ENDED) from error
-    put_aside(account.uid, account.gid, groups_of(account))
 
 
 @contextmanager
 def acting_for(settings: Settings) -> Iterator[None]:
-    """Act as the portal's user within the block, if root asks: a file that root makes in its place is lost to it."""
-    account = None if settings.user is None else accounts_of(settings, place="", directory=ThisMachine())[0].portal
+    """Act as the portal's user within the block, if root asks: a file that root makes in its place is lost to it.
+
+    The data folder is made before, if there is none.
+
+    Raises:
+        CommandFailed: it cannot be made.
+    """
+    account = portal_account(settings)
     if account is None or os.geteuid() != 0:
         yield
         return
+    _make(settings.data_dir, account)
     groups, gid = os.getgroups(), os.getegid()
     put_aside(account.uid, account.gid, groups_of(account))
     try:
@@ -92,6 +120,13 @@ def acting_for(settings: Settings) -> Iterator[None]:
         os.seteuid(0)
         os.setegid(gid)
         os.setgroups(groups)
+
+
+def portal_account(settings: Settings) -> Account | None:
+    """Return who the portal runs as; ``None`` where that is whoever starts it, or nobody whom this machine knows."""
+    if settings.user is None and settings.apps_run_by == "systemd":
+        return ThisMachine().by_name(PORTAL_USER)
+    return None if settings.user is None else accounts_of(settings, place="", directory=ThisMachine())[0].portal
 
 
 def groups_of(account: Account) -> tuple[int, ...]:

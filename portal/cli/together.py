@@ -162,7 +162,9 @@ class Watchman:
         if state == "starting" and monotonic() - self._since < PATIENCE:
             self._apps.append(app)
             return
-        if state == "failed":
+        if state == "failed" and (app.secrets or app.env_file is not None):  # its log may hold them: nothing of it
+            print(f"\n{app.title} could not be started: portal apps logs {app.slug} says why.", flush=True)
+        elif state == "failed":
             print(f"\n{app.title} could not be started. The end of {log}:\n{_indented(tail_of(log))}", flush=True)
         elif state == "starting":
             print(f"{app.title} is still starting. Its log: {log}", flush=True)

@@ -15,6 +15,7 @@ from portal.configuration.portal_table import PortalTable
 from portal.configuration.provider_tables import is_slug
 from portal.configuration.report import Report, choices
 from portal.configuration.tables import MAX_PORT, Table
+from portal.contract.spaces import NoSpace, app_file_of
 from portal.policy import API_RIGHTS
 
 MOST_ROLES: Final = 64  # a ticket carries no more
@@ -172,7 +173,16 @@ class AppReader:
                 table.problem("source", "is missing, and so is url.", "Write what to run, or where it runs already.")
             return None
         path = self._folder / source
-        if path.is_file() or path.is_dir():
+        if path.is_dir():
+            try:
+                app_file_of(path)
+            except NoSpace as error:
+                mend = "Name the folder of a Space of Gradio, with its app in it, or the app's own file."
+                table.problem("source", f"names {source!r}, which cannot be run: {error}", mend)
+            except OSError:  # its own user may read it, and the app will say what is wrong with it
+                pass
+            return str(path)
+        if path.is_file():
             return str(path)
         if source.endswith(".py") or not _MODULE.fullmatch(source):
             table.problem("source", f"names {source!r}, which is not there.", f"Paths begin at {self._folder}.")
@@ -296,9 +306,11 @@ class AppReader:
         for name in names:
             if not VARIABLE.fullmatch(name) or _OURS.fullmatch(name) or name in self._withheld:
                 table.problem("secrets", f"names {shown(name)}, which no app is given.", "Write names of variables.")
-            elif self._variables.get(name) is None:
+            elif table.has("source") and self._portal.apps_run_by == "portal" and self._variables.get(name) is None:
                 table.problem(
-                    "secrets", f"names {shown(name)}, which is not set.", "Set it in the environment or .env."
+                    "secrets",
+                    f"names {shown(name)}, which is not set.",
+                    'Set it in the environment or .env; where units run the apps, say portal.apps_run_by = "systemd".',
                 )
         if names and not table.has("source"):
             table.problem("secrets", "is given, but the portal does not start this app.", "Set it where the app runs.")

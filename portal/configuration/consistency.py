@@ -125,7 +125,7 @@ def check_reach(settings: Settings, *, portal_place: tuple[str, str], report: Re
 def check_callbacks(settings: Settings, *, of_environment: ProviderSpec | None, report: Report) -> None:
     """Note registered callbacks that are none of this portal's."""
     for spec in settings.providers:
-        paths = (f"/auth/oauth/{spec.id}/callback", "/auth/callback", "/login/callback")
+        paths = (spec.callback_path, "/auth/callback", "/login/callback")
         wanted = [f"{settings.url}{path}" for path in paths]
         if spec.redirect_uri is not None and spec.redirect_uri not in wanted:
             here = spec is of_environment
@@ -225,7 +225,14 @@ def check_spaces(settings: Settings, *, report: Report) -> None:
 
 def check_addresses(settings: Settings, *, report: Report) -> None:
     """Note apps that clash with the portal, and what they would be trusted with unasked."""
+    users_meant = any(problem.key == "portal.app_uids" for problem in report.problems)
     for app in settings.catalogue:
+        if _runs_so_unasked(app, settings) and not users_meant:
+            report.file(
+                f"apps.{app.slug}.source",
+                "would run as the portal's own user: it could read the portal's database, keys and environment.",
+                _OWN_USER,
+            )
         for what, mend, key in _faults_of(app, settings):
             report.file(f"apps.{app.slug}.{key}", what, mend)
 
@@ -235,13 +242,11 @@ def runs_as_the_portal(app: AppSpec, settings: Settings) -> bool:
     return app.source is not None and app.user is None and settings.apps_run_by == "portal"
 
 
+def _runs_so_unasked(app: AppSpec, settings: Settings) -> bool:
+    return runs_as_the_portal(app, settings) and not is_loopback_url(settings.url) and not settings.trust_apps
+
+
 def _faults_of(app: AppSpec, settings: Settings) -> Iterator[tuple[str, str, str]]:
-    if runs_as_the_portal(app, settings) and not is_loopback_url(settings.url) and not settings.trust_apps:
-        yield (
-            "would run as the portal's own user: it could read the portal's database, keys and environment.",
-            _OWN_USER,
-            "source",
-        )
     if origin_of(app.url) == normalised(settings.url):
         path = urlsplit(app.url).path
         if not path:

@@ -76,7 +76,8 @@ PORTAL: Final = (
     ),
     _row(
         "portal.data_dir",
-        "Folder of the embedded stores and the apps' logs, relative to the file; made with mode 0700.",
+        "Folder of the embedded stores and the apps' logs, relative to the file; made with mode 0700, and closed where "
+        "it is open, unless other things are in it.",
         '".portal"',
         '"/var/lib/gradio-portal"',
     ),
@@ -177,7 +178,7 @@ PROVIDERS: Final = (
     _row(
         "providers.scopes",
         "What is asked for; with OpenID Connect, openid must be among it.",
-        'as the preset says; ["openid", "profile", "email"] for oidc',
+        'OAUTH_SCOPES beside OAUTH_CLIENT_ID; else as the preset says, ["openid", "profile", "email"] for oidc',
         '["openid", "profile", "email", "groups"]',
     ),
     _row(
@@ -201,7 +202,8 @@ PROVIDERS: Final = (
     ),
     _row(
         "providers.algorithms",
-        "What it signs ID tokens with. HS256 and its like mean the client secret, and stand with no others.",
+        "What it signs ID tokens with. HS256 and its like mean the client secret, and stand with no others; EdDSA "
+        "means Ed25519.",
         "every algorithm with a public key",
         '["RS256"]',
     ),
@@ -232,13 +234,13 @@ PROVIDERS: Final = (
     ),
     _row(
         "providers.allowed_tenants",
-        "Who may come in: people of one of these tenants, and in no other tenant.",
+        "Who may come in: people of one of these tenants, and in no other tenant, where the preset knows tenants.",
         "everybody",
         '["acme"]',
     ),
     _row(
         "providers.allowed_groups",
-        "Who may come in: members of one of these groups.",
+        "Who may come in: members of one of these groups, where the preset knows groups.",
         "everybody",
         '["AI-Users"]',
     ),
@@ -351,14 +353,15 @@ APPS: Final = (
     _row("apps.<slug>.env", "Variables of its process, none of them secret.", "{}", '{ MODEL = "small" }'),
     _row(
         "apps.<slug>.secrets",
-        "Names of variables that are handed to this app alone, and redacted everywhere.",
+        "Names of variables that are handed to this app alone, and redacted everywhere; they must be set, unless units "
+        "run the apps.",
         "[]",
         '["OPENAI_API_KEY"]',
     ),
     _row(
         "apps.<slug>.env_file",
         "File of NAME=value lines, handed to this app alone at each start, and redacted everywhere; relative to the "
-        "file, and open to its owner alone, or to read for its group.",
+        "file, open to its owner alone, or to read for its group, and in a folder that no app's user may write to.",
         "none",
         '"secrets/forecast.env"',
     ),
@@ -521,7 +524,7 @@ ENVIRONMENT: Final = (
     _row(
         "OPENID_PROVIDER_URL",
         "Turns on any OpenID Connect provider, by its issuer or the address of its discovery document; "
-        "https://huggingface.co turns on Hugging Face.",
+        "https://huggingface.co turns on Hugging Face, https://accounts.google.com Google.",
         "none",
         "https://id.example.com",
     ),
@@ -540,7 +543,7 @@ ENVIRONMENT: Final = (
     _row("OAUTH_CLIENT_SECRET", "The client secret; at Descope an access key.", REQUIRED, "(secret)"),
     _row(
         "OAUTH_SCOPES",
-        "What is asked for, separated by spaces.",
+        "What is asked for, separated by spaces; also in a section that names the client beside it and no scopes.",
         "as providers.scopes",
         "openid profile email descope.claims",
     ),

@@ -23,8 +23,17 @@ def read_document(file: Path, *, must_exist: bool, report: Report) -> Mapping[st
     except tomllib.TOMLDecodeError as error:
         # The message names line and column; what stands there is not repeated, for it may be a secret.
         at = str(error).rpartition("(")[2].rstrip(")")
-        report.file("(the file)", f"is no TOML {at}.", "Mend that line; texts stand in double quotes.")
+        report.file("(the file)", *_no_toml(str(error), at))
     return None
+
+
+def _no_toml(said: str, at: str) -> tuple[str, str]:
+    """Return what is wrong, and the mend, by what tomllib *said* of the place *at*."""
+    if said.startswith("Cannot declare"):
+        return f"has a section a second time {at}.", "Write each section once, with all of its keys."
+    if said.startswith("Cannot overwrite"):
+        return f"has a key a second time {at}.", "Leave one of the two out."
+    return f"is no TOML {at}.", "Mend that line; texts stand in double quotes."
 
 
 def sections(document: Mapping[str, object], *, report: Report) -> Mapping[str, Mapping[str, object]]:

@@ -36,7 +36,7 @@ def environment(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
     Values are taken as they are written: nothing is interpolated into them.
     """
     file = directory / ".env"
-    written = dotenv_values(file, interpolate=False) if file.is_file() else {}
+    written = dotenv_values(file, interpolate=False, encoding="utf-8-sig") if file.is_file() else {}
     return {name: value for name, value in written.items() if value is not None} | dict(environ)
 
 

@@ -22,7 +22,11 @@ from portal.configuration.documents import ids_of, read_document, sections, vari
 from portal.configuration.environment import Variables, check_misspelt
 from portal.configuration.hook_name import SIGN_IN_HOOK, read_hook_name
 from portal.configuration.portal_table import place_of_url, read_portal
-from portal.configuration.preset_variables import presets_mentioned, read_providers_of_presets
+from portal.configuration.preset_variables import (
+    check_misspelt_for_presets,
+    presets_mentioned,
+    read_providers_of_presets,
+)
 from portal.configuration.prompts import check_prompts
 from portal.configuration.provider_tables import read_providers
 from portal.configuration.provider_variables import TUTORIAL, read_provider_of_environment
@@ -123,5 +127,7 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool =
         check_spaces(settings, report=report)
     check_way_out(settings, report=report)
     check_misspelt(variables, report)
+    of_apps = {name for app in settings.catalogue for name in app.secrets}
+    check_misspelt_for_presets(variables, used={*named, *of_apps}, report=report)
     report.stop_if_any()
     return settings

@@ -27,6 +27,7 @@ from portal.settings import DAY, HOUR, RunBy, SignInWay
 FIRST_PORT: Final = 7810
 CHAINLIT_URL: Final = "CHAINLIT_URL"
 SPACE_HOST: Final = "SPACE_HOST"
+_CALLBACK: Final = "OAUTH_REDIRECT_URI"
 _URLS: Final = ("PORTAL_URL", CHAINLIT_URL)
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 _LONGEST_SIGN_IN: Final = 400 * DAY  # browsers keep no cookie longer (RFC 6265bis, 5.5)
@@ -71,7 +72,7 @@ def read_portal(
     url = _address(table, "url", "PORTAL_URL", variables, report) or _chainlits(table, variables, report)
     url = url or _origin_of_callback(table, variables) or _of_space(table, variables, report)
     if url is None and not table.has("url") and all(variables.get(name) is None for name in (*_URLS, SPACE_HOST)):
-        table.problem("url", "is missing.", "Say where browsers reach the portal, here or as PORTAL_URL.")
+        _note_missing(table, variables, report)
     idle = table.lifetime("idle_lifetime", 8 * HOUR, longest=_LONGEST_SIGN_IN)
     absolute = table.lifetime("absolute_lifetime", 30 * DAY, longest=_LONGEST_SIGN_IN)
     if idle > absolute:
@@ -127,10 +128,21 @@ def _chainlits(table: Table, variables: Variables, report: Report) -> str | None
 
 def _origin_of_callback(table: Table, variables: Variables) -> str | None:
     """Return the origin of the tutorial's OAUTH_REDIRECT_URI, where nothing else says the portal's address."""
-    callback = variables.get("OAUTH_REDIRECT_URI")
+    callback = variables.get(_CALLBACK)
     if callback is None or table.has("url") or any(variables.get(name) is not None for name in _URLS):
         return None
     return origin_of(callback) if fault_of(callback, path="plain") is None else None
+
+
+def _note_missing(table: Table, variables: Variables, report: Report) -> None:
+    """Note that nothing says the portal's address; or why the callback, which would, does not."""
+    callback = variables.get(_CALLBACK)
+    fault = None if callback is None else fault_of(callback, path="plain")
+    if fault is None:
+        table.problem("url", "is missing.", "Say where browsers reach the portal, here or as PORTAL_URL.")
+    else:
+        what = f"would say where the portal is, which nothing else does, but {fault.what}"
+        report.environment(_CALLBACK, what, f"{fault.mend} Or say where browsers reach the portal, as PORTAL_URL.")
 
 
 def _of_space(table: Table, variables: Variables, report: Report) -> str | None:
@@ -214,9 +226,10 @@ def _sign_in(table: Table) -> SignInWay:
 
 
 def _site(table: Table, url: str | None) -> str | None:
-    site = table.text("site")
-    if site is None:
+    written = table.text("site")
+    if written is None:
         return None
+    site = written.lower()  # as addresses are read
     if not is_site(site):
         table.problem("site", "is no registrable domain.", 'Write the domain you registered, like "example.com".')
         return None
@@ -232,6 +245,6 @@ def place_of_url(variables: Variables, report: Report, *, in_file: bool) -> tupl
         return ENVIRONMENT, "PORTAL_URL"
     if variables.get(CHAINLIT_URL) is not None and not in_file:
         return ENVIRONMENT, CHAINLIT_URL
-    if variables.get(SPACE_HOST) is not None and variables.get("OAUTH_REDIRECT_URI") is None and not in_file:
+    if variables.get(SPACE_HOST) is not None and variables.get(_CALLBACK) is None and not in_file:
         return ENVIRONMENT, SPACE_HOST
     return report.place, "portal.url"

@@ -7,7 +7,7 @@ from portal.configuration.environment import Variables
 from portal.configuration.preset_options import locate
 from portal.configuration.prompts import prompt_params
 from portal.configuration.provider_tables import fault_of_scopes, is_slug
-from portal.configuration.report import Report
+from portal.configuration.report import Report, closest
 from portal.presets import PRESETS
 from portal.presets.base import Option, Preset
 from portal.settings import Admission, ProviderSpec, Secret
@@ -30,6 +30,29 @@ def read_providers_of_presets(
 def presets_mentioned(variables: Variables) -> frozenset[str]:
     """Return the ids of the presets that variables are about, sound or not."""
     return frozenset(one.id for one in PRESETS.values() if any(map(variables.mentions, one.own_variables())))
+
+
+def check_misspelt_for_presets(variables: Variables, *, used: Collection[str], report: Report) -> None:
+    """Note variables that begin as those of a preset do, and are none; *used* are those that the file names.
+
+    Half of what a provider is told must not be without effect in silence.
+    """
+    presets = {f"{one.variables}_": one for one in PRESETS.values() if one.variables is not None}
+    known = {name for one in presets.values() for name in one.own_variables()}
+    known |= {f"{one.client_secret_variable}_FILE" for one in presets.values()}
+    for name in sorted(variables.names() - known):
+        plain = name.removesuffix("_FILE")
+        prefix = max((one for one in presets if name.startswith(one)), key=len, default=None)
+        # With _PROMPT at its end it may be about a provider that is called so, and has a check of its own.
+        if prefix is None or not {name, plain}.isdisjoint(used) or name.endswith("_PROMPT"):
+            continue
+        if plain in known:
+            mend = f"Only secrets are read from files: set {plain}."
+        else:
+            near = closest(plain, known, cutoff=0.8)
+            own = ", ".join(sorted(presets[prefix].own_variables()))
+            mend = f"{presets[prefix].label} has {own}." if near is None else f"Did you mean {near}?"
+        report.environment(name, "is no variable of the portal.", mend)
 
 
 class _Told:
@@ -66,7 +89,7 @@ def _spec(preset: Preset, variables: Variables, *, found: tuple[str, ...], repor
         told.not_set(preset.client_secret_variable)
     secret = variables.secret(preset.client_secret_variable)
     scopes = _scopes(preset, variables, told=told, report=report)
-    provider_id, label = _name(preset, variables, report=report)
+    provider_id, label, chainlit_id = _name(preset, variables, report=report)
     located = locate(preset, told, client_id=client_id)
     if located is None or client_id is None or secret is None:
         return None
@@ -81,6 +104,7 @@ def _spec(preset: Preset, variables: Variables, *, found: tuple[str, ...], repor
         scopes=scopes or (*preset.scopes, *place.scopes),
         discovery=place.discovery,
         endpoints=place.endpoints,
+        chainlit_id=chainlit_id,
         token_endpoint_auth_method=preset.token_endpoint_auth_method,
         authorize_params=(
             *preset.authorize_params,
@@ -107,13 +131,13 @@ def _scopes(preset: Preset, variables: Variables, *, told: _Told, report: Report
     return scopes
 
 
-def _name(preset: Preset, variables: Variables, *, report: Report) -> tuple[str, str]:
-    """Return id and label; the name that renames a provider becomes both."""
+def _name(preset: Preset, variables: Variables, *, report: Report) -> tuple[str, str, str | None]:
+    """Return id, label and Chainlit's id, where that is no id here; the name that renames a provider becomes all."""
     name = None if preset.name_variable is None else variables.get(preset.name_variable)
     if preset.name_variable is None or name is None:
-        return preset.id, preset.label
+        return preset.id, preset.label, None
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     if not is_slug(slug):
         report.environment(preset.name_variable, "gives no name for addresses.", "Use letters and digits.")
-        return preset.id, preset.label
-    return slug, name
+        return preset.id, preset.label, None
+    return slug, name, None if name == slug else name

@@ -1,6 +1,7 @@
 """Who of a provider's people may come in, as ``[[providers]]`` says it without code."""
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -11,28 +12,48 @@ from portal.settings import Admission
 _DOMAIN: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
 
 
-def read_admission(table: Table, preset: Preset) -> Admission:
-    """Return what *table* asks of somebody who comes in by a provider of *preset*."""
-    domains = read_domains(table, "allowed_domains")
-    if domains and preset.domain is None:
-        table.problem(
-            "allowed_domains",
-            f"cannot be held: {preset.label} vouches for no domain.",
-            "Write allowed_tenants or allowed_groups.",
-        )
-    organisations = _names(table, "allowed_organisations")
-    if organisations and preset.organisations is None:
-        table.problem(
-            "allowed_organisations",
-            f"cannot be held: {preset.label} knows no organisations.",
-            "Write allowed_tenants or allowed_groups.",
-        )
-    return Admission(
-        domains=domains,
-        organisations=organisations,
+def read_admission(table: Table, preset: Preset | None, *, options: Mapping[str, str] | None) -> Admission:
+    """Return what *table* asks of somebody who comes in by a provider of *preset* that was told *options*.
+
+    What nobody there could meet is noted, as far as it is known: ``None`` where something else is wrong already.
+    """
+    admission = Admission(
+        domains=read_domains(table, "allowed_domains"),
+        organisations=_names(table, "allowed_organisations"),
         tenants=_names(table, "allowed_tenants"),
         groups=_names(table, "allowed_groups"),
     )
+    if preset is not None:
+        _check_held(admission, preset, table, options=options)
+    return admission
+
+
+def _check_held(admission: Admission, preset: Preset, table: Table, *, options: Mapping[str, str] | None) -> None:
+    """Note each condition on what a provider of *preset* does not say of anybody: it would keep everybody out."""
+    has_tenants = preset.tenants is not False if options is None else preset.has_tenants(options)
+    conditions = (
+        ("allowed_domains", admission.domains, preset.domain is not None, "vouches for no domain"),
+        ("allowed_organisations", admission.organisations, preset.organisations is not None, "knows no organisations"),
+        ("allowed_tenants", admission.tenants, has_tenants, "knows no tenants"),
+        ("allowed_groups", admission.groups, preset.groups, "says no groups"),
+    )
+    instead = [key for key, _, can, _ in conditions if can]
+    for key, asked, can, why in conditions:
+        if asked and not can:
+            ways = [*instead, *(_switch(preset) if key == "allowed_tenants" else ())]
+            table.problem(key, f"cannot be held: {preset.label} {why}.", _one_of(ways))
+
+
+def _switch(preset: Preset) -> Iterator[str]:
+    """Yield what would have providers of *preset* say tenants."""
+    if isinstance(preset.tenants, tuple):
+        option, value = preset.tenants
+        yield f'beside it {option} = "{value}"'
+
+
+def _one_of(ways: Sequence[str]) -> str:
+    *others, last = ways or ["nothing of the kind"]
+    return f"Write {', '.join(others)} or {last}." if others else f"Write {last}."
 
 
 def within_tenants(admission: Admission, place: Place, table: Table) -> Admission:

@@ -12,7 +12,7 @@ from portal.configuration.prompts import prompt_params
 from portal.configuration.provider_admission import read_admission, read_domains, within_tenants
 from portal.configuration.report import Report, choices
 from portal.configuration.tables import Table
-from portal.presets import PRESETS
+from portal.presets import PRESETS, preset_at
 from portal.presets.base import PROMPTS, Flow, Option, Preset
 from portal.settings import (
     PUBLIC_KEY_ALGORITHMS,
@@ -20,12 +20,16 @@ from portal.settings import (
     Endpoints,
     ProviderSpec,
     Secret,
+    algorithm_named,
 )
 
 SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 AUTH_METHODS: Final = frozenset({"client_secret_basic", "client_secret_post", "none"})
 DEFAULT: Final = "oidc"
 """The preset of a provider that names none."""
+SCOPES: Final = "OAUTH_SCOPES"
+"""What is asked for with the client that ``OAUTH_CLIENT_ID`` and ``OAUTH_CLIENT_SECRET`` are."""
+DISCOVERY: Final = "/.well-known/openid-configuration"
 _ASKED: Final = PROMPTS - {"none"}
 _SCOPE: Final = re.compile(r"[!#-\[\]-~]+")  # scope-token of RFC 6749, 3.3
 _OF_SOME: Final = frozenset({"issuer", "endpoints"})
@@ -95,18 +99,21 @@ def _spec(table: Table, named: Preset | None, *, variables: Variables, report: R
     _check_preset(table)
     client_id = _client_id(table, variables)
     located = None if named is None else locate(preset, _Told(table), client_id=client_id)
+    if located is not None:
+        _check_issuer(table, preset, located.place.issuer)
     method = table.text("token_endpoint_auth_method")
     if method is not None and method not in AUTH_METHODS:
         table.problem("token_endpoint_auth_method", f"names {method!r}, which is none.", choices(method, AUTH_METHODS))
     secret = _client_secret(table, variables, public=method == "none")
-    scopes = _scopes(table, preset)
+    scopes = _scopes(table, preset, variables=variables, report=report)
     prompt = table.text("prompt")
     if prompt is not None and not set(prompt.split()) <= _ASKED:
         table.problem("prompt", f"names {prompt!r}, which the portal cannot ask for.", choices(prompt, _ASKED))
     endpoints = _endpoints(table, report) if preset.takes_endpoints else None
     redirect_uri = table.text("redirect_uri")
     algorithms = _algorithms(table, secret)
-    admission, domains = read_admission(table, preset), read_domains(table, "domains")
+    admission = read_admission(table, named, options=None if located is None else located.options)
+    domains = read_domains(table, "domains")
     hidden, label = _hidden(table, domains), table.text("label")
     if provider_id is None or client_id is None or located is None:
         return None
@@ -143,6 +150,23 @@ def _check_preset(table: Table) -> None:
         table.problem("kind", "stands beside preset, which says the same.", "Leave it out.")
     if name is not None and name not in PRESETS:
         table.problem(key, f"names {name!r}, which is none.", choices(name, PRESETS))
+
+
+def _check_issuer(table: Table, preset: Preset, issuer: str) -> None:
+    """Note an issuer whose claims another preset must read: it knows what they vouch for."""
+    owner = preset_at(issuer)
+    if owner is not None and owner is not preset:
+        table.problem(
+            "issuer",
+            f"is that of {owner.label}, whose claims need a reading of their own.",
+            f'Write preset = "{owner.id}", and leave issuer out.',
+        )
+    elif issuer.rstrip("/").endswith(DISCOVERY):
+        table.problem(
+            "issuer",
+            "is the address of the metadata.",
+            f"Write what stands before {DISCOVERY}, with the slash at its end if the metadata's issuer has one.",
+        )
 
 
 def _client_id(table: Table, variables: Variables) -> str | None:
@@ -184,7 +208,8 @@ def _client_secret(table: Table, variables: Variables, *, public: bool) -> Secre
 
 
 def _algorithms(table: Table, secret: Secret | None) -> tuple[str, ...]:
-    algorithms = table.texts("algorithms")
+    written = table.texts("algorithms")
+    algorithms = None if written is None else tuple(dict.fromkeys(map(algorithm_named, written)))
     if not algorithms:
         if algorithms is not None and table.has("algorithms"):
             table.problem("algorithms", "names none.", "Leave it out, or name what the provider signs with.")
@@ -208,10 +233,17 @@ def _algorithms(table: Table, secret: Secret | None) -> tuple[str, ...]:
     return PUBLIC_KEY_ALGORITHMS
 
 
-def _scopes(table: Table, preset: Preset) -> tuple[str, ...] | None:
+def _scopes(table: Table, preset: Preset, *, variables: Variables, report: Report) -> tuple[str, ...] | None:
     scopes = table.texts("scopes")
+    takes_up = table.says("client_id_env", "OAUTH_CLIENT_ID") or table.says("client_secret_env", "OAUTH_CLIENT_SECRET")
+    # Beside the client of a Space stand the scopes it may ask for.
+    beside = variables.get(SCOPES) if takes_up and not table.has("scopes") else None
+    if beside is not None:
+        scopes = tuple(dict.fromkeys(re.split(r"[,\s]+", beside)))
     fault = None if scopes is None else fault_of_scopes((*preset.always_scopes, *scopes), flow=preset.flow)
-    if fault is not None:
+    if fault is not None and beside is not None:
+        report.environment(SCOPES, *fault)
+    elif fault is not None:
         table.problem("scopes", *fault)
     return scopes
 

@@ -12,17 +12,22 @@ from typing import Final
 from portal.configuration.addresses import fault_of, host_of
 from portal.configuration.environment import Variables
 from portal.configuration.prompts import prompt_params
-from portal.configuration.provider_tables import fault_of_scopes, is_slug
+from portal.configuration.provider_tables import DISCOVERY, SCOPES, fault_of_scopes, is_slug
 from portal.configuration.report import Report
-from portal.presets import PRESETS
+from portal.presets import PRESETS, preset_at
 from portal.presets.base import Preset
 from portal.settings import Endpoints, ProviderSpec, Secret
 
 GENERIC: Final = "OPENID_PROVIDER_URL"
 TUTORIAL: Final = "OAUTH_AUTHORIZE_URL"
-_DISCOVERY: Final = "/.well-known/openid-configuration"
 _JWKS: Final = "/.well-known/jwks.json"
 _SHARED: Final = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET")
+_BESIDE: Final = {
+    "OAUTH_CLIENT_NAME": "label",
+    "OAUTH_REDIRECT_URI": "redirect_uri",
+    SCOPES: "scopes",
+}
+"""What says more of the client, and the key that says it in the file."""
 _TUTORIAL_NEEDS: Final = (TUTORIAL, "OAUTH_ACCESS_TOKEN_URL", "OAUTH_JWKS_URI")
 _TUTORIAL_ALL: Final = (*_TUTORIAL_NEEDS, "OAUTH_USERINFO_ENDPOINT")
 _DESCOPE_AUTHORIZE: Final = "/oauth2/v1/authorize"
@@ -54,16 +59,34 @@ def read_provider_of_environment(
             f"is set, but neither {GENERIC} nor {TUTORIAL} says of which provider.",
             f"Set {GENERIC} to the provider's issuer, or the tutorial's variables for Descope.",
         )
+    else:
+        _check_beside(variables, used_by_file=used_by_file, report=report)
     return None
 
 
+def _check_beside(variables: Variables, *, used_by_file: Collection[str], report: Report) -> None:
+    """Note what says more of a client that no provider has; a section that takes up the client takes its scopes too."""
+    in_use = any(name in used_by_file for name in _SHARED)
+    for name, key in _BESIDE.items():
+        # A Space sets its scopes, wanted or not.
+        if variables.get(name) is None or (name == SCOPES and (in_use or variables.get(GENERIC) is not None)):
+            continue
+        report.environment(
+            name,
+            "is set, but says nothing of any provider that is turned on.",
+            f"Unset it; for a provider of the file, write {key} in its [[providers]].",
+        )
+
+
 def _generic(variables: Variables, report: Report) -> ProviderSpec | None:
-    issuer = _address(variables, GENERIC, report).removesuffix(_DISCOVERY)
+    written = _address(variables, GENERIC, report)
+    is_discovery = written.rstrip("/").endswith(DISCOVERY)
+    issuer = written.rstrip("/").removesuffix(DISCOVERY).rstrip("/") if is_discovery else written
     name = variables.get("OAUTH_CLIENT_NAME")
     client_id, secret = _client(variables, report)
-    known = next((one for one in PRESETS.values() if issuer.rstrip("/") in one.issuers), None)
+    known = preset_at(issuer)
     preset = known or PRESETS["oidc"]
-    issuer = issuer if known is None else issuer.rstrip("/")
+    issuer = issuer if known is None else issuer.rstrip("/").lower()
     provider_id = _id(name, default="openid" if known is None else known.id, report=report)
     scopes = _scopes(variables, preset=preset, report=report)
     if client_id is None:
@@ -73,6 +96,7 @@ def _generic(variables: Variables, report: Report) -> ProviderSpec | None:
         label=name or (host_of(issuer) if known is None else known.label),
         preset=preset.id,
         issuer=issuer,
+        slash_unknown=is_discovery and known is None,
         client_id=client_id,
         client_secret=secret,
         scopes=scopes,

@@ -62,6 +62,10 @@ class Table:
         """Say whether *key* is a list without entries."""
         return self._values.get(key) == []
 
+    def says(self, key: str, value: str) -> bool:
+        """Say whether *key* is *value*; whether it is sound is for its own reader to say."""
+        return self._values.get(key) == value
+
     def text(self, key: str, default: str | None = None) -> str | None:
         """Return the non-empty one-line string *key*."""
         value = self._values.get(key)

@@ -5,8 +5,12 @@ folder of theirs can lead root anywhere.  Other processes of that user cannot se
 user stays root's (kill(2), ptrace(2)).
 """
 
+import ctypes
 import os
-from collections.abc import Iterable, Iterator
+import pwd
+import resource
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -15,6 +19,9 @@ NEEDED: Final = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_KILL", "CAP_SETGID", "CAP
 """What of root's rights starting apps as others takes, see capabilities(7)."""
 _BITS: Final = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7}
 _STATUS: Final = Path("/proc/self/status")
+_PR_SET_NO_NEW_PRIVS: Final = 38
+_FIRST_PERSON: Final = 1000
+"""``UID_MIN`` of login.defs(5), as distributions have it: below are the accounts of services."""
 
 
 def lacking(*, uid: int, status: str) -> tuple[str, ...]:
@@ -40,6 +47,15 @@ def lacking_here() -> tuple[str, ...]:
     return lacking(uid=os.getuid(), status=status)
 
 
+def is_persons(uid: int) -> bool:
+    """Say whether *uid* is the account of somebody who does other things, too; a number without one is not."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return uid >= _FIRST_PERSON
+
+
 def put_aside(uid: int, gid: int, groups: Iterable[int] = ()) -> None:
     """Act as the user *uid*, the group *gid* and, besides, *groups* alone, from now on.
 
@@ -49,6 +65,18 @@ def put_aside(uid: int, gid: int, groups: Iterable[int] = ()) -> None:
     os.setgroups(list(groups))
     os.setegid(gid)
     os.seteuid(uid)
+
+
+def giving_up() -> Callable[[], None]:
+    """Return what runs between fork and exec as somebody else: no core dumps, and no way to more rights (prctl(2))."""
+    libc = ctypes.CDLL(None)  # before the fork: nothing should be imported or loaded after it
+
+    def give_up() -> None:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if sys.platform == "linux" and libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+            os._exit(1)
+
+    return give_up
 
 
 @contextmanager

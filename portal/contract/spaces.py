@@ -7,6 +7,11 @@ from typing import Final
 _LINE: Final = re.compile(r"""(?P<key>[A-Za-z_]\w*)\s*:\s*(?P<quote>["']?)(?P<value>[^"'#]*)(?P=quote)\s*(#.*)?""")
 _FRONT_MATTER: Final = "---"
 _LARGEST_README: Final = 1 << 20
+_DEFAULT_APP_FILE: Final = "app.py"
+
+
+class NoSpace(Exception):
+    """The folder is none that can be run here; ``str(error)`` says why."""
 
 
 def front_matter_lines(readme: str) -> list[str]:
@@ -30,6 +35,26 @@ def front_matter(readme: str) -> dict[str, str]:
 def front_matter_of(readme: Path) -> dict[str, str]:
     """Return :func:`front_matter` of the file *readme*; nothing where there is none."""
     return front_matter(read_readme(readme))
+
+
+def app_file_of(folder: Path) -> Path:
+    """Return the file of the app in *folder*, which its README names as ``app_file``.
+
+    Raises:
+        NoSpace: there is none, or the Space is not a Gradio one.
+        OSError: the folder or its README cannot be read.
+    """
+    readme = folder / "README.md"
+    settings = front_matter_of(readme)
+    if settings.get("sdk", "gradio") != "gradio":
+        raise NoSpace(f"{readme}: sdk is {settings['sdk']!r}, only gradio can be run here.")
+    file = (folder / settings.get("app_file", _DEFAULT_APP_FILE)).resolve()
+    # A Space is somebody else's folder: its README must not point out of it.
+    if not file.is_relative_to(folder.resolve()):
+        raise NoSpace(f"{readme}: app_file leads out of the folder.")
+    if not file.is_file():
+        raise NoSpace(f"{file}: no such file; app_file in {readme} names the app.")
+    return file
 
 
 def read_readme(readme: Path) -> str:

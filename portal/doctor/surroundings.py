@@ -5,7 +5,7 @@ from typing import Final
 from portal.doctor.findings import PORTAL, Check, Finding, ok, problem, warning
 from portal.doctor.observed import Answer, Unreached
 from portal.providers.base import Survey
-from portal.providers.shortcomings import shortcomings_of
+from portal.providers.shortcomings import mend_of_issuer, shortcomings_of
 from portal.settings import ProviderSpec
 
 SCARCE: Final = 1 << 30
@@ -22,8 +22,9 @@ def judge_provider(spec: ProviderSpec, callback: str, survey: Survey) -> Finding
             PORTAL,
             Check.PROVIDER,
             f"{spec.label} ({spec.issuer}) cannot be used: {survey.problem}.",
-            "Check the issuer, and the way out: HTTPS_PROXY and NO_PROXY for an outbound proxy, portal.ca_file for an "
-            "authority of your company's. Nobody can sign in there until it answers.",
+            mend_of_issuer(spec, survey)
+            or "Check the issuer, and the way out: HTTPS_PROXY and NO_PROXY for an outbound proxy, portal.ca_file for "
+            "an authority of your company's. Nobody can sign in there until it answers.",
         )
     blocking = next((one for one in shortcomings_of(spec, survey) if one.blocks), None)
     if blocking is not None:

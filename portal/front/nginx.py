@@ -4,7 +4,7 @@ Both portal and guards read one forwarded header, ``X-Forwarded-For``, and it is
 never appended to.  ``Host`` goes on as it came: whether it is a right one, they decide.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,9 @@ _NOT_FORWARDED: Final = (
     "X-Real-IP",
 )
 """What clients send under these names ends at the web server."""
+_POINTER: Final = 8
+_USUAL_BUCKET: Final = 64
+"""Bytes: a line of the processor's cache, where it is not a rarer one of 32 or 128."""
 
 
 def nginx_configuration(settings: Settings, *, port: int, certificate: Path, key: Path) -> str:
@@ -31,9 +34,11 @@ def nginx_configuration(settings: Settings, *, port: int, certificate: Path, key
         ValueError: a path cannot be written into a configuration of nginx.
     """
     sites = sites_of(settings, port=port)
+    bucket = bucket_needed(sites)
     lines = [
         "# Written by `portal config nginx` from portal.toml; write it anew when that changes.",
         "# It belongs into the http context of nginx, as /etc/nginx/conf.d/gradio-portal.conf does.",
+        *([] if bucket is None else [f"# {line}" for line in long_names(bucket)]),
         *(
             f"# The app {app.slug} runs elsewhere, behind a web server of its own: {app.url}"
             for app in apps_elsewhere(settings)
@@ -50,6 +55,26 @@ def nginx_configuration(settings: Settings, *, port: int, certificate: Path, key
         if site.port == _HTTPS:
             lines += ["", *_redirect(site)]
     return "\n".join(lines) + "\n"
+
+
+def bucket_needed(sites: Iterable[Site]) -> int | None:
+    """Return the ``server_names_hash_bucket_size`` that the names of *sites* need; ``None`` where nginx's own will do.
+
+    A name takes two pointers more than its bytes and their count, in whole pointers (``ngx_hash.c``).
+    """
+    longest = max((len(site.host) for site in sites), default=0)
+    needed = 2 * _POINTER + -(-(longest + 2) // _POINTER) * _POINTER
+    if needed <= _USUAL_BUCKET:
+        return None
+    return 1 << (needed - 1).bit_length()
+
+
+def long_names(bucket: int) -> tuple[str, ...]:
+    """Return what is to be done where a name needs *bucket*, as lines of prose."""
+    return (
+        "A host name is longer than nginx takes by itself. Say once, in the http section of /etc/nginx/nginx.conf:",
+        f"    server_names_hash_bucket_size {bucket};",
+    )
 
 
 def _server(site: Site, settings: Settings, *, certificate: str, key: str) -> Iterator[str]:

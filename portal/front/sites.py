@@ -3,7 +3,7 @@
 Paths are handed on as they are: each guard answers under its own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -11,12 +11,17 @@ from urllib.parse import urlsplit
 from portal.catalogue import AppSpec
 from portal.settings import Settings
 
+_HTTP: Final = 80
 _HTTPS: Final = 443
 PORTAL: Final = "the portal"
 
 
 class NoFront(Exception):
     """No web server can be configured for these settings; the text says why, and what to do."""
+
+
+class PortTaken(NoFront):
+    """The web server would have to listen where the portal or an app listens already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +70,7 @@ def sites_of(settings: Settings, *, port: int) -> tuple[Site, ...]:
 
     Raises:
         NoFront: an address is plain http, so that there is no TLS to end.
+        PortTaken: an address has the port of one who listens on this machine.
     """
     places: dict[tuple[str, int], list[Place]] = {}
     _add(places, settings.url, Place(what=PORTAL, path="", port=port))
@@ -72,6 +78,7 @@ def sites_of(settings: Settings, *, port: int) -> tuple[Site, ...]:
         own = _port_here(app)
         if own is not None:
             _add(places, app.url, Place(what=app.slug, path=urlsplit(app.url).path.rstrip("/"), port=own))
+    _require_free(places)
     return tuple(
         Site(host=host, port=number, places=tuple(sorted(found, key=lambda place: -len(place.path))))
         for (host, number), found in places.items()
@@ -95,6 +102,20 @@ def _port_here(app: AppSpec) -> int | None:
     parts = urlsplit(app.internal_url or "")
     # The web servers are told 127.0.0.1 and plain http; what is anything else needs a server of its own.
     return parts.port if parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"} else None
+
+
+def _require_free(places: Mapping[tuple[str, int], Iterable[Place]]) -> None:
+    taken = {place.port: place.what for found in places.values() for place in found}
+    for host, number in places:
+        # On 80 a name without a port is led to https.
+        both = (_HTTPS, _HTTP) if number == _HTTPS else (number,)
+        clash = next((one for one in both if one in taken), None)
+        if clash is not None:
+            raise PortTaken(
+                f"For {host} a web server must listen on port {clash}, where {taken[clash]} listens on this machine: "
+                "it could not start. Give one of the two another port; for apps, {app} in the place of {port} in "
+                "portal.apps_url does."
+            )
 
 
 def _add(places: dict[tuple[str, int], list[Place]], url: str, place: Place) -> None:

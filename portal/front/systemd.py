@@ -16,6 +16,8 @@ from portal.settings import Settings
 
 FOLDER: Final = Path("/etc/gradio-portal")
 """Where the units look for what is secret; root's, mode 0700."""
+PORTALS_OWN: Final = FOLDER / "portal.env"
+"""What is handed to the portal, and to no app."""
 PORTAL_USER: Final = "gradio-portal"
 """The portal's user where ``portal.user`` names none."""
 _STATE: Final = Path("/var/lib")
@@ -68,6 +70,11 @@ def systemd_units(settings: Settings, *, port: int, config: Path, commands: Comm
     for app in apps_here(settings):
         if app.python is not None:
             raise ValueError(f"{app.slug} has an interpreter of its own; such apps are run by portal serve.")
+        if app.secrets and FOLDER / f"{app.slug}.env" == PORTALS_OWN:
+            raise ValueError(
+                f"{app.slug} has secrets, and would be handed {PORTALS_OWN}, which is the portal's own. "
+                "Call the app otherwise."
+            )
         name = f"gradio-app-{app.slug}"
         units[f"{name}.socket"] = _text(_socket(app))
         units[f"{name}.service"] = _text(_app(app, settings, port=port, config=config, commands=commands))
@@ -88,7 +95,7 @@ def _portal(settings: Settings, *, config: Path, commands: Commands) -> Iterator
     yield "# where its processes count together; empty at each start"
     yield "Environment=PROMETHEUS_MULTIPROC_DIR=%t/gradio-portal"
     yield "# PORTAL_SECRET_KEY, client secrets, PORTAL_DATABASE_URL; root's, mode 0600"
-    yield f"EnvironmentFile={FOLDER}/portal.env"
+    yield f"EnvironmentFile={PORTALS_OWN}"
     yield f"ExecStart={_words(commands.portal)}"
     yield "# new processes read portal.toml anew; the old ones finish what runs in them"
     yield "ExecReload=/bin/kill -HUP $MAINPID"
@@ -156,6 +163,8 @@ def _app(app: AppSpec, settings: Settings, *, port: int, config: Path, commands:
     yield "Restart=on-failure"
     yield "RestartSec=2"
     yield "TimeoutStopSec=30"
+    if app.memory is not None:
+        yield f"MemoryMax={app.memory}"
     yield f"ProtectHome={_home(source, *commands.needed)}"
     hidden = [settings.data_dir, config, *_env_files_of_others(app, settings)]
     yield f"InaccessiblePaths={' '.join(_word(f'-{path}') for path in hidden)} -{FOLDER}"
@@ -179,6 +188,7 @@ def _environment(app: AppSpec, settings: Settings, *, port: int) -> dict[str, st
         "PORTAL_APP_COOKIES": cookie_mode(settings, app),
         "PORTAL_TRUSTED_PROXIES": ", ".join(map(str, settings.trusted_proxies.networks)),
         "PORTAL_CA_FILE": "" if settings.outbound.authorities is None else str(settings.outbound.authorities),
+        "PORTAL_START_TIMEOUT": str(app.start_timeout),
         "PYTHONUNBUFFERED": "1",
     }
     return dict(app.env) | {name: value for name, value in ours.items() if value}

@@ -57,7 +57,7 @@ def _asked(
     if spec is None:
         raise LookupError("the provider is not configured")
     arguments = (
-        spec.id,
+        spec.chainlit_id or spec.id,
         arrival.access_token,
         raw_user_data(arrival, spec=spec),
         default_user(arrival, spec=spec, make=user_class()),

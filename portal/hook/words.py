@@ -15,6 +15,7 @@ from portal.admission import Arrival
 from portal.hook.chainlit import Person
 from portal.identity import Identity
 from portal.presets import preset_of
+from portal.presets.base import CUT
 from portal.settings import ProviderSpec
 
 _OF_GRAPH: Final = {"id": "oid", "displayName": "name", "mail": "email"}
@@ -42,7 +43,7 @@ class Answer:
 def raw_user_data(arrival: Arrival, *, spec: ProviderSpec) -> dict[str, Any]:
     """Return what the provider says of who arrives: a copy, with the address only if it is verified."""
     preset = preset_of(spec)
-    data = deepcopy(dict(arrival.claims))
+    data = deepcopy({name: value for name, value in arrival.claims.items() if name != CUT})
     if preset.flow == "oauth2" and preset.calls:  # the first answer is about the person, the others stand beside it
         user = data.pop(preset.calls[0].name, None)
         data = {**data, **(user if type(user) is dict else {})}
@@ -58,7 +59,7 @@ def raw_user_data(arrival: Arrival, *, spec: ProviderSpec) -> dict[str, Any]:
 def default_user(arrival: Arrival, *, spec: ProviderSpec, make: Callable[..., Person]) -> Person:
     """Return the user that Chainlit would admit, as *make* builds it."""
     identity = arrival.identity
-    metadata: dict[str, Any] = {"provider": spec.id}
+    metadata: dict[str, Any] = {"provider": spec.chainlit_id or spec.id}
     if identity.picture is not None:
         metadata["image"] = identity.picture
     tenants = [tenant for tenant in identity.tenants if tenant]

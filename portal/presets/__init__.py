@@ -55,6 +55,12 @@ def preset_of(spec: ProviderSpec) -> Preset:
     return PRESETS[spec.preset]
 
 
+def preset_at(issuer: str) -> Preset | None:
+    """Return the make that alone is at *issuer*, however its last slash is written; ``None``: any may be there."""
+    plain = issuer.rstrip("/").lower()
+    return next((one for one in PRESETS.values() if plain in one.issuers), None)
+
+
 def read_identity(claims: VerifiedClaims, *, spec: ProviderSpec) -> Identity:
     """Return who *claims* of the provider *spec* are about.
 

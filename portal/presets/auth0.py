@@ -137,6 +137,7 @@ AUTH0: Final = Preset(
     variables="OAUTH_AUTH0",
     token_endpoint_auth_method="client_secret_post",  # noqa: S106 - the name of a method, no secret
     organisations=organisations_of,
+    tenants=True,
     sign_out=auth0_sign_out,
     refresh=Refresh(scopes=("offline_access",)),
 )

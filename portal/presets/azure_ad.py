@@ -17,7 +17,7 @@ from portal.claims import values
 from portal.claims.reading import identity_of
 from portal.errors import CallbackRejected
 from portal.identity import Affiliation, Identity, VerifiedClaims
-from portal.presets.base import REQUIRED, Call, Option, OptionUnusable, Place, Preset, Refresh
+from portal.presets.base import CUT, REQUIRED, Call, Option, OptionUnusable, Place, Preset, Refresh
 from portal.presets.sign_out import Leaving, with_query
 from portal.settings import ProviderSpec
 
@@ -40,7 +40,7 @@ _TRUE: Final = (True, "1", "true")
 """Spellings of a true ``xms_edov`` that have been seen; the reference says "Boolean"."""
 _MEMBERSHIPS: Final = "memberships"
 _ABOUT_OVERAGE: Final = frozenset({"_claim_names", "hasgroups"})
-_NOT_KEPT: Final = frozenset({_MEMBERSHIPS, "_claim_sources", "aio", "rh", "uti"})
+_NOT_KEPT: Final = frozenset({_MEMBERSHIPS, CUT, "_claim_sources", "aio", "rh", "uti"})
 """A list that affiliations hold already, addresses nobody is to ask, and what only Microsoft can read."""
 
 
@@ -87,7 +87,10 @@ def read_entra(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
         # Nothing else may vouch for an address, whatever a tenant's own claims are called.
         view["email_verified"] = any(claims.get("xms_edov") == one for one in _TRUE)
     affiliation = Affiliation(
-        tenant=tenant, roles=values.names(claims.get("roles")), groups=frozenset() if groups is None else groups
+        tenant=tenant,
+        roles=values.names(claims.get("roles")),
+        groups=frozenset() if groups is None else groups,
+        groups_left_out=_left_out(claims, groups),
     )
     identity = identity_of(view, spec=spec, affiliations=[affiliation])
     issuer = values.issuer(claims, configured=spec.issuer.replace(_ANY_TENANT, tenant))
@@ -98,11 +101,6 @@ def exceeds_token(claims: Mapping[str, object]) -> bool:
     """Say whether somebody is in more groups than their token holds ("groups overage claim")."""
     elsewhere = claims.get("_claim_names")
     return (isinstance(elsewhere, Mapping) and "groups" in elsewhere) or claims.get("hasgroups") in (True, "true")
-
-
-def groups_are_unknown(identity: Identity) -> bool:
-    """Say whether somebody is in groups that neither the token nor Microsoft Graph would tell."""
-    return exceeds_token(identity.claims)
 
 
 def entra_sign_out(spec: ProviderSpec, leaving: Leaving) -> str | None:
@@ -128,6 +126,13 @@ def _groups(claims: Mapping[str, object]) -> frozenset[str] | None:
     # The list holds directory roles and administrative units, too.
     groups = [one for one in answer if type(one) is dict and one.get("@odata.type") == "#microsoft.graph.group"]
     return frozenset(one["id"] for one in groups if _is_guid(one.get("id")))
+
+
+def _left_out(claims: Mapping[str, object], groups: frozenset[str] | None) -> int:
+    """Return how many groups are not among *groups*, at least: Graph says no number of those it does not tell."""
+    if not exceeds_token(claims):
+        return values.left_out(claims.get("groups"))
+    return int(groups is None or _MEMBERSHIPS in values.names(claims.get(CUT)))
 
 
 def _is_guid(value: object) -> TypeGuard[str]:
@@ -228,10 +233,11 @@ def _preset(preset_id: str, *, variables: str) -> Preset:
                 wanted=exceeds_token,
                 pages=PAGES,
                 is_odata=True,
-                may_be_refused=True,
+                # 401 is Graph's word for a token made for another API, which scopes of the company's own may bring.
+                refusals=frozenset({401, 403, 404}),
             ),
         ),
-        groups_are_unknown=groups_are_unknown,
+        tenants=True,
         sign_out=entra_sign_out,
         refresh=Refresh(scopes=("offline_access",), repeats_scope=True),
     )

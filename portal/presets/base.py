@@ -21,6 +21,8 @@ IssuerRule: TypeAlias = Callable[[object, Mapping[str, object], ProviderSpec], b
 """Whether what is named is the provider, given the other claims of an ID token; none of a callback (RFC 9207)."""
 
 REQUIRED: Final = "required"
+CUT: Final = "portal:cut"
+"""Stands among the claims for the names of answers that went on beyond what is asked for; no token can say it."""
 PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
 """OpenID Connect Core, section 3.1.2.1."""
 
@@ -94,8 +96,8 @@ class Call:
     """The answer is a list, continued by ``Link: …; rel="next"`` up to so many pages; 0: one object."""
     is_odata: bool = False
     """Whether the list stands in the member ``value``, continued by ``@odata.nextLink`` (OData JSON 4.01, 4.5.5)."""
-    may_be_refused: bool = False
-    """Whether 403 and 404 mean that nothing is known, instead of failing the sign-in."""
+    refusals: frozenset[int] = frozenset()
+    """Status codes that mean that nothing is known, instead of failing the sign-in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +150,7 @@ class Preset:
     variables: str | None = None
     """Prefix of its ``…_CLIENT_ID`` and ``…_CLIENT_SECRET``; ``None``: no variables of its own turn it on."""
     name_variable: str | None = None
-    """The variable that renames it; the name becomes its id and its callback's path."""
+    """The variable that renames it; the name becomes its id, and stands in its callback as it is written."""
     scopes: tuple[str, ...] = ("openid", "profile", "email")
     always_scopes: tuple[str, ...] = ()
     """Asked for whatever scopes are written: without them nobody could be told from anybody."""
@@ -161,7 +163,7 @@ class Preset:
     asks_userinfo: bool = True
     """Whether the userinfo endpoint has anything to say that the ID token has not."""
     issuers: frozenset[str] = frozenset()
-    """Values of ``OPENID_PROVIDER_URL`` that mean this make."""
+    """Issuers that are this make's alone: in ``OPENID_PROVIDER_URL`` they mean it, and no other make may name one."""
     takes_endpoints: bool = False
     """Whether ``[providers.endpoints]`` may be written for it."""
     token_endpoint_auth_method: str | None = None
@@ -179,8 +181,14 @@ class Preset:
     """The company domain an account belongs to; ``None``: it vouches for none."""
     organisations: Callable[[Identity], frozenset[str]] | None = None
     """The organisations somebody belongs to; ``None``: it knows none."""
-    groups_are_unknown: Callable[[Identity], bool] | None = None
-    """Whether somebody is in groups that it would not tell; ``None``: it tells all it knows."""
+    organisations_ignore_case: bool = False
+    """Whether names that differ in case alone are one organisation's there."""
+    organisations_are_groups: bool = False
+    """Whether they stand among the groups, so that where groups are left out, organisations may be."""
+    tenants: bool | tuple[str, str] = False
+    """Whether it says which tenants somebody belongs to; or the option, and its value, with which it does."""
+    groups: bool = True
+    """Whether it says which groups somebody is in."""
     sign_out: SignOutWay | None = None
     """Where a browser signs out there; ``None``: it has no such place."""
     refresh: Refresh | None = None
@@ -195,6 +203,13 @@ class Preset:
     def client_secret_variable(self) -> str:
         """The variable of its client secret."""
         return f"{self.variables}_CLIENT_SECRET"
+
+    def has_tenants(self, options: Mapping[str, str]) -> bool:
+        """Say whether a provider of this make that was told *options* says which tenants somebody belongs to."""
+        if isinstance(self.tenants, bool):
+            return self.tenants
+        key, value = self.tenants
+        return options.get(key) == value
 
     def own_variables(self) -> tuple[str, ...]:
         """Return every variable that is about this make alone; none where no variables turn it on."""

@@ -33,9 +33,13 @@ def read_cognito(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
         raise CallbackRejected("the token is an access token, not an ID token")
     # Userinfo writes booleans as texts; "false" must not count as something.
     view = {**claims, "email_verified": True} if claims.get("email_verified") == "true" else claims
-    affiliation = affiliation_in(NO_TENANT, claims)
-    groups = affiliation.groups | _granted(claims.get("cognito:groups"), spec)
-    return identity_of(view, spec=spec, affiliations=[replace(affiliation, groups=groups)])
+    affiliation, granted = affiliation_in(NO_TENANT, claims), claims.get("cognito:groups")
+    affiliation = replace(
+        affiliation,
+        groups=affiliation.groups | _granted(granted, spec),
+        groups_left_out=affiliation.groups_left_out + values.left_out(granted),
+    )
+    return identity_of(view, spec=spec, affiliations=[affiliation])
 
 
 def _granted(groups: object, spec: ProviderSpec) -> frozenset[str]:

@@ -61,6 +61,7 @@ DESCOPE: Final = Preset(
     scopes=("openid", "profile", "email", "descope.claims"),
     takes_endpoints=True,
     prompts=frozenset({"login"}),
+    tenants=True,
     sign_out=standard_sign_out,
     refresh=Refresh(scopes=("offline_access",)),
 )

@@ -4,6 +4,7 @@ Chainlit takes an address, or whatever ``user_identifier`` names, for the person
 never gives to another: the member that ``user_identifier`` names, if it is not the address; else ``sub``, else ``id``.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,8 +14,9 @@ from portal.identity import NO_TENANT, Identity, VerifiedClaims
 from portal.presets.base import REQUIRED, Call, Option, Place, Preset, at_userinfo
 from portal.settings import Endpoints, ProviderSpec
 
-_ADDRESSES: Final = frozenset({"email", "mail", "upn", "userPrincipalName"})
-"""Members that are reassigned, or chosen freely: never a key."""
+_ADDRESS: Final = re.compile(r".*mail.*|upn|user_?principal_?name", re.IGNORECASE | re.DOTALL)
+"""Names of members that are reassigned, or chosen freely: never a key.  By name and not by value, so that it is one
+and the same member for all people of a provider."""
 
 
 def read_generic(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
@@ -26,7 +28,7 @@ def read_generic(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     user = claims.get("user")
     members: Mapping[str, object] = user if type(user) is dict else {}
     chosen = spec.options.get("user_identifier")
-    names = ("sub", "id") if chosen is None or chosen in _ADDRESSES else (chosen,)
+    names = ("sub", "id") if chosen is None or _ADDRESS.fullmatch(chosen) else (chosen,)
     subject = next((text for name in names if (text := _subject(members.get(name))) is not None), None)
     if subject is None:
         raise CallbackRejected(f"the user has no member {' or '.join(names)} to be known by")

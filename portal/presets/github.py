@@ -12,13 +12,15 @@ from portal.claims import values
 from portal.claims.reading import identity_of
 from portal.errors import CallbackRejected
 from portal.identity import Affiliation, Identity, VerifiedClaims
-from portal.presets.base import Call, Option, OptionUnusable, Place, Preset, at_userinfo
+from portal.presets.base import CUT, Call, Option, OptionUnusable, Place, Preset, at_userinfo
 from portal.settings import Endpoints, ProviderSpec
 
 _AUTHORIZE: Final = "/login/oauth/authorize"
 _USER: Final = "/user"
 _PAGES: Final = 10
 """Of a hundred entries each."""
+_REFUSALS: Final = frozenset({403, 404})
+"""What a token without the scope, or an app that may not look, is told; 401 means a token that is worth nothing."""
 
 
 def read_github(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
@@ -53,14 +55,19 @@ def read_github(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
         {name: value for name, value in view.items() if value is not None},
         spec=spec,
         affiliations=[
-            Affiliation(groups=frozenset((*names, *teams)), roles=frozenset(roles)),
+            Affiliation(
+                groups=frozenset((*names, *teams)),
+                groups_left_out=len({"memberships", "teams"} & values.names(claims.get(CUT))),
+                roles=frozenset(roles),
+            ),
         ],
     )
 
 
 def organisations_of(identity: Identity) -> frozenset[str]:
     """Return the organisations somebody is an active member of, by name and as ``org:<number>``."""
-    return values.names(identity.claims.get("organisations"))
+    known = identity.claims.get("organisations")
+    return frozenset(known) if type(known) is list else frozenset()
 
 
 def _address(claims: Mapping[str, object], user: Mapping[str, object]) -> dict[str, object]:
@@ -173,14 +180,16 @@ GITHUB: Final = Preset(
     prompts=frozenset({"consent", "select_account"}),
     calls=(
         Call(name="user", url=at_userinfo("")),
-        Call(name="emails", url=at_userinfo("/emails?per_page=100"), pages=_PAGES, may_be_refused=True),
+        Call(name="emails", url=at_userinfo("/emails?per_page=100"), pages=_PAGES, refusals=_REFUSALS),
         Call(
             name="memberships",
             url=at_userinfo("/memberships/orgs?state=active&per_page=100"),
             pages=_PAGES,
-            may_be_refused=True,
+            refusals=_REFUSALS,
         ),
-        Call(name="teams", url=at_userinfo("/teams?per_page=100"), pages=_PAGES, may_be_refused=True),
+        Call(name="teams", url=at_userinfo("/teams?per_page=100"), pages=_PAGES, refusals=_REFUSALS),
     ),
     organisations=organisations_of,
+    organisations_ignore_case=True,
+    organisations_are_groups=True,
 )

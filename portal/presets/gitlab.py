@@ -31,8 +31,10 @@ def read_gitlab(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     The lists are read once and not kept: who is in a large group inherits hundreds of paths, in several claims.
     """
     groups = frozenset[str]().union(*(values.names(claims.get(name)) for name in _MEMBERSHIPS))
+    left_out = sum(values.left_out(claims.get(name)) for name in _MEMBERSHIPS)
     kept = {name: value for name, value in claims.items() if name not in {*_MEMBERSHIPS, *_ROLES}}
-    return identity_of(kept, spec=spec, affiliations=[Affiliation(groups=groups, roles=frozenset(_roles(claims)))])
+    affiliation = Affiliation(groups=groups, groups_left_out=left_out, roles=frozenset(_roles(claims)))
+    return identity_of(kept, spec=spec, affiliations=[affiliation])
 
 
 def organisations_of(identity: Identity) -> frozenset[str]:
@@ -71,5 +73,7 @@ GITLAB: Final = Preset(
     # GitLab answers select_account with an error: it has no page for it.
     prompts=frozenset({"none", "login", "consent"}),
     organisations=organisations_of,
+    organisations_ignore_case=True,
+    organisations_are_groups=True,
     refresh=Refresh(),
 )

@@ -58,7 +58,10 @@ GOOGLE: Final = Preset(
     locate=_locate,
     variables="OAUTH_GOOGLE",
     is_issuer=is_google,
+    issuers=frozenset({ISSUER}),
     prompts=frozenset({"none", "consent", "select_account"}),
     domain=workspace_of,
+    tenants=True,
+    groups=False,
     refresh=Refresh(params=(("access_type", "offline"), ("prompt", "consent"))),
 )

@@ -42,6 +42,7 @@ def read_huggingface(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
         affiliations=[
             Affiliation(
                 groups=frozenset(group for one in organisations for group in _groups(one)),
+                groups_left_out=_unread(claims.get("orgs")) + sum(map(_left_out, organisations)),
                 roles=frozenset(
                     f"{name}:{role}" for one in organisations if (name := _name(one)) for role in _role(one)
                 ),
@@ -64,6 +65,14 @@ def _in_force(orgs: object) -> list[Mapping[str, object]]:
     return [sound[sub] for sub in sorted(sound) if sub not in restricted]
 
 
+def _unread(orgs: object) -> int:
+    return max(len(orgs) - _MOST, 0) if type(orgs) is list else 0
+
+
+def _left_out(one: Mapping[str, object]) -> int:
+    return values.left_out(one.get("resourceGroups"))
+
+
 def _is_restricted(one: Mapping[str, object]) -> bool:
     """Say whether anything but a plain no stands where a restriction would."""
     flags = (one.get("pendingSSO"), one.get("missingMFA"))
@@ -78,6 +87,7 @@ def _tenant(one: Mapping[str, object]) -> Affiliation:
         tenant=str(one["sub"]),
         tenant_name=values.shown_name(one),
         groups=frozenset(_groups(one)),
+        groups_left_out=_left_out(one),
         roles=frozenset(_role(one)),
     )
 
@@ -163,5 +173,7 @@ HUGGINGFACE: Final = Preset(
     login_hint=None,
     prompts=frozenset(),
     organisations=organisations_of,
+    organisations_are_groups=True,
+    tenants=("organisations_as", TENANTS),
     refresh=Refresh(),
 )

@@ -5,12 +5,13 @@ they go by ``<client id>:<role>``: whoever may name the one cannot make the othe
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
 from portal.claims import values
 from portal.claims.reading import affiliation_in, identity_of
-from portal.identity import NO_TENANT, Affiliation, Identity, VerifiedClaims
+from portal.identity import NO_TENANT, Identity, VerifiedClaims
 from portal.presets.base import REQUIRED, Option, OptionUnusable, Place, Preset, Refresh
 from portal.presets.sign_out import standard_sign_out
 from portal.settings import ProviderSpec
@@ -22,13 +23,14 @@ _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 def read_keycloak(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     """Return the identity in Keycloak's claims, as far as its mappers put roles and groups into them."""
     flat = affiliation_in(NO_TENANT, claims)
-    of_realm = values.names(_object(claims.get("realm_access")).get("roles"))
+    named = values.names(_object(claims.get("realm_access")).get("roles"))
+    # A role of the realm that is called like one of the client's would pass for it.
+    of_realm = {role for role in named if not role.startswith(f"{spec.client_id}:")}
     of_client = _object(_object(claims.get("resource_access")).get(spec.client_id)).get("roles")
     roles = flat.roles | of_realm | {f"{spec.client_id}:{role}" for role in values.names(of_client)}
     # The list is in the affiliation; paths of hundreds of groups are not kept twice.
     kept = {name: value for name, value in claims.items() if name != "groups"}
-    affiliation = Affiliation(roles=roles, groups=flat.groups, permissions=flat.permissions)
-    return identity_of(kept, spec=spec, affiliations=[affiliation])
+    return identity_of(kept, spec=spec, affiliations=[replace(flat, roles=roles)])
 
 
 def organisations_of(identity: Identity) -> frozenset[str]:

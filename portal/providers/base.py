@@ -34,6 +34,8 @@ class Survey:
 
     discovery: str | None = None
     """Where its metadata was asked for; ``None``: it is configured, or known."""
+    issuer: str | None = None
+    """What its metadata calls it, also where that is not the configured issuer; ``None``: it was not learned."""
     endpoints: Endpoints | None = None
     """``None``: they could not be learned."""
     names_itself: bool = False

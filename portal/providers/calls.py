@@ -11,14 +11,13 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from portal.errors import ProviderUnavailable
-from portal.presets.base import Call
+from portal.presets.base import CUT, Call
 from portal.providers.base import quoted
 from portal.providers.documents import read_list, read_object
 from portal.providers.transport import Budget, Transport
 from portal.settings import ProviderSpec
 
 _log: Final = logging.getLogger("portal.providers")
-_REFUSED: Final = frozenset({requests.codes.forbidden, requests.codes.not_found})
 
 
 def with_answers(
@@ -32,41 +31,51 @@ def with_answers(
 ) -> dict[str, object]:
     """Return *claims* with the answer to each of *calls* under its name, and nothing else by these names.
 
+    Under :data:`CUT` stand the names of answers with more pages than are asked for.
+
     Raises:
         ProviderUnavailable: a call failed; one that may be refused and was, leaves its name out instead.
     """
-    names = {call.name for call in calls}
+    names = {CUT, *(call.name for call in calls)}
     known = {name: value for name, value in claims.items() if name not in names}
+    cut: list[str] = []
     for call in calls:
         if call.wanted(known):
-            answer = _answer(call, call.url(spec), access_token=access_token, transport=transport, budget=budget)
+            answer, goes_on = _answer(
+                call, call.url(spec), access_token=access_token, transport=transport, budget=budget
+            )
             if answer is None:
                 _log.warning("%s will not say %s: nothing follows from it", spec.id, call.name)
             else:
                 known[call.name] = answer
-    return known
+            if goes_on:
+                cut.append(call.name)
+    return {**known, CUT: cut} if cut else known
 
 
-def _answer(call: Call, url: str, *, access_token: str, transport: Transport, budget: Budget) -> object:
+def _answer(
+    call: Call, url: str, *, access_token: str, transport: Transport, budget: Budget
+) -> tuple[object | None, bool]:
+    """Return the answer, ``None`` where it is refused, and whether it has more pages than are asked for."""
     headers = {"Authorization": f"Bearer {access_token}"}
     entries: list[object] = []
     for _ in range(max(call.pages, 1)):
         response = transport.fetch(url, budget=budget, headers=headers, body=call.body)
-        if call.may_be_refused and response.status_code in _REFUSED and not _is_throttled(response):
-            return None
+        if response.status_code in call.refusals and not _is_throttled(response):
+            return None, False
         if response.status_code != requests.codes.ok:
             raise ProviderUnavailable(f"{call.name}: {url} answered with status {response.status_code}")
         try:
             if not call.pages:
-                return read_object(response.content)
+                return read_object(response.content), False
             page, link = _odata_page(response) if call.is_odata else _linked_page(response)
         except ValueError as error:
             raise ProviderUnavailable(f"{call.name}: {url} answered what is no JSON of its kind") from error
         entries += page
         if link is None:
-            break
+            return entries, False
         url = _next_page(link, of=url)
-    return entries
+    return entries, True
 
 
 def _is_throttled(response: requests.Response) -> bool:

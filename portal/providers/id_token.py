@@ -21,6 +21,7 @@ from portal.errors import CallbackRejected
 from portal.identity import VerifiedClaims
 from portal.providers.documents import read_object
 from portal.providers.keys import FAMILY_OF, SHARED, VerificationKey
+from portal.settings import OLDER_NAMES, algorithm_named
 
 MAX_ID_TOKEN: Final = 64 * 1024
 """Longest ID token read, in characters."""
@@ -38,6 +39,11 @@ _REFUSED_HEADERS: Final = frozenset({"b64", "crit", "jku", "jwk", "x5u", "zip", 
 """Headers that would change how the token is read, or bring a key of the sender's choice."""
 _TYPES: Final = frozenset({"jwt", "application/jwt"})
 _KNOWN: Final = FAMILY_OF.keys() | SHARED
+_ALGORITHMS: Final = {
+    **JWSRegistry.algorithms,
+    **{older: JWSRegistry.algorithms[name] for older, name in OLDER_NAMES.items()},
+}
+"""With the older names for the same: joserfc's own ``EdDSA`` would take a key on another curve."""
 
 IssuerTest: TypeAlias = Callable[[object, Mapping[str, object]], bool]
 
@@ -98,7 +104,7 @@ def verify_id_token(
     header = _segment(text.partition(".")[0])
     algorithm = _algorithm(header, allowed=algorithms)
     key = _key(header, algorithm=algorithm, keys=keys)
-    claims = _signed_claims(text, key=key, algorithm=algorithm)
+    claims = _signed_claims(text, key=key, written=str(header["alg"]))
     if not (issuer(claims.get("iss"), claims) if callable(issuer) else claims.get("iss") == issuer):
         raise IdTokenRejected(IdTokenProblem.WRONG_ISSUER)
     if key_issuer is not None and key.issuer is not None and not key_issuer(key.issuer, claims):
@@ -135,8 +141,9 @@ def _algorithm(header: Mapping[str, object], *, allowed: Collection[str]) -> str
     kind = header.get("typ", "JWT")
     if not isinstance(kind, str) or kind.lower() not in _TYPES:
         raise IdTokenRejected(IdTokenProblem.WRONG_TYPE)
-    algorithm = header.get("alg")
-    if not isinstance(algorithm, str) or algorithm not in allowed or algorithm not in _KNOWN:
+    written = header.get("alg")
+    algorithm = algorithm_named(written) if isinstance(written, str) else ""
+    if algorithm not in allowed or algorithm not in _KNOWN:
         raise IdTokenRejected(IdTokenProblem.WRONG_ALGORITHM)
     return algorithm
 
@@ -156,10 +163,11 @@ def _key(header: Mapping[str, object], *, algorithm: str, keys: Sequence[Verific
     return fitting[0]
 
 
-def _signed_claims(text: str, *, key: VerificationKey, algorithm: str) -> dict[str, object]:
-    registry = JWSRegistry(algorithms=[algorithm], strict_check_header=False)
+def _signed_claims(text: str, *, key: VerificationKey, written: str) -> dict[str, object]:
+    registry = JWSRegistry(algorithms=[written], strict_check_header=False)
+    registry.algorithms = _ALGORITHMS
     try:
-        payload = jws.deserialize_compact(text, key.key, algorithms=[algorithm], registry=registry).payload
+        payload = jws.deserialize_compact(text, key.key, algorithms=[written], registry=registry).payload
     except BadSignatureError as error:
         raise IdTokenRejected(IdTokenProblem.BAD_SIGNATURE) from error
     except Exception as error:  # hostile input raises more than JoseError: TypeError, UnicodeError, binascii.Error

@@ -12,7 +12,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
 from portal.errors import ProviderUnavailable
-from portal.settings import SHARED_SECRET_ALGORITHMS
+from portal.settings import SHARED_SECRET_ALGORITHMS, algorithm_named
 
 MAX_KEYS: Final = 64
 _LEAST_RSA_BITS: Final = 2048
@@ -75,9 +75,9 @@ def _read_key(member: object) -> VerificationKey | None:
     if type(member) is not dict or not _PRIVATE.isdisjoint(member):
         return None
     family = (member.get("kty"), member.get("crv") if member.get("kty") != "RSA" else None)
-    algorithms = frozenset(
-        name for name, expected in FAMILY_OF.items() if expected == family and member.get("alg") in {None, name}
-    )
+    written = member.get("alg")
+    meant = algorithm_named(written) if isinstance(written, str) else written
+    algorithms = frozenset(name for name, expected in FAMILY_OF.items() if expected == family and meant in (None, name))
     operations = member.get("key_ops")
     may_verify = operations is None or (type(operations) is list and "verify" in operations)
     kid = member.get("kid")

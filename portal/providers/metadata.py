@@ -17,6 +17,15 @@ _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 _MAX_URL: Final = 2048
 
 
+class IssuerMismatch(ProviderUnavailable):
+    """The metadata is of another issuer than the configuration names."""
+
+    def __init__(self, message: str, *, named: str | None = None) -> None:
+        super().__init__(message)
+        self.named = named
+        """What the metadata calls the provider, if that could be an issuer."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
     """Where a provider's endpoints are, and what it promises of its answers."""
@@ -58,11 +67,14 @@ def read_metadata(document: Mapping[str, object], *, issuer: str) -> Metadata:
     """Return the metadata in *document*, which must be that of *issuer* to the letter.
 
     Raises:
-        ProviderUnavailable: it is somebody else's, lacks what we need, or names an endpoint that is not safe.
+        IssuerMismatch: it is somebody else's.
+        ProviderUnavailable: it lacks what we need, or names an endpoint that is not safe.
     """
     # Discovery, section 4.3: else one provider could speak for another.
-    if document.get("issuer") != issuer:
-        raise ProviderUnavailable(f"the metadata is of issuer {quoted(document.get('issuer'))}, not of {issuer}")
+    named = document.get("issuer")
+    if named != issuer:
+        usable = named if isinstance(named, str) and is_safe_endpoint(named, issuer=issuer) else None
+        raise IssuerMismatch(f"the metadata is of issuer {quoted(named)}, not of {issuer}", named=usable)
     methods = _listed(document, "token_endpoint_auth_methods_supported")
     return Metadata(
         issuer=issuer,

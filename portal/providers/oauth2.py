@@ -18,6 +18,7 @@ from portal.providers.base import Completed, Survey
 from portal.providers.callback import read_code
 from portal.providers.calls import with_answers
 from portal.providers.exchange import client_authentication, exchange_code
+from portal.providers.left_out import note_left_out
 from portal.providers.metadata import is_safe_endpoint
 from portal.providers.reach import reach_of
 from portal.providers.survey import client_problem
@@ -103,6 +104,7 @@ class OAuth2Provider:
             budget=budget,
         )
         identity = read_identity(VerifiedClaims(answers), spec=self.spec)
+        note_left_out(identity, spec=self.spec)
         return Completed(identity=identity, id_token=None, access_token=tokens.access_token, claims=answers)
 
     def _is_issuer(self, named: str) -> bool:

@@ -21,10 +21,11 @@ from portal.providers.base import Completed, Survey
 from portal.providers.callback import read_code
 from portal.providers.calls import with_answers
 from portal.providers.exchange import client_authentication, exchange_code
-from portal.providers.id_token import IdTokenProblem, IdTokenRejected, verify_id_token
+from portal.providers.id_token import IdTokenProblem, IdTokenRejected, IssuerTest, verify_id_token
 from portal.providers.kept import Kept
 from portal.providers.keys import SHARED, VerificationKey, read_keys, shared_key
-from portal.providers.metadata import Metadata, discovery_url, metadata_of, read_metadata
+from portal.providers.left_out import note_left_out
+from portal.providers.metadata import IssuerMismatch, Metadata, discovery_url, metadata_of, read_metadata
 from portal.providers.reach import reach_of
 from portal.providers.survey import client_problem
 from portal.providers.transport import DEFAULT_LIMITS, Budget, Limits, Transport
@@ -91,6 +92,7 @@ class OidcProvider:
             metadata = self._metadata.get(budget=budget)
             known = replace(
                 known,
+                issuer=metadata.issuer,
                 endpoints=metadata.endpoints(),
                 names_itself=metadata.names_itself,
                 auth_method=client_authentication(self.spec, supported=metadata.token_auth_methods),
@@ -99,6 +101,8 @@ class OidcProvider:
                 scopes=metadata.scopes,
             )
             keys = self._keys.get(budget=budget)
+        except IssuerMismatch as error:
+            return replace(known, issuer=error.named, problem=str(error))
         except ProviderUnavailable as error:
             return replace(known, problem=str(error))
         known = replace(known, keys=tuple(key.algorithms for key in keys))
@@ -116,34 +120,44 @@ class OidcProvider:
 
     def _completed(self, attempt: Attempt, callback: Mapping[str, str], *, now: int, budget: Budget) -> Completed:
         metadata = self._metadata.get(budget=budget)
-        code = read_code(callback, issuer=lambda named: self._is_issuer(named, {}), names_itself=metadata.names_itself)
+        spec = self.spec.called(metadata.issuer)
+
+        def is_issuer(named: object, claims: Mapping[str, object]) -> bool:
+            return self._preset.is_issuer(named, claims, spec)
+
+        code = read_code(callback, issuer=lambda named: is_issuer(named, {}), names_itself=metadata.names_itself)
         tokens = exchange_code(
             code,
             attempt,
-            spec=self.spec,
+            spec=spec,
             endpoint=metadata.token,
-            method=client_authentication(self.spec, supported=metadata.token_auth_methods),
+            method=client_authentication(spec, supported=metadata.token_auth_methods),
             transport=self._transport,
             budget=budget,
         )
         if not isinstance(tokens.id_token, str):  # without one nobody knows whom the access token is about
             raise CallbackRejected("the token endpoint gave no ID token")
-        claims = self._verified(tokens.id_token, attempt, access_token=tokens.access_token, now=now, budget=budget)
+        claims = self._verified(
+            tokens.id_token,
+            attempt,
+            is_issuer=is_issuer,
+            access_token=tokens.access_token,
+            now=now,
+            budget=budget,
+        )
         if metadata.userinfo is not None and self._preset.asks_userinfo:
             claims = self._with_userinfo(claims, url=metadata.userinfo, access_token=tokens.access_token, budget=budget)
         answered = with_answers(
             claims,
             calls=self._preset.calls,
-            spec=self.spec,
+            spec=spec,
             access_token=tokens.access_token,
             transport=self._transport,
             budget=budget,
         )
-        identity = read_identity(VerifiedClaims(answered), spec=self.spec)
+        identity = read_identity(VerifiedClaims(answered), spec=spec)
+        note_left_out(identity, spec=self.spec)
         return Completed(identity=identity, id_token=tokens.id_token, access_token=tokens.access_token, claims=answered)
-
-    def _is_issuer(self, named: object, claims: Mapping[str, object]) -> bool:
-        return self._preset.is_issuer(named, claims, self.spec)
 
     def _discovery_url(self) -> str:
         return self.spec.discovery or discovery_url(self.spec.issuer)
@@ -151,7 +165,8 @@ class OidcProvider:
     def _load_metadata(self, budget: Budget) -> Metadata:
         if self.spec.endpoints is not None:
             return metadata_of(self.spec.endpoints, issuer=self.spec.issuer)
-        return read_metadata(self._transport.get_object(self._discovery_url(), budget=budget), issuer=self.spec.issuer)
+        document = self._transport.get_object(self._discovery_url(), budget=budget)
+        return read_metadata(document, issuer=self.spec.called(document.get("issuer")).issuer)
 
     def _load_keys(self, budget: Budget) -> tuple[VerificationKey, ...]:
         secret = self.spec.client_secret
@@ -160,13 +175,20 @@ class OidcProvider:
         return read_keys(self._transport.get_object(self._metadata.get(budget=budget).jwks, budget=budget))
 
     def _verified(
-        self, id_token: str, attempt: Attempt, *, access_token: str, now: int, budget: Budget
+        self,
+        id_token: str,
+        attempt: Attempt,
+        *,
+        is_issuer: IssuerTest,
+        access_token: str,
+        now: int,
+        budget: Budget,
     ) -> VerifiedClaims:
         def verified(keys: tuple[VerificationKey, ...]) -> VerifiedClaims:
             return verify_id_token(
                 id_token,
                 keys=keys,
-                issuer=self._is_issuer,
+                issuer=is_issuer,
                 key_issuer=self._preset.is_key_issuer,
                 client_id=self.spec.client_id,
                 algorithms=self.spec.algorithms,

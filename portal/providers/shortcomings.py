@@ -10,7 +10,7 @@ from portal.presets import preset_of
 from portal.presets.sign_out import NO_TOKEN, Leaving
 from portal.providers.authorization import scopes_asked
 from portal.providers.base import Survey
-from portal.settings import ProviderSpec
+from portal.settings import ProviderSpec, algorithm_named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,16 +26,42 @@ class Shortcoming:
 def shortcomings_of(spec: ProviderSpec, survey: Survey) -> tuple[Shortcoming, ...]:
     """Return what *survey* shows to be missing at the provider *spec*, the worst first."""
     if survey.problem is not None:
-        mend = "Check its address, and the way out: HTTPS_PROXY, NO_PROXY, portal.ca_file."
+        mend = (
+            mend_of_issuer(spec, survey) or "Check its address, and the way out: HTTPS_PROXY, NO_PROXY, portal.ca_file."
+        )
         return (Shortcoming(what=survey.problem, mend=mend),)
     found = [*_of_client(survey), *_of_signatures(spec, survey), *_of_request(spec, survey), *_of_claims(spec, survey)]
     return tuple(sorted(found, key=lambda one: not one.blocks))
 
 
+def mend_of_issuer(spec: ProviderSpec, survey: Survey) -> str | None:
+    """Return what to write where the metadata is of another issuer than the configured one; ``None`` where it is not.
+
+    Accounts are kept under the issuer, so it is the operator's to say, and not the metadata's.
+    """
+    named = survey.issuer
+    if named is None or survey.problem is None or named == spec.called(named).issuer:
+        return None
+    if "OPENID_PROVIDER_URL" in spec.variables:
+        written = f'OPENID_PROVIDER_URL="{named}"'
+    else:
+        options = preset_of(spec).options
+        issuer = next((f'{one.key} = "{named}"' for one in options if one.form == "issuer"), None)
+        if issuer is not None:
+            written = f"{issuer} in its [[providers]]"
+            if spec.variables:
+                written = f'{written}, with preset = "{spec.preset}", in place of {spec.variables[0]} and the others'
+        else:
+            bases = [one.variable if spec.variables else one.key for one in options if one.form == "base"]
+            written = f'{bases[0]} so that it is "{named}"' if bases else f'"{named}"'
+    return f"If that is the provider you mean, write its issuer to the letter, last slash and all: {written}."
+
+
 def usable_algorithms(spec: ProviderSpec, survey: Survey) -> frozenset[str]:
     """Return the algorithms that are accepted, that a key is there for, and that the provider does not deny using."""
     keyed = frozenset[str]().union(*survey.keys)
-    promised = keyed if survey.signing_algorithms is None else survey.signing_algorithms
+    said = survey.signing_algorithms
+    promised = keyed if said is None else frozenset(map(algorithm_named, said))
     return keyed & promised & frozenset(spec.algorithms)
 
 

@@ -160,6 +160,7 @@ def _deny(app: AppSpec | None, denied: Denied, sign_in: SignIn, standing: Standi
     page = DeniedPage(
         app_title=app.title,
         missing=tuple(sorted(denied.missing)),
+        groups_unknown=denied.denial is Denial.GROUPS_UNKNOWN,
         wrong_tenant=wrong_tenant,
         identity=sign_in.identity,
         provider_label=provider_label(sign_in.identity.provider),

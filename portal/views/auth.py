@@ -6,7 +6,7 @@ Which provider says what is ``portal.providers``; what a sign-in is, ``portal.si
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from flask import Blueprint, Response, abort, after_this_request, g, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -213,9 +213,9 @@ def _finish(provider_id: str | None) -> ResponseReturnValue:
     try:
         provider = services().providers.get(attempt.provider)
         # Each provider has its own redirect URI, so that one cannot answer for another (RFC 9700, section 4.4.2).
-        if provider is None or provider_id not in {None, attempt.provider}:
+        if provider is None or provider_id not in {None, attempt.provider, provider.spec.chainlit_id}:
             raise CallbackRejected("the callback came in at another provider's address")
-        if not urlsplit(attempt.redirect_uri).path.endswith(request.path):
+        if not unquote(urlsplit(attempt.redirect_uri).path).endswith(request.path):
             raise CallbackRejected("the callback came in at another address than was asked for")
         completed = provider.complete(attempt, parameters, now=services().clock())
         arrival = Arrival(

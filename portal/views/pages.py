@@ -235,6 +235,8 @@ class DeniedPage:
     app_title: str
     missing: tuple[str, ...]
     """Roles any one of which would have opened it; none where it is open to nobody."""
+    groups_unknown: bool
+    """Whether a group that the portal does not know of might give one of them."""
     wrong_tenant: bool
     """Whether it is the tenant, not a role, that keeps them out."""
     identity: Identity

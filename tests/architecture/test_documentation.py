@@ -73,8 +73,8 @@ def test_every_example_works(setting: Setting, tmp_path: Path) -> None:
     section, _, key = setting.name.rpartition(".")
     section = {"roles.<name>": "roles.admin", "apps.<slug>": "apps.user-dashboard"}.get(section, section)
     written[section][key] = setting.example
-    if key == "allowed_organisations":
-        written[section]["preset"] = '"github"'
+    if key in {"allowed_organisations", "allowed_tenants"}:
+        written[section]["preset"] = '"github"' if key == "allowed_organisations" else '"descope"'
         del written[section]["issuer"], written["providers.endpoints"]
     if key == "hidden":
         written[section]["domains"] = '["example.com"]'

@@ -84,3 +84,15 @@ def test_its_abilities_are_those_of_the_code(preset: Preset) -> None:
 def test_every_page_is_of_some_make(preset: Preset) -> None:
     assert preset.id not in OTHER_PAGES
     assert {path.stem for path in FOLDER.glob("*.md")} - OTHER_PAGES == set(PRESETS)
+
+
+def test_what_nobody_there_could_meet_is_told(preset: Preset) -> None:
+    # The second of its tables names keys of the first again.
+    rows = {row[0].strip("`"): row[1] for row in page("docs/providers/README.md").rows("Who may come in")}
+    held = {
+        "allowed_organisations": preset.organisations is not None,
+        "allowed_tenants": preset.has_tenants({}),
+        "allowed_groups": preset.groups,
+    }
+
+    assert {key: f"`{preset.id}`" not in rows[key] for key in held} == held

@@ -171,6 +171,17 @@ def test_without_apps_of_its_own_there_is_nobody_to_ask(folder: Path, capsys: py
     assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[1:]] == ["elsewhere"] * 3
 
 
+@pytest.mark.parametrize("words", [["list"], ["status", "forecast"], ["logs", "forecast"], ["restart", "forecast"]])
+def test_of_apps_that_systemd_keeps_its_own_commands_are_told(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    units = PORTAL_TOML.replace("trust_apps = true", 'apps_run_by = "systemd"')
+    (folder / "portal.toml").write_text(units)
+
+    assert main(["apps", *words]) == 1
+    assert "journalctl -u gradio-app-NAME" in capsys.readouterr().err
+
+
 def test_a_log_is_shown_without_the_apps_secrets(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / ".portal" / "logs").mkdir()
     log = folder / ".portal" / "logs" / "forecast.log"
@@ -181,6 +192,14 @@ def test_a_log_is_shown_without_the_apps_secrets(folder: Path, capsys: pytest.Ca
     assert len(capsys.readouterr().out.splitlines()) == 50
     assert main(["apps", "logs", "forecast", "-n", "0"]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_a_log_does_not_steer_the_terminal_it_is_read_in(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / ".portal" / "logs").mkdir()
+    log = folder / ".portal" / "logs" / "forecast.log"
+    log.write_bytes(b"\x1b]52;c;cm0=\x07all\twell \xc3\xbc\n")
+    assert main(["apps", "logs", "forecast"]) == 0
+    assert capsys.readouterr().out == "\\x1b]52;c;cm0=\\x07all\twell ü\n"
 
 
 def test_a_log_is_not_shown_where_what_to_hide_is_not_known(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -265,7 +284,8 @@ def test_a_database_that_cannot_be_used_is_named(
     assert "The database cannot be used" in capsys.readouterr().err
 
 
-def test_a_number_of_lines_is_no_less_than_none(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("count", ["-1", "x", "²"])
+def test_a_number_of_lines_is_no_less_than_none(count: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["apps", "logs", "forecast", "-n", "-1"])
-    assert "-n" in capsys.readouterr().err
+        main(["apps", "logs", "forecast", "-n", count])
+    assert f"argument -n/--lines: {count!r} is no number of lines, 0 or more" in capsys.readouterr().err

@@ -1,5 +1,8 @@
 """``portal config``: what is written where, and what cannot be."""
 
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,16 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def failure(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     code = main(["config", *arguments])
     return code, capsys.readouterr().err
+
+
+def test_a_name_that_is_too_long_for_nginx_is_said_beside_the_file(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(file.read_text().replace("{app}.apps", f"{{app}}.{'a' * 40}"))
+    assert main(["config", "nginx", "--certificate", "c.pem", "--key", "k.pem", "--output", "portal.conf"]) == 0
+
+    assert "    server_names_hash_bucket_size 128;\n" in capsys.readouterr().err
+    assert "#     server_names_hash_bucket_size 128;\n" in (tmp_path / "portal.conf").read_text()
 
 
 @pytest.mark.usefixtures("file")
@@ -85,3 +98,66 @@ def test_addresses_without_tls_are_refused(file: Path, capsys: pytest.CaptureFix
     )
     code, said = failure(capsys, "nginx", "--certificate", "c.pem", "--key", "k.pem")
     assert (code, "plain http" in said) == (2, True)
+
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="run the tests as root: units take nothing that is not root's")
+
+
+@pytest.fixture
+def env_folder() -> Iterator[Path]:
+    """A folder in which root alone may exchange something; pytest's own may be anybody's."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve() / "secrets"
+        folder.mkdir(mode=0o755)
+        (folder / "local.env").write_text("A=1\n")
+        (folder / "local.env").chmod(0o600)
+        yield folder
+
+
+def with_env_file(file: Path, env_file: Path) -> None:
+    file.write_text(f'{GOOD}{APPS}env_file = "{env_file}"\n')
+
+
+@AS_ROOT
+def test_units_are_told_of_variables_that_root_alone_can_exchange(
+    file: Path, env_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env_file = env_folder / "local.env"
+    with_env_file(file, env_file)
+    assert main(["config", "systemd"]) == 0
+    assert f"EnvironmentFile={env_file}\n" in capsys.readouterr().out
+
+    os.chown(env_folder, 70001, 70001)  # of a user that nobody knows yet
+    code, said = failure(capsys, "systemd")
+    assert code == 2
+    assert "apps.local.env_file" in said
+    assert f"{env_folder} is not root's alone (it is user 70001's, with mode 0755)" in said
+    assert "Keep local.env in a folder of root's" in said
+
+    os.chown(env_folder, 0, 70001)
+    env_folder.chmod(0o775)
+    assert failure(capsys, "systemd")[0] == 2
+    env_folder.chmod(0o755)
+    (env_folder / "link.env").symlink_to(env_file)
+    with_env_file(file, env_folder / "link.env")
+    assert main(["config", "systemd"]) == 0
+
+
+@AS_ROOT
+def test_no_unit_hands_an_app_the_portals_own_variables(
+    file: Path, env_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(env_folder)
+    (env_folder / "local.env").rename(env_folder / ".env")
+    (env_folder / "local.env").symlink_to(".env")
+    with_env_file(file, env_folder / "local.env")
+    code, said = failure(capsys, "systemd", "--config", str(file))
+
+    assert code == 2
+    assert "which holds the portal's own secrets: the app would be handed all of them." in said
+
+
+def test_what_is_to_be_handed_on_must_be_there(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with_env_file(file, tmp_path / "none.env")
+    code, said = failure(capsys, "systemd")
+    assert (code, "which is not there." in said) == (2, True)

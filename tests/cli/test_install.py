@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from portal.cli import environments, main
+from portal.cli.builders import Builder
 from portal.cli.failure import CommandFailed
 
 PORTAL_TOML = """
@@ -143,7 +144,7 @@ def test_an_interpreter_that_is_not_there_yet_is_a_problem_with_the_command_as_i
     assert main(["check"]) == 2
     assert "Make it with `portal apps install forecast`" in capsys.readouterr().err
     assert main(["apps", "install", "forecast"]) == 0
-    assert "It is used from the next `portal serve` on." in capsys.readouterr().out
+    assert "`portal reload` takes it up, or the next `portal serve`." in capsys.readouterr().out
     assert main(["check"]) == 0
 
 
@@ -280,11 +281,12 @@ def test_uv_is_taken_where_it_is(folder: Path) -> None:
     path = os.environ["PATH"]
     nowhere = str(folder)
 
-    assert environments.tool_for(None, path=path) == "uv"
-    assert environments.tool_for("pip", path=path) == "pip"
-    assert environments.tool_for(None, path=nowhere) == "pip"
+    me = Builder()
+    assert environments.tool_for(None, path=path, builder=me) == "uv"
+    assert environments.tool_for("pip", path=path, builder=me) == "pip"
+    assert environments.tool_for(None, path=nowhere, builder=me) == "pip"
     with pytest.raises(CommandFailed, match="uv is not on the PATH"):
-        environments.tool_for("uv", path=nowhere)
+        environments.tool_for("uv", path=nowhere, builder=me)
 
 
 def test_a_place_that_cannot_be_written_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -297,5 +299,23 @@ def test_an_interpreter_that_does_not_run_is_said_to(tmp_path: Path) -> None:
     (tmp_path / "python").write_text("#!/bin/sh\necho nothing\n")
     (tmp_path / "python").chmod(0o755)
 
-    assert environments.looked_at(tmp_path / "python", {}) == f"{tmp_path}/python does not run."
-    assert environments.looked_at(tmp_path / "none", {}) == f"{tmp_path}/none does not run."
+    for name in ("python", "none"):
+        assert environments.looked_at(tmp_path / name, {}, Builder()) == f"{tmp_path}/{name} does not run."
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "[]",
+        "{}",
+        '{"python": "3.11.7", "gradio": "\\u001b]0;owned", "packages": 1}',
+        '{"python": "3.11.7", "gradio": "6.31.0", "packages": "1"}',
+        '{"python": 3, "gradio": "6.31.0", "packages": 1}',
+    ],
+    ids=["a list", "nothing", "an escape", "no number", "no version"],
+)
+def test_an_interpreter_that_says_something_else_does_not_run(tmp_path: Path, answer: str) -> None:
+    (tmp_path / "python").write_text(f"#!/bin/sh\nprintf '%s' '{answer}'\n")
+    (tmp_path / "python").chmod(0o755)
+
+    assert environments.looked_at(tmp_path / "python", {}, Builder()) == f"{tmp_path}/python does not run."

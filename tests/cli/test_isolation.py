@@ -1,11 +1,13 @@
 """How far apps are held apart follows from where they are reached, and from whose user they run as."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from portal.catalogue import Catalogue
+from portal.cli.check import summary
 from portal.cli.isolation import (
     ELSEWHERE,
     LEVELS,
@@ -41,6 +43,33 @@ def test_the_weakest_app_gives_the_level(tmp_path: Path, urls: tuple[str, ...], 
 
 
 @pytest.mark.parametrize(
+    ("portal", "app", "shared"),
+    [
+        ("https://portal.example.com", "https://a.apps.example.com", "example.com"),
+        ("https://example.com", "https://a.example.com", "example.com"),
+        ("https://portal.example.com", "https://example.com/a", "example.com"),
+        ("https://portal.example.co.uk", "https://a.example.co.uk", "example.co.uk"),
+        ("https://portal.example.co.uk", "https://a.other.co.uk", None),
+        ("https://portal.example.com", "https://a.example-apps.com", None),
+        ("https://portal.example.com", "https://a.notexample.com", None),
+        ("https://portal.example.com", "https://portal.example.com/run/a", None),
+        ("https://portal", "https://a", None),
+        ("http://portal.demo.localhost:7800", "http://a.demo.localhost:7810", None),
+        ("http://127.0.0.1:7800", "http://127.0.0.2:7810", None),
+        ("https://192.0.2.1", "https://198.51.2.1", None),
+    ],
+)
+def test_a_domain_that_apps_share_with_the_portal_is_named(
+    tmp_path: Path, portal: str, app: str, shared: str | None
+) -> None:
+    settings = settings_for(tmp_path, url=portal, catalogue=Catalogue((an_app(url=app),)))
+
+    assert isolation_of(settings).shared == shared
+    assert isolation_of(replace(settings, trust_apps=True)).shared is None
+    assert any(f"share {shared}:" in line for line in summary(settings)) == (shared is not None)
+
+
+@pytest.mark.parametrize(
     ("app", "settings", "level"),
     [
         pytest.param({}, {}, ELSEWHERE, id="no source"),
@@ -67,5 +96,6 @@ def test_an_apps_level_follows_from_who_starts_it_and_as_whom(
 
 def test_the_table_of_the_security_model_is_that_of_the_command() -> None:
     rows = page("docs/security-model.md").section("Isolation between apps and portal").splitlines()
+    levels = [row for row in rows if row.startswith("| `") and row.count(" | ") == 2]  # of the first table
 
-    assert [row for row in rows if row.startswith("| `")] == [level.markdown() for level in LEVELS]
+    assert levels == [level.markdown() for level in LEVELS]

@@ -3,6 +3,7 @@
 import io
 import json
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from portal.cli import main
 from portal.cli.demo import default_folder
 from portal.cli.sample_run import announcement
+from portal.contract.local_sockets import listening_at
 from tests.cli.test_samples import a_sample
 from tests.portal.hook.company import written
 
@@ -122,6 +124,44 @@ class TestCheck:
         assert main(["check", "--config", str(config)]) == 2
 
         assert "the configuration has one problem:" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("command", ["check", "serve"])
+    def test_a_data_folder_that_is_none_is_a_problem(
+        self, config: Path, capsys: pytest.CaptureFixture[str], command: str
+    ) -> None:
+        config.write_text(GOOD.replace("[portal]", '[portal]\ndata_dir = "forecast.py"'))
+        (config.parent / "forecast.py").touch()
+        with listening() as port:
+            assert main(["check"] if command == "check" else ["serve", "--port", str(port + 1)]) != 0
+
+        assert f"data folder {config.parent / 'forecast.py'} is no folder; name another" in capsys.readouterr().err
+
+    def test_a_port_that_no_web_server_can_have_is_worth_a_note(
+        self, config: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        config.write_text(GOOD.replace("https://{app}.apps.example.com", "https://apps.example.com:{port}"))
+        assert main(["check"]) == 0
+
+        assert "For apps.example.com a web server must listen on port 7810, where admin-dashboard" in (
+            capsys.readouterr().out
+        )
+
+    def test_units_say_who_the_portal_runs_as(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["check"]) == 0
+        assert "the portal runs as whoever starts it" in capsys.readouterr().out
+        config.write_text(GOOD.replace("trust_apps = true", 'apps_run_by = "systemd"'))
+        assert main(["check"]) == 0
+        assert "the portal runs as gradio-portal, as its unit says" in capsys.readouterr().out
+
+    def test_a_space_does_not_steer_the_terminal(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        space = config.parent / "space"
+        space.mkdir()
+        (space / "app.py").touch()
+        (space / "README.md").write_text("---\nhf_oauth: true\nhf_oauth_scopes: [\x1b[2J]\n---\n")
+        config.write_text(GOOD.replace('source = "gradio_apps.admin_dashboard"', 'source = "space"'))
+        assert main(["check"]) == 0
+
+        assert "hf_oauth_scopes (\\x1b[2J) of its README" in capsys.readouterr().out
 
     def test_odd_lifetimes_are_said_as_they_are(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
         config.write_text(GOOD.replace("[portal]", "[portal]\nidle_lifetime = 90\nabsolute_lifetime = '90m'"))
@@ -247,6 +287,20 @@ class TestTakenPorts:
             assert main(["serve", "--port", str(port)]) == 2
 
         assert f"Port {port}, for the portal, is taken." in capsys.readouterr().err
+
+    def test_serve_says_that_another_one_runs_before_it_speaks_of_ports(
+        self, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        del config
+        with tempfile.TemporaryDirectory() as data, listening() as port:
+            monkeypatch.setenv("PORTAL_DATA_DIR", data)
+            with listening_at(Path(data) / "serve.sock"):
+                assert main(["serve", "--port", str(port)]) == 1
+            err = capsys.readouterr().err
+
+        assert "A portal serve runs already with the data folder" in err
+        assert "`portal reload`" in err
+        assert "is taken" not in err
 
 
 class TestMistakes:

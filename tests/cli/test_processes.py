@@ -178,6 +178,13 @@ def test_a_tail_is_the_last_lines(tmp_path: Path) -> None:
     assert tail_of(tmp_path / "missing") == ""
 
 
+def test_a_tail_steers_no_terminal(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"\x1b]0;owned\x07fine\r\n\tall \xc3\xbc\xff well\xe2\x80\xae\n")
+
+    assert tail_of(log) == "\\x1b]0;owned\\x07fine\n\tall ü\ufffd well\\u202e"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's word for it is Linux's")
 def test_children_end_when_the_command_is_killed(tmp_path: Path) -> None:
     log = tmp_path / "log"

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -120,6 +120,20 @@ class TestWatchman:
         assert "A could not be started." in out
         assert "  NameError: x" in out
         assert "All apps" not in out
+
+    @pytest.mark.parametrize("given", [{"secrets": ("API_KEY",)}, {"env_file": "/etc/apps/a.env"}])
+    def test_of_a_log_that_may_hold_secrets_nothing_is_shown(
+        self, answering: Answering, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: dict[str, Any]
+    ) -> None:
+        (tmp_path / "logs").mkdir()
+        (tmp_path / "logs" / "a.log").write_text("the key is sk-1234567890", encoding="utf-8")
+        app = an_app(slug="a", title="A", source="x", port=answering.server_port, **given)
+        settings = settings_for(tmp_path, catalogue=Catalogue((app,)))
+        watchman = Watchman(settings, doors=(), announce=lambda: None)
+        answering.status, answering.body = 503, json.dumps({"state": "failed"}).encode()
+        watchman.look()
+
+        assert capsys.readouterr().out == "\nA could not be started: portal apps logs a says why.\n"
 
     def test_an_app_that_takes_its_time_is_asked_again(
         self, answering: Answering, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -73,6 +73,15 @@ def test_what_came_of_an_app(change: str, now: dict[str, Any], outcome: tuple[st
     assert outcome_of(Expected(before=RUNNING, change=change), replace(RUNNING, **now)) == outcome
 
 
+def test_an_app_that_had_crashed_is_judged_by_its_new_process() -> None:
+    crashed = replace(RUNNING, state="crashed", reason="The old reason.")
+    expected = Expected(before=crashed, change="replaced")
+
+    assert outcome_of(expected, crashed) is None
+    again = replace(crashed, pid=None, restarts=crashed.restarts + 1, reason="The new reason.")
+    assert outcome_of(expected, again) == ("did not come up: The new reason.", False)
+
+
 def a_launch(folder: Path, **changes: Any) -> Launch:
     launch = Launch(
         settings=settings_for(folder),

@@ -11,7 +11,7 @@ import pytest
 
 from portal.catalogue import Catalogue
 from portal.cli import main
-from portal.cli.accounts import ROOT, Account, Accounts
+from portal.cli.accounts import ROOT, Account, Accounts, ThisMachine
 from portal.cli.reachable import unreadable
 from portal.cli.standing_for import acting_for, environment_for, groups_of, require_right
 from tests.builders import an_app, settings_for
@@ -164,6 +164,52 @@ def test_what_root_asks_for_the_portal_is_made_as_its_user(folder: Path) -> None
     )
 
     assert (folder / "made").owner() == user
+
+
+@AS_ROOT
+def test_root_puts_back_what_root_backed_up_for_the_portals_user(folder: Path) -> None:
+    user = strangers.a_system_user()
+    account = ThisMachine().by_name(user)
+    assert account is not None
+    if unreadable([strangers.ROOT / "portal" / "migrations" / "env.py"], account, groups=()):
+        pytest.skip("keep the checkout where other users get: the portal's user reads the migrations there")
+    (folder / "portal.toml").write_text(TOML.replace("SAID", f'user = "{user}"\ndata_dir = "data"'))
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+    def portal(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "portal.cli", *arguments],
+            cwd=folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def owners() -> set[str]:
+        return {file.owner() for file in (folder / "data", *(folder / "data").iterdir())}
+
+    portal("migrate")
+    assert owners() == {user}
+    portal("backup", "today.backup")
+    assert (folder / "today.backup").stat().st_mode & 0o777 == 0o600
+    assert (folder / "today.backup").owner() == "root"
+    assert "sign-ins were ended" in portal("restore", "today.backup")
+    assert len(list((folder / "data").glob("portal.db.before-*"))) == 1
+    assert owners() == {user}
+
+
+@AS_ROOT
+def test_check_says_what_the_users_of_apps_cannot_reach(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    user = strangers.a_system_user()
+    (folder / "app.py").chmod(0o600)
+    said = refused(folder, f'user = "{user}"\napp_uids = "70000-79999"', capsys, "check")
+
+    assert "cannot be read by user 7" in said
+    assert "as whom the app one runs" in said
 
 
 def test_who_has_no_user_to_become_stays(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -172,7 +172,8 @@ class Running:
             timeout=PATIENCE,
             check=False,
         )
-        assert done.returncode == code, done.stdout
+        logs = "\n".join(path.read_text(encoding="utf-8") for path in self.data.glob("logs/*.log"))
+        assert done.returncode == code, f"{done.stdout}\n{logs[-8000:]}"
         return done.stdout
 
     def app(self, slug: str) -> AppState:
@@ -406,3 +407,30 @@ def test_root_reloads_everything_and_everybody_stays_who_they_are(own_user: Runn
     assert all(len(set(own)) == 1 and int(own[0]) in range(70000, 80000) for own in ids.values()), ids
     assert ids["hostile"] != ids["victim"]
     assert portal == [str(own_user.machine.user.pw_uid)] * 4
+
+
+def test_what_was_stopped_does_not_go_on(own_user: Running) -> None:
+    """It has a process that waits for its end, in a session and an environment of its own, with the app's socket."""
+    uid = Path(f"/proc/{own_user.app('hostile').pid}").stat().st_uid
+    before = processes_of(uid)
+    own_user.say("apps", "stop", "hostile")
+    answers = {
+        httpx.get(f"http://127.0.0.1:{own_user.ports['hostile']}/", timeout=PATIENCE, trust_env=False).status_code
+        for _ in range(5)
+    }
+
+    assert len(before) > 1
+    assert processes_of(uid) == set()
+    assert answers == {503}
+
+
+def processes_of(uid: int) -> set[str]:
+    """The processes of the user *uid* that have not ended."""
+    states = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with suppress(OSError):
+                status = (folder / "status").read_text()
+                if status.partition("\nUid:")[2].split()[0] == str(uid):
+                    states[folder.name] = status.partition("State:")[2].split()[0]
+    return {pid for pid, state in states.items() if state != "Z"}

@@ -87,8 +87,28 @@ ATTACKS: dict[str, tuple[ProviderSpec, Identity, AdmissionRefusal]] = {
     ),
     "groups that the provider would not tell": (
         a_provider(preset="azure-ad", admission=Admission(groups=some("AI-Analysts"))),
-        an_identity(affiliations=(Affiliation(tenant="acme"),), claims={"hasgroups": True}),
+        an_identity(affiliations=(Affiliation(tenant="acme", groups_left_out=1),)),
         R.GROUPS_UNKNOWN,
+    ),
+    "a group beyond those that are read": (
+        asking(groups=some("Others")),
+        an_identity(affiliations=(Affiliation(tenant="acme", groups=some("AI-Analysts"), groups_left_out=101),)),
+        R.GROUPS_UNKNOWN,
+    ),
+    "an organisation beyond the groups that are read": (
+        a_provider(preset="gitlab", admission=Admission(organisations=some("research"))),
+        an_identity(affiliations=(Affiliation(groups=some("platform"), groups_left_out=101),)),
+        R.GROUPS_UNKNOWN,
+    ),
+    "an organisation that is no group": (
+        a_provider(preset="keycloak", admission=Admission(organisations=some("research"))),
+        an_identity(affiliations=(Affiliation(groups_left_out=101),)),
+        R.ORGANISATION_NOT_ALLOWED,
+    ),
+    "groups left out in a tenant that is not allowed": (
+        asking(tenants=some("acme"), groups=some("Others")),
+        an_identity(affiliations=(*an_identity().affiliations, Affiliation(tenant="beta", groups_left_out=1))),
+        R.GROUP_NOT_ALLOWED,
     ),
     "a group in a tenant that is not allowed": (
         asking(tenants=some("beta"), groups=some("AI-Analysts")),
@@ -101,6 +121,30 @@ ATTACKS: dict[str, tuple[ProviderSpec, Identity, AdmissionRefusal]] = {
 @pytest.mark.parametrize(("spec", "identity", "expected"), ATTACKS.values(), ids=ATTACKS)
 def test_everybody_else_stays_out(spec: ProviderSpec, identity: Identity, expected: AdmissionRefusal) -> None:
     assert refusal(spec, identity) == expected
+
+
+@pytest.mark.parametrize("asked", ["example-org", "Example-Org", "EXAMPLE-ORG"])
+def test_organisations_have_no_case_where_the_provider_knows_none(asked: str) -> None:
+    who = an_identity(claims={"organisations": ["Example-Org", "org:99001"]})
+    spec = a_provider(preset="github", admission=Admission(organisations=some(asked)))
+
+    assert admitted_by_rules(who, spec=spec) == who
+
+
+@pytest.mark.parametrize(
+    ("preset", "asked", "claims"),
+    [
+        ("github", "example-orK", {"organisations": ["example-or\u212a"]}),
+        ("github", "example-org", {"organisations": ["example-org-2"]}),
+        ("keycloak", "example-org", {"organization": ["Example-Org"]}),
+        ("auth0", "org_9yb", {"org_id": "org_9YB"}),
+    ],
+    ids=["a letter that only looks alike", "another name", "keycloak", "auth0"],
+)
+def test_and_are_else_compared_to_the_letter(preset: str, asked: str, claims: dict[str, object]) -> None:
+    spec = a_provider(preset=preset, admission=Admission(organisations=some(asked)))
+
+    assert refusal(spec, an_identity(claims=claims)) == R.ORGANISATION_NOT_ALLOWED
 
 
 def test_domains_have_no_case() -> None:

@@ -1,4 +1,5 @@
 from dataclasses import FrozenInstanceError
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from portal.policy import (
     Denial,
     Denied,
     RoleRule,
+    Standing,
     api_rights,
     claims_of_tenant,
     first_tenant,
@@ -60,6 +62,7 @@ class TestDecisions:
     def test_the_codes_are_stable_and_alphabetized(self) -> None:
         assert [denial.value for denial in Denial] == sorted(denial.value for denial in Denial)
         assert {denial.value for denial in Denial} == {
+            "groups-unknown",
             "missing-role",
             "not-in-tenant",
             "not-signed-in",
@@ -333,6 +336,55 @@ class TestLists:
         assert standing.roles == {"admin", "analyst"}
         assert roles_shown_to(an_app(), standing=standing) == {"analyst"}
         assert roles_shown_to(an_app(open_to=frozenset({EVERYONE})), standing=standing) == frozenset()
+
+
+class TestGroupsThatAreNotKnown:
+    """They open nothing, and a refusal says so where one of them might have."""
+
+    RULES = (
+        RoleRule(role="analyst", groups=frozenset({"AI-Analysts"})),
+        RoleRule(role="auditor", when="contains(groups, 'Auditors')"),
+        RoleRule(role="admin", when="contains(roles, 'Tenant Admin')"),
+        RoleRule(role="other", groups=frozenset({"x"}), provider="another"),
+    )
+
+    def standing(self, *groups: str, left_out: int = 101, **changes: Any) -> Standing:
+        affiliation = Affiliation(tenant="acme", groups=frozenset(groups), groups_left_out=left_out, **changes)
+        standing = standing_in(an_identity(affiliations=(affiliation,)), tenant="acme", rules=self.RULES)
+        assert standing is not None
+        return standing
+
+    def test_roles_that_one_of_them_might_give_are_uncertain(self) -> None:
+        assert self.standing().uncertain == {"analyst", "auditor"}
+        assert self.standing("AI-Analysts").uncertain == {"auditor"}
+        assert self.standing(left_out=0).uncertain == frozenset()
+
+    @pytest.mark.parametrize(
+        ("open_to", "left_out", "expected"),
+        [
+            ({"analyst"}, 101, Denial.GROUPS_UNKNOWN),
+            ({"admin", "auditor"}, 1, Denial.GROUPS_UNKNOWN),
+            ({"analyst"}, 0, Denial.MISSING_ROLE),
+            ({"admin"}, 101, Denial.MISSING_ROLE),
+            ({"other"}, 101, Denial.MISSING_ROLE),
+            (set(), 101, Denial.OPEN_TO_NOBODY),
+        ],
+    )
+    def test_the_refusal_says_so(self, open_to: set[str], left_out: int, expected: Denial) -> None:
+        decision = may_open(an_app(open_to=frozenset(open_to)), standing=self.standing(left_out=left_out))
+
+        assert decision == Denied(expected, frozenset(open_to))
+
+    def test_an_uncertain_role_opens_nothing(self) -> None:
+        standing = self.standing()
+
+        assert standing.roles == frozenset()
+        assert not may_open(an_app(open_to=frozenset({"analyst"})), standing=standing)
+
+    def test_another_way_in_goes_on(self) -> None:
+        standing = self.standing(roles=frozenset({"Tenant Admin"}))
+
+        assert may_open(an_app(open_to=frozenset({"analyst", "admin"})), standing=standing)
 
 
 class TestApiRights:

@@ -214,6 +214,15 @@ class TestVeryManyGroups:
         assert identity.affiliations[0].roles == {"Portal.Admin"}
         assert "azure-ad will not say memberships" in caplog.text
 
+    def test_with_a_token_for_another_api_nothing_follows(self, house: House, theirs: Entra) -> None:
+        """Scopes of the company's own API, and Graph's word for the token they bring: it will never be another."""
+        theirs.groups = MANY
+        theirs.instead[GRAPH] = as_json({"error": {"code": "InvalidAuthenticationToken"}}, status=401)
+        (affiliation,) = signed_in(house, theirs).affiliations
+
+        assert (affiliation.groups, affiliation.groups_left_out) == (frozenset(), 1)
+        assert affiliation.roles == {"Portal.Admin"}
+
     def test_whoever_must_be_in_a_group_learns_that_it_could_not_be_seen(
         self, spec: ProviderSpec, theirs: Entra, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -231,7 +240,7 @@ class TestVeryManyGroups:
             as_json({"error": {"code": "InternalServerError"}}, status=500),
             as_json({"error": {"code": "TooManyRequests"}}, status=429, Retry_After="10"),
             as_json({"error": {"code": "Authorization_RequestDenied"}}, status=403, Retry_After="10"),
-            as_json({"error": {"code": "InvalidAuthenticationToken"}}, status=401),
+            as_json({"error": {"code": "InvalidAuthenticationToken"}}, status=401, Retry_After="10"),
             as_json({"value": {"id": group(7)}}),
             as_json({"value": [], "@odata.nextLink": 7}),
             as_json([{"id": group(7)}]),
@@ -256,7 +265,9 @@ class TestVeryManyGroups:
         entry = {"@odata.type": "#microsoft.graph.group", "id": group(7)}
         theirs.instead[GRAPH] = as_json({"value": [entry], "@odata.nextLink": f"{theirs.url}{GRAPH}"})
 
-        assert signed_in(house, theirs).affiliations[0].groups == {group(7)}
+        (affiliation,) = signed_in(house, theirs).affiliations
+
+        assert (affiliation.groups, affiliation.groups_left_out) == (frozenset({group(7)}), 1)
         assert theirs.paths().count(GRAPH) == 3
 
 

@@ -47,7 +47,7 @@ def test_somebody_signs_in_with_the_roles_that_are_the_portals(house: House, the
     response = house.browser.get(theirs.consent(url))
 
     assert response.status_code == 303
-    assert query_of(url)["redirect_uri"] == f"{URL}/auth/oauth/acme-sso/callback"
+    assert query_of(url)["redirect_uri"] == f"{URL}/auth/oauth/Acme%20SSO/callback"
     identity = house.identity()
     assert (identity.issuer, identity.subject) == (theirs.issuer, "f:1f3c:kim")
     assert identity.verified_email == "kim@example.com"

@@ -3,8 +3,9 @@
 It stands in for ``gradio_apps.serve``, which takes seconds to start.  MODE: ``serve`` (answer every
 request with its pid and environment, ``/wait/2`` after two seconds), ``crash`` (end at once), ``once`` (answer one
 request, then crash), ``deaf`` (serve, and ignore SIGTERM), ``failed`` (say that the app failed to load), ``mute``
-(never answer), ``greedy`` (serve, and a process of its own takes 200 MB), ``clinging`` (serve, and never let go of the
-address), ``chatty`` (serve, and in the end tell the supervisor nonsense and that an app session ended).  Several with commas: of the
+(never answer), ``greedy`` (serve, and a process in a session of its own takes 200 MB), ``escaping`` (serve, and so does
+a process in a session of its own, which says "from outside"), ``selfish`` (serve, and share its address with nobody while a connection is open), ``clinging`` (serve, and never
+let go of the address), ``chatty`` (serve, and in the end tell the supervisor nonsense and that an app session ended).  Several with commas: of the
 first process, the second, and so on.
 """
 
@@ -36,7 +37,24 @@ if mode == "failed":
     print("portal: ERROR: The module 'torch' is not installed where the app runs.", flush=True)
 if mode == "greedy":
     code = "import time; kept = bytearray(200_000_000); kept[::4096] = bytes(len(kept[::4096])); time.sleep(600)"
-    subprocess.Popen([sys.executable, "-c", code], close_fds=True)
+    subprocess.Popen([sys.executable, "-c", code], close_fds=True, start_new_session=True)
+if mode == "escaping":
+    code = """
+import os, select, socket
+listening = socket.socket(fileno=3)
+print("outside is", os.getpid(), flush=True)
+while True:
+    select.select([listening], [], [])
+    try:
+        connection, _ = listening.accept()
+    except BlockingIOError:
+        continue
+    connection.setblocking(True)
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 12\\r\\nConnection: close\\r\\n\\r\\nfrom outside")
+    connection.close()
+"""
+    subprocess.Popen([sys.executable, "-c", code], pass_fds=(3,), start_new_session=True)
 while mode == "mute":
     time.sleep(60)
 
@@ -59,6 +77,8 @@ def say(**members: object) -> None:
 
 
 def answer(connection: socket.socket) -> None:
+    if mode == "selfish":
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     request = connection.recv(65536).decode()
     if not request:
         connection.close()

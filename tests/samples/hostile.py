@@ -11,6 +11,8 @@ import json
 import os
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
 from base64 import b64encode
@@ -20,6 +22,21 @@ from urllib.parse import urlencode
 import gradio as gr
 
 PTRACE_SEIZE, PTRACE_DETACH = 0x4206, 17
+STAYING = """
+import os, select, socket, time
+parent = os.getppid()
+while os.getppid() == parent:
+    time.sleep(0.02)
+listening = socket.socket(fileno=3)
+while True:
+    select.select([listening], [], [])
+    try:
+        connection, _ = listening.accept()
+    except BlockingIOError:
+        continue
+    connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 9\\r\\n\\r\\nstill on!")
+"""
+"""A program that takes over where the app ended."""
 
 
 def read(path):
@@ -176,6 +193,7 @@ def tried(attempt):
 def be_hostile():
     path = Path(os.environ["TARGETS"])
     before = inherited()
+    subprocess.Popen([sys.executable, "-c", STAYING], env={}, pass_fds=(3,), start_new_session=True)
     while not path.exists():
         time.sleep(0.1)
     status = Path("/proc/self/status").read_text()

@@ -95,8 +95,10 @@ class AnswerHeaders:
             lower = name.lower()
             if lower.startswith(b"access-control-") or lower in _DROPPED_ANSWERS or lower == b"x-content-type-options":
                 continue
-            if lower == b"set-cookie" and _sets_portal_cookie(value):
-                continue
+            if lower == b"set-cookie":
+                if _sets_portal_cookie(value):
+                    continue
+                value = _for_this_host(value)  # noqa: PLW2901 - the header as it goes out
             if lower == b"referrer-policy":
                 has_referrer_policy = True
             if lower == b"location" and self._path:
@@ -120,3 +122,15 @@ def _sets_portal_cookie(value: bytes) -> bool:
     # "=portal-app-x=1" is a cookie without a name that comes back looking like one with (RFC 6265bis, 5.6)
     pair = value.partition(b";")[0].strip().lstrip(b"=")
     return is_portal_cookie(pair.partition(b"=")[0])
+
+
+def _for_this_host(value: bytes) -> bytes:
+    """Return a ``Set-Cookie`` *value* without ``Domain``: such a cookie would go to the portal and other apps, too.
+
+    Attributes are told apart as browsers do: at each semicolon, whatever is quoted (RFC 6265, section 5.2).
+    """
+    if b"domain" not in value.lower():
+        return value
+    pair, *attributes = value.split(b";")
+    kept = (one for one in attributes if one.partition(b"=")[0].strip().lower() != b"domain")
+    return b";".join((pair, *kept))

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from portal.contract.spaces import front_matter_of
+from portal.contract.spaces import NoSpace, app_file_of
 
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_DEFAULT_APP_FILE: Final = "app.py"
 
 
 class SourceError(Exception):
@@ -50,14 +49,7 @@ def read_source(text: str, *, base: Path) -> Source:
 
 
 def _space(folder: Path) -> Source:
-    readme = folder / "README.md"
-    settings = front_matter_of(readme)
-    if settings.get("sdk", "gradio") != "gradio":
-        raise SourceError(f"{readme}: sdk is {settings['sdk']!r}, only gradio can be run here.")
-    file = (folder / settings.get("app_file", _DEFAULT_APP_FILE)).resolve()
-    # A Space is somebody else's folder: its README must not point out of it.
-    if not file.is_relative_to(folder.resolve()):
-        raise SourceError(f"{readme}: app_file leads out of the folder.")
-    if not file.is_file():
-        raise SourceError(f"{file}: no such file; app_file in {readme} names the app.")
-    return Source(folder=folder, file=file)
+    try:
+        return Source(folder=folder, file=app_file_of(folder))
+    except NoSpace as error:
+        raise SourceError(str(error)) from error

@@ -3,19 +3,23 @@
 import ctypes
 import fcntl
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from gradio_apps.runtime.supervisor import own_interpreter
+from gradio_apps.runtime.supervisor.apart import held_back, stand_apart
 from gradio_apps.runtime.supervisor.document import AppPlan
+from gradio_apps.runtime.supervisor.ending import end_all
 from gradio_apps.runtime.supervisor.environment import CHANNEL_DESCRIPTOR, SECRET_DESCRIPTOR
 from gradio_apps.runtime.supervisor.own_user import change_to, giving_up, make_home
+from gradio_apps.runtime.supervisor.processes import MARK, Process, carries, running, started_by
 from portal.contract.privileges import taken_up
 
 SOCKET_DESCRIPTOR: Final = 3
@@ -42,17 +46,22 @@ class Child:
             app.temp.mkdir(mode=0o700, parents=True, exist_ok=True)
         else:
             make_home(home, uid=app.user.uid, gid=app.user.gid)
+        self._uid = os.getuid() if app.user is None else app.user.uid
+        self._mark = secrets.token_hex(16)
+        self._known: frozenset[Process] = frozenset()
+        """What belonged to it when it was told to end: its children lose their descent with it."""
+        self._over = False
         secret = _pipe_with(app.secret)
         self.channel, theirs = socket.socketpair()
         """What the process and its supervisor say to each other goes here."""
         try:
             user: dict[str, Any] = {} if app.user is None else change_to(app.user)
             give_up = None if app.user is None else giving_up(app.user)
-            with taken_up():
+            with taken_up(), held_back():
                 self._process = subprocess.Popen(  # noqa: S603  the command is ours
                     ["/bin/sh", "-c", _WITH_OWN_PID, "sh", *command, app.source],
                     cwd=app.cwd or home,
-                    env=dict(environment),
+                    env={**environment, MARK: self._mark},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -77,17 +86,26 @@ class Child:
         """Return how the process ended, as ``subprocess`` says it, or ``None`` while it runs."""
         return self._process.poll()
 
+    def members(self, processes: Iterable[Process]) -> frozenset[Process]:
+        """Return those of *processes* that belong to this one, itself included."""
+        return started_by(self.pid, processes, uid=self._uid, is_marked=carries(self._mark))
+
     def terminate(self) -> None:
         """Ask the process to end; it asks what it started."""
         if self.ended() is None:
+            self._known = self.members(running())
             with taken_up():
                 self._process.terminate()
 
-    def kill_group(self) -> None:
-        """End the process and whatever it started in its group, at once."""
-        with suppress(ProcessLookupError, PermissionError), taken_up():
+    def kill(self) -> None:
+        """End the process and what belongs to it, at once."""
+        if self._over:  # its number may be another's by now
+            return
+        end_all(lambda: self.members(running()) | self._known)
+        with suppress(ProcessLookupError, PermissionError), taken_up():  # all there is where there is no /proc
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        self._over = True
 
 
 def command_for(python: str | None) -> tuple[str, ...]:
@@ -117,6 +135,7 @@ def _arrange(
     sock: int, secret: int, channel: int, parent: int, give_up: Callable[[], None] | None
 ) -> Callable[[], None]:
     def arrange() -> None:
+        stand_apart()
         if give_up is not None:
             give_up()
         end_with_parent(parent)  # the system forgets it when the user changes, so not before

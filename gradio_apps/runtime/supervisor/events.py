@@ -1,9 +1,10 @@
 """What the supervisor reports: one JSON object per line on standard error."""
 
 import json
+import time
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TextIO, TypeAlias
+from typing import Final, TextIO, TypeAlias
 
 
 class Event(StrEnum):
@@ -12,6 +13,7 @@ class Event(StrEnum):
     APP_CRASHED = "app-crashed"
     APP_FAILED = "app-failed"
     APP_LEFT = "app-left"
+    APP_NOT_ENDED = "app-not-ended"
     APP_NOT_REPLACED = "app-not-replaced"
     APP_OVER_MEMORY = "app-over-memory"
     APP_READY = "app-ready"
@@ -26,6 +28,18 @@ class Event(StrEnum):
     STOPPED = "stopped"
 
 
+_LEVELS: Final = {
+    Event.APP_CRASHED: "error",
+    Event.APP_FAILED: "error",
+    Event.APP_NOT_ENDED: "warning",
+    Event.APP_NOT_REPLACED: "warning",
+    Event.APP_OVER_MEMORY: "warning",
+    Event.CONTROL_FAILED: "error",
+    Event.PORT_TAKEN: "error",
+    Event.REFUSED: "error",
+}
+"""What is no mere information."""
+
 Report: TypeAlias = Callable[..., None]
 """Takes an :class:`Event`, and by keyword whatever belongs to it; never a secret."""
 
@@ -34,7 +48,13 @@ def reporter(stream: TextIO) -> Report:
     """Return a function that writes events to *stream*."""
 
     def report(event: Event, **details: object) -> None:
-        stream.write(json.dumps({"event": event.value, **details}) + "\n")
+        line = {  # as the portal's own lines begin
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "level": _LEVELS.get(event, "info"),
+            "logger": "supervisor",
+            "event": event.value,
+        }
+        stream.write(json.dumps(line | details) + "\n")
         stream.flush()
 
     return report

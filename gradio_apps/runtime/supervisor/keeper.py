@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import socket
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from typing import Any, Final
 
 from gradio_apps.runtime.channel import Elsewhere, End, Kind
@@ -18,11 +20,14 @@ from gradio_apps.runtime.supervisor.history import remember_start, usual_start
 from gradio_apps.runtime.supervisor.life import Life
 from gradio_apps.runtime.supervisor.logs import last_line_of, open_log
 from gradio_apps.runtime.supervisor.memory import used_by
+from gradio_apps.runtime.supervisor.own_user import OwnUser
+from gradio_apps.runtime.supervisor.processes import Process, running
 from gradio_apps.runtime.supervisor.reasons import reason_of
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD, Record, Restart, after_end
 from gradio_apps.runtime.supervisor.resting import resting
 from gradio_apps.runtime.supervisor.sockets import Listening
 from gradio_apps.runtime.supervisor.standing import Order, Standing
+from gradio_apps.runtime.supervisor.strays import Users
 from gradio_apps.runtime.supervisor.supplied import supplied
 
 LONGEST_HOLD: Final = 10.0
@@ -30,6 +35,10 @@ LONGEST_HOLD: Final = 10.0
 LET_GO: Final = 10.0
 """Seconds that a process which is replaced has to take no more connections."""
 _SAY_EVERY: Final = 1.0
+_AGAIN: Final = 0.1
+"""Seconds between two tries to take an address back."""
+_TRIES: Final = 10
+"""Tries after which it is given up that people are answered meanwhile."""
 
 
 class Keeper:
@@ -43,6 +52,7 @@ class Keeper:
         outer: Mapping[str, str],
         report: Report,
         command: tuple[str, ...] | None = None,
+        is_alone: Callable[["Keeper", OwnUser], bool] = lambda _keeper, _user: False,
     ) -> None:
         self._listening = listening
         self._app = listening.app
@@ -50,6 +60,7 @@ class Keeper:
         self._outer = outer
         self._report = report
         self._given_command = command
+        self._users = Users(lambda user: is_alone(self, user))
         self._hidden: set[str] = set()
         """Whatever was secret in one of its starts: logs outlive a secret that was changed."""
         self._standing = Standing(state="starting", since=time.monotonic())
@@ -66,6 +77,11 @@ class Keeper:
     def listening(self) -> Listening:
         """The app as it was when its socket was opened, and the socket."""
         return self._listening
+
+    @property
+    def uids(self) -> frozenset[int]:
+        """Users that something of this app runs as, or is to."""
+        return self._users.uids | (frozenset() if self._app.user is None else {self._app.user.uid})
 
     @property
     def app(self) -> AppPlan:
@@ -93,8 +109,8 @@ class Keeper:
     def described(self) -> dict[str, object]:
         """Return how the app stands, as the control protocol has it."""
         app = self._app
-        weights = [used_by(life.pid) for life in self._lives]
-        known = [weight for weight in weights if weight is not None]
+        processes = running() if self._lives else ()
+        members = frozenset[Process]().union(*(self._members(life, processes) for life in self._lives))
         counts: Counter[Kind] = Counter()
         for life in self._lives:
             counts.update(life.said.open)
@@ -103,7 +119,7 @@ class Keeper:
             "title": app.title,
             **self._standing.described(time.monotonic()),
             "leaving": len(self._leaving),
-            "memory": sum(known) if known else None,
+            "memory": used_by(members),
             "memory_limit": app.memory,
             "open": dict(counts),
             "last_start": self._last_start,
@@ -114,10 +130,16 @@ class Keeper:
             "last_line": self._last_line(),
         }
 
-    async def run(self) -> None:
-        """Keep the app running until cancelled; then end its processes."""
+    async def run(self, *, taking_over: bool = False) -> None:
+        """Keep the app running until cancelled; then end its processes.
+
+        *taking_over* the address of another app, it first sees to it that nothing of that one listens there.
+        """
         record, hold = Record(), 0.0
         try:
+            if taking_over:
+                for one in await self._take_back():
+                    one.close()  # meant for the other app
             while True:
                 self._ordered.clear()
                 if self._stopped:
@@ -149,10 +171,26 @@ class Keeper:
         await self._end_all()
         self._enter(Standing(state="stopped", since=time.monotonic()))
         self._report(Event.APP_STOPPED, app=self._app.slug)
-        async with resting(self._listening.socket):
+        waiting = await self._take_back()
+        async with resting(self._listening.socket, waiting):
             while self._stopped:
                 await self._ordered.wait()
                 self._ordered.clear()
+
+    async def _take_back(self) -> tuple[socket.socket, ...]:
+        """Have nobody listen at the app's address but the supervisor; return the connections that wait there."""
+        for tries in count(1):
+            try:
+                self._listening, waiting = self._listening.exchanged()
+            except OSError as error:
+                if tries == _TRIES:  # better nobody answers than what is to be away
+                    self._listening.shut()
+                    problem = f"something keeps its address: {error.strerror}"
+                    self._report(Event.APP_NOT_ENDED, app=self._app.slug, problem=problem)
+                await asyncio.sleep(_AGAIN)
+            else:
+                break
+        return waiting
 
     async def _kept(self, life: Life, *, hold: float, record: Record) -> Life:
         """See *life*, and what takes its place, until one ends or is ended by order; return that one."""
@@ -248,6 +286,7 @@ class Keeper:
     def _start(self, record: Record) -> Life:
         app = supplied(self._app)
         self._hidden.update(app.hidden)
+        self._users.add(app.user)
         log = open_log(app.log)
         try:
             child = Child(
@@ -261,16 +300,30 @@ class Keeper:
             )
         finally:
             os.close(log)
-        life = Life(child, app=self._app, report=self._report, on_ended=self._tell_the_others)
+        life = Life(
+            child,
+            app=self._app,
+            report=self._report,
+            on_ended=self._tell_the_others,
+            on_gone=self._forget,
+            members=lambda one: self._members(one, running()),
+        )
         self._lives.add(life)
-        self._go_on(self._forget(life))
         self._standing = replace(self._standing, starts=self._standing.starts + 1)
         self._report(Event.APP_STARTED, app=self._app.slug, pid=child.pid, port=self._listening.port)
         return life
 
-    async def _forget(self, life: Life) -> None:
-        await life.wait()
+    def _forget(self, life: Life) -> None:
         self._lives.discard(life)
+        if not self._lives:
+            self._end_strays()
+
+    def _end_strays(self) -> None:
+        for uid in self._users.end_everything():
+            self._report(Event.APP_NOT_ENDED, app=self._app.slug, problem=f"processes of the user {uid} are left")
+
+    def _members(self, life: Life, processes: tuple[Process, ...]) -> frozenset[Process]:
+        return self._users.members_of(life.child, [one.child for one in self._lives], processes)
 
     def _tell_the_others(self, life: Life, session: str) -> None:
         for other in self._lives - {life}:
@@ -326,6 +379,7 @@ class Keeper:
         for task in tuple(self._beside):
             task.cancel()
         await asyncio.gather(*self._beside, return_exceptions=True)
+        self._end_strays()
 
     def _go_on(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Final
 
@@ -13,6 +13,7 @@ from gradio_apps.runtime.supervisor.document import AppPlan
 from gradio_apps.runtime.supervisor.events import Event, Report
 from gradio_apps.runtime.supervisor.logs import note, rotate
 from gradio_apps.runtime.supervisor.memory import exceeds
+from gradio_apps.runtime.supervisor.processes import Process
 from gradio_apps.runtime.supervisor.reasons import size
 
 MARGIN: Final = 5.0
@@ -37,7 +38,16 @@ _BETWEEN: Final = 0.01
 class Life:
     """A process that runs, or ran."""
 
-    def __init__(self, child: Child, *, app: AppPlan, report: Report, on_ended: Callable[["Life", str], None]) -> None:
+    def __init__(
+        self,
+        child: Child,
+        *,
+        app: AppPlan,
+        report: Report,
+        on_ended: Callable[["Life", str], None],
+        on_gone: Callable[["Life"], None],
+        members: Callable[["Life"], Collection[Process]],
+    ) -> None:
         self.child = child
         self.app = app
         """What holds for it now: limits may change while it lives."""
@@ -50,6 +60,8 @@ class Life:
         self.came_up = False
         self._report = report
         self._on_ended = on_ended
+        self._on_gone = on_gone
+        self._members = members
         self._writer: asyncio.StreamWriter | None = None
         self._unsaid: list[bytes] = []
         self._leaves_by: float | None = None
@@ -101,7 +113,7 @@ class Life:
 
     def kill(self) -> None:
         """End the process and what it started, at once."""
-        self.child.kill_group()
+        self.child.kill()
 
     def end_with(self, cause: str) -> None:
         """End the process at once, for a reason that its log and its status tell."""
@@ -134,6 +146,7 @@ class Life:
             if self._writer is not None:
                 self._writer.close()
             self.kill()  # what it started goes with it
+            self._on_gone(self)
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         with suppress(ValueError, OSError):  # ValueError: a line that has no end; it is not heard any more
@@ -149,7 +162,7 @@ class Life:
     def _weigh(self) -> None:
         """End the process if it uses more memory than it may; at once, for the machine's sake."""
         limit = self.app.memory
-        used = None if limit is None else exceeds(self.pid, limit)
+        used = None if limit is None else exceeds(self._members(self), limit)
         if used is None or limit is None:
             return
         self._report(Event.APP_OVER_MEMORY, app=self.app.slug, pid=self.pid, used=used, limit=limit)

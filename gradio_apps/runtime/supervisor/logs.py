@@ -1,8 +1,8 @@
 """One log file per app: readable by its owner alone, bounded in size."""
 
 import os
-import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +10,8 @@ from gradio_apps.runtime.last_line import last_line
 
 LARGEST: Final = 10 * 1024 * 1024
 """Size at which a log is put aside, in bytes; one old file is kept."""
+_SLACK: Final = 1024 * 1024
+"""What may have been written between two looks and is put aside too."""
 
 
 def open_log(path: Path) -> int:
@@ -27,19 +29,36 @@ def rotate(path: Path, *, largest: int = LARGEST) -> bool:
     """Put the content of *path* aside as ``<name>.1`` if it has outgrown *largest*; say whether it had.
 
     Copied and emptied rather than renamed: the app's process keeps its descriptor.  What it writes
-    between the two is lost.
+    between the two is lost.  Its end alone is copied: with that descriptor the app can say any size, and must
+    fill nobody's disk with it.  Where there is no room for the copy, there is none: the log is emptied all the same.
+
+    Raises:
+        OSError: it could not be copied, or not be emptied.
     """
     try:
-        if path.stat().st_size <= largest:
-            return False
+        size = path.stat().st_size
     except FileNotFoundError:
         return False
+    if size <= largest:
+        return False
     old = path.with_name(path.name + ".1")
-    old.unlink(missing_ok=True)
-    with path.open("rb") as source, os.fdopen(os.open(old, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
-        shutil.copyfileobj(source, copy)
-    os.truncate(path, 0)
+    try:
+        old.unlink(missing_ok=True)
+        _copy_end(path, old, size=size, most=largest + _SLACK)
+    except OSError:
+        with suppress(OSError):
+            old.unlink()
+        raise
+    finally:
+        os.truncate(path, 0)
     return True
+
+
+def _copy_end(path: Path, copy: Path, *, size: int, most: int) -> None:
+    descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with path.open("rb") as source, os.fdopen(descriptor, "wb") as file:
+        source.seek(max(0, size - most))
+        file.write(source.read(most))
 
 
 def note(path: Path, sentence: str) -> None:

@@ -1,47 +1,34 @@
-"""How much memory an app uses: its process and everything that runs in its session (Linux).
+"""How much memory an app uses: its process and everything that belongs to it (Linux).
 
 Memory in use, not address space: what several processes share is counted once (PSS) where the
 system says so, and as resident (RSS) where it does not.
 """
 
 import os
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from gradio_apps.runtime.supervisor.processes import Process
 from portal.contract.privileges import taken_up
 
 _PROC: Final = Path("/proc")
 _KIB: Final = 1024
-_SESSION: Final = 3
-"""Place of the session among the fields of ``/proc/<pid>/stat`` after the command, see proc(5)."""
 
 
-def used_by(leader: int) -> int | None:
-    """Return the bytes in use by the session of *leader*, or ``None`` where nothing tells."""
-    sizes = [_proportional(pid) for pid in _members(leader)]
-    return sum(sizes) if sizes else None
+def used_by(processes: Collection[Process]) -> int | None:
+    """Return the bytes in use by *processes*, or ``None`` where there are none."""
+    return sum(_proportional(one.pid) for one in processes) if processes else None
 
 
-def exceeds(leader: int, limit: int) -> int | None:
-    """Return the bytes in use by the session of *leader* if they are more than *limit*, else ``None``."""
+def exceeds(processes: Collection[Process], limit: int) -> int | None:
+    """Return the bytes in use by *processes* if they are more than *limit*, else ``None``."""
     # Resident sizes cost next to nothing to read and never say less: the dear question is rarely asked.
-    if sum(map(_resident, _members(leader))) <= limit:
+    if sum(_resident(one.pid) for one in processes) <= limit:
         return None
-    used = used_by(leader)
+    used = used_by(processes)
     return used if used is not None and used > limit else None
-
-
-def _members(leader: int) -> list[int]:
-    members = []
-    with suppress(OSError):  # no /proc here
-        for entry in _PROC.iterdir():
-            if entry.name.isdigit():
-                with suppress(OSError, IndexError):  # it ended meanwhile
-                    fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                    if fields[_SESSION] == str(leader):
-                        members.append(int(entry.name))
-    return members
 
 
 def _proportional(pid: int) -> int:
@@ -53,6 +40,6 @@ def _proportional(pid: int) -> int:
 
 
 def _resident(pid: int) -> int:
-    with suppress(OSError, IndexError):
+    with suppress(OSError, IndexError), taken_up():
         return int((_PROC / str(pid) / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return 0

@@ -4,24 +4,21 @@ Only a supervisor that root started may do this.  It is never root itself but fo
 (:mod:`portal.contract.privileges`).
 """
 
-import ctypes
 import os
-import resource
 import stat
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from portal.contract import privileges
 from portal.contract.privileges import taken_up
 
 TEMPORARY: Final = "tmp"
 UPLOADS: Final = "uploads"
 UMASK: Final = 0o077
 _WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
-_PR_SET_NO_NEW_PRIVS: Final = 38
 
 
 class HomeUnusable(OSError):
@@ -82,15 +79,13 @@ def change_to(user: OwnUser) -> dict[str, Any]:
 
 
 def giving_up(user: OwnUser) -> Callable[[], None]:
-    """Return what runs as *user* between fork and exec: no core dumps, and no way to more rights (prctl(2))."""
+    """Return what runs as *user* between fork and exec: rights are given up, and its folders are there."""
     home = user.home
     folders = () if home is None else (home / TEMPORARY, home / UPLOADS)
-    libc = ctypes.CDLL(None)  # before the fork: nothing should be imported or loaded after it
+    give_up_rights = privileges.giving_up()
 
     def give_up() -> None:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if sys.platform == "linux" and libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-            os._exit(1)
+        give_up_rights()
         for folder in folders:
             with suppress(OSError):  # it is theirs: they may have put something else there
                 folder.mkdir(mode=0o700)

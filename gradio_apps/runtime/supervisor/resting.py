@@ -7,7 +7,7 @@ beyond its head.
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -26,15 +26,24 @@ _ANSWER: Final = (
 
 
 @asynccontextmanager
-async def resting(listening: socket.socket) -> AsyncIterator[None]:
-    """Answer on *listening* until the block is left; what has not been accepted then waits for the app."""
+async def resting(listening: socket.socket, waiting: Iterable[socket.socket] = ()) -> AsyncIterator[None]:
+    """Answer on *listening*, and those *waiting*, until the block is left; what has not been accepted then waits on."""
     server = await asyncio.start_server(_say_so, sock=listening.dup(), limit=_LARGEST_HEAD)
+    answering = [asyncio.create_task(_answer(one)) for one in waiting]
     try:
         yield
     finally:
         server.close()
+        for one in answering:
+            one.cancel()
+        await asyncio.gather(*answering, return_exceptions=True)
         # Both descriptors are one open socket: the app's process expects it to block, as it was made.
         listening.setblocking(True)
+
+
+async def _answer(connection: socket.socket) -> None:
+    with suppress(OSError):  # it has gone
+        await _say_so(*await asyncio.open_connection(sock=connection, limit=_LARGEST_HEAD))
 
 
 async def _say_so(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

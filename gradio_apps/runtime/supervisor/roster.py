@@ -1,13 +1,17 @@
 """All apps of the machine that are kept, and how they follow the configuration."""
 
 import asyncio
+import os
 from collections.abc import Iterable, Iterator, Mapping
 
 from gradio_apps.runtime.supervisor.changes import Change, changes_between
 from gradio_apps.runtime.supervisor.document import Plan
 from gradio_apps.runtime.supervisor.events import Event, Report
 from gradio_apps.runtime.supervisor.keeper import Keeper
+from gradio_apps.runtime.supervisor.own_user import OwnUser
+from gradio_apps.runtime.supervisor.processes import is_one_apps_alone
 from gradio_apps.runtime.supervisor.sockets import Listening, listen
+from portal.contract.privileges import is_persons
 
 
 class OwnerChanged(Exception):
@@ -32,6 +36,8 @@ class Roster:
         self._command = command
         self._tasks: dict[Keeper, asyncio.Task[None]] = {}
         self._going: set[asyncio.Task[None]] = set()
+        self._living: set[Keeper] = set()
+        """Those that keep an app, and those that still end one."""
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Has the error of a keeper that failed; they never end by themselves."""
         self._keepers = {one.app.slug: self._keep(one) for one in listening}
@@ -64,7 +70,8 @@ class Roster:
             if (app.host, app.port) in freed
         }
         self._plan = plan
-        ends = {keeper: self._let_go(keeper) for keeper in going.values()}
+        passed_on = [freed[app.host, app.port] for app in anew if (app.host, app.port) in freed]
+        ends = {keeper: self._let_go(keeper, passed_on=keeper in passed_on) for keeper in going.values()}
         kept: dict[str, Keeper] = {}
         for app in plan.apps:
             if app.slug in opened:
@@ -86,12 +93,20 @@ class Roster:
 
     def _keep(self, listening: Listening, *, after: asyncio.Task[None] | None = None) -> Keeper:
         """Begin to keep an app, *after* what had its address has gone."""
-        keeper = Keeper(listening, plan=self._plan, outer=self._outer, report=self._report, command=self._command)
+        keeper = Keeper(
+            listening,
+            plan=self._plan,
+            outer=self._outer,
+            report=self._report,
+            command=self._command,
+            is_alone=self._is_alone,
+        )
+        self._living.add(keeper)
 
         async def run() -> None:
             if after is not None:
                 await asyncio.shield(after)
-            await keeper.run()
+            await keeper.run(taking_over=after is not None)
 
         task = self._tasks[keeper] = asyncio.get_running_loop().create_task(run())
         task.add_done_callback(self._done)
@@ -102,14 +117,23 @@ class Roster:
         if error is not None and not self.failed.done():
             self.failed.set_exception(error)
 
-    def _let_go(self, keeper: Keeper) -> asyncio.Task[None]:
-        going = asyncio.get_running_loop().create_task(self._end(keeper))
+    def _is_alone(self, keeper: Keeper, user: OwnUser) -> bool:
+        others = (uid for one in self._living if one is not keeper for uid in one.uids)
+        owner = None if self._plan.owner is None else self._plan.owner[0]
+        return is_one_apps_alone(user.uid, others=others, owner=owner, here=os.getuid(), persons=is_persons)
+
+    def _let_go(self, keeper: Keeper, *, passed_on: bool = False) -> asyncio.Task[None]:
+        going = asyncio.get_running_loop().create_task(self._end(keeper, passed_on=passed_on))
         self._going.add(going)
         going.add_done_callback(self._going.discard)
         return going
 
-    async def _end(self, keeper: Keeper) -> None:
+    async def _end(self, keeper: Keeper, *, passed_on: bool) -> None:
+        """End an app, and close its socket to everybody; one that is *passed_on* the next app exchanges."""
         task = self._tasks.pop(keeper)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        self._living.discard(keeper)
+        if not passed_on:
+            keeper.listening.shut()
         keeper.listening.socket.close()

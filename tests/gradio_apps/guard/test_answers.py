@@ -261,6 +261,22 @@ class TestWhatTheAppAnswers:
                 ("referrer-policy", "same-origin"),
             ] == answer.headers
 
+    @pytest.mark.parametrize(
+        ("said", "kept"),
+        [
+            pytest.param("a=1; Domain=example.com", "a=1", id="a domain"),
+            pytest.param("a=1; Path=/; DOMAIN=.example.com; Secure", "a=1; Path=/; Secure", id="among others"),
+            pytest.param("a=1;domain=a.example;\tdomain = example.com ;Secure", "a=1;Secure", id="twice, and blanks"),
+            pytest.param('a="x; domain=example.com"', 'a="x', id="in quotes, which browsers do not heed"),
+            pytest.param("a=1; domain", "a=1", id="without a value"),
+            pytest.param("domain=example.com; Path=/", "domain=example.com; Path=/", id="a cookie of that name"),
+            pytest.param("a=domain; Path=/domain=x", "a=domain; Path=/domain=x", id="a value and a path"),
+        ],
+    )
+    async def test_a_cookie_is_for_the_apps_host_alone(self, said: str, kept: str) -> None:
+        async with a_house(answering(("Set-Cookie", said))) as house:
+            assert (await house.get("/config")).header("set-cookie") == kept
+
     async def test_an_apps_own_referrer_policy_stays(self) -> None:
         async with a_house(answering(("Referrer-Policy", "no-referrer"))) as house:
             assert (await house.get("/config")).header("referrer-policy") == "no-referrer"

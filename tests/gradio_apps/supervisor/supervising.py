@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, Queue
@@ -21,7 +21,7 @@ PATIENCE = 60.0
 _START = """
 import os, sys
 from gradio_apps.runtime.supervisor.__main__ import main
-sys.exit(main(sys.stdin, sys.stderr, os.environ, command=(sys.executable, sys.argv[1])))
+sys.exit(main(sys.stdin, sys.stderr, os.environ, command=tuple(sys.argv[1:])))
 """
 
 
@@ -100,9 +100,11 @@ class Supervised:
 
 
 @contextmanager
-def supervised(document: str, environ: Mapping[str, str] | None = None) -> Iterator[Supervised]:
+def supervised(
+    document: str, environ: Mapping[str, str] | None = None, *, command: Sequence[str] = (sys.executable, str(SERVICE))
+) -> Iterator[Supervised]:
     process = subprocess.Popen(
-        [sys.executable, "-c", _START, str(SERVICE)],
+        [sys.executable, "-c", _START, *command],
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, **(environ or {})},

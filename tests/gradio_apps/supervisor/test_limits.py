@@ -7,6 +7,7 @@ import pytest
 
 from gradio_apps.runtime.supervisor.history import KEPT, remember_start, usual_start
 from gradio_apps.runtime.supervisor.memory import exceeds, used_by
+from gradio_apps.runtime.supervisor.processes import Process
 from gradio_apps.runtime.supervisor.reasons import reason_of, size
 from tests.gradio_apps.supervisor.supervising import a_document, an_app, is_alive, supervised
 
@@ -70,9 +71,11 @@ def test_a_history_that_cannot_be_written_costs_nothing_else(tmp_path: Path) -> 
 
 
 def test_nobody_uses_nothing() -> None:
-    gone = 2**22 + 1  # larger than any process id
-    assert used_by(gone) is None
-    assert exceeds(gone, 0) is None
+    gone = Process(pid=2**22 + 1, parent=1, session=1, uid=1, effective=1, begun=0)  # larger than any process id
+    assert used_by([]) is None
+    assert used_by([gone]) == 0
+    assert exceeds([], 0) is None
+    assert exceeds([gone], 0) is None
 
 
 NOT_RUN = "Its interpreter is not there, or not its user's to run; its log says which."

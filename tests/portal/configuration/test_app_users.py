@@ -133,7 +133,7 @@ def test_clashes_are_told_with_the_first(tmp_path: Path) -> None:
             ["portal.app_uids"],
             id="systemd gives users itself",
         ),
-        pytest.param('app_uids = "1-2"', "", ["portal.app_uids", "apps.one.source"], id="no such range"),
+        pytest.param('app_uids = "1-2"', "", ["portal.app_uids"], id="no such range"),
         pytest.param("", 'user = "root"', ["apps.one.user", "apps.one.source"], id="root"),
         pytest.param("", "user = 0", ["apps.one.user", "apps.one.source"], id="root by number"),
         pytest.param("", "user = true", ["apps.one.user", "apps.one.source"], id="no user"),

@@ -118,6 +118,14 @@ class TestOneApp:
 
         assert keys(tmp_path, text, ENVIRON | {"COMPANY_KEY": "x"}) == [f"apps.forecast.{key}"]
 
+    def test_where_units_run_the_apps_theirs_need_not_be_known_here(self, tmp_path: Path) -> None:
+        text = REST + sourced('secrets = ["OPENAI_API_KEY"]')
+
+        assert keys(tmp_path, text) == ["apps.one.secrets"]
+        by_units = text.replace("[portal]", '[portal]\napps_run_by = "systemd"')
+        assert keys(tmp_path, by_units) == []
+        assert keys(tmp_path, by_units.replace("OPENAI_API_KEY", "A B")) == ["apps.one.secrets"]
+
     @pytest.mark.parametrize(
         "name",
         ["PORTAL_SECRET_KEY", "PORTAL_DATABASE_URL", "SESSION_SECRET_KEY", "OAUTH_CLIENT_SECRET", "DATABASE_URL"],
@@ -166,10 +174,33 @@ class TestSources:
     def test_files_and_folders_begin_at_the_configuration(self, tmp_path: Path, name: str) -> None:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
-        path.touch() if name.endswith(".py") else path.mkdir()
+        if not name.endswith(".py"):
+            path.mkdir()
+            (path / "app.py").touch()
+        else:
+            path.touch()
         (app,) = loaded(tmp_path, LOCAL + f'[apps.one]\nsource = "{name}"').catalogue
 
         assert app.source == str(path)
+
+    @pytest.mark.parametrize(
+        ("readme", "said"),
+        [
+            (None, "app.py: no such file"),
+            ("app_file: main.py", "main.py: no such file"),
+            ("app_file: ../portal.toml", "app_file leads out of the folder."),
+            ("sdk: static", "sdk is 'static', only gradio can be run here."),
+        ],
+    )
+    def test_a_folder_must_be_that_of_a_space(self, tmp_path: Path, readme: str | None, said: str) -> None:
+        (tmp_path / "space").mkdir()
+        if readme is not None:
+            (tmp_path / "space" / "README.md").write_text(f"---\n{readme}\n---\n")
+        (problem,) = problems(tmp_path, LOCAL + '[apps.one]\nsource = "space"')
+
+        assert problem.key == "apps.one.source"
+        assert problem.what.startswith("names 'space', which cannot be run: ")
+        assert said in problem.what
 
     def test_modules_keep_their_name(self, tmp_path: Path) -> None:
         (app,) = loaded(tmp_path, LOCAL + sourced()).catalogue

@@ -9,6 +9,12 @@ def test_the_file_fills_what_the_environment_leaves_open(tmp_path: Path) -> None
     assert environment({"A": "real"}, tmp_path) == {"A": "real", "B": "quoted value", "E": "x"}
 
 
+def test_a_mark_of_byte_order_is_no_part_of_the_first_name(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("A=of-the-file\n", encoding="utf-8-sig")
+
+    assert environment({}, tmp_path) == {"A": "of-the-file"}
+
+
 def test_without_a_file_there_is_the_environment(tmp_path: Path) -> None:
     assert environment({"A": "real"}, tmp_path) == {"A": "real"}
 

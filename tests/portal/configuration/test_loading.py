@@ -157,6 +157,24 @@ class TestWhereTheFileIs:
         assert [problem.key for problem in caught.value.problems] == ["(the file)"]
         assert str(tmp_path / "gone.toml") == caught.value.problems[0].place
 
+    @pytest.mark.parametrize(
+        ("more", "said"),
+        [
+            (
+                "[roles.extra]\ngroups = ['a']\n[portal]\ntitle = 'x'\n",
+                "has a section a second time at line 3, column 8.",
+            ),
+            ("[roles.extra]\ngroups = ['a']\ngroups = ['s3cr3t']\n\n", "has a key a second time at line 3, column 20."),
+        ],
+    )
+    def test_what_is_there_twice_is_said_to_be(self, tmp_path: Path, more: str, said: str) -> None:
+        text = "[portal]\n"
+        (problem,) = problems(tmp_path, text + more)
+        first, _, line = said.partition(" line ")
+        number, _, column = line.partition(",")
+
+        assert problem.what == f"{first} line {int(number) + 1},{column}"
+
     @pytest.mark.parametrize("text", ["[portal", 'url = "https://', "[portal]\nclient_secret = 's3cr3t"])
     def test_a_file_that_is_no_toml_is_named_with_its_line_and_without_its_text(
         self, tmp_path: Path, text: str
@@ -444,13 +462,13 @@ class TestTheAddressOfThePortal:
         assert keys(tmp_path, GOOD, ENVIRON | {"PORTAL_URL": url}) == ["PORTAL_URL"]
         assert keys(tmp_path, GOOD.replace("https://portal.example.com", url)) == ["portal.url"]
 
-    @pytest.mark.parametrize("site", ["example.com", "portal.example.com"])
+    @pytest.mark.parametrize("site", ["example.com", "portal.example.com", "Example.COM"])
     def test_its_site_may_be_said(self, tmp_path: Path, site: str) -> None:
-        assert loaded(tmp_path, GOOD.replace("[portal]", f'[portal]\nsite = "{site}"')).site == site
+        assert loaded(tmp_path, GOOD.replace("[portal]", f'[portal]\nsite = "{site}"')).site == site.lower()
 
     @pytest.mark.parametrize(
         "site",
-        ["com", "co.uk", "com.au", "other.test", "Example.com", "https://example.com", "127.0.0.1", "xample.com"],
+        ["com", "co.uk", "com.au", "other.test", "https://example.com", "127.0.0.1", "xample.com"],
     )
     def test_its_site_is_one_it_lies_in(self, tmp_path: Path, site: str) -> None:
         assert keys(tmp_path, GOOD.replace("[portal]", f'[portal]\nsite = "{site}"')) == ["portal.site"]

@@ -1,5 +1,6 @@
 """Providers turned on by variables of their own, and by ``preset`` in the file."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from portal.configuration.prompts import EVERY
 from portal.presets import PRESETS
 from portal.settings import Admission, ProviderSpec, Secret
 from tests.portal.configuration.reading import ENVIRON, KEY, PORTAL, TUTORIAL, keys, loaded, problems
+from tests.portal.configuration.reading import PROVIDER as COMPANY
 from tests.portal.presets.reading import without
 
 SECRET = "not-to-be-shown"
@@ -44,6 +46,35 @@ GENERIC = BASE | {
     "OAUTH_GENERIC_USER_INFO_URL": "https://id.example.com/api/me",
     "OAUTH_GENERIC_SCOPES": "profile, email",
 }
+
+
+NEEDS = {
+    "oidc": ('issuer = "https://id.example.com"',),
+    "gitlab": ('domain = "gitlab.example.com"',),
+    "keycloak": ('base_url = "sso.example.com"', 'realm = "acme"'),
+    "okta": ('domain = "company.okta.com"',),
+    "aws-cognito": ('domain = "login.example.com"', 'user_pool_id = "eu-west-2_Ab12Cd34E"'),
+    "azure-ad": ('tenant_id = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490"',),
+    "generic": tuple(f'{key} = "https://id.example.com/{key}"' for key in ("auth_url", "token_url", "user_info_url")),
+}
+"""Per make: what its section must say."""
+_PLAIN = "Write allowed_domains or allowed_groups."
+_ORGANISED = "Write allowed_domains, allowed_organisations or allowed_groups."
+UNHELD = [
+    *((preset, "allowed_tenants", _PLAIN) for preset in ("oidc", "okta", "aws-cognito", "generic")),
+    *((preset, "allowed_organisations", _PLAIN) for preset in ("oidc", "okta", "aws-cognito", "generic")),
+    *((preset, "allowed_tenants", _ORGANISED) for preset in ("github", "gitlab", "keycloak")),
+    (
+        "huggingface",
+        "allowed_tenants",
+        'Write allowed_domains, allowed_organisations, allowed_groups or beside it organisations_as = "tenants".',
+    ),
+    ("google", "allowed_groups", "Write allowed_domains or allowed_tenants."),
+    ("google", "allowed_organisations", "Write allowed_domains or allowed_tenants."),
+    ("azure-ad", "allowed_organisations", "Write allowed_domains, allowed_tenants or allowed_groups."),
+    ("descope", "allowed_organisations", "Write allowed_domains, allowed_tenants or allowed_groups."),
+]
+"""Conditions that nobody could meet, and what to write instead."""
 
 
 def in_file(*lines: str) -> str:
@@ -90,6 +121,7 @@ class TestOnByVariables:
         spec = only(tmp_path, environ=environ)
 
         assert (spec.id, spec.label, spec.preset) == ("example-company", "Example Company", "generic")
+        assert spec.chainlit_id == "Example Company"
         assert spec.scopes == ("profile", "email")
         assert spec.options["user_identifier"] == "uid"
         assert spec.endpoints is not None
@@ -261,6 +293,54 @@ class TestOnByTheFile:
     ) -> None:
         assert keys(tmp_path, in_file('client_id = "a"', *lines)) == [f"providers.one.{key}"]
 
+    @pytest.mark.parametrize(("preset", "key", "mend"), UNHELD, ids=[f"{one} {key}" for one, key, _ in UNHELD])
+    def test_a_condition_that_nobody_there_could_meet_names_those_that_are(
+        self, tmp_path: Path, preset: str, key: str, mend: str
+    ) -> None:
+        lines = (f'preset = "{preset}"', 'client_id = "a"', *NEEDS.get(preset, ()))
+        (problem,) = problems(tmp_path, in_file(*lines, f'{key} = ["a"]'))
+
+        assert problem.key == f"providers.one.{key}"
+        assert problem.what.startswith("cannot be held: ")
+        assert problem.mend == mend
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            ('preset = "google"', 'allowed_tenants = ["example.org"]'),
+            ('preset = "auth0"', 'domain = "x.auth0.com"', 'allowed_tenants = ["org_1"]', 'allowed_groups = ["a"]'),
+            ('preset = "descope"', 'allowed_tenants = ["T32"]', 'allowed_groups = ["a"]'),
+            ('preset = "huggingface"', 'organisations_as = "tenants"', 'allowed_tenants = ["5e67"]'),
+        ],
+    )
+    def test_one_that_can_be_met_is_none(self, tmp_path: Path, lines: tuple[str, ...]) -> None:
+        assert keys(tmp_path, in_file('client_id = "a"', *lines)) == []
+
+    def test_what_its_mends_name_can_be_held(self, tmp_path: Path) -> None:
+        """Following one must not lead to the next problem, or to a door that is closed to all."""
+        for preset, _, mend in UNHELD:
+            for key in re.findall(r"allowed_\w+", mend):
+                # Of Entra's tenants, only those that tenant_id names.
+                known = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490" if key == "allowed_tenants" else "example.com"
+                written = f'{key} = ["{known}"]'
+                lines = (f'preset = "{preset}"', 'client_id = "a"', *NEEDS.get(preset, ()))
+                besides = re.findall(r"beside it (.+)\.$", mend) if key == "allowed_tenants" else []
+                assert keys(tmp_path, in_file(*lines, *besides, written)) == [], (preset, key)
+
+    @pytest.mark.parametrize(
+        ("lines", "key"),
+        [
+            (('preset = "huggingface"', 'organisations_as = "tenant"'), "organisations_as"),
+            (('preset = "githup"',), "preset"),
+        ],
+    )
+    def test_of_a_provider_with_another_problem_nothing_more_is_said(
+        self, tmp_path: Path, lines: tuple[str, ...], key: str
+    ) -> None:
+        found = keys(tmp_path, in_file('client_id = "a"', *lines, 'allowed_tenants = ["a"]'))
+
+        assert found == [f"providers.one.{key}"]
+
     def test_a_client_registered_for_its_secret(self, tmp_path: Path) -> None:
         environ = ENVIRON | {"COMPANY_SECRET": "s" * 32}
         text = in_file('issuer = "https://x.test"', 'client_id = "a"', 'algorithms = ["HS256"]')
@@ -335,3 +415,67 @@ class TestChainlitsAddress:
         }
 
         assert keys(tmp_path, None, environ | {"CHAINLIT_URL": "https://ai.example.com"}) == ["CHAINLIT_URL"]
+
+
+class TestNamesThatAreNearlyAPresets:
+    @pytest.mark.parametrize(
+        ("name", "mend"),
+        [
+            ("OAUTH_GITHUB_CLIENTID", "OAUTH_GITHUB_CLIENT_ID?"),
+            ("OAUTH_GITHUB_SCOPES", "OAUTH_GITHUB_AUTH_URL"),
+            ("OAUTH_GITHUB_TOKEN_URL_FILE", "set OAUTH_GITHUB_TOKEN_URL."),
+            ("OAUTH_GITHUB_CLIENTSECRET_FILE", "OAUTH_GITHUB_CLIENT_SECRET?"),
+            ("OAUTH_COGNITO_SCOPES", "OAUTH_COGNITO_SCOPE?"),
+            ("OAUTH_AZURE_AD_TENNANT_ID", "OAUTH_AZURE_AD_TENANT_ID?"),
+            ("OAUTH_AZURE_AD_HYBRID_TENNANT_ID", "OAUTH_AZURE_AD_HYBRID_TENANT_ID?"),
+            ("OAUTH_GENERIC_USERINFO_URL", "OAUTH_GENERIC_USER_INFO_URL?"),
+        ],
+    )
+    def test_what_would_be_without_effect_is_a_problem(self, tmp_path: Path, name: str, mend: str) -> None:
+        [problem] = [one for one in problems(tmp_path, PORTAL + COMPANY, ENVIRON | {name: "x"}) if one.key == name]
+
+        assert mend in problem.mend
+
+    @pytest.mark.parametrize("name", ["OAUTH_COGNITO_SCOPES", "OAUTH_GITHUB_CLIENTID"])
+    def test_beside_a_provider_that_works_too(self, tmp_path: Path, name: str) -> None:
+        assert keys(tmp_path, PORTAL, GITHUB | COGNITO | POOL | {name: "x"}) == [name]
+
+    @pytest.mark.parametrize(
+        "environ",
+        [
+            GITHUB,
+            COGNITO | POOL | {"OAUTH_COGNITO_SCOPE": "openid"},
+            {"OAUTH_GITHUB_TOKEN": ""},
+            {"OAUTH_GITHUBISH_CLIENTID": "x"},
+            {"OAUTH_GITHUB": "x"},
+            {"MY_OAUTH_GITHUB_CLIENTID": "x"},
+        ],
+        ids=["github", "cognito", "empty", "a longer prefix", "the prefix alone", "within"],
+    )
+    def test_what_is_a_presets_or_nobodys_is_none(self, tmp_path: Path, environ: dict[str, str]) -> None:
+        assert keys(tmp_path, PORTAL + COMPANY, ENVIRON | environ) == []
+
+    def test_secrets_may_stand_in_files(self, tmp_path: Path) -> None:
+        (tmp_path / "secret").write_text("from-a-file", encoding="utf-8")
+        environ = {name: value for name, value in GITHUB.items() if name != "OAUTH_GITHUB_CLIENT_SECRET"}
+
+        assert keys(tmp_path, PORTAL, environ | {"OAUTH_GITHUB_CLIENT_SECRET_FILE": str(tmp_path / "secret")}) == []
+
+    @pytest.mark.parametrize("end", ["", "_FILE"])
+    def test_what_the_file_names_is_the_files(self, tmp_path: Path, end: str) -> None:
+        (tmp_path / "secret").write_text("from-a-file", encoding="utf-8")
+        text = COMPANY.replace("COMPANY_SECRET", "OAUTH_GITHUB_SECOND_SECRET").replace(
+            'client_id = "portal"', 'client_id_env = "OAUTH_GITHUB_SECOND_ID"'
+        )
+        environ = {"OAUTH_GITHUB_SECOND_ID": "x", f"OAUTH_GITHUB_SECOND_SECRET{end}": str(tmp_path / "secret")}
+
+        assert keys(tmp_path, PORTAL + text, BASE | environ) == []
+
+    def test_what_an_app_is_handed_is_the_apps(self, tmp_path: Path) -> None:
+        app = '[apps.b]\nsource = "app.py"\nurl = "https://b.example.com"\n'
+        (tmp_path / "app.py").touch()
+        environ = ENVIRON | {"OAUTH_GITHUB_APP_TOKEN": "x"}
+        handed = f'{app}secrets = ["OAUTH_GITHUB_APP_TOKEN"]\n'
+
+        assert "OAUTH_GITHUB_APP_TOKEN" in keys(tmp_path, PORTAL + COMPANY + app, environ)
+        assert "OAUTH_GITHUB_APP_TOKEN" not in keys(tmp_path, PORTAL + COMPANY + handed, environ)

@@ -162,6 +162,38 @@ class TestInTheFile:
         assert [problem.key for problem in found] == [key]
         assert "s3cr3t" not in str(found[0])
 
+    @pytest.mark.parametrize("written", ['["EdDSA"]', '["Ed25519"]', '["EdDSA", "Ed25519"]'])
+    def test_ed25519_goes_by_both_its_names(self, tmp_path: Path, written: str) -> None:
+        text = PORTAL + PROVIDER + f"algorithms = {written}"
+
+        assert loaded(tmp_path, text).providers[0].algorithms == ("Ed25519",)
+
+    def test_ed448_is_not_meant(self, tmp_path: Path) -> None:
+        assert keys(tmp_path, PORTAL + PROVIDER + 'algorithms = ["Ed448"]') == ["providers.company.algorithms"]
+
+    @pytest.mark.parametrize("kind", ["", 'preset = "oidc"', 'kind = "oidc"', 'preset = "huggingface"'])
+    @pytest.mark.parametrize("end", ["", "/"])
+    def test_googles_issuer_is_for_googles_preset(self, tmp_path: Path, kind: str, end: str) -> None:
+        text = PROVIDER.replace("https://id.example.com", f"https://accounts.google.com{end}") + kind
+        [problem] = problems(tmp_path, PORTAL + text)
+
+        assert problem.key == "providers.company.issuer"
+        assert 'preset = "google"' in problem.mend
+
+    def test_hugging_faces_issuer_is_for_its_own(self, tmp_path: Path) -> None:
+        [problem] = problems(tmp_path, PORTAL + PROVIDER.replace("https://id.example.com", "https://huggingface.co"))
+
+        assert 'preset = "huggingface"' in problem.mend
+        own = PROVIDER.replace("https://id.example.com", "https://huggingface.co") + 'preset = "huggingface"'
+        assert keys(tmp_path, PORTAL + own) == []
+
+    def test_an_address_of_metadata_is_no_issuer(self, tmp_path: Path) -> None:
+        text = PROVIDER.replace("https://id.example.com", "https://id.example.com/.well-known/openid-configuration")
+        [problem] = problems(tmp_path, PORTAL + text)
+
+        assert problem.key == "providers.company.issuer"
+        assert "slash" in problem.mend
+
     def test_two_of_one_id_are_refused(self, tmp_path: Path) -> None:
         assert keys(tmp_path, PORTAL + PROVIDER + PROVIDER) == ["providers.company"]
 
@@ -246,6 +278,7 @@ class TestAnyProviderOfTheEnvironment:
             ("https://huggingface.co", "https://huggingface.co"),
             ("https://id.example.com/.well-known/openid-configuration", "https://id.example.com"),
             ("https://sso.example.com/realms/a/.well-known/openid-configuration", "https://sso.example.com/realms/a"),
+            ("https://id.example.com/.well-known/openid-configuration/", "https://id.example.com"),
             ("https://x.auth0.com/", "https://x.auth0.com/"),
         ],
     )
@@ -253,6 +286,41 @@ class TestAnyProviderOfTheEnvironment:
         settings = loaded(tmp_path, PORTAL, GENERIC | {"OPENID_PROVIDER_URL": written})
 
         assert settings.providers[0].issuer == issuer
+
+    @pytest.mark.parametrize(
+        ("written", "is_unknown"),
+        [
+            ("https://id.example.com", False),
+            ("https://id.example.com/", False),
+            ("https://id.example.com/.well-known/openid-configuration", True),
+            ("https://huggingface.co/.well-known/openid-configuration", False),
+        ],
+    )
+    def test_an_address_of_metadata_leaves_open_whether_a_slash_ends_the_issuer(
+        self, tmp_path: Path, written: str, *, is_unknown: bool
+    ) -> None:
+        spec = loaded(tmp_path, PORTAL, GENERIC | {"OPENID_PROVIDER_URL": written}).providers[0]
+
+        assert spec.slash_unknown is is_unknown
+        assert (spec.called(f"{spec.issuer}/").issuer == f"{spec.issuer}/") is is_unknown
+        assert spec.called("https://evil.test") is spec
+
+    @pytest.mark.parametrize(
+        "written",
+        [
+            "https://accounts.google.com",
+            "https://accounts.google.com/",
+            "https://Accounts.Google.com",
+            "https://accounts.google.com/.well-known/openid-configuration",
+        ],
+    )
+    def test_googles_address_is_google(self, tmp_path: Path, written: str) -> None:
+        """
+        Any other reading would believe addresses that Google has only seen once.
+        """
+        spec = loaded(tmp_path, PORTAL, GENERIC | {"OPENID_PROVIDER_URL": written}).providers[0]
+
+        assert (spec.preset, spec.issuer) == ("google", "https://accounts.google.com")
 
     def test_its_name_may_be_said(self, tmp_path: Path) -> None:
         spec = loaded(tmp_path, PORTAL, GENERIC | {"OAUTH_CLIENT_NAME": "Example Company"}).providers[0]
@@ -292,6 +360,10 @@ class TestAnyProviderOfTheEnvironment:
         environ = {"PORTAL_SECRET_KEY": KEY, "OAUTH_CLIENT_ID": "c", "OAUTH_CLIENT_SECRET": "s"}
 
         assert [spec.client_id for spec in loaded(tmp_path, text, environ).providers] == ["c"]
+
+    @pytest.mark.parametrize("name", ["OAUTH_CLIENT_NAME", "OAUTH_REDIRECT_URI", "OAUTH_SCOPES"])
+    def test_what_says_more_of_no_provider_is_told(self, tmp_path: Path, name: str) -> None:
+        assert keys(tmp_path, GOOD, ENVIRON | {name: "openid"}) == [name]
 
 
 class TestTheTutorial:
@@ -391,7 +463,8 @@ class TestTheTutorial:
             (TUTORIAL | {"OAUTH_REDIRECT_URI": "http://localhost:7860/elsewhere"}, ["OAUTH_REDIRECT_URI"]),
             (TUTORIAL | {"PORTAL_URL": "http://localhost:7800"}, ["OAUTH_REDIRECT_URI"]),
             (without(TUTORIAL, "OAUTH_REDIRECT_URI"), ["portal.url"]),
-            (TUTORIAL | {"OAUTH_REDIRECT_URI": "not an address"}, ["portal.url"]),
+            (TUTORIAL | {"OAUTH_REDIRECT_URI": "not an address"}, ["OAUTH_REDIRECT_URI"]),
+            (TUTORIAL | {"OAUTH_REDIRECT_URI": "http://portal.example.com/auth/callback"}, ["OAUTH_REDIRECT_URI"]),
         ],
     )
     def test_half_of_it_is_a_problem(self, tmp_path: Path, environ: dict[str, str], expected: list[str]) -> None:
@@ -399,3 +472,11 @@ class TestTheTutorial:
 
         assert [problem.key for problem in found] == expected
         assert "access-key" not in "".join(map(str, found))
+
+    def test_a_callback_that_gives_no_address_says_why(self, tmp_path: Path) -> None:
+        [problem] = problems(
+            tmp_path, None, TUTORIAL | {"OAUTH_REDIRECT_URI": "http://portal.example.com/auth/callback"}
+        )
+
+        assert "plain http" in problem.what
+        assert "PORTAL_URL" in problem.mend

@@ -40,6 +40,9 @@ allowed_organisations = ["acme-ml"]
 """
 
 
+_FOUR = ("openid", "profile", "email", "read-memberships")
+
+
 def without(environ: dict[str, str], name: str) -> dict[str, str]:
     return {key: value for key, value in environ.items() if key != name}
 
@@ -131,6 +134,45 @@ class TestInASpace:
         assert (spec.id, spec.client_id, spec.issuer) == ("hub", "4d3c2b1a", "https://huggingface.co")
         assert spec.admission.organisations == {"acme-ml"}
 
+    @pytest.mark.parametrize(
+        ("more", "scopes"),
+        [
+            ({}, ("openid", "profile")),
+            ({"OAUTH_SCOPES": "openid, profile email,read-memberships"}, _FOUR),
+            ({"OAUTH_SCOPES": ""}, ("openid", "profile", "email")),
+        ],
+        ids=["a space", "of its readme", "none"],
+    )
+    def test_its_scopes_go_with_its_client(self, tmp_path: Path, more: dict[str, str], scopes: tuple[str, ...]) -> None:
+        one = BY_FILE.replace('client_id_env = "OAUTH_CLIENT_ID"', 'client_id = "4d3c"')
+        other = BY_FILE.replace('client_secret_env = "OAUTH_CLIENT_SECRET"', 'token_endpoint_auth_method = "none"')
+
+        assert only(tmp_path, BY_FILE, SPACE | more).scopes == scopes
+        assert only(tmp_path, one, SPACE | more).scopes == scopes
+        assert scopes in [spec.scopes for spec in loaded(tmp_path, other, SPACE | more).providers if spec.id == "hub"]
+
+    def test_scopes_of_the_file_win(self, tmp_path: Path) -> None:
+        text = f'{BY_FILE}scopes = ["openid", "email"]\n'
+
+        assert only(tmp_path, text, SPACE).scopes == ("openid", "email")
+
+    def test_scopes_beside_it_that_cannot_be_are_told(self, tmp_path: Path) -> None:
+        assert keys(tmp_path, BY_FILE, SPACE | {"OAUTH_SCOPES": "profile"}) == ["OAUTH_SCOPES"]
+
+    def test_another_section_has_nothing_of_it(self, tmp_path: Path) -> None:
+        text = f'{PORTAL}[[providers]]\nid = "g"\npreset = "github"\nclient_id = "a"\nclient_secret_env = "OTHER"\n'
+        specs = {spec.id: spec for spec in loaded(tmp_path, text, SPACE | {"OTHER": SECRET}).providers}
+
+        assert specs["g"].scopes == ("user:email", "read:org")
+        assert specs["huggingface"].scopes == ("openid", "profile")
+
+    @pytest.mark.parametrize("name", ["OAUTH_CLIENT_NAME", "OAUTH_REDIRECT_URI"])
+    def test_what_the_section_must_say_itself_is_told(self, tmp_path: Path, name: str) -> None:
+        (problem,) = problems(tmp_path, PORTAL + BY_FILE, SPACE | {name: "https://portal.example.com/login/callback"})
+
+        assert problem.key == name
+        assert ("label" if name == "OAUTH_CLIENT_NAME" else "redirect_uri") in problem.mend
+
     def test_prompt_goes_to_whoever_honours_it(self, tmp_path: Path) -> None:
         assert only(tmp_path, None, SPACE | {"OAUTH_PROMPT": "consent"}).authorize_params == ()
 
@@ -166,10 +208,45 @@ class TestKeycloak:
 
         assert (spec.id, spec.label, spec.issuer) == ("keycloak", "Keycloak", "https://sso.example.com/realms/acme")
 
+    @pytest.mark.parametrize("name", ["OAUTH_SCOPES", "OAUTH_CLIENT_NAME", "OAUTH_REDIRECT_URI"])
+    def test_what_would_be_about_another_client_is_told(self, tmp_path: Path, name: str) -> None:
+        assert keys(tmp_path, PORTAL, KEYCLOAK | {name: "openid"}) == [name]
+
+    @pytest.mark.parametrize(
+        ("name", "provider_id", "chainlit_id", "callback"),
+        [
+            ("acme", "acme", None, "acme"),
+            ("MyCompany", "mycompany", "MyCompany", "MyCompany"),
+            ("acme_sso", "acme-sso", "acme_sso", "acme_sso"),
+            ("Acme SSO", "acme-sso", "Acme SSO", "Acme%20SSO"),
+            ("Öl & Gas?", "l-gas", "Öl & Gas?", "%C3%96l%20%26%20Gas%3F"),
+            # Chainlit has no callback for these: a name there ends at a slash.
+            ("Acme/SSO", "acme-sso", "Acme/SSO", "acme-sso"),
+            ("../acme", "acme", "../acme", "acme"),
+        ],
+        ids=["a slug", "capitals", "an underscore", "a space", "any sign", "a slash", "a step up"],
+    )
+    def test_the_callback_is_the_one_that_chainlit_registered(
+        self, tmp_path: Path, name: str, provider_id: str, chainlit_id: str | None, callback: str
+    ) -> None:
+        settings = loaded(tmp_path, PORTAL, KEYCLOAK | {"OAUTH_KEYCLOAK_NAME": name})
+        (spec,) = settings.providers
+
+        assert (spec.id, spec.chainlit_id) == (provider_id, chainlit_id)
+        assert settings.callback_of(spec) == f"https://portal.example.com/auth/oauth/{callback}/callback"
+
+    def test_two_names_of_one_id_are_a_problem(self, tmp_path: Path) -> None:
+        section = '[[providers]]\nid = "mycompany"\npreset = "github"\nclient_id = "a"\nclient_secret_env = "OTHER"\n'
+        text = PORTAL + section
+
+        assert keys(tmp_path, text, KEYCLOAK | {"OTHER": "x", "OAUTH_KEYCLOAK_NAME": "MyCompany"}) == [
+            "OAUTH_KEYCLOAK_CLIENT_ID"
+        ]
+
     def test_a_name_becomes_the_callbacks(self, tmp_path: Path) -> None:
         spec = only(tmp_path, PORTAL, KEYCLOAK | {"OAUTH_KEYCLOAK_NAME": "Acme SSO", "OAUTH_ACME_SSO_PROMPT": "login"})
 
-        assert (spec.id, spec.label) == ("acme-sso", "Acme SSO")
+        assert (spec.id, spec.label, spec.chainlit_id) == ("acme-sso", "Acme SSO", "Acme SSO")
         assert spec.authorize_params == (("prompt", "login"),)
 
     @pytest.mark.parametrize("name", [name for name in KEYCLOAK if name.startswith("OAUTH_")])

@@ -129,7 +129,7 @@ class TestAnAppThatIsSuchASpace:
         ("condition", "expected"),
         [
             ('allowed_organisations = ["acme-ml"]', []),
-            ('allowed_tenants = ["5e67bdd61009063689407479"]', []),
+            ('organisations_as = "tenants"\nallowed_tenants = ["5e67bdd61009063689407479"]', []),
             ('allowed_domains = ["example.com"]', ["apps.forecast.open_to"]),
             ("", ["apps.forecast.open_to"]),
         ],

@@ -435,6 +435,8 @@ def test_surroundings() -> None:
     assert callback in good.said
     for survey in (Survey(problem="x"), replace(sound, keys=()), replace(sound, client_problem="invalid_client")):
         assert brief(judge_provider(company, callback, survey)) == [("provider", "problem")]
+    other = judge_provider(company, callback, Survey(issuer=f"{company.issuer}/", problem="the metadata is of another"))
+    assert f'issuer = "{company.issuer}/"' in other.mend
     assert brief(judge_push("forecast", "http://10.0.0.9", Answer(status=200))) == [("push", "ok")]
     assert brief(judge_push("forecast", "http://10.0.0.9", Answer(status=404))) == [("push", "problem")]
     assert brief(judge_push("forecast", "http://10.0.0.9", Unreached("timeout"))) == [("push", "problem")]

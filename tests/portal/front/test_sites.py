@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from portal.catalogue import Catalogue
-from portal.front.sites import NoFront, apps_elsewhere, sites_of
+from portal.front.sites import NoFront, PortTaken, apps_elsewhere, sites_of
 from tests.builders import an_app, settings_for
 
 
@@ -78,3 +78,27 @@ def test_an_app_that_somebody_else_runs_on_this_machine_is_in_front_too(
 def test_without_tls_there_is_nothing_to_end(tmp_path: Path) -> None:
     with pytest.raises(NoFront, match="plain http"):
         sites(tmp_path, portal="http://127.0.0.1:7800")
+
+
+@pytest.mark.parametrize(
+    ("portal", "url", "said"),
+    [
+        (
+            "https://portal.example.com",
+            "https://apps.example.com:7810",
+            "For apps.example.com .* port 7810, where app-0",
+        ),
+        ("https://portal.example.com", "https://apps.example.com:7800", "port 7800, where the portal listens"),
+        ("https://portal.example.com:7800", "https://apps.example.com", "For portal.example.com .* port 7800"),
+    ],
+)
+def test_no_web_server_can_listen_where_somebody_does(tmp_path: Path, portal: str, url: str, said: str) -> None:
+    with pytest.raises(PortTaken, match=said):
+        sites(tmp_path, url, portal=portal)
+
+
+def test_port_80_leads_to_https_and_is_needed_too(tmp_path: Path) -> None:
+    app = an_app(url="https://forecast.apps.example.com", internal_url="http://127.0.0.1:80")
+
+    with pytest.raises(PortTaken, match="port 80, where forecast listens"):
+        sites_of(settings_for(tmp_path, catalogue=Catalogue((app,))), port=7800)

@@ -60,6 +60,14 @@ def test_each_app_has_a_socket_and_a_service_of_its_own(tmp_path: Path) -> None:
     assert "\nExecReload=/bin/kill -HUP $MAINPID\n" in written["gradio-portal.service"]
 
 
+def test_an_app_has_the_limits_that_portal_toml_says(tmp_path: Path) -> None:
+    written = units(tmp_path, memory=2_000_000_000, start_timeout=3600)[APP]
+
+    assert "MemoryMax=2000000000\n" in written
+    assert '"PORTAL_START_TIMEOUT=3600"' in written
+    assert "MemoryMax" not in units(tmp_path)[APP]
+
+
 def test_users_of_the_operators_choice_and_files_of_variables(tmp_path: Path) -> None:
     one = an_app(slug="one", source="/srv/a.py", port=7810, user="forecast", env_file="/etc/apps/one.env")
     two = an_app(slug="two", source="/srv/b.py", port=7811, env_file="/etc/apps/50% two.env")
@@ -148,3 +156,9 @@ def test_nothing_in_a_value_begins_a_setting_or_a_specifier(tmp_path: Path) -> N
 def test_an_app_with_an_interpreter_of_its_own_is_not_for_units(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="interpreter of its own"):
         units(tmp_path, python="/srv/venv/bin/python")
+
+
+def test_an_app_is_never_handed_the_portals_own_variables(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"handed /etc/gradio-portal/portal.env, which is the portal's own"):
+        units(tmp_path, slug="portal", secrets=("API_KEY",))
+    assert "EnvironmentFile" not in units(tmp_path, slug="portal")["gradio-app-portal.service"]

@@ -10,7 +10,8 @@ import pytest
 from portal.catalogue import Catalogue
 from portal.contract import TrustedProxies, read_network
 from portal.front.caddy import caddy_configuration
-from portal.front.nginx import nginx_configuration
+from portal.front.nginx import bucket_needed, nginx_configuration
+from portal.front.sites import sites_of
 from portal.settings import Settings
 from tests.builders import an_app, settings_for
 from tests.certificates import issue
@@ -52,6 +53,28 @@ def test_nginx_accepts_it(tmp_path: Path, shape: str, trusted: tuple[str, ...]) 
     # Newer versions would rather have "http2 on;", which those of Debian 12 do not know.
     warnings = [line for line in said.stderr.splitlines() if "[warn]" in line and '"listen ... http2"' not in line]
     assert warnings == []
+
+
+@pytest.mark.parametrize(("length", "bucket"), [(46, None), (47, 128), (110, 128), (111, 256)])
+def test_names_that_nginx_does_not_take_by_itself_are_said_with_the_mend(
+    tmp_path: Path, length: int, bucket: int | None
+) -> None:
+    program = nginx()
+    host = ("a" * 40 + "." + "b" * 60)[: length - 4].rstrip(".").ljust(length - 4, "c") + ".com"
+    issue(tmp_path, ["portal.example.com"])
+    settings = settings_for(tmp_path, catalogue=Catalogue((an_app(url=f"https://{host}", source="app.py", port=7810),)))
+    assert bucket_needed(sites_of(settings, port=7800)) == bucket
+    text = nginx_configuration(settings, port=7800, certificate=tmp_path / "certificate.pem", key=tmp_path / "key.pem")
+    (tmp_path / "portal.conf").write_text(text)
+    whole = whole_configuration(tmp_path, tmp_path / "portal.conf")
+    said = [line.strip(" #") for line in text.splitlines() if "server_names_hash_bucket_size" in line]
+    assert said == ([] if bucket is None else [f"server_names_hash_bucket_size {bucket};"])
+    whole.write_text(whole.read_text().replace("http {", "\n".join(["http {", *said])))
+
+    tried = subprocess.run(
+        [program, "-t", "-p", str(tmp_path), "-c", str(whole)], capture_output=True, text=True, check=False
+    )
+    assert tried.returncode == 0, tried.stderr
 
 
 def test_each_name_has_its_server_and_apps_are_not_buffered(tmp_path: Path) -> None:

@@ -1,3 +1,6 @@
+import importlib
+import inspect
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,11 +48,70 @@ def test_the_examples_of_chainlits_guide_need_no_chainlit(tmp_path: Path, source
     assert found.function.__annotations__["default_user"] is User
 
 
-def test_with_chainlit_it_is_chainlits_own(tmp_path: Path) -> None:
-    with written(tmp_path, chainlit=CHAINLIT, company_rules=EVERYBODY):
-        found = load_hook(f"{MODULE}:oauth_callback")
+@pytest.fixture
+def no_provider_of_chainlits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OAUTH_GOOGLE_CLIENT_ID", raising=False)
 
-    assert found.function.__annotations__["default_user"].__module__ == "chainlit"
+
+@pytest.mark.usefixtures("no_provider_of_chainlits")
+class TestWhereChainlitIsInstalled:
+    """
+    Its own decorator raises unless variables turn on a provider of Chainlit's; the portal knows other ways.
+    """
+
+    @pytest.mark.parametrize("source", [EVERYBODY, ONE_GOOGLE_DOMAIN], ids=["everybody", "one Google domain"])
+    def test_the_examples_of_its_guide_work_and_people_are_its_own(self, tmp_path: Path, source: str) -> None:
+        with written(tmp_path, package=CHAINLIT, company_rules=source):
+            found = load_hook(f"{MODULE}:oauth_callback")
+
+        assert found.takes == 4
+        assert found.function.__annotations__["default_user"].__module__ == "chainlit.user"
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "from chainlit import oauth_callback",
+            "from chainlit.callbacks import oauth_callback",
+            "import chainlit.callbacks\nfrom chainlit import on_message, oauth_callback\non_message(print)",
+            "import chainlit\noauth_callback = chainlit.oauth_callback",
+            "import importlib as i, chainlit.callbacks\noauth_callback = i.reload(chainlit.callbacks).oauth_callback",
+        ],
+        ids=["package", "module", "both", "attribute", "reload"],
+    )
+    def test_the_decorator_is_ours_however_it_is_named(self, tmp_path: Path, source: str) -> None:
+        source += "\n@oauth_callback\ndef hook(provider_id): ..."
+        with written(tmp_path, package=CHAINLIT, company_rules=source):
+            assert load_hook(f"{MODULE}:hook").takes == 1
+
+    def test_one_that_was_imported_before_is_no_other(self, tmp_path: Path) -> None:
+        with written(tmp_path, package=CHAINLIT, company_rules=EVERYBODY):
+            sys.path.insert(0, str(tmp_path))
+            importlib.import_module("chainlit")
+
+            assert load_hook(f"{MODULE}:oauth_callback").takes == 4
+
+    def test_a_hook_without_it_does_not_import_it(self, tmp_path: Path) -> None:
+        with written(tmp_path, package=CHAINLIT, company_rules="def hook(provider_id): ..."):
+            load_hook(f"{MODULE}:hook")
+
+            assert "chainlit" not in sys.modules
+            assert "chainlit.callbacks" not in sys.modules
+
+    def test_it_is_found_once_however_often_it_is_asked_for(self, tmp_path: Path) -> None:
+        with written(tmp_path, package=CHAINLIT, company_rules=EVERYBODY):
+            load_hook(f"{MODULE}:oauth_callback")
+            known = len(sys.meta_path)
+            load_hook(f"{MODULE}:oauth_callback")
+
+            assert len(sys.meta_path) == known
+
+    def test_its_module_is_loaded_as_ever_and_can_be_read(self, tmp_path: Path) -> None:
+        with written(tmp_path, package=CHAINLIT, company_rules=EVERYBODY):
+            load_hook(f"{MODULE}:oauth_callback")
+            module = sys.modules["chainlit.callbacks"]
+
+            assert Path(str(module.__file__)) == tmp_path / "chainlit" / "callbacks.py"
+            assert "ValueError" in inspect.getsource(module)
 
 
 MISTAKES = {

@@ -11,6 +11,7 @@ from portal.hook.chainlit import User
 from portal.hook.words import default_user, raw_user_data, read_answer
 from portal.identity import Affiliation, Identity
 from portal.policy import Grant, standing_in
+from portal.presets.base import CUT
 from portal.settings import ProviderSpec
 from portal.stored_identity import read_identity, write_identity
 from tests.builders import RULES, a_provider, an_identity
@@ -39,6 +40,9 @@ class TestRawUserData:
         }
 
         assert raw_user_data(arriving(**claims), spec=a_provider()) == claims
+
+    def test_our_own_mark_is_none_of_it(self) -> None:
+        assert CUT not in raw_user_data(replace(arriving(), claims={CUT: ["teams"], "sub": "ana"}), spec=a_provider())
 
     def test_it_is_a_copy(self) -> None:
         claims: dict[str, Any] = {"groups": ["a"]}

@@ -17,11 +17,10 @@ from portal.presets.azure_ad import (
     GRAPHS,
     entra_sign_out,
     exceeds_token,
-    groups_are_unknown,
     is_entra,
     is_key_of,
 )
-from portal.presets.base import OptionUnusable
+from portal.presets.base import CUT, OptionUnusable
 from portal.presets.sign_out import Leaving
 from portal.settings import Admission, Settings
 from tests.portal.presets.reading import located, spec_at, without
@@ -202,14 +201,14 @@ class TestVeryManyGroups:
         identity = read(**claims)
 
         assert identity.affiliations[0].groups == frozenset()
-        assert groups_are_unknown(identity)
+        assert identity.affiliations[0].groups_left_out == 1
 
     def test_graphs_answer_stands_in_its_place(self) -> None:
         identity = read(**OVERAGE, memberships=[a_group(number) for number in range(2500)])
 
         assert len(identity.affiliations[0].groups) == 2500
         assert GROUP not in identity.affiliations[0].groups
-        assert not groups_are_unknown(identity)
+        assert not identity.affiliations[0].groups_left_out
 
     @pytest.mark.parametrize(
         "entry",
@@ -230,11 +229,18 @@ class TestVeryManyGroups:
         identity = read(**OVERAGE, memberships=[entry])
 
         assert identity.affiliations[0].groups == frozenset()
-        assert not groups_are_unknown(identity)
+        assert not identity.affiliations[0].groups_left_out
 
     @pytest.mark.parametrize("answer", [None, {}, "x", 7, {"value": [a_group(1)]}])
     def test_an_answer_of_another_shape_is_none(self, answer: object) -> None:
-        assert groups_are_unknown(read(**OVERAGE, memberships=answer))
+        assert read(**OVERAGE, memberships=answer).affiliations[0].groups_left_out == 1
+
+    def test_an_answer_that_goes_on_leaves_some_out(self) -> None:
+        identity = read(**OVERAGE, memberships=[a_group(1)], **{CUT: ["memberships"]})
+
+        assert identity.affiliations[0].groups_left_out == 1
+        assert CUT not in identity.claims
+        assert not read(memberships=[a_group(1)], **{CUT: ["memberships"]}).affiliations[0].groups_left_out
 
     def test_without_overage_nobody_else_is_believed(self) -> None:
         assert read(memberships=[a_group(1)]).affiliations[0].groups == {GROUP}

@@ -3,12 +3,104 @@
 import pytest
 
 from portal.claims.reading import MAX_CLAIMS
+from portal.claims.values import MAX_NAMES
 from portal.errors import CallbackRejected
-from portal.presets import PRESETS
+from portal.identity import NO_TENANT, Identity, VerifiedClaims
+from portal.presets import PRESETS, read_identity
+from portal.presets.base import CUT
+from tests.builders import a_provider
 from tests.portal.presets.reading import beside
 from tests.portal.presets.reading import read_somebody as read
 
 OPENID = sorted(preset.id for preset in PRESETS.values() if preset.flow == "openid")
+ORG = {"sub": "5e67", "preferred_username": "acme"}
+SHAPES: dict[str, object] = {
+    "sub": "s",
+    "tenant": "acme",
+    "dct": "acme",
+    "tenants": {"acme": {"groups": ["g"]}},
+    "org_id": "org_1",
+    "hd": "example.org",
+    "groups": ["g"],
+    "groups_direct": ["g"],
+    "cognito:groups": ["g"],
+    "organization": {"acme": {"id": "1"}},
+    "orgs": [ORG],
+    "memberships": [{"state": "active", "organization": {"login": "acme", "id": 9}}],
+    "teams": [],
+    "user": {"sub": "s", "id": 7, "groups": ["g"], "tenants": {"acme": {}}, "hd": "example.org"},
+}
+"""Whatever any make says of tenants and groups, all at once."""
+WITH_OPTIONS: dict[str, dict[str, str]] = {
+    **{kind: {} for kind in PRESETS},
+    "huggingface, as tenants": {"organisations_as": "tenants"},
+}
+MORE = MAX_NAMES + 101
+TOO_LONG: dict[str, tuple[str, dict[str, object], int]] = {
+    **{
+        kind: (kind, {"groups": [f"g{number}" for number in range(MORE)]}, 101)
+        for kind in ("oidc", "keycloak", "okta", "auth0", "descope", "gitlab", "aws-cognito", "azure-ad")
+    },
+    "gitlab, direct": ("gitlab", {"groups_direct": [str(number) for number in range(MORE)], "groups": ["a"]}, 101),
+    "cognito's own": ("aws-cognito", {"cognito:groups": [str(number) for number in range(MORE)]}, 101),
+    "descope, within": ("descope", {"tenants": {"acme": {"groups": [str(one) for one in range(MORE)]}}}, 101),
+    "generic": ("generic", {"user": {"sub": "s", "groups": [str(number) for number in range(MORE)]}}, 101),
+    "huggingface": ("huggingface", {"orgs": [{**ORG, "sub": str(number)} for number in range(201)]}, 1),
+    "huggingface, within": (
+        "huggingface",
+        {"orgs": [{**ORG, "resourceGroups": [{"sub": str(number)} for number in range(MORE)]}]},
+        101,
+    ),
+    "github": ("github", {"user": {"id": 7}, "memberships": [], CUT: ["memberships"]}, 1),
+    "github, teams": ("github", {"user": {"id": 7}, "teams": [], CUT: ["emails", "teams"]}, 1),
+}
+
+
+def read_with(kind: str, options: dict[str, str], claims: dict[str, object]) -> Identity:
+    spec = a_provider(preset=kind, options=options)
+    return read_identity(VerifiedClaims({**beside(kind, "s"), **claims}), spec=spec)
+
+
+@pytest.mark.parametrize(("named", "options"), WITH_OPTIONS.items(), ids=WITH_OPTIONS)
+def test_what_a_make_says_of_tenants_and_groups_is_what_it_gives(named: str, options: dict[str, str]) -> None:
+    """Else a condition on them would keep everybody out, or be refused where it could be met."""
+    preset = PRESETS[named.partition(",")[0]]
+    affiliations = read_with(preset.id, options, SHAPES).affiliations
+
+    assert preset.has_tenants(options) is any(one.tenant != NO_TENANT for one in affiliations)
+    assert preset.groups is any(one.groups for one in affiliations)
+
+
+@pytest.mark.parametrize("kind", [one.id for one in PRESETS.values() if one.organisations_are_groups])
+def test_organisations_that_are_groups_are_among_them(kind: str) -> None:
+    identity = read_with(kind, {}, SHAPES)
+    organisations = PRESETS[kind].organisations
+
+    assert organisations is not None
+    assert organisations(identity)
+    assert organisations(identity) <= identity.affiliations[0].groups
+
+
+@pytest.mark.parametrize(("kind", "claims", "expected"), TOO_LONG.values(), ids=TOO_LONG)
+def test_what_is_not_read_of_long_lists_is_counted(kind: str, claims: dict[str, object], expected: int) -> None:
+    assert sum(one.groups_left_out for one in read_with(kind, {}, {"sub": "s", **claims}).affiliations) == expected
+
+
+@pytest.mark.parametrize(("named", "options"), WITH_OPTIONS.items(), ids=WITH_OPTIONS)
+def test_of_what_is_read_nothing_is_left_out(named: str, options: dict[str, str]) -> None:
+    affiliations = read_with(named.partition(",")[0], options, SHAPES).affiliations
+
+    assert all(one.groups_left_out == 0 for one in affiliations)
+
+
+def test_a_member_of_very_many_organisations_at_github_is_one_of_each() -> None:
+    """A thousand are asked for, and none of them is dropped afterwards."""
+    memberships = [{"state": "active", "organization": {"login": f"o{one}", "id": one}} for one in range(1000)]
+    identity = read_with("github", {}, {"user": {"id": 7}, "memberships": memberships})
+    organisations = PRESETS["github"].organisations
+
+    assert organisations is not None
+    assert {"o999", "org:999"} <= organisations(identity)
 
 
 @pytest.mark.parametrize("kind", OPENID)
@@ -35,6 +127,13 @@ class TestEveryReading:
         identity = read(kind, nonce="N", at_hash="h", department="Sales")
 
         assert identity.claims == {"sub": "s", "department": "Sales", **beside(kind, "s")}
+
+    def test_many_groups_with_long_names_are_no_reason_to_refuse(self, kind: str) -> None:
+        long = [f"Отдел анализа данных и отчётов {number:04d}" for number in range(2000)]
+
+        kept = read(kind, groups=long, roles=long, permissions=long).claims
+
+        assert not {"groups", "roles", "permissions"} & kept.keys()
 
     def test_claims_cannot_be_changed_afterwards(self, kind: str) -> None:
         with pytest.raises(TypeError):

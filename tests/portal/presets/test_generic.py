@@ -45,6 +45,9 @@ def test_the_answer_says_who_it_is() -> None:
         # Chainlit's default, and other addresses: reassigned, or chosen freely, and never a key.
         ({"sub": "a", "email": "ana@example.com"}, "email", "a"),
         ({"id": 7, "upn": "ana@example.com"}, "upn", "7"),
+        ({"id": 7, "emailAddress": "ana@example.com"}, "emailAddress", "7"),
+        ({"id": 7, "Email": "ana@example.com"}, "Email", "7"),
+        ({"id": 7, "primary_mail": "ana@example.com"}, "primary_mail", "7"),
     ],
 )
 def test_people_are_known_by_what_stays(user: object, identifier: str | None, subject: str) -> None:

@@ -108,6 +108,10 @@ def test_what_has_another_shape_is_nothing(claims: dict[str, Any], expected: set
     assert roles(**claims) == expected
 
 
+def test_a_role_of_the_realm_does_not_pass_for_one_of_the_client() -> None:
+    assert roles(realm_access={"roles": ["portal:editor", "portal-admin"]}) == {"portal-admin"}
+
+
 def test_groups_are_whole_paths() -> None:
     names = ["/research/ml", "ml", 7, None, "", "/a\u202eb"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from portal.errors import ProviderUnavailable
 from portal.presets import PRESETS
-from portal.presets.base import Call
+from portal.presets.base import CUT, Call
 from portal.providers.calls import with_answers
 from portal.providers.reach import Reach
 from portal.providers.transport import Budget, Limits, Transport
@@ -93,9 +93,9 @@ class TestEveryCall:
 
     def test_a_refusal_leaves_nothing_or_fails(self, theirs: MisbehavingProvider, call: Call) -> None:
         """What a token claimed under that name is not believed in its place."""
-        for status in (403, 404):
+        for status in (401, 403, 404):
             answers(PATH, as_json({}, status=status))(theirs)
-            if call.may_be_refused:
+            if status in call.refusals:
                 assert call.name not in asked(call, theirs)
             else:
                 with pytest.raises(ProviderUnavailable):
@@ -115,6 +115,26 @@ class TestEveryCall:
                 asked(call, theirs)
         else:
             assert asked(call, theirs)[call.name] == {}
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS.values() if call.pages], ids=lambda call: call.name)
+def test_what_goes_on_beyond_the_last_page_is_told(theirs: MisbehavingProvider, call: Call) -> None:
+    theirs.respond[PATH] = lambda _: page_of(call, following=f"{theirs.issuer}{PATH}")
+    known = asked(call, theirs)
+
+    assert len(theirs.requests) == call.pages
+    assert known == {call.name: [], CUT: [call.name]}
+
+
+def test_no_token_can_say_so(theirs: MisbehavingProvider) -> None:
+    given: dict[str, Any] = {
+        "spec": a_provider(),
+        "access_token": "x",
+        "transport": Transport(PATIENT, reach=Reach({})),
+    }
+
+    assert with_answers({CUT: ["memberships"], "sub": "s"}, calls=[], budget=Budget(10), **given) == {"sub": "s"}
+    assert not theirs.requests
 
 
 def test_all_pages_share_one_budget(theirs: MisbehavingProvider) -> None:

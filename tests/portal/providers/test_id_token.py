@@ -3,12 +3,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from joserfc.jwk import OctKey
+from joserfc.jwk import OctKey, OKPKey
 
 from portal.errors import CallbackRejected
 from portal.identity import VerifiedClaims
 from portal.providers.id_token import MAX_AGE, MAX_ID_TOKEN, SKEW, IdTokenProblem, IdTokenRejected, verify_id_token
-from portal.providers.keys import read_keys
+from portal.providers.keys import VerificationKey, read_keys
 from portal.settings import ProviderSpec
 from tests.builders import NOW, a_provider
 from tests.provider.signing import (
@@ -80,6 +80,11 @@ ATTACKS: dict[str, tuple[object, IdTokenProblem]] = {
     # the algorithm
     "alg none": (forged({"alg": "none"}, claims_of()), P.WRONG_ALGORITHM),
     "alg None with a kid": (forged({"alg": "None", "kid": "rsa"}, claims_of()), P.WRONG_ALGORITHM),
+    "EdDSA under a key of another family": (signed(claims_of(), alg="EdDSA"), P.WRONG_ALGORITHM),
+    "an older name in other letters": (
+        signed(claims_of(), key=ED, algorithm="Ed25519", alg="eddsa"),
+        P.WRONG_ALGORITHM,
+    ),
     "no alg": (forged({"kid": "rsa"}, claims_of()), P.WRONG_ALGORITHM),
     "alg is a number": (forged({"alg": 256, "kid": "rsa"}, claims_of()), P.WRONG_ALGORITHM),
     "alg is a list": (forged({"alg": ["RS256"], "kid": "rsa"}, claims_of()), P.WRONG_ALGORITHM),
@@ -202,6 +207,25 @@ class TestGoodTokens:
             claims = claims_of(at_hash=at_hash(ACCESS_TOKEN))
 
         assert verified(signed(claims, key=key, algorithm=algorithm))["sub"] == "ana"
+
+    @pytest.mark.parametrize("written", ["EdDSA", "Ed25519"])
+    def test_ed25519_goes_by_both_its_names(self, written: str) -> None:
+        """
+        RFC 8037 calls it EdDSA, RFC 9864 by its curve.
+        """
+        claims = claims_of(at_hash=at_hash(ACCESS_TOKEN, "sha512"))
+
+        assert verified(signed(claims, key=ED, algorithm="Ed25519", alg=written))["sub"] == "ana"
+
+    def test_edwards_curves_are_told_apart_where_a_key_lies_about_its_own(self) -> None:
+        """
+        joserfc's EdDSA would take any of them.
+        """
+        other = OKPKey.generate_key("Ed448", {"kid": "ed"})
+        key = VerificationKey(kid="ed", algorithms=frozenset({"Ed25519"}), key=other)
+        token = signed(claims_of(), key=other, algorithm="Ed448", alg="EdDSA")
+
+        assert problem_of(token, keys=[key]) == P.UNREADABLE
 
     @pytest.mark.parametrize(
         "changes",

@@ -33,6 +33,8 @@ USELESS: dict[str, object] = {
     "operations that are no list": {**PUBLIC, "key_ops": "verify"},
     "an algorithm of another family": {**PUBLIC, "alg": "ES256"},
     "an algorithm nobody knows": {**PUBLIC, "alg": "RSA-OAEP"},
+    "an algorithm that is a list": {**PUBLIC, "alg": ["RS256"]},
+    "EdDSA on a curve that is not known": {**OKPKey.generate_key("Ed448").as_dict(private=False), "alg": "EdDSA"},
     "a kid that is a number": {**PUBLIC, "kid": 1},
     "another curve": ECKey.generate_key("secp256k1").as_dict(private=False),
     "a key for agreement": OKPKey.generate_key("X25519").as_dict(private=False),
@@ -55,6 +57,12 @@ class TestReadKeys:
         assert keys[0].algorithms == {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
         assert keys[1].algorithms == {"ES256"}
         assert keys[2].algorithms == {"Ed25519"}
+
+    @pytest.mark.parametrize("name", ["EdDSA", "Ed25519"])
+    def test_ed25519_goes_by_both_its_names(self, name: str) -> None:
+        (key,) = read_keys({"keys": [{**ED.as_dict(private=False), "alg": name}]})
+
+        assert key.algorithms == {"Ed25519"}
 
     def test_a_key_for_one_algorithm_serves_that_one(self) -> None:
         (key,) = read_keys({"keys": [{**PUBLIC, "alg": "PS256"}]})

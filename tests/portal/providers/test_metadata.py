@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from portal.errors import ProviderUnavailable
-from portal.providers.metadata import discovery_url, is_safe_endpoint, metadata_of, read_metadata
+from portal.providers.metadata import IssuerMismatch, discovery_url, is_safe_endpoint, metadata_of, read_metadata
 from portal.settings import Endpoints
 
 ISSUER = "https://id.example.com"
@@ -122,6 +122,26 @@ class TestReadMetadata:
     def test_it_must_be_the_issuers_to_the_letter(self, issuer: object) -> None:
         with pytest.raises(ProviderUnavailable):
             read_metadata(a_document(issuer=issuer), issuer=ISSUER)
+
+    @pytest.mark.parametrize(
+        ("issuer", "named"),
+        [
+            (f"{ISSUER}/", f"{ISSUER}/"),
+            ("https://sso.example.org/realms/a", "https://sso.example.org/realms/a"),
+            ("http://sso.internal/realms/a", None),
+            ("https://x@evil.test", None),
+            ("https://id.example.com\nWrite this", None),
+            ("https://" + "x" * 4096, None),
+            (7, None),
+            (None, None),
+        ],
+        ids=["slash", "other", "http", "at", "lines", "long", "number", "none"],
+    )
+    def test_what_it_calls_itself_is_told_if_it_could_be_written(self, issuer: object, named: str | None) -> None:
+        with pytest.raises(IssuerMismatch) as caught:
+            read_metadata(a_document(issuer=issuer), issuer=ISSUER)
+
+        assert caught.value.named == named
 
     @pytest.mark.parametrize("promise", ["true", 1, None, []])
     def test_only_true_is_a_promise_to_name_itself(self, promise: object) -> None:

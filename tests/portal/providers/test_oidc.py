@@ -225,6 +225,57 @@ class TestComplete:
             ours.complete(mine, {**stolen, "state": mine.state}, now=NOW)
 
 
+class TestASlashThatIsNotKnown:
+    """
+    Where the address of the metadata was said: it is the same with and without a slash at the issuer's end.
+    """
+
+    @pytest.fixture
+    def slash(self, theirs: MisbehavingProvider) -> str:
+        theirs.metadata["issuer"] = f"{theirs.issuer}/"
+        theirs.claims = {"iss": f"{theirs.issuer}/"}
+        theirs.callback = {"iss": f"{theirs.issuer}/"}
+        return f"{theirs.issuer}/"
+
+    def test_the_metadata_says_it_and_accounts_are_kept_so(
+        self, theirs: MisbehavingProvider, elapsed: Elapsed, slash: str
+    ) -> None:
+        ours = provider_at(theirs, elapsed, slash_unknown=True)
+
+        assert sign_in(ours, theirs).issuer == slash
+        assert ours.survey().issuer == slash
+
+    def test_there_may_be_none(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
+        assert sign_in(provider_at(theirs, elapsed, slash_unknown=True), theirs).issuer == theirs.issuer
+
+    def test_an_issuer_that_was_said_is_no_other(
+        self, theirs: MisbehavingProvider, elapsed: Elapsed, slash: str
+    ) -> None:
+        with pytest.raises(ProviderUnavailable, match="the metadata is of issuer"):
+            begin(provider_at(theirs, elapsed))
+        assert slash
+
+    @pytest.mark.parametrize("end", ["//", "/x", "/x/", "?", ".evil.test", "\u200b"])
+    def test_nothing_but_one_slash_is_open(self, theirs: MisbehavingProvider, elapsed: Elapsed, end: str) -> None:
+        theirs.metadata["issuer"] = f"{theirs.issuer}{end}"
+
+        with pytest.raises(ProviderUnavailable, match="the metadata is of issuer"):
+            begin(provider_at(theirs, elapsed, slash_unknown=True))
+
+    @pytest.mark.parametrize("changed", ["claims", "callback"])
+    @pytest.mark.parametrize(("of_metadata", "of_answer"), [("/", ""), ("", "/"), ("/", "//")])
+    def test_the_answers_must_say_what_the_metadata_says(
+        self, theirs: MisbehavingProvider, elapsed: Elapsed, changed: str, of_metadata: str, of_answer: str
+    ) -> None:
+        theirs.metadata["issuer"] = f"{theirs.issuer}{of_metadata}"
+        theirs.claims = {"iss": f"{theirs.issuer}{of_metadata}"}
+        theirs.callback = {"iss": f"{theirs.issuer}{of_metadata}"}
+        setattr(theirs, changed, {"iss": f"{theirs.issuer}{of_answer}"})
+
+        with pytest.raises(CallbackRejected, match="issuer"):
+            sign_in(provider_at(theirs, elapsed, slash_unknown=True), theirs)
+
+
 class TestClientAuthentication:
     @pytest.mark.parametrize(
         ("supported", "changes"),
@@ -461,6 +512,7 @@ class TestSurvey:
 
         assert ours.survey() == Survey(
             discovery=f"{theirs.issuer}{METADATA}",
+            issuer=theirs.issuer,
             endpoints=Endpoints(
                 authorize=f"{theirs.issuer}/authorize",
                 token=f"{theirs.issuer}/token",
@@ -490,6 +542,7 @@ class TestSurvey:
         known = ours.survey(redirect_uri=CALLBACK)
 
         assert "https://evil.test" in (known.problem or "")
+        assert known.issuer == "https://evil.test"
         assert (known.endpoints, theirs.asked) == (None, [METADATA])
 
     def test_endpoints_by_hand_are_not_discovered(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:

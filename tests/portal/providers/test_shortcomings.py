@@ -43,6 +43,13 @@ PROBLEMS: dict[str, tuple[dict[str, Any], bool, str]] = {
 }
 
 
+@pytest.mark.parametrize("name", ["EdDSA", "Ed25519"])
+def test_an_algorithm_may_be_promised_by_its_older_name(name: str) -> None:
+    survey = replace(SOUND, keys=(frozenset({"Ed25519"}),), signing_algorithms=frozenset({name}))
+
+    assert usable_algorithms(a_provider(), survey) == {"Ed25519"}
+
+
 def test_nothing_is_missing_where_all_is_there() -> None:
     assert shortcomings_of(a_provider(), SOUND) == ()
 
@@ -78,3 +85,40 @@ def test_a_provider_without_id_tokens_needs_no_keys(changes: dict[str, Any]) -> 
     known = Survey(endpoints=replace(ENDS, jwks=None, end_session=None), auth_method="client_secret_post")
 
     assert shortcomings_of(spec_at("github"), replace(known, **changes)) == ()
+
+
+NAMED = "https://login.example.com/"
+OF_ANOTHER = Survey(issuer=NAMED, problem=f"the metadata is of issuer '{NAMED}', not of https://id.example.com")
+WHERE_TO_WRITE_IT: dict[str, tuple[dict[str, Any], str]] = {
+    "in the file": ({}, f'issuer = "{NAMED}" in its [[providers]]'),
+    "the variable of any": (
+        {"variables": ("OPENID_PROVIDER_URL", "OAUTH_CLIENT_ID")},
+        f'OPENID_PROVIDER_URL="{NAMED}"',
+    ),
+    "Keycloak in the file": ({"preset": "keycloak"}, f'issuer = "{NAMED}" in its [[providers]]'),
+    "Keycloak's variables": (
+        {"preset": "keycloak", "variables": ("OAUTH_KEYCLOAK_CLIENT_ID",)},
+        f'issuer = "{NAMED}" in its [[providers]], with preset = "keycloak", in place of OAUTH_KEYCLOAK_CLIENT_ID',
+    ),
+    "GitLab in the file": ({"preset": "gitlab"}, f'domain so that it is "{NAMED}"'),
+    "Auth0's variables": (
+        {"preset": "auth0", "variables": ("OAUTH_AUTH0_CLIENT_ID",)},
+        f'OAUTH_AUTH0_DOMAIN so that it is "{NAMED}"',
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "told"), WHERE_TO_WRITE_IT.values(), ids=WHERE_TO_WRITE_IT)
+def test_metadata_of_another_issuer_says_what_to_write_and_where(changes: dict[str, Any], told: str) -> None:
+    [one] = shortcomings_of(a_provider(**changes), OF_ANOTHER)
+
+    assert one.blocks
+    assert told in one.mend
+    assert "PROXY" not in one.mend
+
+
+@pytest.mark.parametrize("issuer", [None, "https://id.example.com"])
+def test_any_other_failure_is_about_the_way_there(issuer: str | None) -> None:
+    [one] = shortcomings_of(a_provider(), Survey(issuer=issuer, problem="GET https://id.example.com: ConnectTimeout"))
+
+    assert "HTTPS_PROXY" in one.mend

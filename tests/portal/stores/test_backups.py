@@ -1,6 +1,8 @@
 """Backups and what comes of them: whole, private, refused where they could not be read, and without the past."""
 
 import gzip
+import hashlib
+import hmac
 import io
 import json
 import multiprocessing
@@ -23,6 +25,7 @@ from portal.contract import Active, Inactive
 from portal.database import Database
 from portal.restoring import Restored, restore
 from portal.running import hold, nobody_runs
+from portal.sealing import derive_key
 from portal.services import Services, build_services
 from portal.settings import Secret, Settings
 from tests.builders import NOW, an_app, an_identity, settings_for
@@ -78,11 +81,12 @@ class TestBackup:
 
         assert stat.S_IMODE((tmp_path / "b.tar.gz").stat().st_mode) == 0o600
         with tarfile.open(tmp_path / "b.tar.gz") as archive:
-            assert archive.getnames() == ["manifest.json", "portal.toml", "portal.db"]
+            assert archive.getnames() == ["manifest.json", "manifest.mac", "portal.toml", "portal.db"]
         key = settings.secret_keys[0]
         assert key.reveal().encode() not in gzip.decompress((tmp_path / "b.tar.gz").read_bytes())
         assert manifest.keys == (fingerprint(key),)
         assert manifest.revision == "0001"
+        assert manifest.sizes["portal.toml"] == len("[portal]\n")
         assert manifest.made_at == "2027-01-15T08:00:00Z"
         assert sorted(path.name for path in tmp_path.iterdir()) == ["b.tar.gz", "data", "portal.toml"]
 
@@ -91,7 +95,7 @@ class TestBackup:
             connection.execute(sa.update(tables.sign_ins).values(tenant="half-way"))
             back_up(settings, tmp_path / "b")
 
-        unpack(tmp_path / "b", to=tmp_path / "copy.db")
+        unpack(tmp_path / "b", to=tmp_path / "copy.db", secret_keys=settings.secret_keys)
         with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
             assert copy.execute("SELECT tenant FROM sign_ins").fetchall() == [("acme",)]
 
@@ -208,11 +212,24 @@ class TestRestore:
         with pytest.raises(BackupFailed) as caught:
             put_back(replace(settings, secret_keys=(OTHER,)), tmp_path / "b")
 
+        assert "made with another secret key" in str(caught.value)
         assert fingerprint(settings.secret_keys[0]) in str(caught.value)
         assert fingerprint(OTHER) in str(caught.value)
         assert OTHER.reveal() not in str(caught.value)
         assert contents(settings.data_dir) == before
         assert put_back(replace(settings, secret_keys=(OTHER, *settings.secret_keys)), tmp_path / "b").ended == 1
+
+    def test_the_key_that_made_it_is_needed_whatever_was_listed_after_it(
+        self, settings: Settings, tmp_path: Path
+    ) -> None:
+        (old,) = settings.secret_keys
+        with stores(replace(settings, secret_keys=(OTHER, old))) as built:
+            built.keys.ensure(NOW)
+        back_up(replace(settings, secret_keys=(OTHER, old)), tmp_path / "b")
+        with pytest.raises(BackupFailed, match=f"Its fingerprint is {fingerprint(OTHER)}; that of"):
+            put_back(settings, tmp_path / "b")
+
+        assert put_back(replace(settings, secret_keys=(old, OTHER)), tmp_path / "b").ended == 1
 
     def test_a_secret_of_one_app_that_cannot_be_read_is_enough(self, settings: Settings, tmp_path: Path) -> None:
         stranger = replace(settings, secret_keys=(OTHER,))
@@ -221,7 +238,7 @@ class TestRestore:
             assert isinstance(built.credentials, AppCredentials)
             assert built.credentials.unreadable() == ("forecast",)
         back_up(settings, tmp_path / "b")
-        with pytest.raises(BackupFailed, match="cannot read the keys"):
+        with pytest.raises(BackupFailed, match="cannot read all the keys"):
             put_back(settings, tmp_path / "b")
 
     def test_a_database_of_a_newer_version_is_refused(self, settings: Settings, tmp_path: Path) -> None:
@@ -261,16 +278,64 @@ def manifest_with(**changes: object) -> Callable[[dict[str, bytes]], dict[str, b
     return change
 
 
+def alive_again(members: dict[str, bytes]) -> dict[str, bytes]:
+    """Have the database name another person, and state its new digest: what a checksum without a key lets through."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.deserialize(members["portal.db"])
+        connection.execute("UPDATE sign_ins SET tenant = 'another'")
+        connection.commit()
+        return stated_anew(members, connection.serialize())
+
+
+def stated_anew(members: dict[str, bytes], database: bytes) -> dict[str, bytes]:
+    said = json.loads(members["manifest.json"])
+    said["sha256"]["portal.db"] = hashlib.sha256(database).hexdigest()
+    said["sizes"]["portal.db"] = len(database)
+    return members | {"portal.db": database, "manifest.json": json.dumps(said).encode()}
+
+
+def vouched_for(members: dict[str, bytes], key: Secret) -> dict[str, bytes]:
+    mac = hmac.new(derive_key(key, "backups"), members["manifest.json"], hashlib.sha256).hexdigest()
+    return members | {"manifest.mac": mac.encode()}
+
+
+def without(name: str) -> Callable[[dict[str, bytes]], dict[str, bytes]]:
+    return lambda members: {one: content for one, content in members.items() if one != name}
+
+
+def mac_by_another_key(members: dict[str, bytes]) -> dict[str, bytes]:
+    return vouched_for(alive_again(members), OTHER)
+
+
+def with_a_mac_of_another_purpose(members: dict[str, bytes]) -> dict[str, bytes]:
+    mac = hmac.new(derive_key(Secret("k" * 43), "fingerprint"), members["manifest.json"], hashlib.sha256).hexdigest()
+    return members | {"manifest.mac": mac.encode()}
+
+
 ATTACKS: dict[str, Callable[[dict[str, bytes]], dict[str, bytes]]] = {
     "a path out of the folder": lambda members: {**members, "../escaped": b"x"},
-    "an absolute path": lambda members: {**members, "/tmp/escaped": b"x"},
-    "no manifest": lambda members: {"portal.db": members["portal.db"]},
-    "no database": lambda members: {"manifest.json": members["manifest.json"]},
+    "an absolute path first": lambda members: {"/tmp/escaped": b"x", **members},
+    "no manifest": without("manifest.json"),
+    "no MAC": without("manifest.mac"),
+    "no database": without("portal.db"),
+    "members in another order": lambda members: dict(reversed(members.items())),
+    "an empty MAC": lambda members: {**members, "manifest.mac": b""},
+    "a MAC that is no text": lambda members: {**members, "manifest.mac": b"\xff" * 64},
+    "a MAC of another key": mac_by_another_key,
+    "a MAC of another purpose": with_a_mac_of_another_purpose,
+    "a manifest of a deep nesting": lambda members: {**members, "manifest.json": b"[" * 100_000},
+    "a database that was changed with its digest": alive_again,
+    "a database that is shorter": lambda members: {**members, "portal.db": members["portal.db"][:-1]},
+    "a portal.toml that was changed": lambda members: {**members, "portal.toml": b"[portal]\n# evil\n"},
+    "a portal.toml of the same size": lambda members: {**members, "portal.toml": b"[evil..]\n"},
+    "no portal.toml": without("portal.toml"),
     "a manifest that is no JSON": lambda members: {**members, "manifest.json": b"{"},
     "a manifest that is a list": lambda members: {**members, "manifest.json": b"[]"},
     "a database that was changed": lambda members: {**members, "portal.db": members["portal.db"][:-1] + b"!"},
-    "another format": manifest_with(format=2),
-    "a format that is nearly right": manifest_with(format="1"),
+    "another format": manifest_with(format=1),
+    "a format that is nearly right": manifest_with(format="2"),
+    "keys that are ours": manifest_with(keys=[]),
+    "keys that are a page": manifest_with(keys=["<script>"]),
     "keys that are no list": manifest_with(keys="k"),
     "a revision that is a number": manifest_with(revision=1),
     "a large manifest": lambda members: {**members, "manifest.json": b" " * (5 * 1024 * 1024)},
@@ -281,14 +346,69 @@ ATTACKS: dict[str, Callable[[dict[str, bytes]], dict[str, bytes]]] = {
 def test_a_backup_that_is_none_changes_nothing(
     settings: Settings, tmp_path: Path, change: Callable[[dict[str, bytes]], dict[str, bytes]]
 ) -> None:
-    back_up(settings, tmp_path / "b")
+    (tmp_path / "portal.toml").write_text("[portal]\n")
+    back_up(settings, tmp_path / "b", configuration=tmp_path / "portal.toml")
     repacked(tmp_path / "b", change)
     before = contents(settings.data_dir)
-    with pytest.raises(BackupFailed):
+    with pytest.raises(BackupFailed) as caught:
         put_back(settings, tmp_path / "b")
 
+    assert "<" not in str(caught.value)
     assert contents(settings.data_dir) == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data", "portal.toml"]
+
+
+def test_a_changed_backup_is_told_from_one_of_another_key(settings: Settings, tmp_path: Path) -> None:
+    back_up(settings, tmp_path / "b")
+    repacked(tmp_path / "b", lambda members: members)
+    assert put_back(settings, tmp_path / "b").ended == 1, "packing it anew changes nothing"
+    repacked(tmp_path / "b", alive_again)
+    with pytest.raises(BackupFailed, match="was changed or damaged since it was made"):
+        put_back(settings, tmp_path / "b")
+
+
+def test_a_database_that_acts_by_itself_is_refused_whoever_vouches_for_it(settings: Settings, tmp_path: Path) -> None:
+    def with_a_trigger(members: dict[str, bytes]) -> dict[str, bytes]:
+        """Have the database make every sign-in live again."""
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.deserialize(members["portal.db"])
+            connection.execute(
+                "CREATE TRIGGER again AFTER UPDATE OF ended_at ON sign_ins WHEN NEW.ended_at IS NOT NULL "
+                "BEGIN UPDATE sign_ins SET ended_at = NULL WHERE id = NEW.id; END"
+            )
+            connection.commit()
+            return vouched_for(stated_anew(members, connection.serialize()), settings.secret_keys[0])
+
+    back_up(settings, tmp_path / "b")
+    repacked(tmp_path / "b", with_a_trigger)
+    with pytest.raises(BackupFailed, match="holds what no portal puts there"):
+        put_back(settings, tmp_path / "b")
+
+
+def test_a_header_of_any_size_is_not_read_into_memory(settings: Settings, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "b", "w:gz") as archive:
+        header = tarfile.TarInfo("manifest.json")
+        header.type, header.size = tarfile.XHDTYPE, 64 * 1024 * 1024
+        archive.addfile(header, io.BytesIO(bytes(header.size)))
+    with pytest.raises(BackupFailed, match="is no backup of a portal"):
+        put_back(settings, tmp_path / "b")
+
+
+def test_a_turned_bit_is_refused_or_turns_nothing(settings: Settings, tmp_path: Path) -> None:
+    back_up(settings, tmp_path / "b")
+    whole = (tmp_path / "b").read_bytes()
+    unpack(tmp_path / "b", to=tmp_path / "right", secret_keys=settings.secret_keys)
+    refused = 0
+    for at in range(0, len(whole), max(1, len(whole) // 20)):
+        (tmp_path / "b").write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
+        try:
+            unpack(tmp_path / "b", to=tmp_path / "copy", secret_keys=settings.secret_keys)
+        except BackupFailed:
+            refused += 1
+        else:  # in what gzip or tar say besides
+            assert (tmp_path / "copy").read_bytes() == (tmp_path / "right").read_bytes()
+        (tmp_path / "copy").unlink(missing_ok=True)
+    assert refused
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", None])

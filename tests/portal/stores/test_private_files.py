@@ -11,7 +11,7 @@ import pytest
 
 from portal.database import Database
 from portal.errors import StoreUnavailable, StoreUnusable
-from portal.private_files import Standing, close_to_others, make_private_folder, standing_of, told, user
+from portal.private_files import Standing, close_to_others, make_private_folder, refusal, standing_of, told, user
 from portal.running import hold, nobody_runs
 from portal.settings import Secret
 
@@ -120,6 +120,24 @@ class TestTheDataFolder:
         with pytest.raises(StoreUnusable, match="belongs to"):
             make_private_folder(tmp_path / "data")
 
+    @pytest.mark.parametrize("there", ["somebodys.txt", "lost+found/", "running.lock", "portal.db"])
+    def test_one_that_holds_other_things_is_not_closed(self, tmp_path: Path, there: str) -> None:
+        data = tmp_path / "data"
+        data.mkdir(mode=0o755)
+        (data / there).mkdir() if there.endswith("/") else (data / there).touch()
+        if there != "somebodys.txt":
+            assert refusal(data, runs_as=None) is None
+            make_private_folder(data)
+            assert mode_of(data) == 0o700
+            return
+
+        with pytest.raises(StoreUnusable, match=r"holds other things than a portal's.*name a folder"):
+            make_private_folder(data)
+        assert mode_of(data) == 0o755
+        assert "holds other things" in str(refusal(data, runs_as=os.geteuid()))
+        data.chmod(0o700)  # as somebody chose it
+        make_private_folder(data)
+
     @pytest.mark.parametrize("kind", ["file", "dangling"])
     def test_what_is_no_folder_is_a_fault_of_the_place(self, tmp_path: Path, kind: str) -> None:
         if kind == "file":
@@ -127,8 +145,9 @@ class TestTheDataFolder:
         else:
             (tmp_path / "data").symlink_to(tmp_path / "nowhere")
 
-        with pytest.raises(StoreUnavailable, match="data folder"):
+        with pytest.raises(StoreUnavailable, match=r"data folder .* is no folder; name another"):
             hold(tmp_path / "data")
+        assert "is no folder; name another" in str(refusal(tmp_path / "data", runs_as=None))
 
     def test_whoever_runs_or_replaces_a_portal_looks_first(self, tmp_path: Path) -> None:
         (tmp_path / "data").mkdir()
@@ -181,29 +200,41 @@ class TestTheFiles:
 
 class TestWhatCheckSays:
     def test_of_what_is_not_there(self, tmp_path: Path) -> None:
-        assert "made at the start" in told(tmp_path / "data")
+        assert "made at the start" in told(tmp_path / "data", runs_as=None)
+        assert refusal(tmp_path / "data", runs_as=None) is None
         assert not (tmp_path / "data").exists()
 
     @pytest.mark.parametrize(
-        ("mode", "said"), [(0o700, "alone"), (0o755, "mode 0755: the portal closes"), (0o1777, "does not start")]
+        ("mode", "said"), [(0o700, "alone"), (0o755, "mode 0755: the portal closes"), (0o1777, "is everybody's")]
     )
     def test_of_a_folder_of_ours(self, tmp_path: Path, mode: int, said: str) -> None:
         (tmp_path / "data").mkdir()
         (tmp_path / "data").chmod(mode)
 
-        assert said in told(tmp_path / "data")
+        assert said in (refusal(tmp_path / "data", runs_as=None) or told(tmp_path / "data", runs_as=None))
         assert mode_of(tmp_path / "data") == mode
 
     def test_of_a_folder_of_somebody_else(self, tmp_path: Path) -> None:
-        (tmp_path / "data").mkdir()
+        (tmp_path / "data").mkdir(mode=0o700)
+        given_away(tmp_path / "data")
 
-        assert f"belongs to {user(STRANGER)}" in told(given_away(tmp_path / "data"))
+        assert f"belongs to {user(STRANGER)}" in told(tmp_path / "data", runs_as=None)
+        assert refusal(tmp_path / "data", runs_as=None) is None  # whoever starts it may be that user
 
-    def test_of_what_is_no_folder(self, tmp_path: Path) -> None:
+    def test_of_the_folder_of_the_portals_user(self, tmp_path: Path) -> None:
+        """Where root asks about a portal that runs as somebody else."""
+        (tmp_path / "data").mkdir(mode=0o700)
+        given_away(tmp_path / "data")
+
+        assert told(tmp_path / "data", runs_as=STRANGER) == f"open to {user(STRANGER)} alone"
+        assert refusal(tmp_path / "data", runs_as=STRANGER) is None
+        assert f"the portal runs as {user(STRANGER + 1)}" in str(refusal(tmp_path / "data", runs_as=STRANGER + 1))
+
+    def test_of_what_lies_in_no_folder(self, tmp_path: Path) -> None:
         (tmp_path / "data").write_text("")
 
-        assert "no folder" in told(tmp_path / "data")
-        assert "cannot be looked at" in told(tmp_path / "data" / "deeper")
+        assert refusal(tmp_path / "data" / "deeper", runs_as=None) is None
+        assert "cannot be looked at" in told(tmp_path / "data" / "deeper", runs_as=None)
 
 
 def test_a_user_without_a_name_has_a_number() -> None:

@@ -11,7 +11,9 @@ from tests.builders import RULES, an_identity
 FULL = an_identity(
     picture="https://id.example.com/ana.png",
     affiliations=(
-        Affiliation(tenant="beta", roles=frozenset({"Tenant Admin"}), permissions=frozenset({"read"})),
+        Affiliation(
+            tenant="beta", roles=frozenset({"Tenant Admin"}), permissions=frozenset({"read"}), groups_left_out=7
+        ),
         Affiliation(tenant="acme", tenant_name="Acme", groups=frozenset({"AI-Analysts", "Ü"})),
     ),
     claims=MappingProxyType(

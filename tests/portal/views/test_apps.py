@@ -3,7 +3,7 @@
 import pytest
 
 from portal.catalogue import Catalogue
-from portal.identity import Identity
+from portal.identity import Affiliation, Identity
 from portal.views.apps import path_within, with_theme
 from tests.builders import ISSUER, PORTAL, an_app, an_identity
 from tests.portal.views.house import NAVIGATION, OWN, TESS, House, field_of
@@ -63,6 +63,17 @@ def test_a_missing_role_is_named_and_so_are_person_tenant_and_provider(house: Ho
     (event,) = house.services.audit.recent(issuer=ISSUER, tenant="acme", limit=1)
     assert (event.event, event.app, event.detail) == ("app-denied", "admin-dashboard", "missing-role")
     assert event.reference == answer.headers["X-Request-Id"]
+
+
+def test_who_is_in_more_groups_than_are_known_reads_so(house: House) -> None:
+    affiliation = Affiliation(tenant="acme", groups_left_out=101)
+    answer = house.signed_in(an_identity(affiliations=(affiliation,))).get("/apps/forecast/")
+
+    assert answer.status_code == 403
+    assert ">analyst<" in answer.text
+    assert "in more groups than the portal could learn of from Example Company" in answer.text
+    (event,) = house.services.audit.recent(issuer=ISSUER, tenant="acme", limit=1)
+    assert (event.event, event.app, event.detail) == ("app-denied", "forecast", "groups-unknown")
 
 
 def test_several_roles_are_all_named(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from werkzeug.test import TestResponse
@@ -388,6 +388,28 @@ class TestCallbackElsewhere:
         page = browser.get(callback_of(browser.begin(), path))
 
         assert page.status_code == 400
+        assert not browser.is_signed_in
+
+    @pytest.mark.parametrize("name", ["MyCompany", "Acme SSO", "Öl & Gas?", "100%25"])
+    def test_chainlits_own_address_goes_on_working(self, portal: Portal, name: str) -> None:
+        portal.providers["company"] = ScriptedProvider(a_provider(chainlit_id=name))
+        browser = Browser(portal)
+        path = f"/auth/oauth/{quote(name, safe='')}/callback"
+        url = browser.begin()
+
+        assert parse_qs(urlsplit(url).query)["redirect_uri"] == [f"{PORTAL}{path}"]
+        assert browser.get(callback_of(url, path)).status_code == 303
+        assert browser.is_signed_in
+
+    @pytest.mark.parametrize(
+        "path", [CALLBACK, "/auth/oauth/mycompany/callback", "/auth/oauth/Other/callback", "/auth/callback"]
+    )
+    def test_and_is_the_only_one(self, portal: Portal, path: str) -> None:
+        portal.providers["company"] = ScriptedProvider(a_provider(chainlit_id="MyCompany"))
+        portal.providers["other"] = ScriptedProvider(a_provider(id="other", chainlit_id="Other"))
+        browser = Browser(portal)
+
+        assert browser.get(callback_of(browser.begin(), path)).status_code == 400
         assert not browser.is_signed_in
 
     def test_the_registered_address_is_the_only_one(self, portal: Portal, browser: Browser) -> None:

@@ -50,9 +50,10 @@ class House:
         identity: Identity | None = None,
         preset: str = "oidc",
         provider: str = "company",
+        chainlit_id: str | None = None,
         **claims: Any,
     ) -> None:
-        spec = a_provider(id=provider, preset=preset)
+        spec = a_provider(id=provider, preset=preset, chainlit_id=chainlit_id)
         person = identity or an_identity(provider=provider)
         self.portal = Portal(folder, sign_in_hook=f"{MODULE}:{name}", providers=(spec,))
         self.door = Told(spec)
@@ -66,8 +67,8 @@ class House:
         return self.portal.services
 
     def sign_in(self) -> Any:
-        here = f"/auth/oauth/{self.door.spec.id}"
-        return self.browser.get(f"{here}/callback?code=code&state={state_in(self.browser.begin(here))}")
+        state = state_in(self.browser.begin(f"/auth/oauth/{self.door.spec.id}"))
+        return self.browser.get(f"{self.door.spec.callback_path}?code=code&state={state}")
 
 
 @contextmanager
@@ -113,6 +114,18 @@ def test_one_google_domain_comes_in_by_the_second(
 
         assert house.sign_in().status_code == status
         assert house.browser.is_signed_in is (status == 303)
+
+
+def test_a_renamed_provider_is_told_by_the_name_that_chainlit_has_for_it(tmp_path: Path) -> None:
+    source = (
+        "def hook(provider_id, token, raw_user_data, default_user):\n"
+        "    return default_user if (provider_id, default_user.metadata['provider']) == ('MyCompany',) * 2 else None\n"
+    )
+    with written(tmp_path, company_rules=source):
+        house = House(tmp_path, "hook", chainlit_id="MyCompany")
+
+        assert house.sign_in().status_code == 303
+        assert house.browser.is_signed_in
 
 
 def test_who_is_refused_reads_that_it_was_the_companys_rule(tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""What runs, and where it is looked for: the source of an app, its interpreter, the portal's own installation.
+
+Nothing is imported or run to find it.  What the code imports from elsewhere is not followed.
+"""
+
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import portal
+from portal.catalogue import AppSpec
+from portal.cli.file_rights import Place, place_of, status_of
+
+_PACKAGES: Final = Path(portal.__file__).resolve().parents[1]
+_OURS: Final = ("portal", "gradio_apps")
+_CODE: Final = frozenset({".py", ".so"})
+_MOST_ENTRIES: Final = 2000
+"""So many of a Space's own files are looked at, one by one."""
+
+
+def source_of(app: AppSpec) -> Iterator[Place]:
+    """Yield what *app* is loaded from, and the folder whose other modules it would import before all others."""
+    if app.source is None:
+        return
+    source = Path(app.source)
+    if not source.is_absolute():
+        yield from _module(app.source, app.python)
+        return
+    yield place_of(source, adding=True)
+    if not source.is_dir():
+        yield place_of(source.parent, adding=True)
+        return
+    with suppress(OSError):
+        for number, entry in enumerate(source.iterdir()):
+            if number >= _MOST_ENTRIES:
+                break
+            if entry.suffix in _CODE or (entry / "__init__.py").is_file():
+                yield Place(path=entry, status=status_of(entry))
+
+
+def interpreter_at(python: Path) -> Iterator[Place]:
+    """Yield the interpreter *python*, what it reads when it starts, and the folders it imports from.
+
+    That is so for the environment it is in, and for the interpreter that this one was made of.
+    """
+    for program in dict.fromkeys((python, python.resolve())):
+        yield place_of(program)
+        if program.parent.name != "bin":
+            continue
+        prefix = program.parents[1]
+        yield place_of(prefix / "pyvenv.cfg")
+        for library in prefix.glob("lib*/python3*"):
+            for folder in (library, library / "site-packages", library / "dist-packages"):
+                yield place_of(folder, adding=True)
+
+
+def installation(*, here: Path) -> Iterator[Place]:
+    """Yield what the portal's own processes run, root's among them; not their working folder, *here*."""
+    yield from interpreter_at(Path(sys.executable))
+    folders = dict.fromkeys((*(here / entry for entry in sys.path), *(_PACKAGES / name for name in _OURS)))
+    for folder in folders:
+        if folder != here:
+            yield place_of(folder, adding=True)
+    for name in _OURS:
+        for path in (_PACKAGES / name).rglob("*"):
+            if path.suffix in _CODE or path.is_dir():
+                yield Place(path=path, status=status_of(path), adding=True)
+
+
+def _module(name: str, python: str | None) -> Iterator[Place]:
+    spec = _found(name, python)
+    while spec is not None:
+        if spec.origin is not None and Path(spec.origin).is_absolute():
+            yield place_of(Path(spec.origin))
+        for folder in spec.submodule_search_locations or ():
+            yield place_of(Path(folder).absolute(), adding=True)
+        above = spec.name.rpartition(".")[0]
+        spec = _found(above, python) if above else None
+
+
+def _found(name: str, python: str | None) -> importlib.machinery.ModuleSpec | None:
+    """Return where the module *name* is; packages around it are not imported."""
+    first, *rest = name.split(".")
+    with suppress(ImportError, ValueError, AttributeError, OSError):
+        spec = importlib.util.find_spec(first) if python is None else _found_in(first, _libraries_of(python))
+        at = first
+        for part in rest:
+            if spec is None:
+                return None
+            at = f"{at}.{part}"
+            spec = _found_in(at, list(spec.submodule_search_locations or ()))
+        return spec
+    return None
+
+
+def _found_in(name: str, folders: list[str]) -> importlib.machinery.ModuleSpec | None:
+    return importlib.machinery.PathFinder.find_spec(name, folders)
+
+
+def _libraries_of(python: str) -> list[str]:
+    return [str(folder) for folder in Path(python).parents[1].glob("lib*/python3*/site-packages")]

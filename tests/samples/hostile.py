@@ -124,7 +124,18 @@ def inherited():
 
 
 def guard_settings():
-    return next(one for one in gc.get_objects() if type(one).__name__ == "GuardSettings")
+    """Find the guard's settings among all objects of the process.
+
+    No other thread runs meanwhile: ``gc.get_objects`` also hands out tuples that a thread is still filling, and before
+    CPython 3.14 (its issue 127058) that thread then fails with SystemError.
+    """
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    try:
+        time.sleep(0.02)  # a thread that waits already has the usual interval: let it run until it waits anew
+        return next(one for one in gc.get_objects() if type(one).__name__ == "GuardSettings")
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def asked(port, host, path, headers, body=None):

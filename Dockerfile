@@ -5,9 +5,9 @@ FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN ["python", "-m", "venv", "/opt/gradio-portal"]
 WORKDIR /build
-# What changes rarely comes first; every archive must have the hash that is written down.
+# What changes rarely comes first; every archive must have the hash that is written down, and nothing is resolved.
 COPY requirements.txt requirements-postgresql.txt ./
-RUN ["/opt/gradio-portal/bin/python", "-m", "pip", "install", "--require-hashes", "-r", "requirements.txt", "-r", "requirements-postgresql.txt"]
+RUN ["/opt/gradio-portal/bin/python", "-m", "pip", "install", "--no-deps", "--require-hashes", "-r", "requirements.txt", "-r", "requirements-postgresql.txt"]
 COPY pyproject.toml README.md LICENSE CHANGELOG.md wsgi.py ./
 COPY portal ./portal
 COPY gradio_apps ./gradio_apps

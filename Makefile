@@ -26,16 +26,21 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module. On Debian or Ubuntu: apt install python3-venv" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
+# The locks are complete, so pip resolves nothing: a release of tomorrow cannot change what is installed.
+INSTALL = $(BIN)/python -m pip install --quiet --no-deps
+
 # A stamp per set of dependencies, so that a second start installs nothing.
 $(VENV)/.runtime: requirements.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what the portal needs (once) ..."
-	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(INSTALL) --require-hashes -r requirements.txt
+	@$(INSTALL) --no-build-isolation --editable .
+	@$(BIN)/python -m pip check
 	@touch $@
 
 $(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
 	@echo "Installing what development needs (once) ..."
-	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.txt
+	@$(INSTALL) --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip check
 	@touch $@
 
 setup: $(VENV)/.development ## Make .venv with everything for development
@@ -58,7 +63,7 @@ bench: $(VENV)/.development ## Measure
 	@exec $(BIN)/python -m benchmarks.guard $(ARGS)
 
 # hatchling is in both: the project itself is installed without build isolation.
-COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras --upgrade
 lock: ## Resolve the dependencies anew
 	@command -v $(UV) >/dev/null 2>&1 || { echo "There is no $(UV). Install it (https://docs.astral.sh/uv/), or say which: make lock UV=/path/to/uv" >&2; exit 2; }
 	echo 'hatchling>=1.27' | $(COMPILE) pyproject.toml - --output-file requirements.txt

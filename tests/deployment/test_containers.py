@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.architecture.locks import pins, text_of
 from tests.architecture.pages import page
 from tests.architecture.sources import ROOT
 from tests.deployment.containers import compose, copied, image_environment, is_ignored, steps
@@ -35,18 +36,16 @@ def test_nothing_secret_gets_into_the_context(path: str) -> None:
 def test_every_archive_is_held_to_its_hash_and_nothing_is_fetched_besides() -> None:
     [requirements, own] = [one.form() for one in steps() if one.word == "RUN" and "pip" in one.text]
 
-    assert requirements[-5:] == ["--require-hashes", "-r", "requirements.txt", "-r", "requirements-postgresql.txt"]
+    assert requirements[-6:-4] == ["--no-deps", "--require-hashes"]
+    assert requirements[-4:] == ["-r", "requirements.txt", "-r", "requirements-postgresql.txt"]
     assert {"--no-deps", "--no-build-isolation"} <= set(own)
 
 
 def test_the_image_speaks_to_postgresql_by_what_the_tests_ran_with() -> None:
-    pins, tried_with = (
-        dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / file).read_text(), re.MULTILINE))
-        for file in ("requirements-postgresql.txt", "requirements-dev.txt")
-    )
+    image, tried_with = (pins(text_of(lock)) for lock in ("requirements-postgresql.txt", "requirements-dev.txt"))
 
-    assert {"psycopg", "psycopg-binary"} <= pins.keys()
-    assert pins.items() <= tried_with.items()
+    assert {"psycopg[binary]", "psycopg-binary"} <= {pin.partition("==")[0] for pin in image}
+    assert image <= tried_with
 
 
 def test_the_last_stage_holds_the_environment_alone_and_is_nobodys() -> None:

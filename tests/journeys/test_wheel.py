@@ -46,7 +46,7 @@ def installed_portal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     # pip takes minutes; it alone may know of an index that this machine has for itself.
     uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(python)]
-    locked = ["--require-hashes", "--requirement", str(ROOT / "requirements.txt")]
+    locked = ["--no-deps", "--require-hashes", "--requirement", str(ROOT / "requirements.txt")]
     if subprocess.run([*uv, *locked], check=False, timeout=600).returncode != 0:
         subprocess.run([*pip, *locked], check=True, timeout=600)
     subprocess.run([*pip, "--no-deps", str(wheel)], check=True, timeout=120)

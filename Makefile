@@ -7,12 +7,13 @@ ARGS ?=
 UV ?= uv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint check bench lock clean
+.PHONY: help setup demo test test-quick lint check bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
 	@echo "make demo    start the demo and open the browser (ARGS='--port 7900 --no-browser')"
-	@echo "make test    run the tests (ARGS='-k sign_in')"
+	@echo "make test    run the tests, the quick ones first (ARGS='-k sign_in')"
+	@echo "make test-quick  run those that start no process"
 	@echo "make lint    ruff, formatting and mypy"
 	@echo "make check   ruff, formatting, mypy and the tests with branch coverage"
 	@echo "make bench   measure"
@@ -48,8 +49,14 @@ setup: $(VENV)/.development ## Make .venv with everything for development
 demo: $(VENV)/.runtime ## Start the demo
 	@exec $(BIN)/portal demo $(ARGS)
 
+# Each file stays in one process; ARGS=-n0 has all of them in one, for a debugger.
+PYTEST = $(BIN)/pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
+
 test: $(VENV)/.development ## Run the tests
-	@exec $(BIN)/pytest $(ARGS)
+	@exec $(PYTEST) $(ARGS)
+
+test-quick: $(VENV)/.development ## Run those that start no process
+	@exec $(PYTEST) -m 'not process' $(ARGS)
 
 lint: $(VENV)/.development ## Run ruff and mypy
 	$(BIN)/ruff check
@@ -57,7 +64,7 @@ lint: $(VENV)/.development ## Run ruff and mypy
 	$(BIN)/mypy
 
 check: lint ## Run everything that a change must pass
-	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+	$(PYTEST) --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 bench: $(VENV)/.development ## Measure
 	@exec $(BIN)/python -m benchmarks.guard $(ARGS)

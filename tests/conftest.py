@@ -1,11 +1,37 @@
-"""What is done for all tests, and with the journeys: those of many processes, most with a browser."""
+"""What is done for all tests: the run they are in, and the tier each is of.
+
+A test's tier follows from the fixtures it asks for.  One that asks for none of those in ``_TIERS`` is quick: it starts
+no process, and is stopped if it tries.
+"""
 
 import os
 import signal
+import sys
+from collections import Counter
+from collections.abc import Container
+from pathlib import Path
+from typing import Final
 
 import pytest
 
-_TRACED: dict[str, str] = {}
+from tests import run
+
+run.begin()
+
+_TIERS: Final = {
+    "processes": "process",
+    "postgresql_folder": "postgresql",
+    "journey": "journey",
+    "playwright": "browser",
+}
+"""Marker of the tests that ask for a fixture, also by way of others; the slower tiers last."""
+_QUICK: Final = "quick"
+_ORDER: Final = (_QUICK, *_TIERS.values())
+_STARTS: Final = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"})
+"""Audit events of what starts a process (PEP 578)."""
+_quick: list[str] = []
+"""The test that is running, while it may start none."""
+_measured: dict[str, str] = {}
 """What has the coverage of other processes measured, once it is known."""
 
 
@@ -14,28 +40,86 @@ def pytest_configure() -> None:
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
+    sys.addaudithook(_refuse_processes)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Use one process more than there are cores: much of what the slower tests do is waiting."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the journeys last: from the first on, Playwright's event loop runs, and tests with one of their own fail.
+    """Mark each test with its tiers, and put the files with slower ones last: each file stays in one process.
 
-    For the same reason a file with journeys in a browser has no other tests: where several processes share the
-    tests, each file stays in one.
+    Files with a browser come after all others: from the first on, Playwright's event loop runs, and tests with one of
+    their own fail.
     """
-    items.sort(key=_is_journey)
+    latest: Counter[Path] = Counter()
+    for item in items:
+        found = [tier for fixture, tier in _TIERS.items() if fixture in getattr(item, "fixturenames", ())]
+        for tier in found:
+            item.add_marker(tier)
+        if tier_of(item) != _QUICK:
+            item.add_marker("process")
+        latest[item.path] = max(latest[item.path], _ORDER.index(tier_of(item)))
+    items.sort(key=lambda item: latest[item.path])
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Do not measure the coverage of what journeys start: it would take a good part of their time.
+    """Let a test start processes if it is of a tier that does.
 
-    What they run in processes of their own, other tests run too.
+    The coverage of what journeys start is not measured: it would take a good part of their time, and what they run in
+    processes of their own, other tests run too.
     """
+    _quick[:] = [item.nodeid] if tier_of(item) == _QUICK else []
     for name in [name for name in os.environ if name.startswith("COV")]:
-        _TRACED[name] = os.environ.pop(name)
-    if not _is_journey(item):
-        os.environ.update(_TRACED)
+        _measured[name] = os.environ.pop(name)
+    if not item.get_closest_marker("journey"):
+        os.environ.update(_measured)
 
 
-def _is_journey(item: pytest.Item) -> bool:
-    return item.get_closest_marker("journey") is not None
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Let fixtures of a module or the session end what they started, whichever test is the last to use them."""
+    _quick.clear()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests of each tier ran, and how long they took."""
+    counts: Counter[str] = Counter()
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                tier = _latest(report.keywords)
+                counts[tier] += report.when == "call"
+                seconds[tier] += report.duration
+    terminalreporter.section("tiers")
+    for tier in _ORDER:
+        if counts[tier]:
+            terminalreporter.write_line(f"{tier}: {counts[tier]} tests, {seconds[tier]:.0f} s in all processes")
+
+
+def tier_of(item: pytest.Item) -> str:
+    """Return the slowest of the tiers that *item* is of."""
+    return _latest({mark.name for mark in item.iter_markers()})
+
+
+def _latest(names: Container[str]) -> str:
+    return next((tier for tier in reversed(_ORDER) if tier in names), _QUICK)
+
+
+def _refuse_processes(event: str, _: tuple[object, ...]) -> None:
+    if event in _STARTS and _quick:
+        raise AssertionError(f"{_quick[0]} starts a process; it must ask for the fixture `processes`")
+
+
+@pytest.fixture(scope="session")
+def processes() -> None:
+    """Allow a test, or a fixture, to start processes."""
+
+
+@pytest.fixture(scope="session")
+def journey(processes: None) -> None:
+    """Allow what takes real processes, a real provider and most of the time: a person's or an operator's way."""

@@ -6,6 +6,8 @@ import pytest
 
 from tests.architecture.sources import ROOT
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 
 def loaded_by(statement: str) -> set[str]:
     """Return the names of the modules that a fresh interpreter holds after *statement*."""

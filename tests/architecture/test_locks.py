@@ -36,6 +36,7 @@ def environments() -> Iterator[dict[str, str]]:
         }
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_meets_every_requirement_of_what_it_pins(lock: str) -> None:
     """

@@ -51,7 +51,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def supervisor(folder: Path) -> Iterator[Supervised]:
+def supervisor(folder: Path, processes: None) -> Iterator[Supervised]:
     """A supervisor of one of the two apps, running."""
     data = folder / ".portal"
     app = an_app(data, memory=2_000_000_000, history=str(data / "starts" / "forecast.json"))
@@ -109,6 +109,7 @@ def test_an_app_is_stopped_started_and_restarted(capsys: pytest.CaptureFixture[s
     assert (before["restarts"], after["restarts"]) == (0, 2)
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_restart_waits_for_the_new_process_and_one_that_is_no_good_is_an_error(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,7 +20,7 @@ import pytest
 from tests.cli.test_processes import is_alive
 
 pytestmark = [
-    pytest.mark.journey,
+    pytest.mark.usefixtures("journey"),
     pytest.mark.skipif(sys.platform != "linux", reason="processes are found through /proc"),
 ]
 PATIENCE = 120.0

@@ -14,6 +14,8 @@ from portal.cli.hook_trial import require_hook
 from tests.builders import settings_for
 from tests.journeys import strangers
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

@@ -191,6 +191,7 @@ def test_without_a_terminal_everything_missing_is_named_at_once(
     assert "Still to be said: --url, --issuer, --client-id." in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("processes")
 def test_on_a_terminal_it_asks(folder: Path) -> None:
     (folder / "app.py").touch()
     ours, theirs = pty.openpty()

@@ -18,6 +18,8 @@ from portal.cli import environments, main
 from portal.cli.builders import Builder
 from portal.cli.failure import CommandFailed
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 PORTAL_TOML = """
 [portal]
 url = "https://portal.example.com"

@@ -75,7 +75,7 @@ if os.environ.get("PIP_MODE") == "fail":
 
 
 @pytest.fixture(scope="module")
-def python() -> Iterator[str]:
+def python(processes: None) -> Iterator[str]:
     """An interpreter that the app's user reaches, and that has what the portal needs."""
     reason = strangers.missing()
     if reason is not None:
@@ -214,11 +214,13 @@ def test_uv_that_the_apps_user_does_not_reach_is_not_taken(place: Place) -> None
     assert tool_for(None, path=str(place.folder / "tools"), builder=me) == "pip"
 
 
+@pytest.mark.usefixtures("processes")
 def test_what_takes_too_long_is_ended() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         Builder().run([sys.executable, "-c", "import time; time.sleep(600)"], environ=os.environ, timeout=0.5)
 
 
+@pytest.mark.usefixtures("processes")
 def test_who_builds_is_somebody_else_with_a_home_for_as_long() -> None:
     reason = strangers.missing()
     if reason is not None:

@@ -90,6 +90,7 @@ class TestCheck:
         assert SECRET not in out
         assert "client-secret-of-ours" not in out
 
+    @pytest.mark.usefixtures("processes")
     def test_it_loads_the_sign_in_hook(
         self, config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -333,6 +334,7 @@ class TestMistakes:
         assert main(["demo", "--port", "0", "--data-dir", str(tmp_path / "file" / "d")]) == 2
         assert "cannot be used" in capsys.readouterr().err
 
+    @pytest.mark.usefixtures("processes")
     def test_a_damaged_database_is_named(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "portal.db").write_bytes(b"this is no database" * 500)
 

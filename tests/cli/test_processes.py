@@ -48,6 +48,7 @@ def wait_for_death(pid: int) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.usefixtures("processes")
 def test_the_end_of_one_is_noticed_with_its_code_and_last_words(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with Processes().until_told() as processes:
@@ -59,6 +60,7 @@ def test_the_end_of_one_is_noticed_with_its_code_and_last_words(tmp_path: Path) 
     assert ended.last_words() == "alas"
 
 
+@pytest.mark.usefixtures("processes")
 def test_leaving_ends_everything(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with Processes().until_told() as processes:
@@ -69,6 +71,7 @@ def test_leaving_ends_everything(tmp_path: Path) -> None:
     assert not is_alive(pid)
 
 
+@pytest.mark.usefixtures("processes")
 def test_what_does_not_listen_is_made_to_end(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with Processes().until_told() as processes:
@@ -78,6 +81,7 @@ def test_what_does_not_listen_is_made_to_end(tmp_path: Path) -> None:
     assert processes.ended() is not None
 
 
+@pytest.mark.usefixtures("processes")
 def test_what_a_child_left_behind_goes_too(tmp_path: Path) -> None:
     log = tmp_path / "log"
     code = f"""
@@ -93,6 +97,7 @@ def test_what_a_child_left_behind_goes_too(tmp_path: Path) -> None:
     wait_for_death(pid)
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_each_signal_asks_for_the_end(number: signal.Signals) -> None:
     before = signal.getsignal(number)
@@ -115,6 +120,7 @@ def test_a_hang_up_that_is_ignored_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.usefixtures("processes")
 def test_asked_twice_it_does_not_wait(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with Processes().until_told() as processes:
@@ -139,6 +145,7 @@ def test_nothing_starts_once_the_end_was_asked_for() -> None:
     processes.end()
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_document_is_handed_down_by_pipe(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with Processes().until_told() as processes:
@@ -148,6 +155,7 @@ def test_a_document_is_handed_down_by_pipe(tmp_path: Path) -> None:
     assert tail_of(log) == '{"secret": 1}'
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_child_that_ends_before_it_read_is_noticed_as_ended() -> None:
     with Processes().until_told() as processes:
         processes.start(a_program("raise SystemExit(3)", document="x" * 1_000_000))
@@ -158,6 +166,7 @@ def test_a_child_that_ends_before_it_read_is_noticed_as_ended() -> None:
     assert ended.last_words() == ""
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_log_is_private_and_begins_anew(tmp_path: Path) -> None:
     log = tmp_path / "log"
     for _ in range(2):
@@ -185,6 +194,7 @@ def test_a_tail_steers_no_terminal(tmp_path: Path) -> None:
     assert tail_of(log) == "\\x1b]0;owned\\x07fine\n\tall ü\ufffd well\\u202e"
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's word for it is Linux's")
 def test_children_end_when_the_command_is_killed(tmp_path: Path) -> None:
     log = tmp_path / "log"
@@ -217,6 +227,7 @@ def test_who_is_to_run_it_is_said_or_is_whoever_starts_it() -> None:
     assert other.change_of_user == {"user": 7, "group": 8, "extra_groups": (9,)}
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="run the tests as root, on Linux")
 def test_a_right_that_was_put_aside_is_not_handed_on(tmp_path: Path) -> None:
     log = tmp_path / "log"

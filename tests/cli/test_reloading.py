@@ -148,6 +148,7 @@ def test_a_folder_that_cannot_be_written_costs_nothing_else(tmp_path: Path) -> N
     assert answering(tmp_path) == frozenset()
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whose children are whose")
 def test_children_are_found(tmp_path: Path) -> None:
 

@@ -16,7 +16,7 @@ from portal.cli.ports import free_ports
 from portal.cli.serve import port_of
 from tests.builders import settings_for
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.usefixtures("journey")
 PATIENCE = 60.0
 VARIABLES = {
     "PORTAL_SECRET_KEY": "zB1-kept-from-everybody-0123456789abcdefgh",

@@ -36,6 +36,7 @@ def refusing(reason: str) -> Callable[[], Launch]:
     return configure
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_supervisor_is_started_again_and_not_for_ever(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "REVIVAL_PAUSE", 0.0)
     with Processes().until_told() as processes:

@@ -101,6 +101,7 @@ for accounts in (Accounts(portal=me, apps={"one": other}), Accounts(portal=other
 """
 
 
+@pytest.mark.usefixtures("processes")
 def test_who_is_not_root_starts_nobody_as_somebody_else() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _AS_NOBODY],
@@ -130,6 +131,7 @@ def test_a_process_of_the_portal_is_at_home_there() -> None:
     assert 0 in groups_of(ROOT)
 
 
+@pytest.mark.usefixtures("processes")
 @AS_ROOT
 def test_an_app_that_its_user_cannot_read_is_named_before_it_is_started(folder: Path) -> None:
     app = folder / "app.py"
@@ -144,6 +146,7 @@ def test_an_app_that_its_user_cannot_read_is_named_before_it_is_started(folder: 
     assert unreadable([app], stranger, groups=(70005,)) == app
 
 
+@pytest.mark.usefixtures("processes")
 @AS_ROOT
 def test_what_root_asks_for_the_portal_is_made_as_its_user(folder: Path) -> None:
     user = strangers.a_system_user()
@@ -166,6 +169,7 @@ def test_what_root_asks_for_the_portal_is_made_as_its_user(folder: Path) -> None
     assert (folder / "made").owner() == user
 
 
+@pytest.mark.usefixtures("processes")
 @AS_ROOT
 def test_root_puts_back_what_root_backed_up_for_the_portals_user(folder: Path) -> None:
     user = strangers.a_system_user()
@@ -202,6 +206,7 @@ def test_root_puts_back_what_root_backed_up_for_the_portals_user(folder: Path) -
     assert owners() == {user}
 
 
+@pytest.mark.usefixtures("processes")
 @AS_ROOT
 def test_check_says_what_the_users_of_apps_cannot_reach(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     user = strangers.a_system_user()

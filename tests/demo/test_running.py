@@ -20,6 +20,7 @@ def test_it_does_not_listen_elsewhere(host: str, capsys: pytest.CaptureFixture[s
     assert f"it does not listen on {host}" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("processes")
 def test_by_itself_it_says_what_it_is_and_makes_a_secret(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     log = tmp_path / "log"

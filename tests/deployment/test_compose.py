@@ -27,7 +27,7 @@ from tests.journeys.plain_browser import PlainBrowser
 from tests.processes import end
 from tests.provider.process import Person, RunningProvider, a_client, running_provider
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.usefixtures("journey")
 
 PATIENCE = 180.0
 APPS = ("user-dashboard", "showcase")

@@ -27,7 +27,7 @@ from tests.journeys.house import free_ports
 from tests.journeys.plain_browser import PlainBrowser
 from tests.provider.process import Person, a_client, running_provider
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.usefixtures("journey")
 
 PATIENCE: Final = 180.0
 SECTION: Final = "From `portal init` to TLS"

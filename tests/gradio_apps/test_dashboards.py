@@ -262,6 +262,7 @@ class TestShowcase:
         assert wave["signal"].tail(20).abs().max() < wave["signal"].head(40).abs().max()
 
 
+@pytest.mark.usefixtures("processes")
 def test_each_can_be_built() -> None:
     """In a process of its own, because building a Blocks leaves an event loop open."""
     code = "import gradio_apps.{0} as app; print(type(app.build()).__name__)"

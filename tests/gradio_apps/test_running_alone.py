@@ -12,7 +12,7 @@ import pytest
 
 import gradio_apps
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.usefixtures("journey")
 PATIENCE = 120.0
 FOLDER = Path(gradio_apps.__file__).parent
 

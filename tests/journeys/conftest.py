@@ -27,7 +27,7 @@ def house_across_sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hou
 
 
 @pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
+def playwright(journey: None) -> Iterator[Playwright]:
     """The one driver of all browsers: a second beside it would not start."""
     with sync_playwright() as playwright:
         yield playwright

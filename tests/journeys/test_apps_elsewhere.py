@@ -24,7 +24,7 @@ from tests.journeys.plain_browser import PlainBrowser, found
 from tests.processes import run
 from tests.provider.process import Person, a_client, running_provider
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.usefixtures("journey")
 PATIENCE = 120.0
 CONFIGURATION = """
 [portal]

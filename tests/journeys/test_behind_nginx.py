@@ -20,7 +20,7 @@ from tests.journeys.front import nginx, running_front
 from tests.journeys.house import ROOT, House, running_house
 from tests.journeys.in_firefox import Day
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.usefixtures("journey")
 
 PORTAL = "portal.demo.localhost"
 SHAPES = {

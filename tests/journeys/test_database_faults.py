@@ -67,7 +67,7 @@ def works_again(portal: Portal, cookie: str, session: str) -> None:
     portal.ticket(cookie)
 
 
-@pytest.mark.journey
+@pytest.mark.usefixtures("journey")
 class TestUnderGunicorn:
     def test_locked(self, portal: Portal, cookie: str, session: str) -> None:
         ticket = portal.ticket(cookie)
@@ -126,7 +126,7 @@ class TestUnderGunicorn:
             assert (opened,) in connection.execute("SELECT id FROM app_sessions").fetchall()
 
 
-@pytest.mark.journey
+@pytest.mark.usefixtures("journey")
 @pytest.mark.parametrize("fault", ["locked", "gone"])
 def test_a_worker_that_starts_meanwhile_waits_and_stops_nobody(tmp_path: Path, fault: str) -> None:
     """Gunicorn gives up altogether when an app cannot be loaded; a database that is away must not look like that."""

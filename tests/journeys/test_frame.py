@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 from tests.journeys import steps
 from tests.journeys.house import House
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.usefixtures("journey")
 
 _FITS: Final = """() => ![...document.querySelectorAll(".gradio-container *")].some(element =>
   element.getBoundingClientRect().right > innerWidth + 1 && !element.closest("[role=grid], [aria-hidden=true]"))"""

@@ -18,7 +18,7 @@ from portal.contract.interpreters import GRADIO
 from tests.journeys import steps
 from tests.journeys.house import ROOT, running_house
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.usefixtures("journey")
 
 APP = """
 import gradio as gr

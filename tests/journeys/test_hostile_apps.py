@@ -26,7 +26,7 @@ from portal.supervisor import AppState, ask
 from tests.architecture.pages import page
 from tests.journeys import strangers
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.usefixtures("journey")
 
 PATIENCE: Final = 90.0
 SAMPLE: Final = Path(__file__).parents[1] / "samples" / "hostile.py"

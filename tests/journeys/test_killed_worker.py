@@ -16,7 +16,7 @@ import pytest
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET
 from tests.journeys.workers import WORKERS, Portal, running_portal, wait_until
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.usefixtures("journey")
 PEOPLE = 6
 KILLS = 2
 BETWEEN = 1.5

@@ -19,7 +19,7 @@ from tests.journeys import steps
 from tests.journeys.examiner import Finding, examine
 from tests.journeys.house import House, free_ports
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.usefixtures("journey")
 
 _ENOUGH: Final = 64
 """Requests for the sign-in page in a minute that are too many, also for two processes."""

@@ -11,7 +11,7 @@ from tests.journeys import examiner, in_firefox
 from tests.journeys.firefox import Tab, running_firefox
 from tests.journeys.house import House
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.usefixtures("journey")
 
 _PAGES: Final = (
     ("catalogue", "/", "aria/Showcase[role='link']"),

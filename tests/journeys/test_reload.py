@@ -18,7 +18,7 @@ from tests.gradio_apps.supervisor.supervising import is_alive
 from tests.journeys.serving import PATIENCE, Load, Person, Served, predicted, served, wait_until
 from tests.journeys.workers import COOKIE
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.usefixtures("journey")
 STARTING = "503 The app is starting. Please try again in a moment."
 NEW = r"The configuration has no problems\.[^\n]*\nThe portal: its processes are new\.\n"
 

@@ -19,7 +19,7 @@ from tests.journeys.house import free_ports
 from tests.provider.browser import Portal
 from tests.provider.scripted import ScriptedProvider
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.usefixtures("journey")
 
 _SPECS: Final = (
     a_provider(id="google", label="Google", preset="google"),

@@ -116,7 +116,7 @@ def wait_until(holds: Callable[[], bool], process: subprocess.Popen[bytes] | Non
         time.sleep(0.05)
 
 
-@pytest.mark.journey
+@pytest.mark.usefixtures("journey")
 @pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/token"], ids=["metadata", "token"])
 def test_nobody_else_waits(tmp_path: Path, path: str) -> None:
     slow = Slow()

@@ -10,7 +10,7 @@ from tests.journeys import in_firefox, steps
 from tests.journeys.firefox import running_firefox
 from tests.journeys.house import House
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.usefixtures("journey")
 
 
 def _a_whole_day(house: House, browser: Browser, folder: Path) -> None:

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, expect
 from tests.journeys.browser import PATIENCE
 from tests.journeys.house import ROOT, free_ports
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.usefixtures("journey")
 
 APP = textwrap.dedent(
     """

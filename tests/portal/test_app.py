@@ -94,6 +94,7 @@ def run_wsgi(folder: Path, code: str, **environ: str) -> subprocess.CompletedPro
     )
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_configuration_that_is_not_safe_stops_the_server_with_every_problem(tmp_path: Path) -> None:
     ended = run_wsgi(tmp_path, "import wsgi")
     assert ended.returncode == 4
@@ -101,6 +102,7 @@ def test_a_configuration_that_is_not_safe_stops_the_server_with_every_problem(tm
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.usefixtures("processes")
 def test_gunicorn_finds_the_app_and_the_outbox_runs(tmp_path: Path) -> None:
     (tmp_path / "portal.toml").write_text('[portal]\nurl = "http://127.0.0.1:7800"\n')
     code = (
@@ -118,6 +120,7 @@ def test_gunicorn_finds_the_app_and_the_outbox_runs(tmp_path: Path) -> None:
     assert ended.stdout == "200\n['portal-outbox']\n"
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_database_that_cannot_be_used_stops_the_server(tmp_path: Path) -> None:
     (tmp_path / "portal.toml").write_text('[portal]\nurl = "http://127.0.0.1:7800"\n')
     (tmp_path / "broken.db").write_text("this is no database, whatever its name says" * 50)

@@ -30,7 +30,7 @@ class Real:
 
 
 @pytest.fixture(scope="module")
-def theirs() -> Iterator[RunningProvider]:
+def theirs(processes: None) -> Iterator[RunningProvider]:
     with running_provider(a_client(PORTAL, callbacks=(CALLBACK, "/login/callback"))) as provider:
         yield provider
 

@@ -1,6 +1,6 @@
 """What the guard answers in its own name, and what it makes of the app's answers."""
 
-# ruff: noqa: ARG001 - ASGI applications take all three
+
 
 import json
 from typing import Any

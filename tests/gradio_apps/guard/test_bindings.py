@@ -1,6 +1,6 @@
 """Gradio's sessions and events belong to whoever used them first."""
 
-# ruff: noqa: ARG001 - ASGI applications take all three
+
 
 import json
 from urllib.parse import quote

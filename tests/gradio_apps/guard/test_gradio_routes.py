@@ -47,7 +47,7 @@ OVERWRITTEN = ("/queue/join", "/run/", "/api/")
 
 
 @pytest.fixture(scope="module")
-def routes() -> list[dict[str, Any]]:
+def routes(processes: None) -> list[dict[str, Any]]:
     environ = {"GRADIO_ANALYTICS_ENABLED": "False", "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", LIST_ROUTES],

@@ -4,6 +4,10 @@ import json
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.usefixtures("processes")
+
 LIST = "import json, sys, gradio_apps.runtime.guard; print(json.dumps(sorted(sys.modules)))"
 
 

@@ -1,6 +1,6 @@
 """When a session ends, its bytes stop, whatever the app does about it."""
 
-# ruff: noqa: ARG001, ASYNC110 - ASGI applications take all three; what is waited for has no event
+# ruff: noqa: ASYNC110 - ASGI applications take all three; what is waited for has no event
 
 import asyncio
 import contextlib

@@ -32,6 +32,7 @@ class App:
         await send({"type": "http.response.body", "body": b"own"})
 
 
+@pytest.mark.usefixtures("processes")
 async def test_this_process_is_served_and_another_is_not() -> None:
     app = App()
     listener = OwnListener(app, state={"color": "green"}, callers=Callers())

@@ -55,6 +55,7 @@ def test_our_own_checkout_is_not_taken_for_the_apps() -> None:
     assert make_room(Path(gradio_apps.__file__).parent) == ()
 
 
+@pytest.mark.usefixtures("processes")
 def test_the_guard_and_the_host_load_nothing_of_ours_later() -> None:
     """
     What is given up cannot be imported by name any more.

@@ -15,7 +15,7 @@ BOB = "bob@example.com"
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosted]:
+def app(tmp_path_factory: pytest.TempPathFactory, processes: None) -> Iterator[Hosted]:
     with hosted(SAMPLES / "interface.py", tmp_path_factory.mktemp("interface")) as app:
         yield app
 
@@ -62,6 +62,7 @@ class TestInterface:
         assert "launch() returned and the folder is tidied up" in app.log
 
 
+@pytest.mark.usefixtures("processes")
 def test_tabs_and_a_chat_that_streams_from_a_helper_thread(tmp_path: Path) -> None:
     with hosted(SAMPLES / "tabbed.py", tmp_path) as app:
         assert app.client.get("/").status_code == 200
@@ -70,6 +71,7 @@ def test_tabs_and_a_chat_that_streams_from_a_helper_thread(tmp_path: Path) -> No
         assert app.end() == 0
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_login_button_speaks_of_the_portals_person(tmp_path: Path) -> None:
     with hosted(SAMPLES / "oauth.py", tmp_path) as app:
         assert app.client.get("/").status_code == 200
@@ -82,6 +84,7 @@ def test_a_login_button_speaks_of_the_portals_person(tmp_path: Path) -> None:
         assert app.call("cached") == [2]
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_script_goes_on_after_a_launch_that_does_not_block(tmp_path: Path) -> None:
     with hosted(SAMPLES / "looping.py", tmp_path) as app:
         until = time.monotonic() + PATIENCE
@@ -94,6 +97,7 @@ def test_a_script_goes_on_after_a_launch_that_does_not_block(tmp_path: Path) -> 
         assert "the loop has ended" in app.log
 
 
+@pytest.mark.usefixtures("processes")
 def test_an_app_that_mounts_itself_and_runs_uvicorn(tmp_path: Path) -> None:
     with hosted("mounted.py", tmp_path) as app:
         assert app.client.get("/").status_code == 200
@@ -106,6 +110,7 @@ def test_an_app_that_mounts_itself_and_runs_uvicorn(tmp_path: Path) -> None:
         assert "GET /" not in app.log
 
 
+@pytest.mark.usefixtures("processes")
 def test_an_app_that_serves_itself_in_its_own_event_loop(tmp_path: Path) -> None:
     with hosted(SAMPLES / "serving.py", tmp_path) as app:
         assert app.client.get("/").status_code == 200
@@ -115,12 +120,14 @@ def test_an_app_that_serves_itself_in_its_own_event_loop(tmp_path: Path) -> None
         assert "serve() returned" in app.log
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_space_that_never_launches_and_has_a_package_called_portal(tmp_path: Path) -> None:
     with hosted(SAMPLES / "space", tmp_path) as app:
         assert app.client.get("/").status_code == 200
         assert app.call("whose") == [["the Space", "the Space", "__main__"]]
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.skipif(not hasattr(gradio, "Server"), reason="Gradio 5 has no gr.Server")
 def test_a_server_with_routes_of_its_own(tmp_path: Path) -> None:
     with hosted(SAMPLES / "server_mode.py", tmp_path) as app:
@@ -142,6 +149,7 @@ def tool_answer(app: Hosted, *, person: str) -> str:
     return httpx.Response(200, text=answer.text.partition("data: ")[2]).json()["result"]["content"][0]["text"]  # type: ignore[no-any-return]  # JSON
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_module_with_relative_imports(tmp_path: Path) -> None:
     with hosted("package.app", tmp_path) as app:
         assert app.client.get("/").status_code == 200
@@ -149,6 +157,7 @@ def test_a_module_with_relative_imports(tmp_path: Path) -> None:
         assert "argv: ['package.app']" in app.log
 
 
+@pytest.mark.usefixtures("processes")
 def test_code_that_does_not_come_up_is_said_to_have_failed(tmp_path: Path) -> None:
     with hosted(SAMPLES / "crashing.py", tmp_path, ready="failed", LINGER="2") as app:
         assert app.client.get("/").status_code == 503
@@ -156,6 +165,7 @@ def test_code_that_does_not_come_up_is_said_to_have_failed(tmp_path: Path) -> No
         assert 'raise RuntimeError("no such model")' in app.log
 
 
+@pytest.mark.usefixtures("processes")
 def test_code_that_crashes_later_ends_the_process(tmp_path: Path) -> None:
     with hosted(SAMPLES / "dying.py", tmp_path) as app:
         assert app.call("die") == ["dying"]
@@ -163,6 +173,7 @@ def test_code_that_crashes_later_ends_the_process(tmp_path: Path) -> None:
         assert "RuntimeError: died later" in app.log
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize(
     ("code", "said"),
     [

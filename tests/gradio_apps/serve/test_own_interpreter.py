@@ -46,6 +46,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin" / "python"
 
 
+@pytest.mark.usefixtures("processes")
 def test_an_app_runs_by_its_own_interpreter_behind_the_same_guard(tmp_path: Path, python: Path) -> None:
     source = tmp_path / "own" / "app.py"
     source.parent.mkdir()
@@ -67,6 +68,7 @@ def test_an_app_runs_by_its_own_interpreter_behind_the_same_guard(tmp_path: Path
     }
 
 
+@pytest.mark.usefixtures("processes")
 def test_an_interpreter_without_gradio_is_named(tmp_path: Path) -> None:
     venv.create(tmp_path / "empty", with_pip=False, symlinks=True)
     python = tmp_path / "empty" / "bin" / "python"
@@ -76,6 +78,7 @@ def test_an_interpreter_without_gradio_is_named(tmp_path: Path) -> None:
     assert ended.stderr == f"portal: {python} has no Gradio. Install it there: pip install 'gradio==6.31.*'\n"
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize(
     ("installed", "said"),
     [
@@ -134,6 +137,7 @@ def test_versions_are_compared_by_their_numbers(version: str, oldest: str, *, en
     assert is_at_least(version, oldest) is enough
 
 
+@pytest.mark.usefixtures("processes")
 def test_an_interpreter_says_what_it_has(python: Path) -> None:
     command = [*command_for(str(python)), own_interpreter.CHECK]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)

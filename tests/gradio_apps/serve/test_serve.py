@@ -46,6 +46,7 @@ def wait_for(client: httpx.Client, state: str) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_person_comes_in_with_a_ticket_and_the_end_leaves_nothing(tmp_path: Path) -> None:
     """
     Supervisor, serve, guard, host and Gradio together, as they run in a portal.
@@ -106,6 +107,7 @@ def answer(client: httpx.Client, headers: dict[str, str], api: str, *data: objec
     return said
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize(
     ("source", "changes", "problem"),
     [
@@ -129,6 +131,7 @@ def test_what_cannot_be_served_is_said_without_a_traceback(source: str, changes:
     assert SECRET not in ended.stderr
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_a_taken_port_is_named(host: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -150,6 +153,7 @@ def test_a_taken_port_is_named(host: str) -> None:
     assert "--port" in ended.stderr
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize(
     ("code", "changes", "said"),
     [
@@ -176,6 +180,7 @@ def test_the_last_word_of_a_start_that_failed_is_its_reason(
     assert "most recent call" in ended.stderr  # where it stood
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_page_shows_the_start_and_then_why_it_failed(tmp_path: Path) -> None:
     """Supervisor, serve and guard together, with an app that takes its time and comes to nothing."""
     key = "sk-of-the-model-0123456789"

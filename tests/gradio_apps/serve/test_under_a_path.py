@@ -49,7 +49,7 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory, processes: None) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("pathwise")
     with a_portal() as portal, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -8,6 +8,8 @@ import pytest
 
 from tests.gradio_apps.supervisor.supervising import PATIENCE
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 FORKING = """
 import os, signal, socket, sys
 from gradio_apps.runtime.supervisor.apart import held_back, stand_apart

@@ -35,6 +35,7 @@ def short() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.usefixtures("processes")
 def test_an_app_is_stopped_started_and_restarted(tmp_path: Path, short: Path) -> None:
     control = short / "supervisor.sock"
     with supervised(a_document(an_app(tmp_path), an_app(tmp_path, "other"), control=str(control))) as supervisor:
@@ -72,6 +73,7 @@ def test_an_app_is_stopped_started_and_restarted(tmp_path: Path, short: Path) ->
     assert "app-crashed" not in "".join(supervisor.lines)
 
 
+@pytest.mark.usefixtures("processes")
 def test_what_changes_nothing_is_no_restart(tmp_path: Path, short: Path) -> None:
     control = short / "supervisor.sock"
     with supervised(a_document(an_app(tmp_path), control=str(control))) as supervisor:
@@ -82,6 +84,7 @@ def test_what_changes_nothing_is_no_restart(tmp_path: Path, short: Path) -> None
     assert before["pid"] == after["pid"]
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_crashed_app_says_why_and_is_started_at_once_when_asked(tmp_path: Path, short: Path) -> None:
     control = short / "supervisor.sock"
     with supervised(a_document(an_app(tmp_path, mode="crash"), control=str(control))) as supervisor:
@@ -172,6 +175,7 @@ def test_a_file_in_its_place_is_left_alone(short: Path) -> None:
     assert (short / "s").read_text() == "kept"
 
 
+@pytest.mark.usefixtures("processes")
 def test_apps_are_kept_without_a_way_to_ask_about_them(tmp_path: Path) -> None:
     with supervised(a_document(an_app(tmp_path), control=str(tmp_path / "nowhere" / "s"))) as supervisor:
         assert "No such file" in supervisor.event("control-failed")["problem"]

@@ -12,6 +12,7 @@ from gradio_apps.runtime.supervisor.reasons import reason_of, size
 from tests.gradio_apps.supervisor.supervising import a_document, an_app, is_alive, supervised
 
 
+@pytest.mark.usefixtures("processes")
 def test_an_app_over_its_memory_is_ended_with_everything_it_started_and_says_why(tmp_path: Path) -> None:
     document = a_document(
         an_app(tmp_path, mode="greedy", memory=100_000_000), an_app(tmp_path, "other", memory=100_000_000)
@@ -29,6 +30,7 @@ def test_an_app_over_its_memory_is_ended_with_everything_it_started_and_says_why
     assert not [line for line in supervisor.lines if '"app": "other"' in line and "crashed" in line]
 
 
+@pytest.mark.usefixtures("processes")
 def test_an_app_too_stuck_to_say_that_it_is_late_is_ended(tmp_path: Path) -> None:
     with supervised(a_document(an_app(tmp_path, mode="mute", start_timeout=1))) as supervisor:
         crash = supervisor.event("app-crashed")
@@ -36,6 +38,7 @@ def test_an_app_too_stuck_to_say_that_it_is_late_is_ended(tmp_path: Path) -> Non
     assert (crash["code"], crash["reason"]) == (-9, "It did not come up within 1 s.")
 
 
+@pytest.mark.usefixtures("processes")
 def test_an_app_that_came_up_is_remembered_for_how_long_it_took(tmp_path: Path) -> None:
     history = tmp_path / "starts" / "forecast.json"
     with supervised(a_document(an_app(tmp_path, history=str(history)))) as supervisor:
@@ -111,6 +114,7 @@ def test_sizes_are_said_as_people_say_them(count: int, said: str) -> None:
     assert size(count) == said
 
 
+@pytest.mark.usefixtures("processes")
 def test_an_interpreter_that_is_gone_is_named_with_the_command_that_makes_it(tmp_path: Path) -> None:
     python = str(tmp_path / "environments" / "forecast" / "bin" / "python")
     with supervised(a_document(an_app(tmp_path, python=python))) as supervisor:

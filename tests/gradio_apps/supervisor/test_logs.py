@@ -58,6 +58,7 @@ def test_a_log_that_only_says_it_is_large_fills_no_disk(tmp_path: Path) -> None:
     assert path.stat().st_size == 0
 
 
+@pytest.mark.usefixtures("processes")
 def test_without_room_for_a_copy_the_log_is_emptied_all_the_same(tmp_path: Path) -> None:
     path = tmp_path / "app.log"
     path.write_bytes(b"x" * 200_000)

@@ -131,6 +131,7 @@ class TestSupplied:
             supplied(plan)
         assert "it is no file" in (caught.value.strerror or "")
 
+    @pytest.mark.usefixtures("processes")
     def test_the_app_waits_until_it_is_mended(self, tmp_path: Path) -> None:
         file = tmp_path / "one.env"
         with supervised(a_document(an_app(tmp_path, env_file=str(file)))) as supervisor:
@@ -210,6 +211,7 @@ def tell(path: Path, request: dict[str, Any], *, uid: int) -> dict[str, Any]:
     return answer
 
 
+@pytest.mark.usefixtures("processes")
 @AS_ROOT
 class TestSupervisor:
     @pytest.fixture

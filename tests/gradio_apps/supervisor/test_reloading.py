@@ -83,6 +83,7 @@ def reload(control: Path, *apps: dict[str, Any], every_app: bool = False) -> dic
     )
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_reload_replaces_adds_and_ends_and_leaves_the_rest_alone(tmp_path: Path, control: Path) -> None:
     kept, gone, changed = an_app(tmp_path, "kept"), an_app(tmp_path, "gone"), an_app(tmp_path, "changed")
     with supervised(a_document(kept, gone, changed, control=str(control))) as supervisor:
@@ -111,6 +112,7 @@ def test_a_reload_replaces_adds_and_ends_and_leaves_the_rest_alone(tmp_path: Pat
     assert (adjusted["pid"], adjusted["memory_limit"]) == (added["pid"], 10**9)
 
 
+@pytest.mark.usefixtures("processes")
 def test_an_address_passes_from_one_app_to_another(tmp_path: Path, control: Path) -> None:
     first, second = free_ports(2)
     with supervised(a_document(an_app(tmp_path, "later", port=first), control=str(control))):
@@ -124,6 +126,7 @@ def test_an_address_passes_from_one_app_to_another(tmp_path: Path, control: Path
     assert not is_alive(before["pid"])
 
 
+@pytest.mark.usefixtures("processes")
 def test_what_is_stopped_stays_so(tmp_path: Path, control: Path) -> None:
     with supervised(a_document(an_app(tmp_path), control=str(control))):
         port = the_app(control, is_state("running"))["port"]
@@ -136,6 +139,7 @@ def test_what_is_stopped_stays_so(tmp_path: Path, control: Path) -> None:
         assert ask(port)["environment"]["COLOUR"] == "blue"
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_reload_that_cannot_be_is_refused_before_anything_happens(tmp_path: Path, control: Path) -> None:
     app = an_app(tmp_path)
     with supervised(a_document(app, control=str(control))), socket.socket() as taken:

@@ -24,6 +24,8 @@ from tests.gradio_apps.supervisor.supervising import (
     the_app,
 )
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 
 def came_up(pid: int) -> Callable[[dict[str, Any]], bool]:
     """Whether another process than *pid* runs, and nothing else comes up or leaves."""

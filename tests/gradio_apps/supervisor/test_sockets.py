@@ -122,6 +122,7 @@ for shared in (0, 1):
 """
 
 
+@pytest.mark.usefixtures("processes")
 @AS_ROOT
 def test_nobody_else_gets_the_address(listening: Listening) -> None:
     new, _ = listening.exchanged()

@@ -153,6 +153,7 @@ def test_a_user_is_one_apps_alone(uid: int, others: list[int], owner: int | None
     assert is_one_apps_alone(uid, others=others, owner=owner, here=here, persons={1001}.__contains__) is alone
 
 
+@pytest.mark.usefixtures("processes")
 @ON_LINUX
 class TestThisMachine:
     def test_processes_are_seen_as_they_are(self) -> None:
@@ -207,6 +208,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.usefixtures("processes")
 @ON_LINUX
 class TestSameUser:
     def test_nothing_goes_on_after_a_stop(self, tmp_path: Path, control: Path) -> None:
@@ -315,6 +317,7 @@ print(flush=True)
 """
 
 
+@pytest.mark.usefixtures("processes")
 @AS_ROOT
 class TestOwnUser:
     def test_a_stop_ends_everything_of_its_user(self, public: Path) -> None:

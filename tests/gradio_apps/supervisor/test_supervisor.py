@@ -12,6 +12,8 @@ import pytest
 
 from tests.gradio_apps.supervisor.supervising import PATIENCE, a_document, an_app, ask, is_alive, supervised
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 
 def test_each_app_sees_its_own_and_nothing_of_the_portal(tmp_path: Path) -> None:
     document = a_document(an_app(tmp_path), an_app(tmp_path, "other", cwd=str(tmp_path)))

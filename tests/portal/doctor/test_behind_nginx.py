@@ -15,7 +15,7 @@ from tests.journeys.front import nginx
 from tests.portal.doctor.front import Behind, behind, doctor, front, in_app, wrong
 from tests.portal.doctor.provider import discovery
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.usefixtures("journey")
 
 NAMES = ["portal.demo.localhost", "forecast.apps.demo.localhost"]
 

@@ -22,7 +22,7 @@ from tests.builders import an_app, settings_for
 from tests.certificates import issue
 from tests.journeys.house import free_ports
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.usefixtures("journey")
 
 PATIENCE = 60.0
 

@@ -30,6 +30,7 @@ def units(folder: Path, *, config: Path = Path("/etc/gradio-portal/portal.toml")
     return systemd_units(settings, port=7800, config=config, commands=COMMANDS)
 
 
+@pytest.mark.usefixtures("processes")
 def test_systemd_accepts_them(tmp_path: Path) -> None:
     program = shutil.which("systemd-analyze")
     if program is None:
@@ -85,6 +86,7 @@ def test_users_of_the_operators_choice_and_files_of_variables(tmp_path: Path) ->
     assert '"-/etc/apps/one.env"' in second
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize(("name", "most"), [("gradio-portal.service", 1.9), (APP, 1.9)])
 def test_systemd_finds_little_left_open(tmp_path: Path, name: str, most: float) -> None:
     """Exposure goes from 0, nothing, to 10, everything; ``systemd-analyze security`` says what makes it up."""

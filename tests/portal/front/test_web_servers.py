@@ -37,6 +37,7 @@ def for_nginx(folder: Path, shape: str = "hosts", **changes: Any) -> str:
     return nginx_configuration(settings, port=7800, certificate=folder / "certificate.pem", key=folder / "key.pem")
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("trusted", [(), ("10.0.0.0/8", "2001:db8::/32")])
 def test_nginx_accepts_it(tmp_path: Path, shape: str, trusted: tuple[str, ...]) -> None:
@@ -55,6 +56,7 @@ def test_nginx_accepts_it(tmp_path: Path, shape: str, trusted: tuple[str, ...]) 
     assert warnings == []
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize(("length", "bucket"), [(46, None), (47, 128), (110, 128), (111, 256)])
 def test_names_that_nginx_does_not_take_by_itself_are_said_with_the_mend(
     tmp_path: Path, length: int, bucket: int | None
@@ -133,6 +135,7 @@ def test_caddy_is_told_the_same(tmp_path: Path) -> None:
     assert "trusted_proxies" not in without
 
 
+@pytest.mark.usefixtures("processes")
 def test_caddy_accepts_it(tmp_path: Path) -> None:
     program = caddy()
     (tmp_path / "Caddyfile").write_text(

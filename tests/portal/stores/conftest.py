@@ -15,7 +15,7 @@ from tests.portal.stores.house import House, a_house
 
 
 @pytest.fixture(scope="session")
-def postgresql_folder() -> Iterator[Path]:
+def postgresql_folder(processes: None) -> Iterator[Path]:
     """The folder of a running PostgreSQL's socket; it has an upgraded database ``template_portal``."""
     programs = postgresql.find_programs()
     if programs is None:
@@ -43,7 +43,7 @@ def _upgrade(url: str) -> None:
     database.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Secret]:
     """Address of an upgraded database that nobody else uses."""
     if request.param == "sqlite":

@@ -268,6 +268,7 @@ class TestFailure:
 
 
 class TestFork:
+    @pytest.mark.usefixtures("processes")
     def test_a_forked_worker_uses_connections_of_its_own(self, database: Database, tmp_path: Path) -> None:
         house = a_house(database, tmp_path)
         house.sign_in()

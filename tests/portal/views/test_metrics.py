@@ -178,6 +178,7 @@ class TestForWhom:
 
 
 class TestApps:
+    @pytest.mark.usefixtures("processes")
     def test_what_the_supervisor_says_of_the_apps_of_the_catalogue(self, folder: Path) -> None:
         house = House(folder, catalogue=HERE)
         document = a_document(an_app(folder), an_app(folder, "another"), control=str(folder / "supervisor.sock"))
@@ -240,6 +241,7 @@ def test_every_metric_is_documented_and_every_one_documented_is_there(folder: Pa
     assert page("docs/operate.md").codes("Metrics") == sorted(NAMES)
 
 
+@pytest.mark.usefixtures("processes")
 def test_workers_are_counted_together_also_those_that_ended(tmp_path: Path) -> None:
     code = """
         from portal.metrics import Metrics

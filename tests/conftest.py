@@ -88,14 +88,15 @@ def pytest_runtest_teardown() -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many tests of each tier ran, and how long they took."""
     counts: Counter[str] = Counter()
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = dict.fromkeys(_ORDER, 0)
     for reports in terminalreporter.stats.values():
         for report in reports:
             if isinstance(report, pytest.TestReport):
                 tier = _latest(report.keywords)
                 counts[tier] += report.when == "call"
                 seconds[tier] += report.duration
-    terminalreporter.section("tiers")
+    if counts:
+        terminalreporter.section("tiers")
     for tier in _ORDER:
         if counts[tier]:
             terminalreporter.write_line(f"{tier}: {counts[tier]} tests, {seconds[tier]:.0f} s in all processes")

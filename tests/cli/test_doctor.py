@@ -8,7 +8,7 @@ import pytest
 from portal.cli import main
 from portal.database import Database
 from portal.settings import Secret
-from tests.journeys.house import free_ports
+from tests.ports import free_ports
 
 TOML = """
 [portal]

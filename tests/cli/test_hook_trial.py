@@ -75,9 +75,7 @@ def test_one_that_is_never_loaded_is_given_up(folder: Path) -> None:
 
 @pytest.mark.skipif(strangers.missing() is not None, reason=strangers.missing() or "")
 def test_it_gets_nothing_of_roots(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    python = folder / "python"
-    python.mkdir(mode=0o755)
-    monkeypatch.setattr(sys, "executable", strangers.python_for_all(python))
+    monkeypatch.setattr(sys, "executable", strangers.python_for_all())
     account = Account(uid=strangers.STRANGER, gid=strangers.STRANGER)
     source = """
 import os

@@ -75,15 +75,12 @@ if os.environ.get("PIP_MODE") == "fail":
 
 
 @pytest.fixture(scope="module")
-def python(processes: None) -> Iterator[str]:
+def python(processes: None) -> str:
     """An interpreter that the app's user reaches, and that has what the portal needs."""
     reason = strangers.missing()
     if reason is not None:
         pytest.skip(reason)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name).resolve()
-        folder.chmod(0o755)
-        yield strangers.python_for_all(folder)
+    return strangers.python_for_all()
 
 
 @dataclass(frozen=True)

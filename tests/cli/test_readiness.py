@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 
 from portal.catalogue import Catalogue
-from portal.cli.ports import free_ports
 from portal.cli.readiness import Door, state_of
 from portal.cli.together import Watchman, health_of
 from tests.builders import an_app, settings_for
+from tests.ports import free_ports
 
 
 class Answering(ThreadingHTTPServer):

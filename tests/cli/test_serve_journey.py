@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from portal.cli import main
-from portal.cli.ports import free_ports
 from portal.cli.serve import port_of
 from tests.builders import settings_for
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.usefixtures("journey")
 PATIENCE = 60.0

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from portal.cli.ports import free_ports
 from portal.demo.provider import main
+from tests.ports import free_ports
 
 PATIENCE = 60.0
 

@@ -23,8 +23,8 @@ from tests.architecture.pages import page
 from tests.architecture.sources import ROOT
 from tests.certificates import issue
 from tests.journeys.front import nginx, whole_configuration
-from tests.journeys.house import free_ports
 from tests.journeys.plain_browser import PlainBrowser
+from tests.ports import free_ports
 from tests.provider.process import Person, a_client, running_provider
 
 pytestmark = pytest.mark.usefixtures("journey")

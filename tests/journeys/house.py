@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from portal.cli import ports
+from tests.ports import free_ports
 from tests.processes import end_in_time
 from tests.provider.process import ACCOUNTS, RunningProvider, a_client, running_provider
 
@@ -97,11 +97,6 @@ class House:
     """Address of each app, by slug."""
     folder: Path
     process: subprocess.Popen[str]
-
-
-def free_ports(count: int) -> list[int]:
-    """Return *count* loopback ports that nobody listens on."""
-    return list(ports.free_ports(count))
 
 
 @contextmanager

@@ -25,13 +25,13 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from portal.catalogue import Catalogue
-from portal.cli.ports import free_ports
 from portal.contract.introspection import HINT_APP_SESSION
 from portal.settings import Secret
 from portal.supervisor import AppState, SupervisorAway, ask, control_socket
 from tests.builders import an_app
-from tests.journeys.workers import COOKIE, KEY
+from tests.journeys.workers import COOKIE, KEY, TLS
 from tests.portal.views.house import NAVIGATION, House
+from tests.ports import free_ports
 from tests.processes import end_in_time
 
 SAMPLES: Final = Path(__file__).parents[1] / "samples"
@@ -113,7 +113,8 @@ class Served:
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Ask the portal, on a connection of its own."""
         sent = {"Host": f"portal.demo.localhost:{self.port}", "Connection": "close", **headers}
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}", headers=sent, trust_env=False, timeout=PATIENCE)
+        address = f"http://127.0.0.1:{self.port}{path}"
+        return httpx.get(address, headers=sent, trust_env=False, timeout=PATIENCE, verify=TLS)
 
     def is_active(self, slug: str, sid: str) -> bool:
         """Introspect an app session, as the app does."""
@@ -124,6 +125,7 @@ class Served:
             headers={"Host": f"portal.demo.localhost:{self.port}", "Connection": "close"},
             trust_env=False,
             timeout=PATIENCE,
+            verify=TLS,
         )
         return bool(answer.json()["active"])
 
@@ -135,6 +137,7 @@ class Served:
             headers={"Host": host, "Cookie": person.own[slug], "Sec-Fetch-Site": "same-origin", **headers},
             trust_env=False,
             timeout=PATIENCE,
+            verify=TLS,
         )
         return self.in_the_end.enter_context(client)
 

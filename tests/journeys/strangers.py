@@ -11,15 +11,18 @@ import stat
 import subprocess
 import sys
 import sysconfig
+from functools import cache
 from pathlib import Path
 from typing import Final
+
+from tests.run import made_once
 
 ROOT: Final = Path(__file__).parents[2]
 STRANGER: Final = 70000
 """A number that no user has."""
 _TRY: Final = "import flask, gradio, joserfc, gunicorn, portal.app, gradio_apps.serve"
 _PATIENCE: Final = 120
-_LEFT_OUT: Final = shutil.ignore_patterns("test", "tests", "idlelib", "site-packages", "__pycache__", "node_modules")
+_LEFT_OUT: Final = shutil.ignore_patterns("test", "tests", "idlelib", "site-packages", "node_modules")
 
 
 def missing() -> str | None:
@@ -36,11 +39,17 @@ def a_system_user() -> str:
     return next(one.pw_name for one in pwd.getpwall() if one.pw_name in {"games", "news", "uucp", "irc"})
 
 
-def python_for_all(folder: Path) -> str:
-    """An interpreter that everybody reaches and that has what the portal needs: this one, or a mirror in *folder*."""
+@cache
+def python_for_all() -> str:
+    """An interpreter that everybody reaches and that has what the portal needs: this one, or a mirror of it."""
     if _works_for_others(sys.executable):
         return sys.executable
-    base, mirror = Path(sys.base_prefix), folder / "python"
+    found = made_once("python", _mirror) / "bin" / Path(os.path.realpath(sys.executable)).name
+    return str(found)
+
+
+def _mirror(mirror: Path) -> None:
+    base = Path(sys.base_prefix)
     shutil.copytree(base / "bin", mirror / "bin", symlinks=True, copy_function=shutil.copy2)
     shutil.copytree(base / "lib", mirror / "lib", symlinks=True, ignore=_LEFT_OUT, copy_function=_near)
     packages = mirror / "lib" / Path(sysconfig.get_path("stdlib")).name / "site-packages"
@@ -49,13 +58,12 @@ def python_for_all(folder: Path) -> str:
         shutil.copytree(ROOT / name, packages / name, copy_function=_near, dirs_exist_ok=True)
     for name in ("static", "templates"):
         shutil.copytree(ROOT / name, packages / name, copy_function=_near, dirs_exist_ok=True)
-    for path in (folder, *mirror.rglob("*")):
+    for path in mirror.rglob("*"):
         if path.is_dir() and not path.is_symlink():
             path.chmod(0o755)
     python = mirror / "bin" / Path(os.path.realpath(sys.executable)).name
     python.write_bytes(_with_libraries_beside(python.read_bytes(), str(base / "lib")))
     assert _works_for_others(str(python)), f"{python} does not run as another user"
-    return str(python)
 
 
 def _works_for_others(python: str) -> bool:

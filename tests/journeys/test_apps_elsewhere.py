@@ -19,8 +19,9 @@ from urllib.parse import urljoin
 import pytest
 import requests
 
-from tests.journeys.house import ROOT, free_ports
+from tests.journeys.house import ROOT
 from tests.journeys.plain_browser import PlainBrowser, found
+from tests.ports import free_ports
 from tests.processes import run
 from tests.provider.process import Person, a_client, running_provider
 

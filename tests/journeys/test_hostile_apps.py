@@ -21,10 +21,10 @@ import httpx
 import pytest
 
 from portal.cli.isolation import OWN_USER, PORTAL_USER
-from portal.cli.ports import free_ports
 from portal.supervisor import AppState, ask
 from tests.architecture.pages import page
 from tests.journeys import strangers
+from tests.ports import free_ports, own_uids
 
 pytestmark = pytest.mark.usefixtures("journey")
 
@@ -32,7 +32,7 @@ PATIENCE: Final = 90.0
 SAMPLE: Final = Path(__file__).parents[1] / "samples" / "hostile.py"
 MODEL_KEY: Final = "sk-of-the-model-0123456789"
 FILE_SECRET: Final = "secret-of-the-victims-file"
-UIDS: Final = "70000-79999"
+UIDS: Final = own_uids()
 GOT, REFUSED = "got", "refused"
 
 TABLE: Final[dict[str, tuple[str, str, frozenset[str]]]] = {
@@ -103,7 +103,7 @@ def machine() -> Iterator[Machine]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        yield Machine(folder, strangers.python_for_all(folder), pwd.getpwnam(strangers.a_system_user()))
+        yield Machine(folder, strangers.python_for_all(), pwd.getpwnam(strangers.a_system_user()))
 
 
 class Running:
@@ -288,7 +288,7 @@ def is_up(house: Running) -> bool:
 @pytest.fixture(scope="module")
 def own_user(machine: Machine) -> Iterator[Running]:
     """Apps as users of their own."""
-    with running(machine, f'app_uids = "{UIDS}"') as house:
+    with running(machine, f'app_uids = "{UIDS[0]}-{UIDS[-1]}"') as house:
         yield house
 
 
@@ -310,7 +310,7 @@ def test_a_user_of_its_own_has_given_up_everything_else(own_user: Running) -> No
     status, environment, home = facts["status"], facts["environment"], own_user.folder / "data-apps" / "hostile"
 
     assert real == effective == saved == groups[0] == groups[1] == groups[2]
-    assert real in range(70000, 80000)
+    assert real in UIDS
     assert others == []
     assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {"0" * 16}
     assert (status["NoNewPrivs"], facts["umask"], facts["session"]) == ("1", 0o077, True)
@@ -404,7 +404,7 @@ def test_root_reloads_everything_and_everybody_stays_who_they_are(own_user: Runn
     assert "The portal: its processes are new.\nhostile: replaced." in said
     assert "victim: replaced." in said
     assert all(own_user.app(slug).pid != pid for slug, pid in before.items())
-    assert all(len(set(own)) == 1 and int(own[0]) in range(70000, 80000) for own in ids.values()), ids
+    assert all(len(set(own)) == 1 and int(own[0]) in UIDS for own in ids.values()), ids
     assert ids["hostile"] != ids["victim"]
     assert portal == [str(own_user.machine.user.pw_uid)] * 4
 

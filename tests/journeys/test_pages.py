@@ -17,7 +17,8 @@ from portal.demo.app import create_provider
 from tests.demo.flow import an_authorization
 from tests.journeys import steps
 from tests.journeys.examiner import Finding, examine
-from tests.journeys.house import House, free_ports
+from tests.journeys.house import House
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.usefixtures("journey")
 

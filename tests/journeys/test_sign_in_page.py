@@ -15,7 +15,7 @@ from werkzeug.wrappers import Request, Response
 from tests.builders import a_provider
 from tests.journeys import steps
 from tests.journeys.examiner import Finding, examine
-from tests.journeys.house import free_ports
+from tests.ports import free_ports
 from tests.provider.browser import Portal
 from tests.provider.scripted import ScriptedProvider
 

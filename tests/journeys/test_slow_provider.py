@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from portal.cli.ports import free_ports
 from portal.cli.programs import portal_program
 from portal.providers.transport import DEFAULT_LIMITS
 from tests.journeys.workers import KEY, PATIENCE
+from tests.ports import free_ports
 from tests.processes import end_in_time
 from tests.provider.misbehaving import Answer, MisbehavingProvider, Request, misbehaving_provider
 

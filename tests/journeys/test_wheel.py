@@ -13,7 +13,8 @@ import requests
 from playwright.sync_api import Browser, expect
 
 from tests.journeys.browser import PATIENCE
-from tests.journeys.house import ROOT, free_ports
+from tests.journeys.house import ROOT
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.usefixtures("journey")
 

@@ -22,17 +22,17 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from portal.catalogue import Catalogue
-from portal.cli.ports import free_ports
 from portal.settings import Secret
 from tests.builders import an_app
 from tests.portal.views.house import NAVIGATION, House
+from tests.ports import free_ports
 from tests.processes import end_in_time
 
 KEY: Final = "zB1-kept-from-everybody-0123456789abcdefgh"
 PATIENCE: Final = 60.0
 COOKIE: Final = "__Host-portal"
 WORKERS: Final = 2
-_TLS: Final = ssl.create_default_context()
+TLS: Final = ssl.create_default_context()
 """Made once: each costs more than a request, and none is spoken here."""
 
 _TOML: Final = """
@@ -73,7 +73,7 @@ class Portal:
         if cookie is not None:
             sent["Cookie"] = f"{COOKIE}={cookie}"
         return httpx.get(
-            f"http://127.0.0.1:{self.port}{path}", headers=sent, trust_env=False, timeout=PATIENCE, verify=_TLS
+            f"http://127.0.0.1:{self.port}{path}", headers=sent, trust_env=False, timeout=PATIENCE, verify=TLS
         )
 
     def ask(self, form: dict[str, str]) -> httpx.Response:
@@ -85,7 +85,7 @@ class Portal:
             headers={"Host": self.host, "Connection": "close"},
             trust_env=False,
             timeout=PATIENCE,
-            verify=_TLS,
+            verify=TLS,
         )
 
     def signed_in(self) -> str:

@@ -1,7 +1,5 @@
 """What the guard answers in its own name, and what it makes of the app's answers."""
 
-
-
 import json
 from typing import Any
 

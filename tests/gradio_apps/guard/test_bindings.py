@@ -1,7 +1,5 @@
 """Gradio's sessions and events belong to whoever used them first."""
 
-
-
 import json
 from urllib.parse import quote
 

@@ -11,7 +11,6 @@ import pytest
 
 from gradio_apps.runtime.supervisor.changes import changes_between
 from gradio_apps.runtime.supervisor.document import Plan, read_plan
-from portal.cli.ports import free_ports
 from tests.gradio_apps.supervisor.supervising import (
     a_document,
     an_app,
@@ -22,6 +21,7 @@ from tests.gradio_apps.supervisor.supervising import (
     tell,
     the_app,
 )
+from tests.ports import free_ports
 
 
 def a_plan(tmp: Path, **changes: Any) -> Plan:

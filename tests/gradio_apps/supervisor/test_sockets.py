@@ -11,9 +11,9 @@ import pytest
 
 from gradio_apps.runtime.supervisor.document import AppPlan, read_plan
 from gradio_apps.runtime.supervisor.sockets import Listening, listen
-from portal.cli.ports import free_ports
 from tests.gradio_apps.supervisor.supervising import PATIENCE, a_document, an_app
 from tests.gradio_apps.supervisor.test_own_user import AS_ROOT
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="run the tests on Linux: elsewhere sockets stay")
 

@@ -32,7 +32,6 @@ from gradio_apps.runtime.supervisor.processes import (
     running,
     started_by,
 )
-from portal.cli.ports import free_ports
 from tests.gradio_apps.supervisor.supervising import (
     PATIENCE,
     a_document,
@@ -44,6 +43,7 @@ from tests.gradio_apps.supervisor.supervising import (
     the_app,
 )
 from tests.gradio_apps.supervisor.test_own_user import AS_ROOT, OWNER, owned
+from tests.ports import free_ports
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="run the tests on Linux: elsewhere there is no /proc")
 FIRST, SECOND = (1_000_000 + 2 * os.getpid() + at for at in range(2))

@@ -21,7 +21,7 @@ import httpx
 from portal.cli import main
 from tests.certificates import Certificate
 from tests.journeys.front import nginx, whole_configuration
-from tests.journeys.house import free_ports
+from tests.ports import free_ports
 from tests.processes import run
 
 ROOT: Final = Path(__file__).parents[3]

@@ -20,7 +20,7 @@ from portal.catalogue import Catalogue
 from portal.front.caddy import caddy_configuration
 from tests.builders import an_app, settings_for
 from tests.certificates import issue
-from tests.journeys.house import free_ports
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.usefixtures("journey")
 

@@ -15,8 +15,8 @@ from typing import Final
 
 _LOOPBACK: Final = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 _FIRST: Final = 10_000
-_SIZE: Final = 40
-_BLOCKS: Final = 250
+_SIZE: Final = 100
+_BLOCKS: Final = 100
 _FIRST_UID: Final = 70_000
 _claims: Final[list[socket.socket]] = []
 """Held for as long as this process runs."""

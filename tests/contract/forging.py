@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -132,6 +132,16 @@ class Hostile:
 
 
 R = Rejection
+
+
+def one_of_each_reason(tokens: Iterable[Hostile]) -> tuple[Hostile, ...]:
+    """Return the first of *tokens* for each reason: for whoever passes on what is decided elsewhere."""
+    first: dict[Rejection, Hostile] = {}
+    for token in tokens:
+        first.setdefault(token.reason, token)
+    return tuple(first.values())
+
+
 HOSTILE_TICKETS: Final[tuple[Hostile, ...]] = (
     # algorithm
     Hostile("alg none without signature", forged(header_of(alg="none")).rpartition(".")[0] + ".", R.BAD_SIGNATURE),

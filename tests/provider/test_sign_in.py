@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -149,8 +150,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Portal:
     return Portal(tmp_path_factory.mktemp("portal"))
 
 
+SOME: Final = {(one.error, one.at_begin, one.slow): name for name, one in reversed(MISCHIEF.items())}
+"""One of each outcome: what is refused is decided in ``tests/portal/providers/test_oidc.py``."""
+
+
 class TestMischief:
-    @pytest.mark.parametrize("mischief", MISCHIEF.values(), ids=MISCHIEF.keys())
+    @pytest.mark.parametrize("mischief", [MISCHIEF[name] for name in SOME.values()], ids=SOME.values())
     def test_it_signs_nobody_in(self, shared: Portal, mischief: Mischief) -> None:
         browser = Browser(shared)
         with misbehaving_provider() as theirs:

@@ -47,10 +47,18 @@ PATHS = (
 )
 
 
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"])
-@pytest.mark.parametrize("cookie", ["none", "forged", "another app's", "ended"])
-async def test_nothing_of_the_app_answers_without_a_session(path: str, method: str, cookie: str) -> None:
+METHODS = ("HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW")
+EACH_COOKIE = (("GET", "/"), ("GET", "/config"), ("HEAD", "/"), ("POST", "/gradio_api/queue/join"), ("OPTIONS", "/x"))
+STRANGERS = (
+    *(("GET", path, "none") for path in PATHS),
+    *((method, "/config", "none") for method in METHODS),
+    *((*request, cookie) for request in EACH_COOKIE for cookie in ("forged", "another app's", "ended")),
+)
+"""Path, method and cookie are looked at one after the other, so each is varied by itself."""
+
+
+@pytest.mark.parametrize(("method", "path", "cookie"), STRANGERS)
+async def test_nothing_of_the_app_answers_without_a_session(method: str, path: str, cookie: str) -> None:
     async with a_house(login_button=lambda: True) as house:
         headers = {"host": HOST, "sec-fetch-site": "same-origin"}
         other = House(house.guard, house.app, house.portal, house.clock, guard_settings(secret="another-apps-secret!!"))

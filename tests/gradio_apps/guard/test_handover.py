@@ -7,7 +7,7 @@ import pytest
 from portal.contract import Inactive
 from tests.asgi import drive, http_scope
 from tests.builders import NOW, PORTAL
-from tests.contract.forging import HOSTILE_LOGOUT_TOKENS, HOSTILE_TICKETS, KEY, Hostile, a_key
+from tests.contract.forging import HOSTILE_LOGOUT_TOKENS, HOSTILE_TICKETS, KEY, Hostile, a_key, one_of_each_reason
 from tests.gradio_apps.guard.house import APP, FORM, HOST, a_house, a_person, guard_settings
 
 pytestmark = pytest.mark.anyio
@@ -120,7 +120,7 @@ async def test_two_origins_are_none() -> None:
         assert (await drive(house.guard, scope, body=f"ticket={house.ticket()}".encode())).status == 403
 
 
-@pytest.mark.parametrize("hostile", HOSTILE_TICKETS, ids=lambda one: one.name)
+@pytest.mark.parametrize("hostile", one_of_each_reason(HOSTILE_TICKETS), ids=lambda one: one.name)
 async def test_a_hostile_ticket_opens_nothing_and_costs_the_portal_nothing(hostile: Hostile) -> None:
     async with a_house() as house:
         house.portal.person("app-session-1")
@@ -271,7 +271,7 @@ async def test_a_push_ends_the_session() -> None:
         assert house.portal.introspections == 1
 
 
-@pytest.mark.parametrize("hostile", HOSTILE_LOGOUT_TOKENS, ids=lambda one: one.name)
+@pytest.mark.parametrize("hostile", one_of_each_reason(HOSTILE_LOGOUT_TOKENS), ids=lambda one: one.name)
 async def test_a_strangers_push_ends_nothing(hostile: Hostile) -> None:
     async with a_house() as house:
         await house.get("/config")

@@ -13,7 +13,7 @@ from portal.contract import ProbeToken, TrustedProxies, read_network, sign_probe
 from portal.contract.probe_tokens import PROBE_HEADER
 from tests.asgi import Outcome, drive
 from tests.builders import NOW, PORTAL
-from tests.contract.forging import HOSTILE_PROBE_TOKENS, KEY, Hostile
+from tests.contract.forging import HOSTILE_PROBE_TOKENS, KEY, Hostile, one_of_each_reason
 from tests.gradio_apps.guard.house import APP, HOST, SECRET, House, a_house, connected, guard_settings, websocket_scope
 
 pytestmark = pytest.mark.anyio
@@ -110,7 +110,7 @@ async def test_without_a_token_there_is_nothing(house: House, method: str, what:
     assert house.portal.calls == []
 
 
-@pytest.mark.parametrize("hostile", HOSTILE_PROBE_TOKENS, ids=lambda one: one.name)
+@pytest.mark.parametrize("hostile", one_of_each_reason(HOSTILE_PROBE_TOKENS), ids=lambda one: one.name)
 async def test_with_a_hostile_token_there_is_nothing_either(house: House, hostile: Hostile) -> None:
     outcome = await probe(house, "echo", token=str(hostile.token))
 

@@ -24,7 +24,7 @@ _PASSED_ON: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STARTER_GONE: Final = signal.SIGUSR1
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
-_GRACE: Final = 10.0
+_GRACE: Final = 5.0
 """Seconds for what ends by itself after pytest."""
 _PAUSE: Final = 0.05
 _LEFT_BEHIND: Final = 1

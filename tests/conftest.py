@@ -43,6 +43,7 @@ def pytest_configure() -> None:
     sys.addaudithook(_refuse_processes)
 
 
+@pytest.hookimpl(optionalhook=True)  # there may be no pytest-xdist
 def pytest_xdist_auto_num_workers() -> int:
     """Use one process more than there are cores: much of what the slower tests do is waiting."""
     return (os.cpu_count() or 1) + 1

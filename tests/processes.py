@@ -4,7 +4,10 @@ import contextlib
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+PATIENCE: Final = 120.0
+"""Seconds to wait for what takes one on a quiet machine: a deadline is for what hangs, not for what is slow."""
 
 
 def run(stack: contextlib.ExitStack, command: Sequence[str], *, cwd: Path, environ: Mapping[str, str]) -> None:
@@ -14,14 +17,14 @@ def run(stack: contextlib.ExitStack, command: Sequence[str], *, cwd: Path, envir
     stack.callback(end, process)
 
 
-def end(process: "subprocess.Popen[Any]", *, patience: float = 15) -> None:
+def end(process: "subprocess.Popen[Any]", *, patience: float = PATIENCE) -> None:
     """Tell *process* to end, and end it if it has not after *patience* seconds."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         end_in_time(process, patience=patience)
     process.wait()
 
 
-def end_in_time(process: "subprocess.Popen[Any]", *, patience: float) -> None:
+def end_in_time(process: "subprocess.Popen[Any]", *, patience: float = PATIENCE) -> None:
     """Tell *process* to end, as it must within *patience* seconds.
 
     Raises:

@@ -164,6 +164,7 @@ def _command(pid: int) -> str:
 
 
 def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
     for path, folders, _ in os.walk(folder):  # from the top: each is opened before it is looked into
         for inner in (Path(path, name) for name in folders):
             if not inner.is_symlink():

@@ -14,6 +14,7 @@ from typing import Final
 import pytest
 
 from tests.certificates import Certificate
+from tests.processes import end
 
 _START: Final = 30
 _AROUND: Final = """
@@ -75,5 +76,4 @@ def running_front(
             time.sleep(0.05)
         yield
     finally:
-        process.terminate()
-        process.wait(timeout=15)
+        end(process)

@@ -167,7 +167,7 @@ def running_house(
                     before.enter_context(front(folder, environment, (port, front_port)))
                 yield house
         finally:
-            end_in_time(process, patience=15)
+            end_in_time(process)
 
 
 def _wait_until_ready(house: House, ports: Mapping[str, int], log: Path) -> None:

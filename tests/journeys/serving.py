@@ -213,7 +213,7 @@ def served(folder: Path, *, forecast: str = "steady.py") -> Iterator[Served]:
         yield running
     finally:
         in_the_end.close()
-        end_in_time(process, patience=PATIENCE)
+        end_in_time(process)
 
 
 def wait_until(holds: Callable[[], bool], running: Served) -> None:

@@ -59,8 +59,8 @@ def houses(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -
 
     def started(apps: str) -> contextlib.AbstractContextManager[House]:
         folder = tmp_path_factory.mktemp("behind")
-        own = ("user-dashboard", "showcase")
-        return running_house(folder, portal=PORTAL, apps=apps, front=front, own=own, more={"pathwise": PATHWISE})
+        more = {"pathwise": PATHWISE}
+        return running_house(folder, portal=PORTAL, apps=apps, front=front, own=("showcase",), more=more)
 
     with contextlib.ExitStack() as stack:
         yield {shape: Told(stack.enter_context(started(apps)), certificate) for shape, apps in SHAPES.items()}
@@ -125,8 +125,6 @@ def test_a_whole_day(told: Told, browser: Browser, tmp_path: Path) -> None:
     protocol = "() => [...new Set(performance.getEntriesByType('resource').map(entry => entry.nextHopProtocol))]"
     assert frame.evaluate(protocol) == ["h2"]
 
-    page.goto(f"{house.url}/apps/user-dashboard/")
-    expect(steps.frame_of(page).get_by_text("Ana Analyst").first).to_be_visible()
     steps.follow_a_deep_link(page, house)
     steps.use_the_login_button(page, house, "pathwise")
 

@@ -97,7 +97,7 @@ def running_portal(folder: Path, *providers: tuple[str, MisbehavingProvider]) ->
         wait_until(lambda: answers(Browser(url, port)), process)
         yield url, port
     finally:
-        end_in_time(process, patience=PATIENCE)
+        end_in_time(process)
 
 
 def answers(browser: Browser) -> bool:

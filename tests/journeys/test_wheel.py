@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, expect
 from tests.journeys.browser import PATIENCE
 from tests.journeys.house import ROOT
 from tests.ports import free_ports
+from tests.processes import end_in_time
 
 pytestmark = pytest.mark.usefixtures("journey")
 
@@ -79,8 +80,7 @@ def test_the_installed_wheel_tries_an_unmodified_app(installed_portal: Path, bro
         expect(app.get_by_label("Greeting")).to_have_value("Hello, uwe@acme.example", timeout=PATIENCE)
         page.close()
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=15)
+        end_in_time(process)
     assert process.returncode in {0, -signal.SIGTERM, 128 + signal.SIGTERM}, log.read_text()
 
 

@@ -143,7 +143,7 @@ def running_portal(folder: Path) -> Iterator[Portal]:
         wait_until(lambda: len(portal.serving()) == WORKERS, portal)
         yield portal
     finally:
-        end_in_time(process, patience=PATIENCE)
+        end_in_time(process)
 
 
 def wait_until(holds: Callable[[], bool], portal: Portal) -> None:

@@ -22,7 +22,7 @@ from portal.cli import main
 from tests.certificates import Certificate
 from tests.journeys.front import nginx, whole_configuration
 from tests.ports import free_ports
-from tests.processes import run
+from tests.processes import end, run
 
 ROOT: Final = Path(__file__).parents[3]
 PATIENCE: Final = 60.0
@@ -136,8 +136,7 @@ def front(behind: Behind, certificate: Certificate, change: Callable[[str], str]
             time.sleep(0.02)
         yield
     finally:
-        process.terminate()
-        process.wait(timeout=15)
+        end(process)
 
 
 def doctor(*arguments: str) -> int:

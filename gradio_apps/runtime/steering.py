@@ -5,6 +5,7 @@ import os
 import socket
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, MutableMapping
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from gradio_apps.runtime.channel import MAX_LINE, Accept, Elsewhere, End, Ended, Leave, Said, State, read_told
@@ -71,20 +72,22 @@ class Steering:
         self._go_on(self._tell(server))
 
     async def _listen(self, reader: asyncio.StreamReader, server: Server) -> None:
-        while line := await reader.readline():
-            match read_told(line):
-                case Accept():
-                    await server.listen()
-                    self._say(server)
-                case Leave(seconds):
-                    self._go_on(self._leave(server, seconds))
-                case Elsewhere(sessions):
-                    self._guard.work.elsewhere(sessions)
-                case End(session):
-                    self._remember(session)
-                    self._guard.end_session(session)
-                case None:
-                    pass
+        with suppress(ConnectionError):
+            while line := await reader.readline():
+                match read_told(line):
+                    case Accept():
+                        await server.listen()
+                        self._say(server)
+                    case Leave(seconds):
+                        self._go_on(self._leave(server, seconds))
+                    case Elsewhere(sessions):
+                        self._guard.work.elsewhere(sessions)
+                    case End(session):
+                        self._remember(session)
+                        self._guard.end_session(session)
+                    case None:
+                        pass
+        server.stop_requested = True  # the supervisor is gone: the next one starts the app anew, at the same address
 
     async def _leave(self, server: Server, seconds: float) -> None:
         """Hand over to the process that follows, and end when nothing is left to do."""

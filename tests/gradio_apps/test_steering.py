@@ -98,6 +98,16 @@ async def steered() -> AsyncIterator[Steered]:
             steering._writer.close()
 
 
+async def test_it_ends_when_its_supervisor_is_gone() -> None:
+    async with steered() as world:
+        world.tell(Accept())
+        await world.hears(lambda said: said.accepting)
+        world.writer.close()
+        async with asyncio.timeout(PATIENCE):
+            while not world.server.stop_requested:
+                await asyncio.sleep(0.02)
+
+
 async def test_nothing_is_taken_before_it_is_told_to() -> None:
     async with steered() as world, world.client() as client:
         waiting = asyncio.create_task(client.get("/"))

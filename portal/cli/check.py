@@ -7,7 +7,6 @@ from typing import Any
 
 from portal.catalogue import AppSpec
 from portal.cli import calls_out
-from portal.cli.accounts import ThisMachine
 from portal.cli.failure import CommandFailed
 from portal.cli.hook_trial import require_hook
 from portal.cli.isolation import ELSEWHERE, isolation_of, level_of
@@ -16,7 +15,6 @@ from portal.cli.serve import port_of
 from portal.cli.standing_for import portal_account, require_reach, users_of
 from portal.cli.terminal import plain
 from portal.configuration.space_readme import sign_in_of
-from portal.contract.privileges import is_persons
 from portal.front.sites import NoFront, PortTaken, sites_of
 from portal.front.systemd import PORTAL_USER
 from portal.policy import RoleRule
@@ -98,9 +96,6 @@ def _of_app(app: AppSpec, settings: Settings) -> Iterator[str]:
     yield f"  {app.slug}: {app.url}"
     yield f"    open to {_openness(app)}"
     yield f"    runs {_whereabouts(app)}"
-    if _is_a_persons(app):
-        yield f"    note: {app.user} is a person's account, so what leaves the app's processes there outlives it;"
-        yield "    make one for it with useradd --system"
     yield f"    {_standing(app, settings)}"
     yield from (f"    {line}" for line in _of_space(app))
     if app.portal_api:
@@ -173,13 +168,6 @@ def _of_space(app: AppSpec) -> Iterator[str]:
         yield f"hf_oauth_scopes ({', '.join(asked.scopes)}) of its README have no effect: no app is given a token"
     if asked.minutes is not None:
         yield f"hf_oauth_expiration_minutes ({asked.minutes}) of its README has no effect: sign-ins end as said above"
-
-
-def _is_a_persons(app: AppSpec) -> bool:
-    if app.user is None:
-        return False
-    account = ThisMachine().by_uid(int(app.user)) if app.user.isdigit() else ThisMachine().by_name(app.user)
-    return account is not None and is_persons(account.uid)
 
 
 def _whereabouts(app: AppSpec) -> str:

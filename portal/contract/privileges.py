@@ -7,7 +7,6 @@ user stays root's (kill(2), ptrace(2)).
 
 import ctypes
 import os
-import pwd
 import resource
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -20,8 +19,6 @@ NEEDED: Final = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_KILL", "CAP_SETGID", "CAP
 _BITS: Final = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7}
 _STATUS: Final = Path("/proc/self/status")
 _PR_SET_NO_NEW_PRIVS: Final = 38
-_FIRST_PERSON: Final = 1000
-"""``UID_MIN`` of login.defs(5), as distributions have it: below are the accounts of services."""
 
 
 def lacking(*, uid: int, status: str) -> tuple[str, ...]:
@@ -45,15 +42,6 @@ def lacking_here() -> tuple[str, ...]:
     except OSError:
         status = ""
     return lacking(uid=os.getuid(), status=status)
-
-
-def is_persons(uid: int) -> bool:
-    """Say whether *uid* is the account of somebody who does other things, too; a number without one is not."""
-    try:
-        pwd.getpwuid(uid)
-    except KeyError:
-        return False
-    return uid >= _FIRST_PERSON
 
 
 def put_aside(uid: int, gid: int, groups: Iterable[int] = ()) -> None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from portal.contract.privileges import NEEDED, is_persons, lacking, taken_up
+from portal.contract.privileges import NEEDED, lacking, taken_up
 
 ALL = "Name:\tx\nCapPrm:\t000001ffffffffff\nCapEff:\t0000000000000000\n"
 
@@ -31,13 +31,6 @@ def test_who_put_nothing_aside_takes_nothing_up() -> None:
     before = os.getresuid(), os.getresgid()
     with taken_up():
         assert (os.getresuid(), os.getresgid()) == before
-
-
-def test_accounts_of_services_and_numbers_without_one_are_no_persons(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = {0: "root", 999: "service", 1000: "ana", 200_000: "bob of the directory"}
-    monkeypatch.setattr("pwd.getpwuid", names.__getitem__)
-
-    assert {uid for uid in (0, 999, 1000, 70_001, 200_000) if is_persons(uid)} == {1000, 200_000}
 
 
 _SCRIPT = """

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Mapping
 from typing import Final, TextIO
 
+from gradio_apps.runtime.supervisor.cgroups import open_cgroups
+from gradio_apps.runtime.supervisor.descendants import Descendants, adopt_orphans
 from gradio_apps.runtime.supervisor.document import DocumentError, Plan, read_plan
 from gradio_apps.runtime.supervisor.events import Event, reporter
 from gradio_apps.runtime.supervisor.loop import supervise
@@ -23,17 +25,34 @@ def main(stdin: TextIO, stderr: TextIO, environ: Mapping[str, str], *, command: 
     """Supervise what *stdin* says until told to stop; return the exit code."""
     parent = os.getppid()
     report = reporter(stderr)
+    cgroups = None
     try:
         plan = read_plan(stdin.read())
         _become(plan)
+        # What a supervisor left that was killed may still hold a port.
+        cgroups = None if plan.control is None else open_cgroups(plan.control)
         listening = listen(plan.apps)
+        adopt_orphans()
+        descendants = Descendants(cgroups)
+        work = supervise(
+            listening,
+            plan=plan,
+            outer=dict(environ),
+            report=report,
+            parent=parent,
+            descendants=descendants,
+            command=command,
+        )
+        asyncio.run(work)
     except DocumentError as error:
         report(Event.REFUSED, problem=str(error))
         return EXIT_DOCUMENT
     except PortTaken as error:
         report(Event.PORT_TAKEN, app=error.app.slug, host=error.app.host, port=error.app.port, problem=error.reason)
         return EXIT_PORT
-    asyncio.run(supervise(listening, plan=plan, outer=dict(environ), report=report, parent=parent, command=command))
+    finally:
+        if cgroups is not None:
+            cgroups.close()
     return 0
 
 

@@ -8,18 +8,18 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from gradio_apps.runtime.supervisor import own_interpreter
-from gradio_apps.runtime.supervisor.apart import held_back, stand_apart
+from gradio_apps.runtime.supervisor.cgroups import Cgroup
+from gradio_apps.runtime.supervisor.descendants import Descendants
 from gradio_apps.runtime.supervisor.document import AppPlan
-from gradio_apps.runtime.supervisor.ending import end_all
 from gradio_apps.runtime.supervisor.environment import CHANNEL_DESCRIPTOR, SECRET_DESCRIPTOR
-from gradio_apps.runtime.supervisor.own_user import change_to, giving_up, make_home
-from gradio_apps.runtime.supervisor.processes import MARK, Process, carries, running, started_by
+from gradio_apps.runtime.supervisor.own_user import becoming, make_home
+from gradio_apps.runtime.supervisor.processes import MARK, Process, end_all
 from portal.contract.privileges import taken_up
 
 SOCKET_DESCRIPTOR: Final = 3
@@ -32,10 +32,17 @@ _WITH_OWN_PID: Final = 'LISTEN_PID=$$ exec "$@"'
 
 
 class Child:
-    """One process of one app; the leader of a process group of its own."""
+    """One process of one app; the leader of a session and a process group of its own."""
 
     def __init__(
-        self, app: AppPlan, *, sock: socket.socket, log: int, environment: Mapping[str, str], command: tuple[str, ...]
+        self,
+        app: AppPlan,
+        *,
+        sock: socket.socket,
+        log: int,
+        environment: Mapping[str, str],
+        command: tuple[str, ...],
+        descendants: Descendants,
     ) -> None:
         if app.python is not None and not Path(app.python).exists():
             raise OSError(None, f"{app.python} is not there; `portal apps install {app.slug}` makes it")
@@ -46,36 +53,41 @@ class Child:
             app.temp.mkdir(mode=0o700, parents=True, exist_ok=True)
         else:
             make_home(home, uid=app.user.uid, gid=app.user.gid)
-        self._uid = os.getuid() if app.user is None else app.user.uid
-        self._mark = secrets.token_hex(16)
-        self._known: frozenset[Process] = frozenset()
-        """What belonged to it when it was told to end: its children lose their descent with it."""
+        self.uid = os.getuid() if app.user is None else app.user.uid
+        self.mark = secrets.token_hex(16)
+        self._descendants = descendants
         self._over = False
         secret = _pipe_with(app.secret)
         self.channel, theirs = socket.socketpair()
         """What the process and its supervisor say to each other goes here."""
+        self._cgroup = None if descendants.cgroups is None else descendants.cgroups.make(app.slug)
+        become = None if app.user is None else becoming(app.user)
         try:
-            user: dict[str, Any] = {} if app.user is None else change_to(app.user)
-            give_up = None if app.user is None else giving_up(app.user)
-            with taken_up(), held_back():
+            with taken_up():
                 self._process = subprocess.Popen(  # noqa: S603  the command is ours
                     ["/bin/sh", "-c", _WITH_OWN_PID, "sh", *command, app.source],
                     cwd=app.cwd or home,
-                    env={**environment, MARK: self._mark},
+                    env={**environment, MARK: self.mark},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     start_new_session=True,  # a Ctrl-C at the terminal is the supervisor's to pass on
                     pass_fds=(SOCKET_DESCRIPTOR, SECRET_DESCRIPTOR, CHANNEL_DESCRIPTOR),
-                    preexec_fn=_arrange(sock.fileno(), secret, theirs.fileno(), os.getpid(), give_up),  # noqa: PLW1509  no threads run here
-                    **user,
+                    preexec_fn=_arrange(  # noqa: PLW1509  no threads run here
+                        (sock.fileno(), secret, theirs.fileno()), os.getpid(), become, self._cgroup
+                    ),
                 )
-        except BaseException:
+        except BaseException as error:
             self.channel.close()
+            if self._cgroup is not None:
+                self._cgroup.end()
+            if isinstance(error, subprocess.SubprocessError):
+                raise OSError(None, f"it could not become the user {self.uid}") from error
             raise
         finally:
             os.close(secret)
             theirs.close()
+        descendants.add(self)
 
     @property
     def pid(self) -> int:
@@ -83,29 +95,44 @@ class Child:
         return self._process.pid
 
     def ended(self) -> int | None:
-        """Return how the process ended, as ``subprocess`` says it, or ``None`` while it runs."""
+        """Return how the process ended, as ``subprocess`` says it, or ``None`` while it runs.
+
+        On Linux its number stays its own until :meth:`kill`, so that its group is nobody else's by then.
+        """
+        if sys.platform == "linux" and self._process.returncode is None:
+            with suppress(ChildProcessError):  # nobody is to be asked where the system was to forget it
+                ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if ended is None:
+                    return None
+                return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
         return self._process.poll()
 
-    def members(self, processes: Iterable[Process]) -> frozenset[Process]:
-        """Return those of *processes* that belong to this one, itself included."""
-        return started_by(self.pid, processes, uid=self._uid, is_marked=carries(self._mark))
+    def grouped(self) -> frozenset[int]:
+        """Return the processes in its cgroup; none where it has none."""
+        return frozenset() if self._cgroup is None else self._cgroup.pids()
+
+    def members(self) -> frozenset[Process]:
+        """Return what belongs to it, itself included."""
+        return self._descendants.of(self)
 
     def terminate(self) -> None:
         """Ask the process to end; it asks what it started."""
         if self.ended() is None:
-            self._known = self.members(running())
-            with taken_up():
-                self._process.terminate()
+            with suppress(ProcessLookupError), taken_up():
+                os.kill(self.pid, signal.SIGTERM)
 
-    def kill(self) -> None:
-        """End the process and what belongs to it, at once."""
+    def kill(self) -> bool:
+        """End the process and what belongs to it, at once; say whether nothing of it is left."""
         if self._over:  # its number may be another's by now
-            return
-        end_all(lambda: self.members(running()) | self._known)
-        with suppress(ProcessLookupError, PermissionError), taken_up():  # all there is where there is no /proc
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+            return True
         self._over = True
+        with suppress(ProcessLookupError, PermissionError), taken_up():  # all there is where there is no /proc
+            os.killpg(self.pid, signal.SIGKILL)
+        grouped_ended = self._cgroup is None or self._cgroup.end()
+        all_ended = end_all(self.members)
+        self._process.wait()
+        self._descendants.discard(self)
+        return grouped_ended and all_ended
 
 
 def command_for(python: str | None) -> tuple[str, ...]:
@@ -132,16 +159,21 @@ def _pipe_with(secret: str) -> int:
 
 
 def _arrange(
-    sock: int, secret: int, channel: int, parent: int, give_up: Callable[[], None] | None
+    descriptors: tuple[int, int, int], parent: int, become: Callable[[], None] | None, cgroup: Cgroup | None
 ) -> Callable[[], None]:
+    """Return what runs between fork and exec; *descriptors* are of the socket, the secret and the channel."""
+
     def arrange() -> None:
-        stand_apart()
-        if give_up is not None:
-            give_up()
+        # The supervisor would take what is signalled to this process for its own.  Still root's, it cannot yet be
+        # signalled by other processes of the app's user.
+        signal.set_wakeup_fd(-1)
+        if cgroup is not None:
+            cgroup.enter()
+        if become is not None:
+            become()
         end_with_parent(parent)  # the system forgets it when the user changes, so not before
-        high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, _ABOVE) for descriptor in (sock, secret, channel)]
-        os.dup2(high[0], SOCKET_DESCRIPTOR)
-        os.dup2(high[1], SECRET_DESCRIPTOR)
-        os.dup2(high[2], CHANNEL_DESCRIPTOR)
+        high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, _ABOVE) for descriptor in descriptors]
+        for one, wanted in zip(high, (SOCKET_DESCRIPTOR, SECRET_DESCRIPTOR, CHANNEL_DESCRIPTOR), strict=True):
+            os.dup2(one, wanted)
 
     return arrange

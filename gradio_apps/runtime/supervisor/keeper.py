@@ -5,7 +5,7 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from gradio_apps.runtime.channel import Elsewhere, End, Kind
 from gradio_apps.runtime.supervisor.child import Child, command_for
+from gradio_apps.runtime.supervisor.descendants import Descendants
 from gradio_apps.runtime.supervisor.document import AppPlan, Plan
 from gradio_apps.runtime.supervisor.environment import environment_of
 from gradio_apps.runtime.supervisor.events import Event, Report
@@ -20,14 +21,12 @@ from gradio_apps.runtime.supervisor.history import remember_start, usual_start
 from gradio_apps.runtime.supervisor.life import Life
 from gradio_apps.runtime.supervisor.logs import last_line_of, open_log
 from gradio_apps.runtime.supervisor.memory import used_by
-from gradio_apps.runtime.supervisor.own_user import OwnUser
-from gradio_apps.runtime.supervisor.processes import Process, running
+from gradio_apps.runtime.supervisor.processes import Process
 from gradio_apps.runtime.supervisor.reasons import reason_of
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD, Record, Restart, after_end
 from gradio_apps.runtime.supervisor.resting import resting
 from gradio_apps.runtime.supervisor.sockets import Listening
 from gradio_apps.runtime.supervisor.standing import Order, Standing
-from gradio_apps.runtime.supervisor.strays import Users
 from gradio_apps.runtime.supervisor.supplied import supplied
 
 LONGEST_HOLD: Final = 10.0
@@ -51,8 +50,8 @@ class Keeper:
         plan: Plan,
         outer: Mapping[str, str],
         report: Report,
+        descendants: Descendants,
         command: tuple[str, ...] | None = None,
-        is_alone: Callable[["Keeper", OwnUser], bool] = lambda _keeper, _user: False,
     ) -> None:
         self._listening = listening
         self._app = listening.app
@@ -60,7 +59,7 @@ class Keeper:
         self._outer = outer
         self._report = report
         self._given_command = command
-        self._users = Users(lambda user: is_alone(self, user))
+        self._descendants = descendants
         self._hidden: set[str] = set()
         """Whatever was secret in one of its starts: logs outlive a secret that was changed."""
         self._standing = Standing(state="starting", since=time.monotonic())
@@ -77,11 +76,6 @@ class Keeper:
     def listening(self) -> Listening:
         """The app as it was when its socket was opened, and the socket."""
         return self._listening
-
-    @property
-    def uids(self) -> frozenset[int]:
-        """Users that something of this app runs as, or is to."""
-        return self._users.uids | (frozenset() if self._app.user is None else {self._app.user.uid})
 
     @property
     def app(self) -> AppPlan:
@@ -109,8 +103,7 @@ class Keeper:
     def described(self) -> dict[str, object]:
         """Return how the app stands, as the control protocol has it."""
         app = self._app
-        processes = running() if self._lives else ()
-        members = frozenset[Process]().union(*(self._members(life, processes) for life in self._lives))
+        members = frozenset[Process]().union(*(life.child.members() for life in self._lives))
         counts: Counter[Kind] = Counter()
         for life in self._lives:
             counts.update(life.said.open)
@@ -286,7 +279,6 @@ class Keeper:
     def _start(self, record: Record) -> Life:
         app = supplied(self._app)
         self._hidden.update(app.hidden)
-        self._users.add(app.user)
         log = open_log(app.log)
         try:
             child = Child(
@@ -297,6 +289,7 @@ class Keeper:
                     app, plan=self._plan, outer=self._outer, pause=record.pause, usual=self._usual()
                 ),
                 command=self._given_command or command_for(self._app.python),
+                descendants=self._descendants,
             )
         finally:
             os.close(log)
@@ -305,25 +298,12 @@ class Keeper:
             app=self._app,
             report=self._report,
             on_ended=self._tell_the_others,
-            on_gone=self._forget,
-            members=lambda one: self._members(one, running()),
+            on_gone=self._lives.discard,
         )
         self._lives.add(life)
         self._standing = replace(self._standing, starts=self._standing.starts + 1)
         self._report(Event.APP_STARTED, app=self._app.slug, pid=child.pid, port=self._listening.port)
         return life
-
-    def _forget(self, life: Life) -> None:
-        self._lives.discard(life)
-        if not self._lives:
-            self._end_strays()
-
-    def _end_strays(self) -> None:
-        for uid in self._users.end_everything():
-            self._report(Event.APP_NOT_ENDED, app=self._app.slug, problem=f"processes of the user {uid} are left")
-
-    def _members(self, life: Life, processes: tuple[Process, ...]) -> frozenset[Process]:
-        return self._users.members_of(life.child, [one.child for one in self._lives], processes)
 
     def _tell_the_others(self, life: Life, session: str) -> None:
         for other in self._lives - {life}:
@@ -379,7 +359,6 @@ class Keeper:
         for task in tuple(self._beside):
             task.cancel()
         await asyncio.gather(*self._beside, return_exceptions=True)
-        self._end_strays()
 
     def _go_on(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

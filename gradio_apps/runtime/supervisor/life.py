@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -13,7 +13,6 @@ from gradio_apps.runtime.supervisor.document import AppPlan
 from gradio_apps.runtime.supervisor.events import Event, Report
 from gradio_apps.runtime.supervisor.logs import note, rotate
 from gradio_apps.runtime.supervisor.memory import exceeds
-from gradio_apps.runtime.supervisor.processes import Process
 from gradio_apps.runtime.supervisor.reasons import size
 
 MARGIN: Final = 5.0
@@ -46,7 +45,6 @@ class Life:
         report: Report,
         on_ended: Callable[["Life", str], None],
         on_gone: Callable[["Life"], None],
-        members: Callable[["Life"], Collection[Process]],
     ) -> None:
         self.child = child
         self.app = app
@@ -61,7 +59,6 @@ class Life:
         self._report = report
         self._on_ended = on_ended
         self._on_gone = on_gone
-        self._members = members
         self._writer: asyncio.StreamWriter | None = None
         self._unsaid: list[bytes] = []
         self._leaves_by: float | None = None
@@ -113,7 +110,8 @@ class Life:
 
     def kill(self) -> None:
         """End the process and what it started, at once."""
-        self.child.kill()
+        if not self.child.kill():
+            self._report(Event.APP_NOT_ENDED, app=self.app.slug, problem="some of its processes are left")
 
     def end_with(self, cause: str) -> None:
         """End the process at once, for a reason that its log and its status tell."""
@@ -162,7 +160,7 @@ class Life:
     def _weigh(self) -> None:
         """End the process if it uses more memory than it may; at once, for the machine's sake."""
         limit = self.app.memory
-        used = None if limit is None else exceeds(self._members(self), limit)
+        used = None if limit is None else exceeds(self.child.members(), limit)
         if used is None or limit is None:
             return
         self._report(Event.APP_OVER_MEMORY, app=self.app.slug, pid=self.pid, used=used, limit=limit)

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from gradio_apps.runtime.supervisor.control import Control, ControlError
+from gradio_apps.runtime.supervisor.descendants import Descendants
 from gradio_apps.runtime.supervisor.document import Plan
 from gradio_apps.runtime.supervisor.events import Event, Report
 from gradio_apps.runtime.supervisor.roster import Roster
 from gradio_apps.runtime.supervisor.sockets import Listening
 
-_LOOK_FOR_PARENT: Final = 0.5
-"""Seconds between two looks whether whoever started us is still there."""
+_LOOK_AROUND: Final = 0.5
+"""Seconds between two looks whether whoever started us is still there, and for what ended behind one that is known."""
 
 
 async def supervise(
@@ -23,6 +24,7 @@ async def supervise(
     outer: Mapping[str, str],
     report: Report,
     parent: int,
+    descendants: Descendants,
     command: tuple[str, ...] | None = None,
 ) -> None:
     """Keep every app of *plan* until SIGTERM, SIGINT, or the end of process *parent*; then end them all."""
@@ -30,9 +32,12 @@ async def supervise(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)  # handlers only say so; the loop acts
-    roster = Roster(plan=plan, listening=listening, outer=outer, report=report, command=command)
+    loop.add_signal_handler(signal.SIGCHLD, descendants.reap)
+    roster = Roster(
+        plan=plan, listening=listening, outer=outer, report=report, descendants=descendants, command=command
+    )
     control = Control(roster)
-    waiting = asyncio.create_task(_ending(ending, parent))
+    waiting = asyncio.create_task(_ending(ending, parent, descendants))
     try:
         if plan.control is not None:
             try:
@@ -50,10 +55,10 @@ async def supervise(
         roster.failed.result()
 
 
-async def _ending(ending: asyncio.Event, parent: int) -> None:
+async def _ending(ending: asyncio.Event, parent: int, descendants: Descendants) -> None:
     while not ending.is_set() and os.getppid() == parent:
         try:
-            async with asyncio.timeout(_LOOK_FOR_PARENT):
+            async with asyncio.timeout(_LOOK_AROUND):
                 await ending.wait()
         except TimeoutError:
-            continue
+            descendants.reap()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from portal.contract import privileges
 from portal.contract.privileges import taken_up
@@ -73,21 +73,20 @@ def make_home(home: Path, *, uid: int, gid: int) -> None:
         )
 
 
-def change_to(user: OwnUser) -> dict[str, Any]:
-    """Return the arguments of ``subprocess.Popen`` that make a process *user*'s: real, effective and saved ids."""
-    return {"user": user.uid, "group": user.gid, "extra_groups": [], "umask": UMASK}
-
-
-def giving_up(user: OwnUser) -> Callable[[], None]:
-    """Return what runs as *user* between fork and exec: rights are given up, and its folders are there."""
+def becoming(user: OwnUser) -> Callable[[], None]:
+    """Return what makes a process *user*'s between fork and exec, for good and with no way to more rights."""
     home = user.home
     folders = () if home is None else (home / TEMPORARY, home / UPLOADS)
     give_up_rights = privileges.giving_up()
 
-    def give_up() -> None:
+    def become() -> None:
+        os.setgroups([])
+        os.setresgid(user.gid, user.gid, user.gid)
+        os.setresuid(user.uid, user.uid, user.uid)
+        os.umask(UMASK)
         give_up_rights()
         for folder in folders:
             with suppress(OSError):  # it is theirs: they may have put something else there
                 folder.mkdir(mode=0o700)
 
-    return give_up
+    return become

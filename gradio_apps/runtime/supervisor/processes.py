@@ -1,12 +1,9 @@
-"""Which processes of this machine belong to an app, whatever session they went into (Linux).
-
-A process is an app's because of its user, where no other app has that; else because it runs in the session that the app
-began in, descends from a process that does, or carries the app's mark in its environment.  What processes look like
-comes from proc(5); what follows from it is pure.
-"""
+"""Processes of this machine as proc(5) shows them: which descend from which, and how one is ended and never another."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+import signal
+import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +12,20 @@ from typing import Final
 from portal.contract.privileges import taken_up
 
 MARK: Final = "PORTAL_MARK"
-"""Variable that says whose process it is, to those who look from outside."""
+"""Variable that says which process of an app another belongs to."""
 _PROC: Final = Path("/proc")
 _STATE: Final = 0
 _PARENT: Final = 1
 _SESSION: Final = 3
+_THREADS: Final = 17
 _BEGUN: Final = 19
 """Places among the fields of ``/proc/<pid>/stat`` after the command."""
 _NO_MORE: Final = frozenset("ZX")
-_ROOT: Final = 0
-_NOBODY: Final = 65534
-_FIRST: Final = 1
-"""Stands above all; in a container also above what was put into it from outside, which has no parent there."""
+_PATIENCE: Final = 2.0
+"""Seconds for ending processes that start others meanwhile, or that the system cannot end now."""
+_PAUSE: Final = 0.001
+_QUIET: Final = 2
+"""Looks in a row that find nothing before it is believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +35,6 @@ class Process:
     pid: int
     parent: int
     session: int
-    uid: int
-    """Its real user."""
-    effective: int
     begun: int
     """When, in ticks since the system did: a number may be given to another process later."""
 
@@ -53,87 +49,35 @@ def running() -> tuple[Process, ...]:
 
 def look_at(pid: int) -> Process | None:
     """Return the process *pid*, or ``None`` where it has ended."""
-    folder = _PROC / str(pid)
     with suppress(OSError, LookupError, ValueError):
-        fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
-        uids = (folder / "status").read_bytes().partition(b"\nUid:")[2].split(None, 2)
-        if fields[_STATE].decode() not in _NO_MORE:
+        fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
+        # One whose first thread has ended looks like one that has, but for its other threads.
+        if fields[_STATE].decode() not in _NO_MORE or int(fields[_THREADS]) > 1:
             return Process(
-                pid=pid,
-                parent=int(fields[_PARENT]),
-                session=int(fields[_SESSION]),
-                uid=int(uids[0]),
-                effective=int(uids[1]),
-                begun=int(fields[_BEGUN]),
+                pid=pid, parent=int(fields[_PARENT]), session=int(fields[_SESSION]), begun=int(fields[_BEGUN])
             )
     return None
 
 
-def carries(mark: str) -> Callable[[Process], bool]:
-    """Return what says whether a process was started with :data:`MARK` set to *mark*."""
-    wanted = f"{MARK}={mark}".encode()
-
-    def is_marked(process: Process) -> bool:
-        with suppress(OSError), taken_up():
-            return wanted in (_PROC / str(process.pid) / "environ").read_bytes().split(b"\0")
-        return False
-
-    return is_marked
+def uid_of(process: Process) -> int | None:
+    """Return the real user of *process*, or ``None`` where it has ended."""
+    with suppress(OSError, LookupError, ValueError), taken_up():
+        status = (_PROC / str(process.pid) / "status").read_bytes()
+        return int(status.partition(b"\nUid:")[2].split(None, 1)[0])
+    return None
 
 
-def started_by(
-    leader: int, processes: Iterable[Process], *, uid: int, is_marked: Callable[[Process], bool]
-) -> frozenset[Process]:
-    """Return *leader*, what runs in its session, what carries its mark, and what descends from any of these.
-
-    Only processes of the user *uid* count: whatever else an app may have brought about is not ended in its name.
-    """
-    theirs = [one for one in processes if one.uid == uid]
-    found = _with_descendants((one for one in theirs if leader in {one.pid, one.session}), theirs)
-    marked = [one for one in theirs if one not in found and is_marked(one)]
-    return found | _with_descendants(marked, theirs)
+def mark_of(process: Process) -> str | None:
+    """Return the value of :data:`MARK` that *process* was started with, or ``None``."""
+    with suppress(OSError), taken_up():
+        for variable in (_PROC / str(process.pid) / "environ").read_bytes().split(b"\0"):
+            if variable.startswith(f"{MARK}=".encode()):
+                return variable.partition(b"=")[2].decode(errors="replace")
+    return None
 
 
-def of_user(
-    uid: int, processes: Iterable[Process], *, supervisor: int
-) -> tuple[frozenset[Process], frozenset[Process]]:
-    """Return the processes whose real or effective user is *uid*: the app's, and those that root started besides.
-
-    Root may do something as that user meanwhile, such as install what the app needs.  What descends from a process
-    of root's that neither is *supervisor* nor stands above it is not the app's: a process cannot choose its parent,
-    and one that loses it is given to one that stands above.
-    """
-    known = {one.pid: one for one in processes}
-    above = {supervisor, *_above(supervisor, known), _FIRST}
-    theirs = [one for one in known.values() if uid in {one.uid, one.effective}]
-    roots = [one for one in known.values() if one.uid == _ROOT and one.pid not in above and one not in theirs]
-    others = _with_descendants((one for root in roots for one in theirs if one.parent == root.pid), theirs)
-    return frozenset(theirs) - others, others
-
-
-def is_one_apps_alone(
-    uid: int, *, others: Iterable[int], owner: int | None, here: int, persons: Callable[[int], bool]
-) -> bool:
-    """Say whether everything that runs as *uid* is one app's, so that it may be ended and weighed by its user.
-
-    *others* are the users of all other apps, *owner* is the portal's user, and *here* the real user of this process:
-    where that is not root, every app runs as it.  *persons* says whether somebody has an account of that number: what
-    they run besides is not the app's.
-    """
-    if here != _ROOT or owner is None or uid < 0 or uid in {_ROOT, _NOBODY, owner, *others}:
-        return False
-    return not persons(uid)
-
-
-def _above(pid: int, known: Mapping[int, Process]) -> frozenset[int]:
-    found: set[int] = set()
-    while pid in known and known[pid].parent not in found:
-        pid = known[pid].parent
-        found.add(pid)
-    return frozenset(found)
-
-
-def _with_descendants(first: Iterable[Process], among: Iterable[Process]) -> frozenset[Process]:
+def with_descendants(first: Iterable[Process], among: Iterable[Process]) -> frozenset[Process]:
+    """Return *first*, and those *among* that descend from any of them."""
     children: dict[int, list[Process]] = {}
     for one in among:
         children.setdefault(one.parent, []).append(one)
@@ -143,5 +87,38 @@ def _with_descendants(first: Iterable[Process], among: Iterable[Process]) -> fro
         one = waiting.pop()
         if one not in found:
             found.add(one)
-            waiting += children.get(one.pid, [])
+            # Nothing is older than its parent: else the number was another's when the child was looked at.
+            waiting += (child for child in children.get(one.pid, ()) if child.begun >= one.begun)
     return frozenset(found)
+
+
+def end_all(members: Callable[[], Iterable[Process]]) -> bool:
+    """End *members*, again and again until there are none: one may start others meanwhile, unseen at one look.
+
+    Return whether that was so in the end.
+    """
+    until, quiet = time.monotonic() + _PATIENCE, 0
+    while quiet < _QUIET:
+        found = tuple(members())
+        for one in found:
+            end(one)
+        quiet = 0 if found else quiet + 1
+        if found and time.monotonic() > until:
+            return False
+        time.sleep(_PAUSE)
+    return True
+
+
+def end(process: Process) -> None:
+    """End *process*, and never another that was given its number."""
+    try:
+        handle = os.pidfd_open(process.pid)
+    except (OSError, AttributeError):  # it ended; or this system has no such handles, and nothing in /proc either
+        return
+    try:
+        now = look_at(process.pid)
+        if now is not None and now.begun == process.begun:
+            with suppress(OSError), taken_up():
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+    finally:
+        os.close(handle)

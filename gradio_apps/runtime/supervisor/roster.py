@@ -1,17 +1,14 @@
 """All apps of the machine that are kept, and how they follow the configuration."""
 
 import asyncio
-import os
 from collections.abc import Iterable, Iterator, Mapping
 
 from gradio_apps.runtime.supervisor.changes import Change, changes_between
+from gradio_apps.runtime.supervisor.descendants import Descendants
 from gradio_apps.runtime.supervisor.document import Plan
 from gradio_apps.runtime.supervisor.events import Event, Report
 from gradio_apps.runtime.supervisor.keeper import Keeper
-from gradio_apps.runtime.supervisor.own_user import OwnUser
-from gradio_apps.runtime.supervisor.processes import is_one_apps_alone
 from gradio_apps.runtime.supervisor.sockets import Listening, listen
-from portal.contract.privileges import is_persons
 
 
 class OwnerChanged(Exception):
@@ -28,16 +25,16 @@ class Roster:
         listening: Iterable[Listening],
         outer: Mapping[str, str],
         report: Report,
+        descendants: Descendants,
         command: tuple[str, ...] | None = None,
     ) -> None:
         self._plan = plan
         self._outer = outer
         self._report = report
+        self._descendants = descendants
         self._command = command
         self._tasks: dict[Keeper, asyncio.Task[None]] = {}
         self._going: set[asyncio.Task[None]] = set()
-        self._living: set[Keeper] = set()
-        """Those that keep an app, and those that still end one."""
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Has the error of a keeper that failed; they never end by themselves."""
         self._keepers = {one.app.slug: self._keep(one) for one in listening}
@@ -98,10 +95,9 @@ class Roster:
             plan=self._plan,
             outer=self._outer,
             report=self._report,
+            descendants=self._descendants,
             command=self._command,
-            is_alone=self._is_alone,
         )
-        self._living.add(keeper)
 
         async def run() -> None:
             if after is not None:
@@ -117,11 +113,6 @@ class Roster:
         if error is not None and not self.failed.done():
             self.failed.set_exception(error)
 
-    def _is_alone(self, keeper: Keeper, user: OwnUser) -> bool:
-        others = (uid for one in self._living if one is not keeper for uid in one.uids)
-        owner = None if self._plan.owner is None else self._plan.owner[0]
-        return is_one_apps_alone(user.uid, others=others, owner=owner, here=os.getuid(), persons=is_persons)
-
     def _let_go(self, keeper: Keeper, *, passed_on: bool = False) -> asyncio.Task[None]:
         going = asyncio.get_running_loop().create_task(self._end(keeper, passed_on=passed_on))
         self._going.add(going)
@@ -133,7 +124,6 @@ class Roster:
         task = self._tasks.pop(keeper)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        self._living.discard(keeper)
         if not passed_on:
             keeper.listening.shut()
         keeper.listening.socket.close()

@@ -101,10 +101,15 @@ class Supervised:
 
 @contextmanager
 def supervised(
-    document: str, environ: Mapping[str, str] | None = None, *, command: Sequence[str] = (sys.executable, str(SERVICE))
+    document: str,
+    environ: Mapping[str, str] | None = None,
+    *,
+    command: Sequence[str] = (sys.executable, str(SERVICE)),
+    before: str = "",
 ) -> Iterator[Supervised]:
+    """A supervisor on *document*, which runs the code *before* and then begins."""
     process = subprocess.Popen(
-        [sys.executable, "-c", _START, *command],
+        [sys.executable, "-c", before + _START, *command],
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, **(environ or {})},

@@ -1,6 +1,7 @@
 """The operator's socket: what it tells, what it does, and whom it refuses."""
 
 import asyncio
+import io
 import os
 import socket
 import stat
@@ -13,7 +14,9 @@ import httpx
 import pytest
 
 from gradio_apps.runtime.supervisor.control import Control, ControlError
+from gradio_apps.runtime.supervisor.descendants import Descendants
 from gradio_apps.runtime.supervisor.document import read_plan
+from gradio_apps.runtime.supervisor.events import reporter
 from gradio_apps.runtime.supervisor.roster import Roster
 from tests.gradio_apps.supervisor.supervising import (
     PATIENCE,
@@ -137,7 +140,7 @@ def test_a_line_without_end_gets_no_answer(short: Path) -> None:
 
 def nobody() -> Roster:
     plan = read_plan(a_document())
-    return Roster(plan=plan, listening=(), outer={}, report=lambda *_events, **_details: None)
+    return Roster(plan=plan, listening=(), outer={}, report=reporter(io.StringIO()), descendants=Descendants())
 
 
 def asked(folder: Path, request: object, *, uids: frozenset[int] | None = None) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def test_a_history_that_cannot_be_written_costs_nothing_else(tmp_path: Path) -> 
 
 
 def test_nobody_uses_nothing() -> None:
-    gone = Process(pid=2**22 + 1, parent=1, session=1, uid=1, effective=1, begun=0)  # larger than any process id
+    gone = Process(pid=2**22 + 1, parent=1, session=1, begun=0)  # larger than any process id
     assert used_by([]) is None
     assert used_by([gone]) == 0
     assert exceeds([], 0) is None

@@ -1,4 +1,4 @@
-"""What belongs to an app, and that all of it ends with the app, whatever it did to stay."""
+"""What belongs to an app, and that all of it ends with the app, whatever it did to stay, and nothing else ever does."""
 
 import errno
 import os
@@ -19,18 +19,18 @@ from typing import Any
 import httpx
 import pytest
 
-from gradio_apps.runtime.supervisor.ending import end, end_all, end_everything_of
+from gradio_apps.runtime.supervisor.cgroups import Cgroup, own_cgroup
 from gradio_apps.runtime.supervisor.memory import used_by
-from gradio_apps.runtime.supervisor.own_user import OwnUser
 from gradio_apps.runtime.supervisor.processes import (
     MARK,
     Process,
-    carries,
-    is_one_apps_alone,
+    end,
+    end_all,
     look_at,
-    of_user,
+    mark_of,
     running,
-    started_by,
+    uid_of,
+    with_descendants,
 )
 from tests.gradio_apps.supervisor.supervising import (
     PATIENCE,
@@ -46,111 +46,98 @@ from tests.gradio_apps.supervisor.test_own_user import AS_ROOT, OWNER, owned
 from tests.ports import free_ports
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="run the tests on Linux: elsewhere there is no /proc")
-FIRST, SECOND = (1_000_000 + 2 * os.getpid() + at for at in range(2))
-"""Numbers of users that nobody has, not even another process that runs tests: whatever runs as them is ended."""
+FIRST = 1_000_000 + os.getpid()
+"""Number of a user that nobody has, not even another process that runs tests."""
+WITHOUT_CGROUPS = """
+from gradio_apps.runtime.supervisor import __main__
+__main__.open_cgroups = lambda control: None
+"""
 
 
-def a_process(pid: int, *, parent: int = 1, session: int | None = None, uid: int = 7, effective: int = 7) -> Process:
-    return Process(
-        pid=pid, parent=parent, session=pid if session is None else session, uid=uid, effective=effective, begun=pid
-    )
+def own_cgroup_here() -> Path | None:
+    return own_cgroup(Path("/proc/self/mountinfo").read_text(), Path("/proc/self/cgroup").read_text())
 
 
-VILLAGE = (
-    a_process(1, uid=0, effective=0),
-    a_process(10),  # the app
-    a_process(11, parent=10, session=10),  # its child
-    a_process(12, parent=11),  # a grandchild in a session of its own
-    a_process(13, parent=12, session=12),
-    a_process(14, parent=1, session=10),  # left in its session by a parent that ended
-    a_process(15, parent=1),  # marked, and left by everybody
-    a_process(16, parent=15),
-    a_process(17, parent=10, uid=0, effective=0),  # what became root's
-    a_process(18, parent=17),
-    a_process(20),  # another app of that user
-    a_process(21, parent=20),
-    a_process(30, uid=8, effective=8),
-    a_process(31, uid=0, effective=8),
-    a_process(32, uid=8, effective=0),
+def why_no_cgroup() -> str | None:
+    """Why this process may make no cgroup; ``None`` where it may."""
+    try:
+        around = own_cgroup_here()
+        if around is None:
+            return "this process is in no cgroup of version 2"
+        probe = around / f"gradio-portal-test-{os.getpid()}"
+        probe.mkdir()
+        able = (probe / "cgroup.kill").exists()
+        probe.rmdir()
+    except OSError as error:
+        return f"no cgroup can be made here: {error}; run the tests as root, where /sys/fs/cgroup is not read-only"
+    return None if able else "cgroups of this system cannot be ended at once: run the tests on Linux 5.14 or newer"
+
+
+WHY_NO_CGROUP = why_no_cgroup()
+CGROUPS = pytest.mark.skipif(WHY_NO_CGROUP is not None, reason=WHY_NO_CGROUP or "")
+BOTH_WAYS = pytest.mark.parametrize(
+    "before", [pytest.param("", id="cgroup", marks=CGROUPS), pytest.param(WITHOUT_CGROUPS, id="descent")]
 )
+"""Code that a supervisor runs before it begins, so that apps are held by either."""
+
+
+def a_process(pid: int, *, parent: int = 1, begun: int | None = None) -> Process:
+    return Process(pid=pid, parent=parent, session=pid, begun=pid if begun is None else begun)
 
 
 def pids(found: frozenset[Process]) -> set[int]:
     return {one.pid for one in found}
 
 
-def test_what_it_started_is_found_wherever_it_went() -> None:
-    asked: list[int] = []
-
-    def is_marked(one: Process) -> bool:
-        asked.append(one.pid)
-        return one.pid in {15, 30}
-
-    assert pids(started_by(10, VILLAGE, uid=7, is_marked=is_marked)) == {10, 11, 12, 13, 14, 15, 16}
-    assert asked == [15, 16, 18, 20, 21], "only of that user, and only what is not known by then"
-
-
-def test_a_user_is_all_that_acts_as_one() -> None:
-    strays, spared = of_user(8, VILLAGE, supervisor=10)
-
-    assert (pids(strays), pids(spared)) == ({30, 31, 32}, set())
-
-
-@pytest.mark.parametrize(
-    ("parents", "spared"),
-    [
-        pytest.param([4], [], id="the supervisor started it"),
-        pytest.param([3], [], id="what started the supervisor takes on what lost its parent"),
-        pytest.param([1], [], id="or the first of all does"),
-        pytest.param([999], [], id="its parent ended just now"),
-        pytest.param([5], [50], id="root does something as that user"),
-        pytest.param([5, 50, 51], [50, 51, 52], id="and what that starts"),
-        pytest.param([4, 50, 5], [52], id="both at once"),
-        pytest.param([6], [], id="somebody else started it"),
-        pytest.param([51, 50], [], id="a circle"),
-    ],
-)
-def test_what_root_does_as_that_user_is_not_the_apps(parents: list[int], spared: list[int]) -> None:
-    machine = [
-        a_process(1, parent=0, uid=0, effective=0),
-        a_process(3, parent=1, uid=0, effective=0),
-        a_process(4, parent=3, uid=0, effective=900),  # the supervisor
-        a_process(5, parent=3, uid=0, effective=0),  # a command of root's
-        a_process(6, parent=1, uid=9, effective=9),
+def test_what_descends_from_a_process_is_found_wherever_it_went() -> None:
+    among = [
+        a_process(10),
+        a_process(11, parent=10),
+        a_process(12, parent=11),
+        a_process(13, parent=11, begun=5),  # older: its parent had this number before
+        a_process(14, parent=13),
+        a_process(20),
+        a_process(21, parent=20),
+        a_process(30, parent=31, begun=1),
+        a_process(31, parent=30, begun=1),  # a circle: looked at at different times
     ]
-    theirs = [a_process(50 + at, parent=parent, uid=8, effective=8) for at, parent in enumerate(parents)]
-    found, others = of_user(8, machine + theirs, supervisor=4)
-    in_a_container = [replace(one, parent=0) if one.pid == 3 else one for one in machine + theirs]
 
-    assert pids(others) == set(spared)
-    assert found | others == set(theirs)
-    assert of_user(8, in_a_container, supervisor=4) == (found, others)
+    assert pids(with_descendants(among[:1], among)) == {10, 11, 12}
+    assert pids(with_descendants(among[-1:], among)) == {30, 31}
 
 
-def test_parents_in_a_circle_are_no_trouble() -> None:
-    circle = (a_process(10, parent=11), a_process(11, parent=10))
-
-    assert pids(started_by(10, circle, uid=7, is_marked=lambda _: False)) == {10, 11}
+ROW = "41 31 0:38 {} {} rw,relatime shared:9 - cgroup2 cgroup2 rw"
+OTHER = "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
 
 
 @pytest.mark.parametrize(
-    ("uid", "others", "owner", "here", "alone"),
+    ("mounts", "own", "folder"),
     [
-        pytest.param(70001, [70002], 900, 0, True, id="one app's"),
-        pytest.param(70001, [], 900, 0, True, id="the only app's"),
-        pytest.param(70001, [70002, 70001], 900, 0, False, id="two apps'"),
-        pytest.param(900, [], 900, 0, False, id="the portal's"),
-        pytest.param(0, [], 900, 0, False, id="root's"),
-        pytest.param(-1, [], 900, 0, False, id="whoever it is"),
-        pytest.param(65534, [], 900, 0, False, id="nobody's"),
-        pytest.param(70001, [], None, 0, False, id="nobody said who the portal is"),
-        pytest.param(70001, [], 900, 1000, False, id="not root's to say"),
-        pytest.param(1000, [], 900, 1000, False, id="one's own"),
-        pytest.param(1001, [], 900, 0, False, id="a person's"),
+        pytest.param(ROW.format("/", "/sys/fs/cgroup"), "0::/", "/sys/fs/cgroup", id="unified"),
+        pytest.param(
+            OTHER + ROW.format("/", "/sys/fs/cgroup/unified"),
+            "3:cpu:/x\n0::/a.slice/b\n",
+            "/sys/fs/cgroup/unified/a.slice/b",
+            id="hybrid",
+        ),
+        pytest.param(ROW.format("/docker/1", "/cg"), "0::/docker/1/x", "/cg/x", id="a part of the tree"),
+        pytest.param(ROW.format("/docker/1", "/cg"), "0::/docker/10", None, id="another part"),
+        pytest.param(ROW.format("/", "/my\\040cg"), "0::/x", "/my cg/x", id="a blank"),
+        pytest.param(ROW.format("/", "/cg"), "0::/../x", None, id="outside of the namespace"),
+        pytest.param(OTHER, "3:cpu:/x", None, id="version 1 alone"),
+        pytest.param("", "0::/", None, id="not mounted"),
     ],
 )
-def test_a_user_is_one_apps_alone(uid: int, others: list[int], owner: int | None, here: int, *, alone: bool) -> None:
-    assert is_one_apps_alone(uid, others=others, owner=owner, here=here, persons={1001}.__contains__) is alone
+def test_the_own_cgroup_is_found(mounts: str, own: str, folder: str | None) -> None:
+    assert own_cgroup(mounts, own) == (None if folder is None else Path(folder))
+
+
+DEAD_LEADER = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=[600]).start()
+print(flush=True)
+ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[__import__("platform").machine()], 0)  # exit(2): this thread
+"""
 
 
 @pytest.mark.usefixtures("processes")
@@ -159,23 +146,21 @@ class TestThisMachine:
     def test_processes_are_seen_as_they_are(self) -> None:
         child = subprocess.Popen(["/bin/sleep", "600"], start_new_session=True, env={MARK: "ours"})
         try:
-            wait_for(lambda: look_at(child.pid) is not None and carries("ours")(found(child.pid)))
+            wait_for(lambda: look_at(child.pid) is not None and mark_of(found(child.pid)) == "ours")
             seen = found(child.pid)
             assert seen in running()
-            assert (seen.parent, seen.session, seen.uid) == (os.getpid(), child.pid, os.getuid())
-            assert not carries("our")(seen)
+            assert (seen.parent, seen.session, uid_of(seen)) == (os.getpid(), child.pid, os.getuid())
             assert used_by([seen])
         finally:
             child.kill()
             wait_for(lambda: look_at(child.pid) is None)  # one that ended and was not yet asked how
             child.wait()
-        assert not carries("ours")(seen)
+        assert (mark_of(seen), uid_of(seen)) == (None, None)
 
     def test_another_that_was_given_its_number_is_let_be(self) -> None:
         child = subprocess.Popen(["/bin/sleep", "600"])
         seen = found(child.pid)
         end(replace(seen, begun=seen.begun - 1))
-        end(replace(seen, uid=seen.uid + 1))
         end(replace(seen, pid=2**22 + 1))
         assert child.poll() is None
         end(seen)
@@ -184,15 +169,31 @@ class TestThisMachine:
 
     def test_what_comes_up_meanwhile_is_ended_too(self) -> None:
         children = [subprocess.Popen(["/bin/sleep", "600"]) for _ in range(3)]
-        looks = iter([children[:1], children[:2], children, children])
-        end_all(lambda: [seen for one in next(looks) if (seen := look_at(one.pid)) is not None])
+        looks = iter([children[:1], children[:2], children])
 
+        def members() -> list[Process]:
+            return [seen for one in next(looks, children) if (seen := look_at(one.pid)) is not None]
+
+        assert end_all(members)
         assert [one.wait(PATIENCE) for one in children] == [-signal.SIGKILL] * 3
+
+    def test_what_cannot_be_ended_is_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("gradio_apps.runtime.supervisor.processes._PATIENCE", 0.05)
+
+        assert not end_all(lambda: [a_process(2**22 + 1)])
+
+    def test_one_whose_first_thread_ended_runs(self) -> None:
+        with subprocess.Popen([sys.executable, "-c", DEAD_LEADER], stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            child.stdout.readline()
+            wait_for(lambda: Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z")
+            seen = found(child.pid)
+            end(seen)
+            assert child.wait(PATIENCE) == -signal.SIGKILL
 
 
 def everything_of(uid: int) -> frozenset[Process]:
-    strays, spared = of_user(uid, running(), supervisor=os.getpid())
-    return strays | spared
+    return frozenset(one for one in running() if uid_of(one) == uid)
 
 
 def found(pid: int) -> Process:
@@ -210,9 +211,10 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 @pytest.mark.usefixtures("processes")
 @ON_LINUX
+@BOTH_WAYS
 class TestSameUser:
-    def test_nothing_goes_on_after_a_stop(self, tmp_path: Path, control: Path) -> None:
-        with supervised(a_document(an_app(tmp_path, mode="escaping"), control=str(control))):
+    def test_nothing_goes_on_after_a_stop(self, tmp_path: Path, control: Path, before: str) -> None:
+        with supervised(a_document(an_app(tmp_path, mode="escaping"), control=str(control)), before=before):
             port = the_app(control, is_state("running"))["port"]
             outside = the_one_outside(tmp_path)
             assert is_alive(outside)
@@ -224,11 +226,11 @@ class TestSameUser:
         assert answers == {503}
 
     def test_where_the_address_is_kept_nobody_answers_rather_than_what_is_stopped(
-        self, tmp_path: Path, control: Path
+        self, tmp_path: Path, control: Path, before: str
     ) -> None:
         [port] = free_ports(1)
         document = a_document(an_app(tmp_path, mode="selfish", port=port), control=str(control))
-        with supervised(document) as supervisor:
+        with supervised(document, before=before) as supervisor:
             the_app(control, is_state("running"))
             with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as open_still:
                 open_still.sendall(b"GET /wait/600 HTTP/1.1\r\n\r\n")
@@ -242,16 +244,44 @@ class TestSameUser:
 
         assert problem == f"something keeps its address: {os.strerror(errno.EADDRINUSE)}"
 
-    def test_nothing_goes_on_after_the_end(self, tmp_path: Path) -> None:
-        with supervised(a_document(an_app(tmp_path, mode="escaping"))) as supervisor:
+    def test_nothing_goes_on_after_the_end(self, tmp_path: Path, control: Path, before: str) -> None:
+        document = a_document(an_app(tmp_path, mode="escaping"), control=str(control))
+        with supervised(document, before=before) as supervisor:
             supervisor.event("app-ready")
             outside = the_one_outside(tmp_path)
             assert supervisor.end() == 0
 
         assert not is_alive(outside)
 
-    def test_the_mark_of_an_app_is_its_own(self, tmp_path: Path, control: Path) -> None:
-        with supervised(a_document(an_app(tmp_path), an_app(tmp_path, "other"), control=str(control))):
+    def test_one_of_two_apps_of_a_user_is_ended_with_what_says_that_it_is_its_own(
+        self, tmp_path: Path, control: Path, before: str
+    ) -> None:
+        """What has shed all that says so stays without a cgroup, until no app of that user runs."""
+        one = a_script(tmp_path, "one", "(setsid sleep 600 &)\n(env -i setsid sleep 600 &)\nexec sleep 600\n")
+        two = a_script(tmp_path, "two", "(env -i setsid sleep 600 &)\nexec sleep 600\n")
+        document = a_document(one, two, control=str(control))
+        with supervised(document, command=("/bin/sh",), before=before) as supervisor:
+            wait_for(lambda: len(below(supervisor.process.pid)) == 5)
+            tell(control, {"do": "stop", "app": "one"})
+            the_app(control, is_state("stopped"), slug="one")
+            left = len(below(supervisor.process.pid))
+            still = the_app(control, is_state("starting"), slug="two")
+            tell(control, {"do": "stop", "app": "two"})
+            the_app(control, is_state("stopped"), slug="two")
+            assert not below(supervisor.process.pid)
+
+        assert (left, still["restarts"]) == (3 if before else 2, 0)
+
+    def test_what_lost_its_parent_and_ended_leaves_nothing(self, tmp_path: Path, control: Path, before: str) -> None:
+        app = a_script(tmp_path, "one", "(sleep 0.1 &)\nexec sleep 600\n")
+        with supervised(a_document(app, control=str(control)), command=("/bin/sh",), before=before) as supervisor:
+            pid = supervisor.event("app-started")["pid"]
+            children = Path(f"/proc/{supervisor.process.pid}/task/{supervisor.process.pid}/children")
+            wait_for(lambda: len(children.read_text().split()) > 1)
+            wait_for(lambda: children.read_text().split() == [str(pid)])
+
+    def test_the_mark_of_an_app_is_its_own(self, tmp_path: Path, control: Path, before: str) -> None:
+        with supervised(a_document(an_app(tmp_path), an_app(tmp_path, "other"), control=str(control)), before=before):
             asked = [
                 httpx.get(f"http://127.0.0.1:{the_app(control, is_state('running'), slug=slug)['port']}/").json()
                 for slug in ("forecast", "other")
@@ -260,6 +290,16 @@ class TestSameUser:
         marks = {one["environment"][MARK] for one in asked}
         assert len(marks) == 2
         assert all(re.fullmatch(r"[0-9a-f]{32}", mark) for mark in marks)
+
+
+def a_script(tmp: Path, slug: str, script: str) -> dict[str, Any]:
+    source = tmp / f"{slug}.sh"
+    source.write_text(script)
+    return an_app(tmp, slug, source=str(source))
+
+
+def below(pid: int) -> frozenset[Process]:
+    return with_descendants([found(pid)], running()) - {found(pid)}
 
 
 def says_it_is_stopped(port: int) -> bool:
@@ -284,9 +324,7 @@ def public() -> Iterator[Path]:
     os.chown(folder / "data", *OWNER.values())
     yield folder
     shutil.rmtree(folder)
-    for uid in (FIRST, SECOND):  # whatever a test that failed has left
-        for one in everything_of(uid):
-            end(one)
+    end_all(lambda: everything_of(FIRST))  # whatever a test that failed has left
 
 
 def a_shell_app(public: Path, slug: str, script: str, *, uid: int = FIRST, **changes: Any) -> dict[str, Any]:
@@ -299,31 +337,20 @@ def a_shell_app(public: Path, slug: str, script: str, *, uid: int = FIRST, **cha
 
 
 HIDING = "(env -i setsid sleep 600 &)\n(env -i setsid sh -c 'sleep 600 & sleep 600 & wait' &)\nexec sleep 600\n"
-"""Processes that nothing ties to their app but whom they run as."""
-
-STUBBORN = """
-import ctypes, os, resource, signal, sys
-from contextlib import suppress
-def fork():
-    with suppress(OSError):
-        os.fork()
-def stop_all():
-    with suppress(OSError):
-        os.kill(-1, signal.SIGSTOP)
-resource.setrlimit(resource.RLIMIT_NPROC, (60, 60))
-os.setuid(int(sys.argv[1]))
-signal.alarm(120)
-print(flush=True)
-"""
+"""Processes that nothing ties to their app but that it started them."""
+PERL = pytest.mark.skipif(shutil.which("perl") is None, reason="install perl: a shell's fork bomb ends by itself")
+FEW = "import resource\nresource.setrlimit(resource.RLIMIT_NPROC, (60, 60))\n"
+"""So that a fork bomb costs the test what it must, and no other."""
 
 
 @pytest.mark.usefixtures("processes")
 @AS_ROOT
+@BOTH_WAYS
 class TestOwnUser:
-    def test_a_stop_ends_everything_of_its_user(self, public: Path) -> None:
+    def test_a_stop_ends_everything_it_started(self, public: Path, before: str) -> None:
         control = public / "data" / "supervisor.sock"
         document = owned(a_shell_app(public, "one", HIDING), control=str(control))
-        with supervised(document, command=("/bin/sh",)) as supervisor:
+        with supervised(document, command=("/bin/sh",), before=before) as supervisor:
             supervisor.event("app-started")
             wait_for(lambda: len(everything_of(FIRST)) == 5)
             weight = the_app(control, is_state("starting"), slug="one")["memory"]
@@ -339,95 +366,170 @@ class TestOwnUser:
         assert stopped["memory"] is None
         assert "app-not-ended" not in "".join(supervisor.lines)
 
-    def test_a_crash_does_too(self, public: Path) -> None:
-        document = owned(a_shell_app(public, "one", HIDING.replace("exec sleep 600", "sleep 1; exit 7")))
-        with supervised(document, command=("/bin/sh",)) as supervisor:
+    def test_a_crash_does_too(self, public: Path, before: str) -> None:
+        control = public / "data" / "supervisor.sock"
+        app = a_shell_app(public, "one", HIDING.replace("exec sleep 600", "sleep 1; exit 7"))
+        with supervised(owned(app, control=str(control)), command=("/bin/sh",), before=before) as supervisor:
             supervisor.event("app-started")
             wait_for(lambda: len(everything_of(FIRST)) > 4)
             assert supervisor.event("app-crashed")["code"] == 7
             assert not everything_of(FIRST)
 
-    def test_what_hides_is_weighed(self, public: Path) -> None:
-        """Ten thousand times ten kilobytes, in a shell that nothing ties to the app."""
+    def test_what_hides_is_weighed(self, public: Path, before: str) -> None:
+        """Sixty megabytes in a shell that nothing ties to the app."""
         hungry = (
             "(env -i setsid sh -c 'x=$(head -c 60000000 /dev/zero | tr \"\\\\0\" x); sleep 600' &)\nexec sleep 600\n"
         )
-        document = owned(a_shell_app(public, "one", hungry, memory=50_000_000))
-        with supervised(document, command=("/bin/sh",)) as supervisor:
+        document = owned(
+            a_shell_app(public, "one", hungry, memory=50_000_000), control=str(public / "data" / "supervisor.sock")
+        )
+        with supervised(document, command=("/bin/sh",), before=before) as supervisor:
             assert supervisor.event("app-over-memory")["used"] > 50_000_000
             assert supervisor.event("app-crashed")["reason"].endswith("more than its limit of 50 MB.")
 
-    def test_a_user_of_two_apps_is_nobodys_to_end(self, public: Path) -> None:
-        control = public / "data" / "supervisor.sock"
-        one = a_shell_app(public, "one", HIDING)
-        two = {**a_shell_app(public, "two", "exec sleep 600\n"), "user": one["user"]}
-        with supervised(owned(one, two, control=str(control)), command=("/bin/sh",)):
-            wait_for(lambda: len(everything_of(FIRST)) == 6)
-            tell(control, {"do": "stop", "app": "one"})
-            the_app(control, is_state("stopped"), slug="one")
-            left = everything_of(FIRST)
-            still = the_app(control, is_state("starting"), slug="two")
-
-        assert (still["restarts"], still["pid"] in pids(left)) == (0, True)
-
     @pytest.mark.parametrize(
-        "code",
+        "attack",
         [
-            pytest.param("while True: fork()", id="faster than anybody counts"),
-            pytest.param("fork()\nwhile True: stop_all()", id="fighting back"),
-            pytest.param("ctypes.CDLL(None).prctl(4, 0)\nwhile True: signal.pause()", id="nobody may look into it"),
+            pytest.param("perl -e 'fork while 1' &\n", id="a fork bomb", marks=PERL),
+            pytest.param("perl -MPOSIX -e 'fork, setsid while 1' &\n", id="one that sheds its group", marks=PERL),
+            pytest.param("case $1 in hop) sh $0 hop & exit;; esac\n" + "sh $0 hop &\n" * 3, id="ahead of who looks"),
+            pytest.param(
+                "case $1 in hop) setsid sh $0 hop & exit;; esac\n" + "setsid sh $0 hop &\n" * 3, id="and apart"
+            ),
+            pytest.param("(while :; do kill -STOP -1; done) &\n" * 2, id="fighting back"),
         ],
     )
-    def test_nothing_gets_away(self, code: str) -> None:
-        first = subprocess.Popen(
-            [sys.executable, "-c", f"{STUBBORN}{code}", str(FIRST)], stdout=subprocess.PIPE, start_new_session=True
+    def test_nothing_gets_away(self, public: Path, before: str, attack: str) -> None:
+        control = public / "data" / "supervisor.sock"
+        app = a_shell_app(public, "one", f"exec 2> /dev/null\n{attack}exec sleep 600\n")
+        with supervised(owned(app, control=str(control)), command=("/bin/sh",), before=FEW + before) as supervisor:
+            supervisor.event("app-started")
+            time.sleep(0.5)  # so that it is well under way
+            wait_for(lambda: len(everything_of(FIRST)) > 1)
+            tell(control, {"do": "stop", "app": "one"})
+            supervisor.event("app-stopped")
+            left = [everything_of(FIRST) for _ in range(5)]
+
+        assert not any(left)
+        assert "app-not-ended" not in "".join(supervisor.lines)
+
+    def test_two_supervisors_leave_each_others_processes_alone(self, public: Path, before: str) -> None:
+        """Such as those of two runs of the tests: apps of both have one user."""
+        with supervised(owned(a_shell_app(public, "two", HIDING)), command=("/bin/sh",), before=before) as second:
+            wait_for(lambda: len(everything_of(FIRST)) == 5)
+            theirs = everything_of(FIRST)
+            control = public / "data" / "supervisor.sock"
+            document = owned(a_shell_app(public, "one", HIDING), control=str(control))
+            with supervised(document, command=("/bin/sh",), before=before) as first:
+                wait_for(lambda: len(everything_of(FIRST)) == 10)
+                tell(control, {"do": "stop", "app": "one"})
+                the_app(control, is_state("stopped"), slug="one")
+                after_stop = everything_of(FIRST)
+                tell(control, {"do": "start", "app": "one"})
+                wait_for(lambda: len(everything_of(FIRST)) == 10)
+                assert first.end() == 0
+            after_end = everything_of(FIRST)
+            assert second.process.poll() is None
+
+        assert after_stop == after_end == theirs
+        assert not everything_of(FIRST)
+
+    def test_who_signals_what_becomes_their_user_does_not_end_the_supervisor(self, public: Path, before: str) -> None:
+        """And what the supervisor did not start goes on, though it runs as the app's user."""
+        code = "import os\nos.setuid(int(os.sys.argv[1]))\nprint(flush=True)\nwhile True:\n    os.kill(-1, 15)"
+        stranger = subprocess.Popen(
+            [sys.executable, "-c", code.replace("import os", "import os, signal, contextlib", 1), str(FIRST)],
+            stdout=subprocess.PIPE,
         )
-        assert first.stdout is not None
-        with first.stdout:
-            first.stdout.readline()
-        time.sleep(0.2)  # so that it has begun
-        assert everything_of(FIRST)
-        assert end_everything_of(OwnUser(uid=FIRST, gid=FIRST))
-        first.wait(PATIENCE)
-
-        wait_for(lambda: not everything_of(FIRST))
-
-    def test_only_that_user_is_ended(self) -> None:
-        become = "import os, signal\nos.setuid({})\nprint(flush=True)\nsignal.pause()"
-        children = [
-            subprocess.Popen([sys.executable, "-c", become.format(uid)], stdout=subprocess.PIPE)
-            for uid in (FIRST, SECOND, 0)
-        ]
-        for child in children:
-            assert child.stdout is not None
-            child.stdout.readline()
-            child.stdout.close()
-        assert end_everything_of(OwnUser(uid=FIRST, gid=FIRST))
-        ended = children[0].wait(PATIENCE)
-        others = [child.poll() for child in children[1:]]
-        for child in children[1:]:
-            child.kill()
-            child.wait()
-
-        assert (ended, others) == (-signal.SIGKILL, [None, None])
-
-    def test_what_root_does_as_that_user_goes_on(self, public: Path) -> None:
-        """As ``portal apps install`` does, while the app that lacks something crashes."""
-        code = (
-            "import subprocess, sys\n"
-            "one = subprocess.Popen(['/bin/sleep', '600'], user=int(sys.argv[1]))\n"
-            "print(one.pid, flush=True)\none.wait()"
-        )
-        command = subprocess.Popen([sys.executable, "-c", code, str(FIRST)], stdout=subprocess.PIPE, text=True)
-        assert command.stdout is not None
-        with command.stdout:
-            installing = int(command.stdout.readline())
-        crashing = HIDING.replace("exec sleep 600", "sleep 1; exit 7")
+        assert stranger.stdout is not None
+        stranger.stdout.readline()
+        stranger.stdout.close()
         try:
-            with supervised(owned(a_shell_app(public, "one", crashing)), command=("/bin/sh",)) as supervisor:
-                wait_for(lambda: len(everything_of(FIRST)) > 5)
-                supervisor.event("app-crashed")
-                assert pids(everything_of(FIRST)) == {installing}
+            document = owned(a_shell_app(public, "one", "exec sleep 600\n"), control=str(public / "data" / "s"))
+            with supervised(document, command=("/bin/sh",), before=before) as supervisor:
+                for _ in range(3):
+                    assert supervisor.event("app-crashed")["code"] == -signal.SIGTERM
+                assert supervisor.process.poll() is None
+                assert stranger.poll() is None
         finally:
-            end(found(installing))
-            command.wait(PATIENCE)
+            stranger.kill()
+            stranger.wait()
+
+
+def cgroup_of(data: Path) -> Path:
+    around = own_cgroup_here()
+    assert around is not None
+    return around / f"gradio-portal-{data.stat().st_dev:x}-{data.stat().st_ino:x}"
+
+
+def cgroup_line(process: Process) -> str:
+    return Path(f"/proc/{process.pid}/cgroup").read_text()
+
+
+@AS_ROOT
+@CGROUPS
+class TestCgroups:
+    def test_the_next_supervisor_ends_what_one_that_was_killed_left(self, public: Path) -> None:
+        """The app's process itself holds the address that the next one wants."""
+        control, [port] = public / "data" / "supervisor.sock", free_ports(1)
+        document = owned(a_shell_app(public, "one", HIDING, port=port), control=str(control))
+        with supervised(document, command=("/bin/sh",)) as killed:
+            wait_for(lambda: len(everything_of(FIRST)) == 5)
+            killed.end(signal.SIGKILL)
+        before = everything_of(FIRST)
+        with supervised(document, command=("/bin/sh",)) as supervisor:
+            supervisor.event("app-started")
+            assert before.isdisjoint(everything_of(FIRST))
+            assert cgroup_of(public / "data").exists()
+
+        assert before
+        assert not cgroup_of(public / "data").exists()
+
+    def test_another_supervisor_of_that_folder_takes_nothing_from_one_that_runs(self, public: Path) -> None:
+        control = public / "data" / "supervisor.sock"
+        document = owned(a_shell_app(public, "one", HIDING), control=str(control))
+        with supervised(document, command=("/bin/sh",)) as first:
+            wait_for(lambda: len(everything_of(FIRST)) == 5)
+            the_app(control, is_state("starting"), slug="one")
+            before = everything_of(FIRST)
+            with supervised(owned(control=str(control))) as second:
+                second.event("control-failed")
+            assert everything_of(FIRST) == before
+            assert first.end() == 0
+
+        assert not everything_of(FIRST)
+
+    def test_an_app_is_in_one_that_its_user_cannot_leave(self, public: Path) -> None:
+        control = public / "data" / "supervisor.sock"
+        leaving = f"echo $$ > {cgroup_of(public / 'data').parent}/cgroup.procs\nexec sleep 600\n"
+        with supervised(owned(a_shell_app(public, "one", leaving), control=str(control)), command=("/bin/sh",)) as held:
+            pid = held.event("app-started")["pid"]
+            wait_for(lambda: "cgroup.procs" in Path(an_app(public / "data", "one")["log"]).read_text())
+            assert f"/{cgroup_of(public / 'data').name}/one-1\n" in Path(f"/proc/{pid}/cgroup").read_text()
+
+    def test_what_leaves_one_by_the_right_to_it_is_found_by_its_descent(self, tmp_path: Path, control: Path) -> None:
+        """As somebody to whom a part of the tree was delegated, an app that runs as the portal's user can leave."""
+        around = own_cgroup_here()
+        leaving = f"(setsid sh -c 'echo $$ > {around}/cgroup.procs; sleep 600' &)\nexec sleep 600\n"
+        app = a_script(tmp_path, "one", leaving)
+        with supervised(a_document(app, control=str(control)), command=("/bin/sh",)) as supervisor:
+            wait_for(lambda: len(below(supervisor.process.pid)) == 3)
+            wait_for(
+                lambda: (
+                    len({Path(f"/proc/{one}/cgroup").read_text() for one in pids(below(supervisor.process.pid))}) == 2
+                )
+            )
+            tell(control, {"do": "stop", "app": "one"})
+            the_app(control, is_state("stopped"), slug="one")
+            assert not below(supervisor.process.pid)
+
+    def test_one_within_is_ended_and_removed_too(self) -> None:
+        around = own_cgroup_here()
+        assert around is not None
+        folder = around / f"gradio-portal-test-{os.getpid()}"
+        (folder / "within").mkdir(parents=True)
+        with subprocess.Popen(["/bin/sleep", "600"]) as child:
+            (folder / "within" / "cgroup.procs").write_text(str(child.pid))
+            assert Cgroup(folder).end()
+            assert child.wait(PATIENCE) == -signal.SIGKILL
+        assert not folder.exists()

@@ -159,9 +159,12 @@ def _everybodys(folder: Path) -> str:
 
 
 def _is_used_otherwise(folder: int | Path) -> bool:
-    """Say whether *folder*, a path or a descriptor, holds other things, and nothing of a portal."""
+    """Say whether *folder*, a path or a descriptor, holds other things, and nothing of a portal.
+
+    What is hidden, such as the ``.gitignore`` that keeps an empty folder, is nothing that others come for.
+    """
     with os.scandir(folder) as entries:
-        found = {entry.name for entry in entries} - _NOBODYS
+        found = {entry.name for entry in entries if not entry.name.startswith(".")} - _NOBODYS
     return bool(found) and found.isdisjoint(_OURS)
 
 

@@ -4,13 +4,14 @@
 """
 
 import grp
+import os
 import pwd
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from portal.catalogue import AppSpec
-from portal.configuration.app_users import NOBODY
+from portal.configuration.app_users import DYNAMIC, NOBODY
 from portal.errors import Problem
 from portal.settings import Settings
 
@@ -23,16 +24,26 @@ class Account:
 
     uid: int
     gid: int
-    """The group it has; an app has no other."""
+    """The group that its processes are started with."""
+    groups: frozenset[int] = frozenset()
+    """Other groups that the system has it in: units start an app with them, and newgrp(1) gives them to any process."""
     name: str | None = None
     """``None`` where nobody here has the number."""
     home: str = "/"
 
+    def is_number(self, uid: int) -> bool:
+        """Say whether this user has the number *uid*, or may be given it."""
+        return uid == self.uid or (self == NOT_YET and uid in DYNAMIC and uid != NOBODY)
+
     def __str__(self) -> str:
+        if self == NOT_YET:
+            return "a user that is made for it"
         return f"user {self.uid}" if self.name is None else f"{self.name} ({self.uid})"
 
 
 ROOT: Final = Account(uid=_ROOT, gid=_ROOT, name="root", home="/root")
+NOT_YET: Final = Account(uid=-1, gid=-1)
+"""Stands for a user that systemd makes, or that somebody has yet to make: it is in no group of this machine."""
 
 
 class Directory(Protocol):
@@ -75,7 +86,8 @@ class ThisMachine:
 
 
 def _account(entry: pwd.struct_passwd) -> Account:
-    return Account(uid=entry.pw_uid, gid=entry.pw_gid, name=entry.pw_name, home=entry.pw_dir)
+    groups = frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid)) - {entry.pw_gid}
+    return Account(uid=entry.pw_uid, gid=entry.pw_gid, groups=groups, name=entry.pw_name, home=entry.pw_dir)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,12 @@
 """What is wrong with the files of variables that apps are handed: they are read as root, so their place counts."""
 
-import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from portal.catalogue import AppSpec
-from portal.cli.accounts import Accounts
-from portal.cli.file_rights import Place, is_for_root_alone, place_of, status_of
+from portal.cli.accounts import Account
+from portal.cli.file_rights import Place, place_of, status_of
 from portal.contract.env_files import LARGEST, EnvFileError, fault_of_mode, read_env_file
 from portal.errors import Problem
 
@@ -16,11 +15,10 @@ from portal.errors import Problem
 class EnvFiles:
     """How files of variables are looked at."""
 
-    accounts: Accounts
+    accounts: Mapping[str, Account]
+    """Who runs each app, by its slug."""
     secret: tuple[Path, ...]
     """Files with the portal's own secrets, none of which an app is handed."""
-    by_units: bool
-    """Whether systemd reads them, for users that need not be there yet: nobody but root may exchange them then."""
     place: str
     """The file, for problems."""
 
@@ -51,21 +49,15 @@ class EnvFiles:
     def _exchanged(self, file: Place) -> tuple[str, str] | None:
         # By its own app, too: it is read as root, and a link put in its place would lead to what is others'.
         mend = f"Keep {file.path.name} in a folder of root's that no app may write to."
-        for other, account in self.accounts.apps.items():
+        for other, account in self.accounts.items():
             folder = file.exchanged_by(account)
             if folder is not None:
                 return f"can be exchanged by the app {other}, which runs as {account}: {folder} is open to it.", mend
-        if self.by_units:
-            for step in file.steps:
-                if not is_for_root_alone(step):
-                    owner, mode = step.of_folder.st_uid, stat.S_IMODE(step.of_folder.st_mode)
-                    said = f"{step.folder} is not root's alone (it is user {owner}'s, with mode {mode:04o})"
-                    return f"is read by systemd, as root, and could be exchanged by others: {said}.", mend
         return None
 
     def _read(self, slug: str, file: Place) -> tuple[str, str] | None:
-        own = self.accounts.apps.get(slug)
-        for other, account in self.accounts.apps.items():
+        own = self.accounts.get(slug)
+        for other, account in self.accounts.items():
             shared = own is not None and own.uid == account.uid
             if other != slug and not shared and file.read_by(account):
                 return (

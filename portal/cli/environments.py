@@ -12,7 +12,6 @@ import re
 import secrets
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,9 +23,10 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import portal
+from portal.cli.accounts import Account
 from portal.cli.builders import Builder, passed_on
 from portal.cli.failure import ENDED, CommandFailed
-from portal.cli.file_rights import is_for_root_alone, steps_to
+from portal.cli.file_rights import first_open, place_of
 from portal.cli.handing_over import NotGiven, give_to_root
 from portal.cli.reachable import unreadable
 from portal.contract.redaction import redacted
@@ -181,25 +181,35 @@ def make(order: Order, *, say: Callable[[str], None]) -> Interpreter:
     return found
 
 
-def require_place(parent: Path) -> None:
-    """Look whether root may let somebody else build in *parent*: nobody but root may exchange what is there.
+def require_place(parent: Path, accounts: Mapping[str, Account]) -> None:
+    """Look whether root may let somebody else build in *parent*: no app may exchange what is there.
+
+    *accounts* are those who run the apps, by slug.
 
     Raises:
-        CommandFailed: others could; they would have root give them what is others'.
+        CommandFailed: one could, and have root give it what is others'.
     """
-    for step in steps_to(parent / "one"):
-        if not is_for_root_alone(step):
-            raise CommandFailed(
-                f"{step.folder} is not root's alone (user {step.of_folder.st_uid}, mode "
-                f"{stat.S_IMODE(step.of_folder.st_mode):04o}), so that an environment cannot be made there safely by "
-                f"root. Give it to root, with chown, and close it with chmod go-w, or let python name another place."
-            )
+    found = first_open((place_of(parent, adding=True),), accounts.items())
+    if found is not None:
+        slug, account, named = found
+        raise CommandFailed(
+            f"{named} is open to {account}, who runs the app {slug}, so root cannot make an environment in {parent} "
+            "safely. Give it to root with chown and close it with chmod go-w, or name another place in python."
+        )
 
 
 def _begin(building: Path, builder: Builder) -> None:
-    if builder.account is not None:
+    if builder.account is None:
+        return
+    try:
         building.mkdir(mode=0o700)
         os.chown(building, builder.account.uid, builder.account.gid, follow_symlinks=False)
+    except OSError as error:  # such as on NFS, where root is nobody
+        raise CommandFailed(
+            f"{building.parent}: {error.strerror}. Root cannot make a folder for {builder.account} there; let python "
+            "name a place where it can.",
+            exit_code=ENDED,
+        ) from error
 
 
 def _end(building: Path, builder: Builder) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from portal.cli.accounts import Account, Accounts
+from portal.cli.accounts import NOT_YET, Account, Accounts
 from portal.cli.env_file_faults import EnvFiles
 from portal.cli.file_rights import Place, first_open, place_of
 from portal.cli.running_code import installation, interpreter_at, source_of
@@ -57,8 +57,10 @@ def exposed(settings: Settings, accounts: Accounts, files: Files) -> tuple[Probl
 
 
 def env_file_problems(settings: Settings, accounts: Accounts, files: Files, *, by_units: bool) -> tuple[Problem, ...]:
-    """Return what is wrong with files of variables; *by_units*: where systemd reads them, as root."""
-    looked = EnvFiles(accounts=accounts, secret=files.secret, by_units=by_units, place=str(files.config))
+    """Return what is wrong with files of variables; *by_units*: of apps of units, whose users may not be there."""
+    units = [app.slug for app in settings.catalogue if by_units and app.source is not None]
+    known = dict.fromkeys(units, NOT_YET) | dict(accounts.apps)
+    looked = EnvFiles(accounts=known, secret=files.secret, place=str(files.config))
     found = map(looked.problem_of, settings.catalogue)
     return tuple(one for one in found if one is not None)
 
@@ -110,8 +112,10 @@ def _readable(accounts: Accounts, files: Files) -> Iterator[Problem]:
 def _steered(settings: Settings, accounts: Accounts, files: Files) -> Iterator[Problem]:
     """Yield whose code others could change.  An app's own is its own: it runs as whom it would be changed by."""
     place = str(files.config)
-    # The portal's processes look for modules in their working folder first.
-    ours = {WORKING_FOLDER: (place_of(files.here, adding=True),), "(the installation)": installation(here=files.here)}
+    ours = {"(the installation)": installation(here=files.here)}
+    if settings.apps_run_by == "portal":  # units have working folders of their own
+        # The portal's processes look for modules in their working folder first.
+        ours[WORKING_FOLDER] = iter((place_of(files.here, adding=True),))
     for what, places in ours.items():
         found = first_open(places, accounts.apps.items())
         if found is not None:

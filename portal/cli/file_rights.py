@@ -1,6 +1,7 @@
 """Who may read, change or exchange what is at a path, by the owners and modes of all that looking it up passes.
 
-Access control lists are not looked at.  What decides is pure, over what ``stat`` says.
+What decides is pure, over what ``stat`` says of a file and the system of a user: a mode bit is no problem by itself,
+only where somebody who counts has it.  What cannot be looked at is passed over, and so are access control lists.
 """
 
 import os
@@ -12,8 +13,6 @@ from typing import Final
 
 from portal.cli.accounts import Account
 
-_ROOT: Final = 0
-_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _MOST_LINKS: Final = 40
 """After as many links the system gives up (path_resolution(7))."""
 
@@ -82,17 +81,9 @@ def may_exchange(step: Step, account: Account) -> bool:
     """
     if not may_write(step.of_folder, account):
         return False
-    owners = {step.of_folder.st_uid, account.uid if step.of_entry is None else step.of_entry.st_uid}
-    return account.uid in owners or not step.of_folder.st_mode & stat.S_ISVTX
-
-
-def is_for_root_alone(step: Step) -> bool:
-    """Say whether nobody but root, whoever there is on the machine, could exchange what is looked up in *step*."""
-    folder, entry = step.of_folder, step.of_entry
-    if folder.st_uid != _ROOT:
-        return False
-    open_to = folder.st_mode & (stat.S_IWOTH if folder.st_gid == _ROOT else _OTHERS_WRITE)
-    return not open_to or (bool(folder.st_mode & stat.S_ISVTX) and entry is not None and entry.st_uid == _ROOT)
+    if step.of_entry is None or not step.of_folder.st_mode & stat.S_ISVTX:
+        return True
+    return account.is_number(step.of_folder.st_uid) or account.is_number(step.of_entry.st_uid)
 
 
 def reaches(steps: tuple[Step, ...], account: Account) -> bool:
@@ -149,9 +140,11 @@ def first_open(places: Iterable[Place], accounts: Iterable[tuple[str, Account]])
 
 
 def _may(status: os.stat_result, account: Account, group: int, others: int) -> bool:
-    if status.st_uid == account.uid:
+    if account.is_number(status.st_uid):
         return True
-    return bool(status.st_mode & (group if status.st_gid == account.gid else others))
+    if status.st_gid == account.gid:
+        return bool(status.st_mode & group)
+    return bool(status.st_mode & (others | group if status.st_gid in account.groups else others))
 
 
 def _itself(entry: Path) -> os.stat_result | None:

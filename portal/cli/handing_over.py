@@ -25,7 +25,7 @@ class NotGiven(Exception):
 def give_to_root(folder: Path, *, uid: int) -> None:
     """Give *folder*, which the user *uid* filled, to root, open to everybody to read.
 
-    The folder around it must be root's alone.
+    That user must not be able to exchange something in the folder around it.
 
     Raises:
         NotGiven: what is there must not be given; some of it may be.

@@ -10,7 +10,7 @@ from typing import Final
 
 from portal.catalogue import AppSpec
 from portal.cli import environments
-from portal.cli.accounts import Account, ThisMachine, accounts_of
+from portal.cli.accounts import Accounts, ThisMachine, accounts_of
 from portal.cli.builders import Builder, builder_for
 from portal.cli.environment_plan import Beside, CannotBeServed, wanted_for
 from portal.cli.failure import ENDED, CommandFailed
@@ -47,28 +47,29 @@ def run(options: argparse.Namespace) -> int:
     config = _config_file(options, variables)
     python = interpreter_of(app, config=config)
     around = python.parents[1].parent
-    account = _builder_of(app, settings, place=str(config))
+    accounts = _accounts(app, settings, place=str(config))
+    account = accounts.apps.get(app.slug, accounts.portal)
     if account is not None:
-        environments.require_place(around)
+        environments.require_place(around, {**accounts.apps, app.slug: account})
     with environments.alone_in(around), builder_for(account) as builder:
         if python.exists() and not options.recreate:
             return _told(app, python, builder)
         return _make(app, python, options, builder)
 
 
-def _builder_of(app: AppSpec, settings: Settings, *, place: str) -> Account | None:
-    """Return whom installers and the environment's interpreter run as where root asks; ``None``: as who asks.
+def _accounts(app: AppSpec, settings: Settings, *, place: str) -> Accounts:
+    """Return whom installers and the environment's interpreter run as where root asks; nobody: as who asks.
 
     Raises:
         CommandFailed: the user is not there, or may not be that.
     """
     if os.geteuid() != 0:
-        return None
+        return Accounts(portal=None)
     accounts, problems = accounts_of(settings, place=place, directory=ThisMachine())
     ours = tuple(one for one in problems if one.key in {"portal.user", f"apps.{app.slug}.user"})
     if ours:
         raise CommandFailed(told(ours))
-    return accounts.apps.get(app.slug, accounts.portal)
+    return accounts
 
 
 def interpreter_of(app: AppSpec, *, config: Path) -> Path:

@@ -5,9 +5,11 @@ Nothing is imported or run to find it.  What the code imports from elsewhere is 
 
 import importlib.machinery
 import importlib.util
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -31,14 +33,13 @@ def source_of(app: AppSpec) -> Iterator[Place]:
         yield from _module(app.source, app.python)
         return
     yield place_of(source, adding=True)
-    if not source.is_dir():
+    status = status_of(source)
+    if status is None or not stat.S_ISDIR(status.st_mode):
         yield place_of(source.parent, adding=True)
         return
     with suppress(OSError):
-        for number, entry in enumerate(source.iterdir()):
-            if number >= _MOST_ENTRIES:
-                break
-            if entry.suffix in _CODE or (entry / "__init__.py").is_file():
+        for entry in islice(source.iterdir(), _MOST_ENTRIES):
+            if entry.suffix in _CODE or status_of(entry / "__init__.py") is not None:
                 yield Place(path=entry, status=status_of(entry))
 
 

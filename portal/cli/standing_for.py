@@ -64,6 +64,8 @@ def require_reach(settings: Settings, accounts: Accounts) -> None:
         CommandFailed: one cannot.
     """
     portal = accounts.portal
+    if settings.apps_run_by == "systemd":
+        return  # it may be another installation that its units run
     if os.getuid() != 0 or not _CHANGING_USER.isdisjoint(lacking_here()):
         return
     with taken_up():

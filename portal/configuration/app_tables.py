@@ -1,7 +1,7 @@
 """The sections ``[apps.<slug>]``, each read by itself; what they are to each other is looked at afterwards."""
 
-import os
 import re
+import stat
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -54,6 +54,7 @@ FEATURES: Final = frozenset(
 )
 """Permissions-Policy features a frame may be given."""
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+_EXECUTABLE: Final = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 _SECRET_NAME: Final = re.compile(
     r"secret|passw|credential|api_?key|access_?key|private_?key|_token$|^token$", re.IGNORECASE
 )
@@ -173,7 +174,10 @@ class AppReader:
                 table.problem("source", "is missing, and so is url.", "Write what to run, or where it runs already.")
             return None
         path = self._folder / source
-        if path.is_dir():
+        mode = _mode_of(path)
+        if mode is None:
+            return str(path)
+        if stat.S_ISDIR(mode):
             try:
                 app_file_of(path)
             except NoSpace as error:
@@ -182,7 +186,7 @@ class AppReader:
             except OSError:  # its own user may read it, and the app will say what is wrong with it
                 pass
             return str(path)
-        if path.is_file():
+        if stat.S_ISREG(mode):
             return str(path)
         if source.endswith(".py") or not _MODULE.fullmatch(source):
             table.problem("source", f"names {source!r}, which is not there.", f"Paths begin at {self._folder}.")
@@ -194,7 +198,8 @@ class AppReader:
             return None
         # Not resolved: the python of a virtual environment is a link, and knows where it is by its name.
         path = self._folder / written
-        if not path.is_file() or not os.access(path, os.X_OK):
+        mode = _mode_of(path)
+        if mode is not None and not (stat.S_ISREG(mode) and mode & _EXECUTABLE):
             made = path.parent.name == "bin" and path.name.startswith("python")
             if made and self._unmade:
                 return str(path)
@@ -315,3 +320,13 @@ class AppReader:
         if names and not table.has("source"):
             table.problem("secrets", "is given, but the portal does not start this app.", "Set it where the app runs.")
         return names
+
+
+def _mode_of(path: Path) -> int | None:
+    """Return the mode of *path*, 0 where nothing is; ``None`` where only others, such as its own user, may look."""
+    try:
+        return path.stat().st_mode
+    except PermissionError:
+        return None
+    except (OSError, ValueError):
+        return 0

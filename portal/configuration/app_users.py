@@ -12,7 +12,7 @@ HIGHEST_UID: Final = 2**31 - 1
 NOBODY: Final = 65534
 """User and group of whoever is mapped to nobody: other programs run as it, too."""
 _FIRST_OF_PEOPLE: Final = 1000
-_DYNAMIC: Final = range(61184, 65536)
+DYNAMIC: Final = range(61184, 65536)
 """What systemd gives to units with ``DynamicUser=``, nobody, and numbers that mean nothing (systemd's UIDS-GIDS)."""
 _FEWEST: Final = 100
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}\$?", re.ASCII)
@@ -49,8 +49,8 @@ def read_range(text: str) -> range:
         raise NotARange(f"has fewer than {_FEWEST} numbers")
     if numbers[0] < _FIRST_OF_PEOPLE or numbers[-1] > HIGHEST_UID:
         raise NotARange(f"goes beyond {_FIRST_OF_PEOPLE} to {HIGHEST_UID}")
-    if numbers[0] < _DYNAMIC.stop and numbers[-1] >= _DYNAMIC.start:
-        raise NotARange(f"takes in some of {_DYNAMIC[0]} to {_DYNAMIC[-1]}, which are systemd's")
+    if numbers[0] < DYNAMIC.stop and numbers[-1] >= DYNAMIC.start:
+        raise NotARange(f"takes in some of {DYNAMIC[0]} to {DYNAMIC[-1]}, which are systemd's")
     return numbers
 
 

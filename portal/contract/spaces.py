@@ -1,6 +1,7 @@
 """What the README of a Hugging Face Space says of it, for those who run it and those who make its environment."""
 
 import re
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -52,7 +53,11 @@ def app_file_of(folder: Path) -> Path:
     # A Space is somebody else's folder: its README must not point out of it.
     if not file.is_relative_to(folder.resolve()):
         raise NoSpace(f"{readme}: app_file leads out of the folder.")
-    if not file.is_file():
+    try:
+        mode = file.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = 0
+    if not stat.S_ISREG(mode):
         raise NoSpace(f"{file}: no such file; app_file in {readme} names the app.")
     return file
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from portal.cli.accounts import Account
-from portal.cli.file_rights import Step, is_for_root_alone, may_exchange, may_read, may_write, steps_to
+from portal.cli.accounts import NOT_YET, Account
+from portal.cli.file_rights import Place, Step, may_exchange, may_read, may_write, place_of, steps_to
 
 APP = Account(uid=70001, gid=70001)
 
@@ -40,33 +40,73 @@ def step(mode: int, uid: int, gid: int, entry: int | None) -> Step:
 
 
 @pytest.mark.parametrize(
-    ("mode", "uid", "gid", "entry", "exchanges", "roots"),
+    ("mode", "uid", "gid", "entry", "exchanges"),
     [
-        pytest.param(0o755, 0, 0, 0, False, True, id="root's"),
-        pytest.param(0o755, 0, 0, 70001, False, True, id="root's, with a file of its own in it"),
-        pytest.param(0o755, 0, 0, None, False, True, id="root's, with nothing in it"),
-        pytest.param(0o755, 70001, 0, 0, True, False, id="its own"),
-        pytest.param(0o555, 70001, 0, 0, True, False, id="its own, which it could open"),
-        pytest.param(0o1755, 70001, 0, 0, True, False, id="its own, sticky"),
-        pytest.param(0o755, 1000, 0, 0, False, False, id="somebody else's"),
-        pytest.param(0o775, 0, 0, 0, False, True, id="of root's group"),
-        pytest.param(0o775, 0, 70001, 0, True, False, id="of its group"),
-        pytest.param(0o775, 0, 70002, 0, False, False, id="of another group"),
-        pytest.param(0o777, 0, 0, 0, True, False, id="everybody's"),
-        pytest.param(0o1777, 0, 0, 0, False, True, id="sticky, with a file of root's"),
-        pytest.param(0o1777, 0, 0, 1000, False, False, id="sticky, with somebody's file"),
-        pytest.param(0o1777, 0, 0, 70001, True, False, id="sticky, with a file of its own"),
-        pytest.param(0o1777, 0, 0, None, True, False, id="sticky, with nothing there yet"),
-        pytest.param(0o1777, 1000, 0, 0, False, False, id="sticky, somebody else's"),
+        pytest.param(0o755, 0, 0, 0, False, id="root's"),
+        pytest.param(0o755, 0, 0, 70001, False, id="root's, with a file of its own in it"),
+        pytest.param(0o755, 0, 0, None, False, id="root's, with nothing in it"),
+        pytest.param(0o755, 70001, 0, 0, True, id="its own"),
+        pytest.param(0o555, 70001, 0, 0, True, id="its own, which it could open"),
+        pytest.param(0o1755, 70001, 0, 0, True, id="its own, sticky"),
+        pytest.param(0o755, 1000, 0, 0, False, id="somebody else's"),
+        pytest.param(0o775, 0, 0, 0, False, id="of root's group"),
+        pytest.param(0o775, 0, 70001, 0, True, id="of its group"),
+        pytest.param(0o775, 0, 70002, 0, False, id="of another group"),
+        pytest.param(0o777, 0, 0, 0, True, id="everybody's"),
+        pytest.param(0o1777, 0, 0, 0, False, id="sticky, with a file of root's"),
+        pytest.param(0o1777, 0, 0, 1000, False, id="sticky, with somebody's file"),
+        pytest.param(0o1777, 0, 0, 70001, True, id="sticky, with a file of its own"),
+        pytest.param(0o1777, 0, 0, None, True, id="sticky, with nothing there yet"),
+        pytest.param(0o1777, 1000, 0, 0, False, id="sticky, somebody else's"),
     ],
 )
 def test_who_may_exchange_what_is_in_a_folder(
-    mode: int, uid: int, gid: int, entry: int | None, *, exchanges: bool, roots: bool
+    mode: int, uid: int, gid: int, entry: int | None, *, exchanges: bool
 ) -> None:
-    looked = step(mode, uid, gid, entry)
+    assert may_exchange(step(mode, uid, gid, entry), APP) == exchanges
 
-    assert may_exchange(looked, APP) == exchanges
-    assert is_for_root_alone(looked) == roots
+
+ANNA, STAFF, NOBODY = 1500, 50, 65534
+IN_STAFF = Account(uid=70001, gid=70001, groups=frozenset({STAFF}), name="app")
+
+
+@pytest.mark.parametrize(
+    ("mode", "uid", "gid", "account", "is_open"),
+    [
+        pytest.param(0o775, ANNA, ANNA, APP, False, id="made with umask 002, by a group of one's own"),
+        pytest.param(0o2775, ANNA, ANNA, NOT_YET, False, id="a home that its group may write to"),
+        pytest.param(0o775, ANNA, ANNA, Account(uid=ANNA, gid=ANNA), True, id="the home of whom an app runs as"),
+        pytest.param(0o775, ANNA, ANNA, Account(uid=70001, gid=ANNA), True, id="the home of whose group an app is"),
+        pytest.param(0o2775, 0, STAFF, APP, False, id="/usr/local of Debian"),
+        pytest.param(0o2775, 0, STAFF, NOT_YET, False, id="/usr/local of Debian, for units"),
+        pytest.param(0o2775, 0, STAFF, IN_STAFF, True, id="/usr/local, and an app's user is in its group"),
+        pytest.param(0o2755, 0, STAFF, IN_STAFF, False, id="/usr/local, closed to its group"),
+        pytest.param(0o755, 1000, 1000, APP, False, id="a container that runs as a number without a name"),
+        pytest.param(0o755, NOBODY, NOBODY, APP, False, id="NFS or a user namespace, where root is nobody"),
+        pytest.param(0o775, NOBODY, NOBODY, NOT_YET, False, id="NFS, where root is nobody, for units"),
+        pytest.param(0o755, 61999, 61999, NOT_YET, True, id="of a number that systemd gives to units"),
+        pytest.param(0o755, 61999, 61999, APP, False, id="of such a number, and an app has another"),
+        pytest.param(0o777, NOBODY, NOBODY, APP, True, id="NFS, open to everybody"),
+        pytest.param(0o777, 0, 0, NOT_YET, True, id="open to everybody, for units"),
+    ],
+)
+def test_what_is_open_to_somebody_is_a_problem_only_where_that_is_an_app(
+    mode: int, uid: int, gid: int, account: Account, *, is_open: bool
+) -> None:
+    below = Step(folder=Path("/usr"), of_folder=status(0o755), of_entry=status(mode, uid, gid))
+    inside = Step(folder=Path("/usr/local"), of_folder=status(mode, uid, gid), of_entry=status(0o644, uid, gid))
+    place = Place(path=Path("/usr/local/it"), status=status(0o644, uid, gid), steps=(below, inside))
+
+    assert (place.open_to(account) is not None) == is_open
+
+
+def test_what_cannot_be_looked_at_is_no_problem(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    beyond = place_of(tmp_path / "file" / "deeper")
+
+    assert beyond.status is None
+    assert beyond.open_to(APP) is None
+    assert Place(path=Path("/mnt/closed"), status=None).open_to(APP) is None
 
 
 def names(path: Path) -> list[str]:

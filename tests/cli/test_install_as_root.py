@@ -174,15 +174,25 @@ def test_what_cannot_be_given_or_fails_leaves_nothing(place: Place, mode: str, s
 @pytest.mark.parametrize(
     ("owner", "mode"), [(0, 0o777), (0, 0o775), (70001, 0o755)], ids=["everybody's", "the group's", "the app's"]
 )
-def test_root_builds_in_no_folder_where_others_could_exchange_something(place: Place, owner: int, mode: int) -> None:
+def test_root_builds_in_no_folder_where_an_app_could_exchange_something(place: Place, owner: int, mode: int) -> None:
     place.environments.mkdir()
     os.chown(place.environments, owner, 70001)
     place.environments.chmod(mode)
     code, said = place.install()
 
     assert code == 2
-    assert f"{place.environments} is not root's alone (user {owner}, mode {mode:04o})" in said
+    assert f"{place.environments} is open to user 70001, who runs the app forecast" in said
     assert list(place.environments.iterdir()) == []
+
+
+@pytest.mark.parametrize(("owner", "group"), [(1500, 1500), (0, 50)], ids=["a person's home", "staff's"])
+def test_a_folder_that_only_people_may_write_to_will_do(place: Place, owner: int, group: int) -> None:
+    os.chown(place.folder, owner, group)
+    place.folder.chmod(0o2775)
+    code, said = place.install()
+
+    assert code == 0, said
+    assert {path.lstat().st_uid for path in (place.environments / "forecast").resolve().rglob("*")} == {0}
 
 
 def test_a_user_that_there_is_not_is_named(place: Place) -> None:

@@ -120,7 +120,7 @@ class TestTheDataFolder:
         with pytest.raises(StoreUnusable, match="belongs to"):
             make_private_folder(tmp_path / "data")
 
-    @pytest.mark.parametrize("there", ["somebodys.txt", "lost+found/", "running.lock", "portal.db"])
+    @pytest.mark.parametrize("there", ["somebodys.txt", "lost+found/", ".gitignore", "running.lock", "portal.db"])
     def test_one_that_holds_other_things_is_not_closed(self, tmp_path: Path, there: str) -> None:
         data = tmp_path / "data"
         data.mkdir(mode=0o755)

@@ -25,7 +25,7 @@ from portal.cli import (
     serve,
     try_app,
 )
-from portal.cli.failure import CommandFailed
+from portal.cli.failure import ENDED, CommandFailed
 from portal.cli.terminal import plain
 
 __all__ = ["main"]
@@ -59,5 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CommandFailed as failure:
         sys.stderr.write(f"portal: {plain(str(failure))}\n")
         return failure.exit_code
+    except PermissionError as error:
+        if error.filename is None:
+            raise
+        named = plain(str(error.filename))
+        sys.stderr.write(f"portal: {named}: {error.strerror}. Use the command as a user who has access to it.\n")
+        return ENDED
     except KeyboardInterrupt:  # before the processes are there to be ended
         return 130

@@ -54,7 +54,7 @@ def interpreter_at(python: Path) -> Iterator[Place]:
             continue
         prefix = program.parents[1]
         yield place_of(prefix / "pyvenv.cfg")
-        for library in prefix.glob("lib*/python3*"):
+        for library in _libraries_in(prefix):
             for folder in (library, library / "site-packages", library / "dist-packages"):
                 yield place_of(folder, adding=True)
 
@@ -103,4 +103,10 @@ def _found_in(name: str, folders: list[str]) -> importlib.machinery.ModuleSpec |
 
 
 def _libraries_of(python: str) -> list[str]:
-    return [str(folder) for folder in Path(python).parents[1].glob("lib*/python3*/site-packages")]
+    return [str(library / "site-packages") for library in _libraries_in(Path(python).parents[1])]
+
+
+def _libraries_in(prefix: Path) -> list[Path]:
+    with suppress(OSError):  # this user may not look
+        return list(prefix.glob("lib*/python3*"))
+    return []

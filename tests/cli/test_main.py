@@ -1,7 +1,9 @@
 """The command as it is typed: what it prints, and its exit code."""
 
+import errno
 import io
 import json
+import os
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -367,3 +369,18 @@ def test_demos_on_other_ports_share_no_folder() -> None:
     assert default_folder(7800) == Path(".portal/demo")
     assert default_folder(7900) == Path(".portal/demo-7900")
     assert default_folder(0) == Path(".portal/demo-any")
+
+
+def test_what_this_user_may_not_look_at_is_named(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/srv/closed")
+
+    monkeypatch.chdir(config.parent)
+    monkeypatch.setattr("portal.cli.check.users_of", closed)
+
+    assert main(["check"]) == 1
+    assert capsys.readouterr().err == (
+        "portal: /srv/closed: Permission denied. Use the command as a user who has access to it.\n"
+    )

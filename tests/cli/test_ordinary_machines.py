@@ -197,7 +197,7 @@ def python() -> Iterator[str]:
         yield strangers.python_for_all(Path(name).resolve())
 
 
-@pytest.mark.parametrize("closed", ["one", "one/app.py", "venv/bin"])
+@pytest.mark.parametrize("closed", ["one", "one/app.py", "venv", "venv/bin"])
 def test_check_has_no_problem_with_what_only_others_may_look_at(machine: Machine, python: str, closed: str) -> None:
     text = TOML.replace("SAID", 'user = "games"\napp_uids = "70000-79999"')
     if closed == "one":

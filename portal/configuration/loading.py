@@ -21,7 +21,7 @@ from portal.configuration.consistency import (
 from portal.configuration.documents import ids_of, read_document, sections, variables_named_by
 from portal.configuration.environment import Variables, check_misspelt
 from portal.configuration.hook_name import SIGN_IN_HOOK, read_hook_name
-from portal.configuration.portal_table import place_of_url, read_portal
+from portal.configuration.portal_table import CALLBACK, callback_says_place, place_of_url, read_portal
 from portal.configuration.preset_variables import (
     check_misspelt_for_presets,
     presets_mentioned,
@@ -64,7 +64,8 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool =
     portal = read_portal(tables["portal"], folder=file.parent, here=here, variables=variables, report=report)
     listed = read_providers(document.get("providers", []), variables=variables, report=report)
     named = variables_named_by(document)
-    of_environment = read_provider_of_environment(variables, used_by_file=named, report=report)
+    used = {*named, CALLBACK} if callback_says_place(variables, in_file="url" in tables["portal"]) else named
+    of_environment = read_provider_of_environment(variables, used_by_file=used, report=report)
     of_presets = read_providers_of_presets(variables, used_by_file=named, report=report)
     providers = (*listed, *of_presets, *(() if of_environment is None else (of_environment,)))
     sign_in_hook = read_hook_name(variables, report)

@@ -27,7 +27,7 @@ from portal.settings import DAY, HOUR, RunBy, SignInWay
 FIRST_PORT: Final = 7810
 CHAINLIT_URL: Final = "CHAINLIT_URL"
 SPACE_HOST: Final = "SPACE_HOST"
-_CALLBACK: Final = "OAUTH_REDIRECT_URI"
+CALLBACK: Final = "OAUTH_REDIRECT_URI"
 _URLS: Final = ("PORTAL_URL", CHAINLIT_URL)
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 _LONGEST_SIGN_IN: Final = 400 * DAY  # browsers keep no cookie longer (RFC 6265bis, 5.5)
@@ -128,21 +128,26 @@ def _chainlits(table: Table, variables: Variables, report: Report) -> str | None
 
 def _origin_of_callback(table: Table, variables: Variables) -> str | None:
     """Return the origin of the tutorial's OAUTH_REDIRECT_URI, where nothing else says the portal's address."""
-    callback = variables.get(_CALLBACK)
-    if callback is None or table.has("url") or any(variables.get(name) is not None for name in _URLS):
+    callback = variables.get(CALLBACK)
+    if callback is None or not callback_says_place(variables, in_file=table.has("url")):
         return None
     return origin_of(callback) if fault_of(callback, path="plain") is None else None
 
 
+def callback_says_place(variables: Variables, *, in_file: bool) -> bool:
+    """Say whether nothing but OAUTH_REDIRECT_URI says where the portal is; *in_file*: whether the file does."""
+    return not in_file and all(variables.get(name) is None for name in _URLS)
+
+
 def _note_missing(table: Table, variables: Variables, report: Report) -> None:
     """Note that nothing says the portal's address; or why the callback, which would, does not."""
-    callback = variables.get(_CALLBACK)
+    callback = variables.get(CALLBACK)
     fault = None if callback is None else fault_of(callback, path="plain")
     if fault is None:
         table.problem("url", "is missing.", "Say where browsers reach the portal, here or as PORTAL_URL.")
     else:
         what = f"would say where the portal is, which nothing else does, but {fault.what}"
-        report.environment(_CALLBACK, what, f"{fault.mend} Or say where browsers reach the portal, as PORTAL_URL.")
+        report.environment(CALLBACK, what, f"{fault.mend} Or say where browsers reach the portal, as PORTAL_URL.")
 
 
 def _of_space(table: Table, variables: Variables, report: Report) -> str | None:
@@ -245,6 +250,6 @@ def place_of_url(variables: Variables, report: Report, *, in_file: bool) -> tupl
         return ENVIRONMENT, "PORTAL_URL"
     if variables.get(CHAINLIT_URL) is not None and not in_file:
         return ENVIRONMENT, CHAINLIT_URL
-    if variables.get(SPACE_HOST) is not None and variables.get(_CALLBACK) is None and not in_file:
+    if variables.get(SPACE_HOST) is not None and variables.get(CALLBACK) is None and not in_file:
         return ENVIRONMENT, SPACE_HOST
     return report.place, "portal.url"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from typing import Final
 
 from portal.configuration.environment import Variables
 from portal.configuration.preset_options import locate
@@ -11,6 +12,10 @@ from portal.configuration.report import Report, closest
 from portal.presets import PRESETS
 from portal.presets.base import Option, Preset
 from portal.settings import Admission, ProviderSpec, Secret
+
+_NEAR: Final = 0.8
+_VERY_NEAR: Final = 0.92
+"""How alike two names must be (difflib): OAUTH_GITHUB_TOKEN and OAUTH_GITHUB_TOKEN_URL are less than this."""
 
 
 def read_providers_of_presets(
@@ -35,8 +40,10 @@ def presets_mentioned(variables: Variables) -> frozenset[str]:
 def check_misspelt_for_presets(variables: Variables, *, used: Collection[str], report: Report) -> None:
     """Note variables that begin as those of a preset do, and are none; *used* are those that the file names.
 
-    Half of what a provider is told must not be without effect in silence.
+    Half of what a provider is told must not be without effect in silence.  Where no variable turns the preset on,
+    only a slip of a letter or two counts: other names may be another program's.
     """
+    on = presets_mentioned(variables)
     presets = {f"{one.variables}_": one for one in PRESETS.values() if one.variables is not None}
     known = {name for one in presets.values() for name in one.own_variables()}
     known |= {f"{one.client_secret_variable}_FILE" for one in presets.values()}
@@ -49,9 +56,12 @@ def check_misspelt_for_presets(variables: Variables, *, used: Collection[str], r
         if plain in known:
             mend = f"Only secrets are read from files: set {plain}."
         else:
-            near = closest(plain, known, cutoff=0.8)
-            own = ", ".join(sorted(presets[prefix].own_variables()))
-            mend = f"{presets[prefix].label} has {own}." if near is None else f"Did you mean {near}?"
+            preset = presets[prefix]
+            near = closest(plain, known, cutoff=_NEAR if preset.id in on else _VERY_NEAR)
+            if near is None and preset.id not in on:
+                continue
+            own = ", ".join(sorted(preset.own_variables()))
+            mend = f"{preset.label} has {own}." if near is None else f"Did you mean {near}?"
         report.environment(name, "is no variable of the portal.", mend)
 
 

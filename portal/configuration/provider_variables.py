@@ -37,7 +37,7 @@ _DESCOPE_LOGOUT: Final = "/oauth2/v1/logout"
 def read_provider_of_environment(
     variables: Variables, *, used_by_file: Collection[str], report: Report
 ) -> ProviderSpec | None:
-    """Return the provider that the environment describes, if it does; *used_by_file* are variables the file names."""
+    """Return the provider that the environment describes, if it does; *used_by_file* are variables with another use."""
     # A Space sets it, wanted or not: where the file names the secret beside it, the file has the last word.
     generic = variables.get(GENERIC) is not None and "OAUTH_CLIENT_SECRET" not in used_by_file
     tutorial = [name for name in _TUTORIAL_ALL if variables.get(name) is not None and name not in used_by_file]
@@ -69,7 +69,11 @@ def _check_beside(variables: Variables, *, used_by_file: Collection[str], report
     in_use = any(name in used_by_file for name in _SHARED)
     for name, key in _BESIDE.items():
         # A Space sets its scopes, wanted or not.
-        if variables.get(name) is None or (name == SCOPES and (in_use or variables.get(GENERIC) is not None)):
+        if (
+            variables.get(name) is None
+            or name in used_by_file
+            or (name == SCOPES and (in_use or variables.get(GENERIC) is not None))
+        ):
             continue
         report.environment(
             name,

@@ -422,7 +422,6 @@ class TestNamesThatAreNearlyAPresets:
         ("name", "mend"),
         [
             ("OAUTH_GITHUB_CLIENTID", "OAUTH_GITHUB_CLIENT_ID?"),
-            ("OAUTH_GITHUB_SCOPES", "OAUTH_GITHUB_AUTH_URL"),
             ("OAUTH_GITHUB_TOKEN_URL_FILE", "set OAUTH_GITHUB_TOKEN_URL."),
             ("OAUTH_GITHUB_CLIENTSECRET_FILE", "OAUTH_GITHUB_CLIENT_SECRET?"),
             ("OAUTH_COGNITO_SCOPES", "OAUTH_COGNITO_SCOPE?"),
@@ -436,7 +435,7 @@ class TestNamesThatAreNearlyAPresets:
 
         assert mend in problem.mend
 
-    @pytest.mark.parametrize("name", ["OAUTH_COGNITO_SCOPES", "OAUTH_GITHUB_CLIENTID"])
+    @pytest.mark.parametrize("name", ["OAUTH_COGNITO_SCOPES", "OAUTH_GITHUB_CLIENTID", "OAUTH_GITHUB_SCOPES"])
     def test_beside_a_provider_that_works_too(self, tmp_path: Path, name: str) -> None:
         assert keys(tmp_path, PORTAL, GITHUB | COGNITO | POOL | {name: "x"}) == [name]
 
@@ -447,10 +446,11 @@ class TestNamesThatAreNearlyAPresets:
             COGNITO | POOL | {"OAUTH_COGNITO_SCOPE": "openid"},
             {"OAUTH_GITHUB_TOKEN": ""},
             {"OAUTH_GITHUBISH_CLIENTID": "x"},
+            {"OAUTH_GITHUB_TOKEN": "x", "OAUTH_GOOGLE_REDIRECT_URI": "x"},
             {"OAUTH_GITHUB": "x"},
             {"MY_OAUTH_GITHUB_CLIENTID": "x"},
         ],
-        ids=["github", "cognito", "empty", "a longer prefix", "the prefix alone", "within"],
+        ids=["github", "cognito", "empty", "a longer prefix", "of other programs", "the prefix alone", "within"],
     )
     def test_what_is_a_presets_or_nobodys_is_none(self, tmp_path: Path, environ: dict[str, str]) -> None:
         assert keys(tmp_path, PORTAL + COMPANY, ENVIRON | environ) == []
@@ -474,7 +474,7 @@ class TestNamesThatAreNearlyAPresets:
     def test_what_an_app_is_handed_is_the_apps(self, tmp_path: Path) -> None:
         app = '[apps.b]\nsource = "app.py"\nurl = "https://b.example.com"\n'
         (tmp_path / "app.py").touch()
-        environ = ENVIRON | {"OAUTH_GITHUB_APP_TOKEN": "x"}
+        environ = ENVIRON | GITHUB | {"OAUTH_GITHUB_APP_TOKEN": "x"}
         handed = f'{app}secrets = ["OAUTH_GITHUB_APP_TOKEN"]\n'
 
         assert "OAUTH_GITHUB_APP_TOKEN" in keys(tmp_path, PORTAL + COMPANY + app, environ)

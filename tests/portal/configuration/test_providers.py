@@ -365,6 +365,12 @@ class TestAnyProviderOfTheEnvironment:
     def test_what_says_more_of_no_provider_is_told(self, tmp_path: Path, name: str) -> None:
         assert keys(tmp_path, GOOD, ENVIRON | {name: "openid"}) == [name]
 
+    def test_a_callback_that_says_where_the_portal_is_has_said_enough(self, tmp_path: Path) -> None:
+        environ = ENVIRON | {"OAUTH_REDIRECT_URI": "https://portal.example.com/auth/callback"}
+        settings = loaded(tmp_path, GOOD.replace('url = "https://portal.example.com"\n', ""), environ)
+
+        assert settings.url == "https://portal.example.com"
+
 
 class TestTheTutorial:
     def test_its_variables_work_as_they_are(self, tmp_path: Path) -> None:

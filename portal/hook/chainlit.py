@@ -6,12 +6,9 @@ variables of the environment turn on one of Chainlit's own providers, and the po
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
-from types import ModuleType
 from typing import Any, Final, Protocol, TypeVar
 
 _NAME: Final = "chainlit"
@@ -51,58 +48,19 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"chainlit is not installed; what stands in for it has User and oauth_callback, not {name}")
 
 
-class _Finder(MetaPathFinder):
-    """Finds Chainlit's :data:`_DEFINES_IT` where it is, and has our :func:`oauth_callback` put into it."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname != _DEFINES_IT:
-            return None
-        others = (one for one in sys.meta_path if one is not self)
-        spec = next((found for one in others if (found := one.find_spec(fullname, path, target)) is not None), None)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader)
-        return spec
-
-
-class _Loader(Loader):
-    """Loads a module as *real* does, and puts our :func:`oauth_callback` in the place of its own."""
-
-    def __init__(self, real: Loader) -> None:
-        self._real = real
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._real.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        module.__loader__ = self._real  # it is asked for the module's source
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._real
-        self._real.exec_module(module)
-        _put_into(module)
-
-
-_FINDER: Final = _Finder()
-
-
 def stand_in() -> None:
-    """Have ``import chainlit`` find this module; where there is a Chainlit, have its decorator be ours.
-
-    Nothing of Chainlit is imported by this: a hook that does not need it is not to wait for it.
-    """
+    """Have ``import chainlit`` find this module, unless there is a Chainlit."""
     if _NAME not in sys.modules and find_spec(_NAME) is None:
         sys.modules[_NAME] = sys.modules[__name__]
-        return
-    for module in (sys.modules.get(_DEFINES_IT), sys.modules.get(_NAME)):
-        if module is not None:
-            _put_into(module)
-    if _FINDER not in sys.meta_path:
-        sys.meta_path.insert(0, _FINDER)
 
 
-def _put_into(module: ModuleType) -> None:
-    vars(module)["oauth_callback"] = oauth_callback
+def replace_decorator() -> bool:
+    """Have the decorator of a Chainlit that was imported be ours; say whether it was not."""
+    modules = [module for name in (_NAME, _DEFINES_IT) if (module := sys.modules.get(name)) is not None]
+    others = [module for module in modules if vars(module).get("oauth_callback", oauth_callback) is not oauth_callback]
+    for module in others:
+        vars(module)["oauth_callback"] = oauth_callback
+    return bool(others)
 
 
 def user_class() -> Callable[..., Person]:

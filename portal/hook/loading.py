@@ -54,7 +54,12 @@ def load_hook(name: str) -> HookFunction:
 
 def _imported(name: str) -> object:
     try:
-        return importlib.import_module(name)
+        try:
+            return importlib.import_module(name)
+        except ValueError:  # what Chainlit's decorator raises
+            if not chainlit.replace_decorator():
+                raise
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             _fail(

@@ -94,7 +94,6 @@ def written(folder: Path, *, package: Mapping[str, str] | None = None, **sources
     before = set(sys.modules)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", list(sys.path))
-        patch.setattr(sys, "meta_path", list(sys.meta_path))
         patch.setattr(sys, "dont_write_bytecode", True)
         patch.chdir(folder)
         for name, source in sources.items():

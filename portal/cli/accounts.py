@@ -25,7 +25,7 @@ class Account:
     uid: int
     gid: int
     """The group that its processes are started with."""
-    groups: frozenset[int] = frozenset()
+    groups: frozenset[int] = field(default=frozenset(), compare=False)
     """Other groups that the system has it in: units start an app with them, and newgrp(1) gives them to any process."""
     name: str | None = None
     """``None`` where nobody here has the number."""

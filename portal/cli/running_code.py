@@ -3,8 +3,6 @@
 Nothing is imported or run to find it.  What the code imports from elsewhere is not followed.
 """
 
-import importlib.machinery
-import importlib.util
 import stat
 import sys
 from collections.abc import Iterator
@@ -73,37 +71,15 @@ def installation(*, here: Path) -> Iterator[Place]:
 
 
 def _module(name: str, python: str | None) -> Iterator[Place]:
-    spec = _found(name, python)
-    while spec is not None:
-        if spec.origin is not None and Path(spec.origin).is_absolute():
-            yield place_of(Path(spec.origin))
-        for folder in spec.submodule_search_locations or ():
-            yield place_of(Path(folder).absolute(), adding=True)
-        above = spec.name.rpartition(".")[0]
-        spec = _found(above, python) if above else None
-
-
-def _found(name: str, python: str | None) -> importlib.machinery.ModuleSpec | None:
-    """Return where the module *name* is; packages around it are not imported."""
-    first, *rest = name.split(".")
-    with suppress(ImportError, ValueError, AttributeError, OSError):
-        spec = importlib.util.find_spec(first) if python is None else _found_in(first, _libraries_of(python))
-        at = first
-        for part in rest:
-            if spec is None:
-                return None
-            at = f"{at}.{part}"
-            spec = _found_in(at, list(spec.submodule_search_locations or ()))
-        return spec
-    return None
-
-
-def _found_in(name: str, folders: list[str]) -> importlib.machinery.ModuleSpec | None:
-    return importlib.machinery.PathFinder.find_spec(name, folders)
-
-
-def _libraries_of(python: str) -> list[str]:
-    return [str(library / "site-packages") for library in _libraries_in(Path(python).parents[1])]
+    """Yield what the module *name* could be loaded from, and the packages around it; nothing of it is imported."""
+    folders = sys.path if python is None else [one / "site-packages" for one in _libraries_in(Path(python).parents[1])]
+    for folder in folders:
+        at = Path.cwd() / folder
+        for part in name.split("."):
+            at /= part
+            for path in (at, at / "__init__.py", at.with_suffix(".py")):
+                if status_of(path) is not None:
+                    yield place_of(path, adding=True)
 
 
 def _libraries_in(prefix: Path) -> list[Path]:

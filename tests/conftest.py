@@ -14,6 +14,7 @@ from typing import Final
 
 import pytest
 
+from gradio_apps.runtime.host.own_calls import keep_from_proxies
 from tests import run
 
 run.begin()
@@ -40,6 +41,8 @@ def pytest_configure() -> None:
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
+    # A proxy of this machine is not for the tests' own clients and processes; tests of proxies set their own.
+    keep_from_proxies(os.environ)
     sys.addaudithook(_refuse_processes)
 
 

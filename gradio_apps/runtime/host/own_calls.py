@@ -9,6 +9,7 @@ import asyncio
 import os
 import socket
 import stat
+from collections.abc import MutableMapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,20 @@ from gradio_apps.runtime.host.servers import OwnServer
 
 ADDRESS: Final = "127.0.0.1"
 _DESCRIPTORS: Final = Path("/dev/fd")
+_NO_PROXY: Final = ("no_proxy", "NO_PROXY")
+_THIS_MACHINE: Final = ("localhost", ".localhost", "127.0.0.1", "::1")
+
+
+def keep_from_proxies(environ: MutableMapping[str, str]) -> None:
+    """Except this machine from the proxies in *environ*, for the app's HTTP clients and the processes it starts.
+
+    Without the exception a launch fails: Gradio fetches the app's own address through the proxy, which cannot reach it.
+    """
+    excepted = next((environ[name].strip() for name in _NO_PROXY if environ.get(name, "").strip()), "")
+    if excepted != "*":  # some know it only where it stands alone
+        missing = [host for host in _THIS_MACHINE if host not in excepted.replace(",", " ").split()]
+        excepted = ",".join(filter(None, [excepted, *missing]))
+    environ.update(dict.fromkeys(_NO_PROXY, excepted))
 
 
 class OwnCallsOnly:

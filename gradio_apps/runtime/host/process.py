@@ -25,6 +25,7 @@ from starlette.types import ASGIApp
 from gradio_apps.runtime.host import own_names, script
 from gradio_apps.runtime.host.gradio_minors import UnknownGradio
 from gradio_apps.runtime.host.hosted import HostedApp
+from gradio_apps.runtime.host.own_calls import keep_from_proxies
 from gradio_apps.runtime.host.servers import FrontServer
 from gradio_apps.runtime.host.source import Source, SourceError
 from gradio_apps.runtime.progress import spoken
@@ -188,6 +189,7 @@ def _too_late(allowed: float, *, host: HostedApp, front: Front, linger: float) -
 
 
 def _load(source: Source, *, host: HostedApp, cwd: Path | None) -> None:
+    keep_from_proxies(os.environ)
     # Gradio takes seconds to import; until here the guard has answered alone.
     hooks: list[Callable[[HostedApp], None]] = [
         importlib.import_module(f"gradio_apps.runtime.host.{name}").install

@@ -1,15 +1,17 @@
 """The app's own address serves the app's own process, and its person comes along."""
 
 import asyncio
+import os
 import subprocess
 import sys
 
 import httpx
 import pytest
+import requests
 from starlette.types import Receive, Scope, Send
 
 from gradio_apps.runtime.host.callers import HEADER, Callers
-from gradio_apps.runtime.host.own_calls import OwnCallsOnly, OwnListener
+from gradio_apps.runtime.host.own_calls import OwnCallsOnly, OwnListener, keep_from_proxies
 from gradio_apps.runtime.host.person import OWN_CALL
 from tests.asgi import drive, http_scope, websocket_scope
 
@@ -60,6 +62,35 @@ async def test_a_connection_from_elsewhere_is_refused_in_either_protocol() -> No
     assert (await drive(guarded, nowhere)).status == 403
     assert [m["type"] for m in (await drive(guarded, websocket_scope("/"))).messages] == ["websocket.close"]
     assert app.scopes == []
+
+
+HERE = "localhost,.localhost,127.0.0.1,::1"
+
+
+@pytest.mark.parametrize(
+    ("environ", "excepted"),
+    [
+        ({}, HERE),
+        ({"NO_PROXY": " "}, HERE),
+        ({"NO_PROXY": ".example.com"}, f".example.com,{HERE}"),
+        ({"NO_PROXY": ".example.com", "no_proxy": "localhost, 10.0.0.0/8"}, f"localhost, 10.0.0.0/8,{HERE[10:]}"),
+        ({"no_proxy": "*"}, "*"),
+    ],
+)
+def test_no_proxy_is_asked_for_this_machine(environ: dict[str, str], excepted: str) -> None:
+    keep_from_proxies(environ)
+    assert environ == {"no_proxy": excepted, "NO_PROXY": excepted}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "app.demo.localhost", "[::1]"])
+def test_the_clients_that_apps_use_understand_it(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    keep_from_proxies(os.environ)
+    url = f"http://{host}:7860/"
+    with httpx.Client() as client:
+        mounts = ((pattern, transport) for pattern, transport in client._mounts.items())
+        assert next(transport for pattern, transport in mounts if pattern.matches(httpx.URL(url))) is None
+    assert requests.utils.get_environ_proxies(url) == {}
 
 
 class TestCallers:

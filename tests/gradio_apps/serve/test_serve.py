@@ -26,6 +26,11 @@ from tests.gradio_apps.supervisor.supervising import an_app, is_alive, reporting
 SAMPLES = Path(__file__).parents[2] / "samples"
 PATIENCE = 120.0
 SECRET = "an-app-secret-of-32-characters-ok"
+A_PROXY = dict.fromkeys(["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"], "http://127.0.0.1:9") | {
+    "NO_PROXY": "",
+    "no_proxy": "",
+}
+"""One that nobody listens at, and nothing excepted: whatever goes through it fails."""
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -49,9 +54,10 @@ def wait_for(client: httpx.Client, state: str) -> None:
 @pytest.mark.usefixtures("processes")
 def test_a_person_comes_in_with_a_ticket_and_the_end_leaves_nothing(tmp_path: Path) -> None:
     """
-    Supervisor, serve, guard, host and Gradio together, as they run in a portal.
+    Supervisor, serve, guard, host and Gradio together, as they run in a portal on a machine with a proxy.
     """
-    app = an_app(tmp_path, source=str(SAMPLES / "interface.py"), secret=SECRET, env={"GRADIO_SHARE": "True"})
+    env = {"GRADIO_SHARE": "True", **A_PROXY}
+    app = an_app(tmp_path, source=str(SAMPLES / "interface.py"), secret=SECRET, env=env)
     host = "forecast.demo.localhost:7871"
     with a_portal() as portal:
         document = json.dumps({"portal": {"url": URL, "internal_url": portal}, "apps": [app]})

@@ -30,11 +30,15 @@ $(BIN)/python:
 # The locks are complete, so pip resolves nothing: a release of tomorrow cannot change what is installed.
 INSTALL = $(BIN)/python -m pip install --quiet --no-deps
 
+# Python 3.11 does not start in the C locale if a .pth file has a letter beyond ASCII: so the checkout's path is relative there.
+RELATIVE = import glob, os; [open(pth, "w").write(os.path.relpath(".", os.path.realpath(os.path.dirname(pth))) + "\n") for pth in glob.glob("$(VENV)/lib/python*/site-packages/_gradio_portal.pth")]
+
 # A stamp per set of dependencies, so that a second start installs nothing.
 $(VENV)/.runtime: requirements.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what the portal needs (once) ..."
 	@$(INSTALL) --require-hashes -r requirements.txt
 	@$(INSTALL) --no-build-isolation --editable .
+	@$(BIN)/python -S -c '$(RELATIVE)'
 	@$(BIN)/python -m pip check
 	@touch $@
 

@@ -5,6 +5,7 @@ The real thing, with pip and a package index: ``tests/journeys/test_gradio_five.
 
 import fcntl
 import os
+import shlex
 import signal
 import stat
 import subprocess
@@ -37,7 +38,10 @@ source = "company.forecast"
 [apps.far]
 url = "https://far.example.com"
 """
-FAKE_UV = f"""#!{sys.executable}
+# A shell starts it: the line of an interpreter takes no path with a space.
+FAKE_UV = f"""#!/bin/sh
+'''exec' {shlex.quote(sys.executable)} "$0" "$@"
+' '''
 import json, os, pathlib, subprocess, sys, time
 pathlib.Path(os.environ["UV_SEEN"]).write_text(json.dumps(dict(os.environ)))
 folder = pathlib.Path(sys.argv[-1])

@@ -6,6 +6,7 @@ Each service is run with the command, environment, files and order of ``compose.
 
 import contextlib
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -48,7 +49,7 @@ class Machine:
         self.programs.mkdir()
         for name, module in (("portal", " -m portal.cli"), ("python", "")):
             program = self.programs / name
-            program.write_text(f'#!/bin/sh\nexec {sys.executable}{module} "$@"\n')
+            program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)}{module} "$@"\n')
             program.chmod(0o755)
 
     def services(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ handed over by ``systemd-socket-activate``, in the real protocol.  Users, and wh
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -110,7 +111,7 @@ class Machine:
         made = issue(root, ["portal.demo.localhost", "*.apps.demo.localhost"])
         made.certificate.rename(root / "etc" / "ssl" / "portal.pem")
         made.key.rename(root / "etc" / "ssl" / "private" / "portal.key")
-        self.program("portal", f'exec {sys.executable} -m portal.cli "$@"')
+        self.program("portal", f'exec {shlex.quote(sys.executable)} -m portal.cli "$@"')
         self.program("systemd-run", 'while [ "${1##*/}" != portal ]; do shift; done\nexec "$@"')
 
     def program(self, name: str, text: str) -> None:

@@ -85,7 +85,8 @@ class Hosted:
 def hosted(source: Path | str, tmp: Path, *, ready: str = "running", **environ: str) -> Iterator[Hosted]:
     """Host *source* until the block is left."""
     log = tmp / "app.log"
-    environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp), "GRADIO_EXAMPLES_CACHE": str(tmp / "examples"), **environ}
+    own = {"GRADIO_TEMP_DIR": str(tmp), "GRADIO_EXAMPLES_CACHE": str(tmp / "examples"), "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, **own, **environ}
     with socket.socket() as sock, log.open("wb") as output:
         sock.bind(("127.0.0.1", 0))
         sock.listen()

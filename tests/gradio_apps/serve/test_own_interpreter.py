@@ -1,6 +1,7 @@
 """An app with an interpreter of its own, which our packages are not installed in."""
 
 import json
+import os
 import subprocess
 import sys
 import sysconfig
@@ -42,7 +43,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False, symlinks=True)
     site = folder / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
-    (site / "gradio.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    # A relative path: Python 3.11 cannot start in the C locale with a letter beyond ASCII in such a file.
+    (site / "gradio.pth").write_text(f"{os.path.relpath(sysconfig.get_path('purelib'), site.resolve())}\n")
     return folder / "bin" / "python"
 
 

@@ -1,6 +1,7 @@
 """What nginx and Caddy are told; and what nginx itself thinks of it."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -37,19 +38,22 @@ def for_nginx(folder: Path, shape: str = "hosts", **changes: Any) -> str:
     return nginx_configuration(settings, port=7800, certificate=folder / "certificate.pem", key=folder / "key.pem")
 
 
+def tried(folder: Path, text: str) -> "subprocess.CompletedProcess[str]":
+    """Have nginx read *text*, and take its ports; other users than root may not take the usual ones."""
+    text = re.sub(r"(?<=listen )(\[::\]:)?(443|80)\b", r"\g<1>10\2", text)
+    (folder / "portal.conf").write_text(text)
+    whole = whole_configuration(folder, folder / "portal.conf")
+    command = [nginx(), "-t", "-p", str(folder), "-c", str(whole)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("trusted", [(), ("10.0.0.0/8", "2001:db8::/32")])
 def test_nginx_accepts_it(tmp_path: Path, shape: str, trusted: tuple[str, ...]) -> None:
-    program = nginx()
     issue(tmp_path, ["portal.example.com"])
     text = for_nginx(tmp_path, shape, trusted_proxies=TrustedProxies(tuple(map(read_network, trusted))))
-    (tmp_path / "portal.conf").write_text(text)
-    whole = whole_configuration(tmp_path, tmp_path / "portal.conf")
-
-    said = subprocess.run(
-        [program, "-t", "-p", str(tmp_path), "-c", str(whole)], capture_output=True, text=True, check=False
-    )
+    said = tried(tmp_path, text)
     assert said.returncode == 0, said.stderr
     # Newer versions would rather have "http2 on;", which those of Debian 12 do not know.
     warnings = [line for line in said.stderr.splitlines() if "[warn]" in line and '"listen ... http2"' not in line]
@@ -61,22 +65,15 @@ def test_nginx_accepts_it(tmp_path: Path, shape: str, trusted: tuple[str, ...]) 
 def test_names_that_nginx_does_not_take_by_itself_are_said_with_the_mend(
     tmp_path: Path, length: int, bucket: int | None
 ) -> None:
-    program = nginx()
     host = ("a" * 40 + "." + "b" * 60)[: length - 4].rstrip(".").ljust(length - 4, "c") + ".com"
     issue(tmp_path, ["portal.example.com"])
     settings = settings_for(tmp_path, catalogue=Catalogue((an_app(url=f"https://{host}", source="app.py", port=7810),)))
     assert bucket_needed(sites_of(settings, port=7800)) == bucket
     text = nginx_configuration(settings, port=7800, certificate=tmp_path / "certificate.pem", key=tmp_path / "key.pem")
-    (tmp_path / "portal.conf").write_text(text)
-    whole = whole_configuration(tmp_path, tmp_path / "portal.conf")
     said = [line.strip(" #") for line in text.splitlines() if "server_names_hash_bucket_size" in line]
     assert said == ([] if bucket is None else [f"server_names_hash_bucket_size {bucket};"])
-    whole.write_text(whole.read_text().replace("http {", "\n".join(["http {", *said])))
-
-    tried = subprocess.run(
-        [program, "-t", "-p", str(tmp_path), "-c", str(whole)], capture_output=True, text=True, check=False
-    )
-    assert tried.returncode == 0, tried.stderr
+    ended = tried(tmp_path, "\n".join([*said, text]))
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_each_name_has_its_server_and_apps_are_not_buffered(tmp_path: Path) -> None:

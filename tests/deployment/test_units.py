@@ -123,7 +123,10 @@ class Machine:
     def here(self, text: str) -> str:
         """Return *text* with the machine's places under our root."""
         text = text.replace("/usr/local/bin/portal", str(self.root / "bin" / "portal"))
-        return re.sub(r"(?<![\w/.])/(etc|srv|var/lib)(?=[/\s\"]|$)", rf"{self.root}/\1", text)
+        places = r'(?<![\w/.])/(?:etc|srv|var/lib)(?=[/\s"]|$)'
+        # The tests may themselves lie below one of these places.
+        pieces = re.split(f"({re.escape(sys.prefix)})", text)
+        return "".join(one if one == sys.prefix else re.sub(places, rf"{self.root}\g<0>", one) for one in pieces)
 
     def sh(self, commands: list[str]) -> str:
         """Run *commands* in one shell, and return what it said."""

@@ -1,7 +1,6 @@
 """An app with an interpreter of its own, which our packages are not installed in."""
 
 import json
-import os
 import subprocess
 import sys
 import sysconfig
@@ -43,8 +42,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False, symlinks=True)
     site = folder / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
-    # A relative path: Python 3.11 cannot start in the C locale with a letter beyond ASCII in such a file.
-    (site / "gradio.pth").write_text(f"{os.path.relpath(sysconfig.get_path('purelib'), site.resolve())}\n")
+    # In ASCII: with other letters in such a file, Python 3.11 does not start in the C locale.
+    (site / "gradio.pth").write_text(f"import sys; sys.path.append({sysconfig.get_path('purelib')!a})\n")
     return folder / "bin" / "python"
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from portal.cli.failure import MISTAKEN, CommandFailed
 from portal.cli.ports import Ports, chosen_ports, fault_at, fault_of, free_ports, require_free
+from tests.gradio_apps.supervisor.supervising import has_ipv6
 
 
 @pytest.fixture
@@ -58,13 +59,9 @@ def test_a_port_taken_for_all_addresses_is_taken() -> None:
 
 def test_a_port_taken_on_ipv6_alone_is_taken() -> None:
     """Browsers would go there first."""
-    with socket.socket(socket.AF_INET6) as listener:
-        try:
-            listener.bind(("::1", 0))
-        except OSError:
-            pytest.skip("this machine has no IPv6 loopback")
-        listener.listen()
-
+    if not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
         assert fault_of(listener.getsockname()[1]) == "is taken"
 
 

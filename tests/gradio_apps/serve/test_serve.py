@@ -21,7 +21,7 @@ from portal.contract import sign_ticket
 from tests.builders import a_ticket
 from tests.contract.forging import KEY
 from tests.gradio_apps.serve.portal import ANA, SLUG, URL, a_portal
-from tests.gradio_apps.supervisor.supervising import an_app, is_alive, reporting_to
+from tests.gradio_apps.supervisor.supervising import an_app, has_ipv6, is_alive, reporting_to
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PATIENCE = 120.0
@@ -140,10 +140,9 @@ def test_what_cannot_be_served_is_said_without_a_traceback(source: str, changes:
 @pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_a_taken_port_is_named(host: str) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as taken:
-        taken.bind((host, 0))
-        taken.listen()
+    if host == "::1" and not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as taken:
         port = taken.getsockname()[1]
         ended = subprocess.run(
             [sys.executable, "-m", "gradio_apps.serve", "crashing.py", "--host", host, "--port", str(port)],

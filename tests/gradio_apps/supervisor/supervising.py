@@ -169,3 +169,13 @@ def the_app(path: Path, until: Callable[[dict[str, Any]], bool], *, slug: str = 
 
 def is_state(state: str) -> Callable[[dict[str, Any]], bool]:
     return lambda app: bool(app["state"] == state)
+
+
+def has_ipv6() -> bool:
+    """Say whether this machine has an IPv6 loopback."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True

@@ -11,7 +11,7 @@ import pytest
 
 from gradio_apps.runtime.supervisor.document import AppPlan, read_plan
 from gradio_apps.runtime.supervisor.sockets import Listening, listen
-from tests.gradio_apps.supervisor.supervising import PATIENCE, a_document, an_app
+from tests.gradio_apps.supervisor.supervising import PATIENCE, a_document, an_app, has_ipv6
 from tests.gradio_apps.supervisor.test_own_user import AS_ROOT
 from tests.ports import free_ports
 
@@ -57,15 +57,6 @@ def test_it_can_be_done_again_and_again(tmp_path: Path, host: str) -> None:
         one, _ = one.exchanged()
     with one.socket, socket.create_connection((host, port), timeout=PATIENCE):
         assert one.port == port
-
-
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
 
 
 def test_what_waits_and_what_is_open_is_not_cut(listening: Listening) -> None:

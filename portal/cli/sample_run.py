@@ -48,7 +48,8 @@ def run(sample: Sample, *, command: str, browser: bool, environ: Mapping[str, st
     try:
         key = write_down(sample)
     except OSError as error:
-        raise CommandFailed(f"The folder {sample.folder} cannot be used: {error.strerror}.") from error
+        problem = f"The folder {sample.folder} cannot be used: {error.strerror}. Choose another with --data-dir."
+        raise CommandFailed(problem) from error
     plain = harmless(environ)
     shared = {SECRET_VARIABLE: secrets.token_urlsafe(32)}
     of_portal = {**plain, **shared, "PORTAL_CONFIG": str(sample.config), "PORTAL_SECRET_KEY": key}

@@ -83,8 +83,15 @@ def title_of(slug: str) -> str:
 
 
 def default_folder(source: Path, *, port: int, environ: Mapping[str, str]) -> Path:
-    """Return where this app's trial keeps its things: the user's cache, so that nothing is left beside the app."""
+    """Return where this app's trial keeps its things: the user's cache, so that nothing is left beside the app.
+
+    Raises:
+        CommandFailed: the user has no home folder.
+    """
     of_user = environ.get("XDG_CACHE_HOME") or ""
-    cache = Path(of_user) if of_user.startswith("/") else Path.home() / ".cache"
+    try:
+        cache = Path(of_user) if of_user.startswith("/") else Path.home() / ".cache"
+    except RuntimeError as error:  # a user number without a name, as in a container, and no HOME
+        raise CommandFailed("You have no home folder. Say where to keep the trial's files with --data-dir.") from error
     digest = hashlib.sha256(str(source).encode()).hexdigest()[:12]
     return cache / "gradio-portal" / f"try-{digest}-{port or 'any'}"

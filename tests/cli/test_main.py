@@ -334,7 +334,7 @@ class TestMistakes:
         (tmp_path / "file").touch()
 
         assert main(["demo", "--port", "0", "--data-dir", str(tmp_path / "file" / "d")]) == 2
-        assert "cannot be used" in capsys.readouterr().err
+        assert "cannot be used: Not a directory. Choose another with --data-dir." in capsys.readouterr().err
 
     @pytest.mark.usefixtures("processes")
     def test_a_damaged_database_is_named(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

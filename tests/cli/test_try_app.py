@@ -74,6 +74,12 @@ class TestFolder:
 
         assert folder.parent == Path.home() / ".cache" / "gradio-portal"
 
+    def test_somebody_without_a_home_folder_is_told_the_option(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("HOME", raising=False)
+        monkeypatch.setattr("os.getuid", lambda: 4_000_000)
+        with pytest.raises(CommandFailed, match=r"You have no home folder.*--data-dir"):
+            default_folder(Path("/x/app.py"), port=7800, environ={})
+
     def test_apps_and_ports_share_none(self) -> None:
         folders = {
             default_folder(Path(path), port=port, environ={})

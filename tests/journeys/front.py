@@ -20,16 +20,16 @@ _START: Final = 30
 _AROUND: Final = """
 daemon off;
 master_process off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
+pid "{folder}/nginx.pid";
+error_log "{folder}/error.log";
 events {{ worker_connections 512; }}
 http {{
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {configuration};
+    client_body_temp_path "{folder}/body";
+    proxy_temp_path "{folder}/proxy";
+    fastcgi_temp_path "{folder}/fastcgi";
+    uwsgi_temp_path "{folder}/uwsgi";
+    scgi_temp_path "{folder}/scgi";
+    include "{configuration}";
 }}
 """
 

@@ -1,8 +1,8 @@
 """A cgroup for each process of an app and all that it starts, where the supervisor may make one (Linux, cgroups(7)).
 
-Root may, and so may somebody to whom a part of the tree was delegated, such as a user of systemd in a desktop session.
-What is in a cgroup is ended by the system, all at once: nothing can start faster than it ends.  Nothing leaves one
-without the right to write to the cgroup it would go to, which an app that runs as a user of its own does not have.
+Root may, and so may a user who was given a part of the tree, as systemd does in a desktop session.  The system kills
+everything in a cgroup at once: no process can start others faster.  A process leaves its cgroup only with the right to
+write to the one it goes to, which an app that runs as a user of its own does not have.
 """
 
 import os

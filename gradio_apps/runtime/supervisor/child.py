@@ -97,10 +97,10 @@ class Child:
     def ended(self) -> int | None:
         """Return how the process ended, as ``subprocess`` says it, or ``None`` while it runs.
 
-        On Linux its number stays its own until :meth:`kill`, so that its group is nobody else's by then.
+        On Linux its number stays its own until :meth:`kill`, and so does the number of its group.
         """
         if sys.platform == "linux" and self._process.returncode is None:
-            with suppress(ChildProcessError):  # nobody is to be asked where the system was to forget it
+            with suppress(ChildProcessError):  # SIGCHLD is ignored here: the system keeps no exit codes
                 ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
                 if ended is None:
                     return None

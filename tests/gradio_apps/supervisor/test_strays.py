@@ -336,6 +336,7 @@ def a_shell_app(public: Path, slug: str, script: str, *, uid: int = FIRST, **cha
     return an_app(public / "data", slug, source=str(source), user=user, **changes)
 
 
+_LOADED = "import encodings.idna\nfrom gradio_apps.runtime.supervisor.__main__ import main\n"
 HIDING = "(env -i setsid sleep 600 &)\n(env -i setsid sh -c 'sleep 600 & sleep 600 & wait' &)\nexec sleep 600\n"
 """Processes that nothing ties to their app but that it started them."""
 PERL = pytest.mark.skipif(shutil.which("perl") is None, reason="install perl: a shell's fork bomb ends by itself")
@@ -508,7 +509,7 @@ class TestCgroups:
             assert f"/{cgroup_of(public / 'data').name}/one-1\n" in Path(f"/proc/{pid}/cgroup").read_text()
 
     def test_what_leaves_one_by_the_right_to_it_is_found_by_its_descent(self, tmp_path: Path, control: Path) -> None:
-        """As somebody to whom a part of the tree was delegated, an app that runs as the portal's user can leave."""
+        """An app that runs as the portal's user can leave, where a part of the tree is that user's."""
         around = own_cgroup_here()
         leaving = f"(setsid sh -c 'echo $$ > {around}/cgroup.procs; sleep 600' &)\nexec sleep 600\n"
         app = a_script(tmp_path, "one", leaving)
@@ -522,6 +523,43 @@ class TestCgroups:
             tell(control, {"do": "stop", "app": "one"})
             the_app(control, is_state("stopped"), slug="one")
             assert not below(supervisor.process.pid)
+
+    @pytest.mark.parametrize("is_delegated", [True, False])
+    def test_an_ordinary_user_has_them_where_a_part_of_the_tree_is_theirs(
+        self, public: Path, *, is_delegated: bool
+    ) -> None:
+        around = own_cgroup_here()
+        assert around is not None
+        delegated = around / f"gradio-portal-test-{os.getpid()}"
+        delegated.mkdir()
+        if is_delegated:
+            for path in (delegated, delegated / "cgroup.procs"):
+                os.chown(path, FIRST, FIRST)
+        os.chown(public / "data", FIRST, FIRST)
+        become = (
+            f"import os\nopen('{delegated}/cgroup.procs', 'w').write('0')\nos.setgroups([])\n"
+            f"os.setgid({FIRST})\nos.setuid({FIRST})\n"
+        )
+        control = public / "data" / "supervisor.sock"
+        source = public / "one.sh"
+        source.write_text(HIDING)
+        source.chmod(0o644)
+        document = a_document(an_app(public / "data", "one", source=str(source)), control=str(control))
+        try:
+            # What the interpreter loads later may lie where that user does not get.
+            with supervised(document, command=("/bin/sh",), before=_LOADED + become) as supervisor:
+                pid = supervisor.event("app-started")["pid"]
+                wait_for(lambda: len(everything_of(FIRST)) == 6)
+                inside = Path(f"/proc/{pid}/cgroup").read_text()
+                tell(control, {"do": "stop", "app": "one"})
+                the_app(control, is_state("stopped"), slug="one")
+                assert pids(everything_of(FIRST)) == {supervisor.process.pid}
+                assert supervisor.end() == 0
+            assert [one for one in delegated.iterdir() if one.is_dir()] == []
+        finally:
+            Cgroup(delegated).end()
+
+        assert inside.endswith("/one-1\n" if is_delegated else f"/{delegated.name}\n")
 
     def test_one_within_is_ended_and_removed_too(self) -> None:
         around = own_cgroup_here()

@@ -188,13 +188,12 @@ def test_check_has_no_problem_with_umask_002(
 
 
 @pytest.fixture(scope="module")
-def python() -> Iterator[str]:
+def python(processes: None) -> str:
     """An interpreter that everybody reaches and that has what the portal needs."""
     reason = strangers.missing()
     if reason is not None:
         pytest.skip(reason)
-    with tempfile.TemporaryDirectory() as name:
-        yield strangers.python_for_all(Path(name).resolve())
+    return strangers.python_for_all()
 
 
 @pytest.mark.parametrize("closed", ["one", "one/app.py", "venv", "venv/bin"])

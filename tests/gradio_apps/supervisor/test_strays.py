@@ -469,6 +469,7 @@ def cgroup_line(process: Process) -> str:
 
 @AS_ROOT
 @CGROUPS
+@pytest.mark.usefixtures("processes")
 class TestCgroups:
     def test_the_next_supervisor_ends_what_one_that_was_killed_left(self, public: Path) -> None:
         """The app's process itself holds the address that the next one wants."""

@@ -567,8 +567,13 @@ class TestCgroups:
         assert around is not None
         folder = around / f"gradio-portal-test-{os.getpid()}"
         (folder / "within").mkdir(parents=True)
-        with subprocess.Popen(["/bin/sleep", "600"]) as child:
+        child = subprocess.Popen(["/bin/sleep", "600"])
+        try:
             (folder / "within" / "cgroup.procs").write_text(str(child.pid))
             assert Cgroup(folder).end()
             assert child.wait(PATIENCE) == -signal.SIGKILL
-        assert not folder.exists()
+            assert not folder.exists()
+        finally:
+            child.kill()
+            child.wait()
+            Cgroup(folder).end()

@@ -18,6 +18,7 @@ from tests.builders import an_app, settings_for
 from tests.certificates import issue
 from tests.journeys.front import nginx, whole_configuration
 from tests.portal.front.test_caddy_runs import caddy
+from tests.ports import free_ports
 
 SHAPES = {
     "hosts": ("https://one.apps.example.com", "https://two.apps.example.com"),
@@ -39,8 +40,10 @@ def for_nginx(folder: Path, shape: str = "hosts", **changes: Any) -> str:
 
 
 def tried(folder: Path, text: str) -> "subprocess.CompletedProcess[str]":
-    """Have nginx read *text*, and take its ports; other users than root may not take the usual ones."""
-    text = re.sub(r"(?<=listen )(\[::\]:)?(443|80)\b", r"\g<1>10\2", text)
+    """Have nginx read *text*, and take ports of this run's own in place of those: others may have them."""
+    named = sorted(set(re.findall(r"listen (?:\[::\]:)?(\d+)", text)))
+    own = dict(zip(named, free_ports(len(named)), strict=True))
+    text = re.sub(r"(listen (?:\[::\]:)?)(\d+)", lambda found: f"{found[1]}{own[found[2]]}", text)
     (folder / "portal.conf").write_text(text)
     whole = whole_configuration(folder, folder / "portal.conf")
     command = [nginx(), "-t", "-p", str(folder), "-c", str(whole)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-PATIENCE: Final = 120.0
+PATIENCE: Final = 180.0
 """Seconds to wait for what takes one on a quiet machine: a deadline is for what hangs, not for what is slow."""
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from tests.processes import end
+from tests.processes import PATIENCE, end
 from tests.run import RUN, made_once
 
 pytestmark = [
@@ -20,7 +20,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="run the tests on Linux: elsewhere processes may leave a run"),
 ]
 ROOT: Final = Path(__file__).parents[1]
-PATIENCE: Final = 60.0
 LEAVING: Final = """
 import os, sys, time
 if os.fork() == 0:

@@ -12,7 +12,8 @@ import pytest
 
 from portal.cli import main
 from portal.cli.app_logs import following, last_lines
-from tests.gradio_apps.supervisor.supervising import PATIENCE, Supervised, a_document, an_app, supervised
+from tests.gradio_apps.supervisor.supervising import Supervised, a_document, an_app, supervised
+from tests.processes import PATIENCE
 
 PORTAL_TOML = """
 [portal]

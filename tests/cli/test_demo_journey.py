@@ -18,13 +18,12 @@ import httpx
 import pytest
 
 from tests.cli.test_processes import is_alive
+from tests.processes import PATIENCE
 
 pytestmark = [
     pytest.mark.usefixtures("journey"),
     pytest.mark.skipif(sys.platform != "linux", reason="processes are found through /proc"),
 ]
-PATIENCE = 120.0
-"""Seconds; a loaded machine takes its time to import Gradio four times."""
 
 
 class Running:

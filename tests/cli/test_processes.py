@@ -13,10 +13,10 @@ import pytest
 
 from portal.cli.accounts import Account
 from portal.cli.processes import Ended, Processes, Program, tail_of
+from tests.processes import PATIENCE
 
 WAITING = "import time; time.sleep(600)"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
-PATIENCE = 30.0
 
 
 def a_program(code: str, *, name: str = "a child", log: Path | None = None, document: str | None = None) -> Program:

@@ -15,9 +15,9 @@ from portal.cli import main
 from portal.cli.serve import port_of
 from tests.builders import settings_for
 from tests.ports import free_ports
+from tests.processes import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("journey")
-PATIENCE = 60.0
 VARIABLES = {
     "PORTAL_SECRET_KEY": "zB1-kept-from-everybody-0123456789abcdefgh",
     "COMPANY_CLIENT_SECRET": "a-client-secret",

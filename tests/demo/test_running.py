@@ -10,8 +10,7 @@ import pytest
 
 from portal.demo.provider import main
 from tests.ports import free_ports
-
-PATIENCE = 60.0
+from tests.processes import PATIENCE
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.5", "demo.example.com", "::"])  # noqa: S104 - refused

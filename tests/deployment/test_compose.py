@@ -25,12 +25,11 @@ from tests.deployment.containers import compose, copied, image_environment, step
 from tests.journeys.front import nginx, whole_configuration
 from tests.journeys.plain_browser import PlainBrowser
 from tests.ports import free_ports
-from tests.processes import end
+from tests.processes import PATIENCE, end
 from tests.provider.process import Person, RunningProvider, a_client, running_provider
 
 pytestmark = pytest.mark.usefixtures("journey")
 
-PATIENCE = 180.0
 APPS = ("user-dashboard", "showcase")
 PORTAL = "https://portal.example.com"
 

@@ -26,11 +26,11 @@ from tests.certificates import issue
 from tests.journeys.front import nginx, whole_configuration
 from tests.journeys.plain_browser import PlainBrowser
 from tests.ports import free_ports
+from tests.processes import PATIENCE
 from tests.provider.process import Person, a_client, running_provider
 
 pytestmark = pytest.mark.usefixtures("journey")
 
-PATIENCE: Final = 180.0
 SECTION: Final = "From `portal init` to TLS"
 NOT_RUN: Final = {
     "python3": "the packages are there; how they are installed is tried with the Dockerfile's own steps",

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 import gradio_apps
+from tests.processes import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("journey")
-PATIENCE = 120.0
 FOLDER = Path(gradio_apps.__file__).parent
 
 

@@ -19,9 +19,9 @@ from gradio_apps.runtime.host.servers import FrontServer
 from gradio_apps.runtime.steering import DESCRIPTOR, Steering, channel_from
 from tests.gradio_apps.guard.house import APP, House, a_house
 from tests.gradio_apps.guard.test_work import DATA, JOIN, gradio
+from tests.processes import PATIENCE
 
 pytestmark = pytest.mark.anyio
-PATIENCE = 60.0
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ _FLAGS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE: Final = 60_000
+PATIENCE: Final = 120_000
 """Milliseconds a step may take; machines that run the tests are slow and noisy."""
 
 

@@ -16,7 +16,7 @@ import pytest
 from tests.certificates import Certificate
 from tests.processes import end
 
-_START: Final = 30
+_START: Final = 120
 _AROUND: Final = """
 daemon off;
 master_process off;

@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 
 
 class PlainBrowser:

@@ -32,10 +32,9 @@ from tests.builders import an_app
 from tests.journeys.workers import COOKIE, KEY, TLS
 from tests.portal.views.house import NAVIGATION, House
 from tests.ports import free_ports
-from tests.processes import end_in_time
+from tests.processes import PATIENCE, end_in_time
 
 SAMPLES: Final = Path(__file__).parents[1] / "samples"
-PATIENCE: Final = 120.0
 _TOML: Final = """
 [portal]
 url = "{url}"

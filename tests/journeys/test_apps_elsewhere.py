@@ -22,11 +22,10 @@ import requests
 from tests.journeys.house import ROOT
 from tests.journeys.plain_browser import PlainBrowser, found
 from tests.ports import free_ports
-from tests.processes import run
+from tests.processes import PATIENCE, run
 from tests.provider.process import Person, a_client, running_provider
 
 pytestmark = pytest.mark.usefixtures("journey")
-PATIENCE = 120.0
 CONFIGURATION = """
 [portal]
 url = "{portal}"

@@ -25,10 +25,10 @@ from portal.supervisor import AppState, ask
 from tests.architecture.pages import page
 from tests.journeys import strangers
 from tests.ports import free_ports, own_uids
+from tests.processes import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("journey")
 
-PATIENCE: Final = 90.0
 SAMPLE: Final = Path(__file__).parents[1] / "samples" / "hostile.py"
 MODEL_KEY: Final = "sk-of-the-model-0123456789"
 FILE_SECRET: Final = "secret-of-the-victims-file"

@@ -15,8 +15,9 @@ import pytest
 
 from gradio_apps.runtime.supervisor.keeper import LONGEST_HOLD
 from tests.gradio_apps.supervisor.supervising import is_alive
-from tests.journeys.serving import PATIENCE, Load, Person, Served, predicted, served, wait_until
+from tests.journeys.serving import Load, Person, Served, predicted, served, wait_until
 from tests.journeys.workers import COOKIE
+from tests.processes import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("journey")
 STARTING = "503 The app is starting. Please try again in a moment."

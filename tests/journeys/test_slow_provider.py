@@ -15,9 +15,9 @@ import pytest
 
 from portal.cli.programs import portal_program
 from portal.providers.transport import DEFAULT_LIMITS
-from tests.journeys.workers import KEY, PATIENCE
+from tests.journeys.workers import KEY
 from tests.ports import free_ports
-from tests.processes import end_in_time
+from tests.processes import PATIENCE, end_in_time
 from tests.provider.misbehaving import Answer, MisbehavingProvider, Request, misbehaving_provider
 
 THREADS = 16

@@ -26,10 +26,9 @@ from portal.settings import Secret
 from tests.builders import an_app
 from tests.portal.views.house import NAVIGATION, House
 from tests.ports import free_ports
-from tests.processes import end_in_time
+from tests.processes import PATIENCE, end_in_time
 
 KEY: Final = "zB1-kept-from-everybody-0123456789abcdefgh"
-PATIENCE: Final = 60.0
 COOKIE: Final = "__Host-portal"
 WORKERS: Final = 2
 TLS: Final = ssl.create_default_context()

@@ -52,8 +52,8 @@ ACCOUNTS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 """People of every provider started here, unless told otherwise."""
 
-_START: Final = 60
-_CALL: Final = 20
+_START: Final = 120
+_CALL: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

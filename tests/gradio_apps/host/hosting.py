@@ -15,9 +15,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.processes import PATIENCE
+
 SAMPLES = Path(__file__).parents[2] / "samples"
 STAND_IN = Path(__file__).with_name("stand_in.py")
-PATIENCE = 120.0
 ANA = "ana@example.com"
 
 

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
-from tests.gradio_apps.host.hosting import ANA, PATIENCE, SAMPLES, Hosted, hosted
+from tests.gradio_apps.host.hosting import ANA, SAMPLES, Hosted, hosted
+from tests.processes import PATIENCE
 
 BOB = "bob@example.com"
 

@@ -15,8 +15,9 @@ from gradio_apps.runtime.supervisor import own_interpreter
 from gradio_apps.runtime.supervisor.child import command_for
 from portal.contract.interpreters import GRADIO, OLDEST_PYTHON, is_at_least
 from tests.gradio_apps.serve.portal import URL, a_portal
-from tests.gradio_apps.serve.test_serve import PATIENCE, SECRET, environment, wait_for_event
+from tests.gradio_apps.serve.test_serve import SECRET, environment, wait_for_event
 from tests.gradio_apps.supervisor.supervising import an_app, reporting_to
+from tests.processes import PATIENCE
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(own_interpreter.__file__)

@@ -22,9 +22,9 @@ from tests.builders import a_ticket
 from tests.contract.forging import KEY
 from tests.gradio_apps.serve.portal import ANA, SLUG, URL, a_portal
 from tests.gradio_apps.supervisor.supervising import an_app, has_ipv6, is_alive, reporting_to
+from tests.processes import PATIENCE
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-PATIENCE = 120.0
 SECRET = "an-app-secret-of-32-characters-ok"
 A_PROXY = dict.fromkeys(["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"], "http://127.0.0.1:9") | {
     "NO_PROXY": "",

@@ -23,9 +23,9 @@ from portal.contract import sign_ticket
 from tests.builders import a_ticket
 from tests.contract.forging import KEY
 from tests.gradio_apps.serve.portal import ANA, SLUG, URL, a_portal
+from tests.processes import PATIENCE
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "pathwise.py"
-PATIENCE = 120.0
 PATH = "/run/forecast"
 
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import httpx
 
+from tests.processes import PATIENCE
+
 SERVICE = Path(__file__).parents[2] / "samples" / "flaky_service.py"
-PATIENCE = 60.0
 _START = """
 import os, sys
 from gradio_apps.runtime.supervisor.__main__ import main

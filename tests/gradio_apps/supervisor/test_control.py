@@ -19,7 +19,6 @@ from gradio_apps.runtime.supervisor.document import read_plan
 from gradio_apps.runtime.supervisor.events import reporter
 from gradio_apps.runtime.supervisor.roster import Roster
 from tests.gradio_apps.supervisor.supervising import (
-    PATIENCE,
     a_document,
     an_app,
     ask,
@@ -29,6 +28,7 @@ from tests.gradio_apps.supervisor.supervising import (
     tell,
     the_app,
 )
+from tests.processes import PATIENCE
 
 
 @pytest.fixture

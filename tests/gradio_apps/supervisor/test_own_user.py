@@ -19,7 +19,8 @@ from gradio_apps.runtime.supervisor.document import DocumentError, read_plan
 from gradio_apps.runtime.supervisor.environment import environment_of
 from gradio_apps.runtime.supervisor.own_user import HomeUnusable, make_home
 from gradio_apps.runtime.supervisor.supplied import EnvFileUnusable, supplied
-from tests.gradio_apps.supervisor.supervising import PATIENCE, a_document, an_app, supervised
+from tests.gradio_apps.supervisor.supervising import a_document, an_app, supervised
+from tests.processes import PATIENCE
 
 OWNER = {"uid": 70900, "gid": 70900}
 AS_ROOT = pytest.mark.skipif(

@@ -13,7 +13,6 @@ import pytest
 
 from gradio_apps.runtime.supervisor.keeper import LET_GO
 from tests.gradio_apps.supervisor.supervising import (
-    PATIENCE,
     a_document,
     an_app,
     ask,
@@ -23,6 +22,7 @@ from tests.gradio_apps.supervisor.supervising import (
     tell,
     the_app,
 )
+from tests.processes import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("processes")
 

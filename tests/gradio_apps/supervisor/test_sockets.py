@@ -11,9 +11,10 @@ import pytest
 
 from gradio_apps.runtime.supervisor.document import AppPlan, read_plan
 from gradio_apps.runtime.supervisor.sockets import Listening, listen
-from tests.gradio_apps.supervisor.supervising import PATIENCE, a_document, an_app, has_ipv6
+from tests.gradio_apps.supervisor.supervising import a_document, an_app, has_ipv6
 from tests.gradio_apps.supervisor.test_own_user import AS_ROOT
 from tests.ports import free_ports
+from tests.processes import PATIENCE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="run the tests on Linux: elsewhere sockets stay")
 

@@ -32,18 +32,10 @@ from gradio_apps.runtime.supervisor.processes import (
     uid_of,
     with_descendants,
 )
-from tests.gradio_apps.supervisor.supervising import (
-    PATIENCE,
-    a_document,
-    an_app,
-    is_alive,
-    is_state,
-    supervised,
-    tell,
-    the_app,
-)
+from tests.gradio_apps.supervisor.supervising import a_document, an_app, is_alive, is_state, supervised, tell, the_app
 from tests.gradio_apps.supervisor.test_own_user import AS_ROOT, OWNER, owned
 from tests.ports import free_ports
+from tests.processes import PATIENCE
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="run the tests on Linux: elsewhere there is no /proc")
 FIRST = 1_000_000 + os.getpid()

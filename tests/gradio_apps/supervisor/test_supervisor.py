@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gradio_apps.supervisor.supervising import PATIENCE, a_document, an_app, ask, is_alive, supervised
+from tests.gradio_apps.supervisor.supervising import a_document, an_app, ask, is_alive, supervised
+from tests.processes import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("processes")
 

@@ -22,10 +22,9 @@ from portal.cli import main
 from tests.certificates import Certificate
 from tests.journeys.front import nginx, whole_configuration
 from tests.ports import free_ports
-from tests.processes import end, run
+from tests.processes import PATIENCE, end, run
 
 ROOT: Final = Path(__file__).parents[3]
-PATIENCE: Final = 60.0
 PATH: Final = "run/forecast"
 _TOML: Final = """
 [portal]

@@ -21,10 +21,9 @@ from portal.front.caddy import caddy_configuration
 from tests.builders import an_app, settings_for
 from tests.certificates import issue
 from tests.ports import free_ports
+from tests.processes import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("journey")
-
-PATIENCE = 60.0
 
 
 def caddy() -> str:

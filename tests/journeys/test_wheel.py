@@ -50,7 +50,10 @@ def installed_portal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(python)]
     locked = ["--no-deps", "--require-hashes", "--requirement", str(ROOT / "requirements.txt")]
     if subprocess.run([*uv, *locked], check=False, timeout=600).returncode != 0:
-        subprocess.run([*pip, *locked], check=True, timeout=600)
+        done = subprocess.run([*pip, *locked], capture_output=True, text=True, check=False, timeout=600)
+        if done.returncode != 0 and os.environ.get("CI") != "true":
+            pytest.skip("The wheel cannot be installed here; uv and pip need a package index.")
+        assert done.returncode == 0, done.stderr
     subprocess.run([*pip, "--no-deps", str(wheel)], check=True, timeout=120)
     return python.parent / "portal"
 

@@ -40,8 +40,10 @@ def begin_day(firefox: Firefox, house: House) -> Day:
     return Day(firefox, house, tab, streaming)
 
 
-def use_everything(day: Day, folder: Path, *, body: bytes = steps.UPLOAD) -> None:
-    """Ana predicts, uploads *body* and downloads in the showcase, and opens a second app."""
+def use_everything(
+    day: Day, folder: Path, *, body: bytes = steps.UPLOAD, second: tuple[str, str] = ("user-dashboard", "Ana Analyst")
+) -> None:
+    """Ana predicts, uploads *body* and downloads in the showcase, and opens the app *second*, which has its words."""
     house, tab = day.house, day.tab
     tab.front()
     predict(tab.app, greeted="Ana Analyst")
@@ -50,9 +52,9 @@ def use_everything(day: Day, folder: Path, *, body: bytes = steps.UPLOAD) -> Non
         assert tab.app.ask(_PROTOCOLS) == ["h2"]
     upload(tab.app, folder, body=body)
     assert "ana@example.com,5050" in download(day.firefox, tab.app)
-    another = next(slug for slug in house.apps if slug != "showcase")
-    tab.go(f"{house.url}/apps/{another}/")
-    tab.app.wait(_SAYS, "Ana Analyst")
+    slug, words = second
+    tab.go(f"{house.url}/apps/{slug}/")
+    tab.app.wait(_SAYS, words)
 
 
 def sign_in(tab: Tab, house: House, person: str, *, path: str = "/") -> None:

@@ -105,7 +105,7 @@ def test_a_day_in_firefox(day_in_firefox: Day, tmp_path: Path) -> None:
     """
     Sign in, predict, upload, download and a second app; it goes on at the end of this page.
     """
-    in_firefox.use_everything(day_in_firefox, tmp_path, body=steps.LARGE)
+    in_firefox.use_everything(day_in_firefox, tmp_path, body=steps.LARGE, second=("pathwise", "Logout"))
 
 
 @pytest.mark.usefixtures("long_streams")

@@ -17,8 +17,12 @@ NARROW: Final = (320, 640)
 
 # What axe-core cannot see through, the drawing behind the text and the link that covers a card, leaves it undecided
 # about colours: the one becomes a flat ground, as strong as it is anywhere, the other goes.  So does the logo, whose
-# drawing goes on, unseen, behind the heading in Firefox.
-FLATTEN: Final = """() => {
+# drawing goes on, unseen, behind the heading in Firefox.  How strong it is stands in the style sheet, which may still
+# be on its way when the page's text is there.
+FLATTEN: Final = """async () => {
+  const coming = [...document.querySelectorAll("link[rel=stylesheet]")].filter(link => !link.sheet);
+  const settled = link => new Promise(done => { link.onload = link.onerror = done; });
+  await Promise.all(coming.map(settled));
   const sheet = new CSSStyleSheet();
   const strength = getComputedStyle(document.body, "::before").opacity;
   sheet.replaceSync(`

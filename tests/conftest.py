@@ -6,11 +6,12 @@ no process, and is stopped if it tries.
 
 import os
 import signal
-import sys
+import subprocess
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Callable, Container
+from functools import wraps
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -28,8 +29,11 @@ _TIERS: Final = {
 """Marker of the tests that ask for a fixture, also by way of others; the slower tiers last."""
 _QUICK: Final = "quick"
 _ORDER: Final = (_QUICK, *_TIERS.values())
-_STARTS: Final = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"})
-"""Audit events of what starts a process (PEP 578)."""
+_STARTS: Final = ((subprocess.Popen, "_execute_child"), (os, "fork"), (os, "forkpty"), (os, "posix_spawn"))
+"""What starts a process.
+
+No audit hook (PEP 578): while one runs for ``sys.settrace``, CPython 3.11 refuses another thread that is to be traced.
+"""
 _quick: list[str] = []
 """The test that is running, while it may start none."""
 _measured: dict[str, str] = {}
@@ -43,7 +47,8 @@ def pytest_configure() -> None:
             signal.signal(number, usual)
     # A proxy of this machine is not for the tests' own clients and processes; tests of proxies set their own.
     keep_from_proxies(os.environ)
-    sys.addaudithook(_refuse_processes)
+    for owner, name in _STARTS:
+        setattr(owner, name, _refused_to_quick_tests(getattr(owner, name)))
 
 
 @pytest.hookimpl(optionalhook=True)  # there may be no pytest-xdist
@@ -115,9 +120,14 @@ def _latest(names: Container[str]) -> str:
     return next((tier for tier in reversed(_ORDER) if tier in names), _QUICK)
 
 
-def _refuse_processes(event: str, _: tuple[object, ...]) -> None:
-    if event in _STARTS and _quick:
-        raise AssertionError(f"{_quick[0]} starts a process; it must ask for the fixture `processes`")
+def _refused_to_quick_tests(start: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(start)
+    def asked(*args: object, **kwargs: object) -> Any:
+        if _quick:
+            raise AssertionError(f"{_quick[0]} starts a process; it must ask for the fixture `processes`")
+        return start(*args, **kwargs)
+
+    return asked
 
 
 @pytest.fixture(scope="session")

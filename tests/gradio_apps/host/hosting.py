@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +44,19 @@ class Hosted:
 
     def wait_for(self, state: str) -> None:
         until = time.monotonic() + PATIENCE
-        while (now := self.status()["state"]) != state:
-            assert now == "starting", f"{now}\n{self.log}"
+        while (now := self._state()) != state:
+            assert now in {"starting", None}, f"{now}\n{self.log}"
             assert time.monotonic() < until, self.log
             time.sleep(0.1)
+
+    def _state(self) -> str | None:
+        """Return what the process says of its start; ``None`` where a connection was lost and the process goes on."""
+        try:
+            return str(self.client.get("/test-state").json()["state"])
+        except httpx.TransportError as error:
+            with suppress(subprocess.TimeoutExpired):
+                pytest.fail(f"{error}; the process ended with {self.process.wait(1)}\n{self.log}")
+            return None
 
     def call(self, api: str, *data: object, person: str = ANA) -> Any:
         """Call *api* over ``/call``, as scripts do; return what it ended with."""

@@ -395,7 +395,10 @@ class TestOwnUser:
     def test_nothing_gets_away(self, public: Path, before: str, attack: str) -> None:
         control = public / "data" / "supervisor.sock"
         app = a_shell_app(public, "one", f"exec 2> /dev/null\n{attack}exec sleep 600\n")
-        with supervised(owned(app, control=str(control)), command=("/bin/sh",), before=FEW + before) as supervisor:
+        # Those that hop from one process to the next end by themselves where a fork fails, and who has ended counts too
+        # until a busy supervisor comes to it.
+        limit = FEW if "fork while" in attack or "setsid while" in attack else ""
+        with supervised(owned(app, control=str(control)), command=("/bin/sh",), before=limit + before) as supervisor:
             supervisor.event("app-started")
             time.sleep(0.5)  # so that it is well under way
             wait_for(lambda: len(everything_of(FIRST)) > 1)

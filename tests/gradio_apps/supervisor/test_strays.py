@@ -336,6 +336,21 @@ FEW = "import resource\nresource.setrlimit(resource.RLIMIT_NPROC, (60, 60))\n"
 """So that a fork bomb costs the test what it must, and no other."""
 
 
+def left_after_a_stop(public: Path, attack: str, *, before: str = "") -> frozenset[Process]:
+    """Return what is left of an app that does *attack*, once it is stopped."""
+    control = public / "data" / "supervisor.sock"
+    app = a_shell_app(public, "one", f"exec 2> /dev/null\n{attack}exec sleep 600\n")
+    with supervised(owned(app, control=str(control)), command=("/bin/sh",), before=before) as supervisor:
+        supervisor.event("app-started")
+        time.sleep(0.5)  # so that it is well under way
+        wait_for(lambda: len(everything_of(FIRST)) > 1)
+        tell(control, {"do": "stop", "app": "one"})
+        supervisor.event("app-stopped")
+        left = frozenset[Process]().union(*(everything_of(FIRST) for _ in range(5)))
+    assert "app-not-ended" not in "".join(supervisor.lines)
+    return left
+
+
 @pytest.mark.usefixtures("processes")
 @AS_ROOT
 @BOTH_WAYS
@@ -385,29 +400,11 @@ class TestOwnUser:
         [
             pytest.param("perl -e 'fork while 1' &\n", id="a fork bomb", marks=PERL),
             pytest.param("perl -MPOSIX -e 'fork, setsid while 1' &\n", id="one that sheds its group", marks=PERL),
-            pytest.param("case $1 in hop) sh $0 hop & exit;; esac\n" + "sh $0 hop &\n" * 3, id="ahead of who looks"),
-            pytest.param(
-                "case $1 in hop) setsid sh $0 hop & exit;; esac\n" + "setsid sh $0 hop &\n" * 3, id="and apart"
-            ),
             pytest.param("(while :; do kill -STOP -1; done) &\n" * 2, id="fighting back"),
         ],
     )
     def test_nothing_gets_away(self, public: Path, before: str, attack: str) -> None:
-        control = public / "data" / "supervisor.sock"
-        app = a_shell_app(public, "one", f"exec 2> /dev/null\n{attack}exec sleep 600\n")
-        # Those that hop from one process to the next end by themselves where a fork fails, and who has ended counts too
-        # until a busy supervisor comes to it.
-        limit = FEW if "fork while" in attack or "setsid while" in attack else ""
-        with supervised(owned(app, control=str(control)), command=("/bin/sh",), before=limit + before) as supervisor:
-            supervisor.event("app-started")
-            time.sleep(0.5)  # so that it is well under way
-            wait_for(lambda: len(everything_of(FIRST)) > 1)
-            tell(control, {"do": "stop", "app": "one"})
-            supervisor.event("app-stopped")
-            left = [everything_of(FIRST) for _ in range(5)]
-
-        assert not any(left)
-        assert "app-not-ended" not in "".join(supervisor.lines)
+        assert not left_after_a_stop(public, attack, before=FEW + before)
 
     def test_two_supervisors_leave_each_others_processes_alone(self, public: Path, before: str) -> None:
         """Such as those of two runs of the tests: apps of both have one user."""
@@ -466,6 +463,13 @@ def cgroup_line(process: Process) -> str:
 @CGROUPS
 @pytest.mark.usefixtures("processes")
 class TestCgroups:
+    @pytest.mark.parametrize("start", ["", "setsid "], ids=["in its group", "and apart"])
+    def test_no_chase_gets_away(self, public: Path, start: str) -> None:
+        """Each process starts the next and ends: looking for them by descent may come too late, always."""
+        attack = f"case $1 in hop) {start}sh $0 hop & exit;; esac\n" + f"{start}sh $0 hop &\n" * 3
+
+        assert not left_after_a_stop(public, attack)
+
     def test_the_next_supervisor_ends_what_one_that_was_killed_left(self, public: Path) -> None:
         """The app's process itself holds the address that the next one wants."""
         control, [port] = public / "data" / "supervisor.sock", free_ports(1)

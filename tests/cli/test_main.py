@@ -18,6 +18,7 @@ from portal.cli.sample_run import announcement
 from portal.contract.local_sockets import listening_at
 from tests.cli.test_samples import a_sample
 from tests.portal.hook.company import written
+from tests.ports import free_ports
 
 GOOD = """
 [portal]
@@ -134,8 +135,8 @@ class TestCheck:
     ) -> None:
         config.write_text(GOOD.replace("[portal]", '[portal]\ndata_dir = "forecast.py"'))
         (config.parent / "forecast.py").touch()
-        with listening() as port:
-            assert main(["check"] if command == "check" else ["serve", "--port", str(port + 1)]) != 0
+        [port] = free_ports(1)
+        assert main(["check"] if command == "check" else ["serve", "--port", str(port)]) != 0
 
         assert f"data folder {config.parent / 'forecast.py'} is no folder; name another" in capsys.readouterr().err
 

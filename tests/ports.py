@@ -1,4 +1,4 @@
-"""Ports and user numbers that are this process's own: no other process of the tests, and no other run, is given them.
+"""Ports and user numbers of this process alone: no other process of the tests, and no other run, is given them.
 
 A block of them is claimed by binding its first port, which the system gives to one process at a time and takes back
 when that ends.  Nothing else is asked for a port here: the product's own search begins above, and what systems give to
@@ -23,13 +23,14 @@ _claims: Final[list[socket.socket]] = []
 
 
 def free_ports(count: int) -> list[int]:
-    """Return *count* loopback ports, each given once in a run, that nobody listens on."""
+    """Return *count* loopback ports, each given once in a run, that are not in use."""
     return [next(_ports(os.getpid())) for _ in range(count)]
 
 
 def own_uids() -> range:
     """Return numbers of users that only this process of the tests runs something as."""
-    return range(_FIRST_UID, _FIRST_UID + _SIZE * _BLOCKS)[_first_block(os.getpid()) * _SIZE :][:_SIZE]
+    first = _FIRST_UID + _first_block(os.getpid()) * _SIZE
+    return range(first, first + _SIZE)
 
 
 @cache
@@ -44,7 +45,7 @@ def _first_block(_: int) -> int:
 
 
 def _claimed() -> int:
-    """Claim a block that nobody has, and return its number."""
+    """Claim a free block, and return its number."""
     for block in range(_BLOCKS):
         claim = socket.socket()
         try:
@@ -63,7 +64,7 @@ def _range(block: int) -> range:
 
 def _is_free(port: int) -> bool:
     for family, host in _LOOPBACK:
-        with suppress(OSError), socket.socket(family) as probe:  # a family that this machine lacks is nobody's
+        with suppress(OSError), socket.socket(family) as probe:  # this machine may lack one of the families
             if probe.connect_ex((host, port)) == 0:
                 return False
     return True

@@ -17,22 +17,22 @@ def run(stack: contextlib.ExitStack, command: Sequence[str], *, cwd: Path, envir
     stack.callback(end, process)
 
 
-def end(process: "subprocess.Popen[Any]", *, patience: float = PATIENCE) -> None:
-    """Tell *process* to end, and end it if it has not after *patience* seconds."""
+def end(process: "subprocess.Popen[Any]") -> None:
+    """Tell *process* to end, and end it if it has not in time."""
     with contextlib.suppress(subprocess.TimeoutExpired):
-        end_in_time(process, patience=patience)
+        end_in_time(process)
     process.wait()
 
 
-def end_in_time(process: "subprocess.Popen[Any]", *, patience: float = PATIENCE) -> None:
-    """Tell *process* to end, as it must within *patience* seconds.
+def end_in_time(process: "subprocess.Popen[Any]") -> None:
+    """Tell *process* to end, as it must within :data:`PATIENCE`.
 
     Raises:
         TimeoutExpired: it did not, and was killed.
     """
     process.terminate()
     try:
-        process.wait(patience)
+        process.wait(PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
         raise

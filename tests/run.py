@@ -1,9 +1,9 @@
 """One run of the tests: whatever it starts and writes is gone when it ends, however it ends (Linux).
 
-pytest goes on in a child process.  Between it and whoever started it stands a custodian: in a session of its own, so
-that no signal to a process group reaches it, and the subreaper (prctl(2)) of everything below, so that no process
-leaves the run by losing its parent or making a session.  The custodian ends all of them when pytest has ended, or when
-the process that was started as pytest has: by ``kill -9``, too.
+pytest goes on in a child process.  Between it and the process that started it stands a custodian: in a session of its
+own, so that no signal to a process group reaches it, and the subreaper (prctl(2)) of everything below, so that no
+process leaves the run by losing its parent or making a session.  The custodian ends all of them when pytest has ended,
+or when the process that was started as pytest has: by ``kill -9``, too.
 """
 
 import ctypes

@@ -95,7 +95,7 @@ class Machine:
             stdin=subprocess.DEVNULL,
         )
         self.running[service] = process
-        self.stack.callback(end, process, patience=20)
+        self.stack.callback(end, process)
         return process
 
     def run(self, *arguments: str) -> None:
@@ -120,7 +120,7 @@ class Machine:
         log = self.stack.enter_context((self.folder / "web.log").open("wb"))
         process = subprocess.Popen(command, stdout=log, stderr=log)
         self.running["web"] = process
-        self.stack.callback(end, process, patience=20)
+        self.stack.callback(end, process)
 
 
 @pytest.fixture(scope="module")

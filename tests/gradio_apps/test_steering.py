@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
-import uvicorn
 
 from gradio_apps.runtime.channel import Accept, Elsewhere, End, Ended, Leave, Said, Told, read_said
-from gradio_apps.runtime.host.servers import FrontServer
+from gradio_apps.runtime.host.servers import FrontServer, own_config
 from gradio_apps.runtime.steering import DESCRIPTOR, Steering, channel_from
 from tests.gradio_apps.guard.house import APP, House, a_house
 from tests.gradio_apps.guard.test_work import DATA, JOIN, gradio
@@ -70,8 +69,7 @@ async def steered() -> AsyncIterator[Steered]:
     port = sock.getsockname()[1]
     async with a_house(gradio) as house:
         steering = Steering(theirs, guard=house.guard, state=lambda: "running", problem=lambda: "")
-        config = uvicorn.Config(house.guard, log_config=None, lifespan="off", proxy_headers=False, access_log=False)
-        config.timeout_graceful_shutdown = 1
+        config = own_config(house.guard, lifespan="off", timeout_graceful_shutdown=1)
         server = FrontServer(config, sock=sock, before_stop=lambda: None, steer=steering.start)
         reader, writer = await asyncio.open_connection(sock=ours)
         running = asyncio.create_task(server.serve())

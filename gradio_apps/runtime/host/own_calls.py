@@ -14,14 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-import uvicorn
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from gradio_apps.runtime.host.callers import Callers
 from gradio_apps.runtime.host.person import OWN_CALL
-from gradio_apps.runtime.host.servers import OwnServer
+from gradio_apps.runtime.host.servers import OwnServer, own_config
 
 ADDRESS: Final = "127.0.0.1"
 _DESCRIPTORS: Final = Path("/dev/fd")
@@ -84,14 +83,8 @@ class OwnListener:
     def __init__(self, app: ASGIApp, *, state: dict[str, Any], callers: Callers) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.bind((ADDRESS, 0))
-        config = uvicorn.Config(
-            OwnCallsOnly(app, state=state, callers=callers),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=1,
+        config = own_config(
+            OwnCallsOnly(app, state=state, callers=callers), lifespan="off", timeout_graceful_shutdown=1
         )
         self._server = OwnServer(config)
         self._serving: asyncio.Task[None] | None = None

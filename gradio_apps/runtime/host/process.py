@@ -19,14 +19,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from gradio_apps.runtime.host import own_names, script
 from gradio_apps.runtime.host.gradio_minors import UnknownGradio
 from gradio_apps.runtime.host.hosted import HostedApp
 from gradio_apps.runtime.host.own_calls import keep_from_proxies
-from gradio_apps.runtime.host.servers import FrontServer
+from gradio_apps.runtime.host.servers import FrontServer, own_config
 from gradio_apps.runtime.host.source import Source, SourceError
 from gradio_apps.runtime.progress import spoken
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
@@ -39,7 +38,6 @@ _CLEANUP: Final = 0.6
 """Seconds the author's code then gets, before and again after it is interrupted."""
 _STDERR: Final = 2
 _MODULE: Final = re.compile(r"\w+(\.\w+)*", re.ASCII)
-_LARGEST_HEAD: Final = 64 * 1024
 
 
 class Front:
@@ -57,16 +55,7 @@ class Front:
         grace: int = GRACE,
         steer: Callable[[FrontServer], Awaitable[None]] | None = None,
     ) -> None:
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,  # it would log query strings
-            lifespan="on",
-            proxy_headers=False,
-            server_header=False,
-            h11_max_incomplete_event_size=_LARGEST_HEAD,
-            timeout_graceful_shutdown=grace,
-        )
+        config = own_config(app, lifespan="on", timeout_graceful_shutdown=grace)
         self._server = FrontServer(config, sock=sock, before_stop=host.run_before_stop, steer=steer)
         self._host = host
         self._socket = sock

@@ -5,15 +5,52 @@ The methods are bound here, before anything is replaced on ``uvicorn.Server``.
 
 import asyncio
 import contextlib
+import importlib.util
 import socket
-from collections.abc import Awaitable, Callable, Generator
-from typing import Final
+from collections.abc import Awaitable, Callable, Collection, Generator
+from typing import Any, Final
 
 import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.config import WS_PROTOCOLS
 
+LARGEST_HEAD: Final = 64 * 1024
+"""Longest head of a request, in bytes: addresses and cookies of real pages are shorter."""
 _CLOSE: Final = (b"connection", b"close")
 _STEPS: Final = 10
 """Steps of the loop from a connection that was taken to the first bytes of it that were read, and some more."""
+
+
+def own_config(app: ASGIApp, **options: Any) -> uvicorn.Config:
+    """Return the configuration of a server of ours for *app*; *options* are uvicorn's own.
+
+    Loop and parsers are named, so that they do not depend on what an app installs: with ``uvicorn[standard]``, uvicorn
+    would take httptools, which has no limit for a head, and uvloop, which goes on accepting after
+    :meth:`FrontServer.stop_listening`.
+    """
+    return uvicorn.Config(
+        app,
+        loop="asyncio",
+        http="h11",
+        ws=websocket_implementation(WS_PROTOCOLS, installed=importlib.util.find_spec("websockets") is not None),
+        log_config=None,
+        access_log=False,  # it would log query strings
+        proxy_headers=False,
+        server_header=False,
+        h11_max_incomplete_event_size=LARGEST_HEAD,
+        **options,
+    )
+
+
+def websocket_implementation(known: Collection[str], *, installed: bool) -> str:
+    """Return uvicorn's name of the WebSocket implementation, of those it has *known*.
+
+    The package websockets is what Gradio brings, also where an app has wsproto besides.  Of uvicorn's two ways to use
+    it, the newer one: the other is deprecated by the package.  Without the package, sockets are refused.
+    """
+    if not installed:
+        return "none"
+    return "websockets-sansio" if "websockets-sansio" in known else "websockets"
 
 
 class OwnServer(uvicorn.Server):

@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from gradio_apps.runtime.guard.asgi import ASGIApp
+from gradio_apps.runtime.host.servers import own_config
 from tests.builders import PORTAL
 from tests.gradio_apps.guard.house import FORM, House, a_house, guard_settings, hello
 from tests.gradio_apps.guard.test_running import endless
@@ -34,10 +35,7 @@ async def serving(app: ASGIApp) -> AsyncIterator[tuple[House, httpx.AsyncClient]
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         async with a_house(app, settings=replace(guard_settings(), app_url=url)) as house:
-            config = uvicorn.Config(
-                house.guard, proxy_headers=False, server_header=False, log_config=None, lifespan="off"
-            )
-            server = uvicorn.Server(config)
+            server = uvicorn.Server(own_config(house.guard, lifespan="off"))
             task = asyncio.create_task(server._serve([listener]))
             try:
                 async with httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as client:

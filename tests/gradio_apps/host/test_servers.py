@@ -1,14 +1,18 @@
-"""The server people reach, at the moment in which another process takes its place."""
+"""The server people reach: what it is made of, and the moment in which another process takes its place."""
 
 import asyncio
+import contextlib
+import json
 import socket
+import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
 import uvicorn
 
-from gradio_apps.runtime.host.servers import FrontServer
+from gradio_apps.runtime.host.servers import FrontServer, own_config, websocket_implementation
 
 MANY = 5
 PATIENCE = 60
@@ -38,8 +42,9 @@ def test_whoever_was_taken_is_answered_and_whoever_was_not_still_waits(steps: in
                 await server.listen()
                 listens.set()
 
-            config = uvicorn.Config(answering, lifespan="off", log_config=None)
-            server = FrontServer(config, sock=listening, before_stop=lambda: None, steer=steer)
+            server = FrontServer(
+                own_config(answering, lifespan="off"), sock=listening, before_stop=lambda: None, steer=steer
+            )
             serving = asyncio.create_task(server.serve())
             await listens.wait()
             clients = [socket.create_connection(kept.getsockname(), timeout=PATIENCE) for _ in range(MANY)]
@@ -69,3 +74,111 @@ def test_whoever_was_taken_is_answered_and_whoever_was_not_still_waits(steps: in
 
     assert taken + waiting == MANY
     assert (taken == 0) == (steps < 2)
+
+
+async def describing(scope: Any, receive: Any, send: Any) -> None:
+    """Say which loop and which parsers have brought the request here."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 4000, "reason": ""})
+        return
+    said = {"loop": type(asyncio.get_running_loop()).__module__, "parser": type(receive.__self__).__module__}
+    body = json.dumps(said).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
+
+
+@contextlib.contextmanager
+def serving(app: Any) -> Iterator[FrontServer]:
+    """A server in a thread, run as ``serve`` runs it: with the loop that its configuration says."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    loops: list[asyncio.AbstractEventLoop] = []
+    listens = threading.Event()
+
+    async def steer(server: FrontServer) -> None:
+        await server.listen()
+        loops.append(asyncio.get_running_loop())
+        listens.set()
+
+    server = FrontServer(own_config(app, lifespan="off"), sock=listening, before_stop=lambda: None, steer=steer)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    assert listens.wait(PATIENCE)
+    server.steps_of_its_loop = loops[0].call_soon_threadsafe  # type: ignore[attr-defined]
+    try:
+        yield server
+    finally:
+        server.stop_requested = True
+        thread.join(PATIENCE)
+        listening.close()
+
+
+def asked(address: Any, head: bytes) -> bytes:
+    with socket.create_connection(address, timeout=PATIENCE) as client:
+        client.sendall(head)
+        answer = b""
+        with suppress(ConnectionError):  # what is refused is not read to its end
+            while piece := client.recv(65536):
+                answer += piece
+        return answer
+
+
+def test_what_an_app_installs_changes_neither_loop_nor_parsers() -> None:
+    left_alone = uvicorn.Config(describing)
+    left_alone.load()
+    factory = left_alone.get_loop_factory()
+    assert factory is not None
+    assert "uvloop" in factory.__module__, "uvicorn[standard] must be installed for this test to mean anything"
+    assert "httptools" in left_alone.http_protocol_class.__module__
+    with serving(describing) as server:
+        address = server._socket.getsockname()
+        body = asked(address, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").partition(b"\r\n\r\n")[2]
+    assert json.loads(body) == {"loop": "asyncio.unix_events", "parser": "uvicorn.protocols.http.h11_impl"}
+    assert getattr(server.config.ws_protocol_class, "__name__", "none") == "WebSocketsSansIOProtocol"
+
+
+@pytest.mark.parametrize("size", [400_000, 2_000_000])
+def test_a_head_that_is_too_long_is_refused_before_anything_reads_it(size: int) -> None:
+    with serving(describing) as server:
+        head = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * size + b"\r\n\r\n"
+        with socket.create_connection(server._socket.getsockname(), timeout=PATIENCE) as client:
+            with suppress(ConnectionError):
+                client.sendall(head)
+            assert first_line(client) == b"HTTP/1.1 400 Bad Request"
+
+
+def test_who_was_told_to_stop_listening_takes_no_connection_any_more() -> None:
+    with serving(describing) as server:
+        address = server._socket.getsockname()
+        kept = server._socket.dup()
+        stopped = threading.Event()
+
+        def stop() -> None:
+            server.stop_listening()
+            stopped.set()
+
+        server.steps_of_its_loop(stop)  # type: ignore[attr-defined]
+        assert stopped.wait(PATIENCE)
+        clients = [socket.create_connection(address, timeout=PATIENCE) for _ in range(MANY)]
+        looked = threading.Event()
+        server.steps_of_its_loop(lambda: server.steps_of_its_loop(looked.set))  # type: ignore[attr-defined]
+        assert looked.wait(PATIENCE)
+        kept.settimeout(PATIENCE)
+        taken = dict(kept.accept()[::-1] for _ in clients)  # as the process that follows does; nobody else took one
+        assert set(taken) == {client.getsockname() for client in clients}
+        for one in (kept, *clients, *taken.values()):
+            one.close()
+
+
+@pytest.mark.parametrize(
+    ("known", "installed", "chosen"),
+    [
+        (["auto", "none", "websockets", "websockets-sansio", "wsproto"], True, "websockets-sansio"),
+        (["auto", "none", "websockets", "wsproto"], True, "websockets"),
+        (["auto", "none", "websockets", "websockets-sansio", "wsproto"], False, "none"),
+    ],
+)
+def test_the_websocket_implementation_hangs_on_uvicorn_and_one_package(
+    known: list[str], *, installed: bool, chosen: str
+) -> None:
+    assert websocket_implementation(known, installed=installed) == chosen

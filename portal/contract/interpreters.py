@@ -8,10 +8,16 @@ OLDEST_PYTHON = (3, 11)
 """Oldest Python that our code runs on."""
 GRADIO = ("5.50", "6.31")
 """Minors of Gradio whose insides the host knows, oldest first; the last of 5 and the one that we bring."""
-NEEDED = (("joserfc", "1.8", "2"), ("starlette", "0.44", "2"), ("uvicorn", "0.30", "1"), ("httpx", "0.28", "1"))
+NEEDED = (
+    ("joserfc", "1.8", "2"),
+    ("msgspec", "0.19", "1"),
+    ("starlette", "0.44", "2"),
+    ("uvicorn", "0.30", "1"),
+    ("httpx", "0.28", "1"),
+)
 """What guard and host need besides: its name, the oldest version, and the first that is too new.
 
-All but joserfc come with Gradio.
+All but joserfc and msgspec come with Gradio.
 """
 
 

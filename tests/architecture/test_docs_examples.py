@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gradio_apps.runtime.guard.gradio_calls import MAX_BODY
+from gradio_apps.runtime.guard.bodies import MAX_BODY, MAX_DEPTH, MAX_VALUES
 from gradio_apps.runtime.host.gradio_minors import MINORS
 from gradio_apps.runtime.supervisor.environment import PASSED_ON
 from gradio_apps.runtime.supervisor.logs import LARGEST
@@ -89,7 +89,8 @@ def test_the_environment_and_the_sizes_are_those_of_the_code() -> None:
     text = APPS.section("What is different").partition("**Environment.**")[2]
 
     assert {name for name in PASSED_ON if f"`{name}`" not in text} == set()
-    assert f"up to {MAX_BODY >> 20} MiB" in APPS.text
+    assert f"up to {MAX_BODY >> 20} MiB, a million values and {MAX_DEPTH} levels" in APPS.text
+    assert MAX_VALUES == 1_000_000
     assert f"{LARGEST >> 20} MiB, and one older file" in APPS.text
 
 

@@ -58,7 +58,7 @@ if "fail" in os.environ["UV_MODE"]:
     print("resolving from", os.environ["UV_INDEX_URL"])
     sys.exit("error: no such package")
 [site] = python.parents[1].glob("lib/python*/site-packages")
-versions = {{"joserfc": "1.8.0", "starlette": "1.10.0", "uvicorn": "0.54.0", "httpx": "0.28.1"}}
+versions = {{"joserfc": "1.8.0", "msgspec": "0.19.0", "starlette": "1.10.0", "uvicorn": "0.54.0", "httpx": "0.28.1"}}
 versions["gradio"] = os.environ["UV_MODE"]
 for name, version in versions.items():
     made = site / f"{{name}}-{{version}}.dist-info"

@@ -41,7 +41,8 @@ if sys.argv[1] == "venv":
     sys.exit()
 python = pathlib.Path(sys.argv[sys.argv.index("--python") + 1])
 [site] = python.parents[1].glob("lib/python*/site-packages")
-versions = {"joserfc": "1.8.0", "starlette": "1.10.0", "uvicorn": "0.54.0", "httpx": "0.28.1", "gradio": "6.31.0"}
+versions = {"joserfc": "1.8.0", "msgspec": "0.19.0", "starlette": "1.10.0", "uvicorn": "0.54.0", "httpx": "0.28.1"}
+versions["gradio"] = "6.31.0"
 for name, version in versions.items():
     made = site / f"{name}-{version}.dist-info"
     made.mkdir()

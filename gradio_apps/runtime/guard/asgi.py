@@ -21,8 +21,8 @@ class Gone(Exception):
     """The client left before its request was whole."""
 
 
-async def read_body(receive: Receive, *, limit: int) -> bytes:
-    """Return the whole request body.
+async def read_body(receive: Receive, *, limit: int, take: Callable[[int], None] = lambda _: None) -> bytes:
+    """Return the whole request body; *take* is called with the size of each piece before it is kept.
 
     Raises:
         TooLarge: it exceeds *limit* bytes; the rest is not read.
@@ -38,6 +38,7 @@ async def read_body(receive: Receive, *, limit: int) -> bytes:
         size += len(chunk)
         if size > limit:
             raise TooLarge
+        take(len(chunk))
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)

@@ -1,12 +1,15 @@
 """Holds Gradio's sessions and events to the people they belong to, request by request."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal
 
 from gradio_apps.runtime.guard import gradio_calls
 from gradio_apps.runtime.guard.asgi import Message, Receive, TooLarge, read_body, replay
 from gradio_apps.runtime.guard.bindings import Bindings, Owner
+from gradio_apps.runtime.guard.bodies import MAX_BODY, Bodies, TooComplex, TooMuchAtOnce
 from gradio_apps.runtime.guard.gradio_calls import GradioCall, Ids, Unclear
 from gradio_apps.runtime.guard.headers import RawHeaders
 
@@ -29,6 +32,10 @@ class NotTheirs(Exception):
 UNCLEAR: Final = Stopped(400, "The request names no session that can be read.")
 FOREIGN: Final = Stopped(403, "This belongs to somebody else.")
 TOO_LARGE: Final = Stopped(413, "The request is too large.")
+TOO_COMPLEX: Final = Stopped(413, "The request has too many values, or is nested too deeply.")
+TOO_MANY: Final = Stopped(429, "Too many large requests at once. Please wait for the others to finish.")
+BUSY: Final = Stopped(503, "The app has too many large requests at once. Please try again in a moment.")
+_NO_BODY: Final = frozenset({"GET", "HEAD"})
 
 
 class Gate:
@@ -36,6 +43,19 @@ class Gate:
 
     def __init__(self, bindings: Bindings) -> None:
         self._bindings = bindings
+        self._bodies = Bodies()
+
+    def close(self) -> None:
+        """Stop what reads bodies."""
+        self._bodies.close()
+
+    def reads(self, call: GradioCall, method: str, path: str, headers: RawHeaders) -> bool:
+        """Say whether the body has to be looked into: for ids, or because Gradio would build whatever it holds."""
+        if call.reads_body:
+            return True
+        if method in _NO_BODY or not gradio_calls.is_gradio_path(path):
+            return False
+        return call.issues_event or gradio_calls.is_json(_content_type(headers))
 
     def address(self, method: str, path: str, query: bytes, owner: Owner) -> GradioCall | Stopped:
         """Check path and query; return what remains to be looked at."""
@@ -56,16 +76,21 @@ class Gate:
         Raises:
             Gone: the client left.
         """
-        types = [value.decode("latin-1") for name, value in headers if name == b"content-type"]
-        content_type = types[0] if len(types) == 1 else ""
+        content_type = _content_type(headers)
         try:
-            body = await read_body(receive, limit=gradio_calls.MAX_BODY)
-            if call.form and gradio_calls.is_multipart(content_type):
-                ids = await gradio_calls.form_ids(body, content_type=content_type)
-            else:
-                ids = gradio_calls.json_ids(call, body, content_type=content_type)
+            with self._bodies.reading(owner) as take:
+                body = await read_body(receive, limit=MAX_BODY, take=take)
+                if call.form and gradio_calls.is_multipart(content_type):
+                    ids = await self._bodies.beside(partial(_form_ids, content_type=content_type), body)
+                else:
+                    json_ids = partial(gradio_calls.json_ids, call, content_type=content_type)
+                    ids = await self._bodies.look(json_ids, body)
         except TooLarge:
             return TOO_LARGE
+        except TooComplex:
+            return TOO_COMPLEX
+        except TooMuchAtOnce as error:
+            return TOO_MANY if error.own else BUSY
         except Unclear:
             return UNCLEAR
         return (replay(body, receive), ids) if self._bindings.allow(ids, owner) else FOREIGN
@@ -79,10 +104,11 @@ class Gate:
         async def checked() -> Message:
             message = await receive()
             if message["type"] == "websocket.receive":
-                text = message.get("text")
                 try:
-                    ids = gradio_calls.json_ids(call, (text or "?").encode(), content_type="application/json")
-                except (Unclear, UnicodeEncodeError):
+                    body = (message.get("text") or "?").encode()
+                    json_ids = partial(gradio_calls.json_ids, call, content_type="application/json")
+                    ids = await self._bodies.look(json_ids, body)
+                except (Unclear, TooComplex, TooMuchAtOnce, UnicodeEncodeError):
                     raise NotTheirs from None
                 if not self._bindings.allow(ids, owner):
                     raise NotTheirs
@@ -100,3 +126,13 @@ class Gate:
                 issued(event)
 
         return watch
+
+
+def _content_type(headers: RawHeaders) -> str:
+    """Return the one type that *headers* declare, or nothing."""
+    types = [value.decode("latin-1") for name, value in headers if name == b"content-type"]
+    return types[0] if len(types) == 1 else ""
+
+
+def _form_ids(body: bytes, *, content_type: str) -> Ids:
+    return asyncio.run(gradio_calls.form_ids(body, content_type=content_type))

@@ -1,8 +1,7 @@
 """Which Gradio sessions and events a request speaks of.
 
-Pure: paths, queries and bodies in, ids out.  Bodies are parsed by the function Gradio's own
-framework uses, and anything two parsers could read differently is refused, so that what is
-checked here is what Gradio will act on.
+Pure: paths, queries and bodies in, ids out.  Anything two parsers could read differently is refused
+(:mod:`gradio_apps.runtime.guard.bodies`), so that what is checked here is what Gradio will act on.
 """
 
 import json
@@ -15,8 +14,8 @@ from urllib.parse import parse_qsl
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-MAX_BODY: Final = 32 * 1024 * 1024
-"""Longest body read for its ids, in bytes; files travel by ``/upload``, which is not read."""
+from gradio_apps.runtime.guard.bodies import MAX_BODY, NotReadable, check_shape, members_of
+
 MAX_ID: Final = 128
 _PREFIX: Final = "/gradio_api/"
 _JSON_TYPE: Final = re.compile(r"\s*application/(?:json|[^;\s]+\+json)\s*(?:;|$)", re.IGNORECASE)
@@ -112,25 +111,33 @@ def json_ids(call: GradioCall, body: bytes, *, content_type: str) -> Ids:
     """Return the ids in a JSON *body*.
 
     Raises:
-        Unclear: the body is no JSON object in UTF-8 with unique names, or an id is no short string.
+        Unclear: the body is not JSON in UTF-8, or no object with unique names where one is looked for, or an id is
+            no short string.
+        TooComplex: it has too many values, or is nested too deeply.
     """
     if not body:
         return Ids()
-    if not _JSON_TYPE.match(content_type):
+    if not is_json(content_type):
         # Gradio reads some routes as JSON whatever the type says; its own client always says it.
         raise Unclear("not declared as JSON")
     try:
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
+        if not call.reads_body:
+            check_shape(body)
+            return Ids()
+        members = members_of(body)
+    except NotReadable as error:
         raise Unclear("no JSON") from error
-    if type(value) is not dict:
-        raise Unclear("no object")
-    session_hash = value.get("session_hash") if call.body_hash else None
-    event = value.get("event_id") if call.body_event else None
+    session_hash = members.session_hash if call.body_hash else None
+    event = members.event_id if call.body_event else None
     return Ids(
         hashes=() if session_hash is None else (checked_id(session_hash),),
         events=() if event is None else (checked_id(event),),
     )
+
+
+def is_json(content_type: str) -> bool:
+    """Say whether a body of this type is declared as JSON."""
+    return _JSON_TYPE.match(content_type) is not None
 
 
 async def form_ids(body: bytes, *, content_type: str) -> Ids:
@@ -226,10 +233,3 @@ def _writing(parts: list[str], route: str) -> GradioCall:
             )
         case _:
             return NOTHING
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise Unclear("a name stands twice")
-    return members

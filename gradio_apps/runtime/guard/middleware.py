@@ -129,6 +129,7 @@ class Guard:
         await self._sessions.aclose()
         await self._client.aclose()
         self._exchange.close()
+        self._gate.close()
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def closed_first(message: Message) -> None:
@@ -251,7 +252,7 @@ class Guard:
 
         async def work() -> None:
             receive = request.receive
-            if call.reads_body:
+            if self._gate.reads(call, presented.method, scope["path"], headers):
                 given = await self._gate.body(call, headers, request.receive, owner)
                 if isinstance(given, Stopped):
                     await self._answer.json(running.send, given.status, {"detail": given.detail})

@@ -35,7 +35,7 @@ gr.Interface(str, "text", "text").launch()
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment that has Gradio and joserfc, and not us: what is installed here is on its path, no more.
+    """An environment that has Gradio, joserfc and msgspec, and not us: what is installed here is on its path, no more.
 
     An installation from a checkout is a line of a ``.pth`` file, and those of a folder that is itself on the
     path by such a line are not read.
@@ -90,7 +90,7 @@ def test_an_interpreter_without_gradio_is_named(tmp_path: Path) -> None:
         ({"gradio": "5.50.0", "joserfc": "1.7.9"}, "has joserfc 1.7.9, and the guard needs 1.8 or newer, below 2."),
         ({"gradio": "5.50.0", "joserfc": "2.0"}, "has joserfc 2.0, and the guard needs 1.8 or newer, below 2."),
         (
-            {"gradio": "5.50.0", "joserfc": "1.10", "starlette": "0.40.0"},
+            {"gradio": "5.50.0", "joserfc": "1.10", "msgspec": "0.22", "starlette": "0.40.0"},
             "has starlette 0.40.0, and the guard needs 0.44 or newer, below 2.",
         ),
     ],
@@ -161,5 +161,5 @@ def test_a_package_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 def test_the_documentation_names_what_is_supported() -> None:
     pages = " ".join(page.read_text() for page in sorted((ROOT / "docs").glob("*.md")))
 
-    assert f"Gradio {' or '.join(GRADIO)} and joserfc" in pages
+    assert f"Gradio {' or '.join(GRADIO)}, joserfc and msgspec" in pages
     assert f"Python {'.'.join(map(str, OLDEST_PYTHON))} or newer" in pages

@@ -43,6 +43,8 @@ class Presented:
     """Whether the request would install a service worker."""
     sid: str | None = None
     """The session that a cookie with a good MAC names."""
+    mcp_session: bytes | None = None
+    """The session of an MCP server in the app that the request is of (the header ``Mcp-Session-Id``)."""
 
     @property
     def navigation(self) -> Literal["document", "frame"] | None:

@@ -1,4 +1,4 @@
-"""Who owns a Gradio session or event: the first person, within one tenant, who used it.
+"""Who owns a Gradio session, event, upload or MCP client: the first person, within one tenant, who used it.
 
 Gradio itself separates nobody: who knows a ``session_hash`` reads its results.  Memory is
 bounded per person, so that one person's flood forgets only their own.
@@ -8,6 +8,7 @@ from collections import OrderedDict
 from typing import Final, NamedTuple
 
 from gradio_apps.runtime.guard.gradio_calls import Ids
+from gradio_apps.runtime.guard.gradio_routes import IdKind
 from portal.contract import Person
 
 MAX_PER_OWNER: Final = 4096
@@ -31,34 +32,42 @@ class Bindings:
 
     def __init__(self, *, limit: int = MAX_PER_OWNER) -> None:
         self._limit = limit
-        self._hashes: dict[str, Owner] = {}
-        self._events: dict[str, Owner] = {}
-        self._held: dict[Owner, OrderedDict[tuple[bool, str], None]] = {}
+        self._owners: dict[tuple[IdKind, str], Owner] = {}
+        self._held: dict[Owner, OrderedDict[tuple[IdKind, str], None]] = {}
 
     def allow(self, ids: Ids, owner: Owner) -> bool:
-        """Say whether *owner* may speak of all *ids*; a session hash nobody used becomes theirs.
+        """Say whether *owner* may speak of all *ids*; a session or an upload nobody used becomes theirs.
 
-        Events are made by the app, so one that was never seen here is nobody's.
+        Events and MCP clients are made by the app, so one that was never seen here is nobody's.
         """
-        if any(self._events.get(event) != owner for event in ids.events):
+        made = [(IdKind.EVENT, one) for one in ids.events] + [(IdKind.MCP, one) for one in ids.clients]
+        if any(self._owners.get(one) != owner for one in made):
             return False
-        if any(self._hashes.get(one, owner) != owner for one in ids.hashes):
+        chosen = [(IdKind.SESSION, one) for one in ids.hashes] + [(IdKind.UPLOAD, one) for one in ids.uploads]
+        if any(self._owners.get(one, owner) != owner for one in chosen):
             return False
-        for one in ids.hashes:
-            self._keep(one, owner, is_event=False)
+        for one in chosen:
+            self._keep(one, owner)
         return True
 
-    def issued(self, event: str, owner: Owner) -> None:
-        """Note that the app made *event* for *owner*; without a hash of its own it is a session of that name too."""
-        self._keep(event, owner, is_event=True)
-        if event not in self._hashes:
-            self._keep(event, owner, is_event=False)
+    def issued(self, kind: IdKind, one: str, owner: Owner) -> None:
+        """Note that the app made *one* for *owner*, unless it was another's already.
 
-    def _keep(self, one: str, owner: Owner, *, is_event: bool) -> None:
-        (self._events if is_event else self._hashes)[one] = owner
+        An event without a hash of its own is a session of that name too.
+        """
+        self._claim((kind, one), owner)
+        if kind is IdKind.EVENT:
+            self._claim((IdKind.SESSION, one), owner)
+
+    def _claim(self, one: tuple[IdKind, str], owner: Owner) -> None:
+        if self._owners.get(one, owner) == owner:
+            self._keep(one, owner)
+
+    def _keep(self, one: tuple[IdKind, str], owner: Owner) -> None:
+        self._owners[one] = owner
         held = self._held.setdefault(owner, OrderedDict())
-        held[is_event, one] = None
-        held.move_to_end((is_event, one))
+        held[one] = None
+        held.move_to_end(one)
         while len(held) > self._limit:
-            (was_event, oldest), _ = held.popitem(last=False)
-            (self._events if was_event else self._hashes).pop(oldest, None)
+            oldest, _ = held.popitem(last=False)
+            self._owners.pop(oldest, None)

@@ -1,8 +1,8 @@
-"""Holds Gradio's sessions and events to the people they belong to, request by request."""
+"""Holds Gradio's sessions, events, uploads and MCP clients to the people they belong to, request by request."""
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal
 
@@ -10,7 +10,8 @@ from gradio_apps.runtime.guard import gradio_calls
 from gradio_apps.runtime.guard.asgi import Message, Receive, TooLarge, read_body, replay
 from gradio_apps.runtime.guard.bindings import Bindings, Owner
 from gradio_apps.runtime.guard.bodies import MAX_BODY, Bodies, TooComplex, TooMuchAtOnce
-from gradio_apps.runtime.guard.gradio_calls import GradioCall, Ids, Unclear
+from gradio_apps.runtime.guard.gradio_calls import GradioCall, Ids, NotThere, Unclear
+from gradio_apps.runtime.guard.gradio_routes import IdKind
 from gradio_apps.runtime.guard.headers import RawHeaders
 
 
@@ -36,6 +37,12 @@ TOO_COMPLEX: Final = Stopped(413, "The request has too many values, or is nested
 TOO_MANY: Final = Stopped(429, "Too many large requests at once. Please wait for the others to finish.")
 BUSY: Final = Stopped(503, "The app has too many large requests at once. Please try again in a moment.")
 _NO_BODY: Final = frozenset({"GET", "HEAD"})
+NOT_THERE: Final = Stopped(404, "This app has no such address of Gradio's.")
+LEADS_OUT: Final = Stopped(400, "This link leads to no saved state.")
+# 404 has an MCP client begin a new session (MCP 2025-06-18, Transports, Session Management).
+NO_CLIENT: Final = Stopped(404, "There is no such MCP session. Begin a new one.")
+_BEGINNING: Final = 2048
+"""Bytes of an MCP server's stream in which it names the client's session."""
 
 
 class Gate:
@@ -57,16 +64,32 @@ class Gate:
             return False
         return call.issues_event or gradio_calls.is_json(_content_type(headers))
 
-    def address(self, method: str, path: str, query: bytes, owner: Owner) -> GradioCall | Stopped:
-        """Check path and query; return what remains to be looked at."""
+    def address(
+        self, method: str, path: str, query: bytes, owner: Owner, *, mcp_session: bytes | None = None
+    ) -> GradioCall | Stopped:
+        """Check path and query, and the header *mcp_session*; return what remains to be looked at."""
+        if mcp_session is not None and not self._bindings.allow(Ids(clients=(mcp_session.decode("latin-1"),)), owner):
+            return NO_CLIENT
+        if gradio_calls.leads_out(query):
+            return LEADS_OUT
         if not gradio_calls.is_gradio_path(path):
             return gradio_calls.NOTHING
         try:
-            call = gradio_calls.call_of(method, path)
-            ids = Ids(call.hashes + gradio_calls.query_hashes(query), call.events)
+            call, named = gradio_calls.call_of(method, path), gradio_calls.query_ids(query)
         except Unclear:
             return UNCLEAR
-        return call if self._bindings.allow(ids, owner) else FOREIGN
+        except NotThere:
+            return NOT_THERE
+        call = replace(
+            call,
+            hashes=call.hashes + named.hashes,
+            events=call.events + named.events,
+            uploads=call.uploads + named.uploads,
+            clients=call.clients + named.clients,
+        )
+        if not self._bindings.allow(Ids(clients=call.clients), owner):
+            return NO_CLIENT
+        return call if self._bindings.allow(call.ids, owner) else FOREIGN
 
     async def body(
         self, call: GradioCall, headers: RawHeaders, receive: Receive, owner: Owner
@@ -116,16 +139,32 @@ class Gate:
 
         return checked
 
-    def watcher(self, owner: Owner, *, issued: Callable[[str], None]) -> Callable[[bytes], None]:
-        """Return what is to see the answer's body, for the event that it hands to *owner*; *issued* is told too."""
+    def watcher(self, call: GradioCall, owner: Owner, *, issued: Callable[[str], None]) -> Callable[[bytes], None]:
+        """Return what is to see the answer's body, for the id it hands to *owner*; *issued* is told of an event."""
 
-        def watch(body: bytes) -> None:
-            event = gradio_calls.event_of(body)
-            if event is not None:
-                self._bindings.issued(event, owner)
-                issued(event)
+        def event(body: bytes) -> None:
+            found = gradio_calls.event_of(body)
+            if found is not None:
+                self._bindings.issued(IdKind.EVENT, found, owner)
+                issued(found)
 
-        return watch
+        begun = b""
+
+        def client(body: bytes) -> None:
+            # Only where the stream begins: what comes later is what the app's functions say.
+            nonlocal begun
+            if len(begun) < _BEGINNING:
+                begun += body[:_BEGINNING]
+                found = gradio_calls.mcp_session_of(begun)
+                if found is not None:
+                    begun = b"." * _BEGINNING
+                    self._bindings.issued(IdKind.MCP, found, owner)
+
+        return client if call.issues is IdKind.MCP else event
+
+    def client_issued(self, owner: Owner) -> Callable[[bytes], None]:
+        """Return what is to be told of an MCP session that an answer's headers hand to *owner*."""
+        return lambda session: self._bindings.issued(IdKind.MCP, session.decode("latin-1"), owner)
 
 
 def _content_type(headers: RawHeaders) -> str:

@@ -1,12 +1,13 @@
-"""Which Gradio sessions and events a request speaks of.
+"""Which Gradio sessions, events, uploads and MCP clients a request speaks of.
 
-Pure: paths, queries and bodies in, ids out.  Anything two parsers could read differently is refused
-(:mod:`gradio_apps.runtime.guard.bodies`), so that what is checked here is what Gradio will act on.
+Pure: paths, queries and bodies in, ids out, by the table in :mod:`~gradio_apps.runtime.guard.gradio_routes`.  Anything
+two parsers could read differently is refused (:mod:`gradio_apps.runtime.guard.bodies`), so that what is checked here is
+what Gradio will act on.
 """
 
 import json
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl
@@ -15,16 +16,23 @@ from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from gradio_apps.runtime.guard.bodies import MAX_BODY, NotReadable, check_shape, members_of
+from gradio_apps.runtime.guard.gradio_routes import IDS, PREFIX, ROUTES, IdKind, Route
 
 MAX_ID: Final = 128
-_PREFIX: Final = "/gradio_api/"
 _JSON_TYPE: Final = re.compile(r"\s*application/(?:json|[^;\s]+\+json)\s*(?:;|$)", re.IGNORECASE)
-_WITH_HASH: Final = frozenset({"queue/join", "cancel", "component_server", "reset"})
-_WITH_EVENT: Final = frozenset({"cancel", "reset"})
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_PARAMETER: Final = re.compile(r"\{(\w+)(:path)?\}")
+_MCP_SESSION: Final = re.compile(rb"[?&]session_id=([0-9a-f]{32})\b")
+_BY_NAME: Final = (b"session", b"event", b"upload", b"%")
+"""One of these is in every query that names an id."""
 
 
 class Unclear(Exception):
     """What the request speaks of can be read in more than one way, or not at all."""
+
+
+class NotThere(Exception):
+    """No route that the guard knows, or one that it keeps for developers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,31 +41,45 @@ class GradioCall:
 
     hashes: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
+    uploads: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
     body_hash: bool = False
     """Whether the body may name a session hash."""
     body_event: bool = False
     """Whether an event id in the body is acted on."""
     form: bool = False
     """Whether the body may be a form with files."""
-    issues_event: bool = False
-    """Whether the answer names a new event."""
+    issues: IdKind | None = None
+    """What the answer hands out a new id of."""
     hears: bool = False
     """Whether the answer is what events have to say, of a session or of one event."""
     idle: bool = False
     """Whether the request only says that a page is open, which is no use of the app."""
 
     @property
+    def issues_event(self) -> bool:
+        """Whether the answer names a new event."""
+        return self.issues is IdKind.EVENT
+
+    @property
     def reads_body(self) -> bool:
         """Whether the body has to be looked into."""
         return self.body_hash or self.body_event
 
+    @property
+    def ids(self) -> "Ids":
+        """The ids it names."""
+        return Ids(self.hashes, self.events, self.uploads, self.clients)
+
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """Session hashes and event ids that one request speaks of."""
+    """Session hashes, event ids, upload ids and MCP session ids that one request speaks of."""
 
     hashes: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
+    uploads: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
 
 
 NOTHING: Final = GradioCall()
@@ -68,43 +90,54 @@ def call_of(method: str, path: str) -> GradioCall:
 
     An app may be mounted anywhere, so every place where Gradio's prefix begins is looked at.  For a WebSocket the
     *method* is ``WEBSOCKET``, and what is said of the body holds for each of its messages.
+
+    Raises:
+        Unclear: an id is no short string, or the path has control characters: patterns of routes end before a last
+            line feed as they do at the end.
+        NotThere: Gradio has no such route, or it is a developer's tool.
     """
-    calls = [_call(method, rest.rstrip("/").split("/")) for rest in _rests(path)]
-    if not calls:
+    rests = list(_rests(path))
+    if not rests:
         return NOTHING
+    if _CONTROL.search(path):
+        raise Unclear("control characters")
+    calls = [call for rest in rests if (call := _call(method, rest.rstrip("/"))) is not None]
+    if not calls:
+        raise NotThere(path)
     if len(calls) == 1:
         return calls[0]
-    return GradioCall(
-        hashes=tuple(one for call in calls for one in call.hashes),
-        events=tuple(one for call in calls for one in call.events),
-        body_hash=any(call.body_hash for call in calls),
-        body_event=any(call.body_event for call in calls),
-        form=all(call.form for call in calls),
-        issues_event=any(call.issues_event for call in calls),
-        hears=any(call.hears for call in calls),
-        idle=all(call.idle for call in calls),
-    )
+    return _joined(calls, form=all(call.form for call in calls))
 
 
 def is_gradio_path(path: str) -> bool:
     """Say whether *path* may lead to a route of Gradio's own API."""
-    return _PREFIX in path
+    return PREFIX in path
 
 
-def query_hashes(query: bytes) -> tuple[str, ...]:
-    """Return the session hash a query names, if it names one.
+def query_ids(query: bytes) -> Ids:
+    """Return the ids a query names, whatever route it is for.
 
     Raises:
-        Unclear: it names more than one.
+        Unclear: it names more than one of a kind, or what is no id.
     """
-    if b"session" not in query and b"%" not in query:
-        return ()
-    found = [
-        value for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True) if name == "session_hash"
-    ]
-    if len(found) > 1:
-        raise Unclear("two session hashes")
-    return tuple(checked_id(value) for value in found)
+    if not any(part in query for part in _BY_NAME):
+        return Ids()
+    found: dict[IdKind, str] = {}
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        kind = IDS.get(name)
+        if kind is not None:
+            if kind in found:
+                raise Unclear("two ids of a kind")
+            found[kind] = checked_id(value)
+    return _ids(found)
+
+
+def leads_out(query: bytes) -> bool:
+    """Say whether a link to a saved state leaves the folder of those: Gradio 5 would show an upload as a page."""
+    if b"link" not in query and b"%" not in query:
+        return False
+    values = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    return any(name == "deep_link" and ("/" in value or value in {".", ".."}) for name, value in values)
 
 
 def json_ids(call: GradioCall, body: bytes, *, content_type: str) -> Ids:
@@ -179,6 +212,12 @@ def event_of(body: bytes) -> str | None:
     return event if type(event) is str and 0 < len(event) <= MAX_ID else None
 
 
+def mcp_session_of(body: bytes) -> str | None:
+    """Return the session id that an MCP server's stream names first: where the client is to send its messages."""
+    found = _MCP_SESSION.search(body)
+    return found[1].decode("ascii") if found else None
+
+
 def checked_id(value: object) -> str:
     """Return *value* as an id: a string, not empty, not long.
 
@@ -191,45 +230,93 @@ def checked_id(value: object) -> str:
 
 
 def _rests(path: str) -> Iterator[str]:
-    at = path.find(_PREFIX)
+    at = path.find(PREFIX)
     while at >= 0:
-        yield path[at + len(_PREFIX) :]
-        at = path.find(_PREFIX, at + 1)
+        yield path[at + len(PREFIX) :]
+        at = path.find(PREFIX, at + 1)
 
 
-def _call(method: str, parts: list[str]) -> GradioCall:
-    route = "/".join(parts)
-    if method not in {"GET", "HEAD"}:
-        return _writing(parts, route)
-    match parts:
-        case ["heartbeat", session_hash]:
-            return GradioCall(hashes=(checked_id(session_hash),), idle=True)
-        case ["stream", session_hash, _, *_]:
-            return GradioCall(hashes=(checked_id(session_hash),))
-        case ["call", _, event] | ["call", "v2", _, event]:
-            return GradioCall(events=(checked_id(event),), hears=True)
-        case ["queue", "data"]:
-            return GradioCall(hears=True)
-        case _:
-            return NOTHING
+def _pattern(path: str) -> re.Pattern[str]:
+    """Return what paths of a route match, as FastAPI reads its *path*."""
+    pieces, at = [], 0
+    for found in _PARAMETER.finditer(path):
+        pieces += [re.escape(path[at : found.start()]), f"(?P<{found[1]}>{'.*' if found[2] else '[^/]+'})"]
+        at = found.end()
+    return re.compile("".join(pieces) + re.escape(path[at:]))
 
 
-def _writing(parts: list[str], route: str) -> GradioCall:
-    match parts:
-        case ["call", "v2", _]:  # its body holds the endpoint's own parameters, under any name
-            return GradioCall(issues_event=True)
-        case ["call", _]:
-            return GradioCall(body_hash=True, issues_event=True)
-        case ["run" | "api", _]:
-            return GradioCall(body_hash=True)
-        case ["stream", event, *_]:
-            return GradioCall(events=(checked_id(event),), body_hash=True, body_event=True)
-        case _ if route in _WITH_HASH:
-            return GradioCall(
-                body_hash=True,
-                body_event=route in _WITH_EVENT,
-                form=route == "component_server",
-                issues_event=route == "queue/join",
+def _first(rest: str) -> str:
+    """Return what routes below the prefix are told apart by first."""
+    return re.split("[/=]", rest, maxsplit=1)[0]
+
+
+def _by_first() -> dict[str, list[tuple[frozenset[str], re.Pattern[str], Route]]]:
+    found: dict[str, list[tuple[frozenset[str], re.Pattern[str], Route]]] = {}
+    for route in ROUTES:
+        if route.path.startswith(PREFIX):
+            rest = route.path.removeprefix(PREFIX)
+            known = (frozenset(route.methods.split()), _pattern(rest), route)
+            found.setdefault(_first(rest), []).append(known)
+    return found
+
+
+_ROUTES: Final = _by_first()
+
+
+def _call(method: str, rest: str) -> GradioCall | None:
+    """Return what a request to *rest* below the prefix speaks of, or ``None`` where there is no such route.
+
+    With a method that the route does not take it speaks of nothing: Gradio refuses it.
+
+    Raises:
+        NotThere: it is a developer's tool.
+        Unclear: an id is too long.
+    """
+    calls, there = [], False
+    method = "GET" if method == "HEAD" else method
+    for methods, pattern, route in _ROUTES.get(_first(rest), ()):
+        found = pattern.fullmatch(rest)
+        if found is None:
+            continue
+        there = True
+        if route.developer:
+            raise NotThere(rest)
+        if method in methods:
+            ids = _ids({IDS[name]: checked_id(value) for name, value in found.groupdict().items() if name in IDS})
+            calls.append(
+                GradioCall(
+                    hashes=ids.hashes,
+                    events=ids.events,
+                    uploads=ids.uploads,
+                    clients=ids.clients,
+                    body_hash=IdKind.SESSION.value in route.body,
+                    body_event=IdKind.EVENT.value in route.body,
+                    form=route.form,
+                    issues=route.issues,
+                    hears=route.hears,
+                    idle=route.idle,
+                )
             )
-        case _:
-            return NOTHING
+    if len(calls) > 1:
+        return _joined(calls, form=any(call.form for call in calls))
+    return calls[0] if calls else NOTHING if there else None
+
+
+def _ids(found: Mapping[IdKind, str]) -> Ids:
+    return Ids(*((found[kind],) if kind in found else () for kind in IdKind))
+
+
+def _joined(calls: Sequence[GradioCall], *, form: bool) -> GradioCall:
+    """Return one call that speaks of all that *calls* do."""
+    return GradioCall(
+        hashes=tuple(dict.fromkeys(one for call in calls for one in call.hashes)),
+        events=tuple(dict.fromkeys(one for call in calls for one in call.events)),
+        uploads=tuple(dict.fromkeys(one for call in calls for one in call.uploads)),
+        clients=tuple(dict.fromkeys(one for call in calls for one in call.clients)),
+        body_hash=any(call.body_hash for call in calls),
+        body_event=any(call.body_event for call in calls),
+        form=form,
+        issues=next((call.issues for call in calls if call.issues is not None), None),
+        hears=any(call.hears for call in calls),
+        idle=all(call.idle for call in calls),
+    )

@@ -14,7 +14,9 @@ RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
 # Gradio builds its root address from these, from any client: the guard says where the app is instead.
 _FORGED: Final = frozenset({b"forwarded", b"x-gradio-server", b"x-real-ip", b"x-original-url", b"x-rewrite-url"})
-_SINGLE: Final = frozenset({b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
+_SINGLE: Final = frozenset(
+    {b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"mcp-session-id"}
+)
 # What would reach past the app: Clear-Site-Data takes the cookies of the whole registrable domain, the
 # portal's among them; X-Accel-Redirect and X-Sendfile have the web server in front hand out what is its own.
 _DROPPED_ANSWERS: Final = frozenset({b"clear-site-data", b"service-worker-allowed", b"x-accel-redirect", b"x-sendfile"})
@@ -61,6 +63,7 @@ def read_request(
         accepts_html=accepts_html,
         service_worker=service_worker or dest == b"serviceworker",
         sid=sid,
+        mcp_session=single.get(b"mcp-session-id"),
     )
     return presented, kept
 

@@ -13,7 +13,6 @@ from urllib.parse import parse_qsl
 
 import httpx
 
-from gradio_apps.runtime.guard import gradio_calls
 from gradio_apps.runtime.guard.admission import Challenge, Enter, Presented, Refuse, admit, misdirected
 from gradio_apps.runtime.guard.answering import Answering
 from gradio_apps.runtime.guard.api import PortalApi, TokenExchange
@@ -228,24 +227,27 @@ class Guard:
     async def _run(self, session: AppSession, request: Request) -> None:
         scope, presented = request.scope, request.presented
         owner = owner_of(session.person)
-        call = self._gate.address(presented.method, scope["path"], scope.get("query_string", b""), owner)
+        call = self._gate.address(
+            presented.method, scope["path"], scope.get("query_string", b""), owner, mcp_session=presented.mcp_session
+        )
         if isinstance(call, Stopped):
             await self._answer.json(request.send, call.status, {"detail": call.detail})
             return
-        injector = None
         headers = request.headers
         known: list[str] = []
         """Gradio sessions that the body names."""
-        if presented.navigation is not None and presented.method == "GET":
-            injector = Injector(self._tag)
+        is_page = presented.navigation is not None and presented.method == "GET"
+        injector = Injector(self._tag) if is_page else None
+        if is_page or call.issues is not None:  # what is compressed cannot be read
             headers = [pair for pair in headers if pair[0] != b"accept-encoding"]
         running = Running(
             request.send,
             answers=self._headers,
             injector=injector,
-            watch=self._gate.watcher(owner, issued=lambda event: self.work.issued(event, known))
-            if call.issues_event
+            watch=self._gate.watcher(call, owner, issued=lambda event: self.work.issued(event, known))
+            if call.issues is not None
             else None,
+            client=self._gate.client_issued(owner),
             idle=call.idle,
         )
         inner = self._scope_for(session, scope, headers)
@@ -265,8 +267,7 @@ class Guard:
                 if call.issues_event:
                     noted.enter_context(self.work.joining())
                 if call.hears:
-                    names = (*call.events, *gradio_calls.query_hashes(scope.get("query_string", b"")))
-                    noted.enter_context(self.work.hearing(names))
+                    noted.enter_context(self.work.hearing((*call.events, *call.hashes)))
                 await self._app(inner, receive, running.send)
 
         await self._tracked(session, running, work())

@@ -28,6 +28,7 @@ class Running:
 
     __slots__ = (
         "_answers",
+        "_client",
         "_finished",
         "_injector",
         "_overrun",
@@ -49,6 +50,7 @@ class Running:
         answers: AnswerHeaders,
         injector: Injector | None = None,
         watch: Callable[[bytes], None] | None = None,
+        client: Callable[[bytes], None] | None = None,
         socket: bool = False,
         idle: bool = False,
     ) -> None:
@@ -57,6 +59,8 @@ class Running:
         self._injector = injector
         self._watch = watch
         """Is shown every body of a 200 answer, for the ids in it."""
+        self._client = client
+        """Is told the MCP session that the answer's headers hand out."""
         self._socket = socket
         self._task = cast("asyncio.Task[Any]", asyncio.current_task())  # a request always runs in one
         self._started = False
@@ -141,8 +145,13 @@ class Running:
             headers = self._injector.start(status, headers)
         if self._watch is not None and status != 200:  # noqa: PLR2004 - OK
             self._watch = None
-        self._sized = any(name == b"content-length" for name, _ in headers)
-        self._streams = any(name == b"content-type" and value.startswith(_STREAM) for name, value in headers)
+        for name, value in headers:
+            if name == b"content-length":
+                self._sized = True
+            elif name == b"content-type":
+                self._streams = self._streams or value.startswith(_STREAM)
+            elif name == b"mcp-session-id" and self._client is not None:
+                self._client(value)
         self._started = True
         changed: dict[str, Any] = {**message, "headers": headers}
         return changed

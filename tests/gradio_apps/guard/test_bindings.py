@@ -8,7 +8,18 @@ import pytest
 from gradio_apps.runtime.guard.asgi import Receive, Scope, Send
 from gradio_apps.runtime.guard.bindings import Bindings, Owner
 from gradio_apps.runtime.guard.gate import FOREIGN
-from gradio_apps.runtime.guard.gradio_calls import NOTHING, GradioCall, Ids, Unclear, call_of, event_of, query_hashes
+from gradio_apps.runtime.guard.gradio_calls import (
+    NOTHING,
+    GradioCall,
+    Ids,
+    NotThere,
+    Unclear,
+    call_of,
+    event_of,
+    leads_out,
+    query_ids,
+)
+from gradio_apps.runtime.guard.gradio_routes import IdKind
 from tests.asgi import connected, drive, websocket_scope
 from tests.gradio_apps.guard.house import House, a_house, a_person
 
@@ -23,8 +34,12 @@ class TestCallOf:
             ("GET", "/config", NOTHING),
             ("GET", "/gradio_api/queue/data", GradioCall(hears=True)),
             ("GET", "/gradio_api/file=/tmp/x", NOTHING),
+            ("GET", "/gradio_api/file=/tmp/gradio_api/x", NOTHING),
+            ("GET", "/gradio_api/proxy=https://x.hf.space/file", NOTHING),
             ("POST", "/gradio_api/upload", NOTHING),
             ("POST", "/gradio_api/mcp/", NOTHING),
+            ("POST", "/gradio_api/mcp/messages/", NOTHING),
+            ("GET", "/gradio_api/mcp/sse", GradioCall(issues=IdKind.MCP)),
             ("GET", "/gradio_api/heartbeat/h", GradioCall(hashes=("h",), idle=True)),
             ("GET", "/gradio_api/heartbeat/h/", GradioCall(hashes=("h",), idle=True)),
             ("GET", "/mounted/gradio_api/heartbeat/h", GradioCall(hashes=("h",), idle=True)),
@@ -32,48 +47,102 @@ class TestCallOf:
             ("HEAD", "/gradio_api/stream/h/1/2/0.ts", GradioCall(hashes=("h",))),
             ("GET", "/gradio_api/call/predict/e", GradioCall(events=("e",), hears=True)),
             ("GET", "/gradio_api/call/v2/predict/e", GradioCall(events=("e",), hears=True)),
-            ("POST", "/gradio_api/call/predict", GradioCall(body_hash=True, issues_event=True)),
-            ("POST", "/gradio_api/call/v2/predict/", GradioCall(issues_event=True)),
-            ("POST", "/gradio_api/run/predict", GradioCall(body_hash=True)),
-            ("POST", "/gradio_api/api/predict/", GradioCall(body_hash=True)),
-            ("POST", "/gradio_api/queue/join", GradioCall(body_hash=True, issues_event=True)),
-            ("POST", "/gradio_api/queue/join/", GradioCall(body_hash=True, issues_event=True)),
+            ("POST", "/gradio_api/call/predict", GradioCall(body_hash=True, issues=IdKind.EVENT)),
+            ("POST", "/gradio_api/call/v2/predict/", GradioCall(issues=IdKind.EVENT)),
+            ("POST", "/gradio_api/run/predict", GradioCall(body_hash=True, body_event=True)),
+            ("POST", "/gradio_api/api/predict/", GradioCall(body_hash=True, body_event=True)),
+            ("POST", "/gradio_api/queue/join", GradioCall(body_hash=True, body_event=True, issues=IdKind.EVENT)),
+            ("POST", "/gradio_api/queue/join/", GradioCall(body_hash=True, body_event=True, issues=IdKind.EVENT)),
+            ("PUT", "/gradio_api/queue/join", NOTHING),
             ("POST", "/gradio_api/cancel", GradioCall(body_hash=True, body_event=True)),
-            ("POST", "/gradio_api/reset/", GradioCall(body_hash=True, body_event=True)),
+            ("POST", "/gradio_api/reset/", GradioCall(body_event=True)),
             ("POST", "/gradio_api/component_server", GradioCall(body_hash=True, form=True)),
             ("POST", "/gradio_api/stream/e", GradioCall(events=("e",), body_hash=True, body_event=True)),
             ("WEBSOCKET", "/gradio_api/stream/e", GradioCall(events=("e",), body_hash=True, body_event=True)),
             ("WEBSOCKET", "/socket", NOTHING),
-            ("POST", "/gradio_api/stream/e/close", GradioCall(events=("e",), body_hash=True, body_event=True)),
+            ("POST", "/gradio_api/stream/e/close", GradioCall(events=("e",))),
             (
                 "GET",
-                "/gradio_api/heartbeat/gradio_api/heartbeat/b",
-                GradioCall(hashes=("b",)),
+                "/gradio_api/heartbeat/a/gradio_api/heartbeat/b",
+                GradioCall(hashes=("b",), idle=True),
             ),
+            ("GET", "/gradio_api/mounted/gradio_api/heartbeat/b", GradioCall(hashes=("b",), idle=True)),
         ],
     )
     def test_what_a_path_speaks_of(self, method: str, path: str, expected: GradioCall) -> None:
         assert expected == call_of(method, path)
 
-    @pytest.mark.parametrize("path", ["/gradio_api/heartbeat/" + "h" * 129, "/gradio_api/call/x/" + "e" * 200])
-    def test_an_id_that_is_too_long_is_none(self, path: str) -> None:
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/gradio_api/heartbeat/" + "h" * 129,
+            "/gradio_api/call/x/" + "e" * 200,
+            "/gradio_api/queue/data\n",
+            "/gradio_api/call/x/e\n",
+            "/gradio_api/queue\x00/data",
+        ],
+    )
+    def test_an_address_that_can_be_read_in_two_ways_or_names_an_id_that_is_too_long_is_refused(
+        self, path: str
+    ) -> None:
+        """
+        The pattern of a route matches a path with one line feed more, too.
+        """
         with pytest.raises(Unclear):
             call_of("GET", path)
 
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("GET", "/gradio_api/"),
+            ("POST", "/gradio_api/something/new"),
+            ("POST", "/mounted/gradio_api/queue/join2"),
+            ("POST", "/gradio_api//queue/join"),
+            ("WEBSOCKET", "/gradio_api/socket"),
+            ("GET", "/gradio_api/dev/reload"),
+            ("POST", "/gradio_api/vibe-edit/"),
+            ("POST", "/gradio_api/undo-vibe-edit"),
+            ("GET", "/gradio_api/vibe-code"),
+            ("GET", "/gradio_api/profiling/traces"),
+        ],
+    )
+    def test_what_the_table_does_not_know_or_keeps_for_developers_is_not_there(self, method: str, path: str) -> None:
+        with pytest.raises(NotThere):
+            call_of(method, path)
+
 
 class TestQuery:
-    def test_the_hash_is_found_in_any_spelling(self) -> None:
-        assert query_hashes(b"session_hash=h") == ("h",)
-        assert query_hashes(b"a=1&%73ession_hash=h") == ("h",)
-        assert query_hashes(b"a=1") == ()
-        assert query_hashes(b"a=%20") == ()
+    def test_ids_are_found_in_any_spelling(self) -> None:
+        assert query_ids(b"session_hash=h") == Ids(hashes=("h",))
+        assert query_ids(b"a=1&%73ession_hash=h") == Ids(hashes=("h",))
+        assert query_ids(b"upload_id=u&event_id=e") == Ids(uploads=("u",), events=("e",))
+        assert query_ids(b"session_id=c") == Ids(clients=("c",))
+        assert query_ids(b"a=1") == Ids()
+        assert query_ids(b"a=%20") == Ids()
 
     @pytest.mark.parametrize(
-        "query", [b"session_hash=a&session_hash=b", b"session_hash=", b"session_hash=" + b"x" * 200]
+        "query",
+        [
+            b"session_hash=a&session_hash=b",
+            b"session_hash=",
+            b"session_hash=" + b"x" * 200,
+            b"upload_id=a&upload_id=a",
+            b"session_id=a&%73ession_id=b",
+        ],
     )
     def test_what_can_be_read_in_two_ways_is_not_read(self, query: bytes) -> None:
         with pytest.raises(Unclear):
-            query_hashes(query)
+            query_ids(query)
+
+    @pytest.mark.parametrize(
+        "query", [b"deep_link=../0a1b", b"a=1&deep%5Flink=x%2Fy", b"deep_link=a&deep_link=/tmp/x", b"deep_link=.."]
+    )
+    def test_a_link_to_a_state_stays_in_the_folder_of_states(self, query: bytes) -> None:
+        assert leads_out(query)
+
+    @pytest.mark.parametrize("query", [b"", b"deep_link=0a-1b_", b"deep_link=", b"link=/x", b"a=%2F"])
+    def test_other_queries_lead_nowhere(self, query: bytes) -> None:
+        assert not leads_out(query)
 
 
 class TestBindings:
@@ -94,7 +163,7 @@ class TestBindings:
 
     def test_an_event_belongs_to_whom_it_was_issued(self) -> None:
         bindings = Bindings()
-        bindings.issued("e", ANA)
+        bindings.issued(IdKind.EVENT, "e", ANA)
 
         assert bindings.allow(Ids(events=("e",), hashes=("e",)), ANA)
         assert not bindings.allow(Ids(events=("e",)), BEN)
@@ -106,11 +175,37 @@ class TestBindings:
         bindings.allow(Ids(hashes=("anas",)), ANA)
         for number in range(100):
             bindings.allow(Ids(hashes=(f"bens-{number}",)), BEN)
-            bindings.issued(f"event-{number}", BEN)
+            bindings.issued(IdKind.EVENT, f"event-{number}", BEN)
 
         assert not bindings.allow(Ids(hashes=("anas",)), BEN)
         assert sum(map(len, bindings._held.values())) == 11
-        assert len(bindings._hashes) + len(bindings._events) == 11
+        assert len(bindings._owners) == 11
+
+    def test_an_upload_belongs_to_the_first_who_names_it(self) -> None:
+        bindings = Bindings()
+
+        assert bindings.allow(Ids(uploads=("u",)), ANA)
+        assert not bindings.allow(Ids(uploads=("u",)), BEN)
+        assert bindings.allow(Ids(hashes=("u",)), BEN), "a session of that name is another thing"
+
+    def test_an_mcp_client_belongs_to_whom_it_was_issued(self) -> None:
+        bindings = Bindings()
+        bindings.issued(IdKind.MCP, "c", ANA)
+
+        assert bindings.allow(Ids(clients=("c",)), ANA)
+        assert not bindings.allow(Ids(clients=("c",)), BEN)
+        assert not bindings.allow(Ids(clients=("unheard-of",)), ANA)
+
+    def test_what_an_answer_names_a_second_time_changes_no_owner(self) -> None:
+        bindings = Bindings()
+        bindings.issued(IdKind.MCP, "c", ANA)
+        bindings.issued(IdKind.MCP, "c", BEN)
+        bindings.allow(Ids(hashes=("h",)), ANA)
+        bindings.issued(IdKind.EVENT, "h", BEN)
+
+        assert bindings.allow(Ids(clients=("c",), hashes=("h",)), ANA)
+        assert not bindings.allow(Ids(clients=("c",)), BEN)
+        assert not bindings.allow(Ids(hashes=("h",)), BEN)
 
 
 def test_a_stopped_request_is_false_in_an_if() -> None:
@@ -370,7 +465,7 @@ class TestFrames:
     ) -> None:
         async with a_house(a_streaming_app) as house:
             house.portal.person("ben", a_person(subject="ben"))
-            await house.post_json("/gradio_api/reset", '{"session_hash": "bens-hash"}', house.signed_in("ben"))
+            await house.post_json("/gradio_api/run/x", '{"session_hash": "bens-hash"}', house.signed_in("ben"))
             await house.post_json("/gradio_api/queue/join", '{"session_hash": "her-hash"}', house.signed_in("ana"))
             async with connected(house.guard, frames_of(house, "ana")) as connection:
                 connection.give({"type": "websocket.receive", **message})

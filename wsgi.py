@@ -1,4 +1,4 @@
-"""The portal for a WSGI server: ``gunicorn --threads 16 wsgi:app``.
+"""The portal for a WSGI server: ``gunicorn -c python:portal.server.settings wsgi:app``.
 
 Only the name the server is given; what is built, and how, stands in ``portal.wsgi``.
 """

@@ -10,6 +10,7 @@ from typing import Final
 from flask import Flask
 from jinja2 import StrictUndefined
 
+from portal.arriving import LARGEST_BODY
 from portal.clock import Clock, system_clock
 from portal.limits import Limits, install_limits
 from portal.providers.base import Provider
@@ -20,13 +21,12 @@ from portal.views import account, api, apps, auth, catalogue, health, metrics, o
 from portal.views.errors import install_error_pages
 from portal.views.headers import install_headers
 from portal.views.metrics import install_metrics
-from portal.views.request_checks import install_request_checks
+from portal.views.request_checks import install_form_checks, install_request_checks
 from portal.views.request_log import install_request_log
 from portal.views.static_files import install_static_files
 from portal.views.times import iso, utc
 
 _PACKAGE: Final = Path(__file__).resolve().parent
-_LARGEST_REQUEST: Final = 64 * 1024
 _BLUEPRINTS: Final = (
     catalogue.blueprint,
     apps.blueprint,
@@ -55,7 +55,7 @@ def create_app(
     """
     static = resource_folder("static")
     app = Flask("portal", template_folder=str(resource_folder("templates")), static_folder=str(static))
-    app.config.update(MAX_CONTENT_LENGTH=_LARGEST_REQUEST, MAX_FORM_MEMORY_SIZE=_LARGEST_REQUEST)
+    app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, MAX_FORM_MEMORY_SIZE=LARGEST_BODY)
     built = build_services(settings, clock=clock, providers=providers)
     install_services(app, built)
     install_sessions(app, settings, clock=clock)
@@ -63,12 +63,13 @@ def create_app(
     install_metrics(app, built.metrics)
     install_headers(app, https=settings.url.startswith("https://"))
     install_request_checks(app, settings)
+    install_limits(app, settings, limits or Limits())
+    install_form_checks(app)
     install_error_pages(app)
     install_templates(app)
     install_static_files(app, static)
     for blueprint in _BLUEPRINTS:
         app.register_blueprint(blueprint)
-    install_limits(app, settings, limits or Limits())
     return app
 
 

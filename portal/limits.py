@@ -6,10 +6,9 @@ The table names routes, not view functions, so that a blueprint needs to know no
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_network
-from typing import Final, cast
+from typing import Final
 
 from flask import Flask, request
-from flask.typing import RouteCallable
 from flask_limiter import Limiter
 
 from portal.contract import TrustedProxies
@@ -41,19 +40,20 @@ def limit_of_route(rule: str, limits: Limits) -> str | None:
 
 
 def install_limits(app: Flask, settings: Settings, limits: Limits) -> None:
-    """Put *limits* on the routes of *app*; to be called when all blueprints are registered."""
-    limiter = Limiter(
+    """Have *app* refuse what is over *limits*, before a view or a form is looked at."""
+
+    def limit_of_request() -> str | None:
+        return None if request.url_rule is None else limit_of_route(request.url_rule.rule, limits)
+
+    Limiter(
         partial(client_key, settings.trusted_proxies),
         app=app,
+        default_limits=[lambda: limit_of_request() or ""],
+        default_limits_exempt_when=lambda: limit_of_request() is None,
         storage_uri=settings.rate_limit_storage,
         strategy="moving-window",
         in_memory_fallback_enabled=True,  # a counter that is down must not put everybody out
     )
-    for rule in app.url_map.iter_rules():
-        limit = limit_of_route(rule.rule, limits)
-        if limit is not None:
-            view = app.view_functions[rule.endpoint]
-            app.view_functions[rule.endpoint] = cast("RouteCallable", limiter.limit(limit)(view))
 
 
 def client_key(trusted: TrustedProxies) -> str:

@@ -79,6 +79,15 @@ def csrf_token() -> str:
     return value
 
 
+def csrf_expected() -> bool:
+    """Say whether this session has a token, so that a form may carry it; without one no form need be read.
+
+    Raises:
+        StoreUnavailable: the session cannot be read.
+    """
+    return type(session.get(_CSRF)) is str
+
+
 def csrf_ok(presented: object) -> bool:
     """Say whether *presented* is this session's token; a session without one agrees to nothing."""
     value = session.get(_CSRF)

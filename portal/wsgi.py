@@ -1,4 +1,4 @@
-"""The portal for a WSGI server: ``gunicorn portal.wsgi:app``, or ``wsgi:app`` in a checkout.
+"""The portal for a WSGI server: ``gunicorn -c python:portal.server.settings portal.wsgi:app``.
 
 Reads ``.env``, the environment and ``portal.toml`` of the working folder.  A configuration that
 describes no safe portal ends the server with every problem on standard error, and no traceback.

@@ -2,6 +2,9 @@
 
 import argparse
 import os
+import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +18,7 @@ from portal.cli.problems import configured, told
 from portal.cli.programs import PATIENT, portal_program
 from portal.cli.serve import port_of
 from portal.configuration.loading import FILE_NAME
-from portal.front.caddy import caddy_configuration
+from portal.front.caddy import CURRENT, caddy_configuration
 from portal.front.nginx import bucket_needed, long_names, nginx_configuration
 from portal.front.sites import NoFront, sites_of
 from portal.front.systemd import PORTALS_OWN, Commands, systemd_units
@@ -84,7 +87,20 @@ def _web_server(settings: Settings, options: argparse.Namespace, *, port: int) -
     paths = {"certificate": None, "key": None}
     if certificate is not None:
         paths = {"certificate": certificate.absolute(), "key": key.absolute()}
-    return caddy_configuration(settings, port=port, **paths)
+    return caddy_configuration(settings, port=port, version=version_of_caddy(), **paths)
+
+
+def version_of_caddy() -> tuple[int, int]:
+    """Return the version of this machine's Caddy; where it has none, that from which on nothing is spelt otherwise."""
+    program = shutil.which("caddy")
+    if program is None:
+        return CURRENT
+    try:
+        said = subprocess.run([program, "version"], capture_output=True, text=True, timeout=10, check=False).stdout  # noqa: S603 - the Caddy of PATH
+    except (OSError, subprocess.SubprocessError):
+        return CURRENT
+    found = re.match(r"v?(\d+)\.(\d+)", said)
+    return CURRENT if found is None else (int(found[1]), int(found[2]))
 
 
 def _file(options: argparse.Namespace, variables: Mapping[str, str]) -> Path:

@@ -1,7 +1,6 @@
 """The command lines of the processes: the portal under gunicorn, the apps' supervisor, the demo provider."""
 
 import json
-import os
 import re
 import shutil
 import sys
@@ -26,6 +25,8 @@ PORTAL: Final = "the portal"
 """What the portal's process is called."""
 SUPERVISOR: Final = "the apps' supervisor"
 """What the supervisor's process is called."""
+GUNICORN: Final = (sys.executable, "-m", "gunicorn", "--config", "python:portal.server.settings", "portal.wsgi:app")
+"""The command that serves the portal, without place and size."""
 BRIEF: Final = 2
 """Seconds that the portal's running requests get in a demo, where somebody waits for the prompt."""
 PATIENT: Final = 15
@@ -34,7 +35,6 @@ APPS_PATIENT: Final = 5
 """Seconds that running requests of apps get then."""
 _NO_ACCOUNTS: Final = Accounts(portal=None)
 _COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"
-_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat file, opened and unlinked at once
 
 
 def harmless(environ: Mapping[str, str]) -> dict[str, str]:
@@ -56,14 +56,8 @@ def portal_program(
 
     Running requests get *grace* seconds when it is told to end, or its processes are replaced.
     """
-    argv = [sys.executable, "-m", "gunicorn", "portal.wsgi:app"]
-    argv += ["--bind", f"{LOOPBACK}:{port}"]
-    argv += ["--worker-class", "gthread", "--workers", str(workers), "--threads", str(threads)]
-    argv += ["--graceful-timeout", str(grace), "--keep-alive", "5"]
-    argv += ["--no-control-socket"]  # else one is opened under the home directory
-    argv += ["--log-level", "warning"]  # and no access log: it would hold queries
-    # A slow disk must not look like a hanging worker.
-    argv += ["--worker-tmp-dir", str(_SHARED_MEMORY)] if os.access(_SHARED_MEMORY, os.W_OK) else []
+    argv = [*GUNICORN, "--bind", f"{LOOPBACK}:{port}"]
+    argv += ["--workers", str(workers), "--threads", str(threads), "--graceful-timeout", str(grace)]
     return Program(name=PORTAL, argv=argv, environ=environ, cwd=cwd, log=log, grace=grace + 1.5)
 
 

@@ -1,17 +1,24 @@
-"""The configuration of Caddy 2: it ends TLS, speaks HTTP/2, does not buffer, and sets forwarded headers anew.
+"""The configuration of Caddy 2: it ends TLS, speaks HTTP/2, buffers nothing of apps, and sets forwarded headers anew.
 
 Caddy writes ``X-Forwarded-For`` itself and believes what was there only from its ``trusted_proxies``.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
-from portal.front.sites import Place, Site, apps_elsewhere, sites_of
+from portal.front.sites import HSTS, LARGEST_BODY, Place, Site, apps_elsewhere, sites_of
 from portal.settings import Settings
 
+CURRENT: Final = (2, 7)
+"""Since when ``request_buffers`` is spelt so; Debian 12 has 2.6."""
+_SIZE: Final = f"{LARGEST_BODY.upper()}iB"
 
-def caddy_configuration(settings: Settings, *, port: int, certificate: Path | None, key: Path | None) -> str:
-    """Return a Caddyfile; without *certificate* and *key* Caddy gets its own (ACME).
+
+def caddy_configuration(
+    settings: Settings, *, port: int, certificate: Path | None, key: Path | None, version: tuple[int, int] = CURRENT
+) -> str:
+    """Return a Caddyfile for *version* of Caddy; without *certificate* and *key* Caddy gets its own (ACME).
 
     Raises:
         NoFront: an address is plain http.
@@ -28,20 +35,24 @@ def caddy_configuration(settings: Settings, *, port: int, certificate: Path | No
         lines += ["{", "\tservers {", f"\t\ttrusted_proxies static {trusted}", "\t}", "}"]
     tls = f"\ttls {_quoted(certificate)} {_quoted(key)}" if certificate is not None and key is not None else None
     for site in sites_of(settings, port=port):
-        lines += ["", *_site(site, tls)]
+        lines += ["", *_site(site, tls, version)]
     return "\n".join(lines) + "\n"
 
 
-def _site(site: Site, tls: str | None) -> Iterator[str]:
+def _site(site: Site, tls: str | None, version: tuple[int, int]) -> Iterator[str]:
     yield f"https://{site.authority} {{"
     if tls is not None:
         yield tls
+    yield "\theader {"
+    yield f'\t\tStrict-Transport-Security "{HSTS}"'
+    yield "\t\tdefer"
+    yield "\t}"
     for number, place in enumerate(site.places):
         matcher = f"@app{number}"
         if place.path:
             yield f"\t{matcher} path {place.path} {place.path}/*"
         yield f"\thandle {matcher} {{" if place.path else "\thandle {"
-        yield from _proxy(place)
+        yield from _proxy(place, version)
         yield "\t}"
     if not site.has_root:
         yield "\thandle {"
@@ -50,17 +61,23 @@ def _site(site: Site, tls: str | None) -> Iterator[str]:
     yield "}"
 
 
-def _proxy(place: Place) -> Iterator[str]:
+def _proxy(place: Place, version: tuple[int, int]) -> Iterator[str]:
     yield f"\t\t# {place.what}"
     if not place.is_app:
+        yield "\t\trespond /metrics 404"
         yield "\t\trequest_body {"
-        yield "\t\t\tmax_size 128KB"
+        yield f"\t\t\tmax_size {_SIZE}"
         yield "\t\t}"
     yield f"\t\treverse_proxy 127.0.0.1:{place.port} {{"
     yield "\t\t\theader_up -Forwarded"
     yield "\t\t\theader_up -X-Real-IP"
     if place.is_app:
         yield "\t\t\tflush_interval -1"
+    elif version >= CURRENT:
+        yield f"\t\t\trequest_buffers {_SIZE}  # a slow client must hold nothing of the portal"
+    else:
+        yield "\t\t\tbuffer_requests  # a slow client must hold nothing of the portal"
+        yield f"\t\t\tmax_buffer_size {_SIZE}"
     yield "\t\t}"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from portal.front.sites import Place, Site, apps_elsewhere, sites_of
+from portal.front.sites import HSTS, LARGEST_BODY, Place, Site, apps_elsewhere, sites_of
 from portal.settings import Settings
 
 _HTTPS: Final = 443
@@ -38,6 +38,8 @@ def nginx_configuration(settings: Settings, *, port: int, certificate: Path, key
     lines = [
         "# Written by `portal config nginx` from portal.toml; write it anew when that changes.",
         "# It belongs into the http context of nginx, as /etc/nginx/conf.d/gradio-portal.conf does.",
+        "# Each client, however slow, holds a connection. Say once, in the main section of /etc/nginx/nginx.conf:",
+        "#     worker_rlimit_nofile 16384;  events { worker_connections 8192; }",
         *([] if bucket is None else [f"# {line}" for line in long_names(bucket)]),
         *(
             f"# The app {app.slug} runs elsewhere, behind a web server of its own: {app.url}"
@@ -100,6 +102,12 @@ def _server(site: Site, settings: Settings, *, certificate: str, key: str) -> It
         yield "    real_ip_header X-Forwarded-For;"
         yield "    real_ip_recursive on;"
     yield ""
+    yield "    # Answers of identity providers come back in the address, and a company's cookies with every request."
+    yield "    large_client_header_buffers 8 16k;"
+    yield ""
+    yield "    proxy_hide_header Strict-Transport-Security;"
+    yield f'    add_header Strict-Transport-Security "{HSTS}" always;'
+    yield ""
     yield "    proxy_http_version 1.1;"
     yield "    proxy_redirect off;"
     yield "    proxy_set_header Host $http_host;"
@@ -135,8 +143,17 @@ def _location(place: Place) -> Iterator[str]:
         yield "        proxy_send_timeout 1h;"
         yield "        client_max_body_size 0;  # launch(max_file_size=…) of each app is the limit"
     else:
-        yield "        client_max_body_size 128k;"
+        yield "        # A whole request at once: a slow client must hold nothing of the portal."
+        yield "        proxy_request_buffering on;"
+        yield f"        client_max_body_size {LARGEST_BODY};"
+        yield f"        client_body_buffer_size {LARGEST_BODY};"
+        yield "        proxy_buffer_size 16k;"
+        yield "        proxy_buffers 8 16k;"
     yield "    }"
+    if not place.is_app:
+        yield "    location = /metrics {"
+        yield "        return 404;"
+        yield "    }"
 
 
 def _redirect(site: Site) -> Iterator[str]:

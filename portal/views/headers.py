@@ -8,6 +8,7 @@ from typing import Final
 
 from flask import Flask, Response, g, request
 
+from portal.front.sites import HSTS
 from portal.views.current import known_sign_in
 from portal.views.pictures import picture_origin
 from portal.views.static_files import is_current_version
@@ -117,7 +118,7 @@ def install_headers(app: Flask, *, https: bool) -> None:
         if policy.frame_ancestors == "'none'":
             headers["X-Frame-Options"] = "DENY"  # for what does not know frame-ancestors
         if https:
-            headers["Strict-Transport-Security"] = "max-age=31536000"
+            headers["Strict-Transport-Security"] = HSTS
         if request.endpoint == "static" and response.status_code in {200, 304}:
             current = is_current_version(request.args.get("v"), (request.view_args or {}).get("filename"))
             headers["Cache-Control"] = "public, max-age=31536000, immutable" if current else "no-cache"

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Response, abort, g, request
 
+from portal.contract import is_loopback_url
 from portal.contract.forwarded import Network, read_address
 from portal.errors import StoreUnavailable
 from portal.metrics import CONTENT_TYPE, Metrics
@@ -55,7 +56,7 @@ def may_read(within: Services, *, peer: str | None, host: str | None) -> bool:
     """Say whether who asks is on the list, and comes by itself."""
     if any(name in request.headers for name in _FORWARDING):
         return False
-    return is_listed(peer, within.settings.metrics_from) and _is_direct(host, own_url=within.settings.url)
+    return is_listed(peer, within.settings.metrics_from) and is_direct(host, own_url=within.settings.url)
 
 
 def is_listed(peer: str | None, networks: tuple[Network, ...]) -> bool:
@@ -64,9 +65,13 @@ def is_listed(peer: str | None, networks: tuple[Network, ...]) -> bool:
     return address is not None and any(address in network for network in networks)
 
 
-def _is_direct(host: str | None, *, own_url: str) -> bool:
-    """Say whether *host* is an address, or the portal's own name: others are how browsers are led here."""
-    if host_allowed(host, own_url=own_url):
+def is_direct(host: str | None, *, own_url: str) -> bool:
+    """Say whether *host*, as it was asked for, shows that no web server stands between.
+
+    An address does, and so does the portal's own name on this machine.  Elsewhere its name leads browsers to whatever
+    ends TLS, which need not say so in any header.
+    """
+    if is_loopback_url(own_url) and host_allowed(host, own_url=own_url):
         return True
     try:
         name = urlsplit(f"//{host or ''}").hostname or ""

@@ -1,15 +1,17 @@
 """What is asked of every request before a view sees it: the right host, the right origin, the right form.
 
+A form is read last, when route, origin, rate limit and session speak for it: reading it costs time and memory.
 A new route is covered without doing anything.  Left out are the machine endpoints, which read
 no cookie, and what machines call by address: the health checks, and the metrics, which have a list.
 """
 
 from typing import ClassVar, Final
 
-from flask import Flask, request
+from flask import Flask, abort, request
 
+from portal.arriving import REFUSAL
 from portal.errors import PortalError
-from portal.sessions import csrf_ok
+from portal.sessions import csrf_expected, csrf_ok
 from portal.settings import Settings
 from portal.views.origin import SAFE_METHODS, host_allowed, unsafe_request_allowed
 
@@ -48,11 +50,14 @@ def is_machine_path(path: str) -> bool:
 
 
 def install_request_checks(app: Flask, settings: Settings) -> None:
-    """Refuse foreign hosts, and unsafe requests that another page caused."""
+    """Refuse what the server did not take, foreign hosts, and unsafe requests that another page caused."""
 
     @app.before_request
     def check_request() -> None:
-        # The portal lives at the root of its host.  Gunicorn takes a header SCRIPT_NAME from a proxy on this
+        refusal = request.environ.get(REFUSAL)
+        if refusal is not None:
+            abort(refusal)
+        # The portal lives at the root of its host.  A server may take a header SCRIPT_NAME from a proxy on this
         # machine, and so from that proxy's clients: it would pass rules about paths by and stand in redirects.
         if request.root_path:
             raise ForeignHost(f"mounted at {request.root_path[:100]!r}")
@@ -65,5 +70,16 @@ def install_request_checks(app: Flask, settings: Settings) -> None:
         site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
         if not unsafe_request_allowed(request.method, site, origin, settings.origin):
             raise ForeignOrigin(f"site {site!r}")
-        if request.path not in _OF_STRANGERS and not csrf_ok(request.form.get("csrf", "")):
+
+
+def install_form_checks(app: Flask) -> None:
+    """Refuse forms without the token of their session; to be called when everything else that refuses is installed."""
+
+    @app.before_request
+    def check_form() -> None:
+        if request.url_rule is None or request.method in SAFE_METHODS or is_machine_path(request.path):
+            return  # an address that does not exist is answered without reading what came with it
+        if request.path in _OF_STRANGERS:
+            return
+        if not csrf_expected() or not csrf_ok(request.form.get("csrf", "")):
             raise FormExpired(request.endpoint or "no route")

@@ -12,6 +12,7 @@ LAYERS: dict[str, int] = {
     # L1: pure; what decides
     "portal.admission": 1,
     "portal.allowance": 1,
+    "portal.arriving": 1,
     "portal.catalogue": 1,
     "portal.claims": 1,
     "portal.configuration": 1,
@@ -65,6 +66,7 @@ LAYERS: dict[str, int] = {
     "portal.app": 4,
     "portal.cli": 4,
     "portal.demo": 4,
+    "portal.server": 4,
     "portal.wsgi": 4,
     "wsgi": 4,
 }
@@ -99,7 +101,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "dotenv": ("portal.configuration.environment",),
     "flask_limiter": ("portal.limits",),
     "flask_session": ("portal.session_store", "portal.sessions"),
-    "gunicorn": ("portal.cli", "portal.demo"),
+    "gunicorn": ("portal.demo", "portal.server"),
     "packaging": ("portal.cli.environment_plan",),
     "jmespath": ("portal.policy", "portal.configuration.roles"),
     "prometheus_client": ("portal.metrics",),

@@ -55,7 +55,7 @@ def test_nginx_goes_to_standard_output_or_a_file(tmp_path: Path, capsys: pytest.
     assert "proxy_pass http://127.0.0.1:9000;" in (tmp_path / "out.conf").read_text()
 
 
-@pytest.mark.usefixtures("file")
+@pytest.mark.usefixtures("file", "processes")
 def test_caddy_may_get_its_certificates_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "caddy"]) == 0
     assert "tls" not in capsys.readouterr().out
@@ -83,7 +83,7 @@ def test_units_go_to_standard_output_or_a_folder(
     assert "from-the-environment" not in shown
 
 
-@pytest.mark.usefixtures("file")
+@pytest.mark.usefixtures("file", "processes")
 def test_a_place_that_cannot_be_written_to_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     code, said = failure(capsys, "caddy", "--output", "nowhere/Caddyfile")
     assert (code, "nowhere/Caddyfile cannot be written" in said) == (1, True)

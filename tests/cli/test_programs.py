@@ -49,15 +49,13 @@ def test_what_a_process_needs_goes_in(name: str) -> None:
     assert harmless({name: "x"}) == {name: "x"}
 
 
-def test_the_portal_listens_on_loopback_with_threads_and_no_control_socket() -> None:
+def test_the_portal_listens_on_loopback_with_threads_and_the_settings_of_its_own() -> None:
     program = portal_program(port=7800, environ={"A": "b"}, cwd=Path("/x"), log=None, workers=2, threads=8)
     words = " ".join(program.argv)
 
-    assert "gunicorn portal.wsgi:app" in words
+    assert "gunicorn --config python:portal.server.settings portal.wsgi:app" in words
     assert "--bind 127.0.0.1:7800" in words
-    assert "--worker-class gthread --workers 2 --threads 8" in words
-    assert "--no-control-socket" in words
-    assert "access-log" not in words
+    assert "--workers 2 --threads 8" in words
     assert program.environ["A"] == "b"
 
 

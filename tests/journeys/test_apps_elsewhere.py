@@ -19,6 +19,7 @@ from urllib.parse import urljoin
 import pytest
 import requests
 
+from portal.cli.programs import GUNICORN
 from tests.journeys.house import ROOT
 from tests.journeys.plain_browser import PlainBrowser, found
 from tests.ports import free_ports
@@ -85,8 +86,8 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
             "PORTAL_SECRET_KEY": secrets.token_urlsafe(48),
             "COMPANY_CLIENT_SECRET": provider.client_secret,
         }
-        bind = ["--bind", f"127.0.0.1:{port}", "--threads", "8", "--no-control-socket"]
-        run(stack, [sys.executable, "-m", "gunicorn", "portal.wsgi:app", *bind], cwd=folder, environ=environ)
+        bind = ["--bind", f"127.0.0.1:{port}", "--threads", "8"]
+        run(stack, [*GUNICORN, *bind], cwd=folder, environ=environ)
         wait_for(f"http://127.0.0.1:{port}/readyz", there.portal, folder)
 
         def secret_of(slug: str) -> str:

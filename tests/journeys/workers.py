@@ -9,7 +9,6 @@ import os
 import re
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from portal.catalogue import Catalogue
+from portal.cli.programs import GUNICORN
 from portal.settings import Secret
 from tests.builders import an_app
 from tests.portal.views.house import NAVIGATION, House
@@ -131,8 +131,7 @@ def running_portal(folder: Path) -> Iterator[Portal]:
     secret = house.services.credentials.secret_of("forecast").reveal()
     house.now = int(time.time())
     environ = {**os.environ, "PORTAL_SECRET_KEY": KEY, "COMPANY_CLIENT_SECRET": "a-client-secret"}
-    command = [sys.executable, "-m", "gunicorn", "portal.wsgi:app", "--bind", f"127.0.0.1:{port}"]
-    command += ["--worker-class", "gthread", "--workers", str(WORKERS), "--threads", "8", "--no-control-socket"]
+    command = [*GUNICORN, "--bind", f"127.0.0.1:{port}", "--workers", str(WORKERS), "--threads", "8"]
     with (folder / "portal.log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=subprocess.STDOUT, text=True)
     portal = Portal(port=port, house=house, process=process, data=data, secret=secret)

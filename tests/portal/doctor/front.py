@@ -19,6 +19,7 @@ from typing import Any, Final
 import httpx
 
 from portal.cli import main
+from portal.cli.programs import GUNICORN
 from tests.certificates import Certificate
 from tests.journeys.front import nginx, whole_configuration
 from tests.ports import free_ports
@@ -85,8 +86,8 @@ def behind(folder: Path, certificate: Certificate, *, host: str, path: str, prov
         "PYTHONPATH": str(ROOT),
     }
     with contextlib.ExitStack() as stack:
-        bind = ["--bind", f"127.0.0.1:{ports['portal']}", "--threads", "4", "--no-control-socket"]
-        run(stack, [sys.executable, "-m", "gunicorn", "portal.wsgi:app", *bind], cwd=folder, environ=environ)
+        bind = ["--bind", f"127.0.0.1:{ports['portal']}", "--threads", "4"]
+        run(stack, [*GUNICORN, *bind], cwd=folder, environ=environ)
         authority = f"portal.demo.localhost:{ports['front']}"
         _wait_for(f"http://127.0.0.1:{ports['portal']}/healthz", authority, folder)
         command = [sys.executable, "-m", "portal.cli", "apps", "secret", "forecast"]

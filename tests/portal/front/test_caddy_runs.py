@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from portal.catalogue import Catalogue
+from portal.cli.config import version_of_caddy
 from portal.front.caddy import caddy_configuration
 from tests.builders import an_app, settings_for
 from tests.certificates import issue
@@ -130,6 +131,7 @@ def test_portal_and_apps_are_reached_with_headers_that_nobody_forged(tmp_path: P
             port=house.port,
             certificate=certificate.certificate,
             key=certificate.key,
+            version=version_of_caddy(),
         )
         tls = ssl.create_default_context(cafile=certificate.authority)
         with (
@@ -142,7 +144,10 @@ def test_portal_and_apps_are_reached_with_headers_that_nobody_forged(tmp_path: P
                 url = f"https://127.0.0.1:{port}{path}"
                 return client.build_request("GET", url, headers=headers, extensions={"sni_hostname": name})
 
-            assert client.send(ask("portal.demo.localhost", "/sign-in?a=b")).status_code == 200
+            signing_in = client.send(ask("portal.demo.localhost", "/sign-in?a=b"))
+            assert signing_in.status_code == 200
+            assert signing_in.headers.get_list("Strict-Transport-Security") == ["max-age=31536000"]
+            assert client.send(ask("portal.demo.localhost", "/metrics")).status_code == 404
             assert client.send(ask("apps.demo.localhost", "/two")).status_code == 404
             answer = client.send(ask("apps.demo.localhost", "/one/stream"), stream=True)
             pieces = answer.iter_text()

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from portal.catalogue import Catalogue
+from portal.cli.programs import GUNICORN
 from portal.front.systemd import Commands, systemd_units
 from tests.builders import an_app, settings_for
 
 COMMANDS = Commands(
-    portal=(sys.executable, "-m", "gunicorn", "portal.wsgi:app"),
+    portal=GUNICORN,
     app=(sys.executable, "-P", "-m", "gradio_apps.serve"),
     needed=(Path("/opt/gradio-portal"),),
 )

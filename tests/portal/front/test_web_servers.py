@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from portal.catalogue import Catalogue
+from portal.cli.config import version_of_caddy
 from portal.contract import TrustedProxies, read_network
 from portal.front.caddy import caddy_configuration
 from portal.front.nginx import bucket_needed, nginx_configuration
@@ -92,8 +93,9 @@ def test_each_name_has_its_server_and_apps_are_not_buffered(tmp_path: Path) -> N
 
 
 def test_a_host_of_paths_alone_says_no_to_the_rest(tmp_path: Path) -> None:
-    assert for_nginx(tmp_path, "paths").count("return 404;") == 1
-    assert "return 404;" not in for_nginx(tmp_path, "hosts")
+    metrics = 1
+    assert for_nginx(tmp_path, "paths").count("return 404;") == 1 + metrics
+    assert for_nginx(tmp_path, "hosts").count("return 404;") == metrics
 
 
 def test_a_name_on_a_port_of_its_own_is_not_led_there_from_port_80(tmp_path: Path) -> None:
@@ -135,11 +137,42 @@ def test_caddy_is_told_the_same(tmp_path: Path) -> None:
     assert "trusted_proxies" not in without
 
 
+def test_requests_to_the_portal_are_buffered_and_bounded_and_its_metrics_stay_inside(tmp_path: Path) -> None:
+    nginx, caddies = for_nginx(tmp_path), [caddy_of(tmp_path, version=version) for version in ((2, 6), (2, 7))]
+
+    assert nginx.count("proxy_request_buffering on;") == nginx.count("client_max_body_size 128k;") == 1
+    assert nginx.count("location = /metrics {") == 1
+    assert [text.count("\trespond /metrics 404") for text in caddies] == [1, 1]
+    assert "buffer_requests" in caddies[0]
+    assert "max_buffer_size 128KiB" in caddies[0]
+    assert "request_buffers 128KiB" in caddies[1]
+    for text in caddies:
+        of_apps = text.split("# app-0")[1]
+        assert "buffer" not in of_apps.split("# the portal")[0]
+
+
+def test_every_name_is_for_https_only_and_takes_long_addresses(tmp_path: Path) -> None:
+    text = for_nginx(tmp_path)
+    names = text.count("ssl_certificate ")
+
+    assert names == 3
+    assert text.count('add_header Strict-Transport-Security "max-age=31536000" always;') == names
+    assert text.count("proxy_hide_header Strict-Transport-Security;") == names  # not twice in one answer
+    assert text.count("large_client_header_buffers 8 16k;") == names
+    assert caddy_of(tmp_path).count('Strict-Transport-Security "max-age=31536000"') == names
+
+
+def caddy_of(folder: Path, **options: Any) -> str:
+    return caddy_configuration(settings_of(folder), port=7800, certificate=None, key=None, **options)
+
+
 @pytest.mark.usefixtures("processes")
 def test_caddy_accepts_it(tmp_path: Path) -> None:
     program = caddy()
     (tmp_path / "Caddyfile").write_text(
-        caddy_configuration(settings_of(tmp_path, "paths"), port=7800, certificate=None, key=None)
+        caddy_configuration(
+            settings_of(tmp_path, "paths"), port=7800, certificate=None, key=None, version=version_of_caddy()
+        )
     )
     said = subprocess.run(
         [program, "adapt", "--config", str(tmp_path / "Caddyfile")],

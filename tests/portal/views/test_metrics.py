@@ -19,7 +19,7 @@ from portal.catalogue import Catalogue
 from portal.contract.introspection import HINT_TICKET
 from portal.metrics import NAMES, Metrics
 from portal.supervisor import KINDS, STATES
-from portal.views.metrics import is_listed
+from portal.views.metrics import is_direct, is_listed
 from tests.architecture.pages import page
 from tests.builders import an_app as an_app_spec
 from tests.builders import an_identity
@@ -123,9 +123,7 @@ class TestWhatIsCounted:
 
 class TestForWhom:
     @pytest.mark.parametrize("peer", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
-    @pytest.mark.parametrize(
-        "base", [DIRECT, "http://localhost:7800", "http://[::1]:7800", "https://portal.example.com"]
-    )
+    @pytest.mark.parametrize("base", [DIRECT, "http://localhost:7800", "http://[::1]:7800"])
     def test_this_machine_by_default(self, house: House, peer: str, base: str) -> None:
         answer = house.browser().get("/metrics", base_url=base, environ_overrides={"REMOTE_ADDR": peer})
         assert answer.status_code == 200
@@ -153,6 +151,19 @@ class TestForWhom:
     )
     def test_nobody_comes_through_a_web_server(self, house: House, headers: Mapping[str, str]) -> None:
         assert house.browser().get("/metrics", base_url=DIRECT, headers=headers).status_code == 404
+
+    @pytest.mark.parametrize("host", ["portal.example.com", "portal.example.com:443"])
+    def test_a_web_server_that_says_nothing_of_itself_is_known_by_the_name_it_passes_on(
+        self, house: House, host: str
+    ) -> None:
+        """Browsers name the portal; whoever is on the list asks an address of this machine."""
+        answer = house.browser().get("/metrics", base_url=DIRECT, environ_overrides={"HTTP_HOST": host})
+        assert answer.status_code == 404
+
+    def test_a_portal_of_this_machine_has_no_other_name(self) -> None:
+        own = "http://portal.demo.localhost:7800"
+        assert is_direct("portal.demo.localhost:7800", own_url=own)
+        assert not is_direct("other.demo.localhost:7800", own_url=own)
 
     @pytest.mark.parametrize(
         "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "[", "a b", ""]

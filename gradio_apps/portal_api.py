@@ -136,7 +136,7 @@ class PortalApi:
             return None
         try:
             body: object = answer.json()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _unreadable() from error
         return body
 

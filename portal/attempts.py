@@ -132,5 +132,5 @@ def _open(sealed: str, *, seal: Seal) -> Attempt | None:
         return None
     try:
         return Attempt(**json.loads(plain))
-    except (TypeError, ValueError):  # sealed by an older version with other fields
+    except (TypeError, ValueError, RecursionError):  # sealed by an older version with other fields
         return None

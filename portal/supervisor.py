@@ -88,7 +88,7 @@ def ask(path: Path, do: str, members: Mapping[str, object] | None = None, *, pat
         if not answer["ok"]:
             raise SupervisorRefused(str(answer["problem"]))
         return Answer(tuple(_state(one) for one in answer["apps"]), answer.get("changes") or {})
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise SupervisorAway(f"no supervisor answers at {path}") from error
 
 

@@ -69,7 +69,7 @@ def _problem_of(name: str, *, account: Account | None, patience: float) -> Probl
     try:
         verdict: dict[str, str] = json.loads(done.stdout)
         return None if not verdict else _problem(verdict["what"], verdict["mend"])
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return _problem(
             f"names a module that ended the process which loaded it, with code {done.returncode}.",
             "It must do nothing but define the function.",

@@ -41,6 +41,6 @@ def state_of(door: Door) -> State:
 def _says_failed(body: bytes) -> bool:
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(said, dict) and said.get("state") == "failed"

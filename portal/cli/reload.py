@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
             with connection.makefile("rb") as reader:
                 answer = json.loads(reader.readline(_LARGEST))
         lines, exit_code = [str(line) for line in answer["lines"]], int(answer["exit_code"])
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise CommandFailed(
             f"No `portal serve` answers at {path}. Does it run, with this configuration and as this user? "
             "Under the units of `portal config systemd`: systemctl reload gradio-portal.",

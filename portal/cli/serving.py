@@ -136,7 +136,7 @@ class Serving:
             peer = peer_of(connection)
             is_ours = peer is None or peer in {0, os.geteuid(), os.getuid()}
             every_app = request["every_app"]
-        except (OSError, ValueError, LookupError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             connection.close()
             return
         if not is_ours or type(every_app) is not bool:

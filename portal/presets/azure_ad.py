@@ -144,7 +144,7 @@ def _members(id_token: str | None) -> Mapping[str, object]:
     payload = (id_token or "").split(".")[1:2]
     try:
         found = json.loads(urlsafe_b64decode(payload[0] + "=" * (-len(payload[0]) % 4))) if payload else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if type(found) is dict else {}
 

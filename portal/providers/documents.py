@@ -5,13 +5,17 @@ Stricter than ``json.loads``: duplicate members and ``NaN`` are refused, and not
 """
 
 import json
+from typing import Final
+
+MAX_DEPTH: Final = 64
+"""Most objects and arrays within each other: what reads the document later walks it by recursion."""
 
 
 def read_object(raw: bytes) -> dict[str, object]:
     """Return the JSON object in *raw*.
 
     Raises:
-        ValueError: it is not UTF-8, not JSON, not an object, or names a member twice.
+        ValueError: it is not UTF-8, not JSON, not an object, nested too deeply, or names a member twice.
     """
     value = _read(raw)
     if type(value) is not dict:
@@ -23,7 +27,7 @@ def read_list(raw: bytes) -> list[object]:
     """Return the JSON array in *raw*.
 
     Raises:
-        ValueError: it is not UTF-8, not JSON, not an array, or names a member of an object twice.
+        ValueError: it is not UTF-8, not JSON, not an array, nested too deeply, or names a member of an object twice.
     """
     value = _read(raw)
     if type(value) is not list:
@@ -36,7 +40,19 @@ def _read(raw: bytes) -> object:
         value: object = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    _check_depth(value)
     return value
+
+
+def _check_depth(value: object) -> None:
+    """Walk *value* level by level: a parser that still has stack left reads more than its callers can."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        inner = [one for one in level if isinstance(one, dict | list)]
+        if not inner:
+            return
+        level = [member for one in inner for member in (one.values() if isinstance(one, dict) else one)]
+    raise ValueError("nested too deeply")
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

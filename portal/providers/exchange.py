@@ -91,11 +91,22 @@ def client_authentication(spec: ProviderSpec, *, supported: frozenset[str]) -> s
 def _usable(response: requests.Response) -> requests.Response:
     """Return the token endpoint's answer to Authlib, which would take tokens from an answer of any status.
 
+    It is read here first, whatever its status: Authlib's own reading lets a ``RecursionError`` pass.
+
     Raises:
         ProviderUnavailable: it is neither a success nor an error object.
         ValueError: it is no JSON object.
     """
-    if response.status_code != requests.codes.ok and "error" not in read_object(response.content):
+    is_success = response.status_code == requests.codes.ok
+    try:
+        answer = read_object(response.content)
+    except ValueError as error:
+        if is_success:
+            raise
+        raise ProviderUnavailable(
+            f"the token endpoint answered with status {response.status_code}, and no JSON object"
+        ) from error
+    if not is_success and "error" not in answer:
         raise ProviderUnavailable(f"the token endpoint answered with status {response.status_code}")
     return response
 

@@ -93,3 +93,49 @@ def test_only_the_configuration_and_the_entrances_read_the_environment(module: M
 @of_each(EVERYWHERE)
 def test_no_module_is_a_drawer(module: Module) -> None:
     assert module.name.split(".")[-1] not in {"utils", "util", "helpers", "helper", "common", "misc"}
+
+
+@of_each(EVERYWHERE)
+def test_json_that_is_nested_too_deeply_is_no_surprise(module: Module) -> None:
+    """Who expects text that is no JSON expects text that Python's parser gives up on, too: it is one and the same."""
+    unprepared = [
+        node.lineno
+        for node in ast.walk(module.tree)
+        if (isinstance(node, ast.Try) and _reads_json(node.body) and _is_unprepared(node.handlers))
+        or (isinstance(node, ast.With) and _reads_json(node.body) and _is_unprepared_with(node.items))
+    ]
+
+    assert unprepared == []
+
+
+def _reads_json(body: list[ast.stmt]) -> bool:
+    called = [node.func for part in body for node in ast.walk(part) if isinstance(node, ast.Call)]
+    return any(ast.unparse(one) in {"json.load", "json.loads"} or ast.unparse(one).endswith(".json") for one in called)
+
+
+def _is_unprepared(handlers: list[ast.ExceptHandler]) -> bool:
+    caught = {name for handler in handlers for name in _names_in(handler.type)}
+    return _expects_no_json(caught)
+
+
+def _is_unprepared_with(items: list[ast.withitem]) -> bool:
+    suppressing = [
+        one.context_expr
+        for one in items
+        if isinstance(one.context_expr, ast.Call) and ast.unparse(one.context_expr.func) == "suppress"
+    ]
+    return _expects_no_json({name for call in suppressing for part in call.args for name in _names_in(part)})
+
+
+def _expects_no_json(caught: set[str]) -> bool:
+    return not caught.isdisjoint({"ValueError", "json.JSONDecodeError"}) and "RecursionError" not in caught
+
+
+def _names_in(expression: ast.expr | None) -> list[str]:
+    if expression is None:
+        return ["RecursionError"]
+    return (
+        [ast.unparse(one) for one in expression.elts]
+        if isinstance(expression, ast.Tuple)
+        else [ast.unparse(expression)]
+    )

@@ -87,6 +87,14 @@ def keys(*members: dict[str, Any]) -> Prepare:
     return prepare
 
 
+def nested(depth: int) -> object:
+    """Return arrays within each other."""
+    value: object = "x"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 def with_status(provider: MisbehavingProvider, status: int) -> Respond:
     """Return the honest answer of the token endpoint under another status."""
 
@@ -105,6 +113,8 @@ def unwanted(path: str) -> dict[str, Prepare]:
         "a page with status 200": answers(path, Answer(b"<html>Sign in</html>", 200, {"Content-Type": "text/html"})),
         "too many requests": answers(path, Answer(b"slow down", 429)),
         "broken JSON": answers(path, Answer(b'{"issuer": ')),
+        "JSON nested too deeply": answers(path, Answer(b'{"a":' * 100_000)),
+        "whole JSON nested too deeply": answers(path, Answer(b'{"a":' * 900 + b"1" + b"}" * 900)),
         "a list": answers(path, Answer(b"[]")),
         "an empty answer": answers(path, Answer(b"")),
         "no UTF-8": answers(path, Answer(b'{"a": "\xff"}')),
@@ -162,6 +172,8 @@ _UNAVAILABLE: dict[str, Prepare] = {
     "a token of another type": token_answer(token_type="mac"),
     "no type of token": token_answer(token_type=None),
     "userinfo refuses its own token": answers("/userinfo", as_json({"error": "invalid_token"}, status=401)),
+    "userinfo nested too deeply": userinfo(deep=nested(200)),
+    "a token answer nested too deeply": token_answer(deep=nested(200)),
     "no keys": keys(),
     "keys of no use": keys({"kty": "oct", "k": "c2VjcmV0", "kid": "rsa"}),
     "a thousand keys": keys(*[{"kty": "RSA", "kid": str(number)} for number in range(1000)]),
@@ -170,6 +182,7 @@ _UNAVAILABLE: dict[str, Prepare] = {
 
 _REJECTED: dict[str, Prepare] = {
     "no ID token": signs(lambda _: None),
+    "an ID token with claims nested too deeply": claims(deep=nested(200)),
     "an ID token that is an object": token_answer(id_token={"sub": "ana"}),
     "alg none": signs(lambda document: forged({"alg": "none"}, document)),
     "HS256 under the public key": signs(with_public_key_as_secret),

@@ -4,7 +4,6 @@ Synchronous, because handlers run in threads; the app never holds its client sec
 its own code, and a token dies within a minute.
 """
 
-import json
 import threading
 import time
 from collections.abc import Callable
@@ -88,7 +87,7 @@ class TokenExchange:
         try:
             answer = self._ready().post("/oauth/token", data=form, auth=auth)
             body = answer.json()
-        except (httpx.HTTPError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (httpx.HTTPError, ValueError, RecursionError) as error:
             raise PortalApiError("unavailable") from error
         if type(body) is not dict:
             raise PortalApiError("unavailable")

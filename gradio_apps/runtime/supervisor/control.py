@@ -91,7 +91,7 @@ class Control:
     def _done(self, line: bytes, uid: int | None) -> dict[str, object]:
         try:
             request = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return _refused("Not a JSON object on one line.")
         if type(request) is not dict:
             return _refused("Not a JSON object on one line.")

@@ -100,7 +100,7 @@ def read_plan(text: str) -> Plan:
     """
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise DocumentError("standard input: not a JSON document.") from None
     top = _Members(document, "document")
     portal = _Members(top.value("portal", dict), "portal")

@@ -32,7 +32,7 @@ def remember_start(path: Path, seconds: float) -> None:
 
 
 def _read(path: Path) -> list[float]:
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError):
         with path.open("rb") as file:
             starts = json.loads(file.read(_LARGEST))
         if type(starts) is list:

@@ -1,6 +1,6 @@
 import pytest
 
-from portal.providers.documents import read_list, read_object
+from portal.providers.documents import MAX_DEPTH, read_list, read_object
 
 
 def test_an_object_is_read() -> None:
@@ -26,12 +26,18 @@ def test_an_object_is_read() -> None:
         '{"a": 1}'.encode("utf-16"),
         b"[" * 100_000,
         b'{"a":' * 100_000,
+        b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1),
+        b'{"a":' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}",
         b'{"a": ' + b"9" * 5000 + b"}",
     ],
 )
 def test_whatever_else_comes_is_a_value_error(raw: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the one promise: nothing but this, whatever it says
         read_object(raw)
+
+
+def test_what_providers_nest_is_read() -> None:
+    assert read_object(b'{"a":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH)
 
 
 def test_a_list_is_read() -> None:

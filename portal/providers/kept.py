@@ -19,6 +19,10 @@ EARLY_PAUSE: Final = 60.0
 """Least seconds between two fetches of a document that is still fresh."""
 FAILURE_PAUSE: Final = 2.0
 """Seconds for which a failure answers everybody, so that waiting threads do not try one after another."""
+REFRESH_WAIT: Final = 3.0
+"""Seconds that one request spends on a newer document while there is one that can be used: it has more to ask."""
+REFRESH_PAUSE: Final = 30.0
+"""Least seconds between two such requests while no newer one can be had."""
 
 T = TypeVar("T")
 
@@ -38,14 +42,21 @@ class Kept(Generic[T]):
     def get(self, *, budget: Budget) -> T:
         """Return the document, fetched now if there is none or it is too old.
 
+        Between :data:`FRESH` and :data:`STALE` nobody waits for another thread, and one that fetches not for long.
+
         Raises:
             ProviderUnavailable: it cannot be had.
         """
         held = self._held
-        if held is not None and self._age(held) < FRESH:
-            return held[0]
-        with _Turn(self._lock, budget):
-            return self._renewed(budget)
+        if held is None or self._age(held) >= STALE:
+            with _Turn(self._lock, budget):
+                return self._required(budget)
+        if self._age(held) >= FRESH and self._lock.acquire(blocking=False):
+            try:
+                return self._refreshed(held[0], budget)
+            finally:
+                self._lock.release()
+        return held[0]  # another thread is fetching: what there is can be used meanwhile
 
     def get_newer(self, than: T, *, budget: Budget) -> T | None:
         """Return a document fetched after *than*, or ``None`` if the pause between early fetches is not over.
@@ -61,21 +72,30 @@ class Kept(Generic[T]):
             self._tried_early_at = self._monotonic()
             return self._fetched(budget)
 
-    def _renewed(self, budget: Budget) -> T:
+    def _required(self, budget: Budget) -> T:
         held = self._held
-        age = float("inf") if held is None else self._age(held)
-        if held is not None and age < FRESH:  # another thread was faster
+        if held is not None and self._age(held) < STALE:  # another thread was faster
             return held[0]
-        if self._monotonic() - self._failed_at >= FAILURE_PAUSE:
-            try:
-                return self._fetched(budget)
-            except ProviderUnavailable as error:
-                self._failed_at, self._failure = self._monotonic(), type(error)
-                if held is None or age >= STALE:
-                    raise
-        if held is None or age >= STALE:
+        if self._monotonic() - self._failed_at < FAILURE_PAUSE:
             raise self._failure("it failed a moment ago")
-        return held[0]
+        try:
+            return self._fetched(budget)
+        except ProviderUnavailable as error:
+            self._failed_at, self._failure = self._monotonic(), type(error)
+            raise
+
+    def _refreshed(self, document: T, budget: Budget) -> T:
+        """Return a newer document if one can be had soon, else *document*, which can still be used."""
+        held = self._held
+        if held is not None and self._age(held) < FRESH:  # another thread was faster
+            return held[0]
+        if self._monotonic() - self._failed_at < REFRESH_PAUSE:
+            return document
+        try:
+            return self._fetched(budget.at_most(REFRESH_WAIT))
+        except ProviderUnavailable as error:
+            self._failed_at, self._failure = self._monotonic(), type(error)
+            return document
 
     def _fetched(self, budget: Budget) -> T:
         document = self._load(budget)

@@ -69,6 +69,10 @@ class Budget:
         """Return the seconds that remain; negative when they are used up."""
         return self._until - self._monotonic()
 
+    def at_most(self, seconds: float) -> "Budget":
+        """Return a budget of *seconds* within this one."""
+        return Budget(min(seconds, self.left()), monotonic=self._monotonic)
+
 
 class Transport:
     """All calls to one provider; they go where *reach* lets them, on the way out that *outbound* describes."""

@@ -69,6 +69,13 @@ class ProviderNotBelieved(ProviderUnavailable):
     code = "provider-not-believed"
 
 
+class ProviderMisconfigured(ProviderUnavailable):
+    """The portal and the identity provider do not agree on a setting: only an operator can correct it."""
+
+    code = "provider-misconfigured"
+    status = 500
+
+
 class ProxyUnavailable(ProviderUnavailable):
     """The proxy on the way to the identity provider did not answer, or refused."""
 

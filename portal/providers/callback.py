@@ -7,13 +7,25 @@ that a stranger's link cannot make the portal tell somebody that their provider 
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from portal.errors import CallbackRejected, ProviderRefused, ProviderUnavailable
+from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
 from portal.providers.base import quoted
 
 MAX_CODE: Final = 4096
 """Longest authorization code accepted, in characters."""
 
 _PASSING: Final = frozenset({"server_error", "temporarily_unavailable"})
+_CONFIGURATION: Final = frozenset(
+    {
+        "invalid_client",
+        "invalid_request",
+        "invalid_scope",
+        "redirect_uri_mismatch",  # GitHub
+        "unauthorized_client",
+        "unsupported_response_mode",
+        "unsupported_response_type",
+    }
+)
+"""What the portal asks for is not set up there: the same for everybody, until an operator corrects it."""
 
 
 def read_code(callback: Mapping[str, str], *, issuer: str | Callable[[str], bool], names_itself: bool) -> str:
@@ -22,6 +34,7 @@ def read_code(callback: Mapping[str, str], *, issuer: str | Callable[[str], bool
     Raises:
         CallbackRejected: it came from another provider, or carries no code.
         ProviderRefused: it carries an error instead (RFC 6749, section 4.1.2.1).
+        ProviderMisconfigured: the error says that the portal may not ask as it does.
         ProviderUnavailable: the error says that the provider is in trouble.
     """
     # RFC 9207, section 2.4: before anything else is believed, errors included.
@@ -33,6 +46,10 @@ def read_code(callback: Mapping[str, str], *, issuer: str | Callable[[str], bool
     error = callback.get("error")
     if error in _PASSING:
         raise ProviderUnavailable(f"the provider answered {quoted(error)}")
+    if error in _CONFIGURATION:
+        raise ProviderMisconfigured(
+            f"the provider answered {quoted(error)}: {quoted(callback.get('error_description'))}"
+        )
     if error is not None:
         raise ProviderRefused(f"the provider answered {quoted(error)}")
     code = callback.get("code")

@@ -12,14 +12,14 @@ from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 
 from portal.attempts import Attempt
-from portal.errors import CallbackRejected, ProviderUnavailable
+from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderUnavailable
 from portal.presets import preset_of
 from portal.providers.base import quoted
 from portal.providers.documents import read_object
 from portal.providers.transport import TRANSPORT_ERRORS, Budget, Transport
 from portal.settings import ProviderSpec
 
-_OUR_FAULT: Final = frozenset(
+_CONFIGURATION: Final = frozenset(
     {
         "invalid_client",
         "unauthorized_client",
@@ -30,7 +30,7 @@ _OUR_FAULT: Final = frozenset(
         "redirect_uri_mismatch",
     }
 )
-"""Errors of the token endpoint that trying again does not mend (RFC 6749, section 5.2)."""
+"""Errors of the token endpoint that only an operator can correct (RFC 6749, section 5.2)."""
 _PASSING: Final = frozenset({"server_error", "temporarily_unavailable"})
 
 
@@ -50,7 +50,8 @@ def exchange_code(
 
     Raises:
         CallbackRejected: the code is not accepted.
-        ProviderUnavailable: there is no usable answer, or the client is refused.
+        ProviderMisconfigured: the client is refused, or what it asks for.
+        ProviderUnavailable: there is no usable answer.
     """
     secret = spec.client_secret
     verifier = {"code_verifier": attempt.code_verifier} if preset_of(spec).pkce else {}
@@ -114,4 +115,6 @@ def _usable(response: requests.Response) -> requests.Response:
 def _refusal(error: OAuthError) -> CallbackRejected | ProviderUnavailable:
     """Translate the error object of a token endpoint (RFC 6749, section 5.2), whatever its status."""
     text = f"the token endpoint answered {quoted(error.error)}: {quoted(error.description)}"
-    return ProviderUnavailable(text) if str(error.error) in _OUR_FAULT | _PASSING else CallbackRejected(text)
+    if str(error.error) in _CONFIGURATION:
+        return ProviderMisconfigured(text)
+    return ProviderUnavailable(text) if str(error.error) in _PASSING else CallbackRejected(text)

@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from portal.contract import is_loopback_url
-from portal.errors import ProviderUnavailable
+from portal.errors import ProviderMisconfigured
 from portal.providers.base import quoted
 from portal.settings import Endpoints
 
@@ -17,7 +17,7 @@ _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 _MAX_URL: Final = 2048
 
 
-class IssuerMismatch(ProviderUnavailable):
+class IssuerMismatch(ProviderMisconfigured):
     """The metadata is of another issuer than the configuration names."""
 
     def __init__(self, message: str, *, named: str | None = None) -> None:
@@ -68,7 +68,7 @@ def read_metadata(document: Mapping[str, object], *, issuer: str) -> Metadata:
 
     Raises:
         IssuerMismatch: it is somebody else's.
-        ProviderUnavailable: it lacks what we need, or names an endpoint that is not safe.
+        ProviderMisconfigured: it lacks what we need, or names an endpoint that is not safe.
     """
     # Discovery, section 4.3: else one provider could speak for another.
     named = document.get("issuer")
@@ -95,7 +95,7 @@ def metadata_of(endpoints: Endpoints, *, issuer: str) -> Metadata:
     """Return the metadata that *endpoints*, configured by hand, amount to.
 
     Raises:
-        ProviderUnavailable: one of them is not safe.
+        ProviderMisconfigured: one of them is not safe.
     """
     written = {
         "issuer": issuer,
@@ -135,7 +135,7 @@ def is_safe_endpoint(url: object, *, issuer: str) -> bool:
 def _required(document: Mapping[str, object], name: str, *, issuer: str) -> str:
     url = document.get(name)
     if not isinstance(url, str) or not is_safe_endpoint(url, issuer=issuer):
-        raise ProviderUnavailable(f"{name} is {quoted(url)}: it must be an https URL")
+        raise ProviderMisconfigured(f"{name} is {quoted(url)}: it must be an https URL")
     return url
 
 

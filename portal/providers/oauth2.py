@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from portal.attempts import Attempt, new_attempt
 from portal.contract.outbound import Outbound
-from portal.errors import CallbackRejected, ProviderUnavailable
+from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderUnavailable
 from portal.identity import VerifiedClaims
 from portal.presets import preset_of, read_identity
 from portal.presets.sign_out import Leaving
@@ -114,12 +114,12 @@ class OAuth2Provider:
         """Return the endpoints, all of them safe to call.
 
         Raises:
-            ProviderUnavailable: one is missing, or is no https address.
+            ProviderMisconfigured: one is missing, or is no https address.
         """
         ends = self.spec.endpoints
         if ends is None:
-            raise ProviderUnavailable("it has no endpoints")
+            raise ProviderMisconfigured("it has no endpoints")
         for name, url in (("authorize", ends.authorize), ("token", ends.token), ("userinfo", ends.userinfo)):
             if not is_safe_endpoint(url, issuer=self.spec.issuer):
-                raise ProviderUnavailable(f"the endpoint {name} must be an https URL")
+                raise ProviderMisconfigured(f"the endpoint {name} must be an https URL")
         return ends

@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 
 from portal.contract.call_faults import call_fault, certificate_fault
 from portal.contract.outbound import NotABundle, NotAProxy, Outbound
-from portal.errors import ProviderNotBelieved, ProviderUnavailable, ProxyUnavailable
+from portal.errors import ProviderMisconfigured, ProviderNotBelieved, ProviderUnavailable, ProxyUnavailable
 from portal.outgoing import tls_of
 from portal.providers.base import quoted
 from portal.providers.documents import read_object
@@ -32,6 +32,7 @@ TRANSPORT_ERRORS: Final = (requests.RequestException, urllib3.exceptions.HTTPErr
 """What a call can raise where there is no usable answer; ``requests`` does not wrap everything below it."""
 
 _CHUNK: Final = 64 * 1024
+_NOTHING_THERE: Final = frozenset({requests.codes.not_found, requests.codes.gone})
 _JSON_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
 
 
@@ -137,9 +138,12 @@ class Transport:
         """Return the JSON object at *url*.
 
         Raises:
+            ProviderMisconfigured: there is nothing at that address.
             ProviderUnavailable: for every other answer, and for none.
         """
         response = self.fetch(url, budget=budget, headers=headers)
+        if response.status_code in _NOTHING_THERE:
+            raise ProviderMisconfigured(f"GET {url}: status {response.status_code}: there is nothing at this address")
         if response.status_code != requests.codes.ok:
             raise ProviderUnavailable(f"GET {url}: status {response.status_code}")
         try:

@@ -8,7 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from portal.errors import CallbackRejected, PortalError, ProviderRefused, ProviderUnavailable
+from portal.errors import (
+    CallbackRejected,
+    PortalError,
+    ProviderMisconfigured,
+    ProviderRefused,
+    ProviderUnavailable,
+)
 from tests.builders import NOW
 from tests.provider.misbehaving import Answer, MisbehavingProvider, Request, Respond, as_json, trickle
 from tests.provider.signing import OTHER_RSA, forged, signed, with_public_key_as_secret
@@ -140,8 +146,10 @@ def _nothing(_: object) -> None:
     return None
 
 
-_AT_BEGIN: dict[str, Prepare] = {
-    **{f"metadata: {name}": prepare for name, prepare in unwanted(METADATA).items()},
+_AT_BEGIN: dict[str, Prepare] = {f"metadata: {name}": prepare for name, prepare in unwanted(METADATA).items()}
+
+_MISCONFIGURED_AT_BEGIN: dict[str, Prepare] = {
+    "no metadata at that address": answers(METADATA, Answer(b"", 404)),
     "metadata of another issuer": metadata(issuer="https://evil.test"),
     "metadata with a slash at the issuer": lambda provider: metadata(issuer=f"{provider.issuer}/")(provider),
     "metadata without an issuer": metadata(issuer="gone"),
@@ -164,7 +172,6 @@ _UNAVAILABLE: dict[str, Prepare] = {
         for path in ("/token", "/jwks", "/userinfo")
         for name, prepare in unwanted(path).items()
     },
-    "our secret is refused": answers("/token", as_json({"error": "invalid_client"}, status=401)),
     "tokens under an error": lambda provider: answers("/token", with_status(provider, 400))(provider),
     "tokens under a redirect": lambda provider: answers("/token", with_status(provider, 302))(provider),
     "no access token": token_answer(access_token=None),
@@ -178,6 +185,16 @@ _UNAVAILABLE: dict[str, Prepare] = {
     "keys of no use": keys({"kty": "oct", "k": "c2VjcmV0", "kid": "rsa"}),
     "a thousand keys": keys(*[{"kty": "RSA", "kid": str(number)} for number in range(1000)]),
     "the provider is in trouble": callback(code=None, error="temporarily_unavailable"),
+}
+
+_MISCONFIGURED: dict[str, Prepare] = {
+    "our secret is refused": answers("/token", as_json({"error": "invalid_client"}, status=401)),
+    "our secret is refused by Keycloak": answers("/token", as_json({"error": "unauthorized_client"}, status=401)),
+    "our callback is refused": answers("/token", as_json({"error": "redirect_uri_mismatch"}, status=200)),
+    "no keys at that address": answers("/jwks", Answer(b"", 404)),
+    "a scope we may not ask for": callback(code=None, error="invalid_scope"),
+    "a client that may not ask": callback(code=None, error="unauthorized_client"),
+    "a request it does not take": callback(code=None, error="invalid_request", error_description="no\r\n\x00"),
 }
 
 _REJECTED: dict[str, Prepare] = {
@@ -225,7 +242,12 @@ _REFUSED: dict[str, Prepare] = {
 
 MISCHIEF: dict[str, Mischief] = {
     **{name: Mischief(prepare, ProviderUnavailable, at_begin=True) for name, prepare in _AT_BEGIN.items()},
+    **{
+        name: Mischief(prepare, ProviderMisconfigured, at_begin=True)
+        for name, prepare in _MISCONFIGURED_AT_BEGIN.items()
+    },
     **{name: Mischief(prepare, ProviderUnavailable) for name, prepare in _UNAVAILABLE.items()},
+    **{name: Mischief(prepare, ProviderMisconfigured) for name, prepare in _MISCONFIGURED.items()},
     **{name: Mischief(prepare, CallbackRejected) for name, prepare in _REJECTED.items()},
     **{name: Mischief(prepare, ProviderRefused) for name, prepare in _REFUSED.items()},
     **{

@@ -302,7 +302,7 @@ def test_signing_out_names_the_account(house: House, theirs: Entra) -> None:
 def test_a_wrong_secret_is_the_portals_trouble(spec: ProviderSpec, theirs: Entra, tmp_path: Path) -> None:
     house = House(tmp_path, replace(spec, client_secret=Secret("wrong")))
 
-    assert house.browser.get(theirs.consent(house.begin())).status_code == 502
+    assert house.browser.get(theirs.consent(house.begin())).status_code == 500
 
 
 def test_a_tenant_that_is_not_there_is_said_so(theirs: Entra, tmp_path: Path) -> None:

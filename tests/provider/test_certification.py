@@ -179,7 +179,7 @@ CONFIG: dict[str, Row] = {
         holds=lambda one: one.theirs.asked[0] == METADATA and one.url.startswith(f"{one.theirs.issuer}/authorize?")
     ),
     "rp-discovery-jwks_uri-keys": Row(holds=lambda one: one.theirs.asked.count("/jwks") == 1),
-    "rp-discovery-issuer-not-matching-config": Row(metadata(issuer="https://other.example.com"), status=502),
+    "rp-discovery-issuer-not-matching-config": Row(metadata(issuer="https://other.example.com"), status=500),
 }
 
 BEYOND: dict[str, Row] = {

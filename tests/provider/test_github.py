@@ -162,7 +162,6 @@ def test_what_is_not_granted_is_not_known(
         (f"{API}/teams", as_json([], Link='<https://evil.test/api/v3/user/teams?page=2>; rel="next"')),
         (f"{API}/teams", as_json([], Link='<//evil.test/api/v3/user/teams?page=2>; rel="next"')),
         ("/login/oauth/access_token", as_json({"access_token": "x", "token_type": "mac"})),
-        ("/login/oauth/access_token", as_json({"error": "incorrect_client_credentials"})),
         ("/login/oauth/access_token", Answer(b"access_token=gho_x&token_type=bearer")),
     ],
     ids=lambda one: one if isinstance(one, str) else f"{one.status}-{one.body[:24]!r}-{sorted(one.headers)}",
@@ -208,7 +207,7 @@ def test_a_code_of_another_attempt_fails_at_pkce(house: House, theirs: GitHub) -
 def test_a_wrong_secret_is_the_portals_trouble(theirs: GitHub, spec: ProviderSpec, tmp_path: Path) -> None:
     house = House(tmp_path, replace(spec, client_secret=Secret("wrong")))
 
-    assert house.browser.get(theirs.consent(house.begin())).status_code == 502
+    assert house.browser.get(theirs.consent(house.begin())).status_code == 500
 
 
 @pytest.mark.parametrize(

@@ -85,11 +85,11 @@ scopes = ["openid", "profile", "email", "groups"]
     assert house.identity().affiliations[0].groups == {"ML-Admins"}
 
 
-def test_a_scope_the_server_does_not_know_is_a_no(theirs: Okta, house: House, tmp_path: Path) -> None:
+def test_a_scope_the_server_does_not_know_is_the_operators_to_correct(theirs: Okta, house: House, tmp_path: Path) -> None:
     spec = replace(house.spec, scopes=("openid", "groups"))
     house = House(tmp_path, spec)
 
-    assert house.browser.get(theirs.consent(house.begin())).status_code == 403
+    assert house.browser.get(theirs.consent(house.begin())).status_code == 500
     assert not house.browser.is_signed_in
 
 
@@ -107,7 +107,7 @@ def test_a_server_that_is_not_there_is_the_portals_trouble(theirs: Okta, house: 
     """Orgs without API Access Management have no ``default``."""
     theirs.choose("")
 
-    assert house.browser.get("/auth/oauth/okta").status_code == 502
+    assert house.browser.get("/auth/oauth/okta").status_code == 500
 
 
 def test_without_the_id_token_nobody_is_sent_to_an_error_page(theirs: Okta, house: House) -> None:

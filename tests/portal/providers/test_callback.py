@@ -1,6 +1,6 @@
 import pytest
 
-from portal.errors import CallbackRejected, PortalError, ProviderRefused, ProviderUnavailable
+from portal.errors import CallbackRejected, PortalError, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
 from portal.providers.callback import MAX_CODE, read_code
 
 ISSUER = "https://id.example.com"
@@ -28,7 +28,7 @@ def test_a_provider_that_names_itself_must_do_so() -> None:
         ({"error": "access_denied", "code": "abc"}, ProviderRefused),
         ({"error": ""}, ProviderRefused),
         ({"error": "login_required"}, ProviderRefused),
-        ({"error": "invalid_scope"}, ProviderRefused),
+        ({"error": "invalid_scope"}, ProviderMisconfigured),
         ({"error": "\n\x1b[31m" * 1000}, ProviderRefused),
         ({"error": "server_error"}, ProviderUnavailable),
         ({"error": "temporarily_unavailable"}, ProviderUnavailable),

@@ -15,8 +15,9 @@ from werkzeug.test import TestResponse
 from portal.admission import Arrival, Hook
 from portal.attempts import ATTEMPT_LIFETIME, MAX_ATTEMPTS, cookie_name
 from portal.catalogue import Catalogue
-from portal.errors import CallbackRejected, ProviderRefused, ProviderUnavailable
+from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
 from portal.identity import Affiliation, Identity
+from portal.providers.metadata import IssuerMismatch
 from portal.settings import Admission
 from tests.builders import NOW, PORTAL, a_provider, an_app, an_identity
 from tests.provider.browser import (
@@ -491,6 +492,7 @@ class TestRefusals:
             (ProviderRefused("the provider answered 'access_denied'"), 403),
             (CallbackRejected("ID token: wrong-nonce"), 400),
             (ProviderUnavailable("POST https://id.example.com/token: ReadTimeout"), 502),
+            (ProviderMisconfigured("the token endpoint answered 'invalid_client'"), 500),
         ],
     )
     def test_a_no_is_a_page_with_a_reference_that_the_log_carries_too(
@@ -514,6 +516,15 @@ class TestRefusals:
         assert reference_in(page) in caplog.text
         assert not browser.is_signed_in
         assert not browser.attempts()
+
+    def test_a_wrong_setting_is_the_operators_to_correct(self, browser: Browser, provider: ScriptedProvider) -> None:
+        provider.fails_with = IssuerMismatch("the metadata is of issuer 'https://b.test', not of https://a.test")
+        page = browser.get("/auth/oauth/company")
+
+        assert page.status_code == 500
+        assert "Trying again does not help" in page.text
+        assert "in a moment" not in page.text
+        assert "b.test" not in page.text
 
     def test_who_is_signed_in_stays_so_when_another_attempt_fails(
         self, browser: Browser, provider: ScriptedProvider

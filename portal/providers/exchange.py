@@ -5,32 +5,33 @@ Authlib speaks the protocol; its exceptions and those of ``requests`` are transl
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import requests
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
+from requests.auth import AuthBase
 
 from portal.attempts import Attempt
 from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderUnavailable
 from portal.presets import preset_of
 from portal.providers.base import quoted
+from portal.providers.client_credentials import BASIC, BasicCredentials
 from portal.providers.documents import read_object
 from portal.providers.transport import TRANSPORT_ERRORS, Budget, Transport
 from portal.settings import ProviderSpec
 
-_CONFIGURATION: Final = frozenset(
+_CLIENT: Final = frozenset(
     {
         "invalid_client",
-        "unauthorized_client",
-        "unsupported_grant_type",
-        "invalid_scope",
-        # GitHub's own words for two of them.
-        "incorrect_client_credentials",
-        "redirect_uri_mismatch",
+        "unauthorized_client",  # Keycloak's word for a wrong secret
+        "incorrect_client_credentials",  # GitHub's
     }
 )
-"""Errors of the token endpoint that only an operator can correct (RFC 6749, section 5.2)."""
+"""Errors of the token endpoint that are about the client itself (RFC 6749, section 5.2)."""
+_CONFIGURATION: Final = frozenset({"unsupported_grant_type", "invalid_scope", "redirect_uri_mismatch"})
+"""Further ones that only an operator can correct; the last is GitHub's."""
 _PASSING: Final = frozenset({"server_error", "temporarily_unavailable"})
 
 
@@ -43,16 +44,59 @@ class Tokens:
     """As it stands there; nothing is known of it yet."""
 
 
+class ClientRefused(ProviderMisconfigured):
+    """The token endpoint does not accept the client, or how it proves itself."""
+
+
 def exchange_code(
-    code: str, attempt: Attempt, *, spec: ProviderSpec, endpoint: str, method: str, transport: Transport, budget: Budget
+    code: str,
+    attempt: Attempt,
+    *,
+    spec: ProviderSpec,
+    endpoint: str,
+    method: str,
+    basic: BasicCredentials,
+    transport: Transport,
+    budget: Budget,
 ) -> Tokens:
-    """Return the tokens for *code* at *endpoint*; *method* is how the client proves itself there.
+    """Return the tokens for *code* at *endpoint*; *method* is how the client proves itself there, *basic* with what.
 
     Raises:
         CallbackRejected: the code is not accepted.
         ProviderMisconfigured: the client is refused, or what it asks for.
         ProviderUnavailable: there is no usable answer.
     """
+    ask = partial(_asked, code, attempt, spec=spec, endpoint=endpoint, method=method)
+    if method != BASIC:
+        return ask(authorization=None, transport=transport, budget=budget)
+    refusals: list[ClientRefused] = []
+    for spelling in basic.spellings:
+        try:
+            tokens = ask(authorization=spelling, transport=transport, budget=budget)
+        except ClientRefused as error:  # who refuses the client has not looked at the code: it can be tried again
+            refusals.append(error)
+        except CallbackRejected:
+            basic.understood(spelling)
+            if not refusals:
+                raise
+            break  # the first attempt used the code up: what was wrong then is what there is to say
+        else:
+            basic.understood(spelling)
+            return tokens
+    raise refusals[0]
+
+
+def _asked(
+    code: str,
+    attempt: Attempt,
+    *,
+    spec: ProviderSpec,
+    endpoint: str,
+    method: str,
+    authorization: str | None,
+    transport: Transport,
+    budget: Budget,
+) -> Tokens:
     secret = spec.client_secret
     verifier = {"code_verifier": attempt.code_verifier} if preset_of(spec).pkce else {}
     with OAuth2Session(
@@ -63,6 +107,8 @@ def exchange_code(
         try:
             answer: Mapping[str, object] = session.fetch_token(
                 endpoint,
+                # Authlib's own Basic does not encode, and writes Latin-1.
+                auth=None if authorization is None else _Header(authorization),
                 grant_type="authorization_code",
                 code=code,
                 redirect_uri=attempt.redirect_uri,
@@ -79,14 +125,25 @@ def exchange_code(
     return Tokens(access_token=access_token, id_token=answer.get("id_token"))
 
 
+class _Header(AuthBase):
+    """Puts one value into ``Authorization``."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._value
+        return request
+
+
 def client_authentication(spec: ProviderSpec, *, supported: frozenset[str]) -> str:
     """Return how the client proves itself: as configured, else by what is *supported*, Basic first."""
     if spec.client_secret is None:
         return "none"
     if spec.token_endpoint_auth_method is not None:
         return spec.token_endpoint_auth_method
-    basic, post = "client_secret_basic", "client_secret_post"
-    return post if post in supported and basic not in supported else basic
+    post = "client_secret_post"
+    return post if post in supported and BASIC not in supported else BASIC
 
 
 def _usable(response: requests.Response) -> requests.Response:
@@ -95,26 +152,28 @@ def _usable(response: requests.Response) -> requests.Response:
     It is read here first, whatever its status: Authlib's own reading lets a ``RecursionError`` pass.
 
     Raises:
+        ClientRefused: the status says so, and no error object says anything else (RFC 9110, section 15.5.2).
         ProviderUnavailable: it is neither a success nor an error object.
         ValueError: it is no JSON object.
     """
-    is_success = response.status_code == requests.codes.ok
+    status = response.status_code
     try:
         answer = read_object(response.content)
-    except ValueError as error:
-        if is_success:
+    except ValueError:
+        if status == requests.codes.ok:
             raise
-        raise ProviderUnavailable(
-            f"the token endpoint answered with status {response.status_code}, and no JSON object"
-        ) from error
-    if not is_success and "error" not in answer:
-        raise ProviderUnavailable(f"the token endpoint answered with status {response.status_code}")
+        answer = {}
+    if status != requests.codes.ok and "error" not in answer:
+        text = f"the token endpoint answered with status {status}"
+        raise ClientRefused(text) if status == requests.codes.unauthorized else ProviderUnavailable(text)
     return response
 
 
 def _refusal(error: OAuthError) -> CallbackRejected | ProviderUnavailable:
     """Translate the error object of a token endpoint (RFC 6749, section 5.2), whatever its status."""
     text = f"the token endpoint answered {quoted(error.error)}: {quoted(error.description)}"
+    if str(error.error) in _CLIENT:
+        return ClientRefused(text)
     if str(error.error) in _CONFIGURATION:
         return ProviderMisconfigured(text)
     return ProviderUnavailable(text) if str(error.error) in _PASSING else CallbackRejected(text)

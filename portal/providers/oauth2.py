@@ -17,6 +17,7 @@ from portal.providers.authorization import authorization_url
 from portal.providers.base import Completed, Survey
 from portal.providers.callback import read_code
 from portal.providers.calls import with_answers
+from portal.providers.client_credentials import BasicCredentials
 from portal.providers.exchange import client_authentication, exchange_code
 from portal.providers.left_out import note_left_out
 from portal.providers.metadata import is_safe_endpoint
@@ -35,6 +36,7 @@ class OAuth2Provider:
         self.spec = spec
         self._preset = preset_of(spec)
         self._transport = Transport(limits, reach=reach_of(spec), outbound=outbound)
+        self._basic = BasicCredentials(spec)
 
     def begin(
         self, *, redirect_uri: str, return_to: str, now: int, login_hint: str | None = None
@@ -80,6 +82,7 @@ class OAuth2Provider:
             endpoint=ends.token,
             method=method,
             redirect_uri=redirect_uri,
+            basic=self._basic,
             transport=self._transport,
             budget=self._transport.budget(),
         )
@@ -92,6 +95,7 @@ class OAuth2Provider:
             spec=self.spec,
             endpoint=self._endpoints().token,
             method=client_authentication(self.spec, supported=frozenset()),
+            basic=self._basic,
             transport=self._transport,
             budget=budget,
         )

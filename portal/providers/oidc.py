@@ -20,6 +20,7 @@ from portal.providers.authorization import authorization_url
 from portal.providers.base import Completed, Survey
 from portal.providers.callback import read_code
 from portal.providers.calls import with_answers
+from portal.providers.client_credentials import BasicCredentials
 from portal.providers.exchange import client_authentication, exchange_code
 from portal.providers.id_token import IdTokenProblem, IdTokenRejected, IssuerTest, verify_id_token
 from portal.providers.kept import Kept
@@ -49,6 +50,7 @@ class OidcProvider:
         self.spec = spec
         self._preset = preset_of(spec)
         self._transport = Transport(limits, reach=reach_of(spec), outbound=outbound)
+        self._basic = BasicCredentials(spec)
         self._metadata = Kept(self._load_metadata, monotonic=monotonic)
         self._keys = Kept(self._load_keys, monotonic=monotonic)
 
@@ -113,6 +115,7 @@ class OidcProvider:
             endpoint=metadata.token,
             method=known.auth_method,
             redirect_uri=redirect_uri,
+            basic=self._basic,
             transport=self._transport,
             budget=budget,
         )
@@ -132,6 +135,7 @@ class OidcProvider:
             spec=spec,
             endpoint=metadata.token,
             method=client_authentication(spec, supported=metadata.token_auth_methods),
+            basic=self._basic,
             transport=self._transport,
             budget=budget,
         )

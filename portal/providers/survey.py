@@ -4,6 +4,7 @@ from typing import Final
 
 from portal.attempts import new_attempt
 from portal.errors import CallbackRejected, ProviderUnavailable
+from portal.providers.client_credentials import BasicCredentials
 from portal.providers.exchange import exchange_code
 from portal.providers.transport import Budget, Transport
 from portal.settings import ProviderSpec
@@ -12,7 +13,14 @@ MADE_UP_CODE: Final = "made-up-by-portal-providers-test"
 
 
 def client_problem(
-    *, spec: ProviderSpec, endpoint: str, method: str, redirect_uri: str, transport: Transport, budget: Budget
+    *,
+    spec: ProviderSpec,
+    endpoint: str,
+    method: str,
+    redirect_uri: str,
+    basic: BasicCredentials,
+    transport: Transport,
+    budget: Budget,
 ) -> str | None:
     """Return how the token endpoint refuses the portal as a client, or ``None``.
 
@@ -28,6 +36,7 @@ def client_problem(
             spec=spec,
             endpoint=endpoint,
             method=method,
+            basic=basic,
             transport=transport,
             budget=budget,
         )

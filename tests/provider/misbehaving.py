@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlencode, urlsplit
 
 from tests.builders import NOW
 from tests.provider.signing import ACCESS_TOKEN, JWKS, at_hash, signed
@@ -58,6 +58,8 @@ class MisbehavingProvider:
         """Where it listens on loopback, whatever it is called."""
         self.now = NOW
         self.subject = "ana"
+        self.decodes_basic = True
+        """Whether it reads id and secret in HTTP Basic as the standard says (RFC 6749, section 2.3.1)."""
         self.metadata: dict[str, Any] = {
             "issuer": issuer,
             "authorization_endpoint": f"{issuer}/authorize",
@@ -67,6 +69,8 @@ class MisbehavingProvider:
             "end_session_endpoint": f"{issuer}/end",
             "authorization_response_iss_parameter_supported": True,
         }
+        self.client_first = False
+        """Whether it looks at the client before it looks at the code."""
         self.claims: dict[str, Any] = {}
         """Changes to the ID token's claims; ``None`` takes one out."""
         self.sign: Callable[[dict[str, Any]], str | None] = signed
@@ -113,6 +117,8 @@ class MisbehavingProvider:
 
     def tokens(self, request: Request) -> Answer:
         """Return the honest answer of the token endpoint."""
+        if self.client_first and not self._is_our_client(request):
+            return as_json({"error": "invalid_client"}, status=401)
         asked = self._codes.pop(request.form.get("code", ""), None)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(request.form.get("code_verifier", "").encode()).digest())
         if asked is None or asked["code_challenge"] != challenge.rstrip(b"=").decode():
@@ -142,9 +148,11 @@ class MisbehavingProvider:
         return as_json({name: value for name, value in answer.items() if value is not None})
 
     def _is_our_client(self, request: Request) -> bool:
-        basic = base64.b64encode(f"{CLIENT_ID}:{self.client_secret}".encode()).decode()
         methods = self.metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
-        by_basic = "client_secret_basic" in methods and request.headers.get("authorization") == f"Basic {basic}"
+        header = request.headers.get("authorization", "")
+        sent = base64.b64decode(header.removeprefix("Basic ")).decode() if header.startswith("Basic ") else ""
+        said = [unquote_plus(part) if self.decodes_basic else part for part in sent.split(":", 1)]
+        by_basic = "client_secret_basic" in methods and said == [CLIENT_ID, self.client_secret]
         by_post = "client_secret_post" in methods and request.form.get("client_secret") == self.client_secret
         public = "none" in methods and request.form.get("client_id") == CLIENT_ID
         return by_basic or by_post or public

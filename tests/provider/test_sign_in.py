@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 
@@ -48,6 +48,49 @@ def real(tmp_path: Path, theirs: RunningProvider) -> Real:
     portal.now = int(time.time())
     portal.providers["company"] = OidcProvider(spec)
     return Real(theirs, portal, Browser(portal))
+
+
+CREDENTIALS: Final = (
+    ("portal", "zT9VwFZq+ApmIQ/ZH1I5pLk+uB4udX2/8bLwfFTt1rFw="),
+    ("a:colon", "100%25 sure? %2B"),
+    ("https://portal.example.com/client", "two words & = ; : ~ * ' \" \\ | ^ { }"),
+    ("space in it", "".join(map(chr, range(0x20, 0x7F)))),
+)
+"""Ids and secrets that are no plain words; printable ASCII, which is all that RFC 6749, appendix A, and so this
+provider, lets them be."""
+
+
+@pytest.fixture(scope="module")
+def knowing_them(processes: None) -> Iterator[RunningProvider]:
+    """Run a provider that knows a client with each of the credentials, once by Basic and once by the form."""
+    clients = [
+        a_client(PORTAL, client_id=f"{client_id}{suffix}", client_secret=secret, token_endpoint_auth_method=method)
+        for client_id, secret in CREDENTIALS
+        for suffix, method in (("", "client_secret_basic"), ("-post", "client_secret_post"))
+    ]
+    with running_provider(*clients) as provider:
+        yield provider
+
+
+class TestCredentials:
+    @pytest.mark.parametrize(("suffix", "method"), [("", None), ("-post", "client_secret_post")])
+    @pytest.mark.parametrize(("client_id", "secret"), CREDENTIALS)
+    def test_whatever_they_contain_they_prove_the_client(
+        self, knowing_them: RunningProvider, client_id: str, secret: str, suffix: str, method: str | None
+    ) -> None:
+        ours = OidcProvider(
+            a_provider(
+                issuer=knowing_them.issuer,
+                client_id=f"{client_id}{suffix}",
+                client_secret=Secret(secret),
+                token_endpoint_auth_method=method,
+            )
+        )
+        now = int(time.time())
+        url, attempt = ours.begin(redirect_uri=f"{PORTAL}{CALLBACK}", return_to="/", now=now)
+        callback = dict(parse_qsl(urlsplit(Person("ana").sign_in(url)).query))
+
+        assert ours.complete(attempt, callback, now=now).identity.subject == "ana"
 
 
 class TestAtARealProvider:

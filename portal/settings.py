@@ -43,6 +43,16 @@ def algorithm_named(name: str) -> str:
     return OLDER_NAMES.get(name, name)
 
 
+def _is_issuer_at(issuer: str, url: str) -> bool:
+    """Say whether *issuer* can be one (OpenID Connect Discovery 1.0, section 3), and is at the origin of *url*."""
+    if not issuer.isascii() or not issuer.isprintable() or not set("?#@\\ \"'<>").isdisjoint(issuer):
+        return False
+    try:
+        return urlsplit(issuer)[:2] == urlsplit(url)[:2]
+    except ValueError:
+        return False
+
+
 class Secret:
     """A string that shows itself only when asked."""
 
@@ -102,8 +112,10 @@ class ProviderSpec:
     """What is known of providers of its make: a key of ``portal.presets.PRESETS``."""
     issuer: str
     """Exactly as the provider writes it in ``iss``; at a plain OAuth 2.0 provider, what its accounts are kept under."""
-    slash_unknown: bool = False
-    """Whether the address of the metadata was said instead: the metadata tells if a slash ends it, and no more."""
+    issuer_of_document: bool = False
+    """Whether :attr:`discovery` was written instead: its issuer counts, as far as :meth:`called` accepts it."""
+    issuers_of_others: frozenset[str] = field(default=frozenset(), compare=False)
+    """Issuers that are written for other providers, and that metadata cannot claim for this one."""
     client_id: str
     client_secret: Secret | None = None
     scopes: tuple[str, ...] = ("openid", "profile", "email")
@@ -138,14 +150,16 @@ class ProviderSpec:
         return f"/auth/oauth/{self.id if named is None or '/' in named else quote(named, safe='')}/callback"
 
     def called(self, issuer: object) -> "ProviderSpec":
-        """Return this with *issuer*, if that is the slash more that was not known; else as it is.
+        """Return this with *issuer*, if the metadata whose address was written may say so; else as it is.
 
-        One address of metadata serves both (OpenID Connect Discovery 1.0, section 4.1), so it says of both who
-        speaks: neither can be another's.
+        It may say an issuer at its own origin that no other provider has: whoever serves an origin speaks for it.
+        Any other issuer is for the operator to write, because accounts are kept under it.
         """
-        if self.slash_unknown and issuer == f"{self.issuer}/":
-            return replace(self, issuer=f"{self.issuer}/", slash_unknown=False)
-        return self
+        if not self.issuer_of_document or not isinstance(issuer, str) or issuer in self.issuers_of_others:
+            return self
+        if not _is_issuer_at(issuer, self.discovery or self.issuer):
+            return self
+        return replace(self, issuer=issuer, issuer_of_document=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

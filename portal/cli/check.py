@@ -72,7 +72,8 @@ def summary(settings: Settings) -> Iterator[str]:
     yield ""
     yield "Providers"
     for spec in settings.providers:
-        yield f"  {spec.id}: {spec.label} ({spec.preset}), {spec.issuer}"
+        issuer = f"the issuer that {spec.discovery} names" if spec.issuer_of_document else spec.issuer
+        yield f"  {spec.id}: {spec.label} ({spec.preset}), {issuer}"
         yield f"    callback {settings.callback_of(spec)}"
         if spec.domains:
             only = ", and in no other way" if spec.hidden else ""

@@ -162,8 +162,9 @@ PROVIDERS: Final = (
     _row("providers.kind", "What preset was called before.", "preset", '"oidc"'),
     _row(
         "providers.issuer",
-        "Exactly as the provider writes it in iss; a trailing slash counts. Other presets know it, and take what their "
-        "pages say instead.",
+        "Exactly as the provider writes it in iss, a trailing slash counts; or the address of its discovery document, "
+        "whose issuer counts then if it is at the same host. Other presets know it, and take what their pages say "
+        "instead.",
         "required; for descope, https://api.descope.com/<client_id>",
         '"https://id.example.com"',
     ),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from portal.configuration.addresses import Fault, fault_of, normalised
-from portal.presets.base import Option, OptionUnusable, Place, Preset
+from portal.presets.base import Option, OptionUnusable, Place, Preset, is_document
 
 
 class Source(Protocol):
@@ -68,4 +68,4 @@ def _read(option: Option, said: str) -> str | Fault:
         case "endpoint":
             return fault_of(said, path="any", query=True) or said
         case "issuer":
-            return fault_of(said, path="any") or said
+            return fault_of(said, path="any", query=is_document(said)) or said

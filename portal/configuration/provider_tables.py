@@ -13,7 +13,7 @@ from portal.configuration.provider_admission import read_admission, read_domains
 from portal.configuration.report import Report, choices
 from portal.configuration.tables import Table
 from portal.presets import PRESETS, preset_at
-from portal.presets.base import PROMPTS, Flow, Option, Preset
+from portal.presets.base import PROMPTS, Flow, Option, Place, Preset, is_document
 from portal.settings import (
     PUBLIC_KEY_ALGORITHMS,
     SHARED_SECRET_ALGORITHMS,
@@ -29,7 +29,6 @@ DEFAULT: Final = "oidc"
 """The preset of a provider that names none."""
 SCOPES: Final = "OAUTH_SCOPES"
 """What is asked for with the client that ``OAUTH_CLIENT_ID`` and ``OAUTH_CLIENT_SECRET`` are."""
-DISCOVERY: Final = "/.well-known/openid-configuration"
 _ASKED: Final = PROMPTS - {"none"}
 _SCOPE: Final = re.compile(r"[!#-\[\]-~]+")  # scope-token of RFC 6749, 3.3
 _OF_SOME: Final = frozenset({"issuer", "endpoints"})
@@ -100,7 +99,7 @@ def _spec(table: Table, named: Preset | None, *, variables: Variables, report: R
     client_id = _client_id(table, variables)
     located = None if named is None else locate(preset, _Told(table), client_id=client_id)
     if located is not None:
-        _check_issuer(table, preset, located.place.issuer)
+        _check_issuer(table, preset, located.place)
     method = table.text("token_endpoint_auth_method")
     if method is not None and method not in AUTH_METHODS:
         table.problem("token_endpoint_auth_method", f"names {method!r}, which is none.", choices(method, AUTH_METHODS))
@@ -110,6 +109,9 @@ def _spec(table: Table, named: Preset | None, *, variables: Variables, report: R
     if prompt is not None and not set(prompt.split()) <= _ASKED:
         table.problem("prompt", f"names {prompt!r}, which the portal cannot ask for.", choices(prompt, _ASKED))
     endpoints = _endpoints(table, report) if preset.takes_endpoints else None
+    if endpoints is not None and located is not None and located.place.discovery is not None:
+        key = "issuer" if located.place.issuer_of_document else "discovery"
+        table.problem(key, "names metadata, beside endpoints.", "Write the issuer alone, or leave endpoints out.")
     redirect_uri = table.text("redirect_uri")
     algorithms = _algorithms(table, secret)
     admission = read_admission(table, named, options=None if located is None else located.options)
@@ -123,6 +125,7 @@ def _spec(table: Table, named: Preset | None, *, variables: Variables, report: R
         label=label or (preset.label if provider_id == preset.id else provider_id.replace("-", " ").capitalize()),
         preset=preset.id,
         issuer=place.issuer,
+        issuer_of_document=place.issuer_of_document,
         client_id=client_id,
         client_secret=secret,
         scopes=scopes or (*preset.scopes, *place.scopes),
@@ -152,21 +155,17 @@ def _check_preset(table: Table) -> None:
         table.problem(key, f"names {name!r}, which is none.", choices(name, PRESETS))
 
 
-def _check_issuer(table: Table, preset: Preset, issuer: str) -> None:
+def _check_issuer(table: Table, preset: Preset, place: Place) -> None:
     """Note an issuer whose claims another preset must read: it knows what they vouch for."""
-    owner = preset_at(issuer)
+    owner = preset_at(place.issuer)
     if owner is not None and owner is not preset:
         table.problem(
             "issuer",
             f"is that of {owner.label}, whose claims need a reading of their own.",
             f'Write preset = "{owner.id}", and leave issuer out.',
         )
-    elif issuer.rstrip("/").endswith(DISCOVERY):
-        table.problem(
-            "issuer",
-            "is the address of the metadata.",
-            f"Write what stands before {DISCOVERY}, with the slash at its end if the metadata's issuer has one.",
-        )
+    elif is_document(place.issuer):
+        table.problem("issuer", "is the address of metadata.", "Write the issuer that the metadata names.")
 
 
 def _client_id(table: Table, variables: Variables) -> str | None:

@@ -12,10 +12,10 @@ from typing import Final
 from portal.configuration.addresses import fault_of, host_of
 from portal.configuration.environment import Variables
 from portal.configuration.prompts import prompt_params
-from portal.configuration.provider_tables import DISCOVERY, SCOPES, fault_of_scopes, is_slug
+from portal.configuration.provider_tables import SCOPES, fault_of_scopes, is_slug
 from portal.configuration.report import Report
 from portal.presets import PRESETS, preset_at
-from portal.presets.base import Preset
+from portal.presets.base import Place, Preset, is_document, place_of_document
 from portal.settings import Endpoints, ProviderSpec, Secret
 
 GENERIC: Final = "OPENID_PROVIDER_URL"
@@ -84,8 +84,8 @@ def _check_beside(variables: Variables, *, used_by_file: Collection[str], report
 
 def _generic(variables: Variables, report: Report) -> ProviderSpec | None:
     written = _address(variables, GENERIC, report)
-    is_discovery = written.rstrip("/").endswith(DISCOVERY)
-    issuer = written.rstrip("/").removesuffix(DISCOVERY).rstrip("/") if is_discovery else written
+    place = place_of_document(written) if is_document(written) else Place(issuer=written)
+    issuer = place.issuer
     name = variables.get("OAUTH_CLIENT_NAME")
     client_id, secret = _client(variables, report)
     known = preset_at(issuer)
@@ -100,7 +100,8 @@ def _generic(variables: Variables, report: Report) -> ProviderSpec | None:
         label=name or (host_of(issuer) if known is None else known.label),
         preset=preset.id,
         issuer=issuer,
-        slash_unknown=is_discovery and known is None,
+        issuer_of_document=place.issuer_of_document and known is None,
+        discovery=place.discovery if known is None else None,
         client_id=client_id,
         client_secret=secret,
         scopes=scopes,
@@ -156,7 +157,7 @@ def _tutorial(variables: Variables, report: Report) -> ProviderSpec | None:
 
 def _address(variables: Variables, name: str, report: Report) -> str:
     url = variables.get(name) or ""
-    fault = fault_of(url, path="any", query=name != GENERIC) if url else None
+    fault = fault_of(url, path="any", query=name != GENERIC or is_document(url)) if url else None
     if fault is not None:
         report.environment(name, *fault)
     return url

@@ -21,6 +21,10 @@ IssuerRule: TypeAlias = Callable[[object, Mapping[str, object], ProviderSpec], b
 """Whether what is named is the provider, given the other claims of an ID token; none of a callback (RFC 9207)."""
 
 REQUIRED: Final = "required"
+WELL_KNOWN: Final = "/.well-known/"
+"""Where metadata is, below or within the address of whoever they are about (RFC 8615)."""
+DISCOVERY: Final = f"{WELL_KNOWN}openid-configuration"
+"""OpenID Connect Discovery 1.0, section 4."""
 CUT: Final = "portal:cut"
 """Stands among the claims for the names of answers that went on beyond what is asked for; no token can say it."""
 PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
@@ -63,6 +67,8 @@ class Place:
     """Where a provider is, worked out from its options."""
 
     issuer: str
+    issuer_of_document: bool = False
+    """Whether the issuer is what the metadata at :attr:`discovery` names; :attr:`issuer` is a guess then."""
     discovery: str | None = None
     """Where its metadata is, if not below the issuer."""
     endpoints: Endpoints | None = None
@@ -110,6 +116,18 @@ class Refresh:
     """Parameters of the authorization request, such as ``access_type=offline``."""
     repeats_scope: bool = False
     """Whether the refresh request must name the scopes again."""
+
+
+def place_of_document(url: str) -> Place:
+    """Return the place that the metadata at *url* describe: its issuer counts."""
+    before, _, after = url.partition(WELL_KNOWN)
+    document = f"{before}{WELL_KNOWN}{after.rstrip('/')}"
+    return Place(issuer=before.rstrip("/"), issuer_of_document=True, discovery=document)
+
+
+def is_document(url: str) -> bool:
+    """Say whether *url*, written for an issuer, is the address of metadata."""
+    return WELL_KNOWN in url.partition("?")[0]
 
 
 def exact_issuer(named: object, claims: Mapping[str, object], spec: ProviderSpec) -> bool:

@@ -12,12 +12,11 @@ from urllib.parse import quote
 from portal.claims import values
 from portal.claims.reading import affiliation_in, identity_of
 from portal.identity import NO_TENANT, Identity, VerifiedClaims
-from portal.presets.base import REQUIRED, Option, OptionUnusable, Place, Preset, Refresh
+from portal.presets.base import DISCOVERY, REQUIRED, Option, OptionUnusable, Place, Preset, Refresh
 from portal.presets.sign_out import standard_sign_out
 from portal.settings import ProviderSpec
 
 _REALMS: Final = "/realms"
-_WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
 
 def read_keycloak(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
@@ -62,7 +61,7 @@ def _locate(options: Mapping[str, str]) -> Place:
         raise OptionUnusable("realm", "is no name of a realm.", "Write the realm's name, not its address.")
     here = f"{base}{_REALMS}/{quote(realm, safe='')}"
     issuer = options.get("issuer", here)
-    return Place(issuer=issuer, discovery=None if issuer == here else f"{here}{_WELL_KNOWN}")
+    return Place(issuer=issuer, discovery=None if issuer == here else f"{here}{DISCOVERY}")
 
 
 KEYCLOAK: Final = Preset(

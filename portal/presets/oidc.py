@@ -5,7 +5,7 @@ from typing import Final
 
 from portal.claims.reading import affiliation_in, identity_of
 from portal.identity import NO_TENANT, Identity, VerifiedClaims
-from portal.presets.base import REQUIRED, Option, Place, Preset, Refresh
+from portal.presets.base import REQUIRED, Option, OptionUnusable, Place, Preset, Refresh, is_document, place_of_document
 from portal.presets.sign_out import standard_sign_out
 from portal.settings import ProviderSpec
 
@@ -16,7 +16,14 @@ def read_oidc(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
 
 
 def _locate(options: Mapping[str, str]) -> Place:
-    return Place(issuer=options["issuer"])
+    issuer, discovery = options["issuer"], options.get("discovery")
+    if not is_document(issuer):
+        return Place(issuer=issuer, discovery=discovery)
+    if discovery is not None:
+        raise OptionUnusable(
+            "issuer", "is the address of metadata, beside discovery.", "Write the issuer that the metadata names."
+        )
+    return place_of_document(issuer)
 
 
 OIDC: Final = Preset(
@@ -28,10 +35,18 @@ OIDC: Final = Preset(
     options=(
         Option(
             key="issuer",
-            meaning="Exactly as the provider writes it in iss; a trailing slash counts.",
+            meaning="Exactly as the provider writes it in iss, a trailing slash counts; or the address of its "
+            "discovery document, whose issuer counts then if it is at the same host.",
             example="https://id.example.com",
             default=REQUIRED,
             form="issuer",
+        ),
+        Option(
+            key="discovery",
+            meaning="Where its discovery document is, if not below the issuer.",
+            example="https://id.example.com/tenant/.well-known/openid-configuration",
+            default="below the issuer",
+            form="endpoint",
         ),
     ),
     takes_endpoints=True,

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from portal.contract import is_loopback_url
 from portal.errors import ProviderMisconfigured
+from portal.presets.base import DISCOVERY
 from portal.providers.base import quoted
 from portal.settings import Endpoints
 
-_WELL_KNOWN: Final = "/.well-known/openid-configuration"
 _MAX_URL: Final = 2048
 
 
@@ -60,7 +60,7 @@ class Metadata:
 
 def discovery_url(issuer: str) -> str:
     """Return where the metadata of *issuer* is (Discovery, section 4)."""
-    return issuer.rstrip("/") + _WELL_KNOWN
+    return issuer.rstrip("/") + DISCOVERY
 
 
 def read_metadata(document: Mapping[str, object], *, issuer: str) -> Metadata:

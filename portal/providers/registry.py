@@ -1,6 +1,7 @@
 """From configuration to providers: which flow each make of provider speaks."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -49,6 +50,8 @@ def build_providers(settings: Settings) -> Mapping[str, Provider]:
                 for spec in unknown
             ]
         )
-    return MappingProxyType(
-        {spec.id: FLOWS[preset_of(spec).flow](spec, outbound=settings.outbound) for spec in settings.providers}
+    written = frozenset(spec.issuer for spec in settings.providers if not spec.issuer_of_document)
+    specs = (
+        replace(spec, issuers_of_others=written) if spec.issuer_of_document else spec for spec in settings.providers
     )
+    return MappingProxyType({spec.id: FLOWS[preset_of(spec).flow](spec, outbound=settings.outbound) for spec in specs})

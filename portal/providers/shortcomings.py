@@ -5,6 +5,7 @@ Pure.  What a provider promises is only told here; what holds is decided when so
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from portal.presets import preset_of
 from portal.presets.sign_out import NO_TOKEN, Leaving
@@ -42,7 +43,10 @@ def mend_of_issuer(spec: ProviderSpec, survey: Survey) -> str | None:
     named = survey.issuer
     if named is None or survey.problem is None or named == spec.called(named).issuer:
         return None
-    if "OPENID_PROVIDER_URL" in spec.variables:
+    document = survey.discovery
+    if spec.preset == "oidc" and document is not None and not _same_host(named, document):
+        written = f'issuer = "{named}" and discovery = "{document}" in its [[providers]]'
+    elif "OPENID_PROVIDER_URL" in spec.variables:
         written = f'OPENID_PROVIDER_URL="{named}"'
     else:
         options = preset_of(spec).options
@@ -55,6 +59,10 @@ def mend_of_issuer(spec: ProviderSpec, survey: Survey) -> str | None:
             bases = [one.variable if spec.variables else one.key for one in options if one.form == "base"]
             written = f'{bases[0]} so that it is "{named}"' if bases else f'"{named}"'
     return f"If that is the provider you mean, write its issuer to the letter, last slash and all: {written}."
+
+
+def _same_host(one: str, other: str) -> bool:
+    return urlsplit(one).hostname == urlsplit(other).hostname
 
 
 def usable_algorithms(spec: ProviderSpec, survey: Survey) -> frozenset[str]:

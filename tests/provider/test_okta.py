@@ -85,7 +85,9 @@ scopes = ["openid", "profile", "email", "groups"]
     assert house.identity().affiliations[0].groups == {"ML-Admins"}
 
 
-def test_a_scope_the_server_does_not_know_is_the_operators_to_correct(theirs: Okta, house: House, tmp_path: Path) -> None:
+def test_a_scope_the_server_does_not_know_is_the_operators_to_correct(
+    theirs: Okta, house: House, tmp_path: Path
+) -> None:
     spec = replace(house.spec, scopes=("openid", "groups"))
     house = House(tmp_path, spec)
 

@@ -1,4 +1,5 @@
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -187,12 +188,22 @@ class TestInTheFile:
         own = PROVIDER.replace("https://id.example.com", "https://huggingface.co") + 'preset = "huggingface"'
         assert keys(tmp_path, PORTAL + own) == []
 
-    def test_an_address_of_metadata_is_no_issuer(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        "more",
+        [
+            'discovery = "https://id.example.com/x/.well-known/openid-configuration"',
+            """
+            [providers.endpoints]
+            authorize = "https://id.example.com/a"
+            token = "https://id.example.com/t"
+            jwks = "https://id.example.com/j"
+            """,
+        ],
+    )
+    def test_an_address_of_metadata_stands_alone(self, tmp_path: Path, more: str) -> None:
         text = PROVIDER.replace("https://id.example.com", "https://id.example.com/.well-known/openid-configuration")
-        [problem] = problems(tmp_path, PORTAL + text)
 
-        assert problem.key == "providers.company.issuer"
-        assert "slash" in problem.mend
+        assert keys(tmp_path, PORTAL + text + dedent(more)) == ["providers.company.issuer"]
 
     def test_two_of_one_id_are_refused(self, tmp_path: Path) -> None:
         assert keys(tmp_path, PORTAL + PROVIDER + PROVIDER) == ["providers.company"]
@@ -288,22 +299,50 @@ class TestAnyProviderOfTheEnvironment:
         assert settings.providers[0].issuer == issuer
 
     @pytest.mark.parametrize(
-        ("written", "is_unknown"),
+        ("written", "discovery"),
         [
-            ("https://id.example.com", False),
-            ("https://id.example.com/", False),
-            ("https://id.example.com/.well-known/openid-configuration", True),
-            ("https://huggingface.co/.well-known/openid-configuration", False),
+            ("https://id.example.com", None),
+            ("https://id.example.com/", None),
+            ("https://id.example.com/.well-known/openid-configuration", ""),
+            (
+                "https://id.example.com/.well-known/openid-configuration/",
+                "https://id.example.com/.well-known/openid-configuration",
+            ),
+            ("https://id.example.com/o/portal/.well-known/openid-configuration", ""),
+            ("https://acme.b2clogin.com/acme.onmicrosoft.com/v2.0/.well-known/openid-configuration?p=B2C_1", ""),
+            ("https://id.example.com/.well-known/oauth-authorization-server/tenant", ""),
+            ("https://huggingface.co/.well-known/openid-configuration", None),
         ],
     )
-    def test_an_address_of_metadata_leaves_open_whether_a_slash_ends_the_issuer(
-        self, tmp_path: Path, written: str, *, is_unknown: bool
+    def test_an_address_of_metadata_has_their_issuer_count(
+        self, tmp_path: Path, written: str, discovery: str | None
     ) -> None:
-        spec = loaded(tmp_path, PORTAL, GENERIC | {"OPENID_PROVIDER_URL": written}).providers[0]
+        of_variable = loaded(tmp_path, PORTAL, GENERIC | {"OPENID_PROVIDER_URL": written}).providers[0]
 
-        assert spec.slash_unknown is is_unknown
-        assert (spec.called(f"{spec.issuer}/").issuer == f"{spec.issuer}/") is is_unknown
-        assert spec.called("https://evil.test") is spec
+        assert of_variable.issuer_of_document is (discovery is not None)
+        assert of_variable.discovery == (discovery if discovery is None else discovery or written)
+        assert of_variable.called("https://evil.test") is of_variable
+
+    def test_the_file_takes_the_same_addresses(self, tmp_path: Path) -> None:
+        document = "https://auth.example.com/application/o/portal/.well-known/openid-configuration"
+        spec = loaded(tmp_path, GOOD.replace('issuer = "https://id.example.com"', f'issuer = "{document}"')).providers[
+            0
+        ]
+
+        assert spec.issuer_of_document
+        assert spec.discovery == document
+        for issuer in ("https://auth.example.com/application/o/portal/", "https://auth.example.com/"):
+            assert spec.called(issuer).issuer == issuer
+
+    def test_metadata_may_be_elsewhere_than_the_issuer_that_is_written(self, tmp_path: Path) -> None:
+        written = 'issuer = "https://identity.example.com/"\ndiscovery = "https://acme.example.com/.well-known/x"'
+        spec = loaded(tmp_path, GOOD.replace('issuer = "https://id.example.com"', written)).providers[0]
+
+        assert (spec.issuer, spec.discovery) == (
+            "https://identity.example.com/",
+            "https://acme.example.com/.well-known/x",
+        )
+        assert not spec.issuer_of_document
 
     @pytest.mark.parametrize(
         "written",

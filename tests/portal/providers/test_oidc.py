@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from portal.errors import CallbackRejected, ProviderUnavailable
+from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderUnavailable
 from portal.providers.base import Survey
 from portal.providers.kept import EARLY_PAUSE, FAILURE_PAUSE, FRESH, STALE
 from portal.providers.oidc import OidcProvider
@@ -225,55 +225,82 @@ class TestComplete:
             ours.complete(mine, {**stolen, "state": mine.state}, now=NOW)
 
 
-class TestASlashThatIsNotKnown:
-    """
-    Where the address of the metadata was said: it is the same with and without a slash at the issuer's end.
-    """
+class TestIssuerOfADocument:
+    """Where the address of the metadata was written: its issuer counts, at the same origin."""
 
-    @pytest.fixture
-    def slash(self, theirs: MisbehavingProvider) -> str:
-        theirs.metadata["issuer"] = f"{theirs.issuer}/"
-        theirs.claims = {"iss": f"{theirs.issuer}/"}
-        theirs.callback = {"iss": f"{theirs.issuer}/"}
-        return f"{theirs.issuer}/"
+    def named_by_document(
+        self, theirs: MisbehavingProvider, elapsed: Elapsed, *, path: str = "", **changes: Any
+    ) -> OidcProvider:
+        document = f"{theirs.issuer}{path}{METADATA}"
+        theirs.respond[f"{path}{METADATA}"] = lambda _: as_json(theirs.metadata)
+        return provider_at(theirs, elapsed, issuer_of_document=True, discovery=document, **changes)
 
+    def called(self, theirs: MisbehavingProvider, issuer: str, *, answered: str | None = None) -> None:
+        theirs.metadata["issuer"] = issuer
+        theirs.claims = {"iss": answered or issuer}
+        theirs.callback = {"iss": answered or issuer}
+
+    @pytest.mark.parametrize("end", ["", "/", "/application/o/portal/", "/9a1c-guid/v2.0/", "//"])
+    @pytest.mark.parametrize("path", ["", "/application/o/portal"])
     def test_the_metadata_says_it_and_accounts_are_kept_so(
-        self, theirs: MisbehavingProvider, elapsed: Elapsed, slash: str
+        self, theirs: MisbehavingProvider, elapsed: Elapsed, end: str, path: str
     ) -> None:
-        ours = provider_at(theirs, elapsed, slash_unknown=True)
+        self.called(theirs, f"{theirs.issuer}{end}")
+        ours = self.named_by_document(theirs, elapsed, path=path)
 
-        assert sign_in(ours, theirs).issuer == slash
-        assert ours.survey().issuer == slash
+        assert sign_in(ours, theirs).issuer == f"{theirs.issuer}{end}"
+        assert ours.survey().issuer == f"{theirs.issuer}{end}"
+        assert ours.survey().problem is None
 
-    def test_there_may_be_none(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
-        assert sign_in(provider_at(theirs, elapsed, slash_unknown=True), theirs).issuer == theirs.issuer
+    def test_an_issuer_that_was_written_is_no_other(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
+        self.called(theirs, f"{theirs.issuer}/")
 
-    def test_an_issuer_that_was_said_is_no_other(
-        self, theirs: MisbehavingProvider, elapsed: Elapsed, slash: str
-    ) -> None:
-        with pytest.raises(ProviderUnavailable, match="the metadata is of issuer"):
+        with pytest.raises(ProviderMisconfigured, match="the metadata is of issuer"):
             begin(provider_at(theirs, elapsed))
-        assert slash
 
-    @pytest.mark.parametrize("end", ["//", "/x", "/x/", "?", ".evil.test", "\u200b"])
-    def test_nothing_but_one_slash_is_open(self, theirs: MisbehavingProvider, elapsed: Elapsed, end: str) -> None:
-        theirs.metadata["issuer"] = f"{theirs.issuer}{end}"
-
-        with pytest.raises(ProviderUnavailable, match="the metadata is of issuer"):
-            begin(provider_at(theirs, elapsed, slash_unknown=True))
-
-    @pytest.mark.parametrize("changed", ["claims", "callback"])
-    @pytest.mark.parametrize(("of_metadata", "of_answer"), [("/", ""), ("", "/"), ("/", "//")])
-    def test_the_answers_must_say_what_the_metadata_says(
-        self, theirs: MisbehavingProvider, elapsed: Elapsed, changed: str, of_metadata: str, of_answer: str
+    @pytest.mark.parametrize(
+        "issuer",
+        [
+            "https://evil.test",
+            "https://accounts.google.com",
+            "{issuer}?",
+            "{issuer}/#x",
+            "{issuer}.evil.test",
+            "{issuer}@evil.test",
+            "{issuer}\u200b",
+            "{issuer}\\@evil.test",
+            "http://localhost:1",
+            None,
+            7,
+            ["{issuer}"],
+        ],
+    )
+    def test_what_is_elsewhere_or_no_issuer_is_for_the_operator_to_write(
+        self, theirs: MisbehavingProvider, elapsed: Elapsed, issuer: Any
     ) -> None:
-        theirs.metadata["issuer"] = f"{theirs.issuer}{of_metadata}"
-        theirs.claims = {"iss": f"{theirs.issuer}{of_metadata}"}
-        theirs.callback = {"iss": f"{theirs.issuer}{of_metadata}"}
-        setattr(theirs, changed, {"iss": f"{theirs.issuer}{of_answer}"})
+        theirs.metadata["issuer"] = issuer.format(issuer=theirs.issuer) if isinstance(issuer, str) else issuer
+
+        with pytest.raises(ProviderMisconfigured, match="the metadata is of issuer"):
+            begin(self.named_by_document(theirs, elapsed))
+
+    def test_an_issuer_of_another_provider_cannot_be_claimed(
+        self, theirs: MisbehavingProvider, elapsed: Elapsed
+    ) -> None:
+        taken = f"{theirs.issuer}/tenant-b"
+        self.called(theirs, taken)
+        ours = self.named_by_document(theirs, elapsed, path="/tenant-a", issuers_of_others=frozenset({taken}))
+
+        with pytest.raises(ProviderMisconfigured, match="the metadata is of issuer"):
+            begin(ours)
+
+    @pytest.mark.parametrize(("of_metadata", "of_answer"), [("/", ""), ("", "/"), ("/", "//"), ("/a", "/b")])
+    def test_the_answers_must_say_what_the_metadata_says(
+        self, theirs: MisbehavingProvider, elapsed: Elapsed, of_metadata: str, of_answer: str
+    ) -> None:
+        self.called(theirs, f"{theirs.issuer}{of_metadata}", answered=f"{theirs.issuer}{of_answer}")
 
         with pytest.raises(CallbackRejected, match="issuer"):
-            sign_in(provider_at(theirs, elapsed, slash_unknown=True), theirs)
+            sign_in(self.named_by_document(theirs, elapsed), theirs)
 
 
 class TestClientAuthentication:

@@ -36,3 +36,17 @@ def test_a_plain_oauth_provider_has_the_plain_flow(tmp_path: Path) -> None:
     spec = spec_at("github")
 
     assert isinstance(build_providers(settings_for(tmp_path, providers=(spec,)))[spec.id], OAuth2Provider)
+
+
+def test_metadata_of_one_provider_cannot_claim_the_issuer_written_for_another(tmp_path: Path) -> None:
+    written = a_provider(id="one", issuer="https://id.example.com/tenant-b")
+    named = a_provider(
+        id="two",
+        issuer="https://id.example.com/tenant-a",
+        issuer_of_document=True,
+        discovery="https://id.example.com/tenant-a/.well-known/openid-configuration",
+    )
+    spec = build_providers(settings_for(tmp_path, providers=(written, named)))["two"].spec
+
+    assert spec.called("https://id.example.com/tenant-b") is spec
+    assert spec.called("https://id.example.com/tenant-a/").issuer == "https://id.example.com/tenant-a/"

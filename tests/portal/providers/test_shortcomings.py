@@ -95,6 +95,10 @@ WHERE_TO_WRITE_IT: dict[str, tuple[dict[str, Any], str]] = {
         {"variables": ("OPENID_PROVIDER_URL", "OAUTH_CLIENT_ID")},
         f'OPENID_PROVIDER_URL="{NAMED}"',
     ),
+    "the address of metadata": (
+        {"issuer_of_document": True, "discovery": "https://id.example.com/x/.well-known/openid-configuration"},
+        f'issuer = "{NAMED}" and discovery = "https://id.example.com/x/.well-known/openid-configuration" in its',
+    ),
     "Keycloak in the file": ({"preset": "keycloak"}, f'issuer = "{NAMED}" in its [[providers]]'),
     "Keycloak's variables": (
         {"preset": "keycloak", "variables": ("OAUTH_KEYCLOAK_CLIENT_ID",)},
@@ -110,7 +114,7 @@ WHERE_TO_WRITE_IT: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("changes", "told"), WHERE_TO_WRITE_IT.values(), ids=WHERE_TO_WRITE_IT)
 def test_metadata_of_another_issuer_says_what_to_write_and_where(changes: dict[str, Any], told: str) -> None:
-    [one] = shortcomings_of(a_provider(**changes), OF_ANOTHER)
+    [one] = shortcomings_of(a_provider(**changes), replace(OF_ANOTHER, discovery=changes.get("discovery")))
 
     assert one.blocks
     assert told in one.mend

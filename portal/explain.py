@@ -3,14 +3,26 @@
 The same functions decide here and in the portal, so the answer is the portal's own.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from portal.admission import admitted_by_rules
 from portal.catalogue import AppSpec
 from portal.errors import CallbackRejected, NotAdmitted
 from portal.identity import NO_TENANT, Identity, VerifiedClaims
-from portal.policy import Allowed, Grant, Standing, api_rights, first_tenant, landing_app, may_open, standing_in
+from portal.policy import (
+    Allowed,
+    Grant,
+    RoleRule,
+    Standing,
+    absent_claims,
+    api_rights,
+    first_tenant,
+    landing_app,
+    looked_for,
+    may_open,
+    standing_in,
+)
 from portal.presets import preset_of, read_identity
 from portal.presets.evidence import Evidence, claims_in, gaps_in
 from portal.settings import ProviderSpec, Settings
@@ -134,7 +146,7 @@ def explain(
         identity=identity,
         begins_in=first_tenant(identity, wanted=tenant, rules=settings.roles),
         tenants=tuple(views),
-        notes=(*gaps, *_notes(identity, spec, tenant), *_note_of_hook(settings)),
+        notes=(*gaps, *_notes(identity, spec, tenant, rules=settings.roles), *_note_of_hook(settings)),
     )
 
 
@@ -155,12 +167,19 @@ def _note_of_hook(settings: Settings) -> Iterator[str]:
         yield f"{settings.sign_in_hook} was not asked: at a sign-in it may refuse this person, or give them more roles."
 
 
-def _notes(identity: Identity, spec: ProviderSpec, tenant: str | None) -> Iterator[str]:
+def _notes(identity: Identity, spec: ProviderSpec, tenant: str | None, *, rules: Sequence[RoleRule]) -> Iterator[str]:
     called, preset = spec.called(identity.issuer), preset_of(spec)
     if preset.flow == "openid" and not preset.is_issuer(identity.issuer, identity.claims, called):
         yield f"iss is {identity.issuer!r}, but {spec.id} is {spec.issuer!r}: a sign-in with these claims is refused."
     if identity.email is not None and not identity.email_verified:
         yield "the provider does not vouch for the e-mail address, so it opens nothing."
+    standings = [standing_in(identity, tenant=one, rules=rules) for one in identity.tenants]
+    given = frozenset[str]().union(*(one.roles for one in standings if one is not None))
+    without = frozenset(rule.role for rule in rules) - given
+    why = looked_for(rules, identity=identity, roles=without)
+    absent = absent_claims(rules, identity=identity, roles=without)
+    if any(frozenset(identity.sent).isdisjoint(preset.made_of.get(claim, ())) for claim in absent):
+        yield f"nothing gave {', '.join(sorted(without))}: {why}."
     missing = sum(one.groups_left_out for one in identity.affiliations)
     if missing:
         yield f"at least {missing} of their groups are not known here, so what those would open is missing."

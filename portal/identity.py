@@ -50,6 +50,8 @@ class Identity:
     """At least one; in the order the provider gave, sorted by tenant where it gave none."""
     claims: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """The verified claims that role rules are evaluated over."""
+    sent: tuple[str, ...] = ()
+    """Names of the claims that the provider sent at this sign-in, for admins who look for one; no values."""
 
     @property
     def id(self) -> str:

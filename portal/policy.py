@@ -4,15 +4,13 @@ Pure functions over explicit inputs.  Every answer carries its reason, and whate
 rule grants is denied.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
-import jmespath
-from jmespath.exceptions import JMESPathError
-
 from portal.catalogue import EVERY_PROVIDER, EVERYONE, AppSpec, Catalogue
+from portal.claims.expressions import claims_read, evaluated
 from portal.identity import NO_TENANT, Affiliation, Identity
 
 API_RIGHTS: Final[Mapping[str, str]] = {
@@ -35,6 +33,8 @@ class Denial(StrEnum):
     UNKNOWN_APP = "unknown-app"
 
 
+_LONGEST_LIST: Final = 200
+"""Characters of a list of names of claims in a line for admins."""
 BY_HOOK: Final = "sign-in hook"
 """The reason of a role that the company's own hook gave."""
 
@@ -50,6 +50,13 @@ class RoleRule:
     """Group names (or ids) that give it; exact and case-sensitive."""
     provider: str | None = None
     """The provider this rule is about; ``None`` and :data:`EVERY_PROVIDER` mean each."""
+
+    @property
+    def reads(self) -> frozenset[str] | None:
+        """The claims that decide about it; ``None`` where it may read all of them."""
+        by_groups = frozenset({"groups"}) if self.groups else frozenset[str]()
+        by_expression = frozenset[str]() if self.when is None else claims_read(self.when)
+        return None if by_expression is None else by_groups | by_expression
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,17 +162,46 @@ def _grant_reason(
         return f"group {matching[0]!r}"
     if rule.when is None:
         return None
-    try:
-        yielded = jmespath.search(rule.when, document)
-    except (JMESPathError, ArithmeticError, TypeError, ValueError):
-        return None  # the claim has another type, or a stranger value, than the expression expects
     # Exactly true: a rule that yields "false", [] or a stray object must not open a door.
-    return f"when {rule.when}" if yielded is True else None
+    return f"when {rule.when}" if evaluated(rule.when, document) is True else None
+
+
+def looked_for(rules: Iterable[RoleRule], *, identity: Identity, roles: frozenset[str] | None = None) -> str:
+    """Return, for logs and admins, which claims the rules of *roles* (of all, without) read, and what came instead.
+
+    Names of claims only, never a value.  Empty where no rule about *identity* reads a claim.
+    """
+    about = [rule for rule in rules if _is_about(rule.provider, identity) and (roles is None or rule.role in roles)]
+    names = sorted(frozenset[str]().union(*(rule.reads or () for rule in about)))
+    if not names:
+        return ""
+    # Of sign-ins from before it was noted, nothing is known.
+    came = f"; the provider sent {shortened(identity.sent)}" if identity.sent else ""
+    return f"roles look for {shortened(names)}{came}"
+
+
+def absent_claims(rules: Iterable[RoleRule], *, identity: Identity, roles: frozenset[str]) -> frozenset[str]:
+    """Return the claims that rules of *roles* read and that nothing the provider sent of *identity* gives."""
+    documents = [claims_of_tenant(identity, one) for one in identity.affiliations]
+    about = [rule for rule in rules if rule.role in roles and _is_about(rule.provider, identity)]
+    read = frozenset[str]().union(*(rule.reads or () for rule in about))
+    return frozenset(
+        name for name in read - frozenset(identity.sent) if not any(document.get(name) for document in documents)
+    )
+
+
+def shortened(names: Sequence[str], *, longest: int = _LONGEST_LIST) -> str:
+    """Return *names* in one line of about *longest* characters, with the number of those left out."""
+    text = ""
+    for number, name in enumerate(names):
+        if len(text) + len(name) > longest:
+            return f"{text} and {len(names) - number} more" if text else f"{len(names)} long names"
+        text = f"{text}, {name}" if text else name
+    return text
 
 
 def _asks_for_groups(rule: RoleRule) -> bool:
-    # A word in an expression is enough: this chooses what the refusal says, and opens nothing.
-    return bool(rule.groups) or "groups" in (rule.when or "")
+    return rule.reads is None or "groups" in rule.reads
 
 
 def _is_about(provider: str | None, identity: Identity) -> bool:

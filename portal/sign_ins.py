@@ -58,8 +58,17 @@ class SignIns:
         self._absolute = absolute
         self._sealer = sealer
 
-    def begin(self, identity: Identity, *, tenant: str, browser: str, now: int, id_token: str | None = None) -> SignIn:
-        """Sign *identity* in, in *tenant*.
+    def begin(
+        self,
+        identity: Identity,
+        *,
+        tenant: str,
+        browser: str,
+        now: int,
+        id_token: str | None = None,
+        detail: str = "",
+    ) -> SignIn:
+        """Sign *identity* in, in *tenant*; *detail* is for those who read the audit.
 
         Raises:
             ValueError: the identity does not belong to *tenant*.
@@ -89,7 +98,9 @@ class SignIns:
         }
         with self._database.write() as connection:
             connection.execute(sa.insert(tables.sign_ins).values(row))
-            self._audit.record(AuditEvent.SIGNED_IN, now=now, identity=identity, tenant=tenant, connection=connection)
+            self._audit.record(
+                AuditEvent.SIGNED_IN, now=now, identity=identity, tenant=tenant, detail=detail, connection=connection
+            )
         return sign_in
 
     def find(self, sign_in_id: str, *, now: int) -> SignIn | None:

@@ -36,6 +36,7 @@ def write_identity(identity: Identity) -> str:
         "picture": identity.picture,
         "affiliations": affiliations,
         "claims": identity.claims,
+        "sent": identity.sent,
     }
     return json.dumps(members, separators=(",", ":"), sort_keys=True, default=_plain)
 
@@ -74,6 +75,7 @@ def read_identity(text: str) -> Identity:
         picture=members["picture"],
         affiliations=affiliations,
         claims=MappingProxyType(members["claims"]),
+        sent=tuple(members.get("sent", ())),  # written since admins may look at it
     )
 
 

@@ -14,6 +14,12 @@ MAX_CLAIMS: Final = 64 * 1024
 """Most bytes of JSON kept with a sign-in."""
 _OF_THE_TOKEN: Final = frozenset({"at_hash", "c_hash", "nonce", "s_hash"})
 """Claims about one exchange, of no use to a rule."""
+_OF_THE_EXCHANGE: Final = frozenset({"aud", "auth_time", "azp", "exp", "iat", "iss", "jti", "nbf", "portal:cut", "sid"})
+"""Claims that say who speaks to whom and when, and nothing of the person."""
+MAX_SHOWN_NAMES: Final = 100
+"""Names of claims kept with a sign-in, for admins."""
+MAX_SHOWN_NAME: Final = 120
+"""Characters of one of them."""
 _IN_AFFILIATIONS: Final = frozenset({"groups", "permissions", "roles"})
 """Lists that rules read from the affiliation in any case; long ones are no reason to refuse somebody."""
 
@@ -47,6 +53,17 @@ def affiliation_in(tenant: str, claims: Mapping[str, object], *, name: str | Non
         permissions=values.names(claims.get("permissions")),
         groups_left_out=values.left_out(claims.get("groups")),
     )
+
+
+def names_sent(claims: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the names of *claims*, sorted, without those about the exchange: for people who look for one.
+
+    What is too long, or too much, is said as a number and never left out in silence.
+    """
+    names = sorted(name for name in claims if name not in _OF_THE_TOKEN | _OF_THE_EXCHANGE and values.is_plain(name))
+    shown = [name if len(name) <= MAX_SHOWN_NAME else f"{name[: MAX_SHOWN_NAME - 1]}…" for name in names]
+    beyond = len(shown) - MAX_SHOWN_NAMES
+    return tuple(shown) if beyond <= 0 else (*shown[:MAX_SHOWN_NAMES], f"… and {beyond} more")
 
 
 def _kept(claims: Mapping[str, object]) -> Mapping[str, object]:

@@ -1,12 +1,14 @@
 """``portal check``: every problem of the configuration at once, or else what it says."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from portal.catalogue import AppSpec
 from portal.cli import calls_out
+from portal.cli.asked_scopes import offered_scopes
 from portal.cli.failure import CommandFailed
 from portal.cli.hook_trial import require_hook
 from portal.cli.isolation import ELSEWHERE, isolation_of, level_of
@@ -18,8 +20,10 @@ from portal.configuration.space_readme import sign_in_of
 from portal.front.sites import NoFront, PortTaken, sites_of
 from portal.front.systemd import PORTAL_USER
 from portal.policy import RoleRule
+from portal.presets.scopes import scopes_missing
 from portal.private_files import refusal, told
-from portal.settings import Settings
+from portal.settings import ProviderSpec, Settings
+from portal.wanted_claims import claims_wanted
 
 
 def add_to(commands: Any) -> None:
@@ -40,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     require_reach(settings, accounts)
     _require_data_folder(settings)
     require_hook(settings, account=accounts.portal)
-    print(plain("\n".join(summary(settings))))
+    print(plain("\n".join(summary(settings, offered=offered_scopes(settings)))))
     return 0
 
 
@@ -53,8 +57,11 @@ def _require_data_folder(settings: Settings) -> None:
         raise CommandFailed(f"{refused[0].upper()}{refused[1:]}.")
 
 
-def summary(settings: Settings) -> Iterator[str]:
-    """Yield lines that say what *settings* turn on; no secret among them."""
+def summary(settings: Settings, *, offered: Mapping[str, frozenset[str]] = MappingProxyType({})) -> Iterator[str]:
+    """Yield lines that say what *settings* turn on; no secret among them.
+
+    *offered* are the scopes that providers list, by their ids, as far as they were asked.
+    """
     account = portal_account(settings)
     yield "The configuration has no problems."
     yield ""
@@ -72,12 +79,7 @@ def summary(settings: Settings) -> Iterator[str]:
     yield ""
     yield "Providers"
     for spec in settings.providers:
-        issuer = f"the issuer that {spec.discovery} names" if spec.issuer_of_document else spec.issuer
-        yield f"  {spec.id}: {spec.label} ({spec.preset}), {issuer}"
-        yield f"    callback {settings.callback_of(spec)}"
-        if spec.domains:
-            only = ", and in no other way" if spec.hidden else ""
-            yield f"    addresses in {', '.join(sorted(spec.domains))} lead there{only}"
+        yield from _of_provider(spec, settings, offered=offered.get(spec.id))
     if settings.sign_in_hook is not None:
         yield f"  then {settings.sign_in_hook} says who comes in"
     yield ""
@@ -91,6 +93,20 @@ def summary(settings: Settings) -> Iterator[str]:
     yield "Apps"
     for app in settings.catalogue:
         yield from _of_app(app, settings)
+
+
+def _of_provider(spec: ProviderSpec, settings: Settings, *, offered: frozenset[str] | None) -> Iterator[str]:
+    issuer = f"the issuer that {spec.discovery} names" if spec.issuer_of_document else spec.issuer
+    yield f"  {spec.id}: {spec.label} ({spec.preset}), {issuer}"
+    yield f"    callback {settings.callback_of(spec)}"
+    if spec.domains:
+        only = ", and in no other way" if spec.hidden else ""
+        yield f"    addresses in {', '.join(sorted(spec.domains))} lead there{only}"
+    for one in scopes_missing(spec, claims_wanted(settings, spec), offered=offered):
+        yield f"    note: {one.what}"
+        yield f"      {one.fix}"
+        if not one.certain:
+            yield f"      To ask it: portal providers test {spec.id}"
 
 
 def _of_app(app: AppSpec, settings: Settings) -> Iterator[str]:

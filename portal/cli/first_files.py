@@ -33,6 +33,8 @@ class Answers:
     trust_apps: bool
     units: bool = False
     """Whether systemd runs portal and apps, by the units of ``portal config systemd``."""
+    scopes: tuple[str, ...] = ()
+    """What to ask the provider for; empty: what is asked for of its make anyway."""
 
 
 def portal_toml(answers: Answers) -> str:
@@ -99,6 +101,11 @@ def _providers(answers: Answers) -> list[str]:
     ]
     for key, value in answers.options:
         lines += [f"# {meanings[key]}", f"{key} = {_quoted(value)}"]
+    if answers.scopes:
+        lines += [
+            "# The provider tells groups only where it is asked for them.",
+            f"scopes = {json.dumps(answers.scopes)}",
+        ]
     return [
         *lines,
         f"client_id = {_quoted(answers.client_id)}",

@@ -11,18 +11,21 @@ import re
 import secrets
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from portal.cli.asked_scopes import scopes_with_groups
 from portal.cli.failure import CommandFailed
 from portal.cli.first_files import CLIENT_SECRET, PROVIDER, Answers, dotenv, portal_toml
 from portal.cli.problems import told
 from portal.configuration import load
+from portal.contract.outbound import read_outbound
 from portal.errors import Problem, SettingsError
 from portal.presets import PRESETS
 from portal.presets.base import Option, Preset
 from portal.presets.oidc import OIDC
-from portal.settings import Secret
+from portal.settings import Secret, Settings
 
 TOML: Final = "portal.toml"
 ENV: Final = ".env"
@@ -77,6 +80,8 @@ def run(options: argparse.Namespace) -> int:
             "Work in another folder, or say --force: what is replaced is kept beside."
         )
     answers = _answers(options)
+    settings = _check(folder, portal_toml(answers))
+    answers = replace(answers, scopes=scopes_with_groups(replace(settings, outbound=read_outbound(os.environ))))
     toml = portal_toml(answers)
     written = {ENV: dotenv(answers, secret_key=Secret(secrets.token_urlsafe(48))), TOML: toml}
     _check(folder, toml)
@@ -195,8 +200,8 @@ def _client_secret(file: str | None, *, asks: bool) -> Secret | None:
     return Secret(text.strip()) if text.strip() else None
 
 
-def _check(folder: Path, toml: str) -> None:
-    """Read *toml* as the portal will.
+def _check(folder: Path, toml: str) -> Settings:
+    """Return what the portal will read in *toml*.
 
     Raises:
         CommandFailed: tells every problem at once; nothing was written.
@@ -206,7 +211,7 @@ def _check(folder: Path, toml: str) -> None:
     variables = {"PORTAL_SECRET_KEY": secrets.token_urlsafe(48), CLIENT_SECRET: _UNFILLED}
     try:
         _write(trial, toml, mode=0o600)
-        load(variables, path=trial)
+        return load(variables, path=trial)
     except SettingsError as error:
         raise CommandFailed(f"Nothing was written: {told(_named(error.problems, trial))}") from error
     finally:

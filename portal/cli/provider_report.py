@@ -9,11 +9,12 @@ from typing import Final
 
 from portal.presets import preset_of
 from portal.presets.abilities import proof_in_words, refresh_in_words
+from portal.presets.scopes import scopes_asked
 from portal.presets.sign_out import NO_TOKEN
-from portal.providers.authorization import scopes_asked
 from portal.providers.base import Provider, Survey
 from portal.providers.shortcomings import Shortcoming, shortcomings_of, usable_algorithms
 from portal.settings import Admission, ProviderSpec, Settings
+from portal.wanted_claims import claims_wanted
 
 _KINDS: Final = ("domains", "organisations", "tenants", "groups")
 
@@ -30,13 +31,15 @@ class ProviderReport:
     """Where browsers come back to from signing out there; to be registered too, where it has such a place."""
     hook: str | None
     """The company's own rule, which has the last word on who comes in."""
+    wanted: Mapping[str, tuple[str, ...]]
+    """The claims that the configuration reads of its people, with the keys that read them."""
     sign_out: str | None
     """Where signing out goes on; ``None``: nowhere, or it could not be learned."""
 
     @property
     def shortcomings(self) -> tuple[Shortcoming, ...]:
         """What is missing."""
-        return shortcomings_of(self.spec, self.survey)
+        return shortcomings_of(self.spec, self.survey, wanted=self.wanted)
 
     @property
     def usable(self) -> bool:
@@ -156,6 +159,7 @@ def report_on(provider: Provider, settings: Settings, *, trying_client: bool) ->
         callback=callback,
         signed_out=signed_out,
         hook=settings.sign_in_hook,
+        wanted=claims_wanted(settings, spec),
         sign_out=None if leaving is None else leaving.partition("?")[0],
     )
 

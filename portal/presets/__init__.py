@@ -4,9 +4,11 @@ Pure.  "Adding a provider" in ``docs/architecture.md`` says what else a new one 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
+from portal.claims.reading import names_sent
 from portal.identity import Identity, VerifiedClaims
 from portal.presets.auth0 import AUTH0
 from portal.presets.azure_ad import AZURE_AD, AZURE_AD_HYBRID
@@ -68,4 +70,4 @@ def read_identity(claims: VerifiedClaims, *, spec: ProviderSpec) -> Identity:
         CallbackRejected: the claims identify nobody.
         KeyError: there is no such make.
     """
-    return preset_of(spec).read(claims, spec)
+    return replace(preset_of(spec).read(claims, spec), sent=names_sent(claims))

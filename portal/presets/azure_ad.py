@@ -222,6 +222,7 @@ def _preset(preset_id: str, *, variables: str) -> Preset:
         scopes=("openid", "profile", "email", "User.Read"),
         scopes_variable=f"{variables}_SCOPES",
         always_scopes=("openid", "profile", "email"),
+        claim_scopes={"groups": (), "roles": ()},  # the app's registration says whether they come
         is_issuer=is_entra,
         is_key_issuer=is_key_of,
         asks_userinfo=False,

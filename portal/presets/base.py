@@ -4,7 +4,8 @@ Nothing here calls anybody: ``portal.providers`` asks, these records say what, w
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from portal.identity import Identity, VerifiedClaims
@@ -175,6 +176,10 @@ class Preset:
     scopes_variable: str | None = None
     scopes_required: bool = False
     """Whether the scopes must be said where variables turn it on."""
+    claim_scopes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """Per claim the scopes any one of which brings it there, besides the standard ones; none: it comes without."""
+    made_of: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """What groups and roles are read from there, where that goes by other names."""
     is_issuer: IssuerRule = exact_issuer
     is_key_issuer: Callable[[object, Mapping[str, object]], bool] | None = None
     """Whether a key may sign these claims, by the member ``issuer`` beside it; ``None``: that means nothing."""

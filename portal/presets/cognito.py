@@ -127,6 +127,8 @@ COGNITO: Final = Preset(
         ),
     ),
     variables="OAUTH_COGNITO",
+    made_of={"groups": ("cognito:groups", "groups")},
+    claim_scopes={"cognito:groups": (), "groups": ()},
     scopes_variable="OAUTH_COGNITO_SCOPE",
     sign_out=cognito_sign_out,
     refresh=Refresh(),

@@ -59,6 +59,8 @@ DESCOPE: Final = Preset(
     ),
     variables="OAUTH_DESCOPE",
     scopes=("openid", "profile", "email", "descope.claims"),
+    made_of=dict.fromkeys(("groups", "permissions", "roles"), ("tenants",)),
+    claim_scopes=dict.fromkeys(("groups", "permissions", "roles", "tenants"), ("descope.claims",)),
     takes_endpoints=True,
     prompts=frozenset({"login"}),
     tenants=True,

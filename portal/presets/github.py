@@ -175,6 +175,11 @@ GITHUB: Final = Preset(
     ),
     variables="OAUTH_GITHUB",
     scopes=("user:email", "read:org"),
+    made_of={"groups": ("memberships", "teams"), "roles": ("memberships",)},
+    claim_scopes={
+        "email": ("user:email", "user"),
+        **dict.fromkeys(("groups", "organisations", "roles"), ("read:org", "write:org", "admin:org")),
+    },
     token_endpoint_auth_method="client_secret_post",  # noqa: S106 - the name of a method, no secret
     login_hint="login",
     prompts=frozenset({"consent", "select_account"}),

@@ -169,6 +169,8 @@ HUGGINGFACE: Final = Preset(
             form="issuer",
         ),
     ),
+    made_of={"groups": ("orgs",), "roles": ("orgs",)},
+    claim_scopes={"groups": (), "orgs": (), "roles": ()},
     issuers=frozenset({ISSUER}),
     login_hint=None,
     prompts=frozenset(),

@@ -96,6 +96,12 @@ KEYCLOAK: Final = Preset(
     ),
     variables="OAUTH_KEYCLOAK",
     name_variable="OAUTH_KEYCLOAK_NAME",
+    # Roles come by a client scope that every client has from the start, asked for or not.
+    made_of={"roles": ("realm_access", "resource_access", "roles")},
+    claim_scopes={
+        **dict.fromkeys(("realm_access", "resource_access", "roles"), ()),
+        **dict.fromkeys(("organisations", "organization"), ("organization",)),
+    },
     prompts=frozenset({"none", "login", "consent"}),
     organisations=organisations_of,
     sign_out=standard_sign_out,

@@ -6,6 +6,7 @@ from authlib.integrations.requests_client import OAuth2Session
 
 from portal.attempts import Attempt
 from portal.presets import preset_of
+from portal.presets.scopes import scopes_asked
 from portal.settings import ProviderSpec
 
 _OURS: Final = frozenset(
@@ -24,13 +25,6 @@ _OURS: Final = frozenset(
     }
 )
 """Parameters of the authorization request that a configuration cannot change."""
-
-
-def scopes_asked(spec: ProviderSpec) -> tuple[str, ...]:
-    """Return the scopes that are asked for: those of the configuration, and those without which nothing is proved."""
-    preset = preset_of(spec)
-    always = ("openid", *preset.always_scopes) if preset.flow == "openid" else ()
-    return tuple(dict.fromkeys((*always, *spec.scopes)))
 
 
 def authorization_url(endpoint: str, attempt: Attempt, *, spec: ProviderSpec, login_hint: str | None) -> str:

@@ -3,13 +3,13 @@
 Pure.  What a provider promises is only told here; what holds is decided when somebody signs in.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from portal.presets import preset_of
+from portal.presets.scopes import scopes_asked, scopes_missing
 from portal.presets.sign_out import NO_TOKEN, Leaving
-from portal.providers.authorization import scopes_asked
 from portal.providers.base import Survey
 from portal.settings import ProviderSpec, algorithm_named
 
@@ -24,14 +24,25 @@ class Shortcoming:
     """Whether nobody can sign in."""
 
 
-def shortcomings_of(spec: ProviderSpec, survey: Survey) -> tuple[Shortcoming, ...]:
-    """Return what *survey* shows to be missing at the provider *spec*, the worst first."""
+def shortcomings_of(
+    spec: ProviderSpec, survey: Survey, *, wanted: Mapping[str, tuple[str, ...]] | None = None
+) -> tuple[Shortcoming, ...]:
+    """Return what *survey* shows to be missing at the provider *spec*, the worst first.
+
+    *wanted* are the claims that the configuration reads, with the keys that read them.
+    """
     if survey.problem is not None:
         mend = (
             mend_of_issuer(spec, survey) or "Check its address, and the way out: HTTPS_PROXY, NO_PROXY, portal.ca_file."
         )
         return (Shortcoming(what=survey.problem, mend=mend),)
-    found = [*_of_client(survey), *_of_signatures(spec, survey), *_of_request(spec, survey), *_of_claims(spec, survey)]
+    found = [
+        *_of_client(survey),
+        *_of_signatures(spec, survey),
+        *_of_request(spec, survey),
+        *_of_scopes(spec, survey, wanted or {}),
+        *_of_claims(spec, survey),
+    ]
     return tuple(sorted(found, key=lambda one: not one.blocks))
 
 
@@ -108,6 +119,13 @@ def _of_request(spec: ProviderSpec, survey: Survey) -> Iterator[Shortcoming]:
             mend="Add them to the client there, or leave them out of scopes.",
             blocks=False,
         )
+
+
+def _of_scopes(spec: ProviderSpec, survey: Survey, wanted: Mapping[str, tuple[str, ...]]) -> Iterator[Shortcoming]:
+    # What its metadata does not list at all may be offered all the same.
+    offered = survey.scopes or None
+    for one in scopes_missing(spec, wanted, offered=offered):
+        yield Shortcoming(what=one.what, mend=one.fix, blocks=False)
 
 
 def _of_claims(spec: ProviderSpec, survey: Survey) -> Iterator[Shortcoming]:

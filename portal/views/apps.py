@@ -15,7 +15,8 @@ from portal.audit import AuditEvent
 from portal.catalogue import AppSpec
 from portal.contract import local_path
 from portal.errors import PortalError
-from portal.policy import Allowed, Denial, Denied, Standing, may_open, standing_in
+from portal.identity import Identity
+from portal.policy import Allowed, Denial, Denied, Standing, looked_for, may_open, standing_in
 from portal.services import services
 from portal.sessions import csrf_token
 from portal.sign_ins import SignIn
@@ -148,7 +149,7 @@ def _deny(app: AppSpec | None, denied: Denied, sign_in: SignIn, standing: Standi
         identity=sign_in.identity,
         tenant=sign_in.tenant,
         app=None if app is None or is_hidden else app.slug,
-        detail=(Denial.UNKNOWN_APP if is_hidden else denied.denial).value,
+        detail=Denial.UNKNOWN_APP.value if is_hidden else _reason(denied, sign_in.identity),
         reference=g.get("reference", ""),
     )
     if app is None or is_hidden:
@@ -171,6 +172,12 @@ def _deny(app: AppSpec | None, denied: Denied, sign_in: SignIn, standing: Standi
         framed=request.endpoint == "apps.launch",
     )
     abort(make_response(render(page), 403))
+
+
+def _reason(denied: Denied, identity: Identity) -> str:
+    """Return the denial and, where roles are missing, what their rules look for and what the provider sent."""
+    why = looked_for(services().settings.roles, identity=identity, roles=denied.missing) if denied.missing else ""
+    return f"{denied.denial} ({why})" if why else denied.denial.value
 
 
 def _switches(app: AppSpec, standing: Standing) -> list[TenantChoice]:

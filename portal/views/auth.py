@@ -27,7 +27,7 @@ from portal.claims import values
 from portal.endings import EndReason
 from portal.errors import AttemptUnknown, CallbackRejected, NotAdmitted, SignInFailed, StoreUnavailable
 from portal.identity import Identity
-from portal.policy import first_tenant, landing_app
+from portal.policy import first_tenant, landing_app, looked_for, standing_in
 from portal.providers.base import Provider
 from portal.redirects import HOME, safe_next
 from portal.sealing import Sealer
@@ -290,6 +290,7 @@ def _begun(identity: Identity, *, id_token: str | None, return_to: str) -> str:
         browser=request.user_agent.string[:_MAX_BROWSER],
         now=now,
         id_token=id_token,
+        detail=_without_roles(identity),
     )
     if former is not None:  # before its id is lost with the old session: no sign-in may outlive its browser
         _end(former, reason=EndReason.SIGNED_OUT)
@@ -302,6 +303,16 @@ def _begun(identity: Identity, *, id_token: str | None, return_to: str) -> str:
     standing = standing_of(begun)
     app = None if standing is None else landing_app(settings.catalogue, landing=settings.landing, standing=standing)
     return HOME if app is None else f"/apps/{app.slug}/"
+
+
+def _without_roles(identity: Identity) -> str:
+    """Return, for the audit, why somebody has no role in any tenant; empty where they have one."""
+    rules = services().settings.roles
+    standings = (standing_in(identity, tenant=tenant, rules=rules) for tenant in identity.tenants)
+    if any(standing is not None and standing.grants for standing in standings):
+        return ""
+    why = looked_for(rules, identity=identity)
+    return f"no role ({why})" if why else ""
 
 
 def _end(sign_in_id: str, *, reason: EndReason) -> None:

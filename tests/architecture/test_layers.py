@@ -25,6 +25,7 @@ LAYERS: dict[str, int] = {
     "portal.redirects": 1,
     "portal.sealing": 1,
     "portal.settings": 1,
+    "portal.wanted_claims": 1,
     # L2: what talks to stores and providers
     "portal.access_tokens": 2,
     "portal.app_credentials": 2,
@@ -103,7 +104,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "flask_session": ("portal.session_store", "portal.sessions"),
     "gunicorn": ("portal.demo", "portal.server"),
     "packaging": ("portal.cli.environment_plan",),
-    "jmespath": ("portal.policy", "portal.configuration.roles"),
+    "jmespath": ("portal.claims.expressions", "portal.configuration.roles"),
     "prometheus_client": ("portal.metrics",),
     "requests": ("portal.providers",),
     "urllib3": ("portal.providers",),

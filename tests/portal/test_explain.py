@@ -198,9 +198,19 @@ class TestHowItIsTold:
         assert [one.split(",")[0] for one in known.notes] == [
             "mails: no answer of GitHub's API is called so (it is asked for user",
             "nothing was given for memberships",
+            "nothing gave admin",
         ]
         assert (known.identity is None, unknown.identity) == (False, None)
         assert "nothing was given for emails" in unknown.as_text()
+
+    def test_what_rules_look_for_and_the_provider_did_not_send_is_said(self, settings: Settings) -> None:
+        plain = replace(settings, providers=(a_provider(),))
+        notes = explain(plain, {"sub": "ana", "name": "Ana", "groups": []}).notes
+
+        assert notes == (
+            "nothing gave admin, analyst: roles look for groups, roles; the provider sent groups, name, sub.",
+        )
+        assert explain(plain, {"sub": "ana", "groups": ["Everyone"], "roles": []}).notes == ()
 
     def test_as_text(self, settings: Settings) -> None:
         text = explain(settings, TESS).as_text()

@@ -87,7 +87,8 @@ def running_provider(
 ) -> Iterator[RunningProvider]:
     """Run a provider with *clients* and *accounts* until the block ends.
 
-    *told* goes to ``server.mjs`` as it is: ``thin_id_token`` (default true), ``claims_with_openid`` (default true).
+    *told* goes to ``server.mjs`` as it is: ``thin_id_token`` (default true), ``claims_with_openid`` (default true),
+    ``scoped_claims`` (claims by the scope that alone releases them; default none).
     """
     node = installed()
     command = [node, "--no-warnings", str(FOLDER / "server.mjs")]

@@ -27,6 +27,9 @@ const signingKey = (type, options, members) => ({
 });
 
 const claimNames = [...new Set(Object.values(told.accounts).flatMap(Object.keys))];
+// Claims that come with a scope of their own only, as at many makes: {"groups": ["groups"]}.
+const scoped = told.scoped_claims ?? {};
+const unscoped = claimNames.filter((name) => !Object.values(scoped).flat().includes(name));
 const policy = interactionPolicy.base();
 policy.remove('consent'); // every client here is the company's own
 
@@ -39,11 +42,12 @@ const provider = new Provider(issuer, {
     email: ['email', 'email_verified'],
     profile: ['name', 'picture', 'preferred_username'],
     // Roles, groups and tenants come with "openid", as from most companies' providers.
-    ...(told.claims_with_openid === false ? {} : { openid: ['sub', 'sid', ...claimNames] }),
+    ...(told.claims_with_openid === false ? {} : { openid: ['sub', 'sid', ...unscoped] }),
+    ...scoped,
   },
   conformIdTokenClaims: told.thin_id_token !== false,
   pkce: { required: () => true },
-  scopes: ['openid', 'profile', 'email', 'offline_access'],
+  scopes: ['openid', 'profile', 'email', 'offline_access', ...Object.keys(scoped)],
   features: {
     devInteractions: { enabled: false },
     backchannelLogout: { enabled: true },

@@ -61,7 +61,11 @@ def test_a_missing_role_is_named_and_so_are_person_tenant_and_provider(house: Ho
         assert shown in answer.text
     assert answer.headers["X-Request-Id"] in answer.text
     (event,) = house.services.audit.recent(issuer=ISSUER, tenant="acme", limit=1)
-    assert (event.event, event.app, event.detail) == ("app-denied", "admin-dashboard", "missing-role")
+    assert (event.event, event.app, event.detail) == (
+        "app-denied",
+        "admin-dashboard",
+        "missing-role (roles look for roles)",
+    )
     assert event.reference == answer.headers["X-Request-Id"]
 
 
@@ -73,7 +77,20 @@ def test_who_is_in_more_groups_than_are_known_reads_so(house: House) -> None:
     assert ">analyst<" in answer.text
     assert "in more groups than the portal could learn of from Example Company" in answer.text
     (event,) = house.services.audit.recent(issuer=ISSUER, tenant="acme", limit=1)
-    assert (event.event, event.app, event.detail) == ("app-denied", "forecast", "groups-unknown")
+    assert (event.event, event.app, event.detail) == (
+        "app-denied",
+        "forecast",
+        "groups-unknown (roles look for groups)",
+    )
+
+
+def test_the_audit_of_a_missing_role_names_what_rules_look_for_and_what_came(house: House) -> None:
+    sent = ("email", "name", "sub")
+    house.signed_in(an_identity(affiliations=(Affiliation(tenant="acme"),), sent=sent)).get("/apps/forecast/")
+    denied, signed_in = house.services.audit.recent(issuer=ISSUER, tenant="acme", limit=2)
+
+    assert denied.detail == "missing-role (roles look for groups; the provider sent email, name, sub)"
+    assert signed_in.detail == "no role (roles look for groups, roles; the provider sent email, name, sub)"
 
 
 def test_several_roles_are_all_named(tmp_path_factory: pytest.TempPathFactory) -> None:

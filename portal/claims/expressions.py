@@ -1,0 +1,78 @@
+"""Expressions over claims (JMESPath): what one yields, and which claims it reads.  Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Final
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+
+RAW: Final = "claims"
+"""The name under which an expression finds the claims as the provider wrote them."""
+_LEADING: Final = frozenset(
+    {"filter_projection", "flatten", "index_expression", "pipe", "projection", "slice", "subexpression"}
+    | {"value_projection"}
+)
+"""Nodes whose first child alone is about the document; the others are about what that one yields."""
+
+
+def evaluated(expression: str, document: Mapping[str, object]) -> object:
+    """Return what *expression* yields over *document*; ``None`` where a claim has another type than it expects."""
+    try:
+        yielded: object = jmespath.search(expression, document)
+    except (JMESPathError, ArithmeticError, TypeError, ValueError):
+        return None
+    return yielded
+
+
+@lru_cache(maxsize=512)
+def claims_read(expression: str) -> frozenset[str] | None:
+    """Return the names of the claims that *expression* reads, ``claims.x`` as ``x``; ``None`` where it may read all.
+
+    An expression that is no JMESPath reads nothing.
+    """
+    try:
+        parsed = jmespath.compile(expression).parsed
+    except JMESPathError:
+        return frozenset()
+    paths = list(_paths(parsed))
+    names = [_claim_of(path) for path in paths]
+    return None if None in names else frozenset(name for name in names if name is not None)
+
+
+def _claim_of(path: tuple[str, ...]) -> str | None:
+    """Return the claim at *path*, which begins at the document; ``None`` for all of them."""
+    below = path[1:] if path[:1] == (RAW,) else path
+    return below[0] if below else None
+
+
+def _paths(node: Mapping[str, object]) -> Iterator[tuple[str, ...]]:
+    """Yield the paths from the document's top that *node* begins with, two names long where it goes so far."""
+    kind = node.get("type")
+    found = node.get("children")
+    children = [child for child in found if isinstance(child, Mapping)] if isinstance(found, list | tuple) else []
+    if kind == "field":
+        yield (str(node.get("value")),)
+    elif kind in {"current", "identity"}:
+        yield ()
+    elif kind == "subexpression":
+        yield from ((*path, *_steps(children))[:2] for path in _paths(children[0]))
+    elif kind in _LEADING:
+        yield from _paths(children[0])
+    elif kind not in {"expref", "literal", "index"}:
+        for child in children:
+            yield from _paths(child)
+
+
+def _steps(children: Sequence[Mapping[str, object]]) -> Iterator[str]:
+    """Yield the names that a subexpression of *children* goes on with, as far as they are plain ones."""
+    if children[0].get("type") not in {"current", "field", "subexpression"}:
+        return
+    for child in children[1:]:
+        if child.get("type") == "field":
+            yield str(child.get("value"))
+            continue
+        if child.get("type") in _LEADING:  # such as groups[0]
+            for path in _paths(child):
+                yield from path
+        return

@@ -17,7 +17,7 @@ from portal.providers.base import Provider
 from portal.services import build_services, install_services
 from portal.sessions import install_sessions
 from portal.settings import Settings
-from portal.views import account, api, apps, auth, catalogue, health, metrics, oauth, probe, tenant
+from portal.views import account, api, apps, auth, catalogue, health, known_addresses, metrics, oauth, probe, tenant
 from portal.views.errors import install_error_pages
 from portal.views.headers import install_headers
 from portal.views.metrics import install_metrics
@@ -33,6 +33,7 @@ _BLUEPRINTS: Final = (
     account.blueprint,
     tenant.blueprint,
     auth.blueprint,
+    known_addresses.blueprint,
     oauth.blueprint,
     api.blueprint,
     health.blueprint,

@@ -11,7 +11,9 @@ from portal.contract import is_local_path
 HOME: Final = "/"
 _NO_PAGES: Final = ("/.well-known/", "/api/", "/auth/", "/login/", "/oauth/", "/static/")
 """Folders of the portal that hold no page, or whose pages begin a sign-in."""
-_NEVER_AGAIN: Final = frozenset({"/healthz", "/readyz", "/sign-in", "/sign-out", "/signed-out", "/tenant"})
+_NEVER_AGAIN: Final = frozenset(
+    {"/auth", "/healthz", "/login", "/logout", "/readyz", "/sign-in", "/sign-out", "/signed-out", "/tenant"}
+)
 """Single places that make no sense to come back to."""
 
 

@@ -100,6 +100,10 @@ class Admission:
     groups: frozenset[str] = frozenset()
 
 
+REGISTERED_CALLBACKS: Final = ("/auth/callback", "/auth/auth/callback", "/login/callback")
+"""Callbacks that are registered from before there were several providers: the tutorial's two, and Hugging Face's."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSpec:
     """One place where people prove who they are."""

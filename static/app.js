@@ -4,6 +4,12 @@
 const frame = document.getElementById("frame");
 const wait = document.getElementById("wait");
 const appOrigin = frame.dataset.origin;
+const PLACES = {
+  "sign-out": "/sign-out",
+  dashboard: "/gradio",
+  "admin-dashboard": "/gradio/admin",
+  "user-dashboard": "/gradio/user",
+};
 const LATE = 20_000; // ms until the page says that this takes long
 
 let answered = false;
@@ -46,6 +52,12 @@ async function sessionEnded() {
   else show("notice-ended");
 }
 
+// An app's own "Log out" and the like lead to pages of the portal, which no frame shows.  Only a person's click goes
+// there by itself, as with any link that leaves the frame; each of these pages asks before it changes anything.
+function leaveFor(path) {
+  if (navigator.userActivation && navigator.userActivation.isActive) location.assign(path);
+}
+
 window.addEventListener("message", (event) => {
   // Both: any page may claim to be the app, and the app may be open in other windows too.
   if (event.origin !== appOrigin || event.source !== frame.contentWindow) return;
@@ -64,13 +76,22 @@ window.addEventListener("message", (event) => {
     case "session-ended":
       sessionEnded();
       break;
+    case "sign-out":
+    case "dashboard":
+    case "admin-dashboard":
+    case "user-dashboard":
+      leaveFor(PLACES[message.type]);
+      break;
   }
 });
 
 // A page of the portal's own that stays in the frame, such as a refusal, sends no word; it is there to be read.
 frame.addEventListener("load", () => {
   const own = frame.contentDocument; // null for the app's pages: another origin
-  if (own && own.URL !== "about:blank" && !own.getElementById("launch")) settle();
+  if (!own || own.URL === "about:blank" || own.getElementById("launch")) return;
+  settle();
+  const leaving = own.querySelector("a#leave");
+  if (leaving && Object.values(PLACES).includes(leaving.pathname)) leaveFor(leaving.pathname);
 });
 
 document.addEventListener("portal-theme", (event) => tell({ type: "theme", theme: event.detail }));

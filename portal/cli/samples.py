@@ -4,6 +4,7 @@ import json
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,8 @@ from typing import Final
 from portal.cli.ports import LOOPBACK, Ports
 
 SECRET_VARIABLE: Final = "PORTAL_DEMO_CLIENT_SECRET"  # noqa: S105 - the variable's name, not its value
+SAMPLE_ROLES: Final[Mapping[str, str]] = {"admin": "Tenant Admin", "analyst": "Analyst"}
+"""The demo's roles, and the demo provider's role that gives each."""
 CLIENT_ID: Final = "demo-portal"
 _KEY: Final = re.compile(r"[\w-]{43,}")
 
@@ -84,12 +87,10 @@ def as_toml(sample: Sample) -> str:
         _pair("client_secret_env", SECRET_VARIABLE),
         _pair("scopes", ("openid", "profile", "email", "descope.claims")),
         "",
-        "[roles.admin]",
-        _pair("when", "contains(roles, 'Tenant Admin')"),
-        "",
-        "[roles.analyst]",
-        _pair("when", "contains(roles, 'Analyst')"),
     ]
+    for role, theirs in SAMPLE_ROLES.items():
+        lines += [f"[roles.{role}]", _pair("when", f"contains(roles, '{theirs}')"), ""]
+    lines.pop()
     for app, port in zip(sample.apps, sample.ports.apps, strict=True):
         lines += ["", f"[apps.{app.slug}]", _pair("title", app.title), _pair("source", app.source), f"port = {port}"]
         lines += [_pair("open_to", app.open_to)]

@@ -12,7 +12,7 @@ from typing import Any, Final
 from portal.cli import sample_run
 from portal.cli.failure import CommandFailed
 from portal.cli.ports import chosen_ports
-from portal.cli.samples import Sample, SampleApp
+from portal.cli.samples import SAMPLE_ROLES, Sample, SampleApp
 
 _COMMON: Final = frozenset({"app", "demo", "index", "main", "run", "src"})
 """File names that say nothing about the app; the folder says more."""
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """
     source = source_at(options.app)
     slug = slug_of(source)
-    app = SampleApp(slug=slug, title=title_of(slug), source=str(source), open_to=("everyone",))
+    app = SampleApp(slug=slug, title=title_of(slug), source=str(source), open_to=("everyone", *SAMPLE_ROLES))
     sample = Sample(
         name=f"{source.name} behind the portal",
         folder=(options.data_dir or default_folder(source, port=options.port, environ=os.environ)).absolute(),

@@ -18,7 +18,7 @@ from portal.configuration.report import ENVIRONMENT, Report, choices
 from portal.configuration.space_readme import sign_in_of
 from portal.contract import is_loopback_url, takes_secure_cookies
 from portal.policy import API_RIGHTS
-from portal.settings import ProviderSpec, Settings
+from portal.settings import REGISTERED_CALLBACKS, ProviderSpec, Settings
 
 RESERVED: Final = frozenset(
     {
@@ -30,6 +30,7 @@ RESERVED: Final = frozenset(
         "auth",
         "healthz",
         "login",
+        "logout",
         "oauth",
         "readyz",
         "sign-in",
@@ -39,7 +40,8 @@ RESERVED: Final = frozenset(
         "tenant",
     }
 )
-"""First segments of the portal's own paths."""
+"""First segments of the portal's own paths; ``gradio`` is not one, because nothing but links leads there, and it is a
+likely place for apps."""
 _OWN_USER: Final = (
     'Give it a user of its own: say portal.app_uids = "70000-79999", or user = "…" for this app. Or say '
     'portal.apps_run_by = "systemd", and run the units that `portal config systemd` writes. Or say '
@@ -125,7 +127,7 @@ def check_reach(settings: Settings, *, portal_place: tuple[str, str], report: Re
 def check_callbacks(settings: Settings, *, of_environment: ProviderSpec | None, report: Report) -> None:
     """Note registered callbacks that are none of this portal's."""
     for spec in settings.providers:
-        paths = (spec.callback_path, "/auth/callback", "/login/callback")
+        paths = (spec.callback_path, *REGISTERED_CALLBACKS)
         wanted = [f"{settings.url}{path}" for path in paths]
         if spec.redirect_uri is not None and spec.redirect_uri not in wanted:
             here = spec is of_environment

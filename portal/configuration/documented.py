@@ -184,8 +184,8 @@ PROVIDERS: Final = (
     ),
     _row(
         "providers.redirect_uri",
-        "A callback that is registered already: /auth/oauth/<id>/callback, /auth/callback or /login/callback of the "
-        "portal.",
+        "A callback that is registered already: /auth/oauth/<id>/callback, /auth/callback, /auth/auth/callback or "
+        "/login/callback of the portal.",
         "<portal.url>/auth/oauth/<id>/callback",
         '"https://portal.example.com/auth/callback"',
     ),

@@ -33,6 +33,7 @@ from portal.redirects import HOME, safe_next
 from portal.sealing import Sealer
 from portal.services import services
 from portal.sessions import csrf_token, current_sign_in_id, end_session, start_session
+from portal.settings import REGISTERED_CALLBACKS
 from portal.sign_ins import SignIn
 from portal.views.current import (
     current_sign_in,
@@ -117,8 +118,8 @@ def registered_callback() -> ResponseReturnValue:
     return _finish(None)
 
 
-blueprint.add_url_rule("/auth/callback", "auth_callback", registered_callback, methods=["GET"])
-blueprint.add_url_rule("/login/callback", "login_callback", registered_callback, methods=["GET"])
+for _path in REGISTERED_CALLBACKS:
+    blueprint.add_url_rule(_path, "registered_callback", registered_callback, methods=["GET"])
 
 
 @blueprint.get("/sign-out")

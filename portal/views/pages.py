@@ -218,6 +218,17 @@ class FrameSignedOutPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FrameLeavePage:
+    """Inside the frame: the page that is meant is the portal's, and shown outside."""
+
+    template: ClassVar[str] = "apps/frame_leave.html"
+
+    signs_out: bool
+    """Whether it is the one that asks about signing out."""
+    href: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TenantChoice:
     """One tenant somebody belongs to."""
 

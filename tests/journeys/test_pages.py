@@ -142,7 +142,8 @@ def test_pages_of_the_guard(house: House, page: Page) -> None:
         pages.no_cookie(),
         pages.starting(Progress()),
         pages.failed(Progress()),
-        pages.sign_out(),
+        pages.leave("sign-out"),
+        pages.leave("admin-dashboard"),
     ):
         _show(page, f"{origin}/stand-in", pages.render(one).decode())
         expect(page.get_by_role("heading", name=one.title)).to_be_visible()

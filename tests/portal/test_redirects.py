@@ -98,6 +98,11 @@ COMES_BACK_TO_SIGN_IN = [
     "/%61uth/oauth/company",
     "/auth/callback",
     "/login/callback",
+    "/login",
+    "/logout",
+    "/logout/",
+    "/auth",
+    "/auth/logout",
 ]
 
 NO_PAGE = [

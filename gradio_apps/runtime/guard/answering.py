@@ -9,6 +9,7 @@ from gradio_apps.runtime.guard.asgi import NO_STORE, Scope, Send, send_bytes, se
 from gradio_apps.runtime.guard.headers import AnswerHeaders
 from gradio_apps.runtime.guard.pages import HTML, Page, Pages
 from gradio_apps.runtime.guard.settings import GuardSettings
+from portal.contract.known_addresses import KnownAddress
 
 _AS_IT_IS: Final = "/?%:@!$&'()*+,;=~-._"
 _REFUSALS = {
@@ -77,6 +78,15 @@ class Answering:
             page=self.pages.ended(),
             detail="Your session has ended. Open the app again.",
         )
+
+    async def known(self, send: Send, known: KnownAddress, presented: Presented) -> None:
+        """Answer an address that apps lead to and that is the portal's to answer; nothing is signed out by it."""
+        if known == "sign-in":  # the person is signed in: to where they would have been led
+            await self.redirect(send, self._path + "/")
+        elif presented.navigation == "document":
+            await self.redirect(send, self.pages.at_portal(known))
+        else:
+            await self.page(send, 200, self.pages.leave(known))
 
     async def refuse(self, send: Send, reason: Refusal) -> None:
         """Say that the request is wrong whoever sends it."""

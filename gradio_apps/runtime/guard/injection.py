@@ -10,6 +10,7 @@ from typing import Final
 
 from gradio_apps.runtime.guard.headers import RawHeaders
 from gradio_apps.runtime.guard.settings import GuardSettings
+from portal.contract.known_addresses import KNOWN_ADDRESSES
 
 REACH: Final = 64 * 1024
 """How much of a page is looked through for its head, in bytes."""
@@ -27,6 +28,8 @@ def script_tag(settings: GuardSettings, *, event: str = "") -> bytes:
         "data-base": settings.path,
         "data-cookies": settings.cookies,
         "data-event": event,
+        # Where the app has a path, links to the host's root would miss it.
+        "data-known": " ".join(KNOWN_ADDRESSES) if settings.path else "",
     }
     text = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items() if value)
     return f"<script{text}></script>".encode("ascii")

@@ -29,12 +29,13 @@ from gradio_apps.runtime.guard.person import entries
 from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
 from gradio_apps.runtime.guard.probes import Probes
 from gradio_apps.runtime.guard.request import Request
-from gradio_apps.runtime.guard.running import CLOSE_SIGNED_OUT, Running
+from gradio_apps.runtime.guard.running import CLOSE_SIGNED_OUT, Running, UnlessMissing
 from gradio_apps.runtime.guard.sessions import AppSession, Sessions
 from gradio_apps.runtime.guard.settings import GuardSettings
 from gradio_apps.runtime.guard.work import Work
 from gradio_apps.runtime.progress import Progress
 from portal.contract import local_path, read_address
+from portal.contract.known_addresses import known_address
 
 log = logging.getLogger("gradio_portal.guard")
 
@@ -219,9 +220,6 @@ class Guard:
             query = dict(parse_qsl(request.scope.get("query_string", b"").decode("latin-1")))
             await self._answer.redirect(request.send, self._path + local_path(query.get("_target_url")))
             return True
-        if path == "/logout":
-            await self._answer.page(request.send, 200, self._answer.pages.sign_out())
-            return True
         return False
 
     async def _run(self, session: AppSession, request: Request) -> None:
@@ -251,6 +249,9 @@ class Guard:
             idle=call.idle,
         )
         inner = self._scope_for(session, scope, headers)
+        known_as = None if presented.navigation is None else known_address(scope["path"][len(self._path) :])
+        unless_missing = UnlessMissing(running.send)
+        send = running.send if known_as is None else unless_missing.send
 
         async def work() -> None:
             receive = request.receive
@@ -268,7 +269,9 @@ class Guard:
                     noted.enter_context(self.work.joining())
                 if call.hears:
                     noted.enter_context(self.work.hearing((*call.events, *call.hashes)))
-                await self._app(inner, receive, running.send)
+                await self._app(inner, receive, send)
+            if known_as is not None and unless_missing.is_missing:
+                await self._answer.known(running.own, known_as, presented)
 
         await self._tracked(session, running, work())
 

@@ -16,11 +16,13 @@ from gradio_apps.runtime.guard.request import Request
 from gradio_apps.runtime.guard.sessions import Sessions
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract import Rejected, local_path
+from portal.contract.known_addresses import SIGN_OUT_PATH
 from portal.contract.probe_tokens import PROBE_PATH
 
 PREFIX: Final = "/.portal/"
 PROBE: Final = PROBE_PATH.removeprefix(PREFIX)
 """Where ``portal doctor`` looks, below :data:`PREFIX`."""
+SIGN_OUT: Final = SIGN_OUT_PATH.removeprefix(PREFIX)
 _FORM: Final = b"application/x-www-form-urlencoded"
 _STATIC: Final = Path(__file__).parent / "static"
 
@@ -53,6 +55,7 @@ class OwnRoutes:
         self._table: dict[str, dict[str, Handler]] = {
             "session": {"POST": self._open, "GET": self._look},
             "arrived": {"GET": self._arrived},
+            SIGN_OUT: {"GET": self._sign_out},
             "backchannel-logout": {"POST": self._end},
             "frame.js": {"GET": _Static("frame.js", "text/javascript; charset=utf-8", answering)},
             "guard.css": {"GET": _Static("guard.css", "text/css; charset=utf-8", answering)},
@@ -120,6 +123,10 @@ class OwnRoutes:
             await self._answer.page(request.send, 401, self._answer.pages.ended())
             return
         await self._answer.redirect(request.send, self._settings.path + path)
+
+    async def _sign_out(self, request: Request) -> None:
+        """Lead to the portal's page that asks about signing out; the host sends Gradio's own ``/logout`` here."""
+        await self._answer.known(request.send, "sign-out", request.presented)
 
     async def _look(self, request: Request) -> None:
         """Tell the page's script whether its session lives; asked by pages that only stand open, so no use of it."""

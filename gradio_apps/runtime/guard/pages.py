@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from html import escape
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from gradio_apps.runtime.guard.asgi import NO_STORE
 from gradio_apps.runtime.guard.injection import script_tag
 from gradio_apps.runtime.guard.settings import GuardSettings
 from gradio_apps.runtime.progress import Progress
 from portal.contract import is_local_path
+from portal.contract.known_addresses import PORTAL_PATHS, KnownAddress
 
-Event = Literal["", "session-ended", "app-starting"]
+Event: TypeAlias = Literal["", "session-ended", "app-starting"] | KnownAddress
 HTML: Final = "text/html; charset=utf-8"
 
 
@@ -143,11 +144,24 @@ class Pages:
             href=self._home,
         )
 
-    def sign_out(self) -> Page:
-        """The app's own sign-out button was used."""
+    def leave(self, known: KnownAddress) -> Page:
+        """A page that is the portal's, and shown outside the frame; the portal's page goes there by itself."""
+        if known == "sign-out":
+            return Page(
+                title="Sign out",
+                text="Signing out ends the portal and all its apps in this browser.",
+                link="Go on to sign out",
+                href=self.at_portal(known),
+                event=known,
+            )
         return Page(
-            title="Sign out",
-            text="Signing out ends the portal and all its apps in this browser.",
-            link="Go on to sign out",
-            href=f"{self._settings.portal_url}/sign-out",
+            title="This page is the portal's",
+            text=f"It opens outside {self._settings.name}.",
+            link="Open it",
+            href=self.at_portal(known),
+            event=known,
         )
+
+    def at_portal(self, known: KnownAddress) -> str:
+        """Return where the portal answers *known*."""
+        return self._settings.portal_url + PORTAL_PATHS[known]

@@ -17,10 +17,30 @@ STUBBORN: Final = 1.0
 CLOSE_SIGNED_OUT: Final = 4401
 _PASSED: Final = frozenset({"websocket.send"})
 _STREAM: Final = b"text/event-stream"
+_MISSING: Final = frozenset({404, 405})
+"""Not Found, and Method Not Allowed: Gradio's ``/login`` takes a form and has no page."""
 
 
 class Cut(OSError):
     """The session ended: nothing can be sent any more.  An ``OSError``, as ASGI 2.4 has it for lost connections."""
+
+
+class UnlessMissing:
+    """Holds back an answer of the app's that says there is no such page."""
+
+    __slots__ = ("_send", "is_missing")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.is_missing = False
+        """Whether the app has no such page, and nothing was sent."""
+
+    async def send(self, message: Message) -> None:
+        """Pass *message* on, unless it belongs to such an answer."""
+        if message["type"] == "http.response.start":
+            self.is_missing = message["status"] in _MISSING
+        if not self.is_missing:
+            await self._send(message)
 
 
 class Running:
@@ -107,6 +127,14 @@ class Running:
             self._finished = True
         elif kind not in _PASSED:  # unknown messages could carry what the guard does not read
             raise RuntimeError(f"The guard passes no {kind!r}.")
+        await self._send(message)
+
+    async def own(self, message: Message) -> None:
+        """Pass on *message* of an answer of the guard's own, which takes the place of the app's, as it is."""
+        if self.cut_off:
+            raise Cut("the session has ended")
+        self._started = True
+        self._finished = message["type"] == "http.response.body" and not message.get("more_body", False)
         await self._send(message)
 
     async def conclude(self) -> None:

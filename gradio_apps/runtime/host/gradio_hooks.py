@@ -16,12 +16,17 @@ import gradio.blocks
 import gradio.components.login_button
 import gradio.http_server
 import gradio.routes
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
 
 from gradio_apps.runtime.host.gradio_minors import Minor, installed_minor
 from gradio_apps.runtime.host.hosted import Captured, HostedApp
 from gradio_apps.runtime.host.person import PersonSession, username_for
 from gradio_apps.runtime.host.resting_queue import Pause
+from portal.contract.known_addresses import SIGN_OUT_PATH
 
+_LOGOUT: Final = "/logout"
 logger = logging.getLogger("gradio_portal.host")
 
 _WORTH_SAYING: Final = ("auth", "auth_dependency", "server_name", "server_port", "share", "ssr_mode", "root_path")
@@ -57,6 +62,21 @@ def owner_of(path: str) -> tuple[Any, str]:
     module, _, dotted = path.partition(":")
     *between, name = dotted.split(".")
     return functools.reduce(getattr, between, importlib.import_module(module)), name
+
+
+def leave_sign_out_to_portal(app: Any, *, path: str) -> None:
+    """Have Gradio's own ``/logout`` of *app*, reached under *path*, lead to the portal's sign-out; not an author's."""
+    routes = app.router.routes
+    for place, route in enumerate(routes):
+        if getattr(route, "path", "") == _LOGOUT and route.endpoint.__module__ == gradio.routes.__name__:
+            routes[place] = Route(_LOGOUT, _to_sign_out(path), include_in_schema=False)
+
+
+def _to_sign_out(path: str) -> Callable[[Request], RedirectResponse]:
+    def to_sign_out(_request: Request) -> RedirectResponse:
+        return RedirectResponse(path + SIGN_OUT_PATH, 303)
+
+    return to_sign_out
 
 
 def redirect_under(path: str, script: str) -> str:
@@ -126,9 +146,10 @@ def _start_server_for(host: HostedApp) -> Callable[..., tuple[str, int, str, Cap
 
 
 def _attach_oauth_for(host: HostedApp) -> Callable[..., None]:
-    def attach_oauth(_app: Any) -> None:
-        # Off Hugging Face it needs a hub token and a network call; the guard answers its routes.
+    def attach_oauth(app: Any) -> None:
+        # Off Hugging Face it needs a hub token and a network call; the guard answers its other routes.
         host.login_button = True
+        app.add_route(_LOGOUT, _to_sign_out(host.path), include_in_schema=False)
 
     return attach_oauth
 
@@ -144,6 +165,7 @@ def _create_app_for(original: Callable[..., Any], host: HostedApp, minor: Minor)
         bound.arguments["auth_dependency"] = username_for(theirs, awaited=minor.awaits)
         bound.arguments.update(minor.create_app)
         app = original(*bound.args, **bound.kwargs)
+        leave_sign_out_to_portal(app, path=host.path)
         app.add_middleware(PersonSession)
         host.before_stop(app.stop_event.set)  # else open heartbeats wait out the graceful time-out
         return app

@@ -184,7 +184,7 @@ class HostedApp:
             await _refuse(503, "The app is not running.", scope, receive, send)
         else:
             scope["state"] = dict(current.lifespan.state)
-            scope[SIGN_IN] = (scope.get("session") or {}).get("oauth_info")
+            scope[SIGN_IN] = scope.get("session") or {}
             self._callers.mark(scope)
             await current.app(scope, receive, send)
 

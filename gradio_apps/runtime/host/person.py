@@ -18,8 +18,8 @@ logger = logging.getLogger("gradio_portal.host")
 
 VISITOR: Final = "portal.visitor"
 """Scope key under which the guard puts the person."""
-SIGN_IN: Final = "gradio_apps.oauth-info"
-"""Scope key that keeps what the guard put into the session under ``oauth_info``."""
+SIGN_IN: Final = "gradio_apps.sign-in"
+"""Scope key that keeps the session as the guard made it; one of the author's own may stand in its place further in."""
 OWN_CALL: Final = "gradio_apps.own-call"
 """Scope key that marks a call of the app to itself."""
 
@@ -74,10 +74,11 @@ def scope_is_own(scope: Scope) -> bool:
 
 
 class PersonSession:
-    """ASGI middleware inside Gradio's app that puts the guard's ``oauth_info`` into the session handlers read.
+    """ASGI middleware inside Gradio's app that puts who is there into the session handlers read.
 
     It stands inside, on a copy: a session middleware of the author's around it would replace the
-    guard's session, and must not write the person into its own cookie.
+    guard's session, and must not write the person into its own cookie.  ``oauth_info`` is the guard's to say;
+    a ``user`` that the author's own session holds stays the author's.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -86,10 +87,12 @@ class PersonSession:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one connection on."""
         if scope["type"] in {"http", "websocket"}:
-            session = {**(scope.get("session") or {}), "oauth_info": scope.get(SIGN_IN)}
-            if (
-                session["oauth_info"] is None
-            ):  # nobody, as in the app's own calls: Gradio 5 asks only whether it is there
-                del session["oauth_info"]
+            session, said = dict(scope.get("session") or {}), scope.get(SIGN_IN) or {}
+            # Nobody, as in the app's own calls: Gradio 5 asks only whether it is there.
+            session.pop("oauth_info", None)
+            if "oauth_info" in said:
+                session["oauth_info"] = said["oauth_info"]
+            if "user" in said:
+                session.setdefault("user", said["user"])
             scope = {**scope, "session": session}
         await self._app(scope, receive, send)

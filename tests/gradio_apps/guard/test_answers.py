@@ -1,6 +1,8 @@
 """What the guard answers in its own name, and what it makes of the app's answers."""
 
+import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -8,7 +10,8 @@ import pytest
 from gradio_apps.runtime.guard.asgi import Receive, Scope, Send
 from gradio_apps.runtime.progress import Progress
 from portal.contract import Inactive, TrustedProxies, read_network
-from tests.asgi import drive, http_scope
+from portal.contract.known_addresses import KNOWN_ADDRESSES, PORTAL_PATHS, SIGN_OUT_PATH, known_address
+from tests.asgi import connected, drive, http_scope
 from tests.builders import NOW, PORTAL
 from tests.gradio_apps.guard.house import APP, HOST, House, a_house, a_person, guard_settings
 
@@ -17,10 +20,10 @@ DOCUMENT = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "sec-fet
 FRAME = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe", "sec-fetch-site": "same-site"}
 
 
-def answering(*headers: tuple[str, str], body: bytes = b"<html><head></head></html>") -> Any:
+def answering(*headers: tuple[str, str], body: bytes = b"<html><head></head></html>", status: int = 200) -> Any:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        await send({"type": "http.response.start", "status": 200, "headers": raw})
+        await send({"type": "http.response.start", "status": status, "headers": raw})
         await send({"type": "http.response.body", "body": body})
 
     return app
@@ -422,19 +425,98 @@ class TestLoginButton:
 
             assert (303, target) == (answer.status, answer.header("location"))
 
-    async def test_signing_out_leads_to_the_portals_page(self) -> None:
-        async with a_house(login_button=lambda: True) as house:
-            answer = await house.get("/logout?_target_url=/", house.signed_in() | FRAME)
-
-            assert answer.status == 200
-            assert f'href="{PORTAL}/sign-out" target="_top"' in answer.text
-
     async def test_an_app_without_the_button_keeps_its_routes(self) -> None:
         async with a_house() as house:
             for path in ("/login/huggingface", "/logout"):
                 assert (await house.get(path)).body == b"hello"
         async with a_house(login_button=lambda: True) as house:
             assert (await house.get("/other")).body == b"hello"
+
+
+class TestKnownAddresses:
+    """Gradio's ``/login`` and ``/logout``, and the Descope tutorial's addresses."""
+
+    @pytest.mark.parametrize("path", [*KNOWN_ADDRESSES, "/logout/", "/auth/"])
+    @pytest.mark.parametrize("status", [200, 302, 401, 403, 500])
+    async def test_a_page_of_the_apps_own_stays_the_apps(self, path: str, status: int) -> None:
+        async with a_house(answering(body=b"theirs", status=status)) as house:
+            answer = await house.get(path, house.signed_in() | FRAME)
+
+            assert (answer.status, answer.body) == (status, b"theirs")
+
+    @pytest.mark.parametrize("status", [404, 405])
+    @pytest.mark.parametrize("app_path", ["", "/run/forecast"])
+    @pytest.mark.parametrize("path", [*KNOWN_ADDRESSES, "/logout/", "/auth/"])
+    async def test_where_the_app_has_none_it_leads_to_the_portals(self, path: str, app_path: str, status: int) -> None:
+        """
+        In the frame a page whose link leaves it, in a tab of its own the portal itself; and back to the app, where
+        somebody wants to sign in who is.
+        """
+        settings = guard_settings(app_url=f"https://ai.example.com{app_path}")
+        async with a_house(answering(body=b"theirs", status=status), settings=settings) as house:
+            framed = await house.get(app_path + path, house.signed_in() | FRAME)
+            alone = await house.get(app_path + path, house.signed_in() | FRAME | {"sec-fetch-dest": "document"})
+            meant = known_address(path)
+            assert meant is not None
+            if meant == "sign-in":
+                assert [(one.status, one.header("location")) for one in (framed, alone)] == [(303, f"{app_path}/")] * 2
+            else:
+                assert (framed.status, framed.complete) == (200, True)
+                assert f'href="{PORTAL}{PORTAL_PATHS[meant]}" target="_top"' in framed.text
+                assert f'data-event="{meant}"' in framed.text
+                assert framed.text.count("<script") == 1
+                assert (alone.status, alone.header("location")) == (303, PORTAL + PORTAL_PATHS[meant])
+
+    @pytest.mark.parametrize("path", ["/logout/all", "/auth/x", "//logout", "/loginx", "/x/logout", "/other"])
+    async def test_other_addresses_stay_unknown(self, path: str) -> None:
+        async with a_house(answering(body=b"theirs", status=404)) as house:
+            answer = await house.get(path, house.signed_in() | FRAME)
+
+            assert (answer.status, answer.body) == (404, b"theirs")
+
+    @pytest.mark.parametrize("path", ["/logout", "/gradio/admin"])
+    async def test_a_call_reads_what_the_app_says(self, path: str) -> None:
+        async with a_house(answering(body=b"theirs", status=404)) as house:
+            for answer in (await house.get(path), await house.post(path, b"", origin=APP)):
+                assert (answer.status, answer.body) == (404, b"theirs")
+
+    async def test_strangers_learn_nothing_of_what_the_app_has(self) -> None:
+        async with a_house(answering(body=b"theirs", status=404)) as house:
+            assert (await house.get("/logout", FRAME | {"host": HOST})).status == 401
+            assert house.app.scopes == []
+
+    async def test_the_guards_own_address_for_it_changes_nothing(self) -> None:
+        """
+        Gradio's own /logout leads there. It asks, whoever comes, and sets no cookie.
+        """
+        async with a_house() as house:
+            for headers in (house.signed_in() | FRAME, FRAME | {"host": HOST}):
+                answer = await house.get(SIGN_OUT_PATH, headers)
+                assert f'href="{PORTAL}/sign-out" target="_top"' in answer.text
+                assert answer.header("set-cookie") is None
+            assert (await house.post(SIGN_OUT_PATH, b"")).status == 405
+            assert (await house.get("/")).status == 200
+
+    async def test_the_end_of_the_session_is_said_in_place_of_such_a_page(self) -> None:
+        """
+        The app takes its time to find nothing; meanwhile the person signs out elsewhere.
+        """
+        begun, ended = asyncio.Event(), asyncio.Event()
+
+        async def slow(_scope: Scope, _receive: Receive, send: Send) -> None:
+            begun.set()
+            with suppress(asyncio.CancelledError):
+                await ended.wait()
+            await send({"type": "http.response.start", "status": 404, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+        async with a_house(slow) as house:
+            scope = house.scope("/logout", headers=house.signed_in() | FRAME)
+            async with connected(house.guard, scope) as connection:
+                await begun.wait()
+                house.guard.end_session("app-session-1")
+                answer = await connection.finish()
+            assert answer.status == 401
 
 
 async def test_a_split_cookie_header_is_one() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from gradio_apps.runtime.guard.injection import REACH, Injector, script_tag
+from portal.contract.known_addresses import KNOWN_ADDRESSES
 from tests.gradio_apps.guard.house import guard_settings
 
 TAG = b"<script></script>"
@@ -87,5 +88,8 @@ def test_the_tag_says_whose_page_it_is() -> None:
 
     assert tag == (
         b'<script src="/x/.portal/frame.js" data-portal="https://portal.example.com" data-app="forecast" '
-        b'data-base="/x" data-cookies="partitioned" data-event="session-ended"></script>'
+        b'data-base="/x" data-cookies="partitioned" data-event="session-ended" data-known="'
+        + " ".join(KNOWN_ADDRESSES).encode("ascii")
+        + b'"></script>'
     )
+    assert b"data-known" not in script_tag(guard_settings()), "nothing to correct where the app has its host to itself"

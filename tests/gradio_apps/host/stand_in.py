@@ -12,10 +12,15 @@ from pathlib import Path
 
 from starlette.types import Receive, Scope, Send
 
+from gradio_apps.runtime.guard.person import session_of
+from gradio_apps.runtime.guard.settings import GuardSettings
 from gradio_apps.runtime.host import Front, HostedApp, read_source, run
 from portal.contract import Person
 
 UNTIL = 4_000_000_000
+SETTINGS = GuardSettings(
+    portal_url="http://127.0.0.1:1", app="sample", app_url="http://127.0.0.1:2", secret="a-secret-of-the-tests"
+)
 
 
 class BelievingGuard:
@@ -33,10 +38,16 @@ class BelievingGuard:
                 return
             name = dict(scope["headers"]).get(b"x-test-person", b"").decode()
             if name:
-                userinfo = {"name": name.title(), "preferred_username": name, "profile": "", "picture": ""}
-                info = {"access_token": "", "scope": "openid", "expires_at": UNTIL, "userinfo": userinfo}
-                scope["portal.visitor"] = Person(subject=f"id-of-{name}", username=name, name=name.title())
-                scope["session"] = {"oauth_info": info}
+                person = Person(
+                    subject=f"id-of-{name}",
+                    username=name,
+                    name=name.title(),
+                    tenant="acme",
+                    roles=frozenset({"analyst"}),
+                    signed_in_until=UNTIL,
+                )
+                scope["portal.visitor"] = person
+                scope["session"] = session_of(person, SETTINGS)
         await self._host(scope, receive, send)
 
 

@@ -5,6 +5,7 @@ When one of these fails after an upgrade, the host does not work with that Gradi
 environment of its own (``test_gradio_five``), so nothing here may need what it has not.
 """
 
+import asyncio
 import inspect
 from typing import Any
 
@@ -16,8 +17,9 @@ import gradio.routes
 import gradio.utils
 import pytest
 import uvicorn
+from starlette.requests import Request
 
-from gradio_apps.runtime.host.gradio_hooks import owner_of, redirect_under
+from gradio_apps.runtime.host.gradio_hooks import leave_sign_out_to_portal, owner_of, redirect_under
 from gradio_apps.runtime.host.gradio_minors import installed_minor
 
 
@@ -107,3 +109,23 @@ def test_the_login_button_goes_to_two_addresses_and_both_are_moved_under_the_app
     assert "'/run/forecast/logout?_target_url=/REDIRECT_URL'" in moved
     assert redirect_under("", script) == script
     assert "_js_handle_redirect.replace(" in inspect.getsource(gradio.LoginButton.activate)
+
+
+def test_gradios_own_sign_out_is_found_and_an_authors_is_not_touched() -> None:
+    def theirs(_request: Request) -> None: ...
+
+    async def built() -> Any:
+        with gradio.Blocks() as blocks:
+            gradio.Markdown()
+        return gradio.routes.App.create_app(blocks)
+
+    app = asyncio.run(built())  # outside of a running loop, Gradio makes loops that it never closes
+    before = [route for route in app.router.routes if getattr(route, "path", "") == "/logout"]
+    app.add_route("/logout", theirs)
+    leave_sign_out_to_portal(app, path="/run/forecast")
+    ours, kept = [route for route in app.router.routes if getattr(route, "path", "") == "/logout"]
+
+    assert len(before) == 1
+    assert ours is not before[0]
+    assert ours.endpoint(None).headers["location"] == "/run/forecast/.portal/sign-out"
+    assert kept.endpoint is theirs

@@ -57,24 +57,37 @@ async def test_the_username_is_the_portals(theirs: AuthDependency | None, scope:
     assert inspect.isawaitable(said) is (theirs is named_later), "Gradio 5 takes what is not awaited for a name"
 
 
-@pytest.mark.parametrize("theirs", [{}, {"session": {"cart": 1, "oauth_info": "theirs"}}, {"session": None}])
-async def test_handlers_read_the_guards_sign_in_and_the_apps_session_stays_without(theirs: Scope) -> None:
-    seen: list[Scope] = []
+SAID = {"oauth_info": {"userinfo": {}}, "user": {"name": "Ana"}}
 
-    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
-        seen.append(scope)
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
 
-    outer = {**http_scope("/"), SIGN_IN: {"userinfo": {}}, **theirs}
+@pytest.mark.parametrize(
+    ("theirs", "user"),
+    [
+        ({}, {"name": "Ana"}),
+        ({"session": None}, {"name": "Ana"}),
+        ({"session": {"cart": 1, "oauth_info": "theirs"}}, {"name": "Ana"}),
+        ({"session": {"user": "their own"}}, "their own"),
+    ],
+)
+async def test_handlers_read_the_guards_sign_in_and_the_apps_session_stays_without(theirs: Scope, user: object) -> None:
+    """
+    What the author's own session says of a user is the author's; a sign-in of Gradio's never is.
+    """
+    outer = {**http_scope("/"), SIGN_IN: SAID, **theirs}
     before = dict(outer.get("session") or {})
-    await drive(PersonSession(app), outer)
 
-    assert {**before, "oauth_info": {"userinfo": {}}} == seen[0]["session"]
+    assert await session_seen(outer) == {**before, "oauth_info": {"userinfo": {}}, "user": user}
     assert before == dict(outer.get("session") or {})
 
 
-async def test_where_nobody_is_there_nothing_of_a_sign_in_is_read() -> None:
+@pytest.mark.parametrize("said", [None, {}])
+async def test_where_nobody_is_there_nothing_of_a_sign_in_is_read(said: object) -> None:
+    outer = {**http_scope("/"), SIGN_IN: said, "session": {"oauth_info": "theirs", "cart": 1}}
+
+    assert await session_seen(outer) == {"cart": 1}
+
+
+async def session_seen(scope: Scope) -> object:
     seen: list[Scope] = []
 
     async def app(scope: Scope, _receive: Receive, send: Send) -> None:
@@ -82,9 +95,8 @@ async def test_where_nobody_is_there_nothing_of_a_sign_in_is_read() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    await drive(PersonSession(app), {**http_scope("/"), SIGN_IN: None, "session": {"oauth_info": "theirs", "cart": 1}})
-
-    assert seen[0]["session"] == {"cart": 1}
+    await drive(PersonSession(app), scope)
+    return seen[0]["session"]
 
 
 async def test_where_nothing_is_awaited_an_async_dependency_lets_nobody_in() -> None:

@@ -77,12 +77,26 @@ def test_a_login_button_speaks_of_the_portals_person(tmp_path: Path) -> None:
     with hosted(SAMPLES / "oauth.py", tmp_path) as app:
         assert app.client.get("/").status_code == 200
         assert app.status()["login_button"]
-        assert [f"{ANA.title()} {ANA} openid"] == app.call("hello")
-        assert [[f"{BOB.title()} {BOB} openid"]] == app.join("hello", person=BOB)
+        assert [f"{ANA.title()} {ANA} openid profile email"] == app.call("hello")
+        assert [[f"{BOB.title()} {BOB} openid profile email"]] == app.join("hello", person=BOB)
         # Classes of the app can be pickled: __main__ is a real module.
         assert [app.join("count", None)[-1][-1] for _ in range(2)][-1] == 2
         # Examples were cached before the app was said to run.
         assert app.call("cached") == [2]
+
+
+@pytest.mark.usefixtures("processes")
+def test_apps_with_a_sign_in_of_their_own_find_the_person_in_the_session(tmp_path: Path) -> None:
+    """
+    Each their own, call by call, whatever the app writes there; and /logout, Gradio's own, leads to the portal's.
+    """
+    with hosted(SAMPLES / "unmodified" / "session_user.py", tmp_path) as app:
+        for person in (ANA, BOB, ANA):
+            greeting = f"Hello, {person.title()} <None>: analyst"
+            assert [greeting] == app.call("profile", person=person)
+            assert [[greeting]] == app.join("profile", person=person, session=person)
+        answer = app.client.get("/logout")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/.portal/sign-out")
 
 
 @pytest.mark.usefixtures("processes")

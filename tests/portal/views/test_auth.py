@@ -370,7 +370,7 @@ class TestCallbackOfNoAttempt:
 
 
 class TestCallbackElsewhere:
-    @pytest.mark.parametrize("path", ["/auth/callback", "/login/callback"])
+    @pytest.mark.parametrize("path", ["/auth/callback", "/auth/auth/callback", "/login/callback"])
     def test_registrations_that_exist_go_on_working(self, portal: Portal, path: str) -> None:
         portal.providers["company"] = ScriptedProvider(a_provider(redirect_uri=f"{PORTAL}{path}"))
         browser = Browser(portal)

@@ -155,6 +155,23 @@
 
   if (tag.dataset.cookies === "partitioned") document.addEventListener("click", help, true);
 
+  // --- Links to addresses that are the portal's to answer ---------------------------------------
+
+  // Apps link to "/logout" as if they had the host to themselves; under a path, the guard answers it there.
+  const known = (tag.dataset.known || "").split(" ");
+
+  function putUnderPath(event) {
+    const link = event.composedPath().find(function (one) { return one instanceof HTMLAnchorElement; });
+    if (!link || !isOurs(link.href)) return;
+    const path = link.pathname.replace(/\/$/, "");
+    if (path && known.indexOf(path) >= 0 && !document.body.classList.contains("guard")) link.pathname = base + path;
+  }
+
+  if (base) {
+    document.addEventListener("click", putUnderPath, true);
+    document.addEventListener("auxclick", putUnderPath, true);
+  }
+
   // --- Ready -----------------------------------------------------------------------------------
 
   function ready() {

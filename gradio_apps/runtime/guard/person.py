@@ -40,7 +40,7 @@ def user_claims(person: Person) -> dict[str, object]:
 def oauth_info(person: Person, settings: GuardSettings) -> dict[str, object]:
     """Return what Gradio makes ``gr.OAuthProfile`` and ``gr.OAuthToken`` of.
 
-    The access token is empty: the portal hands no provider's token to an app.
+    The access token is empty: the portal hands no provider's token to an app, and the host has Gradio make none of it.
     """
     return {
         "access_token": "",

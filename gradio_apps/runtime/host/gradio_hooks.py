@@ -15,6 +15,7 @@ import gradio
 import gradio.blocks
 import gradio.components.login_button
 import gradio.http_server
+import gradio.oauth
 import gradio.routes
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
@@ -52,6 +53,7 @@ def install(host: HostedApp) -> None:
         setattr(owner, name, Pause(name, rest))
     gradio.http_server.start_server = _start_server_for(host)
     gradio.routes.attach_oauth = _attach_oauth_for(host)
+    no_empty_token(gradio.oauth.OAuthToken)
     button = gradio.components.login_button
     button._js_handle_redirect = redirect_under(host.path, button._js_handle_redirect)  # noqa: SLF001  ours to mend
     gradio.routes.App.create_app = staticmethod(_create_app_for(gradio.routes.App.create_app, host, minor))
@@ -62,6 +64,19 @@ def owner_of(path: str) -> tuple[Any, str]:
     module, _, dotted = path.partition(":")
     *between, name = dotted.split(".")
     return functools.reduce(getattr, between, importlib.import_module(module)), name
+
+
+def no_empty_token(kind: type) -> None:
+    """Have *kind*, Gradio's ``OAuthToken``, make nothing of an empty token: the portal hands none to an app.
+
+    Gradio then finds that there is none where it looks for one: ``None`` where that is allowed, else its own error.
+    An empty one would have what it is given to take the token of the process (``HF_TOKEN``) for the person's.
+    """
+
+    def made(cls: type, *args: Any, **kwargs: Any) -> Any:
+        return object.__new__(cls) if (args or (kwargs.get("token", True),))[0] else None
+
+    kind.__new__ = made  # type: ignore[assignment]  # replacing it is the point
 
 
 def leave_sign_out_to_portal(app: Any, *, path: str) -> None:

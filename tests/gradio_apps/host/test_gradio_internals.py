@@ -6,20 +6,24 @@ environment of its own (``test_gradio_five``), so nothing here may need what it 
 """
 
 import asyncio
+import copy
+import dataclasses
 import inspect
+import re
 from typing import Any
 
 import gradio
 import gradio.blocks
 import gradio.components.login_button
 import gradio.http_server
+import gradio.oauth
 import gradio.routes
 import gradio.utils
 import pytest
 import uvicorn
 from starlette.requests import Request
 
-from gradio_apps.runtime.host.gradio_hooks import leave_sign_out_to_portal, owner_of, redirect_under
+from gradio_apps.runtime.host.gradio_hooks import leave_sign_out_to_portal, no_empty_token, owner_of, redirect_under
 from gradio_apps.runtime.host.gradio_minors import installed_minor
 
 
@@ -129,3 +133,22 @@ def test_gradios_own_sign_out_is_found_and_an_authors_is_not_touched() -> None:
     assert ours is not before[0]
     assert ours.endpoint(None).headers["location"] == "/run/forecast/.portal/sign-out"
     assert kept.endpoint is theirs
+
+
+def test_an_empty_token_is_none_and_what_is_one_stays() -> None:
+    """
+    Gradio makes its token of what the session says, and asks whether there is one only afterwards.
+    """
+    source = inspect.getsource(gradio.helpers.special_args)
+    assert re.search(r"oauth\.OAuthToken\(\s*token=oauth_info", source)
+    assert "if oauth_token is None and type_hint == oauth.OAuthToken:" in source
+
+    token: Any = type("Token", (gradio.oauth.OAuthToken,), {})
+
+    no_empty_token(token)
+    assert token(token="", scope="openid", expires_at=1) is None
+    assert token("", "openid", 1) is None
+    kept = token(token="hf_x", scope="openid", expires_at=1)
+    assert (kept.token, kept.scope) == ("hf_x", "openid")
+    assert dataclasses.replace(kept, token="hf_y").token == "hf_y"
+    assert copy.copy(kept).token == "hf_x"

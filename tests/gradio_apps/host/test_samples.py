@@ -77,12 +77,27 @@ def test_a_login_button_speaks_of_the_portals_person(tmp_path: Path) -> None:
     with hosted(SAMPLES / "oauth.py", tmp_path) as app:
         assert app.client.get("/").status_code == 200
         assert app.status()["login_button"]
-        assert [f"{ANA.title()} {ANA} openid profile email"] == app.call("hello")
-        assert [[f"{BOB.title()} {BOB} openid profile email"]] == app.join("hello", person=BOB)
+        assert [f"{ANA.title()} {ANA} None"] == app.call("hello")
+        assert [[f"{BOB.title()} {BOB} None"]] == app.join("hello", person=BOB)
         # Classes of the app can be pickled: __main__ is a real module.
         assert [app.join("count", None)[-1][-1] for _ in range(2)][-1] == 2
         # Examples were cached before the app was said to run.
         assert app.call("cached") == [2]
+
+
+@pytest.mark.usefixtures("processes")
+def test_there_is_no_token_and_that_of_the_process_is_not_taken_for_the_persons(tmp_path: Path) -> None:
+    """
+    An empty token would have the hub's library send the app's own, or an empty header. /logout is not Gradio's.
+    """
+    with hosted(SAMPLES / "unmodified" / "hub_sign_in.py", tmp_path, HF_TOKEN="hf_of_the_app") as app:
+        assert [f"{ANA.title()} None None"] == app.call("mine")
+        assert [[f"{BOB.title()} None None"]] == app.join("mine", person=BOB)
+        asked = app.client.post("/gradio_api/call/must", json={"data": []})
+        said = app.client.get(f"/gradio_api/call/must/{asked.json()['event_id']}").text
+        assert "event: error" in said
+        assert "requires a logged in user" in app.log
+        assert app.client.get("/logout").headers["location"] == "/.portal/sign-out"
 
 
 @pytest.mark.usefixtures("processes")

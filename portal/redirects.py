@@ -6,7 +6,7 @@ What counts as a path of ours is the contract's rule, so that portal and guard a
 from typing import Final
 from urllib.parse import unquote
 
-from portal.contract import is_local_path
+from portal.contract import local_path
 
 HOME: Final = "/"
 _NO_PAGES: Final = ("/.well-known/", "/api/", "/auth/", "/login/", "/oauth/", "/static/")
@@ -18,18 +18,16 @@ _NEVER_AGAIN: Final = frozenset(
 
 
 def safe_next(target: object, *, default: str = HOME) -> str:
-    """Return *target* if it is a page of this portal worth returning to, else *default*."""
-    if type(target) is not str or not is_local_path(target):
+    """Return *target*, encoded where it must be, if it is a page of this portal worth returning to, else *default*."""
+    wanted = local_path(target, default="")
+    if not wanted:
         return default
-    path = unquote(target.partition("?")[0].partition("#")[0])  # as the router will read it
-    if path.startswith(_NO_PAGES) or path.rstrip("/") in _NEVER_AGAIN or _is_launch(path):
+    path = unquote(wanted.partition("?")[0].partition("#")[0])  # as the router will read it
+    if path.startswith(_NO_PAGES) or path.rstrip("/") in _NEVER_AGAIN:
         return default
-    return target
-
-
-def _is_launch(path: str) -> bool:
     match path.split("/"):
         case ["", "apps", _, "launch"]:
-            return True  # only the portal's own page may begin a launch
-        case _:
-            return False
+            return default  # only the portal's own page may begin a launch
+        case ["", "apps", slug, *_] if slug:
+            return wanted  # what stands below is the app's
+    return default if "//" in path else wanted

@@ -16,7 +16,10 @@ let answered = false;
 let late = 0;
 
 function show(id) {
-  for (const notice of document.querySelectorAll(".notice")) notice.hidden = notice.id !== id;
+  for (const notice of document.querySelectorAll(".notice")) {
+    // What became of the link stays true, whatever the app does next.
+    if (notice.id !== "notice-place") notice.hidden = notice.id !== id;
+  }
 }
 
 function waitFor(text) {
@@ -101,6 +104,13 @@ for (const link of document.querySelectorAll(".notice a")) {
   link.addEventListener("click", (event) => {
     event.preventDefault();
     location.reload();
+  });
+}
+
+for (const button of document.querySelectorAll("[data-dismiss]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    button.closest(".notice").hidden = true;
   });
 }
 

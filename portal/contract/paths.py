@@ -5,12 +5,17 @@ redirect, so that no two parts can disagree on what is off-site.
 """
 
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
-MAX_PATH: Final = 2048
-"""Longest path accepted, in characters."""
+MAX_PATH: Final = 4096
+"""Longest path accepted, with its query, in characters once encoded."""
+MAX_CARRIED: Final = 7680
+"""Longest form of one as a parameter of another address: web servers take a request line of about 8 KB."""
 
 _UNSAFE: Final = frozenset("\\<>\"'`{}|^ ")
+_CONTROLS: Final = frozenset(map(chr, [*range(0x20), *range(0x7F, 0xA0)]))
+_BARE: Final = "".join(character for character in map(chr, range(0x21, 0x7F)) if character not in _UNSAFE)
+"""What stands in a path or a query as it is, ``%`` too: what is encoded stays as it is written."""
 
 
 def is_local_path(target: object) -> bool:
@@ -19,7 +24,7 @@ def is_local_path(target: object) -> bool:
     Browsers drop tabs and newlines inside a URL, read ``\\`` as ``/``, and take ``//host``
     for another site (WHATWG URL, 4.4); servers may decode ``%2F`` and ``%5C`` before they look.
     So a path must start with exactly one slash, in its decoded forms too, and hold printable
-    ASCII only.
+    ASCII only.  A later ``//`` leads nowhere else: an authority stands at the beginning only (RFC 3986, 3.3 and 4.2).
     """
     if type(target) is not str or not 0 < len(target) <= MAX_PATH:
         return False
@@ -30,7 +35,7 @@ def is_local_path(target: object) -> bool:
         if not decoded.startswith("/") or decoded.startswith(("//", "/\\")):
             return False
         path = decoded.partition("?")[0].partition("#")[0]
-        if "\\" in path or "//" in path or not path.isprintable():
+        if "\\" in path or not path.isprintable():
             return False
         if any(segment in {".", ".."} for segment in path.split("/")):
             return False
@@ -39,5 +44,22 @@ def is_local_path(target: object) -> bool:
 
 
 def local_path(target: object, *, default: str = "/") -> str:
-    """Return *target* if it is a local path, else *default*."""
-    return target if type(target) is str and is_local_path(target) else default
+    r"""Return *target* as a local path, percent-encoded where it must be, or *default* if it is none.
+
+    Browsers send ``|``, ``^``, a backquote, braces and, in a query, ``\\`` as they are (WHATWG URL, 1.3); parameters
+    hold any character.  Encoded they mean the same and can be carried anywhere.  Control characters, and a ``\\``
+    in the path, which browsers read as ``/``, are no part of an honest address and stay refused.
+    """
+    if type(target) is not str or not 0 < len(target) <= MAX_PATH or not _CONTROLS.isdisjoint(target):
+        return default
+    end = min((at for at in map(target.find, "?#") if at >= 0), default=len(target))
+    try:
+        encoded = quote(target[:end], safe=_BARE + "\\") + quote(target[end:], safe=_BARE)
+    except UnicodeEncodeError:  # half a surrogate pair
+        return default
+    return encoded if is_local_path(encoded) and len(in_query(encoded)) <= MAX_CARRIED else default
+
+
+def in_query(path: str) -> str:
+    """Return the local *path* as the value of a parameter of another address."""
+    return quote(path, safe="")

@@ -5,18 +5,22 @@ the portal's own page.
 """
 
 import logging
+from dataclasses import dataclass
 from typing import ClassVar, Final, NoReturn
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from flask import Blueprint, abort, g, make_response, redirect, request
+from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
+from werkzeug.routing import PathConverter
 
 from portal.audit import AuditEvent
 from portal.catalogue import AppSpec
-from portal.contract import local_path
+from portal.contract import MAX_PATH, in_query, local_path
 from portal.errors import PortalError
 from portal.identity import Identity
 from portal.policy import Allowed, Denial, Denied, Standing, looked_for, may_open, standing_in
+from portal.redirects import safe_next
 from portal.services import services
 from portal.sessions import csrf_token
 from portal.sign_ins import SignIn
@@ -38,7 +42,38 @@ from portal.views.pages import (
 
 blueprint = Blueprint("apps", __name__)
 
+
+class PathOfApp(PathConverter):
+    """The rest of a path, as it is: ``path`` takes neither a slash at its beginning nor a line break."""
+
+    regex = "(?s:.+?)"
+    part_isolating = False
+
+
+@blueprint.record
+def _know_paths_of_apps(state: BlueprintSetupState) -> None:
+    state.app.url_map.converters["path_of_app"] = PathOfApp
+
+
 _LOGGER: Final = logging.getLogger("portal.apps")
+
+
+_ALONE: Final = "tab=1"
+"""The field of a query that asks for the app without the portal around it."""
+_LOST: Final = "portal-place=lost"
+"""The field of a query that says that the place inside the app was lost: its address cannot be carried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where inside an app an address of its page leads."""
+
+    path: str
+    """Local path in the app."""
+    alone: bool
+    """Whether the app is to be shown without the portal around it."""
+    lost: bool
+    """Whether the address names a place that no path of ours can name, so that *path* is the app's start."""
 
 
 class LaunchRefused(PortalError):
@@ -49,14 +84,15 @@ class LaunchRefused(PortalError):
 
 
 @blueprint.get("/apps/<slug>/", defaults={"rest": ""})
-@blueprint.get("/apps/<slug>/<path:rest>")
+@blueprint.get("/apps/<slug>/<path_of_app:rest>")
 def open_app(slug: str, rest: str) -> ResponseReturnValue:  # noqa: ARG001 - read undecoded by path_within
     """Show the app in its frame, or move on to it alone for ``?tab=1``."""
-    sign_in = require_sign_in()
+    place = place_within(slug, here())
+    sign_in = require_sign_in(otherwise=start_of(slug, alone=place.alone))
     app, allowed = _decide(slug, sign_in)
-    path, alone = path_within(slug, here())
-    launch_path = f"/apps/{quote(slug)}/launch?{urlencode({'next': path})}"
-    if alone:
+    path = place.path
+    launch_path = f"/apps/{quote(slug)}/launch?next={in_query(path)}"
+    if place.alone and not place.lost:
         return render(RefreshPage(title=app.title, href=launch_path))
     widen(frame_src=("'self'", app.origin), features=app.browser)
     return render(
@@ -66,7 +102,9 @@ def open_app(slug: str, rest: str) -> ResponseReturnValue:  # noqa: ARG001 - rea
             frame_src=launch_path,
             app_origin=app.origin,
             allow="; ".join(f"{feature} {app.origin}" for feature in app.browser),
-            tab_href=f"/apps/{quote(slug)}{path}{'&' if '?' in path else '?'}tab=1",
+            tab_href=f"/apps/{quote(slug)}{path}{'&' if '?' in path else '?'}{_ALONE}",
+            place_lost=place.lost,
+            longest_address=MAX_PATH,
         )
     )
 
@@ -80,7 +118,7 @@ def launch(slug: str) -> ResponseReturnValue:
     path = local_path(request.args.get("next"))
     sign_in = current_sign_in()
     if sign_in is None:
-        return _signed_out(sign_in_path(f"/apps/{quote(slug)}{path}"))
+        return _signed_out(sign_in_path(f"/apps/{quote(slug)}{path}", otherwise=start_of(slug)))
     app, allowed = _decide(slug, sign_in)
     ticket = services().app_sessions.issue(
         allowed, sign_in=sign_in, next=with_theme(path, current_theme()), now=services().clock()
@@ -89,15 +127,21 @@ def launch(slug: str) -> ResponseReturnValue:
     return render(LaunchPage(title=app.title, action=f"{app.url}/.portal/session", ticket=ticket))
 
 
-def path_within(slug: str, address: str) -> tuple[str, bool]:
-    """Split *address*, a path of the portal below the app's page, into the app's own path and "alone in its tab".
+def place_within(slug: str, address: str) -> Place:
+    """Return the place that *address*, a path of the portal below the app's page, names inside the app.
 
-    The query belongs to the app, but for ``tab=1``, which is ours.
+    The query belongs to the app, but for what the portal itself puts there: ``tab=1`` and :data:`_LOST`.
     """
     path, _, query = address.removeprefix(f"/apps/{quote(slug)}").partition("?")
     fields = [field for field in query.split("&") if field]
-    kept = [field for field in fields if field != "tab=1"]
-    return local_path(f"{path or '/'}{'?' if kept else ''}{'&'.join(kept)}"), len(kept) < len(fields)
+    kept = [field for field in fields if field not in {_ALONE, _LOST}]
+    inside = local_path(f"{path or '/'}{'?' if kept else ''}{'&'.join(kept)}", default="")
+    return Place(path=inside or "/", alone=_ALONE in fields, lost=not inside or _LOST in fields)
+
+
+def start_of(slug: str, *, alone: bool = False) -> str:
+    """Return the address of the app's page that says that a place inside the app was lost on the way there."""
+    return f"/apps/{quote(slug)}/?{_LOST}{f'&{_ALONE}' if alone else ''}"
 
 
 def with_theme(path: str, theme: str | None) -> str:
@@ -168,7 +212,7 @@ def _deny(app: AppSpec | None, denied: Denied, sign_in: SignIn, standing: Standi
         tenant_name=tenant_label(standing),
         switches=switches,
         csrf=csrf_token(),
-        here=f"/apps/{quote(app.slug)}/",
+        here=_page_to_return_to(app.slug),
         framed=request.endpoint == "apps.launch",
     )
     abort(make_response(render(page), 403))
@@ -178,6 +222,13 @@ def _reason(denied: Denied, identity: Identity) -> str:
     """Return the denial and, where roles are missing, what their rules look for and what the provider sent."""
     why = looked_for(services().settings.roles, identity=identity, roles=denied.missing) if denied.missing else ""
     return f"{denied.denial} ({why})" if why else denied.denial.value
+
+
+def _page_to_return_to(slug: str) -> str:
+    """Return the app's page at the place that was asked for, of the page or of its frame."""
+    framed = request.endpoint == "apps.launch"
+    page = f"/apps/{quote(slug)}{local_path(request.args.get('next'))}" if framed else here()
+    return safe_next(page, default=start_of(slug))
 
 
 def _switches(app: AppSpec, standing: Standing) -> list[TenantChoice]:

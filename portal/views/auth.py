@@ -16,7 +16,7 @@ from portal.admission import Arrival, admit
 from portal.attempts import (
     ATTEMPT_LIFETIME,
     Attempt,
-    cookie_name,
+    cookies_of,
     find_attempt,
     has_attempt,
     seal_attempt,
@@ -187,17 +187,18 @@ def _remember(attempt: Attempt, response: BaseResponse) -> None:
     """Put *attempt* into a cookie of *response*, and drop the ones it has no room for."""
     secure = services().settings.secure_cookies
     sealer = _sealer(_SEAL_PURPOSE)
-    sealed = seal_attempt(attempt, seal=sealer)
-    for name in surplus_cookies(request.cookies, room_for=sealed, secure=secure, seal=sealer):
+    cookies = seal_attempt(attempt, secure=secure, seal=sealer)
+    for name in surplus_cookies(request.cookies, room_for=cookies, secure=secure, seal=sealer):
         _drop(name, response)
-    response.set_cookie(
-        cookie_name(attempt.state, secure=secure),
-        sealed,
-        max_age=ATTEMPT_LIFETIME,
-        secure=secure,
-        httponly=True,
-        samesite="Lax",  # the provider's redirect back is a navigation from another site
-    )
+    for name, value in cookies.items():
+        response.set_cookie(
+            name,
+            value,
+            max_age=ATTEMPT_LIFETIME,
+            secure=secure,
+            httponly=True,
+            samesite="Lax",  # the provider's redirect back is a navigation from another site
+        )
 
 
 def _drop(name: str, response: BaseResponse) -> None:
@@ -264,13 +265,13 @@ def _take_attempt(parameters: Mapping[str, str]) -> Attempt:
     if not 0 < len(state) <= _MAX_STATE:
         raise AttemptUnknown("the callback carries no usable state")
     settings = services().settings
-    name = cookie_name(state, secure=settings.secure_cookies)
-    if name in request.cookies:
+    names = cookies_of(state, request.cookies, secure=settings.secure_cookies)
 
-        @after_this_request
-        def drop(response: Response) -> Response:
+    @after_this_request
+    def drop(response: Response) -> Response:
+        for name in names:
             _drop(name, response)
-            return response
+        return response
 
     return find_attempt(
         request.cookies,

@@ -3,17 +3,20 @@
 Anything that is not a living sign-in counts as a stranger.
 """
 
-from urllib.parse import quote, urlencode
+from typing import Final
+from urllib.parse import quote
 
 from flask import abort, g, redirect, request
 
+from portal.contract import in_query
 from portal.policy import Standing, standing_in
 from portal.redirects import HOME, safe_next
 from portal.services import services
 from portal.sessions import current_sign_in_id
 from portal.sign_ins import SignIn
 
-_PATH_SAFE = "/!$&()*+,;=:@-._~"
+_PATH_SAFE: Final = "/!$&()*+,;=:@-._~"
+_PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 
 def current_sign_in() -> SignIn | None:
@@ -65,13 +68,16 @@ def standing_of(sign_in: SignIn) -> Standing:
     return standing
 
 
-def require_sign_in() -> SignIn:
-    """Return the living sign-in, or leave the view with a 303 to the sign-in page that leads back here."""
+def require_sign_in(*, otherwise: str = HOME) -> SignIn:
+    """Return the living sign-in, or leave the view with a 303 to the sign-in page that leads back here.
+
+    Where the address of this page cannot be carried through a sign-in, it leads to *otherwise*.
+    """
     sign_in = current_sign_in()
     if sign_in is None:
         # A form that is answered with a way to another site is stopped by form-action: the page comes first.
         is_form = request.method not in {"GET", "HEAD"}
-        abort(redirect(sign_in_path(HOME if is_form else here(), ask=is_form), 303))
+        abort(redirect(sign_in_path(HOME if is_form else here(), ask=is_form, otherwise=otherwise), 303))
     return sign_in
 
 
@@ -82,13 +88,16 @@ def require_standing() -> Standing:
 
 def here() -> str:
     """Return the path and query of this request, as a browser would write them."""
-    query = request.query_string.decode("latin-1")
+    query = quote(request.query_string, safe=_PRINTABLE)  # clients that are no browsers send other bytes bare
     path = quote(request.path, safe=_PATH_SAFE)
     return f"{path}?{query}" if query else path
 
 
-def sign_in_path(target: str, *, ask: bool = False) -> str:
-    """Return the address of the sign-in page that leads to *target* afterwards; with *ask*, it is shown in any case."""
-    wanted = safe_next(target)
-    query = ({} if wanted == HOME else {"next": wanted}) | ({"ask": "1"} if ask else {})
-    return f"/sign-in?{urlencode(query)}" if query else "/sign-in"
+def sign_in_path(target: str, *, ask: bool = False, otherwise: str = HOME) -> str:
+    """Return the address of the sign-in page that leads to *target* afterwards; with *ask*, it is shown in any case.
+
+    Where *target* is no page to return to, or its address is too long, the way leads to *otherwise*.
+    """
+    wanted = safe_next(target, default=otherwise)
+    query = ([] if wanted == HOME else [f"next={in_query(wanted)}"]) + (["ask=1"] if ask else [])
+    return f"/sign-in?{'&'.join(query)}" if query else "/sign-in"

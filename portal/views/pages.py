@@ -194,6 +194,10 @@ class AppPage:
     """The frame's ``allow`` attribute: features for the app's origin alone."""
     tab_href: str
     """The same app in a tab of its own."""
+    place_lost: bool = False
+    """Whether the place inside the app that was asked for cannot be opened, so that the app opens at its start."""
+    longest_address: int = 0
+    """Characters that an address may have for its place to be opened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

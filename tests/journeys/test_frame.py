@@ -63,6 +63,42 @@ def test_a_deep_link_leads_to_that_place_in_the_app(house: House, browser: Brows
     context.close()
 
 
+@pytest.mark.parametrize("signed_in", [True, False], ids=["signed in", "signing in on the way"])
+def test_links_arrive_with_whatever_a_browser_leaves_bare_in_them(
+    house: House, browser: Browser, *, signed_in: bool
+) -> None:
+    """
+    Links as people paste them; and one too long to be carried opens the app and says so.
+    """
+    address = {
+        "?tags=a|b": "/?tags=a%7Cb",
+        "?q=a^b`c`{d}": "/?q=a%5Eb%60c%60%7Bd%7D",
+        "?folder=C:\\data&name=O'Brien": "/?folder=C:%5Cdata&name=O%27Brien",
+        "gradio_api//info?x=//y": "/gradio_api//info?x=//y",
+        f"?state={'x' * 3000}": f"/?state={'x' * 3000}",
+        f"?state={'|' * 700}": f"/?state={'%7C' * 700}",
+        "%5Cevil.test": "/",
+        f"?state={'|' * 2000}": "/",
+    }
+    context = browser.new_context()
+    page = steps.new_page(context)
+    if signed_in:
+        steps.sign_in(page, house, "Ana Analyst")
+    for asked, inside in address.items():
+        if signed_in:
+            page.goto(f"{house.url}/apps/showcase/{asked}")
+        else:
+            context.clear_cookies()
+            steps.sign_in(page, house, "Ana Analyst", path=f"/apps/showcase/{asked}")
+            expect(page).to_have_url(re.compile(f"^{re.escape(house.url)}/apps/showcase/"))
+        page.frames[1].wait_for_url(house.apps["showcase"] + inside, wait_until="commit")
+        told = page.get_by_text("opens at its start")
+        expect(told).to_be_visible() if inside == "/" else expect(told).to_have_count(0)
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_text("opens at its start")).to_be_hidden()
+    context.close()
+
+
 def test_two_tabs_sign_in_at_once(house: House, browser: Browser) -> None:
     """
     Each was begun before the other was finished, and each ends where it was going.

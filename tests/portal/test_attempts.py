@@ -1,3 +1,6 @@
+import random
+import string
+import zlib
 from dataclasses import replace
 from typing import ClassVar
 
@@ -9,11 +12,13 @@ from portal.attempts import (
     MAX_COOKIES,
     Attempt,
     cookie_name,
+    cookies_of,
     find_attempt,
     new_attempt,
     seal_attempt,
     surplus_cookies,
 )
+from portal.contract import MAX_PATH
 from portal.errors import AttemptExpired, AttemptUnknown
 from portal.sealing import Sealer
 from portal.settings import Secret
@@ -28,7 +33,16 @@ def an_attempt(*, now: int = NOW, return_to: str = "/apps/forecast/") -> Attempt
 
 
 def jar(*attempts: Attempt, secure: bool = True) -> dict[str, str]:
-    return {cookie_name(one.state, secure=secure): seal_attempt(one, seal=SEALER) for one in attempts}
+    return {name: value for one in attempts for name, value in seal_attempt(one, secure=secure, seal=SEALER).items()}
+
+
+def sealed(attempt: Attempt, *, seal: Sealer = SEALER) -> str:
+    return "".join(seal_attempt(attempt, secure=True, seal=seal).values())
+
+
+def noise(length: int) -> str:
+    """Return a query that hardly compresses."""
+    return "/apps/forecast/?" + "".join(random.Random(7).choices(string.ascii_letters + string.digits, k=length - 16))
 
 
 def found(cookies: dict[str, str], state: str, *, now: int = NOW) -> Attempt:
@@ -43,9 +57,15 @@ class TestNewAttempt:
         assert len(set(secrets)) == 6
         assert all(43 <= len(secret) <= 128 for secret in secrets)  # RFC 7636, section 4.1
 
-    def test_a_page_too_long_for_a_cookie_leads_home(self) -> None:
-        assert an_attempt(return_to="/" + "a" * 1024).return_to == "/"
-        assert an_attempt(return_to="/" + "a" * 1023).return_to == "/" + "a" * 1023
+    @pytest.mark.parametrize("return_to", [noise(MAX_PATH), "/?" + "%7C" * 1364, "/" + "a" * (MAX_PATH - 1)])
+    def test_the_longest_page_to_return_to_finds_place_in_cookies_that_browsers_keep(self, return_to: str) -> None:
+        attempt = an_attempt(return_to=return_to)
+        cookies = jar(attempt)
+
+        assert all(len(name) + len(value) <= 4096 for name, value in cookies.items())
+        assert sum(map(len, cookies.values())) <= MAX_COOKIES
+        assert found(cookies, attempt.state) == attempt
+        assert cookies_of(attempt.state, [*cookies, "__Host-portal", *jar(an_attempt())], secure=True) == tuple(cookies)
 
 
 class TestFindAttempt:
@@ -89,7 +109,7 @@ class TestFindAttempt:
         The name holds eight digits of a hash; whoever finds a collision must still not get through.
         """
         attempt, other = an_attempt(), an_attempt()
-        cookies = {cookie_name(other.state, secure=True): seal_attempt(attempt, seal=SEALER)}
+        cookies = {cookie_name(other.state, secure=True): sealed(attempt)}
 
         with pytest.raises(AttemptUnknown):
             found(cookies, other.state)
@@ -98,11 +118,12 @@ class TestFindAttempt:
         "empty": "",
         "not sealed": "not sealed",
         "not ASCII": "ö",
-        "another key": seal_attempt(an_attempt(), seal=Sealer([Secret("x" * 43)], purpose="sign-in attempt")),
-        "another purpose": seal_attempt(an_attempt(), seal=Sealer([Secret("k" * 43)], purpose="another purpose")),
-        "not JSON": SEALER.seal(b"not json"),
-        "a list": SEALER.seal(b"[1]"),
-        "a part": SEALER.seal(b'{"state": "only"}'),
+        "another key": sealed(an_attempt(), seal=Sealer([Secret("x" * 43)], purpose="sign-in attempt")),
+        "another purpose": sealed(an_attempt(), seal=Sealer([Secret("k" * 43)], purpose="another purpose")),
+        "not compressed": SEALER.seal(b"not json"),
+        "not JSON": SEALER.seal(zlib.compress(b"not json")),
+        "a list": SEALER.seal(zlib.compress(b"[1]")),
+        "a part": SEALER.seal(zlib.compress(b'{"state": "only"}')),
     }
 
     @pytest.mark.parametrize("tampered", TAMPERED.values(), ids=TAMPERED)
@@ -115,8 +136,8 @@ class TestFindAttempt:
     def test_one_changed_character_breaks_the_seal(self) -> None:
         attempt = an_attempt()
         name = cookie_name(attempt.state, secure=True)
-        sealed = jar(attempt)[name]
-        changed = sealed[:100] + ("A" if sealed[100] != "A" else "B") + sealed[101:]
+        whole = sealed(attempt)
+        changed = whole[:100] + ("A" if whole[100] != "A" else "B") + whole[101:]
 
         with pytest.raises(AttemptUnknown):
             found({name: changed}, attempt.state)
@@ -133,7 +154,7 @@ class TestCookieName:
 
 class TestSurplusCookies:
     def surplus(self, cookies: dict[str, str], *, room_for: str = "x" * 400) -> tuple[str, ...]:
-        return surplus_cookies(cookies, room_for=room_for, secure=True, seal=SEALER)
+        return surplus_cookies(cookies, room_for={"new": room_for}, secure=True, seal=SEALER)
 
     def test_few_attempts_all_stay(self) -> None:
         assert self.surplus(jar(an_attempt(), an_attempt(now=NOW - 60))) == ()
@@ -147,12 +168,23 @@ class TestSurplusCookies:
         assert sorted(dropped) == sorted(oldest)
 
     def test_together_they_stay_shorter_than_a_header_may_be(self) -> None:
-        attempts = [an_attempt(now=NOW - age, return_to="/" + "a" * 1000) for age in range(5)]
+        attempts = [an_attempt(now=NOW - age, return_to=noise(1500)) for age in range(5)]
         cookies = jar(*attempts)
         kept = {name: value for name, value in cookies.items() if name not in self.surplus(cookies)}
 
         assert kept
         assert sum(map(len, kept.values())) + 400 <= MAX_COOKIES
+
+    def test_what_is_in_two_cookies_stays_or_goes_as_a_whole(self) -> None:
+        old, new = an_attempt(now=NOW - 60, return_to=noise(MAX_PATH)), an_attempt(return_to=noise(MAX_PATH))
+        cookies = jar(old, new)
+
+        assert len(cookies) == 4
+        assert set(self.surplus(cookies)) == set(jar(old)) == set(cookies_of(old.state, cookies, secure=True))
+        assert set(self.surplus(cookies, room_for="x" * 4000)) == set(cookies)
+
+    def test_a_rest_without_its_beginning_goes(self) -> None:
+        assert self.surplus({"__Host-portal-attempt-00000000-rest": "x"}) == ("__Host-portal-attempt-00000000-rest",)
 
     def test_unreadable_ones_go_and_foreign_cookies_stay(self) -> None:
         cookies = {"__Host-portal-attempt-00000000": "broken", "__Host-portal": "session", "theirs": "x"}

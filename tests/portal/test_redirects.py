@@ -1,3 +1,5 @@
+from urllib.parse import urljoin, urlsplit
+
 import pytest
 
 from portal.redirects import HOME, safe_next
@@ -66,24 +68,46 @@ LEAVES_THE_PORTAL = [
     "../apps",
     "",
     " ",
-    "/ /evil.test",
-    "/\u2044evil.test",
-    "/\uff0fevil.test",
-    "/\u3002evil.test",
     "\u2215\u2215evil.test",
-    "/ev\u0131l",
     "/apps/\u202e",
     "/\ud800",
-    "/<script>",
-    '/"onclick',
-    "/'quote",
-    "/`tick",
-    "/{curly}",
-    "/a|b",
-    "/a^b",
     "/[\\]",
-    "/" + "a" * 2048,
+    "/" + "a" * 4096,
+    "/account//evil.test",
+    "/apps//evil.test/",
+    "/%61pps//evil.test",
+    "/apps/%2f/evil.test",
+    "/apps/forecast/../../evil.test",
+    "/apps/forecast/%2e%2e//evil.test",
+    "/apps/forecast/\\evil.test",
+    "/apps/forecast/?x=\r\nLocation: //evil.test",
+    "/apps/forecast/?x=\x00",
+    "/apps/forecast/?" + "|" * 2000,
+    "|//evil.test",
+    "`https://evil.test",
 ]
+
+HARMLESS_ONCE_ENCODED = {
+    "/ /evil.test": "/%20/evil.test",
+    "/\u2044evil.test": "/%E2%81%84evil.test",
+    "/\uff0fevil.test": "/%EF%BC%8Fevil.test",
+    "/\u3002evil.test": "/%E3%80%82evil.test",
+    "/ev\u0131l": "/ev%C4%B1l",
+    "/<script>": "/%3Cscript%3E",
+    '/"onclick': "/%22onclick",
+    "/'quote": "/%27quote",
+    "/`tick": "/%60tick",
+    "/{curly}": "/%7Bcurly%7D",
+    "/a|b": "/a%7Cb",
+    "/a^b": "/a%5Eb",
+    "/apps/forecast/?tags=a|b": "/apps/forecast/?tags=a%7Cb",
+    "/apps/forecast/?q=`x`&r={y}^z": "/apps/forecast/?q=%60x%60&r=%7By%7D%5Ez",
+    "/apps/forecast/?folder=C:\\data": "/apps/forecast/?folder=C:%5Cdata",
+    "/apps/forecast/a//b": "/apps/forecast/a//b",
+    "/apps/forecast//b": "/apps/forecast//b",
+    "/apps/forecast/?" + "x" * 4000: "/apps/forecast/?" + "x" * 4000,
+}
+"""As they are they need care; encoded they lead where the person was going, on this portal."""
 
 COMES_BACK_TO_SIGN_IN = [
     "/sign-in",
@@ -141,11 +165,25 @@ WORTH_RETURNING_TO = [
 
 def test_there_are_enough_attacks() -> None:
     assert len(set(LEAVES_THE_PORTAL)) >= 60
+    assert not set(LEAVES_THE_PORTAL) & set(HARMLESS_ONCE_ENCODED)
 
 
 @pytest.mark.parametrize("target", [*LEAVES_THE_PORTAL, *COMES_BACK_TO_SIGN_IN, *NO_PAGE])
 def test_a_target_that_is_no_page_of_ours_becomes_home(target: str) -> None:
     assert safe_next(target) == HOME
+
+
+@pytest.mark.parametrize(("target", "encoded"), HARMLESS_ONCE_ENCODED.items(), ids=repr)
+def test_bare_characters_are_encoded(target: str, encoded: str) -> None:
+    assert safe_next(target) == encoded
+    assert safe_next(encoded) == encoded
+
+
+@pytest.mark.parametrize("target", [*LEAVES_THE_PORTAL, *COMES_BACK_TO_SIGN_IN, *NO_PAGE, *HARMLESS_ONCE_ENCODED])
+def test_wherever_it_leads_it_is_this_portal(target: str) -> None:
+    there = urlsplit(urljoin("https://portal.example.com/sign-in", safe_next(target)))
+    assert (there.scheme, there.netloc) == ("https", "portal.example.com")
+    assert ".." not in there.path.split("/")
 
 
 @pytest.mark.parametrize("target", [None, 0, 1, True, [], ["/account"], {}, b"/account", object()])

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl
 
 from gradio_apps.runtime.guard.answering import Answering
 from gradio_apps.runtime.guard.asgi import Gone, Send, TooLarge, read_body
@@ -15,7 +15,7 @@ from gradio_apps.runtime.guard.probes import Probes
 from gradio_apps.runtime.guard.request import Request
 from gradio_apps.runtime.guard.sessions import Sessions
 from gradio_apps.runtime.guard.settings import GuardSettings
-from portal.contract import Rejected, local_path
+from portal.contract import Rejected, in_query, local_path
 from portal.contract.known_addresses import SIGN_OUT_PATH
 from portal.contract.probe_tokens import PROBE_PATH
 
@@ -100,7 +100,7 @@ class OwnRoutes:
             await self._answer.page(request.send, 403, self._answer.pages.used())
             return
         session, path = opened
-        target = f"{self._settings.path}{PREFIX}arrived?to={quote(path, safe='')}"
+        target = f"{self._settings.path}{PREFIX}arrived?to={in_query(path)}"
         cookie = (b"set-cookie", self._seal.set_cookie(session.sid).encode("ascii"))
         await self._answer.redirect(request.send, target, headers=[cookie])
 

@@ -8,7 +8,7 @@ from gradio_apps.runtime.guard.asgi import NO_STORE
 from gradio_apps.runtime.guard.injection import script_tag
 from gradio_apps.runtime.guard.settings import GuardSettings
 from gradio_apps.runtime.progress import Progress
-from portal.contract import is_local_path
+from portal.contract import local_path
 from portal.contract.known_addresses import PORTAL_PATHS, KnownAddress
 
 Event: TypeAlias = Literal["", "session-ended", "app-starting"] | KnownAddress
@@ -53,7 +53,8 @@ class Pages:
 
     def app_page(self, path: str = "") -> str:
         """Return the portal's page of this app, at *path* where that is a path an address may carry."""
-        return self._home + path if path != "/" and is_local_path(path) else self._home
+        inside = local_path(path)
+        return self._home + inside if inside != "/" else self._home
 
     def render(self, page: Page) -> bytes:
         """Return *page* as HTML."""

@@ -1,16 +1,44 @@
 """The app page and the launch."""
 
+import re
+from html import unescape
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 
 from portal.catalogue import Catalogue
+from portal.contract import in_query, local_path
 from portal.identity import Affiliation, Identity
-from portal.views.apps import path_within, with_theme
+from portal.views.apps import Place, place_within, with_theme
 from tests.builders import ISSUER, PORTAL, an_app, an_identity
 from tests.portal.views.house import NAVIGATION, OWN, TESS, House, field_of
 
 NOBODY_SPECIAL = an_identity(
     subject="uwe", name="Uwe User", email="uwe@example.com", affiliations=(TESS.affiliations[0],)
 )
+
+
+BARE = {
+    "tags=a|b": "tags=a%7Cb",
+    "q=a^b": "q=a%5Eb",
+    "q=`x`": "q=%60x%60",
+    "filter={%22year%22:[2030]}": "filter=%7B%22year%22:[2030]%7D",
+    "folder=C:\\data": "folder=C:%5Cdata",
+    "q=100%": "q=100%",
+    "q=it's": "q=it%27s",
+    "to=https://x.example/?a=b": "to=https://x.example/?a=b",
+}
+"""Queries as browsers send them, and as the app gets them."""
+
+NO_PLACES = (
+    "/apps/forecast/%5Cevil.example",
+    "/apps/forecast/..%2F..%2Fsecret",
+    "/apps/forecast//evil.example",
+    "/apps/forecast/%0Aevil",
+    "/apps/forecast/?" + "x" * 5000,
+    "/apps/forecast/?" + "|" * 2000,
+)
+"""Places inside an app that no path of the portal's may name, or that are too long for it."""
 
 
 def directives(policy: str) -> dict[str, str]:
@@ -178,17 +206,66 @@ def test_features_the_app_names_are_for_its_origin_alone(tmp_path_factory: pytes
 @pytest.mark.parametrize(
     ("asked", "following"),
     [
-        ("/apps/forecast/deep/er?x=1&y=2", "%2Fdeep%2Fer%3Fx%3D1%26y%3D2"),
-        ("/apps/forecast/?x=1", "%2F%3Fx%3D1"),
-        ("/apps/forecast/a%20b", "%2Fa%2520b"),
-        ("/apps/forecast/x?next=//evil.example", "%2Fx%3Fnext%3D%2F%2Fevil.example"),
-        ("/apps/forecast/%5Cevil.example", "%2F"),
-        ("/apps/forecast/..%2F..%2Fsecret", "%2F"),
+        ("/apps/forecast/deep/er?x=1&y=2", "/deep/er?x=1&y=2"),
+        ("/apps/forecast/?x=1", "/?x=1"),
+        ("/apps/forecast/a%20b", "/a%20b"),
+        ("/apps/forecast/x?next=//evil.example", "/x?next=//evil.example"),
+        ("/apps/forecast/a//b", "/a//b"),
+        *[(f"/apps/forecast/?{query}", f"/?{arriving}") for query, arriving in BARE.items()],
     ],
 )
 def test_the_rest_of_the_address_is_opened_in_the_app(house: House, asked: str, following: str) -> None:
     text = house.signed_in().get(asked, follow_redirects=True).text
-    assert f'src="/apps/forecast/launch?next={following}"' in text
+    assert f'src="/apps/forecast/launch?next={in_query(following)}"' in text
+    assert "opens at its start" not in text
+
+
+@pytest.mark.parametrize("asked", NO_PLACES)
+def test_a_place_that_cannot_be_opened_is_said_and_the_app_opens_all_the_same(house: House, asked: str) -> None:
+    text = house.signed_in().get(asked, follow_redirects=True).text
+    assert 'src="/apps/forecast/launch?next=%2F"' in text
+    assert "Forecast opens at its start: the place in the link could not be used." in text
+    assert "longer than 4,096 characters" in text
+
+
+@pytest.mark.parametrize("query", [*BARE, "x=" + "%7C" * 1300])
+@pytest.mark.parametrize("method", ["page", "launch"])
+def test_strangers_come_back_to_the_very_place_after_the_sign_in(house: House, query: str, method: str) -> None:
+    place = local_path(f"/a//b?{query}")
+    address = f"/apps/forecast/launch?next={in_query(place)}" if method == "launch" else f"/apps/forecast/a//b?{query}"
+    asked = house.browser().get(address, headers=NAVIGATION | {"Sec-Fetch-Dest": "document"}).headers["Location"]
+    assert parse_qs(urlsplit(asked).query) == {"next": [f"/apps/forecast{place}"]}
+    button = re.search(r'href="/auth/oauth/company[?]([^"]+)"', house.browser().get(asked).text)
+    assert button is not None
+    assert parse_qs(unescape(button[1])) == {"next": [f"/apps/forecast{place}"]}
+
+
+@pytest.mark.parametrize("asked", NO_PLACES)
+def test_strangers_whose_place_cannot_be_carried_come_back_to_the_app_and_read_so(house: House, asked: str) -> None:
+    sent_to = house.browser().get(asked).headers["Location"]
+    [after] = parse_qs(urlsplit(sent_to).query)["next"]
+    assert after in {"/apps/forecast/?portal-place=lost", "/apps/forecast//evil.example"}
+    page = house.signed_in().get(after).text
+    assert 'src="/apps/forecast/launch?next=%2F"' in page
+    assert "Forecast opens at its start" in page
+
+
+def test_a_launch_whose_page_has_too_long_an_address_leads_back_to_the_app(house: House) -> None:
+    launch, in_a_tab = f"/apps/forecast/launch?next=/{'a' * 4095}", NAVIGATION | {"Sec-Fetch-Dest": "document"}
+    asked = house.browser().get(launch, headers=in_a_tab).headers["Location"]
+    assert parse_qs(urlsplit(asked).query) == {"next": ["/apps/forecast/?portal-place=lost"]}
+
+
+def test_a_switch_of_tenants_leads_back_to_the_very_place(house: House) -> None:
+    browser = house.signed_in(TESS)
+    with house.app.app_context():
+        house.services.sign_ins.switch_tenant(current_id(house, TESS), tenant="acme", now=house.now)
+    asked, wanted = "/a//b?tags=x|y&z=1", "/apps/admin-dashboard/a//b?tags=x%7Cy&z=1"
+    page = browser.get(f"/apps/admin-dashboard{asked}")
+    framed = browser.get(f"/apps/admin-dashboard/launch?next={in_query(asked)}", headers=NAVIGATION)
+    assert [unescape(field_of(one, "next")) for one in (page, framed)] == [wanted, wanted]
+    too_long = browser.get("/apps/admin-dashboard/?" + "x" * 5000)
+    assert field_of(too_long, "next") == "/apps/admin-dashboard/?portal-place=lost"
 
 
 def test_an_address_without_its_slash_leads_to_the_one_with(house: House) -> None:
@@ -308,7 +385,7 @@ def test_gradio_follows_the_theme_somebody_chose(house: House, cookie: str, foll
         ("/a?b=c", "dark", "/a?b=c&__theme=dark"),
         ("/a?b=c#d", "light", "/a?b=c&__theme=light#d"),
         ("/a?__theme=light", "dark", "/a?__theme=light"),
-        ("/" + "a" * 2040, "dark", "/" + "a" * 2040),
+        ("/" + "a" * 4090, "dark", "/" + "a" * 4090),
     ],
 )
 def test_the_theme_is_put_where_gradio_reads_it(path: str, theme: str | None, expected: str) -> None:
@@ -318,13 +395,20 @@ def test_the_theme_is_put_where_gradio_reads_it(path: str, theme: str | None, ex
 @pytest.mark.parametrize(
     ("address", "expected"),
     [
-        ("/apps/forecast/", ("/", False)),
-        ("/apps/forecast/?tab=1", ("/", True)),
-        ("/apps/forecast/a?tab=1&tab=1&b", ("/a?b", True)),
-        ("/apps/forecast/a?tab=2", ("/a?tab=2", False)),
-        ("/apps/forecast/a?xtab=1", ("/a?xtab=1", False)),
-        ("/apps/forecast", ("/", False)),
+        ("/apps/forecast/", Place("/", alone=False, lost=False)),
+        ("/apps/forecast/?tab=1", Place("/", alone=True, lost=False)),
+        ("/apps/forecast/a?tab=1&tab=1&b", Place("/a?b", alone=True, lost=False)),
+        ("/apps/forecast/a?tab=2", Place("/a?tab=2", alone=False, lost=False)),
+        ("/apps/forecast/a?xtab=1", Place("/a?xtab=1", alone=False, lost=False)),
+        ("/apps/forecast", Place("/", alone=False, lost=False)),
+        ("/apps/forecast/?tags=a|b&c={d}", Place("/?tags=a%7Cb&c=%7Bd%7D", alone=False, lost=False)),
+        ("/apps/forecast/a//b", Place("/a//b", alone=False, lost=False)),
+        ("/apps/forecast/?portal-place=lost", Place("/", alone=False, lost=True)),
+        ("/apps/forecast/?portal-place=lost&tab=1", Place("/", alone=True, lost=True)),
+        ("/apps/forecast//evil.test", Place("/", alone=False, lost=True)),
+        ("/apps/forecast/?" + "x" * 4094, Place("/?" + "x" * 4094, alone=False, lost=False)),
+        ("/apps/forecast/?" + "x" * 4095, Place("/", alone=False, lost=True)),
     ],
 )
-def test_the_query_is_the_apps_but_for_the_tab(address: str, expected: tuple[str, bool]) -> None:
-    assert path_within("forecast", address) == expected
+def test_the_query_is_the_apps_but_for_what_the_portal_put_there(address: str, expected: Place) -> None:
+    assert place_within("forecast", address) == expected

@@ -11,7 +11,7 @@ from tests.portal.views.house import House
 def test_every_route_is_closed_by_default(house: House) -> None:
     browser = house.signed_in()
     for rule in house.app.url_map.iter_rules():
-        path = rule.rule.replace("<path:filename>", "portal.css").replace("<path:rest>", "x")
+        path = rule.rule.replace("<path:filename>", "portal.css").replace("<path_of_app:rest>", "x")
         path = path.replace("<slug>", "forecast").replace("<provider>", "company").replace("<sign_in_id>", "x")
         assert "<" not in path, f"teach this test the variable of {rule.rule}"
         for method in sorted(rule.methods or ()):

@@ -23,6 +23,7 @@ from gradio_apps.runtime.host.own_names import import_all
 from gradio_apps.runtime.host.process import GRACE
 from gradio_apps.runtime.steering import Steering, channel_from
 from gradio_apps.runtime.waiting import SECRET_NAMES, USUAL, waiting_from
+from portal.contract.descriptors import raise_limit
 
 EXIT_USAGE: Final = 2
 """Exit code where the command line, the environment or the source cannot be used."""
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve one app until the process is told to stop; return its exit code."""
     options = _parser().parse_args(arguments)
     _log_to_stderr()
+    raise_limit()
     try:
         settings = guard_settings_from(os.environ)
         source = read_source(options.source, base=Path.cwd())

@@ -21,6 +21,7 @@ from portal.cli.reloading import installed_version
 from portal.cli.serving import Serving, require_first
 from portal.cli.standing_for import environment_for, require_right, stand_for, users_of
 from portal.contract import is_loopback_url
+from portal.contract.descriptors import raise_limit
 from portal.contract.privileges import taken_up
 from portal.errors import StoreUnavailable
 from portal.settings import Settings
@@ -43,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         CommandFailed: the configuration has problems, a port is taken, or the database cannot be used.
     """
+    raise_limit()  # the portal's processes and the apps' inherit it
     launch = _first_launch(options)
     settings = launch.settings
     purposes = {launch.port: "the portal"} | {

@@ -4,6 +4,7 @@
 bottom.
 """
 
+import errno
 import re
 import socket
 import ssl
@@ -15,6 +16,10 @@ from portal.contract.outbound import shown_proxy
 _TUNNEL: Final = re.compile(r"(?:Tunnel connection failed: )?([45]\d\d)(?: .*)?", re.DOTALL)
 """How the standard library, under ``requests``, and ``httpx`` say that a proxy refused."""
 _DEEPEST: Final = 16
+_OWN: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
+"""What the system says where it has no descriptor, no memory or no port left for a call."""
+_OWN_NAMES: Final = frozenset({socket.EAI_SYSTEM, socket.EAI_MEMORY})
+"""What a resolver says where it could not ask for a name."""
 
 
 def certificate_fault(error: BaseException) -> str | None:
@@ -23,6 +28,26 @@ def certificate_fault(error: BaseException) -> str | None:
         if isinstance(one, ssl.SSLCertVerificationError):
             return one.verify_message.removesuffix(".")
     return None
+
+
+def is_own_failure(error: BaseException) -> bool:
+    """Say whether a call failed with *error* because this process could not even make it.
+
+    Where it has no descriptor, memory or thread left, nothing is known of the one who was to be called.
+    """
+    return any(_is_own(one) for one in _causes(error))
+
+
+def _is_own(error: BaseException) -> bool:
+    match error:
+        case MemoryError() | RuntimeError():  # "can't start new thread", which names are looked up in
+            return not isinstance(error, (RecursionError, NotImplementedError))
+        case socket.gaierror():
+            return error.errno in _OWN_NAMES
+        case OSError():
+            return error.errno in _OWN
+        case _:
+            return False
 
 
 def call_fault(error: BaseException, *, proxy: str | None = None) -> str:
@@ -57,11 +82,17 @@ def _fault(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield *error* and what it wraps: as cause, as context, as ``reason`` (urllib3) or as an argument."""
+    """Yield *error* and what it wraps: as cause, as context, as ``reason`` (urllib3), in a group or as an argument."""
     waiting, seen = [error], 0
     while waiting and seen < _DEEPEST:
         one = waiting.pop(0)
         seen += 1
         yield one
-        inner = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
+        inner = (
+            one.__cause__,
+            one.__context__,
+            getattr(one, "reason", None),
+            *getattr(one, "exceptions", ()),
+            *one.args,
+        )
         waiting += [each for each in inner if isinstance(each, BaseException)]

@@ -11,6 +11,7 @@ from typing import Final
 
 from portal.catalogue import AppSpec
 from portal.configuration import cookie_mode
+from portal.contract.descriptors import WANTED
 from portal.front.sites import apps_here
 from portal.settings import Settings
 
@@ -20,6 +21,7 @@ PORTALS_OWN: Final = FOLDER / "portal.env"
 """What is handed to the portal, and to no app."""
 PORTAL_USER: Final = "gradio-portal"
 """The portal's user where ``portal.user`` names none."""
+_OPEN_FILES: Final = f"LimitNOFILE={WANTED}"
 _STATE: Final = Path("/var/lib")
 _HARDENED: Final = (
     "NoNewPrivileges=yes",
@@ -103,6 +105,7 @@ def _portal(settings: Settings, *, config: Path, commands: Commands) -> Iterator
     yield "Restart=on-failure"
     yield "RestartSec=2"
     yield "TimeoutStopSec=30"
+    yield _OPEN_FILES
     data = settings.data_dir
     if data.is_relative_to(_STATE) and data != _STATE:
         yield f"StateDirectory={_word(str(data.relative_to(_STATE)))}"
@@ -163,6 +166,7 @@ def _app(app: AppSpec, settings: Settings, *, port: int, config: Path, commands:
     yield "Restart=on-failure"
     yield "RestartSec=2"
     yield "TimeoutStopSec=30"
+    yield _OPEN_FILES
     if app.memory is not None:
         yield f"MemoryMax={app.memory}"
     yield f"ProtectHome={_home(source, *commands.needed)}"

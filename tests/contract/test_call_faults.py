@@ -1,11 +1,12 @@
 """Why a call failed, in words: found below what libraries wrap it in, and nothing of what was sent or answered."""
 
+import errno
 import socket
 import ssl
 
 import pytest
 
-from portal.contract.call_faults import call_fault, certificate_fault
+from portal.contract.call_faults import call_fault, certificate_fault, is_own_failure
 
 PROXY = "http://me:secret@proxy.example.com:3128"
 
@@ -64,3 +65,35 @@ def test_an_error_in_a_circle_ends() -> None:
     one.__cause__, other.__cause__ = other, one
 
     assert call_fault(one) == "Exception"
+
+
+OWN = [
+    OSError(errno.EMFILE, "Too many open files"),
+    OSError(errno.ENFILE, "Too many open files in system"),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+    OSError(errno.ENOBUFS, "No buffer space available"),
+    OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"),
+    MemoryError(),
+    RuntimeError("can't start new thread"),
+    socket.gaierror(socket.EAI_SYSTEM, "System error"),
+    socket.gaierror(socket.EAI_MEMORY, "Memory allocation failure"),
+    ExceptionGroup("two addresses", [ConnectionRefusedError(111, ""), OSError(errno.EMFILE, "")]),
+]
+THEIRS = [
+    ConnectionRefusedError(errno.ECONNREFUSED, ""),
+    ConnectionResetError(errno.ECONNRESET, ""),
+    OSError(errno.EHOSTUNREACH, ""),
+    OSError(errno.ENETUNREACH, ""),
+    TimeoutError(),
+    socket.gaierror(socket.EAI_NONAME, ""),
+    ssl.SSLError(1, ""),
+    LookupError(),
+    RecursionError(),
+]
+
+
+@pytest.mark.parametrize("how", ["cause", "context", "argument", "reason"])
+@pytest.mark.parametrize(("inner", "own"), [*((one, True) for one in OWN), *((one, False) for one in THEIRS)], ids=repr)
+def test_what_this_process_lacks_is_not_the_others_doing(inner: BaseException, how: str, *, own: bool) -> None:
+    assert is_own_failure(inner) == own
+    assert is_own_failure(wrapped(wrapped(inner, how), how)) == own

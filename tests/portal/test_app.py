@@ -25,7 +25,7 @@ ROUTES = {
     "/api/sign-ins",
     "/api/sign-ins/<sign_in_id>/end",
     "/apps/<slug>/",
-    "/apps/<slug>/<path:rest>",
+    "/apps/<slug>/<path_of_app:rest>",
     "/apps/<slug>/launch",
     "/auth",
     "/auth/auth/callback",

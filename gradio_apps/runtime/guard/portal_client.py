@@ -7,6 +7,7 @@ counts as "the portal is away", so that no fault of the portal opens or ends a s
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -18,12 +19,16 @@ from joserfc.jwk import KeySet
 from gradio_apps.runtime.guard.outgoing import way_to_portal
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract import Introspection, Rejected, read_introspection
+from portal.contract.call_faults import is_own_failure
+from portal.contract.descriptors import Spare, none_left
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET, NOT_IN_USE
 
 log = logging.getLogger("gradio_portal.guard")
 
 TOTAL_TIMEOUT: Final = 5.0
 """Longest time one call may take altogether, in seconds."""
+STALLED: Final = 2.0
+"""Seconds by which a call may outlast :data:`TOTAL_TIMEOUT` before it is this process that was late."""
 MAX_ANSWER: Final = 256 * 1024
 """Longest answer read, in bytes."""
 _TIMEOUTS: Final = httpx.Timeout(TOTAL_TIMEOUT, connect=2.0)
@@ -34,6 +39,13 @@ class PortalAway(Exception):
     """The portal did not answer, or answered what cannot be used; nobody here is at fault."""
 
 
+class CannotAsk(PortalAway):
+    """This process could not even ask: it has no descriptor, memory, thread or time left.
+
+    That says nothing of the portal, so no grace period follows from it.
+    """
+
+
 class PortalClient:
     """One app's connection to its portal."""
 
@@ -41,6 +53,7 @@ class PortalClient:
         self._settings = settings
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
+        self._spare = Spare()
 
     async def redeem(self, ticket: str) -> Introspection:
         """Hand in *ticket*, once.
@@ -81,6 +94,7 @@ class PortalClient:
 
     async def aclose(self) -> None:
         """Close the connections; a later call opens new ones."""
+        self._spare.close()
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -94,16 +108,31 @@ class PortalClient:
             raise PortalAway("introspection: not an answer for this app") from error
 
     async def _call(self, method: str, path: str, form: Mapping[str, str] | None = None) -> dict[str, object]:
+        try:
+            return await self._asked(method, path, form)
+        except CannotAsk:
+            if not none_left():  # it may have been heard: a ticket is good for once
+                raise
+            with self._spare.lent():
+                return await self._asked(method, path, form)
+
+    async def _asked(self, method: str, path: str, form: Mapping[str, str] | None) -> dict[str, object]:
         auth = None if form is None else httpx.BasicAuth(self._settings.app, self._settings.secret)
+        begun = time.monotonic()
         try:
             async with asyncio.timeout(TOTAL_TIMEOUT):
                 raw = await self._read(method, path, form, auth)
             value = json.loads(raw.decode("utf-8"))
-        except (httpx.HTTPError, TimeoutError, OSError) as error:
-            log.warning("portal-away call=%s error=%s", path, way_to_portal(self._settings).fault(error))
-            raise PortalAway(path) from error
         except (ValueError, RecursionError) as error:
             log.warning("portal-away call=%s error=no-json", path)
+            raise PortalAway(path) from error
+        except (httpx.HTTPError, TimeoutError, OSError, MemoryError, RuntimeError) as error:
+            # A process that came to nothing for so long cannot say who was late.
+            stalled = time.monotonic() - begun > TOTAL_TIMEOUT + STALLED
+            if stalled or is_own_failure(error) or none_left():
+                log.error("portal-not-asked call=%s error=%s", path, "stalled" if stalled else type(error).__name__)  # noqa: TRY400 - a code, not a traceback
+                raise CannotAsk(path) from error
+            log.warning("portal-away call=%s error=%s", path, way_to_portal(self._settings).fault(error))
             raise PortalAway(path) from error
         if type(value) is not dict:
             raise PortalAway(path)

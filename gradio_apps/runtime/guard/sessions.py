@@ -2,7 +2,8 @@
 
 The cookie and the portal are the truth.  An unknown session is asked for; an ended one is
 remembered, known or not, until no ticket for it can live; and while the portal is away,
-sessions go on for the grace period and are not forgotten after it.
+sessions go on for the grace period and are not forgotten after it.  There is no such period where it is
+this process that cannot ask: its answers are good for :data:`MAX_AGE`, as ever.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
+from gradio_apps.runtime.guard.portal_client import CannotAsk, PortalAway, PortalClient
 from gradio_apps.runtime.guard.running import Running
 from portal.contract import Active, Inactive, Introspection, Person
 from portal.contract.tickets import LEEWAY, MAX_LIFETIME
@@ -25,6 +26,8 @@ GRACE: Final = 300
 """How long sessions go on while the portal is away, in seconds."""
 RETRY: Final = 5
 """Pause between two attempts for one session while the portal is away, in seconds."""
+RETRY_OWN: Final = 1
+"""The same where this process could not ask."""
 ENDED_KEPT: Final = MAX_LIFETIME + 2 * LEEWAY + 60
 """How long an ended session is remembered, in seconds: longer than any ticket for it can verify."""
 IDLE_KEPT: Final = 3600
@@ -35,7 +38,7 @@ SWEEP_EVERY: Final = 1.0
 class AppSession:
     """One person in this app, as the portal said last."""
 
-    __slots__ = ("checked_at", "failing_since", "person", "retry_at", "running", "sid", "used_at")
+    __slots__ = ("checked_at", "failing_since", "person", "retry_at", "running", "sid", "unasked", "used_at")
 
     def __init__(self, sid: str, person: Person, *, now: float) -> None:
         self.sid = sid
@@ -44,6 +47,9 @@ class AppSession:
         """When the portal was asked for its last answer."""
         self.used_at = now
         self.failing_since: float | None = None
+        """Since when the portal does not answer."""
+        self.unasked = False
+        """Whether it could not be asked, last."""
         self.retry_at = now
         self.running: set[Running] = set()
 
@@ -179,11 +185,18 @@ class Sessions:
         asked_at = self._clock()
         try:
             answer = await self._client.renew(sid, in_use=in_use)
+        except CannotAsk:
+            session = self._live.get(sid)
+            if session is not None:
+                session.unasked = True
+                session.retry_at = self._clock() + RETRY_OWN
+            return False
         except PortalAway:
             now = self._clock()
             self._away_since = now if self._away_since is None else self._away_since
             session = self._live.get(sid)
             if session is not None:
+                session.unasked = False
                 session.failing_since = now if session.failing_since is None else session.failing_since
                 session.retry_at = now + RETRY
             return False
@@ -211,6 +224,7 @@ class Sessions:
         session.person = person
         session.checked_at = asked_at
         session.failing_since = None
+        session.unasked = False
         session.retry_at = asked_at
         self._keep_sweeping()
 
@@ -219,7 +233,7 @@ class Sessions:
 
     def _grace_is_over(self, session: AppSession, now: float) -> bool:
         if session.failing_since is None:  # nobody has failed to answer yet; the renewal under way will tell
-            return False
+            return session.unasked
         since = session.failing_since if self._away_since is None else min(session.failing_since, self._away_since)
         return not 0 <= now - since < GRACE
 

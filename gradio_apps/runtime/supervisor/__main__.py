@@ -15,6 +15,7 @@ from gradio_apps.runtime.supervisor.document import DocumentError, Plan, read_pl
 from gradio_apps.runtime.supervisor.events import Event, reporter
 from gradio_apps.runtime.supervisor.loop import supervise
 from gradio_apps.runtime.supervisor.sockets import PortTaken, listen
+from portal.contract.descriptors import raise_limit
 from portal.contract.privileges import lacking_here, put_aside
 
 EXIT_DOCUMENT: Final = 2
@@ -24,6 +25,7 @@ EXIT_PORT: Final = 3
 def main(stdin: TextIO, stderr: TextIO, environ: Mapping[str, str], *, command: tuple[str, ...] | None = None) -> int:
     """Supervise what *stdin* says until told to stop; return the exit code."""
     parent = os.getppid()
+    raise_limit()
     report = reporter(stderr)
     cgroups = None
     try:

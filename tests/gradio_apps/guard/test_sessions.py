@@ -3,12 +3,17 @@
 # ruff: noqa: ASYNC110 - what is waited for has no event to set
 
 import asyncio
+import errno
+from collections.abc import Callable
+from types import SimpleNamespace
 from urllib.parse import parse_qs
 
 import httpx
 import pytest
 
 from gradio_apps.runtime.guard import sessions as module
+from gradio_apps.runtime.guard.portal_client import CannotAsk, PortalAway
+from gradio_apps.runtime.guard.sessions import GRACE, MAX_AGE
 from portal.contract import Active, Inactive
 from tests.asgi import connected
 from tests.builders import NOW, PORTAL
@@ -289,6 +294,79 @@ async def test_a_stream_is_cut_when_the_grace_period_is_over_and_the_session_kep
 
         house.portal.away = False
         assert not house.guard._sessions.is_ended("app-session-1")
+
+
+def without_descriptors(request: httpx.Request) -> httpx.Response:
+    error = httpx.ConnectError("All connection attempts failed", request=request)
+    error.__cause__ = OSError(errno.EMFILE, "Too many open files")
+    raise error
+
+
+def without_threads(_request: httpx.Request) -> httpx.Response:
+    raise RuntimeError("can't start new thread")
+
+
+def without_memory(_request: httpx.Request) -> httpx.Response:
+    raise MemoryError
+
+
+@pytest.mark.parametrize("lacking", [without_descriptors, without_threads, without_memory])
+async def test_what_this_process_lacks_gives_no_grace_period(
+    lacking: Callable[[httpx.Request], httpx.Response],
+) -> None:
+    async with a_house(endless) as house:
+        async with connected(house.guard, house.scope("/stream")) as stream:
+            await stream.until(lambda outcome: outcome.body)
+            house.portal.answer = lacking
+            for _ in range(MAX_AGE):
+                house.clock.now += 1
+                house.guard._sessions.sweep()
+                await settle(house)
+            await stream.finish()
+        assert (await house.get("/")).status == 503
+        assert not house.guard._sessions.is_ended("app-session-1")
+
+        house.portal.answer = None
+        house.clock.now += 1
+        async with connected(house.guard, house.scope("/stream")) as stream:
+            await stream.until(lambda outcome: outcome.body)
+
+
+async def test_what_this_process_lacked_neither_begins_nor_ends_a_grace_period() -> None:
+    async with a_house(endless) as house, connected(house.guard, house.scope("/stream")) as stream:
+        await stream.until(lambda outcome: outcome.body)
+        for answer, away, seconds in ((without_descriptors, False, 50), (None, True, 200), (without_memory, True, 20)):
+            house.portal.answer, house.portal.away = answer, away
+            for _ in range(seconds):
+                house.clock.now += 1
+                house.guard._sessions.sweep()
+                await settle(house)
+        assert not stream.task.done(), "the portal is away, and has been for less than the grace period"
+        for _ in range(GRACE):
+            house.clock.now += 1
+            house.guard._sessions.sweep()
+            await settle(house)
+        await stream.finish()
+
+
+async def test_a_process_that_stood_still_does_not_say_that_the_portal_was_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with a_house() as house:
+        client = house.guard._client
+        monkeypatch.setattr("gradio_apps.runtime.guard.portal_client.time", SimpleNamespace(monotonic=None))
+
+        async def late(*_arguments: object) -> bytes:
+            raise TimeoutError
+
+        monkeypatch.setattr(client, "_read", late)
+        monkeypatch.setattr("gradio_apps.runtime.guard.portal_client.time.monotonic", iter([0.0, 9.0]).__next__)
+        with pytest.raises(CannotAsk):
+            await client.renew("app-session-1", in_use=True)
+        monkeypatch.setattr("gradio_apps.runtime.guard.portal_client.time.monotonic", iter([0.0, 5.1]).__next__)
+        with pytest.raises(PortalAway) as away:
+            await client.renew("app-session-1", in_use=True)
+        assert not isinstance(away.value, CannotAsk)
 
 
 async def test_a_stream_waits_for_the_answer_that_is_under_way() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from portal.catalogue import Catalogue
 from portal.cli.programs import GUNICORN
+from portal.contract.descriptors import WANTED
 from portal.front.systemd import Commands, systemd_units
 from tests.builders import an_app, settings_for
 
@@ -68,6 +69,11 @@ def test_an_app_has_the_limits_that_portal_toml_says(tmp_path: Path) -> None:
     assert "MemoryMax=2000000000\n" in written
     assert '"PORTAL_START_TIMEOUT=3600"' in written
     assert "MemoryMax" not in units(tmp_path)[APP]
+
+
+@pytest.mark.parametrize("name", ["gradio-portal.service", APP])
+def test_each_may_open_as_many_files_as_many_connections_take(tmp_path: Path, name: str) -> None:
+    assert f"\nLimitNOFILE={WANTED}\n" in units(tmp_path)[name]
 
 
 def test_users_of_the_operators_choice_and_files_of_variables(tmp_path: Path) -> None:

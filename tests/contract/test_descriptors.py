@@ -1,0 +1,66 @@
+"""Open files: as many as may be, and a few for when there are none left."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from portal.contract.descriptors import SPARE, Spare, none_left, raise_limit
+
+pytestmark = pytest.mark.usefixtures("processes")
+
+RAISE = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, {hard}))
+from portal.contract.descriptors import raise_limit
+print(raise_limit({wanted}), *resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+USE_UP = """
+import os, resource
+from portal.contract.descriptors import SPARE, Spare, none_left
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+spare, taken = Spare(), []
+while not none_left():
+    taken.append(os.open("/", os.O_RDONLY))
+with spare.lent():
+    more = [os.open("/", os.O_RDONLY) for _ in range(SPARE)]
+    assert none_left()
+    for one in more[2:]:
+        os.close(one)
+assert none_left(), "it took back what there was"
+with spare.lent():
+    assert not none_left()
+spare.close()
+spare.close()
+print(SPARE - 2, len([0 for _ in range(SPARE) if not none_left() and taken.append(os.open("/", os.O_RDONLY)) is None]))
+"""
+
+
+def said_by(code: str) -> list[int]:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    return [int(word) for word in done.stdout.split()]
+
+
+@pytest.mark.parametrize(
+    ("hard", "wanted", "then"), [(1024, 65536, 1024), (1024, 512, 512), (1024, 100, 256), (256, 65536, 256)]
+)
+def test_the_limit_is_raised_as_far_as_it_may_be_and_never_lowered(hard: int, wanted: int, then: int) -> None:
+    assert said_by(RAISE.format(hard=hard, wanted=wanted)) == [then, then, hard]
+
+
+def test_with_none_left_a_few_can_still_be_opened() -> None:
+    expected, found = said_by(USE_UP)
+    assert expected == found
+
+
+def test_here_there_are_some_left() -> None:
+    assert not none_left()
+    assert raise_limit(1) == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    spare = Spare()
+    assert len(spare._held) == SPARE
+    first = spare._held[0]
+    spare.close()
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(first)

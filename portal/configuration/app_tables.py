@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from portal.browser_features import GRANTABLE
 from portal.catalogue import EVERYONE, AppSpec
 from portal.configuration.addresses import fault_of, normalised
 from portal.configuration.app_users import uid_for
@@ -19,40 +20,6 @@ from portal.contract.spaces import NoSpace, app_file_of
 from portal.policy import API_RIGHTS
 
 MOST_ROLES: Final = 64  # a ticket carries no more
-FEATURES: Final = frozenset(
-    {
-        "accelerometer",
-        "ambient-light-sensor",
-        "autoplay",
-        "bluetooth",
-        "camera",
-        "clipboard-read",
-        "clipboard-write",
-        "display-capture",
-        "encrypted-media",
-        "fullscreen",
-        "gamepad",
-        "geolocation",
-        "gyroscope",
-        "hid",
-        "idle-detection",
-        "keyboard-map",
-        "local-fonts",
-        "magnetometer",
-        "microphone",
-        "midi",
-        "payment",
-        "picture-in-picture",
-        "screen-wake-lock",
-        "serial",
-        "speaker-selection",
-        "storage-access",
-        "usb",
-        "web-share",
-        "xr-spatial-tracking",
-    }
-)
-"""Permissions-Policy features a frame may be given."""
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _EXECUTABLE: Final = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 _SECRET_NAME: Final = re.compile(
@@ -285,8 +252,10 @@ class AppReader:
     def _browser(self, table: Table) -> tuple[str, ...]:
         features = table.texts("browser") or ()
         for feature in features:
-            if feature not in FEATURES:
-                table.problem("browser", f"names {feature!r}, which no frame can be given.", choices(feature, FEATURES))
+            if feature not in GRANTABLE:
+                table.problem(
+                    "browser", f"names {feature!r}, which no frame can be given.", choices(feature, GRANTABLE)
+                )
         return features
 
     def _env(self, table: Table) -> tuple[tuple[str, str], ...]:

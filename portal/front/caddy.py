@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from portal.front.sites import HSTS, LARGEST_BODY, Place, Site, apps_elsewhere, sites_of
+from portal.contract.strict_transport import STRICT_TRANSPORT
+from portal.front.sites import LARGEST_BODY, Place, Site, apps_elsewhere, sites_of
 from portal.settings import Settings
 
 CURRENT: Final = (2, 7)
@@ -44,7 +45,7 @@ def _site(site: Site, tls: str | None, version: tuple[int, int]) -> Iterator[str
     if tls is not None:
         yield tls
     yield "\theader {"
-    yield f'\t\tStrict-Transport-Security "{HSTS}"'
+    yield f'\t\tStrict-Transport-Security "{STRICT_TRANSPORT}"'
     yield "\t\tdefer"
     yield "\t}"
     for number, place in enumerate(site.places):

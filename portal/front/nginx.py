@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from portal.front.sites import HSTS, LARGEST_BODY, Place, Site, apps_elsewhere, sites_of
+from portal.contract.strict_transport import STRICT_TRANSPORT
+from portal.front.sites import LARGEST_BODY, Place, Site, apps_elsewhere, sites_of
 from portal.settings import Settings
 
 _HTTPS: Final = 443
@@ -106,7 +107,7 @@ def _server(site: Site, settings: Settings, *, certificate: str, key: str) -> It
     yield "    large_client_header_buffers 8 16k;"
     yield ""
     yield "    proxy_hide_header Strict-Transport-Security;"
-    yield f'    add_header Strict-Transport-Security "{HSTS}" always;'
+    yield f'    add_header Strict-Transport-Security "{STRICT_TRANSPORT}" always;'
     yield ""
     yield "    proxy_http_version 1.1;"
     yield "    proxy_redirect off;"

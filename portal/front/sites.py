@@ -14,8 +14,6 @@ from portal.settings import Settings
 _HTTP: Final = 80
 _HTTPS: Final = 443
 PORTAL: Final = "the portal"
-HSTS: Final = "max-age=31536000"
-"""``Strict-Transport-Security`` (RFC 6797) of portal and apps: a year, and for the one name."""
 LARGEST_BODY: Final = "128k"
 """Most that a reverse proxy takes and buffers of a request to the portal, which itself takes less."""
 

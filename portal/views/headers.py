@@ -8,36 +8,12 @@ from typing import Final
 
 from flask import Flask, Response, g, request
 
-from portal.front.sites import HSTS
+from portal.browser_features import OFF
+from portal.contract.strict_transport import STRICT_TRANSPORT
 from portal.views.current import known_sign_in
 from portal.views.pictures import picture_origin
 from portal.views.static_files import is_current_version
 
-_FEATURES: Final = (
-    "accelerometer",
-    "autoplay",
-    "camera",
-    "clipboard-read",
-    "clipboard-write",
-    "display-capture",
-    "encrypted-media",
-    "fullscreen",
-    "geolocation",
-    "gyroscope",
-    "hid",
-    "idle-detection",
-    "magnetometer",
-    "microphone",
-    "midi",
-    "payment",
-    "picture-in-picture",
-    "publickey-credentials-get",
-    "screen-wake-lock",
-    "serial",
-    "usb",
-    "xr-spatial-tracking",
-)
-"""Browser features that nobody gets unless an app's ``browser`` names them."""
 _MADE_IN_FRAMES: Final = ("blob:", "data:")
 """What a framed app makes itself, to be downloaded: Firefox takes that for a navigation of the frame, and asks here."""
 
@@ -77,7 +53,7 @@ class PagePolicy:
         """
         origins = " ".join(f'"{origin}"' for origin in self.frame_src if origin != "'self'")
         granted = f"(self {origins})" if origins else "()"
-        names = sorted({*_FEATURES, *self.features})
+        names = sorted({*OFF, *self.features})
         return ", ".join(f"{name}={granted if name in self.features else '()'}" for name in names)
 
 
@@ -118,7 +94,7 @@ def install_headers(app: Flask, *, https: bool) -> None:
         if policy.frame_ancestors == "'none'":
             headers["X-Frame-Options"] = "DENY"  # for what does not know frame-ancestors
         if https:
-            headers["Strict-Transport-Security"] = HSTS
+            headers["Strict-Transport-Security"] = STRICT_TRANSPORT
         if request.endpoint == "static" and response.status_code in {200, 304}:
             current = is_current_version(request.args.get("v"), (request.view_args or {}).get("filename"))
             headers["Cache-Control"] = "public, max-age=31536000, immutable" if current else "no-cache"

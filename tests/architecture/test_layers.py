@@ -13,6 +13,7 @@ LAYERS: dict[str, int] = {
     "portal.admission": 1,
     "portal.allowance": 1,
     "portal.arriving": 1,
+    "portal.browser_features": 1,
     "portal.catalogue": 1,
     "portal.claims": 1,
     "portal.configuration": 1,

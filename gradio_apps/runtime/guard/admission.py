@@ -43,6 +43,8 @@ class Presented:
     """Whether the request would install a service worker."""
     sid: str | None = None
     """The session that a cookie with a good MAC names."""
+    if_none_match: bytes | None = None
+    """Which answers to a reading request the browser has already."""
     mcp_session: bytes | None = None
     """The session of an MCP server in the app that the request is of (the header ``Mcp-Session-Id``)."""
 

@@ -9,17 +9,30 @@ from typing import Final, TypeAlias
 from gradio_apps.runtime.guard.admission import Presented
 from gradio_apps.runtime.guard.cookies import CookieSeal, is_portal_cookie
 from gradio_apps.runtime.guard.settings import GuardSettings
+from portal.contract.strict_transport import STRICT_TRANSPORT
 
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
 # Gradio builds its root address from these, from any client: the guard says where the app is instead.
 _FORGED: Final = frozenset({b"forwarded", b"x-gradio-server", b"x-real-ip", b"x-original-url", b"x-rewrite-url"})
 _SINGLE: Final = frozenset(
-    {b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"mcp-session-id"}
+    {b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"mcp-session-id", b"if-none-match"}
 )
 # What would reach past the app: Clear-Site-Data takes the cookies of the whole registrable domain, the
-# portal's among them; X-Accel-Redirect and X-Sendfile have the web server in front hand out what is its own.
-_DROPPED_ANSWERS: Final = frozenset({b"clear-site-data", b"service-worker-allowed", b"x-accel-redirect", b"x-sendfile"})
+# portal's among them; X-Accel-Redirect and X-Sendfile have the web server in front hand out what is its own; others
+# have shared caches keep what Cache-Control keeps from them (RFC 9213), or say how long https holds, which is ours.
+_DROPPED_ANSWERS: Final = frozenset(
+    {
+        b"cdn-cache-control",
+        b"clear-site-data",
+        b"service-worker-allowed",
+        b"strict-transport-security",
+        b"surrogate-control",
+        b"x-accel-expires",
+        b"x-accel-redirect",
+        b"x-sendfile",
+    }
+)
 
 
 def read_request(
@@ -64,6 +77,7 @@ def read_request(
         service_worker=service_worker or dest == b"serviceworker",
         sid=sid,
         mcp_session=single.get(b"mcp-session-id"),
+        if_none_match=single.get(b"if-none-match") if method in {"GET", "HEAD"} else None,
     )
     return presented, kept
 
@@ -73,13 +87,21 @@ def forwarded_for(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
     return [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]
 
 
+def strict_transport(settings: GuardSettings) -> RawHeaders:
+    """Return the header that has browsers reach the app by https alone, where it is reached so."""
+    if settings.scheme != "https":
+        return []
+    return [(b"strict-transport-security", STRICT_TRANSPORT.encode("ascii"))]
+
+
 class AnswerHeaders:
     """What every answer of one app carries."""
 
-    __slots__ = ("_frame_ancestors", "_path")
+    __slots__ = ("_frame_ancestors", "_path", "_transport")
 
     def __init__(self, settings: GuardSettings) -> None:
         self._path = settings.path.encode("ascii")
+        self._transport = strict_transport(settings)
         # 'self': an app may frame pages of its own; every ancestor up to the portal must be listed.
         self._frame_ancestors = (
             b"content-security-policy",
@@ -109,6 +131,7 @@ class AnswerHeaders:
             kept.append((lower, value))
         kept.append(self._frame_ancestors)
         kept.append((b"x-content-type-options", b"nosniff"))
+        kept += self._transport
         if not has_referrer_policy:
             kept.append((b"referrer-policy", b"same-origin"))
         return kept

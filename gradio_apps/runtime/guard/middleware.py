@@ -241,6 +241,8 @@ class Guard:
         running = Running(
             request.send,
             answers=self._headers,
+            path=scope["path"],
+            if_none_match=None if is_page or call.issues is not None else presented.if_none_match,
             injector=injector,
             watch=self._gate.watcher(call, owner, issued=lambda event: self.work.issued(event, known))
             if call.issues is not None

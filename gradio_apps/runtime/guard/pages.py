@@ -5,6 +5,7 @@ from html import escape
 from typing import Final, Literal, TypeAlias
 
 from gradio_apps.runtime.guard.asgi import NO_STORE
+from gradio_apps.runtime.guard.headers import strict_transport
 from gradio_apps.runtime.guard.injection import script_tag
 from gradio_apps.runtime.guard.settings import GuardSettings
 from gradio_apps.runtime.progress import Progress
@@ -49,6 +50,7 @@ class Pages:
                 "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; "
                 f"form-action 'none'; frame-ancestors {settings.portal_origin} 'self'".encode("ascii"),
             ),
+            *strict_transport(settings),
         ]
 
     def app_page(self, path: str = "") -> str:

@@ -9,7 +9,8 @@ from typing import Any, Final, cast
 
 from gradio_apps.runtime.channel import Kind
 from gradio_apps.runtime.guard.asgi import Message, Send, send_json
-from gradio_apps.runtime.guard.headers import AnswerHeaders
+from gradio_apps.runtime.guard.caching import cache_control, not_modified, same
+from gradio_apps.runtime.guard.headers import AnswerHeaders, RawHeaders
 from gradio_apps.runtime.guard.injection import Injector
 
 STUBBORN: Final = 1.0
@@ -17,6 +18,8 @@ STUBBORN: Final = 1.0
 CLOSE_SIGNED_OUT: Final = 4401
 _PASSED: Final = frozenset({"websocket.send"})
 _STREAM: Final = b"text/event-stream"
+_OK: Final = 200
+_NOT_MODIFIED: Final = 304
 _MISSING: Final = frozenset({404, 405})
 """Not Found, and Method Not Allowed: Gradio's ``/login`` takes a form and has no page."""
 
@@ -50,14 +53,17 @@ class Running:
         "_answers",
         "_client",
         "_finished",
+        "_if_none_match",
         "_injector",
         "_overrun",
+        "_path",
         "_send",
         "_sized",
         "_socket",
         "_started",
         "_streams",
         "_task",
+        "_unchanged",
         "_watch",
         "cut_off",
         "idle",
@@ -68,6 +74,8 @@ class Running:
         send: Send,
         *,
         answers: AnswerHeaders,
+        path: str = "/",
+        if_none_match: bytes | None = None,
         injector: Injector | None = None,
         watch: Callable[[bytes], None] | None = None,
         client: Callable[[bytes], None] | None = None,
@@ -76,6 +84,11 @@ class Running:
     ) -> None:
         self._send = send
         self._answers = answers
+        self._path = path
+        self._if_none_match = if_none_match
+        """What the browser has of this address, where that may be answered for the app."""
+        self._unchanged = False
+        """Whether the browser has the answer already, and was told so."""
         self._injector = injector
         self._watch = watch
         """Is shown every body of a 200 answer, for the ids in it."""
@@ -116,6 +129,8 @@ class Running:
             await asyncio.sleep(0)  # a loop that ignores the error must not hold the event loop
             raise Cut("the session has ended")
         kind = message["type"]
+        if self._unchanged and kind == "http.response.body":
+            return
         if kind == "http.response.body":
             message = self._body(message)
         elif kind == "http.response.start":
@@ -128,6 +143,9 @@ class Running:
         elif kind not in _PASSED:  # unknown messages could carry what the guard does not read
             raise RuntimeError(f"The guard passes no {kind!r}.")
         await self._send(message)
+        if self._unchanged:
+            self._finished = True
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def own(self, message: Message) -> None:
         """Pass on *message* of an answer of the guard's own, which takes the place of the app's, as it is."""
@@ -168,10 +186,12 @@ class Running:
 
     def _start(self, message: Message) -> Message:
         status: int = message["status"]
-        headers = self._answers.of(message.get("headers", ()))
+        headers = self._cached(self._answers.of(message.get("headers", ())))
+        if status == _OK and same(headers, self._if_none_match):
+            self._unchanged, status, headers = True, _NOT_MODIFIED, not_modified(headers)
         if self._injector is not None:
             headers = self._injector.start(status, headers)
-        if self._watch is not None and status != 200:  # noqa: PLR2004 - OK
+        if self._watch is not None and status != _OK:
             self._watch = None
         for name, value in headers:
             if name == b"content-length":
@@ -181,8 +201,15 @@ class Running:
             elif name == b"mcp-session-id" and self._client is not None:
                 self._client(value)
         self._started = True
-        changed: dict[str, Any] = {**message, "headers": headers}
+        changed: dict[str, Any] = {**message, "status": status, "headers": headers}
         return changed
+
+    def _cached(self, headers: RawHeaders) -> RawHeaders:
+        """Return *headers* with what caches may do with the answer."""
+        said = [value for name, value in headers if name == b"cache-control"]
+        kept = [pair for pair in headers if pair[0] != b"cache-control"] if said else headers
+        kept.append((b"cache-control", cache_control(said, path=self._path)))
+        return kept
 
     def _body(self, message: Message) -> Message:
         more: bool = message.get("more_body", False)

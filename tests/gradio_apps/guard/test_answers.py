@@ -255,6 +255,11 @@ class TestWhatTheAppAnswers:
             ("set-cookie", "portal"),
             ("Content-Security-Policy", "script-src 'self'"),
             ("X-Content-Type-Options", "sniff"),
+            ("Strict-Transport-Security", "max-age=0"),
+            ("Surrogate-Control", "max-age=600"),
+            ("CDN-Cache-Control", "max-age=600"),
+            ("X-Accel-Expires", "600"),
+            ("Cache-Control", "public"),
             ("X-Custom", "kept"),
         )
         async with a_house(app) as house:
@@ -267,8 +272,40 @@ class TestWhatTheAppAnswers:
                 ("x-custom", "kept"),
                 ("content-security-policy", f"frame-ancestors {PORTAL} 'self'"),
                 ("x-content-type-options", "nosniff"),
+                ("strict-transport-security", "max-age=31536000"),
                 ("referrer-policy", "same-origin"),
+                ("cache-control", "private, no-cache"),
             ] == answer.headers
+
+    @pytest.mark.parametrize(
+        ("url", "expected"),
+        [
+            (APP, "max-age=31536000"),
+            (f"{APP}/run/x", "max-age=31536000"),
+            ("http://forecast.demo.localhost:7801", None),
+        ],
+    )
+    async def test_browsers_come_by_https_alone_where_the_app_is_reached_so(
+        self, url: str, expected: str | None
+    ) -> None:
+        """
+        On every answer, also of the guard's own: pages, calls, redirects, files; never for what lies below the host.
+        """
+        async with a_house(settings=guard_settings(app_url=url)) as house:
+            path = house.settings.path
+            answers = [
+                await house.get(f"{path}/config"),
+                await house.get(f"{path}/config", {"host": house.host}),
+                await house.get(f"{path}/", {"host": house.host, **FRAME}),
+                await house.get(f"{path}/", {"host": house.host, **DOCUMENT}),
+                await house.get(f"{path}/.portal/frame.js", {"host": house.host}),
+                await house.get(f"{path}/.portal/nothing", {"host": house.host}),
+                await house.post(f"{path}/.portal/session", b"", {"host": house.host}),
+                await house.get(f"{path}/config", {"host": "elsewhere.example"}),
+            ]
+
+        assert {200, 303, 401, 421} <= {answer.status for answer in answers}
+        assert {expected} == {answer.header("strict-transport-security") for answer in answers}
 
     @pytest.mark.parametrize(
         ("said", "kept"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from portal.browser_features import GRANTABLE, LEFT, NEVER, OFF
 from portal.views.headers import PagePolicy
 from portal.views.pictures import picture_origin, safe_picture
 from tests.builders import an_identity
@@ -98,3 +99,13 @@ def test_pictures_are_named_by_their_origin() -> None:
 def test_a_feature_without_a_frame_is_granted_to_nobody() -> None:
     assert "camera=()" in PagePolicy(features=("camera",)).permissions_policy()
     assert 'novel=(self "https://a")' in PagePolicy(features=("novel",), frame_src=("https://a",)).permissions_policy()
+
+
+def test_every_feature_that_an_app_can_be_given_is_off_without() -> None:
+    named = {one.partition("=")[0]: one.partition("=")[2] for one in PagePolicy().permissions_policy().split(", ")}
+
+    assert set(named) == GRANTABLE | NEVER == OFF
+    assert set(named.values()) == {"()"}
+    assert {"gamepad", "storage-access", "web-share", "local-network"} <= set(named)
+    assert not GRANTABLE & NEVER
+    assert not OFF & LEFT

@@ -12,18 +12,21 @@ import gradio as gr
 
 from gradio_apps.look import look
 from gradio_apps.moments import ago, ahead, exactly
-from gradio_apps.portal_api import Event, PortalApi, PortalApiError, SignedIn
+from gradio_apps.portal_api import Event, EventPage, PortalApi, PortalApiError, SignedIn
 from gradio_apps.visitor import visitor_of
 
 SIGN_IN_HEADERS = ["Name", "E-mail", "Roles", "Provider", "Since", "Last seen", "Ends"]
 EVENT_HEADERS = ["When", "What", "Who", "App", "Detail"]
 _OWN_TRACE = "api-used"
+_PER_PAGE = 50
+_NO_EVENTS = EventPage(events=(), next=None)
 _ENDING_NEEDS_A_CHOICE = "Choose a sign-in first."
 
 T = TypeVar("T")
 
-Page = tuple[str, list[list[str]], Any, list[list[str]]]
-"""Heading, table of sign-ins, choices, table of events: the outputs of a refresh."""
+Rows = list[list[str]]
+Page = tuple[str, Rows, Any, Rows, str | None, Any]
+"""Heading, table of sign-ins, choices; table of events, where it goes on, the button for that: what a refresh gives."""
 
 
 def sign_in_rows(sign_ins: Iterable[SignedIn], *, now: int) -> list[list[str]]:
@@ -43,12 +46,10 @@ def sign_in_rows(sign_ins: Iterable[SignedIn], *, now: int) -> list[list[str]]:
 
 
 def event_rows(events: Iterable[Event]) -> list[list[str]]:
-    """Return the table of *events*, in their order; without what looking at this page leaves behind."""
+    """Return the table of *events*, in their order."""
     return [
-        [exactly(one.at), one.event.replace("-", " "), one.name or one.email, one.app, one.detail]
-        for one in events
-        if one.event != _OWN_TRACE
-    ][:50]
+        [exactly(one.at), one.event.replace("-", " "), one.name or one.email, one.app, one.detail] for one in events
+    ]
 
 
 def choices(sign_ins: Iterable[SignedIn], *, now: int) -> list[tuple[str, str]]:
@@ -72,15 +73,32 @@ def refresh(request: gr.Request) -> Page:
     """Return everything the page shows, as of now."""
     visitor = visitor_of(request)
     if visitor is None:
-        return "Nobody is signed in, because this app runs alone. Open it through the portal.", [], _dropdown([]), []
+        alone = "Nobody is signed in, because this app runs alone. Open it through the portal."
+        return alone, [], _dropdown([]), [], None, _button(None)
     now = int(time.time())
     portal = PortalApi.of(request)
-    sign_ins = _or_toast(portal.sign_ins)
-    events = _or_toast(lambda: portal.audit(limit=200))
+    nobody: tuple[SignedIn, ...] = ()
+    sign_ins = _or_toast(portal.sign_ins, nobody)
+    page = _or_toast(lambda: _events(portal, after=None), _NO_EVENTS)
     tenant = visitor.tenant_name or visitor.tenant
     people = "1 sign-in" if len(sign_ins) == 1 else f"{len(sign_ins)} sign-ins"
     heading = f"{people}{f' to **{_plain(tenant)}**' if tenant else ''}, as of {exactly(now)}."
-    return heading, sign_in_rows(sign_ins, now=now), _dropdown(choices(sign_ins, now=now)), event_rows(events)
+    table = sign_in_rows(sign_ins, now=now)
+    offered = _dropdown(choices(sign_ins, now=now))
+    return heading, table, offered, event_rows(page.events), page.next, _button(page.next)
+
+
+def older(shown: Rows, after: str | None, request: gr.Request) -> tuple[Rows, str | None, Any]:
+    """Return the table of events *shown* with a page of older ones, and where that goes on."""
+    if after is None:
+        return shown, None, _button(None)
+    page = _or_toast(lambda: _events(PortalApi.of(request), after=after), EventPage(events=(), next=after))
+    return [*shown, *event_rows(page.events)], page.next, _button(page.next)
+
+
+def _events(portal: PortalApi, *, after: str | None) -> EventPage:
+    """Return a page of events, without what looking at them leaves behind."""
+    return portal.audit_page(limit=_PER_PAGE, after=after, without=(_OWN_TRACE,))
 
 
 def end(sign_in_id: str | None, request: gr.Request) -> Page:
@@ -96,12 +114,16 @@ def end(sign_in_id: str | None, request: gr.Request) -> Page:
     return refresh(request)
 
 
-def _or_toast(read: Callable[[], tuple[T, ...]]) -> tuple[T, ...]:
+def _or_toast(read: Callable[[], T], otherwise: T) -> T:
     try:
         return read()
     except PortalApiError as error:
         gr.Warning(str(error))
-        return ()
+        return otherwise
+
+
+def _button(after: str | None) -> Any:
+    return gr.Button(visible=after is not None)
 
 
 def _dropdown(offered: list[tuple[str, str]]) -> Any:
@@ -127,10 +149,15 @@ def build() -> gr.Blocks:
                 label="End a sign-in", info="It ends in the portal and in every app.", scale=3, min_width=240
             )
             ending = gr.Button("End it", variant="stop", size="md", scale=0, min_width=120)
-        recent = gr.Dataframe(headers=EVENT_HEADERS, label="Recently", interactive=False, wrap=True, elem_id="events")
-        page = [heading, signed_in, chosen, recent]
+        recent = gr.Dataframe(
+            headers=EVENT_HEADERS, label="Recently", interactive=False, wrap=True, type="array", elem_id="events"
+        )
+        after = gr.State(None)
+        more = gr.Button("Older events", size="sm", visible=False)
+        page = [heading, signed_in, chosen, recent, after, more]
         app.load(refresh, outputs=page, api_name="refresh")
         again.click(refresh, outputs=page, api_name=False)
+        more.click(older, inputs=[recent, after], outputs=[recent, after, more], api_name=False)
         ending.click(end, inputs=chosen, outputs=page, api_name="end-sign-in")
     return app
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import gradio as gr
 import httpx
@@ -18,6 +18,7 @@ from gradio_apps.runtime.guard.api import PortalApiError as NoToken
 from gradio_apps.runtime.guard.outgoing import Way
 
 _SCOPE_KEY: Final = "portal.api"
+_MOST_PAGES: Final = 20
 _TIMEOUT: Final = httpx.Timeout(5.0)
 _ENDED: Final = "Your sign-in has ended. Sign in again."
 _NO_RIGHT: Final = "You do not have the right to do this in this tenant."
@@ -84,6 +85,15 @@ class Event:
     detail: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPage:
+    """A part of the tenant's audit."""
+
+    events: tuple[Event, ...]
+    next: str | None
+    """Names the page of older events; ``None`` where there are none."""
+
+
 class PortalApi:
     """The portal's API with the rights of one request."""
 
@@ -105,14 +115,31 @@ class PortalApi:
         return cls(access)
 
     def sign_ins(self) -> tuple[SignedIn, ...]:
-        """Return who is signed in to the tenant now.  Needs ``sign-ins:read``."""
-        body = self._call("GET", "/api/sign-ins", scope="sign-ins:read")
-        return tuple(_sign_in(one) for one in _objects(body, "sign_ins"))
+        """Return who is signed in to the tenant now, the latest first, at most 10,000.  Needs ``sign-ins:read``."""
+        found: list[SignedIn] = []
+        cursor: str | None = None
+        for _ in range(_MOST_PAGES):
+            query = "" if cursor is None else f"?{urlencode({'cursor': cursor})}"
+            body = self._call("GET", f"/api/sign-ins{query}", scope="sign-ins:read")
+            found += [_sign_in(one) for one in _objects(body, "sign_ins")]
+            cursor = _next(body)
+            if cursor is None:
+                break
+        return tuple(found)
 
     def audit(self, *, limit: int = 50) -> tuple[Event, ...]:
-        """Return the tenant's latest events, newest first.  Needs ``audit:read``."""
-        body = self._call("GET", f"/api/audit?limit={limit}", scope="audit:read")
-        return tuple(_event(one) for one in _objects(body, "events"))
+        """Return the tenant's latest events, newest first, at most 200.  Needs ``audit:read``."""
+        return self.audit_page(limit=limit).events
+
+    def audit_page(self, *, limit: int = 50, after: str | None = None, without: Sequence[str] = ()) -> EventPage:
+        """Return a page of the tenant's events, newest first.  Needs ``audit:read``.
+
+        *after*: :attr:`EventPage.next` of the page before; *without*: kinds of events to leave out.
+        """
+        asked = [("limit", str(limit)), *(("without", one) for one in without)]
+        query = urlencode([*asked, *([] if after is None else [("cursor", after)])])
+        body = self._call("GET", f"/api/audit?{query}", scope="audit:read")
+        return EventPage(events=tuple(_event(one) for one in _objects(body, "events")), next=_next(body))
 
     def end_sign_in(self, sign_in_id: str) -> None:
         """End the sign-in called *sign_in_id* everywhere.  Needs ``sign-ins:end``."""
@@ -170,6 +197,11 @@ def _objects(body: object, name: str) -> Sequence[Mapping[str, object]]:
     if not isinstance(members, list) or not all(isinstance(one, Mapping) for one in members):
         raise _unreadable()
     return members
+
+
+def _next(body: object) -> str | None:
+    value = body.get("next") if isinstance(body, Mapping) else None
+    return value if isinstance(value, str) else None
 
 
 def _text(member: Mapping[str, object], name: str) -> str:

@@ -19,20 +19,32 @@ class Allowance(Generic[K]):
         self._lock = Lock()
         self._since: dict[K, int] = {}
         self._counts: dict[K, int] = {}
+        self._left_out: dict[K, int] = {}
+        """Of windows that are over, and not told yet."""
 
     def take(self, key: K, *, now: int) -> bool:
-        """Say whether one more of *key* may be kept; ask :meth:`left_out` first, which ends windows."""
+        """Say whether one more of *key* may be kept."""
         with self._lock:
+            if key in self._since and self._is_over(key, now):
+                self._end(key)
             self._since.setdefault(key, now)
             count = self._counts[key] = self._counts.get(key, 0) + 1
             return count <= self._most
 
     def left_out(self, *, now: int) -> dict[K, int]:
-        """End the windows that are over, and return how many things were left out of those that were too full."""
+        """Return how many things were left out of the windows that are over, each once."""
         with self._lock:
-            # A clock that was put back ends them too.
-            over = [key for key, since in self._since.items() if not 0 <= now - since < self._window]
-            counts = {key: self._counts.pop(key) for key in over}
-            for key in over:
-                del self._since[key]
-        return {key: count - self._most for key, count in counts.items() if count > self._most}
+            for key in [key for key in self._since if self._is_over(key, now)]:
+                self._end(key)
+            told, self._left_out = self._left_out, {}
+        return told
+
+    def _is_over(self, key: K, now: int) -> bool:
+        # A clock that was put back ends them too.
+        return not 0 <= now - self._since[key] < self._window
+
+    def _end(self, key: K) -> None:
+        del self._since[key]
+        surplus = self._counts.pop(key) - self._most
+        if surplus > 0:
+            self._left_out[key] = self._left_out.get(key, 0) + surplus

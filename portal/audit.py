@@ -6,7 +6,8 @@ people by the identity's id; no secret, token or session id stands in either.
 
 import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -20,6 +21,12 @@ from portal.identity import Identity
 _log: Final = logging.getLogger("portal.audit")
 MOST_REFUSED: Final = 20
 """Most refused tickets of one app recorded in a minute, by each process; of tickets that name nobody, and of others."""
+MOST_OF_ONE: Final = 30
+"""Most events of one kind that one person leaves in a tenant's record within :data:`WINDOW`, by each process."""
+MOST_OF_NOBODY: Final = 300
+"""Most of one kind that name nobody."""
+WINDOW: Final = 600
+"""Seconds."""
 _MINUTE: Final = 60
 MAX_DETAIL: Final = 500
 """Longest detail kept, in characters."""
@@ -34,6 +41,8 @@ class AuditEvent(StrEnum):
     """Somebody asked for an app that policy does not open to them, or whose role was withdrawn."""
     APP_OPENED = "app-opened"
     """A ticket was redeemed."""
+    EVENTS_LEFT_OUT = "events-left-out"
+    """Somebody caused so many events of one kind that not each was recorded."""
     SIGN_IN_ENDED = "sign-in-ended"
     """A sign-in ended otherwise than by its person: by an admin, or by its age."""
     SIGN_IN_REFUSED = "sign-in-refused"
@@ -51,6 +60,8 @@ class AuditEvent(StrEnum):
 class AuditEntry:
     """One recorded event."""
 
+    id: int
+    """Grows from entry to entry, over all tenants: for the portal itself only."""
     at: int
     event: str
     name: str | None
@@ -63,12 +74,31 @@ class AuditEntry:
     """The reference shown to the person, where there was a page."""
 
 
+_COUNTED_ELSEWHERE: Final = frozenset(
+    {AuditEvent.EVENTS_LEFT_OUT, AuditEvent.TICKET_REFUSED, AuditEvent.TICKETS_LEFT_OUT}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Author:
+    """Who causes events of one kind."""
+
+    event: AuditEvent
+    identity_id: str | None
+    issuer: str | None
+    tenant: str | None
+    name: str | None
+    email: str | None
+
+
 class Audit:
-    """Writes and reads the record of events."""
+    """Writes and reads the record of events; bounded, since whoever causes them could fill the disk."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._refusals: Allowance[tuple[str, bool]] = Allowance(most=MOST_REFUSED, window=_MINUTE)
+        self._of_one: Allowance[_Author] = Allowance(most=MOST_OF_ONE, window=WINDOW)
+        self._of_nobody: Allowance[_Author] = Allowance(most=MOST_OF_NOBODY, window=WINDOW)
 
     def record(
         self,
@@ -82,25 +112,46 @@ class Audit:
         reference: str = "",
         connection: sa.Connection | None = None,
     ) -> None:
-        """Record *event*; with *connection*, as part of its transaction.
+        """Record *event*, unless there were many of its kind; with *connection*, as part of its transaction.
 
         Raises:
             StoreUnavailable: the row could not be written; the line in the log was.
         """
+        author = _Author(
+            event=event,
+            identity_id=identity.id if identity else None,
+            issuer=identity.issuer if identity else None,
+            tenant=_cut(tenant),
+            name=_cut(_name_of(identity)) if identity else None,
+            email=_cut(identity.verified_email) if identity else None,
+        )
+        allowance = self._of_nobody if identity is None else self._of_one
+        if event in _COUNTED_ELSEWHERE or allowance.take(author, now=now):
+            self._write(author, now=now, app=app, detail=detail, reference=reference, connection=connection)
+
+    def _write(
+        self,
+        author: _Author,
+        *,
+        now: int,
+        detail: str,
+        app: str | None = None,
+        reference: str = "",
+        connection: sa.Connection | None = None,
+    ) -> None:
         row: dict[str, object] = {
             "at": now,
-            "event": event.value,
-            "identity_id": identity.id if identity else None,
-            "issuer": identity.issuer if identity else None,
-            "tenant": _cut(tenant),
+            "event": author.event.value,
+            "identity_id": author.identity_id,
+            "issuer": author.issuer,
+            "tenant": author.tenant,
             "app": _cut(app, longest=63),
             "detail": detail[:MAX_DETAIL],
             "reference": reference[:64],
         }
         # ensure_ascii also keeps line breaks and terminal escapes out of the log.
         _log.info("%s", json.dumps({name: value for name, value in row.items() if value not in {None, ""}}))
-        row["name"] = _cut(_name_of(identity)) if identity else None
-        row["email"] = _cut(identity.verified_email) if identity else None
+        row |= {"name": author.name, "email": author.email}
         insert = sa.insert(tables.audit).values({name: _storable(value) for name, value in row.items()})
         if connection is not None:
             connection.execute(insert)
@@ -138,18 +189,28 @@ class Audit:
             )
 
     def tell_left_out(self, now: int, *, connection: sa.Connection | None = None) -> None:
-        """Record how many refused tickets were left out of minutes that are over.
+        """Record how many events were left out of the times that are over.
 
         Raises:
             StoreUnavailable: as :meth:`record`.
         """
         for (app, _), number in self._refusals.left_out(now=now).items():
             self.record(AuditEvent.TICKETS_LEFT_OUT, now=now, app=app, detail=str(number), connection=connection)
+        for allowance in (self._of_one, self._of_nobody):
+            for author, number in allowance.left_out(now=now).items():
+                summed = replace(author, event=AuditEvent.EVENTS_LEFT_OUT)
+                self._write(summed, now=now, detail=f"{number} {author.event.value}", connection=connection)
 
-    def recent(self, *, issuer: str, tenant: str, limit: int) -> list[AuditEntry]:
-        """Return the latest events of *tenant* of *issuer*, newest first, at most *limit*."""
+    def recent(
+        self, *, issuer: str, tenant: str, limit: int, before: int | None = None, without: Collection[str] = ()
+    ) -> list[AuditEntry]:
+        """Return the latest events of *tenant* of *issuer*, newest first, at most *limit*.
+
+        *before*: only those older than the entry with this :attr:`AuditEntry.id`; *without*: none of these events.
+        """
         table = tables.audit
         columns = (
+            table.c.id,
             table.c.at,
             table.c.event,
             table.c.name,
@@ -159,8 +220,12 @@ class Audit:
             table.c.detail,
             table.c.reference,
         )
-        of_tenant = sa.and_(table.c.issuer == issuer, table.c.tenant == tenant)
-        query = sa.select(*columns).where(of_tenant).order_by(table.c.id.desc()).limit(max(0, limit))
+        wanted = [table.c.issuer == issuer, table.c.tenant == tenant]
+        if before is not None:
+            wanted.append(table.c.id < before)
+        if without:
+            wanted.append(table.c.event.not_in(sorted(without)))
+        query = sa.select(*columns).where(*wanted).order_by(table.c.id.desc()).limit(max(0, limit))
         with self._database.read() as connection:
             return [AuditEntry(**row) for row in connection.execute(query).mappings()]
 

@@ -33,7 +33,7 @@ class EndReason(StrEnum):
     """The sign-in was not used for too long, or is too old."""
     SIGNED_OUT = "signed-out"
     SUPERSEDED = "superseded"
-    """The person opened the app too many times since; the least recently used sessions make room."""
+    """The person opened the app, or signed in, too many times since; what was not used for longest makes room."""
     TENANT_SWITCHED = "tenant-switched"
 
 

@@ -15,6 +15,7 @@ from portal.contract import TrustedProxies
 from portal.sessions import current_sign_in_id
 from portal.settings import Settings
 
+_CHANGES: Final = frozenset({"/account/sign-ins/<sign_in_id>/end", "/sign-out", "/tenant"})
 _HOUSEHOLD_PREFIX: Final = 64
 """Length of the IPv6 prefix that one customer is given and can pick addresses from."""
 
@@ -26,6 +27,10 @@ class Limits:
     sign_in: str = "30 per minute"
     callback: str = "30 per minute"
     launch: str = "60 per minute"
+    page: str = "120 per minute"
+    """Pages of apps: each may leave a refusal in the record."""
+    change: str = "30 per minute"
+    """What a person changes: tenant, sign-ins elsewhere."""
 
 
 def limit_of_route(rule: str, limits: Limits) -> str | None:
@@ -36,6 +41,10 @@ def limit_of_route(rule: str, limits: Limits) -> str | None:
         return limits.sign_in
     if rule == "/apps/<slug>/launch":
         return limits.launch
+    if rule.startswith("/apps/"):
+        return limits.page
+    if rule in _CHANGES:
+        return limits.change
     return None
 
 

@@ -4,6 +4,7 @@ The row is the sole truth: cookies, browser sessions and app sessions are worth 
 """
 
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -28,6 +29,8 @@ TOUCH: Final = 60
 """How old ``last_seen_at`` may get while a sign-in is in use, in seconds."""
 MOST_LISTED: Final = 500
 """Most sign-ins in one listing."""
+MOST_LIVING: Final = 100
+"""Most sign-ins of one identity; the least recently used end for another."""
 _MAX_ID: Final = 64
 
 
@@ -101,6 +104,8 @@ class SignIns:
             self._audit.record(
                 AuditEvent.SIGNED_IN, now=now, identity=identity, tenant=tenant, detail=detail, connection=connection
             )
+        with suppress(StoreUnavailable):  # the next one sees to it
+            self._make_room(sign_in, now=now)
         return sign_in
 
     def find(self, sign_in_id: str, *, now: int) -> SignIn | None:
@@ -162,14 +167,26 @@ class SignIns:
             of_before = tables.app_sessions.c.sign_in_id == sign_in_id
             return end_app_sessions(connection, of_before, reason=EndReason.TENANT_SWITCHED, now=now)
 
-    def of_tenant(self, tenant: str, *, issuer: str, now: int) -> list[SignIn]:
-        """Return the living sign-ins that are in *tenant* of *issuer* now, last used first, at most 500."""
+    def of_tenant(
+        self, tenant: str, *, issuer: str, now: int, limit: int = MOST_LISTED, after: tuple[int, str] | None = None
+    ) -> list[SignIn]:
+        """Return the living sign-ins that are in *tenant* of *issuer* now, the latest first, at most *limit*.
+
+        *after*: those that follow the one with this ``created_at`` and ``id``; use changes nothing of that order.
+        """
         table = tables.sign_ins
-        return self._living(sa.and_(table.c.issuer == issuer, table.c.tenant == tenant), now=now)
+        wanted = [table.c.issuer == issuer, table.c.tenant == tenant]
+        if after is not None:
+            at, last = after
+            wanted.append(sa.or_(table.c.created_at < at, sa.and_(table.c.created_at == at, table.c.id > last)))
+        order = (table.c.created_at.desc(), table.c.id)
+        return self._living(sa.and_(*wanted), order=order, limit=limit, now=now)
 
     def of_identity(self, identity_id: str, *, now: int) -> list[SignIn]:
-        """Return the living sign-ins of one identity, last used first, at most 500."""
-        return self._living(tables.sign_ins.c.identity_id == identity_id, now=now)
+        """Return the living sign-ins of one identity, last used first; there are at most :data:`MOST_LIVING`."""
+        table = tables.sign_ins
+        order = (table.c.last_seen_at.desc(), table.c.id)
+        return self._living(table.c.identity_id == identity_id, order=order, limit=MOST_LISTED, now=now)
 
     def count_living(self, *, now: int) -> tuple[int, int]:
         """Return how many sign-ins live, and how many app sessions of theirs do."""
@@ -244,7 +261,9 @@ class SignIns:
         with suppress(StoreUnavailable), self._database.write() as connection:
             connection.execute(sa.update(table).where(stale).values(last_seen_at=now))
 
-    def _living(self, condition: sa.ColumnElement[bool], *, now: int) -> list[SignIn]:
+    def _living(
+        self, condition: sa.ColumnElement[bool], *, order: Sequence[sa.ColumnElement[Any]], limit: int, now: int
+    ) -> list[SignIn]:
         table = tables.sign_ins
         query = (
             sa.select(table)
@@ -254,11 +273,25 @@ class SignIns:
                 table.c.expires_at > now,
                 table.c.last_seen_at > now - self._idle,
             )
-            .order_by(table.c.last_seen_at.desc(), table.c.id)
-            .limit(MOST_LISTED)
+            .order_by(*order)
+            .limit(limit)
         )
         with self._database.read() as connection:
             return [_parsed(row) for row in connection.execute(query)]
+
+    def _make_room(self, sign_in: SignIn, *, now: int) -> None:
+        """End what *sign_in* is one too many beside: the sign-ins of its identity that were not used for longest."""
+        table = tables.sign_ins
+        others = (
+            sa.select(table.c.id)
+            .where(table.c.identity_id == sign_in.identity.id, table.c.ended_at.is_(None), table.c.id != sign_in.id)
+            .order_by(table.c.last_seen_at.desc(), table.c.id)
+            .offset(MOST_LIVING - 1)
+        )
+        with self._database.read() as connection:
+            surplus = list(connection.execute(others).scalars())
+        for one in surplus:
+            self._outbox.hand_over(self.end(one, reason=EndReason.SUPERSEDED, now=now))
 
 
 _BY_ID: Final = sa.select(tables.sign_ins).where(tables.sign_ins.c.id == sa.bindparam("sign_in_id"))

@@ -10,12 +10,13 @@ from typing import Final
 from flask import Blueprint, Response, abort, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 
-from portal.audit import AuditEntry
+from portal.audit import AuditEntry, AuditEvent
 from portal.contract import Inactive
 from portal.endings import EndReason
 from portal.policy import Standing, api_rights, standing_in
+from portal.sealing import Sealer
 from portal.services import services
-from portal.sign_ins import SignIn
+from portal.sign_ins import MOST_LISTED, SignIn
 from portal.views.labels import provider_label
 
 blueprint = Blueprint("api", __name__)
@@ -34,23 +35,40 @@ class Caller:
 
 @blueprint.get("/api/sign-ins")
 def sign_ins() -> ResponseReturnValue:
-    """List who is signed in, in the person's tenant."""
+    """List who is signed in, in the person's tenant: the latest first, a page at a time."""
     caller = caller_with("sign-ins:read")
-    issuer, tenant = caller.standing.identity.issuer, caller.standing.tenant
-    living = services().sign_ins.of_tenant(tenant, issuer=issuer, now=services().clock())
-    return jsonify(sign_ins=[_sign_in_json(sign_in, caller=caller) for sign_in in living])
+    limit, cursor = _page(most=MOST_LISTED, default=MOST_LISTED)
+    after = None
+    if cursor is not None:
+        at, _, last = cursor.partition(" ")
+        after = (int(at), last)
+    found = services().sign_ins.of_tenant(
+        caller.standing.tenant,
+        issuer=caller.standing.identity.issuer,
+        now=services().clock(),
+        limit=limit + 1,
+        after=after,
+    )
+    living = found[:limit]
+    more = _cursor(f"{living[-1].created_at} {living[-1].id}") if len(found) > limit else None
+    return jsonify(sign_ins=[_sign_in_json(sign_in, caller=caller) for sign_in in living], next=more)
 
 
 @blueprint.get("/api/audit")
 def audit() -> ResponseReturnValue:
-    """List the latest events of the person's tenant."""
+    """List the events of the person's tenant: the latest first, a page at a time."""
     caller = caller_with("audit:read")
-    limit = request.args.get("limit", default=50, type=int)
-    if not 1 <= limit <= _MOST_EVENTS:
-        abort(_refusal(400, "invalid_request"))
-    issuer, tenant = caller.standing.identity.issuer, caller.standing.tenant
-    entries = services().audit.recent(issuer=issuer, tenant=tenant, limit=limit)
-    return jsonify(events=[_event_json(entry) for entry in entries])
+    limit, cursor = _page(most=_MOST_EVENTS, default=50)
+    found = services().audit.recent(
+        issuer=caller.standing.identity.issuer,
+        tenant=caller.standing.tenant,
+        limit=limit + 1,
+        before=None if cursor is None else int(cursor),
+        without=frozenset(request.args.getlist("without")) & frozenset(AuditEvent),
+    )
+    entries = found[:limit]
+    more = _cursor(str(entries[-1].id)) if len(found) > limit else None
+    return jsonify(events=[_event_json(entry) for entry in entries], next=more)
 
 
 @blueprint.post("/api/sign-ins/<sign_in_id>/end")
@@ -85,6 +103,28 @@ def caller_with(right: str) -> Caller:
     if right not in rights & grant.scopes:
         abort(_refusal(403, "insufficient_scope", scope=right))
     return Caller(app=app.slug, standing=live.standing, sign_in_id=live.sign_in_id)
+
+
+def _page(*, most: int, default: int) -> tuple[int, str | None]:
+    """Return how many are asked for, and where the page before ended; or leave the view with 400."""
+    limit = request.args.get("limit", default=default, type=int)
+    presented = request.args.get("cursor")
+    opened = None if presented is None else _sealer().open(presented)
+    if not 1 <= limit <= most or (presented is not None and opened is None):
+        abort(_refusal(400, "invalid_request"))
+    name, _, place = (opened or b"").decode().partition(":")
+    if opened is not None and name != request.endpoint:  # of another list
+        abort(_refusal(400, "invalid_request"))
+    return limit, None if opened is None else place
+
+
+def _cursor(place: str) -> str:
+    """Return *place* so that only the portal can read it: ids count other tenants' events too."""
+    return _sealer().seal(f"{request.endpoint}:{place}".encode())
+
+
+def _sealer() -> Sealer:
+    return Sealer(services().settings.secret_keys, purpose="portal API cursors")
 
 
 def _refusal(status: int, error: str | None, *, scope: str | None = None) -> Response:

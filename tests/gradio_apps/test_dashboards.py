@@ -83,6 +83,8 @@ class Portal(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.sign_ins = [SIGN_IN]
         self.refuses: set[str] = set()
+        self.next: str | None = None
+        self.asked: list[str] = []
 
     @property
     def access(self) -> FakeAccess:
@@ -92,6 +94,7 @@ class Portal(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         portal = cast("Portal", self.server)
+        portal.asked.append(self.path)
         self.answer(403 if self.path.partition("?")[0] in portal.refuses else 200)
 
     def do_POST(self) -> None:
@@ -104,7 +107,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, status: int) -> None:
         portal = cast("Portal", self.server)
-        body = b"" if status == 204 else json.dumps({"sign_ins": portal.sign_ins, "events": [EVENT]}).encode()
+        is_last = "cursor=" in self.path
+        listed = {"sign_ins": portal.sign_ins, "events": [EVENT], "next": None if is_last else portal.next}
+        body = b"" if status == 204 else json.dumps(listed).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -141,11 +146,11 @@ def choices_of(dropdown: object) -> list[str]:
 
 class TestAdminDashboard:
     def test_it_shows_who_is_signed_in_and_what_happened(self, portal: Portal, toasts: list[str]) -> None:
-        heading, sign_ins, dropdown, events = admin_dashboard.refresh(a_visit(access=portal.access))
+        heading, sign_ins, dropdown, events, *_ = admin_dashboard.refresh(a_visit(access=portal.access))
 
         assert heading.startswith("1 sign-in to **Acme**")
         portal.sign_ins = [{**SIGN_IN, "name": name, "email_verified": False} for name in ("Ana", "")]
-        _, unsure, _, _ = admin_dashboard.refresh(a_visit(access=portal.access))
+        _, unsure, *_ = admin_dashboard.refresh(a_visit(access=portal.access))
 
         assert [row[:2] for row in unsure] == [
             ["Ana (you, here)", "ana@example.com (not verified)"],
@@ -157,7 +162,7 @@ class TestAdminDashboard:
         assert toasts == []
 
     def test_ending_a_sign_in_ends_it_and_shows_the_rest(self, portal: Portal, toasts: list[str]) -> None:
-        heading, sign_ins, dropdown, _ = admin_dashboard.end("sign-in-1", a_visit(access=portal.access))
+        heading, sign_ins, dropdown, *_ = admin_dashboard.end("sign-in-1", a_visit(access=portal.access))
 
         assert heading.startswith("0 sign-ins")
         assert sign_ins == []
@@ -173,14 +178,31 @@ class TestAdminDashboard:
 
     def test_a_refused_ending_is_told(self, portal: Portal, toasts: list[str]) -> None:
         portal.refuses = {"/api/sign-ins/sign-in-1/end"}
-        _, sign_ins, _, _ = admin_dashboard.end("sign-in-1", a_visit(access=portal.access))
+        _, sign_ins, *_ = admin_dashboard.end("sign-in-1", a_visit(access=portal.access))
 
         assert toasts == ["You do not have the right to do this in this tenant."]
         assert len(sign_ins) == 1
 
+    def test_older_events_come_a_page_at_a_time_and_without_what_looking_leaves_behind(
+        self, portal: Portal, toasts: list[str]
+    ) -> None:
+        portal.next = "a page+of/more"
+        visit = a_visit(access=portal.access)
+        _, sign_ins, _, events, after, button = admin_dashboard.refresh(visit)
+
+        assert len(sign_ins) == 2  # the second page of sign-ins was asked for by itself
+        assert (len(events), after, button.visible) == (1, "a page+of/more", True)
+        more, after, button = admin_dashboard.older(events, after, visit)
+        assert (len(more), after, button.visible) == (2, None, False)
+        assert admin_dashboard.older(more, None, visit)[0] == more
+        assert portal.asked[-1] == "/api/audit?limit=50&without=api-used&cursor=a+page%2Bof%2Fmore"
+        portal.refuses = {"/api/audit"}
+        assert admin_dashboard.older(more, "again", visit)[:2] == (more, "again")
+        assert len(toasts) == 1
+
     def test_one_refusal_leaves_the_other_table(self, portal: Portal, toasts: list[str]) -> None:
         portal.refuses = {"/api/audit"}
-        _, sign_ins, _, events = admin_dashboard.refresh(a_visit(access=portal.access))
+        _, sign_ins, _, events, *_ = admin_dashboard.refresh(a_visit(access=portal.access))
 
         assert len(sign_ins) == 1
         assert events == []
@@ -188,13 +210,13 @@ class TestAdminDashboard:
 
     def test_without_rights_it_shows_nothing_and_says_so(self, toasts: list[str]) -> None:
         access = FakeAccess(refusal=NoToken("invalid_scope"))
-        _, sign_ins, _, events = admin_dashboard.refresh(a_visit(access=access))
+        _, sign_ins, _, events, *_ = admin_dashboard.refresh(a_visit(access=access))
 
         assert (sign_ins, events) == ([], [])
         assert toasts == ["You do not have the right to do this in this tenant."] * 2
 
     def test_alone_there_is_nobody_to_show(self) -> None:
-        heading, sign_ins, _, events = admin_dashboard.refresh(a_request())
+        heading, sign_ins, _, events, *_ = admin_dashboard.refresh(a_request())
 
         assert "this app runs alone" in heading
         assert (sign_ins, events) == ([], [])

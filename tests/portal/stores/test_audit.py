@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from portal import tables
-from portal.audit import MAX_DETAIL, AuditEvent
+from portal.audit import MAX_DETAIL, MOST_OF_NOBODY, MOST_OF_ONE, WINDOW, AuditEvent
 from tests.builders import ISSUER, NOW, an_identity
 from tests.portal.stores.house import House
 
@@ -139,3 +139,56 @@ def test_the_vocabulary_is_sorted_and_unique() -> None:
     values = [event.value for event in AuditEvent]
 
     assert values == sorted(set(values))
+
+
+class TestBounds:
+    """Whoever causes events could fill the disk, and push everything else out of an admin's sight."""
+
+    def deny(self, house: House, times: int, *, subject: str = "ana", now: int = NOW) -> None:
+        for _ in range(times):
+            who = an_identity(subject=subject)
+            house.audit.record(AuditEvent.APP_DENIED, now=now, identity=who, tenant="acme", detail="unknown-app")
+
+    def test_one_person_leaves_some_of_a_kind_and_a_count_of_the_rest(
+        self, house: House, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "portal.audit")
+        self.deny(house, MOST_OF_ONE + 2000)
+        assert len(house.rows(tables.audit)) == len(lines(caplog)) == MOST_OF_ONE
+        self.deny(house, 1, subject="bob")
+        house.audit.record(AuditEvent.TENANT_SWITCHED, now=NOW, identity=an_identity(subject="ana"), tenant="acme")
+        assert len(house.rows(tables.audit)) == MOST_OF_ONE + 2  # others, and other kinds, are not in its way
+
+        house.audit.tell_left_out(NOW + WINDOW - 1)
+        assert len(house.rows(tables.audit)) == MOST_OF_ONE + 2
+        house.audit.tell_left_out(NOW + WINDOW)
+        house.audit.tell_left_out(NOW + WINDOW)
+        (latest, *_) = house.audit.recent(issuer=ISSUER, tenant="acme", limit=1)
+        assert (latest.event, latest.detail, latest.name) == ("events-left-out", "2000 app-denied", "Ana Analyst")
+        assert len(house.rows(tables.audit)) == MOST_OF_ONE + 3
+
+    def test_the_next_window_begins_by_itself_and_forgets_no_count(self, house: House) -> None:
+        self.deny(house, MOST_OF_ONE + 5)
+        self.deny(house, MOST_OF_ONE + 7, now=NOW + WINDOW)
+        assert len(house.rows(tables.audit)) == 2 * MOST_OF_ONE
+        house.audit.tell_left_out(NOW + 2 * WINDOW)
+        assert house.events()[-1] == ("events-left-out", "12 app-denied")
+
+    def test_strangers_are_bounded_together(self, house: House) -> None:
+        for _ in range(MOST_OF_NOBODY + 9):
+            house.audit.record(AuditEvent.SIGN_IN_REFUSED, now=NOW, detail="company: callback-rejected")
+        house.audit.tell_left_out(NOW + WINDOW)
+        assert len(house.rows(tables.audit)) == MOST_OF_NOBODY + 1
+        assert house.events()[-1] == ("events-left-out", "9 sign-in-refused")
+
+
+def test_a_page_begins_where_the_one_before_ended_and_kinds_can_be_left_out(house: House) -> None:
+    for number in range(5):
+        for event in (AuditEvent.APP_OPENED, AuditEvent.API_USED):
+            house.audit.record(event, now=NOW, identity=an_identity(), tenant="acme", app=f"app-{number}")
+    seen: list[str | None] = []
+    before: int | None = None
+    while page := house.audit.recent(issuer=ISSUER, tenant="acme", limit=2, before=before, without={"api-used"}):
+        seen += [entry.app for entry in page]
+        before = page[-1].id
+    assert seen == [f"app-{number}" for number in (4, 3, 2, 1, 0)]

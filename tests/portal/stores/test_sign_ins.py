@@ -9,7 +9,7 @@ from portal.database import Database
 from portal.endings import EndReason, PendingPush
 from portal.identity import Affiliation
 from portal.settings import DAY, HOUR, Secret
-from portal.sign_ins import TOUCH
+from portal.sign_ins import MOST_LIVING, TOUCH
 from tests.builders import ISSUER, NOW, an_app, an_identity
 from tests.portal.stores.house import House, a_house, impatient
 
@@ -266,6 +266,33 @@ class TestListing:
 
         assert house.sign_ins.of_tenant("acme", issuer=ISSUER, now=NOW + later) == []
         assert house.sign_ins.of_identity(begun.identity.id, now=NOW + later) == []
+
+    def test_a_tenant_of_many_is_read_in_pages_whoever_is_used_meanwhile(self, house: House) -> None:
+        begun = [house.sign_in(an_identity(subject=str(at)), now=NOW + at // 3).id for at in range(10)]
+        seen: list[str] = []
+        after: tuple[int, str] | None = None
+        while page := house.sign_ins.of_tenant("acme", issuer=ISSUER, now=NOW + 200, limit=3, after=after):
+            seen += [one.id for one in page]
+            after = (page[-1].created_at, page[-1].id)
+            house.sign_ins.find(begun[0], now=NOW + 200)
+        assert sorted(seen) == sorted(begun)
+        assert len(seen) == len(set(seen))
+
+    def test_one_person_has_a_bounded_number_and_what_is_used_stays(self, house: House) -> None:
+        first = house.sign_in()
+        second = house.sign_in()
+        house.sign_ins.find(first.id, now=NOW + 100)
+        for _ in range(MOST_LIVING - 2):
+            house.sign_in(now=NOW + 100)
+        other = house.sign_in(an_identity(subject="bob"), now=NOW + 101)
+        latest = house.sign_in(now=NOW + 101)
+        living = {one.id for one in house.sign_ins.of_identity(an_identity().id, now=NOW + 101)}
+        assert len(living) == MOST_LIVING
+        assert {first.id, latest.id} <= living
+        assert second.id not in living
+        assert house.sign_ins.find(other.id, now=NOW + 101) is not None
+        (row,) = [row for row in house.rows(tables.sign_ins) if row["id"] == second.id]
+        assert row["end_reason"] == "superseded"
 
     def test_a_person_sees_their_own(self, house: House) -> None:
         mine = {house.sign_in().id, house.sign_in().id}

@@ -130,6 +130,47 @@ def test_a_limit_out_of_bounds_is_refused(dashboard: Dashboard, limit: str) -> N
     assert (answer.status_code, answer.get_json()) == (400, {"error": "invalid_request"})
 
 
+def pages(dashboard: Dashboard, path: str, name: str) -> list[list[dict[str, object]]]:
+    """Return every page of a list."""
+    found: list[list[dict[str, object]]] = []
+    after = ""
+    while True:
+        answer = dashboard.house.browser().get(f"{path}{after}", headers=dashboard.bearer()).get_json()
+        found.append(answer[name])
+        if answer["next"] is None:
+            return found
+        after = f"&cursor={answer['next']}"
+
+
+def test_lists_go_on_page_by_page_to_their_end(dashboard: Dashboard) -> None:
+    house = dashboard.house
+    for number in range(6):
+        house.signed_in(replace(TESS, subject=f"bob-{number}", name=f"Bob {number}"))
+    events = pages(dashboard, "/api/audit?limit=3&without=api-used", "events")
+    assert [len(page) for page in events] == [3, 3, 2]
+    assert [event["event"] for page in events for event in page] == ["signed-in"] * 6 + ["app-opened", "signed-in"]
+    people = pages(dashboard, "/api/sign-ins?limit=3", "sign_ins")
+    assert [len(page) for page in people] == [3, 3, 1]
+    assert len({one["id"] for page in people for one in page}) == 7
+
+
+def test_a_cursor_says_nothing_and_is_good_for_its_list_alone(dashboard: Dashboard) -> None:
+    house = dashboard.house
+    for number in range(3):
+        house.signed_in(replace(TESS, subject=f"bob-{number}", name=f"Bob {number}"))
+    browser = house.browser()
+    cursor = browser.get("/api/audit?limit=1", headers=dashboard.bearer()).get_json()["next"]
+    assert len(cursor) > 60  # the number of an entry would count what happens in other tenants
+    for path in (
+        f"/api/sign-ins?cursor={cursor}",
+        "/api/audit?cursor=7",
+        "/api/audit?cursor=",
+        "/api/sign-ins?limit=501",
+    ):
+        answer = browser.get(path, headers=dashboard.bearer())
+        assert (answer.status_code, answer.get_json()) == (400, {"error": "invalid_request"})
+
+
 def test_an_admin_ends_a_sign_in_of_their_tenant(dashboard: Dashboard) -> None:
     house = dashboard.house
     colleague = replace(TESS, subject="bob", name="Bob", email=None, email_verified=False)

@@ -7,7 +7,7 @@ import pytest
 
 from portal.contract import TrustedProxies, read_network
 from portal.limits import Limits, household_of, limit_of_route
-from tests.portal.views.house import NAVIGATION, TESS, House
+from tests.portal.views.house import NAVIGATION, OWN, TESS, House, field_of
 
 FEW = Limits(sign_in="2 per minute", callback="2 per minute", launch="2 per minute")
 
@@ -45,6 +45,16 @@ def test_launches_are_counted_by_sign_in_so_an_office_behind_one_address_can_wor
     assert tess.get("/apps/admin-dashboard/launch", headers=NAVIGATION).status_code == 200
 
 
+def test_no_page_or_form_of_a_person_can_be_asked_for_without_end(tmp_path: Path) -> None:
+    """Each leaves something in the record."""
+    house = House(tmp_path, limits=Limits(page="2 per minute", change="2 per minute"))
+    browser = house.signed_in(TESS)
+    assert [browser.get(f"/apps/no-{at}/").status_code for at in range(3)] == [404, 404, 429]
+    csrf = field_of(browser.get("/account"), "csrf")
+    forms = [browser.post("/tenant", data={"csrf": csrf, "tenant": at}, headers=OWN) for at in ("acme", "beta", "acme")]
+    assert [answer.status_code for answer in forms] == [303, 303, 429]
+
+
 @pytest.mark.parametrize(
     ("rule", "limit"),
     [
@@ -54,8 +64,12 @@ def test_launches_are_counted_by_sign_in_so_an_office_behind_one_address_can_wor
         ("/auth/callback", FEW.callback),
         ("/login/callback", FEW.callback),
         ("/apps/<slug>/launch", FEW.launch),
+        ("/apps/<slug>/", FEW.page),
+        ("/apps/<slug>/<path:rest>", FEW.page),
+        ("/tenant", FEW.change),
+        ("/account/sign-ins/<sign_in_id>/end", FEW.change),
+        ("/sign-out", FEW.change),
         ("/", None),
-        ("/sign-out", None),
         ("/oauth/introspect", None),
     ],
 )

@@ -72,7 +72,7 @@ class Variables:
         if value is not None or file is None:
             return value
         try:
-            text = Path(file).read_text(encoding="utf-8").strip()
+            text = Path(file).read_text(encoding="utf-8-sig").strip()
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             self._report.environment(f"{name}_FILE", f"names a file that cannot be read: {reason}.", "Mend the path.")

@@ -147,7 +147,8 @@ def _name(preset: Preset, variables: Variables, *, report: Report) -> tuple[str,
     if preset.name_variable is None or name is None:
         return preset.id, preset.label, None
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    if not is_slug(slug):
-        report.environment(preset.name_variable, "gives no name for addresses.", "Use letters and digits.")
+    if slug and not is_slug(slug):
+        report.environment(preset.name_variable, "is too long for a name in addresses.", "Use a shorter one.")
         return preset.id, preset.label, None
+    slug = slug or preset.id  # a name in another script
     return slug, name, None if name == slug else name

@@ -174,10 +174,9 @@ def _client(variables: Variables, report: Report) -> tuple[str | None, Secret | 
 
 def _id(name: str | None, *, default: str, report: Report) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", (name or default).lower()).strip("-")
-    if not is_slug(slug):
-        report.environment("OAUTH_CLIENT_NAME", "gives no name for addresses.", "Use letters and digits.")
-        return default
-    return slug
+    if slug and not is_slug(slug):
+        report.environment("OAUTH_CLIENT_NAME", "is too long for a name in addresses.", "Use a shorter one.")
+    return slug if is_slug(slug) else default
 
 
 def _scopes(variables: Variables, *, preset: Preset, report: Report) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ next problem is found too.
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import Final, TypeGuard
 
+from portal.claims.values import is_plain
 from portal.configuration.app_users import read_user
 from portal.configuration.report import Report, choices
 
@@ -16,7 +17,9 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZE: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(MB|GB|MiB|GiB)")
 _BYTES: Final = {"MB": 10**6, "GB": 10**9, "MiB": 1 << 20, "GiB": 1 << 30}
 _SMALLEST_SIZE: Final = 64 * 10**6
-_LONGEST_TEXT: Final = 2048
+_LONGEST_TEXT: Final = 16 * 1024
+"""Longest text of a key, in characters; long are only rules over many names."""
+_NO_LINE: Final = f"must be a text of one line, of {_LONGEST_TEXT} characters at most."
 MAX_PORT: Final = 65535
 
 _ELSEWHERE: Final = {
@@ -29,6 +32,10 @@ _ELSEWHERE: Final = {
 }
 """Keys people try, and where the thing belongs."""
 _SECRETS: Final = frozenset({"client_secret", "database_url", "rate_limit_storage", "secret", "secret_key"})
+
+
+def _is_line(value: object) -> TypeGuard[str]:
+    return type(value) is str and bool(value.strip()) and len(value) <= _LONGEST_TEXT and is_plain(value)
 
 
 class Table:
@@ -71,8 +78,8 @@ class Table:
         value = self._values.get(key)
         if value is None:
             return default
-        if type(value) is not str or not value.strip() or not value.isprintable() or len(value) > _LONGEST_TEXT:
-            self.problem(key, "must be a text of one line.", f'Write {key} = "…".')
+        if not _is_line(value):
+            self.problem(key, _NO_LINE, f'Write {key} = "…".')
             return default
         return value.strip()
 
@@ -81,10 +88,10 @@ class Table:
         value = self._values.get(key)
         if value is None:
             return None
-        if type(value) is not list or not all(
-            type(one) is str and one.strip() and one.isprintable() and len(one) <= _LONGEST_TEXT for one in value
-        ):
-            self.problem(key, "must be a list of texts.", f'Write {key} = ["…"].')
+        if type(value) is not list or not all(map(_is_line, value)):
+            self.problem(
+                key, f"must be a list, and each entry {_NO_LINE.removeprefix('must be ')}", f'Write {key} = ["…"].'
+            )
             return ()
         return tuple(dict.fromkeys(one.strip() for one in value))
 

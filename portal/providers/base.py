@@ -12,7 +12,7 @@ from portal.attempts import Attempt
 from portal.identity import Identity
 from portal.settings import Endpoints, ProviderSpec
 
-_QUOTED: Final = 80
+_QUOTED: Final = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +86,9 @@ class Provider(Protocol):
 
 
 def quoted(text: object) -> str:
-    """Return *text* for a log: short, ASCII, in quotes, without line breaks.
+    """Return *text* for a log: not long, ASCII, in quotes, without line breaks; with an ellipsis where it was cut.
 
     Callback parameters and error texts are an attacker's to choose; they must not forge log lines.
     """
-    return ascii(str(text)[:_QUOTED])
+    whole = str(text)
+    return ascii(whole[:_QUOTED]) + ("..." if len(whole) > _QUOTED else "")

@@ -10,8 +10,8 @@ from typing import Final
 from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
 from portal.providers.base import quoted
 
-MAX_CODE: Final = 4096
-"""Longest authorization code accepted, in characters."""
+MAX_CODE: Final = 12 * 1024
+"""Longest authorization code accepted, in characters; a whole request line may be little longer."""
 
 _PASSING: Final = frozenset({"server_error", "temporarily_unavailable"})
 _CONFIGURATION: Final = frozenset(
@@ -44,14 +44,14 @@ def read_code(callback: Mapping[str, str], *, issuer: str | Callable[[str], bool
     if named is not None and not (issuer(named) if callable(issuer) else named == issuer):
         raise CallbackRejected(f"the callback is of issuer {quoted(named)}")
     error = callback.get("error")
+    description = callback.get("error_description")
+    answered = quoted(error) if description is None else f"{quoted(error)}: {quoted(description)}"
     if error in _PASSING:
-        raise ProviderUnavailable(f"the provider answered {quoted(error)}")
+        raise ProviderUnavailable(f"the provider answered {answered}")
     if error in _CONFIGURATION:
-        raise ProviderMisconfigured(
-            f"the provider answered {quoted(error)}: {quoted(callback.get('error_description'))}"
-        )
+        raise ProviderMisconfigured(f"the provider answered {answered}")
     if error is not None:
-        raise ProviderRefused(f"the provider answered {quoted(error)}")
+        raise ProviderRefused(f"the provider answered {answered}")
     code = callback.get("code")
     if not code or len(code) > MAX_CODE:
         raise CallbackRejected("the callback carries no usable code")

@@ -37,7 +37,8 @@ def read_list(raw: bytes) -> list[object]:
 
 def _read(raw: bytes) -> object:
     try:
-        value: object = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+        # Some files begin with a byte-order mark, which RFC 8259, section 8.1, lets readers pass over.
+        value: object = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_refuse)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     _check_depth(value)

@@ -3,6 +3,7 @@
 Authlib speaks the protocol; its exceptions and those of ``requests`` are translated here, once.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,6 +33,7 @@ _CLIENT: Final = frozenset(
 """Errors of the token endpoint that are about the client itself (RFC 6749, section 5.2)."""
 _CONFIGURATION: Final = frozenset({"unsupported_grant_type", "invalid_scope", "redirect_uri_mismatch"})
 """Further ones that only an operator can correct; the last is GitHub's."""
+_READ: Final = ("access_token", "error", "error_description", "id_token", "token_type")
 _PASSING: Final = frozenset({"server_error", "temporarily_unavailable"})
 
 
@@ -120,7 +122,9 @@ def _asked(
         except TRANSPORT_ERRORS as error:
             raise transport.failed(f"POST {endpoint}", error, url=endpoint) from error
     access_token = answer.get("access_token")
-    if not isinstance(access_token, str) or str(answer.get("token_type")).lower() != "bearer":
+    # RFC 6749, section 5.1, requires the type, and plain OAuth 2.0 providers of before it was written leave it out.
+    kind = answer.get("token_type", "bearer" if preset_of(spec).flow == "oauth2" else None)
+    if not isinstance(access_token, str) or str(kind).lower() != "bearer":
         raise ProviderUnavailable("the token endpoint gave no bearer token")
     return Tokens(access_token=access_token, id_token=answer.get("id_token"))
 
@@ -149,7 +153,8 @@ def client_authentication(spec: ProviderSpec, *, supported: frozenset[str]) -> s
 def _usable(response: requests.Response) -> requests.Response:
     """Return the token endpoint's answer to Authlib, which would take tokens from an answer of any status.
 
-    It is read here first, whatever its status: Authlib's own reading lets a ``RecursionError`` pass.
+    It is read here first, whatever its status, and handed on without what nobody reads: Authlib's own reading lets
+    pass a ``RecursionError``, and what ``int`` raises for a life that is no number.
 
     Raises:
         ClientRefused: the status says so, and no error object says anything else (RFC 9110, section 15.5.2).
@@ -166,6 +171,8 @@ def _usable(response: requests.Response) -> requests.Response:
     if status != requests.codes.ok and "error" not in answer:
         text = f"the token endpoint answered with status {status}"
         raise ClientRefused(text) if status == requests.codes.unauthorized else ProviderUnavailable(text)
+    read = {name: answer[name] for name in _READ if name in answer}
+    response._content = json.dumps(read).encode("ascii")  # noqa: SLF001 - where requests keeps a body that was read
     return response
 
 

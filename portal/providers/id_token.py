@@ -35,8 +35,9 @@ MAX_AGE: Final = 600
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 """RFC 7515, section 7.1, to the letter: decoders skip what does not belong, each in its own way; never a JWE's five."""
 _LATEST: Final = 1 << 40
-_REFUSED_HEADERS: Final = frozenset({"b64", "crit", "jku", "jwk", "x5u", "zip", "enc"})
-"""Headers that would change how the token is read, or bring a key of the sender's choice."""
+_REFUSED_HEADERS: Final = frozenset({"b64", "crit", "jwk", "zip", "enc"})
+"""Headers that would change how the token is read, or bring a key of the sender's choice.  Where its keys are
+(``jku``, ``x5u``), some providers write into every token; that is followed by nothing here."""
 _TYPES: Final = frozenset({"jwt", "application/jwt"})
 _KNOWN: Final = FAMILY_OF.keys() | SHARED
 _ALGORITHMS: Final = {

@@ -14,7 +14,8 @@ from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 from portal.errors import ProviderUnavailable
 from portal.settings import SHARED_SECRET_ALGORITHMS, algorithm_named
 
-MAX_KEYS: Final = 64
+MAX_KEYS: Final = 512
+"""Most keys that a JWK set may list."""
 _LEAST_RSA_BITS: Final = 2048
 """RFC 7518, section 3.3."""
 _MOST_RSA_BITS: Final = 8192
@@ -91,19 +92,25 @@ def _read_key(member: object) -> VerificationKey | None:
 
 def _imported(member: dict[str, object]) -> Key | None:
     # Only the members that make up the key: what else stands there is the provider's business.
-    numbers = {name: value for name, value in member.items() if name in {"kty", "crv", "n", "e", "x", "y"}}
-    if not all(isinstance(value, str) for value in numbers.values()):
+    written = {name: value for name, value in member.items() if name in {"kty", "crv", "n", "e", "x", "y"}}
+    # Some write Base64 with padding, or with its two other characters (RFC 4648, section 4); the numbers are the same.
+    numbers: dict[str, str | list[str]] = {
+        name: value if name in {"kty", "crv"} else value.rstrip("=").replace("+", "-").replace("/", "_")
+        for name, value in written.items()
+        if isinstance(value, str)
+    }
+    if numbers.keys() != written.keys():
         return None
     try:
         match numbers["kty"]:
             case "RSA":
                 if not _LEAST_RSA_BITS <= _bits(numbers["n"]) <= _MOST_RSA_BITS:
                     return None
-                return RSAKey.import_key(numbers)  # type: ignore[arg-type]  # checked just above
+                return RSAKey.import_key(numbers)
             case "EC":
-                return ECKey.import_key(numbers)  # type: ignore[arg-type]  # checked just above
+                return ECKey.import_key(numbers)
             case _:
-                return OKPKey.import_key(numbers)  # type: ignore[arg-type]  # checked just above
+                return OKPKey.import_key(numbers)
     except (JoseError, ValueError, TypeError, KeyError):  # numbers that are no key
         return None
 

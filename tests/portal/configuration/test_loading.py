@@ -283,6 +283,13 @@ class TestUnknownKeys:
         assert "s3cr3t" not in "".join(map(str, found.values()))
 
 
+@pytest.mark.parametrize("title", ["\u7d20\u6750 AI", "AI\u00a0Lab", "\U0001f469\u200d\U0001f4bb Lab", "x" * 3000])
+def test_a_text_holds_whatever_can_be_shown(tmp_path: Path, title: str) -> None:
+    text = GOOD.replace("[portal]", f'[portal]\ntitle = "{title}"', 1)
+
+    assert loaded(tmp_path, text).title == title
+
+
 class TestTypes:
     @pytest.mark.parametrize(
         ("text", "key"),
@@ -295,7 +302,8 @@ class TestTypes:
             ("[portal]\ntitle = 7", "portal.title"),
             ("[portal]\ntitle = ''", "portal.title"),
             ('[portal]\ntitle = "a\\nb"', "portal.title"),
-            ("[portal]\ntitle = '" + "x" * 3000 + "'", "portal.title"),
+            ("[portal]\ntitle = '" + "x" * 17_000 + "'", "portal.title"),
+            ('[portal]\ntitle = "a\u202eb"', "portal.title"),
             ("[portal]\nlanding = 'forecast'", "portal.landing"),
             ("[portal]\nlanding = [1]", "portal.landing"),
             ("[portal]\nlanding = ['']", "portal.landing"),
@@ -364,8 +372,9 @@ class TestSecretKeys:
     def test_it_is_no_client_secret_too(self, tmp_path: Path) -> None:
         assert keys(tmp_path, GOOD, ENVIRON | {"COMPANY_SECRET": KEY}) == ["PORTAL_SECRET_KEY"]
 
-    def test_it_may_stand_in_a_file(self, tmp_path: Path) -> None:
-        (tmp_path / "key").write_text(f"{KEY}\n", encoding="utf-8")
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+    def test_it_may_stand_in_a_file(self, tmp_path: Path, encoding: str) -> None:
+        (tmp_path / "key").write_text(f"{KEY}\n", encoding=encoding)
         environ = {"COMPANY_SECRET": "x", "PORTAL_SECRET_KEY_FILE": str(tmp_path / "key")}
 
         assert loaded(tmp_path, GOOD, environ).secret_keys == (Secret(KEY),)

@@ -196,7 +196,7 @@ class TestOnByVariables:
             (COGNITO | POOL | {"OAUTH_COGNITO_SCOPE": "email"}, ["OAUTH_COGNITO_SCOPE"]),
             # Chainlit builds the name from the provider's id.
             (COGNITO | POOL | {"OAUTH_COGNITO_PROMPT": "login"}, ["OAUTH_COGNITO_PROMPT"]),
-            (GENERIC | {"OAUTH_GENERIC_NAME": "会社"}, ["OAUTH_GENERIC_NAME"]),
+            (GENERIC | {"OAUTH_GENERIC_NAME": "x" * 70}, ["OAUTH_GENERIC_NAME"]),
             (GENERIC | {"OAUTH_GENERIC_SCOPES": 'a"b'}, ["OAUTH_GENERIC_SCOPES"]),
             (GITHUB | GENERIC | {"OAUTH_GENERIC_NAME": "github"}, ["OAUTH_GENERIC_CLIENT_ID"]),
             (

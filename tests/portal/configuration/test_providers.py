@@ -381,7 +381,7 @@ class TestAnyProviderOfTheEnvironment:
             (without(GENERIC, "OPENID_PROVIDER_URL"), ["OAUTH_CLIENT_ID"]),
             (GENERIC | {"OPENID_PROVIDER_URL": "http://id.example.com"}, ["OPENID_PROVIDER_URL"]),
             (GENERIC | {"OAUTH_SCOPES": "profile email"}, ["OAUTH_SCOPES"]),
-            (GENERIC | {"OAUTH_CLIENT_NAME": "会社"}, ["OAUTH_CLIENT_NAME"]),
+            (GENERIC | {"OAUTH_CLIENT_NAME": "c" * 70}, ["OAUTH_CLIENT_NAME"]),
             (GENERIC | {"OAUTH_REDIRECT_URI": "https://evil.test/auth/callback"}, ["OAUTH_REDIRECT_URI"]),
             (GENERIC | {"OPENID_PROVIDER_URL": "http://127.0.0.1:7801"}, ["portal.url"]),
         ],
@@ -399,6 +399,11 @@ class TestAnyProviderOfTheEnvironment:
         environ = {"PORTAL_SECRET_KEY": KEY, "OAUTH_CLIENT_ID": "c", "OAUTH_CLIENT_SECRET": "s"}
 
         assert [spec.client_id for spec in loaded(tmp_path, text, environ).providers] == ["c"]
+
+    def test_a_name_in_another_script_is_a_label_and_gives_no_address(self, tmp_path: Path) -> None:
+        spec = loaded(tmp_path, PORTAL, GENERIC | {"OAUTH_CLIENT_NAME": "会社"}).providers[0]
+
+        assert (spec.id, spec.label) == ("openid", "会社")
 
     @pytest.mark.parametrize("name", ["OAUTH_CLIENT_NAME", "OAUTH_REDIRECT_URI", "OAUTH_SCOPES"])
     def test_what_says_more_of_no_provider_is_told(self, tmp_path: Path, name: str) -> None:

@@ -223,8 +223,9 @@ class TestKeycloak:
             # Chainlit has no callback for these: a name there ends at a slash.
             ("Acme/SSO", "acme-sso", "Acme/SSO", "acme-sso"),
             ("../acme", "acme", "../acme", "acme"),
+            ("\u4f1a\u793e", "keycloak", "\u4f1a\u793e", "%E4%BC%9A%E7%A4%BE"),
         ],
-        ids=["a slug", "capitals", "an underscore", "a space", "any sign", "a slash", "a step up"],
+        ids=["a slug", "capitals", "an underscore", "a space", "any sign", "a slash", "a step up", "another script"],
     )
     def test_the_callback_is_the_one_that_chainlit_registered(
         self, tmp_path: Path, name: str, provider_id: str, chainlit_id: str | None, callback: str
@@ -259,7 +260,7 @@ class TestKeycloak:
             ({"OAUTH_KEYCLOAK_BASE_URL": "https://sso.example.com/realms/acme"}, ["OAUTH_KEYCLOAK_BASE_URL"]),
             ({"OAUTH_KEYCLOAK_BASE_URL": "http://sso.example.com"}, ["OAUTH_KEYCLOAK_BASE_URL"]),
             ({"OAUTH_KEYCLOAK_REALM": "realms/acme"}, ["OAUTH_KEYCLOAK_REALM"]),
-            ({"OAUTH_KEYCLOAK_NAME": "!"}, ["OAUTH_KEYCLOAK_NAME"]),
+            ({"OAUTH_KEYCLOAK_NAME": "x" * 70}, ["OAUTH_KEYCLOAK_NAME"]),
             # A renamed provider has the prompt of its name.
             ({"OAUTH_KEYCLOAK_NAME": "acme", "OAUTH_KYCLOAK_PROMPT": "login"}, ["OAUTH_KYCLOAK_PROMPT"]),
         ],

@@ -36,6 +36,10 @@ def test_whatever_else_comes_is_a_value_error(raw: bytes) -> None:
         read_object(raw)
 
 
+def test_a_byte_order_mark_is_passed_over() -> None:
+    assert read_object('\ufeff{"a": 1}'.encode()) == {"a": 1}
+
+
 def test_what_providers_nest_is_read() -> None:
     assert read_object(b'{"a":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH)
 

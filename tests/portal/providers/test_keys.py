@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -72,6 +73,26 @@ class TestReadKeys:
     @pytest.mark.parametrize("more", [{"key_ops": ["verify"]}, {"use": "sig"}, {"x5t": "a"}, {"x5c": ["a"]}, {"n2": 1}])
     def test_members_that_change_nothing_change_nothing(self, more: dict[str, Any]) -> None:
         assert len(read_keys({"keys": [{**PUBLIC, **more}]})) == 1
+
+    @pytest.mark.parametrize(
+        "written",
+        [
+            lambda number: f"{number}==",
+            lambda number: number.replace("-", "+").replace("_", "/"),
+            lambda number: f"{number.replace('-', '+').replace('_', '/')}==",
+        ],
+    )
+    def test_numbers_in_other_base64_are_the_same_numbers(self, written: Callable[[str], str]) -> None:
+        (key,) = read_keys({"keys": [{**PUBLIC, "n": written(PUBLIC["n"])}]})
+
+        assert key.key.as_dict(private=False)["n"] == PUBLIC["n"]
+
+    def test_a_key_is_found_among_hundreds(self) -> None:
+        assert len(read_keys({"keys": [PUBLIC] * MAX_KEYS})) == MAX_KEYS
+
+    @pytest.mark.parametrize("kid", ["a" * 2000, "https://id.example.com/keys#1", "\u7d20 \u6750", "a+b/c==", ""])
+    def test_a_key_goes_by_any_text(self, kid: str) -> None:
+        assert read_keys({"keys": [{**PUBLIC, "kid": kid}]})[0].kid == kid
 
     @pytest.mark.parametrize("member", USELESS.values(), ids=USELESS.keys())
     def test_a_key_of_no_use_is_passed_over(self, member: object) -> None:

@@ -170,3 +170,23 @@ def test_it_has_no_sign_out(theirs: MisbehavingProvider) -> None:
         ours = OAuth2Provider(one)
 
         assert ours.end_session_url(id_token_hint=None, post_logout_redirect_uri=CALLBACK, state="s") is None
+
+
+@pytest.mark.parametrize("more", [{"expires_in": "never"}, {"expires_in": {"a": 1}}, {"expires_at": []}, {"scope": 7}])
+def test_what_is_not_read_of_the_answer_keeps_nobody_out(theirs: MisbehavingProvider, more: dict[str, Any]) -> None:
+    theirs.respond["/token"] = lambda _: as_json({**BEARER, **more})
+
+    assert complete(OAuth2Provider(spec_of(theirs))).identity.subject == "7"
+
+
+def test_a_life_without_end_keeps_nobody_out(theirs: MisbehavingProvider) -> None:
+    body = b'{"access_token": "token", "token_type": "bearer", "expires_in": 1e999}'
+    theirs.respond["/token"] = lambda _: Answer(body)
+
+    assert complete(OAuth2Provider(spec_of(theirs))).identity.subject == "7"
+
+
+def test_a_token_without_a_type_is_a_bearer_token(theirs: MisbehavingProvider) -> None:
+    theirs.respond["/token"] = lambda _: as_json({"access_token": "token"})
+
+    assert complete(OAuth2Provider(spec_of(theirs))).identity.subject == "7"

@@ -73,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         state=lambda: host.state,
         progress=waiting.of(host),
         login_button=lambda: host.login_button,
+        interface=lambda: host.interface,
     )
     steer = None
     if channel is not None:

@@ -43,6 +43,8 @@ class AppSpec:
     """Rights it may use at the portal's API: ``audit:read``, ``sign-ins:read``, ``sign-ins:end``."""
     browser: tuple[str, ...] = ()
     """Permissions-Policy features its frame may use."""
+    start: str = "/"
+    """Where it opens: a local path of its own, with a query where there is one."""
     required: bool = False
     """Whether ``/readyz`` waits for it."""
     env: tuple[tuple[str, str], ...] = ()

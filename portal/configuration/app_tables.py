@@ -16,6 +16,7 @@ from portal.configuration.portal_table import PortalTable
 from portal.configuration.provider_tables import is_slug
 from portal.configuration.report import Report, choices
 from portal.configuration.tables import MAX_PORT, Table
+from portal.contract import is_local_path
 from portal.contract.spaces import NoSpace, app_file_of
 from portal.policy import API_RIGHTS
 
@@ -123,6 +124,7 @@ class AppReader:
             people=people,
             portal_api=rights,
             browser=browser,
+            start=self._start(table),
             required=required,
             env=env,
             secrets=secrets,
@@ -257,6 +259,15 @@ class AppReader:
                     "browser", f"names {feature!r}, which no frame can be given.", choices(feature, GRANTABLE)
                 )
         return features
+
+    def _start(self, table: Table) -> str:
+        start = table.text("start") or "/"
+        if is_local_path(start):
+            return start
+        table.problem(
+            "start", "is not a path that an address can carry.", "Begin it with one slash: /ui, or /ui?view=api."
+        )
+        return "/"
 
     def _env(self, table: Table) -> tuple[tuple[str, str], ...]:
         values = table.mapping("env") or {}

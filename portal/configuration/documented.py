@@ -350,6 +350,12 @@ APPS: Final = (
         "[]",
         '["microphone", "clipboard-write"]',
     ),
+    _row(
+        "apps.<slug>.start",
+        "Where it opens: a path of its own.",
+        "/; where that shows no page and one interface is mounted below, there",
+        '"/ui"',
+    ),
     _row("apps.<slug>.required", "Whether /readyz waits for it.", "false", "true"),
     _row("apps.<slug>.env", "Variables of its process, none of them secret.", "{}", '{ MODEL = "small" }'),
     _row(

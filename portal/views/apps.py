@@ -94,13 +94,14 @@ def open_app(slug: str, rest: str) -> ResponseReturnValue:  # noqa: ARG001 - rea
     launch_path = f"/apps/{quote(slug)}/launch?next={in_query(path)}"
     if place.alone and not place.lost:
         return render(RefreshPage(title=app.title, href=launch_path))
-    widen(frame_src=("'self'", app.origin), features=app.browser)
+    widen(frame_src=("'self'", app.origin), connect_src=("'self'", app.origin), features=app.browser)
     return render(
         AppPage(
             card=card_of(app),
             tenant_name=tenant_label(allowed.standing),
             frame_src=launch_path,
             app_origin=app.origin,
+            health=f"{app.url}/.portal/health",
             allow="; ".join(f"{feature} {app.origin}" for feature in app.browser),
             tab_href=f"/apps/{quote(slug)}{path}{'&' if '?' in path else '?'}{_ALONE}",
             place_lost=place.lost,
@@ -115,11 +116,12 @@ def launch(slug: str) -> ResponseReturnValue:
     # strict-origin: under stricter policies the POST would say "Origin: null", which guards never accept.
     widen(frame_ancestors="'self'", referrer="strict-origin")
     _refuse_foreign_launch()
-    path = local_path(request.args.get("next"))
+    wanted = local_path(request.args.get("next"))
     sign_in = current_sign_in()
     if sign_in is None:
-        return _signed_out(sign_in_path(f"/apps/{quote(slug)}{path}", otherwise=start_of(slug)))
+        return _signed_out(sign_in_path(f"/apps/{quote(slug)}{wanted}", otherwise=start_of(slug)))
     app, allowed = _decide(slug, sign_in)
+    path = from_start(wanted, start=app.start)
     ticket = services().app_sessions.issue(
         allowed, sign_in=sign_in, next=with_theme(path, current_theme()), now=services().clock()
     )
@@ -142,6 +144,16 @@ def place_within(slug: str, address: str) -> Place:
 def start_of(slug: str, *, alone: bool = False) -> str:
     """Return the address of the app's page that says that a place inside the app was lost on the way there."""
     return f"/apps/{quote(slug)}/?{_LOST}{f'&{_ALONE}' if alone else ''}"
+
+
+def from_start(path: str, *, start: str) -> str:
+    """Return *path*, or where it is the app's first page, *start* with what follows there: a query, a fragment."""
+    rest = path.removeprefix("/")
+    if rest[:1] not in {"", "?", "#"}:
+        return path
+    if rest[:1] == "?" and "?" in start:
+        rest = f"&{rest[1:]}"
+    return local_path(start.partition("#")[0] + rest if rest else start)
 
 
 def with_theme(path: str, theme: str | None) -> str:

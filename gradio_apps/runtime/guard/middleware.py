@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -23,13 +24,14 @@ from gradio_apps.runtime.guard.gate import Gate, NotTheirs, Stopped
 from gradio_apps.runtime.guard.handover import Handover
 from gradio_apps.runtime.guard.headers import AnswerHeaders, RawHeaders, forwarded_for, read_request
 from gradio_apps.runtime.guard.injection import Injector, script_tag
+from gradio_apps.runtime.guard.instead import Instead
 from gradio_apps.runtime.guard.keys import PortalKeys
 from gradio_apps.runtime.guard.own_routes import PREFIX, PROBE, OwnRoutes
 from gradio_apps.runtime.guard.person import entries
 from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
 from gradio_apps.runtime.guard.probes import Probes
 from gradio_apps.runtime.guard.request import Request
-from gradio_apps.runtime.guard.running import CLOSE_SIGNED_OUT, Running, UnlessMissing
+from gradio_apps.runtime.guard.running import CLOSE_SIGNED_OUT, Running
 from gradio_apps.runtime.guard.sessions import AppSession, Sessions
 from gradio_apps.runtime.guard.settings import GuardSettings
 from gradio_apps.runtime.guard.work import Work
@@ -56,6 +58,7 @@ class Guard:
         state: Callable[[], str] = lambda: "running",
         progress: Callable[[], Progress] = Progress,
         login_button: Callable[[], bool] = lambda: False,
+        interface: Callable[[], str | None] = lambda: None,
         clock: Callable[[], float] = time.time,
         transport: httpx.AsyncBaseTransport | None = None,
         api_transport: httpx.BaseTransport | None = None,
@@ -65,6 +68,7 @@ class Guard:
         self._state = state
         self._progress = progress
         self._login_button = login_button
+        self._interface = interface
         self._path = settings.path
         self._hosts = settings.hosts
         self._origin = settings.app_origin.encode("ascii")
@@ -251,9 +255,8 @@ class Guard:
             idle=call.idle,
         )
         inner = self._scope_for(session, scope, headers)
-        known_as = None if presented.navigation is None else known_address(scope["path"][len(self._path) :])
-        unless_missing = UnlessMissing(running.send)
-        send = running.send if known_as is None else unless_missing.send
+        instead = self._instead(request, running)
+        send = running.send if instead is None else instead.send
 
         async def work() -> None:
             receive = request.receive
@@ -272,10 +275,26 @@ class Guard:
                 if call.hears:
                     noted.enter_context(self.work.hearing((*call.events, *call.hashes)))
                 await self._app(inner, receive, send)
-            if known_as is not None and unless_missing.is_missing:
-                await self._answer.known(running.own, known_as, presented)
+            if instead is not None:
+                await instead.conclude()
 
         await self._tracked(session, running, work())
+
+    def _instead(self, request: Request, running: Running) -> Instead | None:
+        """Return what is to stand in the place of a page that the app may not have, where there is such a thing."""
+        presented = request.presented
+        if presented.navigation is None or presented.method != "GET":
+            return None
+        path = request.scope["path"][len(self._path) :]
+        known = known_address(path)
+        if known is not None:
+            return Instead(running.send, partial(self._answer.known, running.own, known, presented))
+        interface = self._interface() if path == "/" else None
+        if interface is None:
+            return None
+        query = request.scope.get("query_string", b"").decode("latin-1")
+        target = self._path + local_path(f"{interface}?{query}" if query else interface, default=interface)
+        return Instead(running.send, partial(self._answer.redirect, running.own, target), only_pages=True)
 
     async def _is_begun_here(self, request: Request, send: Send, sessions: Sequence[str]) -> bool:
         """Say whether an event of these Gradio *sessions* begins in this process; else answer where it does."""

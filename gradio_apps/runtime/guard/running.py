@@ -20,30 +20,10 @@ _PASSED: Final = frozenset({"websocket.send"})
 _STREAM: Final = b"text/event-stream"
 _OK: Final = 200
 _NOT_MODIFIED: Final = 304
-_MISSING: Final = frozenset({404, 405})
-"""Not Found, and Method Not Allowed: Gradio's ``/login`` takes a form and has no page."""
 
 
 class Cut(OSError):
     """The session ended: nothing can be sent any more.  An ``OSError``, as ASGI 2.4 has it for lost connections."""
-
-
-class UnlessMissing:
-    """Holds back an answer of the app's that says there is no such page."""
-
-    __slots__ = ("_send", "is_missing")
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.is_missing = False
-        """Whether the app has no such page, and nothing was sent."""
-
-    async def send(self, message: Message) -> None:
-        """Pass *message* on, unless it belongs to such an answer."""
-        if message["type"] == "http.response.start":
-            self.is_missing = message["status"] in _MISSING
-        if not self.is_missing:
-            await self._send(message)
 
 
 class Running:

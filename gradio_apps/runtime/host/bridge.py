@@ -38,6 +38,7 @@ def in_loop(
 
         await _call(run(), loop)
 
+    bridged.__wrapped__ = app  # type: ignore[attr-defined]  # as functools.wraps has it
     return bridged
 
 

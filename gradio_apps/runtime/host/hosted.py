@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from gradio_apps.runtime.host.callers import Callers
+from gradio_apps.runtime.host.interfaces import only_interface
 from gradio_apps.runtime.host.lifespan import Lifespan
 from gradio_apps.runtime.host.own_calls import ADDRESS, OwnListener
 from gradio_apps.runtime.host.person import SIGN_IN, person_in
@@ -117,6 +118,12 @@ class HostedApp:
         """What is served: the first that was handed over, of those still open, once it is ready."""
         first = next((one for one in self._captures if one.is_open), None)
         return first if first is not None and first.is_ready else None
+
+    @property
+    def interface(self) -> str | None:
+        """Path of the one interface that what is served has below its root; see :func:`only_interface`."""
+        current = self.current
+        return None if current is None else only_interface(current.app)
 
     @property
     def serves_anything(self) -> bool:

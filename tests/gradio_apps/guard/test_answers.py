@@ -556,6 +556,61 @@ class TestKnownAddresses:
             assert answer.status == 401
 
 
+class TestInterfaceBelowTheRoot:
+    """An app whose root is no page, and that has its interface mounted below."""
+
+    @staticmethod
+    def interface() -> str | None:
+        return "/ui/"
+
+    @pytest.mark.parametrize(
+        ("status", "headers"),
+        [
+            (404, ()),
+            (405, ()),
+            (200, (("Content-Type", "application/json"),)),
+            (200, ()),
+            (200, (("content-type", "text/plain; charset=utf-8"),)),
+        ],
+    )
+    @pytest.mark.parametrize("app_path", ["", "/run/forecast"])
+    async def test_who_opens_the_app_comes_to_the_interface(
+        self, status: int, headers: tuple[tuple[str, str], ...], app_path: str
+    ) -> None:
+        settings = guard_settings(app_url=f"https://ai.example.com{app_path}")
+        app = answering(*headers, body=b"{}", status=status)
+        async with a_house(app, settings=settings, interface=self.interface) as house:
+            for query in ("", "?view=api&__theme=dark"):
+                answer = await house.get(f"{app_path}/{query}", house.signed_in() | FRAME)
+                assert (answer.status, answer.header("location")) == (303, f"{app_path}/ui/{query}")
+            for other in ("/x", "/ui"):
+                assert (await house.get(app_path + other, house.signed_in() | FRAME)).status == status
+
+    @pytest.mark.parametrize(
+        ("status", "headers"),
+        [
+            (200, (("Content-Type", "TEXT/HTML; charset=utf-8"),)),
+            (200, (("content-type", "application/xhtml+xml"),)),
+            (302, (("location", "/somewhere"),)),
+            (401, (("content-type", "application/json"),)),
+            (503, ()),
+        ],
+    )
+    async def test_a_page_a_redirect_and_a_refusal_are_the_apps(
+        self, status: int, headers: tuple[tuple[str, str], ...]
+    ) -> None:
+        async with a_house(answering(*headers, status=status), interface=self.interface) as house:
+            answer = await house.get("/", house.signed_in() | FRAME)
+            assert (answer.status, answer.header("location")) == (status, dict(headers).get("location"))
+
+    async def test_calls_read_what_the_root_says(self) -> None:
+        async with a_house(answering(body=b"{}"), interface=self.interface) as house:
+            assert (await house.get("/")).body == b"{}"
+            assert (await house.post("/", b"", origin=APP)).body == b"{}"
+        async with a_house(answering(body=b"{}")) as house:
+            assert (await house.get("/", house.signed_in() | FRAME)).body == b"{}", "there is no interface below"
+
+
 async def test_a_split_cookie_header_is_one() -> None:
     async with a_house() as house:
         house.portal.person("app-session-1")

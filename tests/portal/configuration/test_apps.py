@@ -40,6 +40,7 @@ class TestOneApp:
         people = ["Ana@Example.com"]
         portal_api = ["audit:read"]
         browser = ["microphone", "clipboard-write"]
+        start = "/ui?view=api"
         required = true
         env = { MODEL = "small", MAX_TOKENS = "7" }
         secrets = ["OPENAI_API_KEY"]
@@ -57,6 +58,7 @@ class TestOneApp:
         assert app.people == {"ana@example.com"}
         assert app.portal_api == {"audit:read"}
         assert app.browser == ("microphone", "clipboard-write")
+        assert app.start == "/ui?view=api"
         assert app.required is True
         assert app.env == (("MODEL", "small"), ("MAX_TOKENS", "7"))
         assert app.secrets == ("OPENAI_API_KEY",)
@@ -92,6 +94,11 @@ class TestOneApp:
             ("url = 'https://forecast.apps.example.com'\nportal_api = ['audit:write']", "portal_api"),
             ("url = 'https://forecast.apps.example.com'\nbrowser = ['microphone; camera *']", "browser"),
             ("url = 'https://forecast.apps.example.com'\nbrowser = ['Camera']", "browser"),
+            ("url = 'https://forecast.apps.example.com'\nstart = 'ui'", "start"),
+            ("url = 'https://forecast.apps.example.com'\nstart = '//evil.test'", "start"),
+            ("url = 'https://forecast.apps.example.com'\nstart = 'https://evil.test/'", "start"),
+            ("url = 'https://forecast.apps.example.com'\nstart = '/a/../b'", "start"),
+            ("url = 'https://forecast.apps.example.com'\nstart = ['/ui']", "start"),
             ("url = 'https://forecast.apps.example.com'\nrequired = 'yes'", "required"),
             ("url = 'https://forecast.apps.example.com'\ntenants = 'acme'", "tenants"),
             ("url = 'https://forecast.apps.example.com'\ninternal_url = 'http://10.0.0.1'", "internal_url"),

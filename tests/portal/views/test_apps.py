@@ -2,14 +2,15 @@
 
 import re
 from html import unescape
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from portal.catalogue import Catalogue
-from portal.contract import in_query, local_path
+from portal.contract import in_query, local_path, verify_ticket
 from portal.identity import Affiliation, Identity
-from portal.views.apps import Place, place_within, with_theme
+from portal.views.apps import Place, from_start, place_within, with_theme
 from tests.builders import ISSUER, PORTAL, an_app, an_identity
 from tests.portal.views.house import NAVIGATION, OWN, TESS, House, field_of
 
@@ -412,3 +413,33 @@ def test_the_theme_is_put_where_gradio_reads_it(path: str, theme: str | None, ex
 )
 def test_the_query_is_the_apps_but_for_what_the_portal_put_there(address: str, expected: Place) -> None:
     assert place_within("forecast", address) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "start", "opened"),
+    [
+        ("/", "/", "/"),
+        ("/?x=1", "/", "/?x=1"),
+        ("/", "/ui", "/ui"),
+        ("/?x=1#y", "/ui", "/ui?x=1#y"),
+        ("/", "/ui/?view=api#top", "/ui/?view=api#top"),
+        ("/?x=1", "/ui/?view=api#top", "/ui/?view=api&x=1"),
+        ("/#y", "/ui", "/ui#y"),
+        ("/other", "/ui", "/other"),
+        ("/ui", "/ui", "/ui"),
+    ],
+)
+def test_an_app_opens_where_its_entry_says_and_deep_links_elsewhere(path: str, start: str, opened: str) -> None:
+    assert from_start(path, start=start) == opened
+
+
+def test_the_ticket_leads_to_where_the_app_starts(tmp_path: Path) -> None:
+    house = House(tmp_path, catalogue=Catalogue((an_app(start="/ui"),)))
+    browser = house.signed_in()
+    tickets = {path: house.launched(browser, path=path) for path in ("/", "/?x=1", "/report")}
+    key_set = house.services.keys.key_set(house.now)
+    opened = {
+        path: verify_ticket(ticket, keys=key_set, issuer=PORTAL, audience="forecast", now=house.now).next
+        for path, ticket in tickets.items()
+    }
+    assert opened == {"/": "/ui", "/?x=1": "/ui?x=1", "/report": "/report"}

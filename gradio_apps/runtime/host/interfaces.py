@@ -1,0 +1,39 @@
+"""Where in an app its interface is: the one Gradio that an app of the author's has mounted below its root."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final
+
+from starlette.routing import Mount
+
+_GRADIO: Final = "gradio.routes"
+"""The module of Gradio's own app, told by name: the guard's process has not imported it yet."""
+_DEEPEST: Final = 8
+_WRAPPED: Final = ("app", "__wrapped__")
+"""Attributes under which middleware keeps what it stands around: Starlette's, and that of the bridge between loops."""
+
+
+def only_interface(app: Any) -> str | None:
+    """Return the path of the one interface mounted below the root of *app*, with a slash at its end.
+
+    ``None`` where there is none, or one at the root, or several: which is meant is not ours to guess.
+    """
+    found = list(islice(_interfaces(app, prefix="", depth=0), 2))
+    return f"{found[0]}/" if len(found) == 1 and found[0] else None
+
+
+def _interfaces(app: Any, *, prefix: str, depth: int) -> Iterator[str]:
+    if depth > _DEEPEST:
+        return
+    if type(app).__module__ == _GRADIO:
+        yield prefix
+        return
+    routes = getattr(app, "routes", None)
+    if routes is None:
+        inner = next((getattr(app, name) for name in _WRAPPED if getattr(app, name, None) is not None), None)
+        if inner is not None:
+            yield from _interfaces(inner, prefix=prefix, depth=depth + 1)
+        return
+    for route in routes:
+        if isinstance(route, Mount) and "{" not in route.path:
+            yield from _interfaces(route.app, prefix=prefix + route.path, depth=depth + 1)

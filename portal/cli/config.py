@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from portal.cli.accounts import ThisMachine, accounts_of
+from portal.cli.environments import OWN_INTERPRETER
 from portal.cli.exposed import env_file_problems, files_of
 from portal.cli.failure import ENDED, CommandFailed
 from portal.cli.problems import configured, told
@@ -133,7 +134,7 @@ def _commands(options: argparse.Namespace, *, port: int) -> Commands:
         grace=PATIENT,
     )
     needed = [Path(folder) for folder in (sys.prefix, sys.base_prefix, Path(__file__).resolve().parent)]
-    return Commands(portal=portal.argv, app=(sys.executable, *_SERVE), needed=needed)
+    return Commands(portal=portal.argv, app=(sys.executable, *_SERVE), own_interpreter=OWN_INTERPRETER, needed=needed)
 
 
 def _write(text: str, output: Path | None) -> None:

@@ -33,7 +33,9 @@ from portal.contract.redaction import redacted
 
 Tool = Literal["uv", "pip"]
 
-_CHECK: Final = Path(portal.__file__).resolve().parents[1] / "gradio_apps/runtime/supervisor/own_interpreter.py"
+OWN_INTERPRETER: Final = (
+    Path(portal.__file__).resolve().parents[1] / "gradio_apps/runtime/supervisor/own_interpreter.py"
+)
 """The script that serves apps by other interpreters, and says whether one can."""
 _UMASK: Final = 0o022
 """The app's user may be another than the one who installs."""
@@ -103,7 +105,7 @@ def version_of(python: str, builder: Builder) -> str:
 def looked_at(python: Path, environ: Mapping[str, str], builder: Builder) -> Interpreter | str:
     """Return what the interpreter *python* has, or in a sentence why it cannot serve an app."""
     try:
-        answer = builder.run([str(python), str(_CHECK), "--check"], environ=environ, timeout=300)
+        answer = builder.run([str(python), str(OWN_INTERPRETER), "--check"], environ=environ, timeout=300)
         if answer.code == 0:
             return _read(json.loads(answer.text))
     except (OSError, subprocess.SubprocessError, ValueError, LookupError, TypeError, RecursionError):

@@ -58,6 +58,8 @@ class Commands:
     portal: Sequence[str]
     app: Sequence[str]
     """Without the app's source, which follows."""
+    own_interpreter: Path
+    """The script that serves an app by an interpreter of its own."""
     needed: Sequence[Path]
     """Folders of the interpreter that runs them."""
 
@@ -70,8 +72,7 @@ def systemd_units(settings: Settings, *, port: int, config: Path, commands: Comm
     """
     units = {"gradio-portal.service": _text(_portal(settings, config=config, commands=commands))}
     for app in apps_here(settings):
-        if app.python is not None:
-            raise ValueError(f"{app.slug} has an interpreter of its own; such apps are run by portal serve.")
+        _require_in_sight(app, settings)
         if app.secrets and FOLDER / f"{app.slug}.env" == PORTALS_OWN:
             raise ValueError(
                 f"{app.slug} has secrets, and would be handed {PORTALS_OWN}, which is the portal's own. "
@@ -81,6 +82,21 @@ def systemd_units(settings: Settings, *, port: int, config: Path, commands: Comm
         units[f"{name}.socket"] = _text(_socket(app))
         units[f"{name}.service"] = _text(_app(app, settings, port=port, config=config, commands=commands))
     return units
+
+
+def _require_in_sight(app: AppSpec, settings: Settings) -> None:
+    """See to it that the unit of *app* can read what it runs.
+
+    Raises:
+        ValueError: it lies where the unit sees nothing.
+    """
+    for key, written in (("source", app.source), ("python", app.python)):
+        for hidden in (FOLDER, settings.data_dir):
+            if written is not None and Path(written).is_relative_to(hidden):
+                raise ValueError(
+                    f"apps.{app.slug}.{key} lies in {hidden}, which is the portal's own: the app's unit cannot see it. "
+                    "Put it elsewhere, like /srv/apps."
+                )
 
 
 def _portal(settings: Settings, *, config: Path, commands: Commands) -> Iterator[str]:
@@ -134,7 +150,11 @@ def _socket(app: AppSpec) -> Iterator[str]:
 
 
 def _app(app: AppSpec, settings: Settings, *, port: int, config: Path, commands: Commands) -> Iterator[str]:
-    source = Path(app.source or "")
+    source = app.source or ""
+    serve, code = list(commands.app), [Path(source), *commands.needed]
+    if app.python is not None:
+        serve = [app.python, str(commands.own_interpreter)]
+        code += [Path(app.python), Path(app.python).resolve(), commands.own_interpreter]
     yield "[Unit]"
     yield f"Description={_plain(app.title)}"
     yield f"Requires=gradio-app-{app.slug}.socket"
@@ -162,14 +182,16 @@ def _app(app: AppSpec, settings: Settings, *, port: int, config: Path, commands:
     if app.secrets:
         yield f"# {', '.join(app.secrets)}; root's, mode 0600"
         yield f"EnvironmentFile={FOLDER}/{app.slug}.env"
-    yield f"ExecStart={_words([*commands.app, app.source or ''])}"
+    yield f"ExecStart={_words([*serve, source])}"
     yield "Restart=on-failure"
     yield "RestartSec=2"
     yield "TimeoutStopSec=30"
     yield _OPEN_FILES
     if app.memory is not None:
         yield f"MemoryMax={app.memory}"
-    yield f"ProtectHome={_home(source, *commands.needed)}"
+        yield "# or the rest would go to swap, and the app slow down without end"
+        yield "MemorySwapMax=0"
+    yield f"ProtectHome={_home(*code)}"
     hidden = [settings.data_dir, config, *_env_files_of_others(app, settings)]
     yield f"InaccessiblePaths={' '.join(_word(f'-{path}') for path in hidden)} -{FOLDER}"
     yield "# An app that computes on a graphics card needs PrivateDevices=no."

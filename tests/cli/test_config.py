@@ -1,5 +1,10 @@
 """``portal config``: what is written where, and what cannot be."""
 
+import json
+import re
+import shlex
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,3 +159,20 @@ def test_what_is_to_be_handed_on_must_be_there(file: Path, tmp_path: Path, capsy
     with_env_file(file, tmp_path / "none.env")
     code, said = failure(capsys, "systemd")
     assert (code, "which is not there." in said) == (2, True)
+
+
+@pytest.mark.usefixtures("processes")
+def test_the_unit_of_an_app_with_python_serves_by_that_interpreter_and_keeps_its_limit(
+    file: Path, tmp_path: Path
+) -> None:
+    file.write_text(file.read_text() + f'python = "{sys.executable}"\nmemory = "2 GB"\n')
+    assert main(["config", "systemd", "--output", "units"]) == 0
+    unit = (tmp_path / "units" / "gradio-app-local.service").read_text()
+
+    assert "MemoryMax=2000000000\n" in unit
+    found = re.search(r"^ExecStart=(.+)$", unit, re.MULTILINE)
+    assert found is not None
+    python, script, source = shlex.split(found[1])
+    assert (python, source) == (sys.executable, "gradio_apps.showcase")
+    said = subprocess.run([python, script, "--check"], cwd="/", capture_output=True, text=True, check=True)
+    assert json.loads(said.stdout)["gradio"]

@@ -20,6 +20,7 @@ from tests.builders import an_app, settings_for
 COMMANDS = Commands(
     portal=GUNICORN,
     app=(sys.executable, "-P", "-m", "gradio_apps.serve"),
+    own_interpreter=Path("/opt/gradio-portal/own_interpreter.py"),
     needed=(Path("/opt/gradio-portal"),),
 )
 APP = "gradio-app-forecast.service"
@@ -67,6 +68,7 @@ def test_an_app_has_the_limits_that_portal_toml_says(tmp_path: Path) -> None:
     written = units(tmp_path, memory=2_000_000_000, start_timeout=3600)[APP]
 
     assert "MemoryMax=2000000000\n" in written
+    assert "MemorySwapMax=0\n" in written
     assert '"PORTAL_START_TIMEOUT=3600"' in written
     assert "MemoryMax" not in units(tmp_path)[APP]
 
@@ -162,9 +164,29 @@ def test_nothing_in_a_value_begins_a_setting_or_a_specifier(tmp_path: Path) -> N
         units(tmp_path, env=(("A", "x\nExecStartPre=/bin/evil"),))
 
 
-def test_an_app_with_an_interpreter_of_its_own_is_not_for_units(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="interpreter of its own"):
-        units(tmp_path, python="/srv/venv/bin/python")
+def test_an_app_with_an_interpreter_of_its_own_is_run_by_that(tmp_path: Path) -> None:
+    written = units(tmp_path, python="/srv/venv/bin/python")[APP]
+    at_home = units(tmp_path, python="/home/ana/venv/bin/python")[APP]
+
+    command = '"/srv/venv/bin/python" "/opt/gradio-portal/own_interpreter.py" "/srv/forecast.py"'
+    assert f"ExecStart={command}\n" in written
+    assert "ProtectHome=yes" in written
+    assert "ProtectHome=read-only" in at_home
+
+
+def test_a_home_is_seen_where_the_interpreter_of_an_environment_is_a_link_to_one_there(tmp_path: Path) -> None:
+    link = tmp_path / "python"
+    link.symlink_to("/root/.local/share/uv/python/bin/python3")
+
+    assert "ProtectHome=read-only" in units(Path("/var/lib/gradio-portal"), python=str(link))[APP]
+
+
+@pytest.mark.parametrize("key", ["source", "python"])
+@pytest.mark.parametrize("folder", ["/etc/gradio-portal/apps", "/var/lib/gradio-portal/apps"])
+def test_what_a_unit_would_not_see_is_refused(key: str, folder: str) -> None:
+    changes: dict[str, Any] = {key: f"{folder}/x"}
+    with pytest.raises(ValueError, match=rf"apps.forecast.{key} lies in /\S+, which is the portal's own"):
+        units(Path("/var/lib/gradio-portal"), **changes)
 
 
 def test_an_app_is_never_handed_the_portals_own_variables(tmp_path: Path) -> None:

@@ -17,7 +17,20 @@ from portal.providers.base import Provider
 from portal.services import build_services, install_services
 from portal.sessions import install_sessions
 from portal.settings import Settings
-from portal.views import account, api, apps, auth, catalogue, health, known_addresses, metrics, oauth, probe, tenant
+from portal.views import (
+    account,
+    api,
+    app_states,
+    apps,
+    auth,
+    catalogue,
+    health,
+    known_addresses,
+    metrics,
+    oauth,
+    probe,
+    tenant,
+)
 from portal.views.errors import install_error_pages
 from portal.views.headers import install_headers
 from portal.views.metrics import install_metrics
@@ -29,6 +42,7 @@ from portal.views.times import iso, utc
 _PACKAGE: Final = Path(__file__).resolve().parent
 _BLUEPRINTS: Final = (
     catalogue.blueprint,
+    app_states.blueprint,
     apps.blueprint,
     account.blueprint,
     tenant.blueprint,

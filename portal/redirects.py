@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from portal.contract import local_path
 
 HOME: Final = "/"
-_NO_PAGES: Final = ("/.well-known/", "/api/", "/auth/", "/login/", "/oauth/", "/static/")
+_NO_PAGES: Final = ("/.well-known/", "/api/", "/app-states/", "/auth/", "/login/", "/oauth/", "/static/")
 """Folders of the portal that hold no page, or whose pages begin a sign-in."""
 _NEVER_AGAIN: Final = frozenset(
     {"/auth", "/healthz", "/login", "/logout", "/readyz", "/sign-in", "/sign-out", "/signed-out", "/tenant"}

@@ -88,21 +88,9 @@ window.addEventListener("message", (event) => {
   }
 });
 
-// What is in the frame sent no word: something other than a page, such as JSON or a picture, or the browser's own page
-// that says that nothing is there.  The two look alike from here, so the app's guard is asked.
-async function lookAgain() {
-  try {
-    await fetch(frame.dataset.health, { mode: "no-cors", cache: "no-store", credentials: "omit" });
-  } catch {
-    if (!answered) show("notice-away");
-  }
-  settle();
-}
-
 // A page of the portal's own that stays in the frame, such as a refusal, sends no word; it is there to be read.
 frame.addEventListener("load", () => {
   const own = frame.contentDocument; // null for the app's pages: another origin
-  if (!own && !answered) lookAgain();
   if (!own || own.URL === "about:blank" || own.getElementById("launch")) return;
   settle();
   const leaving = own.querySelector("a#leave");

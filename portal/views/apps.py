@@ -94,14 +94,13 @@ def open_app(slug: str, rest: str) -> ResponseReturnValue:  # noqa: ARG001 - rea
     launch_path = f"/apps/{quote(slug)}/launch?next={in_query(path)}"
     if place.alone and not place.lost:
         return render(RefreshPage(title=app.title, href=launch_path))
-    widen(frame_src=("'self'", app.origin), connect_src=("'self'", app.origin), features=app.browser)
+    widen(frame_src=("'self'", app.origin), features=app.browser)
     return render(
         AppPage(
             card=card_of(app),
             tenant_name=tenant_label(allowed.standing),
             frame_src=launch_path,
             app_origin=app.origin,
-            health=f"{app.url}/.portal/health",
             allow="; ".join(f"{feature} {app.origin}" for feature in app.browser),
             tab_href=f"/apps/{quote(slug)}{path}{'&' if '?' in path else '?'}{_ALONE}",
             place_lost=place.lost,

@@ -23,7 +23,6 @@ class PagePolicy:
     """What a page may load, post to, be framed by and hand to its frame."""
 
     form_action: tuple[str, ...] = ("'self'",)
-    connect_src: tuple[str, ...] = ("'self'",)
     frame_src: tuple[str, ...] = ()
     frame_ancestors: str = "'none'"
     referrer: str = "same-origin"
@@ -38,7 +37,7 @@ class PagePolicy:
             "script-src": ("'self'",),
             "style-src": ("'self'",),
             "img-src": images,
-            "connect-src": self.connect_src,
+            "connect-src": ("'self'",),
             "manifest-src": ("'self'",),
             "frame-src": (*self.frame_src, *_MADE_IN_FRAMES) if self.frame_src else ("'none'",),
             "form-action": self.form_action,
@@ -61,7 +60,6 @@ class PagePolicy:
 def widen(
     *,
     form_action: tuple[str, ...] | None = None,
-    connect_src: tuple[str, ...] | None = None,
     frame_src: tuple[str, ...] | None = None,
     frame_ancestors: str | None = None,
     referrer: str | None = None,
@@ -71,7 +69,6 @@ def widen(
     current: PagePolicy = g.get("page_policy", PagePolicy())
     g.page_policy = PagePolicy(
         form_action=current.form_action if form_action is None else form_action,
-        connect_src=current.connect_src if connect_src is None else connect_src,
         frame_src=current.frame_src if frame_src is None else frame_src,
         frame_ancestors=current.frame_ancestors if frame_ancestors is None else frame_ancestors,
         referrer=current.referrer if referrer is None else referrer,

@@ -4,11 +4,13 @@ Both may be asked by anybody, so they tell kinds of things that are missing, nev
 there are; the log names them.
 """
 
+import asyncio
+import json
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 import httpx
 from flask import Blueprint, current_app, jsonify
@@ -27,7 +29,10 @@ blueprint = Blueprint("health", __name__)
 
 _LOGGER: Final = logging.getLogger("portal.health")
 _KEPT: Final = "portal.readiness"
-_TIMEOUT: Final = httpx.Timeout(2.0)
+AppState = Literal["running", "starting", "failed", "stopped", "unreachable"]
+_LONGEST_STATE: Final = 1024
+_LONGEST: Final = 2.0
+"""Seconds that one app has to answer."""
 
 
 @blueprint.record
@@ -80,13 +85,44 @@ def apps_that_are_down(apps: Sequence[AppSpec], *, outbound: Outbound) -> list[s
 
 def is_running(app: AppSpec, *, outbound: Outbound) -> bool:
     """Ask the guard of *app* whether the app runs."""
+    return state_of(app, outbound=outbound) == "running"
+
+
+def state_of(app: AppSpec, *, outbound: Outbound) -> AppState:
+    """Ask the guard of *app*, or who stands in for it, how the app stands; takes :data:`_LONGEST` seconds at most."""
+    # In a thread of its own: the caller's may be running a loop already.
+    with ThreadPoolExecutor(1, "portal-health") as threads:
+        return threads.submit(asyncio.run, _asked(app, outbound)).result()
+
+
+async def _asked(app: AppSpec, outbound: Outbound) -> AppState:
     place = place_of(app)
     url = f"{place.url.removesuffix(PATH)}/.portal/health"
     extensions = {} if place.server_name is None else {"sni_hostname": place.server_name}
     try:
         way = way_to(url, outbound, is_internal=place.is_internal)
-        with httpx.Client(timeout=_TIMEOUT, follow_redirects=False, **way.keywords()) as client:
-            answer = client.get(url, headers={"Host": place.host}, extensions=extensions)
-    except (httpx.HTTPError, httpx.InvalidURL, NotABundle, NotAProxy):
-        return False
-    return answer.status_code == httpx.codes.OK
+        async with (
+            asyncio.timeout(_LONGEST),  # over all of it: an app elsewhere could answer byte by byte
+            httpx.AsyncClient(timeout=_LONGEST, follow_redirects=False, **way.keywords()) as client,
+            client.stream("GET", url, headers={"Host": place.host}, extensions=extensions) as answer,
+        ):
+            if answer.status_code == httpx.codes.OK:
+                return "running"
+            async for body in answer.aiter_raw(_LONGEST_STATE):
+                return _state_in(body)
+    except (httpx.HTTPError, httpx.InvalidURL, NotABundle, NotAProxy, TimeoutError):
+        pass
+    return "unreachable"
+
+
+def _state_in(body: bytes) -> AppState:
+    """Return the state that an answer other than 200 tells; what is none of ours is no guard's answer."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return "unreachable"
+    match said:
+        case {"state": "starting" | "failed" | "stopped" as state}:
+            return cast("AppState", state)
+        case _:
+            return "unreachable"

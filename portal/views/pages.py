@@ -190,8 +190,6 @@ class AppPage:
     frame_src: str
     """Path of the launch that fills the frame."""
     app_origin: str
-    health: str
-    """What the app's guard answers to anybody; asked whether anything is there at all."""
     allow: str
     """The frame's ``allow`` attribute: features for the app's origin alone."""
     tab_href: str

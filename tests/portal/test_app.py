@@ -24,6 +24,7 @@ ROUTES = {
     "/api/audit",
     "/api/sign-ins",
     "/api/sign-ins/<sign_in_id>/end",
+    "/app-states/<slug>",
     "/apps/<slug>/",
     "/apps/<slug>/<path_of_app:rest>",
     "/apps/<slug>/launch",

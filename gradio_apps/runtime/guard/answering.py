@@ -58,10 +58,10 @@ class Answering:
         await send_bytes(send, status, body, content_type=content_type, headers=[*self._headers, *headers])
 
     async def either(self, send: Send, status: int, *, presented: Presented, page: Page, detail: str) -> None:
-        """Answer a navigation with *page* and a call with *detail*, and with what changes on a page that refreshes."""
+        """Answer a navigation with *page* and a call with *detail*, and with what changes on the page of a start."""
         if presented.navigation is None:
             retry = [(b"retry-after", b"2")] if status == 503 else []  # noqa: PLR2004 - Service Unavailable
-            progress = {"more": page.more, "line": page.line} if page.refresh else {}
+            progress = {"more": page.more, "line": page.line} if page.event == "app-starting" else {}
             await self.json(send, status, {"detail": detail, **progress}, headers=retry)
         else:
             await self.page(send, status, page)

@@ -12,7 +12,7 @@ from gradio_apps.runtime.progress import Progress
 from portal.contract import local_path
 from portal.contract.known_addresses import PORTAL_PATHS, KnownAddress
 
-Event: TypeAlias = Literal["", "session-ended", "app-starting"] | KnownAddress
+Event: TypeAlias = Literal["", "session-ended", "app-starting", "app-failed"] | KnownAddress
 HTML: Final = "text/html; charset=utf-8"
 
 
@@ -28,7 +28,7 @@ class Page:
     event: Event = ""
     """What the script on it tells the portal's page."""
     refresh: bool = False
-    """Whether it looks again by itself."""
+    """Whether it looks again by itself, until the app is in another state."""
     more: str = ""
     """A second sentence."""
     line: str = ""
@@ -40,6 +40,7 @@ class Pages:
 
     def __init__(self, settings: GuardSettings) -> None:
         self._settings = settings
+        self._portal = f"{settings.portal_url}/"
         self._home = f"{settings.portal_url}/apps/{settings.app}"
         self.headers: list[tuple[bytes, bytes]] = [
             NO_STORE,
@@ -65,7 +66,8 @@ class Pages:
         # Only without scripts: a page that comes again and again is hard to read (WCAG 2.2, 2.2.1).
         refresh = '<noscript><meta http-equiv="refresh" content="2"></noscript>' if page.refresh else ""
         more = f'<p id="more">{escape(page.more)}</p>' if page.more else ""
-        line = f'<p><code id="line">{escape(page.line)}</code></p>' if page.line or page.refresh else ""
+        progresses = page.event == "app-starting"
+        line = f'<p><code id="line">{escape(page.line)}</code></p>' if page.line or progresses else ""
         return (
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{refresh}'
             f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(page.title)}</title>'
@@ -121,16 +123,16 @@ class Pages:
             title="Cookies are switched off",
             text=f"{self._settings.name} cannot tell who you are, because your browser keeps no cookie of it.",
             link="Back to the portal",
-            href=self._home,
+            href=self._portal,
         )
 
     def starting(self, progress: Progress) -> Page:
         """The app is not ready yet, and has come as far as *progress* says."""
         return Page(
             title=f"{self._settings.name} is starting",
-            text="This page goes on by itself.",
+            text="The app opens here when it is ready.",
             link="Back to the portal",
-            href=self._home,
+            href=self._portal,
             event="app-starting",
             refresh=True,
             more=progress.in_words(),
@@ -142,9 +144,11 @@ class Pages:
         return Page(
             title=f"{self._settings.name} did not start",
             text=progress.problem or "The app stopped with an error while it was loading.",
-            more="It is tried again by itself. Its log says more to its operator.",
+            more="It is started again by itself, and opens here when it is ready. Its log says more to its operator.",
             link="Back to the portal",
-            href=self._home,
+            href=self._portal,
+            event="app-failed",
+            refresh=True,
         )
 
     def leave(self, known: KnownAddress) -> Page:

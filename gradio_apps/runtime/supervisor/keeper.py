@@ -24,7 +24,7 @@ from gradio_apps.runtime.supervisor.memory import used_by
 from gradio_apps.runtime.supervisor.processes import Process
 from gradio_apps.runtime.supervisor.reasons import reason_of
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD, Record, Restart, after_end
-from gradio_apps.runtime.supervisor.resting import resting
+from gradio_apps.runtime.supervisor.resting import Notice, resting
 from gradio_apps.runtime.supervisor.sockets import Listening
 from gradio_apps.runtime.supervisor.standing import Order, Standing
 from gradio_apps.runtime.supervisor.supplied import supplied
@@ -165,7 +165,8 @@ class Keeper:
         self._enter(Standing(state="stopped", since=time.monotonic()))
         self._report(Event.APP_STOPPED, app=self._app.slug)
         waiting = await self._take_back()
-        async with resting(self._listening.socket, waiting):
+        notice = Notice(self._app.title, self._plan.portal_url, self._app.slug)
+        async with resting(self._listening.socket, waiting, notice=notice):
             while self._stopped:
                 await self._ordered.wait()
                 self._ordered.clear()

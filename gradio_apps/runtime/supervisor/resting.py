@@ -1,35 +1,88 @@
 """What answers for an app that an operator stopped.
 
 Its socket stays open, so that nobody else can take the address meanwhile, and nobody hangs:
-everything is answered 503 with one fixed sentence, whoever asks, without reading what was sent
-beyond its head.
+everything is answered 503, whoever asks, without reading what was sent beyond its head: the
+health check with the state, everything else with one fixed page.
 """
 
 import asyncio
+import base64
+import hashlib
+import json
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
 from typing import Final
+
+import gradio_apps.runtime.guard
 
 _LARGEST_HEAD: Final = 64 * 1024
 _PATIENCE: Final = 5.0
-_BODY: Final = (
-    b'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Stopped</title></head>'
-    b"<body><h1>This app is stopped</h1><p>Its operator has stopped it for now.</p></body></html>\n"
-)
-_ANSWER: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html; charset=utf-8\r\n"
-    b"Content-Security-Policy: default-src 'none'\r\nX-Content-Type-Options: nosniff\r\n"
-    b"Cache-Control: no-store\r\nRetry-After: 60\r\nConnection: close\r\n"
-    b"Content-Length: " + str(len(_BODY)).encode() + b"\r\n\r\n"
-)
+_HEALTH: Final = b"/.portal/health"
+_STYLE: Final = (Path(gradio_apps.runtime.guard.__file__).parent / "static" / "guard.css").read_text(encoding="utf-8")
+_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What is said in the place of one app."""
+
+    title: str
+    """The app's."""
+    portal_url: str
+    slug: str
+
+    def page(self) -> bytes:
+        """Return the answer to everything but the health check: a page without scripts, its style within."""
+        text = f"{self.title} is stopped"
+        home = f"{self.portal_url}/apps/{self.slug}/"
+        body = (
+            f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(text)}</title>'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
+            f'<body class="guard"><main><h1>{escape(text)}</h1><p>Its operator has stopped it for now.</p>'
+            f'<p><a class="action" href="{escape(home)}" target="_top">Try again</a></p></main></body></html>\n'
+        )
+        ancestors = "/".join(self.portal_url.split("/")[:3])
+        policy = (
+            f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; "
+            f"frame-ancestors {ancestors} 'self'"
+        )
+        return _answer_with(
+            body.encode(), {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy}
+        )
+
+    def health(self) -> bytes:
+        """Return the answer to the health check, in the guard's form."""
+        return _answer_with(json.dumps({"state": "stopped"}).encode(), {"Content-Type": "application/json"})
 
 
 @asynccontextmanager
-async def resting(listening: socket.socket, waiting: Iterable[socket.socket] = ()) -> AsyncIterator[None]:
+async def resting(
+    listening: socket.socket, waiting: Iterable[socket.socket] = (), *, notice: Notice
+) -> AsyncIterator[None]:
     """Answer on *listening*, and those *waiting*, until the block is left; what has not been accepted then waits on."""
-    server = await asyncio.start_server(_say_so, sock=listening.dup(), limit=_LARGEST_HEAD)
-    answering = [asyncio.create_task(_answer(one)) for one in waiting]
+    page, health = notice.page(), notice.health()
+
+    async def say_so(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with suppress(OSError, TimeoutError, asyncio.LimitOverrunError, asyncio.IncompleteReadError):
+                async with asyncio.timeout(_PATIENCE):
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    answer = health if _asks_for_health(head) else page
+                    writer.write(answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if _is_head(head) else answer)
+                    await writer.drain()
+        finally:
+            writer.close()
+
+    async def answer(connection: socket.socket) -> None:
+        with suppress(OSError):  # it has gone
+            await say_so(*await asyncio.open_connection(sock=connection, limit=_LARGEST_HEAD))
+
+    server = await asyncio.start_server(say_so, sock=listening.dup(), limit=_LARGEST_HEAD)
+    answering = [asyncio.create_task(answer(one)) for one in waiting]
     try:
         yield
     finally:
@@ -41,17 +94,23 @@ async def resting(listening: socket.socket, waiting: Iterable[socket.socket] = (
         listening.setblocking(True)
 
 
-async def _answer(connection: socket.socket) -> None:
-    with suppress(OSError):  # it has gone
-        await _say_so(*await asyncio.open_connection(sock=connection, limit=_LARGEST_HEAD))
+def _is_head(head: bytes) -> bool:
+    return head.startswith(b"HEAD ")
 
 
-async def _say_so(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        with suppress(OSError, TimeoutError, asyncio.LimitOverrunError, asyncio.IncompleteReadError):
-            async with asyncio.timeout(_PATIENCE):
-                head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(_ANSWER + (b"" if head.startswith(b"HEAD ") else _BODY))
-                await writer.drain()
-    finally:
-        writer.close()
+def _asks_for_health(head: bytes) -> bool:
+    target = head.partition(b"\r\n")[0].split(b" ")[1:2]
+    return bool(target) and target[0].partition(b"?")[0].endswith(_HEALTH)
+
+
+def _answer_with(body: bytes, headers: Mapping[str, str]) -> bytes:
+    lines = {
+        **headers,
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+        "Retry-After": "60",
+        "Connection": "close",
+        "Content-Length": str(len(body)),
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return b"HTTP/1.1 503 Service Unavailable\r\n" + head.encode("ascii") + b"\r\n" + body

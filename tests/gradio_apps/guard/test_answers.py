@@ -355,7 +355,9 @@ class TestStates:
 
             assert (page.status, call.status, stranger.status) == (503, 503, 401)
             assert words in page.text
-            assert (state == "starting") == ("http-equiv" in page.text)
+            assert f'data-event="app-{state}"' in page.text  # its script looks until that is over
+            assert "http-equiv" in page.text
+            assert 'href="https://portal.example.com/"' in page.text  # and not the page that it stands in
             assert b'"detail"' in call.body
             assert call.header("retry-after") == "2"
 

@@ -58,7 +58,7 @@ def test_an_app_is_stopped_started_and_restarted(tmp_path: Path, short: Path) ->
         # Nobody hangs at a stopped app, and nobody else can take its address.
         answer = httpx.get(f"http://127.0.0.1:{running['port']}/x", timeout=PATIENCE)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
-        assert "This app is stopped" in answer.text
+        assert "Forecast is stopped" in answer.text
         assert httpx.head(f"http://127.0.0.1:{running['port']}/", timeout=PATIENCE).text == ""
 
         tell(control, {"do": "start", "app": "forecast"})

@@ -103,17 +103,20 @@
     follow();
   });
 
-  // --- The page that stands in for an app while it starts ---------------------------------------
+  // --- The pages that stand in for an app while it starts, or after it failed to -----------------
 
-  function goOnWhenStarted() {
+  const WAITED_FOR = { "app-starting": "starting", "app-failed": "failed" };
+
+  function goOnWhenOver(state) {
+    const again = function () { goOnWhenOver(state); };
     plainFetch(base + "/.portal/health", { cache: "no-store" }).then(function (answer) {
       return answer.json();
     }).then(function (health) {
-      if (health.state !== "starting") return window.location.reload();
-      setTimeout(goOnWhenStarted, 1000);
-      return sayHowFar();
+      if (health.state !== state) return window.location.reload();
+      setTimeout(again, 1000);
+      return state === "starting" ? sayHowFar() : null;
     }).catch(function () {
-      setTimeout(goOnWhenStarted, 2000); // not even the guard is there, as when the process is started again
+      setTimeout(again, 2000); // not even the guard is there, as when the process is started again
     });
   }
 
@@ -179,7 +182,7 @@
     follow();
     tell("ready");
     if (tag.dataset.event) tell(tag.dataset.event);
-    if (tag.dataset.event === "app-starting") goOnWhenStarted();
+    if (WAITED_FOR[tag.dataset.event]) goOnWhenOver(WAITED_FOR[tag.dataset.event]);
   }
 
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", ready);

@@ -1,0 +1,54 @@
+"""How an app stands, for its page: where the frame stays silent, the portal finds out why and says so.
+
+The browser cannot tell a server that is away from an answer that is no page of the guard's.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final, cast
+
+from flask import Blueprint, current_app, jsonify
+from flask.blueprints import BlueprintSetupState
+from flask.typing import ResponseReturnValue
+
+from portal.catalogue import AppSpec
+from portal.policy import Allowed, may_open
+from portal.services import services
+from portal.views.current import current_standing
+from portal.views.health import AppState, state_of
+from portal.views.kept_answer import KeptAnswer
+
+blueprint = Blueprint("app_states", __name__)
+
+_KEPT: Final = "portal.app_states"
+
+
+class AppStates:
+    """The state of each app of one catalogue, as *ask* said it last."""
+
+    def __init__(self, ask: Callable[[AppSpec], AppState]) -> None:
+        self._ask = ask
+        self._kept: dict[str, KeptAnswer[AppState]] = {}
+
+    def get(self, app: AppSpec) -> AppState:
+        """Return how *app* stands; however many people wait for it, it is asked about once in a second."""
+        kept = self._kept.setdefault(app.slug, KeptAnswer(partial(self._ask, app)))
+        return kept.get()
+
+
+@blueprint.record
+def keep_states(state: BlueprintSetupState) -> None:
+    """Have each process keep what it learned for a moment."""
+    state.app.extensions[_KEPT] = AppStates(lambda app: state_of(app, outbound=services().settings.outbound))
+
+
+@blueprint.get("/app-states/<slug>")
+def app_state(slug: str) -> ResponseReturnValue:
+    """Tell the app's page how the app stands; to whoever may not open it, there is nothing here."""
+    standing = current_standing()
+    if standing is None:
+        return jsonify(state="signed-out"), 401
+    decision = may_open(services().settings.catalogue.find(slug), standing=standing)
+    if not isinstance(decision, Allowed):
+        return jsonify(state="unknown"), 404
+    return jsonify(state=cast("AppStates", current_app.extensions[_KEPT]).get(decision.app))

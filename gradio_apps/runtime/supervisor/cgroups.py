@@ -44,19 +44,27 @@ class Cgroup:
             return frozenset(map(int, (self._folder / _PROCESSES).read_text().split()))
         return frozenset()
 
-    def end(self) -> bool:
-        """End what is in it, and in those within, and remove them; say whether that was done."""
-        until = time.monotonic() + _PATIENCE
+    def strike(self) -> bool:
+        """Have the system end what is in it, and in those within; remove them, and say whether that was done.
+
+        Nothing is waited for: what has not ended yet keeps them there until another try.
+        """
         with taken_up():
-            while self._folder.exists():
+            if self._folder.exists():
                 with suppress(OSError):
                     (self._folder / _KILL).write_text("1")
                 for folder, _, _ in os.walk(self._folder, topdown=False):
                     with suppress(OSError):  # something in it has not ended yet
                         os.rmdir(folder)  # noqa: PTH106 - walk says names
-                if time.monotonic() > until:
-                    return False
-                time.sleep(_PAUSE)
+            return not self._folder.exists()
+
+    def end(self) -> bool:
+        """End what is in it, and wait for that, for a moment; say whether that was done."""
+        until = time.monotonic() + _PATIENCE
+        while not self.strike():
+            if time.monotonic() > until:
+                return False
+            time.sleep(_PAUSE)
         return True
 
 

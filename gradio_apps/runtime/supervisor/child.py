@@ -19,7 +19,7 @@ from gradio_apps.runtime.supervisor.descendants import Descendants
 from gradio_apps.runtime.supervisor.document import AppPlan
 from gradio_apps.runtime.supervisor.environment import CHANNEL_DESCRIPTOR, SECRET_DESCRIPTOR
 from gradio_apps.runtime.supervisor.own_user import becoming, make_home
-from gradio_apps.runtime.supervisor.processes import MARK, Process, end_all
+from gradio_apps.runtime.supervisor.processes import MARK, Process, end
 from portal.contract.privileges import taken_up
 
 SOCKET_DESCRIPTOR: Final = 3
@@ -56,7 +56,7 @@ class Child:
         self.uid = os.getuid() if app.user is None else app.user.uid
         self.mark = secrets.token_hex(16)
         self._descendants = descendants
-        self._over = False
+        self._struck = self._over = False
         secret = _pipe_with(app.secret)
         self.channel, theirs = socket.socketpair()
         """What the process and its supervisor say to each other goes here."""
@@ -97,7 +97,7 @@ class Child:
     def ended(self) -> int | None:
         """Return how the process ended, as ``subprocess`` says it, or ``None`` while it runs.
 
-        On Linux its number stays its own until :meth:`kill`, and so does the number of its group.
+        On Linux its number stays its own until :meth:`bury`, and so does the number of its group.
         """
         if sys.platform == "linux" and self._process.returncode is None:
             with suppress(ChildProcessError):  # SIGCHLD is ignored here: the system keeps no exit codes
@@ -112,8 +112,8 @@ class Child:
         return frozenset() if self._cgroup is None else self._cgroup.pids()
 
     def members(self) -> frozenset[Process]:
-        """Return what belongs to it, itself included."""
-        return self._descendants.of(self)
+        """Return what belonged to it a moment ago, itself included."""
+        return self._descendants.lately_of(self)
 
     def terminate(self) -> None:
         """Ask the process to end; it asks what it started."""
@@ -121,18 +121,34 @@ class Child:
             with suppress(ProcessLookupError), taken_up():
                 os.kill(self.pid, signal.SIGTERM)
 
-    def kill(self) -> bool:
-        """End the process and what belongs to it, at once; say whether nothing of it is left."""
+    def strike(self) -> bool:
+        """Have the system end the process and what belongs to it; say whether nothing of it was left any more.
+
+        Nothing is waited for: the system may take its time, or be unable to end a process that is stuck in it.
+        """
         if self._over:  # its number may be another's by now
             return True
+        if not self._struck:
+            self._struck = True
+            with suppress(ProcessLookupError, PermissionError), taken_up():  # all there is where there is no /proc
+                os.killpg(self.pid, signal.SIGKILL)
+        emptied = self._cgroup is None or self._cgroup.strike()
+        left = self._descendants.of(self)
+        for one in left:
+            end(one)
+        return emptied and not left and self.ended() is not None
+
+    def bury(self) -> None:
+        """Let go of its number, once it has been struck until nothing was left, or for good."""
+        if self._over:
+            return
         self._over = True
-        with suppress(ProcessLookupError, PermissionError), taken_up():  # all there is where there is no /proc
-            os.killpg(self.pid, signal.SIGKILL)
-        grouped_ended = self._cgroup is None or self._cgroup.end()
-        all_ended = end_all(self.members)
-        self._process.wait()
-        self._descendants.discard(self)
-        return grouped_ended and all_ended
+        if self.ended() is None:
+            self._descendants.give_up(self)
+            self._process.returncode = -signal.SIGKILL  # it is asked for with the orphans, should it ever end
+        else:
+            self._process.wait()
+            self._descendants.discard(self)
 
 
 def command_for(python: str | None) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ this supervisor is never touched, though it may run as an app's user: another su
 import ctypes
 import os
 import sys
+import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final, Protocol
@@ -15,14 +17,16 @@ from typing import Final, Protocol
 from gradio_apps.runtime.supervisor.cgroups import Cgroups
 from gradio_apps.runtime.supervisor.processes import (
     Process,
+    descendants_of,
     look_at,
     mark_of,
-    running,
     uid_of,
     with_descendants,
 )
 
 _PR_SET_CHILD_SUBREAPER: Final = 36
+_FRESH: Final = 0.5
+"""Seconds that a look at all processes holds for those who only weigh or list."""
 
 
 class Started(Protocol):
@@ -50,6 +54,9 @@ class Descendants:
     def __init__(self, cgroups: Cgroups | None = None) -> None:
         self.cgroups = cgroups
         self._started: set[Started] = set()
+        self._given_up: frozenset[Process] = frozenset()
+        """What the system could not end."""
+        self._last: tuple[float, Mapping[Started, frozenset[Process]]] = (-_FRESH, {})
 
     def add(self, started: Started) -> None:
         """Note that *started* was started."""
@@ -59,19 +66,40 @@ class Descendants:
         """Note that nothing of *started* is to run any more."""
         self._started.discard(started)
 
+    def give_up(self, started: Started) -> None:
+        """Note that the system cannot end what is left of *started*: it belongs to no other from now on."""
+        self._given_up |= self.of(started)
+        self.discard(started)
+
+    def lately_of(self, started: Started) -> frozenset[Process]:
+        """Return what belonged to *started* a moment ago: one look is for all that are asked for in that moment."""
+        now = time.monotonic()
+        if now - self._last[0] > _FRESH or started not in self._last[1]:
+            self._last = (now, self._looked())
+        return self._last[1].get(started, frozenset())
+
     def of(self, started: Started) -> frozenset[Process]:
         """Return what belongs to *started*, itself included.
 
         That is what is in its cgroup and in its session, what carries its mark, and what descends from these; and what
         none of those that were started can be seen to have started, if no other runs as its user.
         """
+        return self._looked().get(started, frozenset())
+
+    def _looked(self) -> Mapping[Started, frozenset[Process]]:
         here = look_at(os.getpid())
-        if here is None or started not in self._started:
-            return frozenset()
-        found, others = _shared_out(with_descendants([here], running()) - {here}, self._started)
-        if any(one.uid == started.uid for one in self._started - {started}):
-            return found[started]
-        return found[started] | {one for one in others if uid_of(one) == started.uid}
+        if here is None or not self._started:
+            return {}
+        seen = descendants_of(here)
+        self._given_up &= seen  # the others have ended after all
+        found, others = _shared_out(seen - self._given_up, self._started)
+        users = Counter(one.uid for one in self._started)
+        alone = {one.uid: one for one in self._started if users[one.uid] == 1}
+        for process in others:
+            uid = uid_of(process)
+            if uid in alone:
+                found[alone[uid]] |= {process}
+        return found
 
     def reap(self) -> None:
         """Have the system forget those that were adopted and have ended; how the others ended is still to be asked."""
@@ -92,7 +120,7 @@ def adopt_orphans() -> None:
 
 def _shared_out(
     processes: frozenset[Process], started: set[Started]
-) -> tuple[Mapping[Started, frozenset[Process]], frozenset[Process]]:
+) -> tuple[dict[Started, frozenset[Process]], frozenset[Process]]:
     """Return which of *processes* belong to each of *started*, and those of which nothing says so."""
     found: dict[Started, frozenset[Process]] = {}
     for one in started:

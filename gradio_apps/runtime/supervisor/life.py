@@ -1,6 +1,7 @@
 """One process of one app, seen from its start to its end."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +27,11 @@ _ROTATE_EVERY: Final = 50
 """Ticks between two looks at the size of the log."""
 _WEIGH_EVERY: Final = 10
 """Ticks between two looks at the memory in use, where it is limited."""
+_PATIENCE: Final = 2.0
+"""Seconds that the system has to end a process that was killed, and those that start others meanwhile."""
+_PAUSE: Final = 0.001
+_QUIET: Final = 2
+"""Looks in a row that find nothing before it is believed."""
 _FULL: Final = 1024 * 1024
 """Bytes that may wait for a process before nothing more is said to it."""
 _LAST_WORDS: Final = 1.0
@@ -62,6 +68,8 @@ class Life:
         self._writer: asyncio.StreamWriter | None = None
         self._unsaid: list[bytes] = []
         self._leaves_by: float | None = None
+        self._struck: float | None = None
+        """When the system was told to end it."""
         self._seeing = asyncio.create_task(self._see_through())
 
     @property
@@ -109,9 +117,10 @@ class Life:
         await self.wait()
 
     def kill(self) -> None:
-        """End the process and what it started, at once."""
-        if not self.child.kill():
-            self._report(Event.APP_NOT_ENDED, app=self.app.slug, problem="some of its processes are left")
+        """Have the system end the process and what it started, at once; :meth:`wait` says when that is done."""
+        if self._struck is None:
+            self._struck = time.monotonic()
+            self.child.strike()
 
     def end_with(self, cause: str) -> None:
         """End the process at once, for a reason that its log and its status tell."""
@@ -122,29 +131,51 @@ class Life:
             self.kill()
 
     async def _see_through(self) -> None:
-        listening, ticks = None, 0
+        listening, ticks, code = None, 0, None
         try:
             reader, self._writer = await asyncio.open_connection(sock=self.child.channel, limit=MAX_LINE)
             self._writer.writelines(self._unsaid)
             listening = asyncio.create_task(self._listen(reader))
-            while (code := self.child.ended()) is None:
-                await asyncio.sleep(_TICK)
+            while (code := self.child.ended()) is None and not self._is_stuck():
+                await asyncio.sleep(_TICK if self._struck is None else _PAUSE)
                 ticks += 1
                 if ticks % _ROTATE_EVERY == 0:
                     with suppress(OSError):  # a full disk must not cost the app its keeper
                         rotate(self.app.log)
-                if ticks % _WEIGH_EVERY == 0:
+                if ticks % _WEIGH_EVERY == 0 and self._struck is None:
                     self._weigh()
                 self._hurry()
             await asyncio.wait([listening], timeout=_LAST_WORDS)
-            self.code = code
+            code = -signal.SIGKILL if code is None else code
         finally:
             if listening is not None:
                 listening.cancel()
             if self._writer is not None:
                 self._writer.close()
-            self.kill()  # what it started goes with it
+            await self._clear_up()  # what it started goes with it
+            self.code = code
             self._on_gone(self)
+
+    def _is_stuck(self) -> bool:
+        """Say whether the system was to end the process, and has not in good time: it waits for a device, or a share.
+
+        No code of it runs any more, so the app can be started again without it.
+        """
+        return self._struck is not None and time.monotonic() > self._struck + _PATIENCE
+
+    async def _clear_up(self) -> None:
+        """End what is left, again and again until there is nothing: one may start others meanwhile, unseen at one look.
+
+        What cannot be ended is said and let be.
+        """
+        self.kill()
+        until, quiet = time.monotonic() + _PATIENCE, 0
+        while quiet < _QUIET and (quiet or time.monotonic() < until):
+            quiet = quiet + 1 if self.child.strike() else 0
+            await asyncio.sleep(_PAUSE)
+        if quiet < _QUIET:
+            self._report(Event.APP_NOT_ENDED, app=self.app.slug, problem="some of its processes are left")
+        self.child.bury()
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         with suppress(ValueError, OSError):  # ValueError: a line that has no end; it is not heard any more

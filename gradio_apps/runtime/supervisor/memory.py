@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from gradio_apps.runtime.supervisor.processes import Process
+from gradio_apps.runtime.supervisor.processes import Process, is_stuck
 from portal.contract.privileges import taken_up
 
 _PROC: Final = Path("/proc")
@@ -32,6 +32,8 @@ def exceeds(processes: Collection[Process], limit: int) -> int | None:
 
 
 def _proportional(pid: int) -> int:
+    if is_stuck(pid):
+        return _resident(pid)
     with suppress(OSError), taken_up():
         for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):

@@ -2,8 +2,7 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +20,7 @@ _THREADS: Final = 17
 _BEGUN: Final = 19
 """Places among the fields of ``/proc/<pid>/stat`` after the command."""
 _NO_MORE: Final = frozenset("ZX")
-_PATIENCE: Final = 2.0
-"""Seconds for ending processes that start others meanwhile, or that the system cannot end now."""
-_PAUSE: Final = 0.001
-_QUIET: Final = 2
-"""Looks in a row that find nothing before it is believed."""
+_STUCK: Final = b"D"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +42,53 @@ def running() -> tuple[Process, ...]:
     return ()
 
 
-def look_at(pid: int) -> Process | None:
+def descendants_of(here: Process, *, proc: Path = _PROC) -> frozenset[Process]:
+    """Return what descends from *here*, without looking at others where the system says who started whom.
+
+    Where it does not (it was built without ``CONFIG_PROC_CHILDREN``), every process of this machine is looked at.
+    """
+    with taken_up():
+        if not (proc / str(here.pid) / "task" / str(here.pid) / "children").exists():
+            return with_descendants([here], running()) - {here}
+        found: dict[int, Process] = {}
+        waiting = _children(here.pid, proc=proc)
+        while waiting:
+            pid = waiting.pop()
+            process = None if pid in found else look_at(pid, proc=proc)
+            if process is not None:
+                found[pid] = process
+                waiting += _children(pid, proc=proc)
+    return with_descendants([here], found.values()) - {here}
+
+
+def _children(pid: int, *, proc: Path) -> list[int]:
+    """Return what the threads of *pid* have started, or were given by the system."""
+    found: list[int] = []
+    with suppress(OSError):
+        for thread in os.listdir(proc / str(pid) / "task"):  # noqa: PTH208  names alone, fast
+            with suppress(OSError, ValueError):
+                found += map(int, (proc / str(pid) / "task" / thread / "children").read_bytes().split())
+    return found
+
+
+def is_stuck(pid: int, *, proc: Path = _PROC) -> bool:
+    """Say whether a thread of *pid* waits in the system for what cannot be broken off (state D).
+
+    Whoever reads its memory or its environment then may have to wait with it, and cannot be ended either.
+    """
+    with suppress(OSError), taken_up():
+        for thread in os.listdir(proc / str(pid) / "task"):  # noqa: PTH208
+            with suppress(OSError, IndexError):
+                stat = (proc / str(pid) / "task" / thread / "stat").read_bytes()
+                if stat.rpartition(b")")[2].split()[_STATE] == _STUCK:
+                    return True
+    return False
+
+
+def look_at(pid: int, *, proc: Path = _PROC) -> Process | None:
     """Return the process *pid*, or ``None`` where it has ended."""
     with suppress(OSError, LookupError, ValueError):
-        fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
+        fields = (proc / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
         # One whose first thread has ended looks like one that has, but for its other threads.
         if fields[_STATE].decode() not in _NO_MORE or int(fields[_THREADS]) > 1:
             return Process(
@@ -68,7 +106,9 @@ def uid_of(process: Process) -> int | None:
 
 
 def mark_of(process: Process) -> str | None:
-    """Return the value of :data:`MARK` that *process* was started with, or ``None``."""
+    """Return the value of :data:`MARK` that *process* was started with, or ``None``, also where it is stuck."""
+    if is_stuck(process.pid):
+        return None
     with suppress(OSError), taken_up():
         for variable in (_PROC / str(process.pid) / "environ").read_bytes().split(b"\0"):
             if variable.startswith(f"{MARK}=".encode()):
@@ -90,23 +130,6 @@ def with_descendants(first: Iterable[Process], among: Iterable[Process]) -> froz
             # Nothing is older than its parent: else the number was another's when the child was looked at.
             waiting += (child for child in children.get(one.pid, ()) if child.begun >= one.begun)
     return frozenset(found)
-
-
-def end_all(members: Callable[[], Iterable[Process]]) -> bool:
-    """End *members*, again and again until there are none: one may start others meanwhile, unseen at one look.
-
-    Return whether that was so in the end.
-    """
-    until, quiet = time.monotonic() + _PATIENCE, 0
-    while quiet < _QUIET:
-        found = tuple(members())
-        for one in found:
-            end(one)
-        quiet = 0 if found else quiet + 1
-        if found and time.monotonic() > until:
-            return False
-        time.sleep(_PAUSE)
-    return True
 
 
 def end(process: Process) -> None:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ import httpx
 import pytest
 
 from gradio_apps.runtime.supervisor.cgroups import Cgroup, own_cgroup
+from gradio_apps.runtime.supervisor.descendants import Descendants
 from gradio_apps.runtime.supervisor.memory import used_by
 from gradio_apps.runtime.supervisor.processes import (
     MARK,
     Process,
+    descendants_of,
     end,
-    end_all,
+    is_stuck,
     look_at,
     mark_of,
     running,
@@ -159,21 +161,6 @@ class TestThisMachine:
 
         assert child.wait(PATIENCE) == -signal.SIGKILL
 
-    def test_what_comes_up_meanwhile_is_ended_too(self) -> None:
-        children = [subprocess.Popen(["/bin/sleep", "600"]) for _ in range(3)]
-        looks = iter([children[:1], children[:2], children])
-
-        def members() -> list[Process]:
-            return [seen for one in next(looks, children) if (seen := look_at(one.pid)) is not None]
-
-        assert end_all(members)
-        assert [one.wait(PATIENCE) for one in children] == [-signal.SIGKILL] * 3
-
-    def test_what_cannot_be_ended_is_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("gradio_apps.runtime.supervisor.processes._PATIENCE", 0.05)
-
-        assert not end_all(lambda: [a_process(2**22 + 1)])
-
     def test_one_whose_first_thread_ended_runs(self) -> None:
         with subprocess.Popen([sys.executable, "-c", DEAD_LEADER], stdout=subprocess.PIPE) as child:
             assert child.stdout is not None
@@ -182,6 +169,137 @@ class TestThisMachine:
             seen = found(child.pid)
             end(seen)
             assert child.wait(PATIENCE) == -signal.SIGKILL
+
+
+def a_machine(proc: Path, *rows: tuple[int, int, str]) -> None:
+    """A ``/proc`` with processes: number, parent and the state of a thread beside the first."""
+    for pid, parent, state in rows:
+        children = " ".join(str(one) for one, of, _ in rows if of == pid)
+        for thread, in_state, theirs in ((pid, "S", ""), (pid + 1, state, children)):
+            folder = proc / str(pid) / "task" / str(thread)
+            folder.mkdir(parents=True)
+            stat = f"{thread} (a) b) {in_state} {parent} {pid} {pid} 0 -1 0 0 0 0 0 0 0 0 0 20 0 2 0 {pid} 0 0"
+            (folder / "stat").write_text(stat)
+            (folder / "children").write_text(theirs)
+            if thread == pid:
+                (proc / str(pid) / "stat").write_text(stat)
+
+
+def test_only_what_descends_from_here_is_looked_at_where_the_system_says_so(tmp_path: Path) -> None:
+    """
+    With the children of each thread, not with every process of the machine.
+    """
+    a_machine(tmp_path, (10, 1, "S"), (20, 10, "S"), (30, 20, "S"), (40, 1, "S"), (50, 40, "S"))
+    (tmp_path / "40" / "stat").unlink()
+    here = look_at(10, proc=tmp_path)
+    assert here is not None
+
+    assert pids(descendants_of(here, proc=tmp_path)) == {20, 30}
+
+
+def test_a_process_with_a_thread_that_waits_in_the_system_is_stuck(tmp_path: Path) -> None:
+    a_machine(tmp_path, (10, 1, "S"), (20, 10, "D"))
+
+    assert [is_stuck(pid, proc=tmp_path) for pid in (10, 20, 30)] == [False, True, False]
+
+
+@dataclass(frozen=True)
+class A:
+    """Something that was started."""
+
+    pid: int
+    uid: int = 0
+    mark: str = ""
+
+    def grouped(self) -> frozenset[int]:
+        return frozenset()
+
+
+def test_one_look_is_for_all_apps_that_are_listed_or_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+
+    def counted(here: Process) -> frozenset[Process]:
+        looks.append(here)
+        return frozenset({a_process(20, parent=here.pid), a_process(30, parent=here.pid), a_process(31, parent=30)})
+
+    monkeypatch.setattr("gradio_apps.runtime.supervisor.descendants.descendants_of", counted)
+    descendants, apps = Descendants(), [A(20), A(30)]
+    for app in apps:
+        descendants.add(app)
+
+    assert [pids(descendants.lately_of(app)) for app in apps * 3] == [{20}, {30, 31}] * 3
+    assert len(looks) == 1
+    assert pids(descendants.of(apps[1])) == {30, 31}
+    assert len(looks) == 2
+
+
+def test_what_was_given_up_belongs_to_no_other_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    uid = os.getuid()
+    seen = frozenset({a_process(20), a_process(21, parent=20)})
+    monkeypatch.setattr("gradio_apps.runtime.supervisor.descendants.descendants_of", lambda _here: seen)
+    monkeypatch.setattr("gradio_apps.runtime.supervisor.descendants.uid_of", lambda _process: uid)
+    descendants, stuck, other = Descendants(), A(20, uid), A(40, uid)
+    descendants.add(stuck)
+    descendants.give_up(stuck)
+    descendants.add(other)
+
+    assert descendants.of(other) == descendants.of(stuck) == frozenset()
+
+
+STUCK = """
+import os, signal
+from pathlib import Path
+
+def sparing(signalled, pid_of):
+    def send(target, number, *more):
+        pid = pid_of(target)
+        try:
+            stuck = b"OWN_KEY=own-key-of-stuck" in Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            stuck = False
+        return None if stuck and Path("hold").exists() else signalled(target, number, *more)
+    return send
+
+def of_handle(handle):
+    for line in Path(f"/proc/self/fdinfo/{handle}").read_text().splitlines():
+        if line.startswith("Pid:"):
+            return int(line.split()[1])
+
+os.kill = sparing(os.kill, int)
+os.killpg = sparing(os.killpg, int)
+signal.pidfd_send_signal = sparing(signal.pidfd_send_signal, of_handle)
+"""
+"""Code that makes a process of one app such as the system cannot end: no signal reaches it while a file is there."""
+
+
+@pytest.mark.usefixtures("processes")
+@ON_LINUX
+def test_a_process_that_the_system_cannot_end_holds_up_no_app(
+    tmp_path: Path, control: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Its app begins anew without it, the others are kept meanwhile, and it is forgotten once it ends.
+    """
+    monkeypatch.chdir(tmp_path)
+    hold = tmp_path / "hold"
+    hold.touch()
+    document = a_document(an_app(tmp_path, "stuck"), an_app(tmp_path, "other"), control=str(control))
+    with supervised(document, before=WITHOUT_CGROUPS + STUCK) as supervisor:
+        pid = the_app(control, is_state("running"), slug="stuck")["pid"]
+        other = the_app(control, is_state("running"), slug="other")["pid"]
+        try:
+            tell(control, {"do": "restart-now", "app": "stuck"})
+            tell(control, {"do": "restart-now", "app": "other"})
+            the_app(control, lambda app: app["state"] == "running" and app["pid"] != other, slug="other")
+            assert is_alive(pid)
+            supervisor.event("app-not-ended", app="stuck")
+            again = the_app(control, lambda app: app["state"] == "running" and app["pid"] != pid, slug="stuck")
+            assert is_alive(pid)
+            assert again["memory"]
+        finally:
+            hold.unlink()
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not Path(f"/proc/{pid}").exists())
 
 
 def everything_of(uid: int) -> frozenset[Process]:
@@ -316,7 +434,9 @@ def public() -> Iterator[Path]:
     os.chown(folder / "data", *OWNER.values())
     yield folder
     shutil.rmtree(folder)
-    end_all(lambda: everything_of(FIRST))  # whatever a test that failed has left
+    while left := everything_of(FIRST):  # whatever a test that failed has left
+        for one in left:
+            end(one)
 
 
 def a_shell_app(public: Path, slug: str, script: str, *, uid: int = FIRST, **changes: Any) -> dict[str, Any]:

@@ -7,10 +7,12 @@ or hostile app cannot stretch byte by byte, is not to be had from threads.
 import asyncio
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -65,6 +67,16 @@ def place_of(app: AppSpec) -> Place:
     )
 
 
+def in_turn(pushes: Sequence[PendingPush]) -> tuple[PendingPush, ...]:
+    """Return *pushes* with the first of each app, then the second of each: one that hangs must not take every place."""
+    before: Counter[str] = Counter()
+    ranks: list[int] = []
+    for push in pushes:
+        ranks.append(before[push.app])
+        before[push.app] += 1
+    return tuple(push for _, push in sorted(zip(ranks, pushes, strict=True), key=itemgetter(0)))
+
+
 class Pusher:
     """Sends logout tokens to the apps of one catalogue."""
 
@@ -77,7 +89,7 @@ class Pusher:
         """Try each of *pushes* once; return the ids of those there is no need to try again."""
         # In a thread of its own: the caller's may be running a loop already.
         with ThreadPoolExecutor(1, "portal-push") as threads:
-            return threads.submit(self._run, pushes, key, now).result()
+            return threads.submit(self._run, in_turn(pushes), key, now).result()
 
     def _run(self, pushes: Sequence[PendingPush], key: OKPKey, now: int) -> frozenset[str]:
         loop = asyncio.new_event_loop()

@@ -39,6 +39,10 @@ def end_one(house: House) -> tuple[PendingPush, ...]:
     return house.sign_ins.end(begun.id, reason=EndReason.SIGNED_OUT, now=NOW)
 
 
+def void(_: object) -> None:
+    """Forget what was waited for."""
+
+
 def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not condition():
@@ -84,6 +88,16 @@ def test_what_cannot_be_delivered_is_given_up(house: House, app: ListeningApp) -
 
     house.outbox.deliver_due(NOW + GIVE_UP - 1)
     assert len(house.rows(tables.outbox)) == 1
+    house.outbox.deliver_due(NOW + GIVE_UP + 60)
+    assert house.rows(tables.outbox) == []
+
+
+def test_what_waits_behind_it_is_given_up_in_its_time_too(house: House, app: ListeningApp) -> None:
+    app.status = 503
+    with house.database.write() as connection:
+        enqueue(connection, [("forecast", f"session-{number}") for number in range(50)], now=NOW)
+    house.outbox.deliver_due(NOW + LEASE)
+    assert (len(house.rows(tables.outbox)), len(app.received)) == (50, 16)
     house.outbox.deliver_due(NOW + GIVE_UP + 60)
     assert house.rows(tables.outbox) == []
 
@@ -211,6 +225,35 @@ class TestBackground:
             until(lambda: moments == [NOW])
         finally:
             outbox.stop()
+
+    def test_an_app_that_hangs_delays_neither_another_nor_the_housekeeping(
+        self, database: Database, tmp_path: Path, app: ListeningApp
+    ) -> None:
+        many, over = 1000, threading.Event()
+        with listening() as hanging:
+            hanging.before = lambda _: void(over.wait(60))
+            catalogue = Catalogue(
+                (
+                    an_app(url=f"http://forecast.demo.localhost:{app.port}"),
+                    an_app(slug="hung", url=f"http://hung.demo.localhost:{hanging.port}"),
+                )
+            )
+            house = a_house(database, tmp_path, catalogue=catalogue)
+            house.audit.record(AuditEvent.SIGNED_IN, now=0)
+            with database.write() as connection:
+                enqueue(connection, [("hung", f"session-{number}") for number in range(many)], now=NOW - 2 * LEASE)
+                enqueue(connection, [("forecast", "session")], now=NOW - LEASE)
+            house.outbox.start()
+            try:
+                until(lambda: len(app.received) == 1 and house.rows(tables.audit) == [])
+                assert len(hanging.received) < 100  # it was not worked off first
+                # Nor does each of its rows wait for it: what it did not take, the others need not try.
+                until(lambda: all(row["due_at"] > NOW for row in house.rows(tables.outbox)))
+                assert len(hanging.received) < 100
+                assert len(house.rows(tables.outbox)) == many
+            finally:
+                over.set()
+                house.outbox.stop()
 
     def test_it_outlives_a_broken_database(self, house: House, caplog: pytest.LogCaptureFixture) -> None:
         failures: list[Exception] = [StoreUnavailable("away"), RuntimeError("odd")]

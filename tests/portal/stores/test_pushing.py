@@ -15,7 +15,7 @@ from portal.database import Database
 from portal.endings import PendingPush
 from portal.keys import SigningKeys
 from portal.outgoing import way_to
-from portal.pushing import ALL, PATH, TOGETHER, Pusher, place_of
+from portal.pushing import ALL, PATH, TOGETHER, Pusher, in_turn, place_of
 from portal.settings import Secret
 from tests.builders import NOW, PORTAL, an_app
 from tests.certificates import issue
@@ -228,3 +228,8 @@ def test_a_way_out_that_cannot_be_gone_keeps_pushes_for_later(
     assert pusher.push((a_push(),), key=keys.signing_key(NOW), now=NOW) == frozenset()
     assert "the way out is misconfigured: is a SOCKS proxy" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_each_app_has_its_turn() -> None:
+    pushes = [PendingPush(id=f"{app}{at}", app=app, session="s") for app in "aab" for at in range(2)]
+    assert [push.id for push in in_turn([*pushes, *pushes[4:]])] == ["a0", "b0", "a1", "b1", "a0", "b0", "a1", "b1"]

@@ -94,22 +94,37 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
         weakref.finalize(self, _close_all, self._idle)
         os.register_at_fork(after_in_child=_leaving(weakref.ref(self)))
 
-    def regenerate(self, session: BrowserSession) -> None:
-        """Give *session* a new id, and write it at once, while a failure can still become a page.
+    @contextmanager
+    def exchanging(self, session: BrowserSession) -> Iterator[None]:
+        """Give *session* a new id, and write it at once; the old one goes when the block has succeeded.
+
+        Where the block fails, the new one goes, and the browser keeps the old.
 
         Raises:
             StoreUnavailable: it was not written.
         """
+        former = None if session.new else session.sid
+        session.sid, session.new = self._generate_sid(self.sid_length), True
         try:
-            if not session.new:
-                self._delete_session(self._get_store_id(session.sid))
-            session.sid, session.new = self._generate_sid(self.sid_length), True
             session.is_written = self._write(session)
         except (sqlite3.Error, OSError) as error:
-            # Neither the page about it nor the end of the request may take this session for one.
-            session.clear()
-            session.modified = False
+            _forget(session)
             raise StoreUnavailable(f"the session store cannot be written: {error}") from error
+        try:
+            yield
+        except BaseException:
+            self._try_to_delete(session.sid)
+            _forget(session)
+            raise
+        if former is not None:
+            self._try_to_delete(former)
+
+    def _try_to_delete(self, sid: str) -> None:
+        try:
+            self._delete_session(self._get_store_id(sid))
+        except (sqlite3.Error, OSError) as error:
+            # The sign-in it names has ended, or never was, so the row is worth nothing; it expires.
+            _log.error("a session could not be removed: %s", error)
 
     def open_session(self, app: Flask, request: Request) -> BrowserSession | UnreadableSession:
         """Return the session the browser names, a new one, or one that raises when it is used."""
@@ -152,12 +167,8 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
     def _remove(self, app: Flask, session: BrowserSession, response: Response) -> None:
         # With all its attributes: browsers ignore the removal of a __Host- cookie that does not say Secure.
         response.delete_cookie(self.get_cookie_name(app), **self._attributes(app))
-        try:
-            if not session.new:
-                self._delete_session(self._get_store_id(session.sid))
-        except (sqlite3.Error, OSError) as error:
-            # The sign-in has ended in the database, so the row is worth nothing; it expires.
-            _log.error("a session could not be removed: %s", error)
+        if not session.new:
+            self._try_to_delete(session.sid)
 
     def _attributes(self, app: Flask) -> dict[str, Any]:
         return {
@@ -261,6 +272,12 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
         """Use none of the connections so far: they belong to the process this one was forked from."""
         _inherited.extend(connection for connection, _ in self._idle)
         self._idle.clear()
+
+
+def _forget(session: BrowserSession) -> None:
+    """Have neither the page about a failure nor the end of the request take *session* for one."""
+    session.clear()
+    session.modified = False
 
 
 def _parsed(data: object) -> dict[str, str] | None:

@@ -7,6 +7,8 @@ or outruns a sign-out is worth anything.
 
 import hmac
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, cast
 
 from flask import Flask, current_app, session
@@ -38,18 +40,23 @@ def install_sessions(app: Flask, settings: Settings, *, clock: Clock = system_cl
     app.session_interface = SessionStore(app, settings.data_dir / FILE, clock=clock)
 
 
-def start_session(sign_in_id: str) -> None:
-    """Start a fresh session for a sign-in; neither id, CSRF token nor anything else of the old one survives.
+@contextmanager
+def new_session(sign_in_id: str) -> Iterator[None]:
+    """Start a fresh session for a sign-in that is begun inside the block.
+
+    Neither id, CSRF token nor anything else of the old session survives.  It is written before the block, and where
+    the block fails the browser keeps the session that it had.
 
     Raises:
-        StoreUnavailable: there is no session.
+        StoreUnavailable: there is no session; the block was not entered.
     """
     session.clear()
     session[_SIGN_IN] = sign_in_id
     session[_CSRF] = secrets.token_urlsafe(32)
     # Write first, then rotate: Flask-Session's own rotation passes over a session that holds nothing.
     store = cast("SessionStore", current_app.session_interface)
-    store.regenerate(cast("BrowserSession", session._get_current_object()))  # type: ignore[attr-defined] # noqa: SLF001 - the object behind Flask's proxy
+    with store.exchanging(cast("BrowserSession", session._get_current_object())):  # type: ignore[attr-defined] # noqa: SLF001 - the object behind Flask's proxy
+        yield
 
 
 def end_session() -> None:

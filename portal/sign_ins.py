@@ -48,6 +48,11 @@ class SignIn:
     browser: str
 
 
+def new_id() -> str:
+    """Return the id of a sign-in that does not exist yet."""
+    return secrets.token_urlsafe(24)
+
+
 class SignIns:
     """The sign-ins of the portal."""
 
@@ -61,25 +66,35 @@ class SignIns:
         self._absolute = absolute
         self._sealer = sealer
 
-    def begin(
+    def begin(self, identity: Identity, *, tenant: str, browser: str, now: int, id_token: str | None = None) -> SignIn:
+        """Sign *identity* in, in *tenant*; see :meth:`begin_instead`."""
+        begun, _ = self.begin_instead(None, identity, tenant=tenant, browser=browser, now=now, id_token=id_token)
+        return begun
+
+    def begin_instead(
         self,
+        former: str | None,
         identity: Identity,
         *,
         tenant: str,
         browser: str,
         now: int,
         id_token: str | None = None,
+        sign_in_id: str | None = None,
         detail: str = "",
-    ) -> SignIn:
-        """Sign *identity* in, in *tenant*; *detail* is for those who read the audit.
+    ) -> tuple[SignIn, tuple[PendingPush, ...]]:
+        """Sign *identity* in, in *tenant*, and end the sign-in *former* of the same browser: both, or neither.
+
+        Returns the sign-in, and the pushes to deliver for the former; *sign_in_id* is one of :func:`new_id`, and
+        *detail* is for those who read the audit.
 
         Raises:
             ValueError: the identity does not belong to *tenant*.
-            StoreUnavailable: nobody is signed in.
+            StoreUnavailable: nobody is signed in, and *former* has not ended.
         """
         _require_tenant(identity, tenant)
         sign_in = SignIn(
-            id=secrets.token_urlsafe(24),
+            id=sign_in_id or new_id(),
             identity=identity,
             tenant=tenant,
             created_at=now,
@@ -99,14 +114,19 @@ class SignIns:
             "last_seen_at": now,
             "expires_at": sign_in.expires_at,
         }
+        pushes: tuple[PendingPush, ...] = ()
         with self._database.write() as connection:
+            if former is not None:
+                ended = self.lock(connection, former)
+                if ended is not None and ended.ended_at is None:
+                    pushes = self.end_locked(connection, ended, reason=EndReason.SIGNED_OUT, now=now)
             connection.execute(sa.insert(tables.sign_ins).values(row))
             self._audit.record(
                 AuditEvent.SIGNED_IN, now=now, identity=identity, tenant=tenant, detail=detail, connection=connection
             )
         with suppress(StoreUnavailable):  # the next one sees to it
             self._make_room(sign_in, now=now)
-        return sign_in
+        return sign_in, pushes
 
     def find(self, sign_in_id: str, *, now: int) -> SignIn | None:
         """Return the living sign-in *sign_in_id* and note, once a minute, that it is in use; else ``None``.

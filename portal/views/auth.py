@@ -32,9 +32,9 @@ from portal.providers.base import Provider
 from portal.redirects import HOME, safe_next
 from portal.sealing import Sealer
 from portal.services import services
-from portal.sessions import csrf_token, current_sign_in_id, end_session, start_session
+from portal.sessions import csrf_token, current_sign_in_id, end_session, new_session
 from portal.settings import REGISTERED_CALLBACKS
-from portal.sign_ins import SignIn
+from portal.sign_ins import SignIn, new_id
 from portal.views.current import (
     current_sign_in,
     current_standing,
@@ -283,20 +283,25 @@ def _take_attempt(parameters: Mapping[str, str]) -> Attempt:
 
 
 def _begun(identity: Identity, *, id_token: str | None, return_to: str) -> str:
-    """Sign this browser in and return the path that follows."""
+    """Sign this browser in and return the path that follows.
+
+    Sessions and sign-ins lie in two stores.  The new session comes first, then, at once, the new sign-in and the end
+    of the former: whichever fails, the browser is left as it was.
+    """
     settings, now = services().settings, services().clock()
-    former = current_sign_in_id()
-    begun = services().sign_ins.begin(
-        identity,
-        tenant=first_tenant(identity, wanted=None, rules=settings.roles),
-        browser=request.user_agent.string[:_MAX_BROWSER],
-        now=now,
-        id_token=id_token,
-        detail=_without_roles(identity),
-    )
-    if former is not None:  # before its id is lost with the old session: no sign-in may outlive its browser
-        _end(former, reason=EndReason.SIGNED_OUT)
-    start_session(begun.id)
+    former, sign_in_id = current_sign_in_id(), new_id()
+    with new_session(sign_in_id):
+        begun, pushes = services().sign_ins.begin_instead(
+            former,
+            identity,
+            sign_in_id=sign_in_id,
+            tenant=first_tenant(identity, wanted=None, rules=settings.roles),
+            browser=request.user_agent.string[:_MAX_BROWSER],
+            now=now,
+            id_token=id_token,
+            detail=_without_roles(identity),
+        )
+    services().outbox.deliver(pushes, now=now)
     services().metrics.signed_in(identity.provider)
     forget_current_sign_in()
     target = safe_next(return_to)  # sealed by us, and checked again all the same

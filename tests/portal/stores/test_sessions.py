@@ -27,7 +27,7 @@ from portal.sessions import (
     current_sign_in_id,
     end_session,
     install_sessions,
-    start_session,
+    new_session,
 )
 from portal.settings import DAY
 from tests.builders import NOW, settings_for
@@ -79,7 +79,9 @@ def an_app_with_sessions(data_dir: Path, clock: MovingClock, *, url: str = HTTPS
 
     @app.post("/start/<sign_in_id>")
     def start(sign_in_id: str) -> dict[str, str]:
-        start_session(sign_in_id)
+        with new_session(sign_in_id):
+            if sign_in_id == "failing":
+                raise StoreUnavailable("the database is away")
         return {"csrf": csrf_token()}
 
     @app.post("/end")
@@ -193,6 +195,16 @@ class TestSignedIn:
         assert cookie_of(client) != first
         assert client.get("/who").json == {"sign_in": "sign-in-2"}
         assert len(rows(tmp_path)) == 1
+
+    def test_a_sign_in_that_fails_leaves_the_browser_as_it_was(self, app: Flask, tmp_path: Path) -> None:
+        client = browser(app)
+        assert client.post("/start/failing").status_code == 503
+        assert (cookie_of(client), rows(tmp_path)) == ("", {})
+        client.post("/start/sign-in-1")
+        before, cookie = rows(tmp_path), cookie_of(client)
+        assert client.post("/start/failing").status_code == 503
+        assert (rows(tmp_path), cookie_of(client)) == (before, cookie)
+        assert client.get("/who").json == {"sign_in": "sign-in-1"}
 
     def test_the_browser_does_not_choose_the_id(self, app: Flask, tmp_path: Path) -> None:
         client = browser(app)

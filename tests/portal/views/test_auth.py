@@ -4,6 +4,7 @@ Real and misbehaving providers: ``tests.provider.test_sign_in``.
 """
 
 import logging
+import sqlite3
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -14,10 +15,18 @@ from werkzeug.test import TestResponse
 
 from portal.admission import Arrival, Hook
 from portal.attempts import ATTEMPT_LIFETIME, MAX_ATTEMPTS, cookie_name
+from portal.audit import Audit
 from portal.catalogue import Catalogue
-from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
+from portal.errors import (
+    CallbackRejected,
+    ProviderMisconfigured,
+    ProviderRefused,
+    ProviderUnavailable,
+    StoreUnavailable,
+)
 from portal.identity import Affiliation, Identity
 from portal.providers.metadata import IssuerMismatch
+from portal.session_store import SessionStore
 from portal.settings import Admission
 from tests.builders import NOW, PORTAL, a_provider, an_app, an_identity
 from tests.provider.browser import (
@@ -239,6 +248,32 @@ class TestCallback:
 
         assert former.id != current.id
         assert portal.services.sign_ins.find(former.id, now=NOW) is None
+
+    @pytest.mark.parametrize(
+        "failing",
+        [
+            pytest.param((SessionStore, sqlite3.OperationalError("disk I/O error")), id="the session store"),
+            pytest.param((Audit, StoreUnavailable("locked")), id="the database, in its transaction"),
+        ],
+    )
+    def test_a_store_that_fails_leaves_the_browser_with_the_sign_in_it_had(
+        self, portal: Portal, browser: Browser, monkeypatch: pytest.MonkeyPatch, failing: tuple[type, Exception]
+    ) -> None:
+        owner, error = failing
+
+        def fail(*_: object, **__: object) -> None:
+            raise error
+
+        browser.sign_in()
+        (former,) = portal.sign_ins()
+        callback = callback_of(browser.begin("/auth/oauth/company"))
+        with monkeypatch.context() as broken:
+            broken.setattr(owner, "_write", fail)
+            assert browser.get(callback).status_code == 503
+        assert [one.id for one in portal.sign_ins()] == [former.id]  # the new one is not there, out of all reach
+        assert browser.is_signed_in
+        browser.sign_in()
+        assert len(portal.sign_ins()) == 1
 
     def test_somebody_else_in_the_same_browser_replaces_who_was_there(
         self, portal: Portal, browser: Browser, provider: ScriptedProvider

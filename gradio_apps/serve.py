@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     steer = None
     if channel is not None:
         steer = Steering(channel, guard=guard, state=lambda: host.state, problem=lambda: host.problem).start
-    front = Front(guard, host=host, sock=sock, grace=grace, steer=steer)
+    front = Front(guard, host=host, sock=sock, grace=grace, steer=steer, trusted=settings.trusted_proxies)
     front.start()
     return run(source, host=host, front=front, linger=linger, cwd=options.cwd, allowed=allowed)
 

@@ -28,6 +28,12 @@ def raise_limit(wanted: int = WANTED) -> int:
     return soft
 
 
+def limit() -> int:
+    """Return how many files this process may open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return WANTED if soft == resource.RLIM_INFINITY else soft
+
+
 def none_left() -> bool:
     """Say whether this process can open nothing more."""
     try:
@@ -43,7 +49,7 @@ class Spare:
     def __init__(self, count: int = SPARE) -> None:
         self._count = count
         self._held: list[int] = []
-        self._take()
+        self.take()
 
     @contextmanager
     def lent(self) -> Iterator[None]:
@@ -52,14 +58,15 @@ class Spare:
         try:
             yield
         finally:
-            self._take()
+            self.take()
 
     def close(self) -> None:
         """Let go of them."""
         while self._held:
             os.close(self._held.pop())
 
-    def _take(self) -> None:
+    def take(self) -> None:
+        """Take as many as are missing, or as there are."""
         with suppress(OSError):  # none left: the next time, perhaps
             while len(self._held) < self._count:
                 self._held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))

@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from gradio_apps.runtime.guard.admission import Presented
+from gradio_apps.runtime.guard.asgi import Scope
 from gradio_apps.runtime.guard.cookies import CookieSeal, is_portal_cookie
 from gradio_apps.runtime.guard.settings import GuardSettings
+from portal.contract import TrustedProxies
+from portal.contract.forwarded import Address
 from portal.contract.strict_transport import STRICT_TRANSPORT
 
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
@@ -92,6 +95,12 @@ def strict_transport(settings: GuardSettings) -> RawHeaders:
     if settings.scheme != "https":
         return []
     return [(b"strict-transport-security", STRICT_TRANSPORT.encode("ascii"))]
+
+
+def client_of(scope: Scope, trusted: TrustedProxies) -> Address | None:
+    """Return the address of the client behind a connection, as far as the web servers in front are *trusted*."""
+    peer: tuple[str, int] | None = scope.get("client")
+    return trusted.client_of(peer[0] if peer else None, forwarded_for(scope["headers"]))
 
 
 class AnswerHeaders:

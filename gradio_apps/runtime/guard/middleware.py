@@ -19,10 +19,11 @@ from gradio_apps.runtime.guard.answering import Answering
 from gradio_apps.runtime.guard.api import PortalApi, TokenExchange
 from gradio_apps.runtime.guard.asgi import ASGIApp, Gone, Message, Receive, Scope, Send
 from gradio_apps.runtime.guard.bindings import Bindings, owner_of
+from gradio_apps.runtime.guard.connections import CONNECTION, PER_PERSON, AtOnce, serving
 from gradio_apps.runtime.guard.cookies import CookieSeal
 from gradio_apps.runtime.guard.gate import Gate, NotTheirs, Stopped
 from gradio_apps.runtime.guard.handover import Handover
-from gradio_apps.runtime.guard.headers import AnswerHeaders, RawHeaders, forwarded_for, read_request
+from gradio_apps.runtime.guard.headers import AnswerHeaders, RawHeaders, client_of, read_request
 from gradio_apps.runtime.guard.injection import Injector, script_tag
 from gradio_apps.runtime.guard.instead import Instead
 from gradio_apps.runtime.guard.keys import PortalKeys
@@ -81,6 +82,7 @@ class Guard:
         self._sessions = Sessions(self._client, clock=clock, on_end=self._ended)
         self._tell_ended: Callable[[str], None] = lambda _sid: None
         self.work = Work()
+        self._people = AtOnce(PER_PERSON)
         self._gate = Gate(Bindings())
         secure = "s" if settings.scheme == "https" else ""
         self._schemes = {"http": f"http{secure}", "websocket": f"ws{secure}"}
@@ -204,7 +206,18 @@ class Guard:
         if state != "running":
             await self._not_running(state, request)
         elif not (self._login_button() and await self._login(request)):
-            await self._run(session, request)
+            with self._people.one(session.person.subject) as own, serving(request.scope) as stays:
+                if own and stays:
+                    await self._run(session, request)
+                else:
+                    await self._crowded(request, own=own)
+
+    async def _crowded(self, request: Request, *, own: bool) -> None:
+        """Say that too much runs at once: for this person, or else altogether."""
+        log.info("request-deferred code=%s", "too-many-connections" if own else "too-many-of-one-person")
+        status, detail = (503, "The app is at its limit of connections.") if own else (429, "You have too much open.")
+        headers = [(b"retry-after", b"5")]
+        await self._answer.json(request.send, status, {"detail": f"{detail} Please try again later."}, headers=headers)
 
     async def _not_running(self, state: str, request: Request) -> None:
         failed = state == "failed"
@@ -324,23 +337,21 @@ class Guard:
 
     def _scope_for(self, session: AppSession, scope: Scope, headers: RawHeaders) -> Scope:
         inner = dict(scope)
+        inner.pop(CONNECTION, None)
         inner["headers"] = headers
         # The guard knows the app's address; a server behind a proxy that ends TLS does not.
         inner["scheme"] = self._schemes[scope["type"]]
-        inner["client"] = self._client_of(scope)
+        inner["client"] = self._client_as_asgi(scope)
         inner["extensions"] = {}  # ways to answer past the guard
         if self._path:
             inner["root_path"] = self._path
         inner.update(entries(session.person, PortalApi(self._exchange, session.sid), self._settings))
         return inner
 
-    def _client_of(self, scope: Scope) -> tuple[str, int] | None:
+    def _client_as_asgi(self, scope: Scope) -> tuple[str, int] | None:
         """Return who is behind the web server in front, as far as that one is believed, in the form of ASGI."""
         peer: tuple[str, int] | None = scope.get("client")
-        said = forwarded_for(scope["headers"])
-        if not said:
-            return peer
-        client = self._settings.trusted_proxies.client_of(peer[0] if peer else None, said)
+        client = client_of(scope, self._settings.trusted_proxies)
         if client is None or (peer and read_address(peer[0]) == client):
             return peer
         return str(client), 0  # the port is not ours to know
@@ -360,6 +371,17 @@ class Guard:
             await receive()  # the handshake; closing it before it is accepted answers 403
             await send({"type": "websocket.close", "code": code, "reason": ""})
             return
+        with self._people.one(session.person.subject) as own, serving(scope) as stays:
+            if own and stays:
+                await self._run_socket(session, scope, headers, receive, send)
+                return
+        log.info("request-deferred code=%s", "too-many-connections" if own else "too-many-of-one-person")
+        await receive()
+        await send({"type": "websocket.close", "code": CLOSE_TRY_AGAIN, "reason": ""})
+
+    async def _run_socket(
+        self, session: AppSession, scope: Scope, headers: RawHeaders, receive: Receive, send: Send
+    ) -> None:
         owner = owner_of(session.person)
         call = self._gate.address("WEBSOCKET", scope["path"], scope.get("query_string", b""), owner)
         if isinstance(call, Stopped):

@@ -1,5 +1,6 @@
 """The guard's own routes, under ``/.portal/``; nothing of them reaches the app."""
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -8,8 +9,10 @@ from urllib.parse import parse_qsl
 
 from gradio_apps.runtime.guard.answering import Answering
 from gradio_apps.runtime.guard.asgi import Gone, Send, TooLarge, read_body
+from gradio_apps.runtime.guard.connections import AtOnce, limit_key
 from gradio_apps.runtime.guard.cookies import CookieSeal
 from gradio_apps.runtime.guard.handover import MAX_FORM, Handover, NotOpened, single_field
+from gradio_apps.runtime.guard.headers import client_of
 from gradio_apps.runtime.guard.portal_client import PortalAway
 from gradio_apps.runtime.guard.probes import Probes
 from gradio_apps.runtime.guard.request import Request
@@ -23,6 +26,10 @@ PREFIX: Final = "/.portal/"
 PROBE: Final = PROBE_PATH.removeprefix(PREFIX)
 """Where ``portal doctor`` looks, below :data:`PREFIX`."""
 SIGN_OUT: Final = SIGN_OUT_PATH.removeprefix(PREFIX)
+FORM_TIME: Final = 10.0
+"""Seconds that the body of a ticket or logout token may take; see also :mod:`gradio_apps.runtime.guard.connections`."""
+FORMS_AT_ONCE: Final = 64
+"""Such bodies of one client that are awaited at once."""
 _FORM: Final = b"application/x-www-form-urlencoded"
 _STATIC: Final = Path(__file__).parent / "static"
 
@@ -49,6 +56,7 @@ class OwnRoutes:
         self._handover = handover
         self._probes = probes
         self._sessions = sessions
+        self._forms = AtOnce(FORMS_AT_ONCE)
         self._seal = seal
         self._state = state
         self._portal_origin = settings.portal_origin.encode("ascii")
@@ -160,16 +168,30 @@ class OwnRoutes:
         types = [value for header, value in request.scope["headers"] if header == b"content-type"]
         value = None
         if len(types) == 1 and types[0].partition(b";")[0].strip().lower() == _FORM:
-            try:
-                body = await read_body(request.receive, limit=MAX_FORM)
-            except (TooLarge, Gone):
-                body = b""
+            trusted = self._settings.trusted_proxies
+            client = limit_key(client_of(request.scope, trusted), trusted)
+            with self._forms.one(None if client is None else (name, client)) as free:
+                if not free:
+                    await self._closing(request, 429, "Too many requests of your address are under way.")
+                    return None
+                try:
+                    async with asyncio.timeout(FORM_TIME):
+                        body = await read_body(request.receive, limit=MAX_FORM)
+                except TimeoutError:
+                    await self._closing(request, 408, "The request took too long.")
+                    return None
+                except (TooLarge, Gone):
+                    body = b""
             value = single_field(body, name)
         if value is None and as_call:
             await self._answer.json(request.send, 400, {"error": "invalid_request"})
         elif value is None:
             await self._answer.page(request.send, 400, self._answer.pages.used())
         return value
+
+    async def _closing(self, request: Request, status: int, detail: str) -> None:
+        """Answer a request whose body is not waited for, and with it the connection's last."""
+        await self._answer.json(request.send, status, {"detail": detail}, headers=[(b"connection", b"close")])
 
 
 class _Static:

@@ -17,6 +17,7 @@ from joserfc.jwk import KeySet
 
 from gradio_apps.runtime.guard.answering import Answering
 from gradio_apps.runtime.guard.asgi import NO_STORE, Gone, Receive, Scope, Send, TooLarge, read_body, send_bytes
+from gradio_apps.runtime.guard.connections import serving
 from gradio_apps.runtime.guard.cookies import CookieSeal
 from gradio_apps.runtime.guard.headers import AnswerHeaders, forwarded_for
 from gradio_apps.runtime.guard.keys import PortalKeys
@@ -98,7 +99,7 @@ class Probes:
             await self._answer.json(request.send, 429, {"detail": "Too many probes are under way."})
             return
         log.info("probed what=%s", name.partition("/")[0])
-        with self._counted():
+        with self._counted(), serving(request.scope):
             try:
                 await handler(request, token)
             except ValueError:
@@ -116,7 +117,7 @@ class Probes:
         if token is None or self._under_way >= AT_ONCE:
             return False
         log.info("probed what=socket")
-        with self._counted():
+        with self._counted(), serving(scope):
             await receive()
             await send({"type": "websocket.accept", "headers": list(self._headers)})
             await send({"type": "websocket.send", "text": "probe"})

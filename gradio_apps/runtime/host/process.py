@@ -29,6 +29,7 @@ from gradio_apps.runtime.host.servers import FrontServer, own_config
 from gradio_apps.runtime.host.source import Source, SourceError
 from gradio_apps.runtime.progress import spoken
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
+from portal.contract import TrustedProxies
 
 logger = logging.getLogger("gradio_portal.host")
 
@@ -43,7 +44,8 @@ _MODULE: Final = re.compile(r"\w+(\.\w+)*", re.ASCII)
 class Front:
     """The thread that serves *app* on *sock*, and the way to end it.
 
-    With *steer* somebody else says when it takes connections, and when no more.
+    With *steer* somebody else says when it takes connections, and when no more.  Web servers that are *trusted* speak
+    for many: their connections are not counted as one client's.
     """
 
     def __init__(
@@ -54,9 +56,10 @@ class Front:
         sock: socket.socket,
         grace: int = GRACE,
         steer: Callable[[FrontServer], Awaitable[None]] | None = None,
+        trusted: TrustedProxies | None = None,
     ) -> None:
         config = own_config(app, lifespan="on", timeout_graceful_shutdown=grace)
-        self._server = FrontServer(config, sock=sock, before_stop=host.run_before_stop, steer=steer)
+        self._server = FrontServer(config, sock=sock, before_stop=host.run_before_stop, steer=steer, trusted=trusted)
         self._host = host
         self._socket = sock
         self._main = threading.main_thread().ident or 0

@@ -7,16 +7,33 @@ import asyncio
 import contextlib
 import importlib.util
 import socket
+import time
+from asyncio.constants import ACCEPT_RETRY_DELAY
 from collections.abc import Awaitable, Callable, Collection, Generator
+from functools import partial
 from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.config import WS_PROTOCOLS
 
+from gradio_apps.runtime.guard.connections import Connections, Room
+from gradio_apps.runtime.host.protocols import FrontProtocol
+from portal.contract import TrustedProxies, descriptors
+
 LARGEST_HEAD: Final = 64 * 1024
 """Longest head of a request, in bytes: addresses and cookies of real pages are shorter."""
+_AT_A_TIME: Final = 8
+"""Connections that are taken in one step of the loop.
+
+asyncio makes something of them a few steps later, and only then another one can be closed for them; so there are to be
+fewer under way than descriptors in reserve.  It says the same number to the system, which is to hold more meanwhile.
+"""
+_NONE_LEFT: Final = "socket.accept() out of system resource"
+"""How asyncio says that there was no descriptor for a connection."""
 _CLOSE: Final = (b"connection", b"close")
+_TICKS: Final = 10
+"""Looks of uvicorn's at a server within a second."""
 _STEPS: Final = 10
 """Steps of the loop from a connection that was taken to the first bytes of it that were read, and some more."""
 
@@ -80,8 +97,13 @@ class FrontServer(OwnServer):
         sock: socket.socket,
         before_stop: Callable[[], None],
         steer: Callable[["FrontServer"], Awaitable[None]] | None = None,
+        trusted: TrustedProxies | None = None,
     ) -> None:
         super().__init__(config)
+        self._connections = Connections(
+            Room(descriptors.limit()), trusted=trusted or TrustedProxies(), clock=time.monotonic
+        )
+        self._spare = descriptors.Spare()
         self.stop_requested = False
         self._socket = sock
         self._before_stop = before_stop
@@ -109,16 +131,33 @@ class FrontServer(OwnServer):
     async def listen(self) -> None:
         """Take connections; what has waited in the backlog comes first."""
         if not self.servers:
-            config = self.config
-
-            def protocol() -> asyncio.Protocol:
-                made: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]  # uvicorn's own call of it
-                    config=config, server_state=self.server_state, app_state=self.lifespan.state
-                )
-                return made
-
+            protocol = partial(
+                FrontProtocol,
+                connections=self._connections,
+                config=self.config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+            )
             loop = asyncio.get_running_loop()
-            self.servers.append(await loop.create_server(protocol, sock=self._socket, backlog=config.backlog))
+            loop.set_exception_handler(self._handle)
+            self.servers.append(await loop.create_server(protocol, sock=self._socket, backlog=_AT_A_TIME))
+            self._hold_more()
+
+    def _hold_more(self) -> None:
+        """Have the system hold connections until they are taken, and some descriptors ready."""
+        self._spare.take()
+        if self.accepting:
+            self._socket.listen(self.config.backlog)
+
+    def _handle(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if context.get("message") == _NONE_LEFT:
+            # asyncio tries again after a second, and says its own number to the system; until then there is to be room,
+            # also where no connection but the app itself has taken everything.
+            self._connections.make_room(_AT_A_TIME)
+            self._spare.close()
+            loop.call_later(2 * ACCEPT_RETRY_DELAY, self._hold_more)
+        else:
+            loop.default_exception_handler(context)
 
     def stop_listening(self) -> None:
         """Take no more connections; those that are open are told with their next answer that it was the last.
@@ -145,4 +184,6 @@ class FrontServer(OwnServer):
         if self.stop_requested:
             self._before_stop()
             return True
+        if counter % _TICKS == 0:
+            self._connections.sweep()
         return await super().on_tick(counter)

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
@@ -21,6 +22,8 @@ ANA = Person(
     email="ana@example.com",
     signed_in_until=1 << 33,
 )
+BENS_SESSION = "app-session-of-ben"
+BEN = replace(ANA, subject="id-of-ben", username="ben@example.com", name="Ben Builder", email="ben@example.com")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -30,7 +33,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
         sid = SESSION if form["token_type_hint"] == [HINT_TICKET] else form["token"][0]
-        self._say(Active(session=sid, person=ANA, next="/").to_json(issuer=URL, audience=SLUG))
+        self._say(
+            Active(session=sid, person=BEN if sid == BENS_SESSION else ANA, next="/").to_json(issuer=URL, audience=SLUG)
+        )
 
     def _say(self, body: object) -> None:
         raw = json.dumps(body).encode()

@@ -34,13 +34,16 @@ def make_room(folder: Path, *, names: Iterable[str] = OUR_NAMES) -> tuple[str, .
 
     Code of ours that already runs keeps what it imported.
     """
-    gone = tuple(name for name in names if name in sys.modules and _has_its_own(folder, name))
-    for name in [loaded for loaded in sys.modules if loaded.partition(".")[0] in gone]:
-        del sys.modules[name]
+    # The guard's thread imports meanwhile; copying is one step of the interpreter's, and iterating is not.
+    loaded = sys.modules.copy()
+    gone = tuple(name for name in names if name in loaded and _has_its_own(folder, name, ours=loaded[name]))
+    for name in loaded:
+        if name.partition(".")[0] in gone:
+            sys.modules.pop(name, None)
     return gone
 
 
-def _has_its_own(folder: Path, name: str) -> bool:
+def _has_its_own(folder: Path, name: str, *, ours: ModuleType) -> bool:
     find = importlib.machinery.PathFinder.find_spec
     spec = find(name, [str(folder)])
     if spec is None:
@@ -49,9 +52,9 @@ def _has_its_own(folder: Path, name: str) -> bool:
             spec = None  # a bare folder that happens to be called so
     if spec is None:
         return False
-    ours = {Path(place).resolve() for place in _places(sys.modules[name])}
+    taken = {Path(place).resolve() for place in _places(ours)}
     theirs = spec.submodule_search_locations or [spec.origin or ""]
-    return not any(Path(place).resolve() in ours for place in theirs)
+    return not any(Path(place).resolve() in taken for place in theirs)
 
 
 def _places(module: ModuleType) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """Making room for modules of the app that are called like ours."""
 
+import itertools
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -53,6 +55,35 @@ def test_our_own_checkout_is_not_taken_for_the_apps() -> None:
 
     assert make_room(checkout) == ()
     assert make_room(Path(gradio_apps.__file__).parent) == ()
+
+
+def test_another_thread_may_import_meanwhile(ours: list[str]) -> None:
+    """
+    The guard's does, while the app's code is about to load.
+    """
+    filler = {f"filler_for_test_{number}": ModuleType("filler") for number in range(2000)}
+    sys.modules.update(filler)
+    enough = threading.Event()
+
+    def importing() -> None:
+        for number in itertools.count():
+            name = f"late_for_test_{number % 50}"
+            sys.modules.pop(name, None)
+            sys.modules[name] = ModuleType(name)
+            if enough.is_set():
+                break
+
+    thread = threading.Thread(target=importing)
+    thread.start()
+    try:
+        for _ in range(2000):
+            make_room(Path("/nonexistent"), names=["ours_for_test"])
+    finally:
+        enough.set()
+        thread.join()
+        for name in [*filler, *(f"late_for_test_{number}" for number in range(50))]:
+            sys.modules.pop(name, None)
+    assert set(ours) <= set(sys.modules)
 
 
 @pytest.mark.usefixtures("processes")

@@ -118,6 +118,8 @@ class ProviderSpec:
     """Exactly as the provider writes it in ``iss``; at a plain OAuth 2.0 provider, what its accounts are kept under."""
     issuer_of_document: bool = False
     """Whether :attr:`discovery` was written instead: its issuer counts, as far as :meth:`called` accepts it."""
+    issuer_of_token: bool = False
+    """Whether no issuer was written: what the preset finds in an ID token counts; :attr:`issuer` is its address."""
     issuers_of_others: frozenset[str] = field(default=frozenset(), compare=False)
     """Issuers that are written for other providers, and that metadata cannot claim for this one."""
     client_id: str

@@ -22,6 +22,7 @@ from portal.front.systemd import PORTAL_USER
 from portal.policy import RoleRule
 from portal.presets.scopes import scopes_missing
 from portal.private_files import refusal, told
+from portal.providers.shortcomings import cautions_on
 from portal.settings import ProviderSpec, Settings
 from portal.wanted_claims import claims_wanted
 
@@ -96,12 +97,14 @@ def summary(settings: Settings, *, offered: Mapping[str, frozenset[str]] = Mappi
 
 
 def _of_provider(spec: ProviderSpec, settings: Settings, *, offered: frozenset[str] | None) -> Iterator[str]:
-    issuer = f"the issuer that {spec.discovery} names" if spec.issuer_of_document else spec.issuer
-    yield f"  {spec.id}: {spec.label} ({spec.preset}), {issuer}"
+    yield f"  {spec.id}: {spec.label} ({spec.preset}), {_issuer(spec)}"
     yield f"    callback {settings.callback_of(spec)}"
     if spec.domains:
         only = ", and in no other way" if spec.hidden else ""
         yield f"    addresses in {', '.join(sorted(spec.domains))} lead there{only}"
+    for caution in cautions_on(spec):
+        yield f"    note: {caution.what}"
+        yield f"      {caution.mend}"
     for one in scopes_missing(spec, claims_wanted(settings, spec), offered=offered):
         yield f"    note: {one.what}"
         yield f"      {one.fix}"
@@ -139,6 +142,12 @@ def _apart(settings: Settings) -> Iterator[str]:
         yield "    portal.apps_url keeps the portal out of reach: docs/security-model.md, In the browser"
     yield f"  on the machine, {isolation.machine.word}: a hostile app reaches {isolation.machine.reaches}"
     yield f"  the portal runs as {_who(settings)}"
+
+
+def _issuer(spec: ProviderSpec) -> str:
+    if spec.issuer_of_token:
+        return f"the user pool that ID tokens from {spec.issuer} name"
+    return f"the issuer that {spec.discovery} names" if spec.issuer_of_document else spec.issuer
 
 
 def _who(settings: Settings) -> str:

@@ -56,7 +56,7 @@ class ProviderReport:
             "variables": list(spec.variables),
             "client_id": spec.client_id,
             "has_client_secret": spec.client_secret is not None,
-            "issuer": self._issuer,
+            "issuer": None if spec.issuer_of_token else self._issuer,
             "callback": self.callback,
             "scopes": list(scopes_asked(spec)),
             "admission": {kind: sorted(getattr(spec.admission, kind)) for kind in _KINDS},
@@ -124,6 +124,8 @@ class ProviderReport:
     @property
     def _issuer(self) -> str:
         """The issuer that ID tokens must name."""
+        if self.spec.issuer_of_token:
+            return f"the user pool that ID tokens from {self.spec.issuer} name"
         return self.spec.called(self.survey.issuer).issuer
 
     def _reached(self) -> str:
@@ -132,6 +134,8 @@ class ProviderReport:
             return f"no: {survey.problem}"
         if preset_of(self.spec).flow == "oauth2":
             return "not asked: it says nothing of itself before somebody comes"
+        if self.spec.issuer_of_token:
+            return "not asked: which user pool it is, its ID tokens say"
         return "yes, its keys" if survey.discovery is None else f"yes, {survey.discovery}"
 
     def _signing_out(self) -> str:

@@ -85,8 +85,13 @@ class _Told:
         self._report.environment(named or self._because, what, mend)
 
     def not_set(self, name: str) -> None:
+        option = next((one for one in self._preset.options if one.variable == name), None)
+        line = f"{name}=…" if option is None else f"{name}={option.example}"
+        meaning = "" if option is None else f" ({option.meaning.rstrip('.')})"
         self._report.environment(
-            name, f"is not set, and {self._preset.label} needs it.", f"Set it too, or unset {self._because}."
+            name,
+            f"is not set, and {self._preset.label}, which {self._because} turns on, needs it.",
+            f"Add the line {line}{meaning}, or unset {self._because}.",
         )
 
 
@@ -109,6 +114,7 @@ def _spec(preset: Preset, variables: Variables, *, found: tuple[str, ...], repor
         label=label,
         preset=preset.id,
         issuer=place.issuer,
+        issuer_of_token=place.issuer_of_token,
         client_id=client_id,
         client_secret=Secret(secret),
         scopes=scopes or (*preset.scopes, *place.scopes),

@@ -126,6 +126,7 @@ def _spec(table: Table, named: Preset | None, *, variables: Variables, report: R
         preset=preset.id,
         issuer=place.issuer,
         issuer_of_document=place.issuer_of_document,
+        issuer_of_token=place.issuer_of_token,
         client_id=client_id,
         client_secret=secret,
         scopes=scopes or (*preset.scopes, *place.scopes),

@@ -70,6 +70,8 @@ class Place:
     issuer: str
     issuer_of_document: bool = False
     """Whether the issuer is what the metadata at :attr:`discovery` names; :attr:`issuer` is a guess then."""
+    issuer_of_token: bool = False
+    """Whether the issuer shows in ID tokens only, by :attr:`Preset.of_token`; :attr:`issuer` is an address then."""
     discovery: str | None = None
     """Where its metadata is, if not below the issuer."""
     endpoints: Endpoints | None = None
@@ -131,6 +133,10 @@ def is_document(url: str) -> bool:
     return WELL_KNOWN in url.partition("?")[0]
 
 
+TokenIssuer: TypeAlias = Callable[[ProviderSpec, object], ProviderSpec | None]
+"""From the ``iss`` of a token that is not verified yet to the provider it would be of; ``None``: of none like it."""
+
+
 def exact_issuer(named: object, claims: Mapping[str, object], spec: ProviderSpec) -> bool:
     """Say whether *named* is the configured issuer to the letter (OpenID Connect Core, section 3.1.3.7)."""
     del claims
@@ -183,6 +189,8 @@ class Preset:
     is_issuer: IssuerRule = exact_issuer
     is_key_issuer: Callable[[object, Mapping[str, object]], bool] | None = None
     """Whether a key may sign these claims, by the member ``issuer`` beside it; ``None``: that means nothing."""
+    of_token: TokenIssuer | None = None
+    """Where the keys are, if the configuration does not say the issuer; the token endpoint was reached by TLS."""
     asks_userinfo: bool = True
     """Whether the userinfo endpoint has anything to say that the ID token has not."""
     issuers: frozenset[str] = frozenset()

@@ -123,6 +123,15 @@ def verify_id_token(
     return VerifiedClaims(claims)
 
 
+def issuer_claimed(token: object) -> object:
+    """Return the ``iss`` of *token*, which nothing vouches for yet.
+
+    Raises:
+        IdTokenRejected: it cannot be read.
+    """
+    return _segment(_compact(token).split(".")[1]).get("iss")
+
+
 def _compact(token: object) -> str:
     if type(token) is not str or len(token) > MAX_ID_TOKEN or not _COMPACT.fullmatch(token):
         raise IdTokenRejected(IdTokenProblem.UNREADABLE)

@@ -6,10 +6,12 @@ names; here a document has an age, and early fetches have a budget.
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 from portal.errors import ProviderUnavailable
 from portal.providers.transport import Budget
+from portal.settings import ProviderSpec
 
 FRESH: Final = 3600.0
 """Seconds after which a document is fetched again."""
@@ -23,6 +25,8 @@ REFRESH_WAIT: Final = 3.0
 """Seconds that one request spends on a newer document while there is one that can be used: it has more to ask."""
 REFRESH_PAUSE: Final = 30.0
 """Least seconds between two such requests while no newer one can be had."""
+MOST_ISSUERS: Final = 8
+"""Most issuers of one provider whose documents are kept at once."""
 
 T = TypeVar("T")
 
@@ -104,6 +108,23 @@ class Kept(Generic[T]):
 
     def _age(self, held: tuple[T, float]) -> float:
         return self._monotonic() - held[1]
+
+
+class KeptByIssuer(Generic[T]):
+    """One document for each of the few issuers that a provider's tokens name.  Safe to share between threads."""
+
+    def __init__(self, load: Callable[[ProviderSpec, Budget], T], *, monotonic: Callable[[], float]) -> None:
+        self._load = load
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._kept: dict[str, Kept[T]] = {}
+
+    def of(self, spec: ProviderSpec) -> Kept[T]:
+        """Return the document of the issuer of *spec*."""
+        with self._lock:
+            if spec.issuer not in self._kept and len(self._kept) >= MOST_ISSUERS:
+                self._kept.clear()
+            return self._kept.setdefault(spec.issuer, Kept(partial(self._load, spec), monotonic=self._monotonic))
 
 
 class _Turn:

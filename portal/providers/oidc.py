@@ -12,7 +12,7 @@ from typing import Final
 from portal.attempts import Attempt, new_attempt
 from portal.claims.uniting import united
 from portal.contract.outbound import Outbound
-from portal.errors import CallbackRejected, ProviderUnavailable
+from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderUnavailable
 from portal.identity import VerifiedClaims
 from portal.presets import preset_of, read_identity
 from portal.presets.sign_out import Leaving
@@ -22,11 +22,18 @@ from portal.providers.callback import read_code
 from portal.providers.calls import with_answers
 from portal.providers.client_credentials import BasicCredentials
 from portal.providers.exchange import client_authentication, exchange_code
-from portal.providers.id_token import IdTokenProblem, IdTokenRejected, IssuerTest, verify_id_token
-from portal.providers.kept import Kept
+from portal.providers.id_token import IdTokenProblem, IdTokenRejected, issuer_claimed, verify_id_token
+from portal.providers.kept import Kept, KeptByIssuer
 from portal.providers.keys import SHARED, VerificationKey, read_keys, shared_key
 from portal.providers.left_out import note_left_out
-from portal.providers.metadata import IssuerMismatch, Metadata, discovery_url, metadata_of, read_metadata
+from portal.providers.metadata import (
+    IssuerMismatch,
+    Metadata,
+    discovery_url,
+    is_safe_endpoint,
+    metadata_of,
+    read_metadata,
+)
 from portal.providers.reach import reach_of
 from portal.providers.survey import client_problem
 from portal.providers.transport import DEFAULT_LIMITS, Budget, Limits, Transport
@@ -53,6 +60,7 @@ class OidcProvider:
         self._basic = BasicCredentials(spec)
         self._metadata = Kept(self._load_metadata, monotonic=monotonic)
         self._keys = Kept(self._load_keys, monotonic=monotonic)
+        self._keys_of_tokens = KeptByIssuer(self._load_keys_of, monotonic=monotonic)
 
     def begin(
         self, *, redirect_uri: str, return_to: str, now: int, login_hint: str | None = None
@@ -102,7 +110,7 @@ class OidcProvider:
                 challenge_methods=metadata.challenge_methods,
                 scopes=metadata.scopes,
             )
-            keys = self._keys.get(budget=budget)
+            keys = () if self.spec.issuer_of_token else self._keys.get(budget=budget)
         except IssuerMismatch as error:
             return replace(known, issuer=error.named, problem=str(error))
         except ProviderUnavailable as error:
@@ -123,28 +131,27 @@ class OidcProvider:
 
     def _completed(self, attempt: Attempt, callback: Mapping[str, str], *, now: int, budget: Budget) -> Completed:
         metadata = self._metadata.get(budget=budget)
-        spec = self.spec.called(metadata.issuer)
-
-        def is_issuer(named: object, claims: Mapping[str, object]) -> bool:
-            return self._preset.is_issuer(named, claims, spec)
-
-        code = read_code(callback, issuer=lambda named: is_issuer(named, {}), names_itself=metadata.names_itself)
+        expected = self.spec.called(metadata.issuer)
+        code = read_code(
+            callback, issuer=lambda named: self._is_issuer(named, {}, expected), names_itself=metadata.names_itself
+        )
         tokens = exchange_code(
             code,
             attempt,
-            spec=spec,
+            spec=expected,
             endpoint=metadata.token,
-            method=client_authentication(spec, supported=metadata.token_auth_methods),
+            method=client_authentication(expected, supported=metadata.token_auth_methods),
             basic=self._basic,
             transport=self._transport,
             budget=budget,
         )
         if not isinstance(tokens.id_token, str):  # without one nobody knows whom the access token is about
             raise CallbackRejected("the token endpoint gave no ID token")
+        spec = self._named_by(tokens.id_token, expected)
         claims = self._verified(
             tokens.id_token,
             attempt,
-            is_issuer=is_issuer,
+            spec=spec,
             access_token=tokens.access_token,
             now=now,
             budget=budget,
@@ -163,12 +170,32 @@ class OidcProvider:
         note_left_out(identity, spec=self.spec)
         return Completed(identity=identity, id_token=tokens.id_token, access_token=tokens.access_token, claims=answered)
 
+    def _is_issuer(self, named: object, claims: Mapping[str, object], spec: ProviderSpec) -> bool:
+        if spec.issuer_of_token:
+            return self._of_token(spec, named) is not None
+        return self._preset.is_issuer(named, claims, spec)
+
+    def _named_by(self, id_token: str, spec: ProviderSpec) -> ProviderSpec:
+        """Return *spec* with the issuer that *id_token* must be of; the token says it where nothing else does."""
+        if not spec.issuer_of_token:
+            return spec
+        named = self._of_token(spec, issuer_claimed(id_token))
+        if named is None:
+            raise IdTokenRejected(IdTokenProblem.WRONG_ISSUER)
+        return named
+
+    def _of_token(self, spec: ProviderSpec, issuer: object) -> ProviderSpec | None:
+        return None if self._preset.of_token is None else self._preset.of_token(spec, issuer)
+
     def _discovery_url(self) -> str:
         return self.spec.discovery or discovery_url(self.spec.issuer)
 
     def _load_metadata(self, budget: Budget) -> Metadata:
-        if self.spec.endpoints is not None:
-            return metadata_of(self.spec.endpoints, issuer=self.spec.issuer)
+        ends = self.spec.endpoints
+        if ends is not None:
+            # Where the keys are, shows in the token; here stands nothing that would be asked.
+            known = replace(ends, jwks=self.spec.issuer) if self.spec.issuer_of_token else ends
+            return metadata_of(known, issuer=self.spec.issuer)
         document = self._transport.get_object(self._discovery_url(), budget=budget)
         return read_metadata(document, issuer=self.spec.called(document.get("issuer")).issuer)
 
@@ -178,12 +205,17 @@ class OidcProvider:
             return (shared_key(secret.reveal()),)
         return read_keys(self._transport.get_object(self._metadata.get(budget=budget).jwks, budget=budget))
 
+    def _load_keys_of(self, spec: ProviderSpec, budget: Budget) -> tuple[VerificationKey, ...]:
+        if spec.endpoints is None or not is_safe_endpoint(spec.endpoints.jwks, issuer=spec.issuer):
+            raise ProviderMisconfigured("it is not known where the keys of its ID tokens are")
+        return read_keys(self._transport.get_object(str(spec.endpoints.jwks), budget=budget))
+
     def _verified(
         self,
         id_token: str,
         attempt: Attempt,
         *,
-        is_issuer: IssuerTest,
+        spec: ProviderSpec,
         access_token: str,
         now: int,
         budget: Budget,
@@ -192,7 +224,7 @@ class OidcProvider:
             return verify_id_token(
                 id_token,
                 keys=keys,
-                issuer=is_issuer,
+                issuer=lambda named, claims: self._is_issuer(named, claims, spec),
                 key_issuer=self._preset.is_key_issuer,
                 client_id=self.spec.client_id,
                 algorithms=self.spec.algorithms,
@@ -201,13 +233,14 @@ class OidcProvider:
                 access_token=access_token,
             )
 
-        keys = self._keys.get(budget=budget)
+        kept = self._keys_of_tokens.of(spec) if self.spec.issuer_of_token else self._keys
+        keys = kept.get(budget=budget)
         try:
             return verified(keys)
         except IdTokenRejected as error:
             if error.problem is not IdTokenProblem.UNKNOWN_KEY:
                 raise
-            newer = self._keys.get_newer(keys, budget=budget)
+            newer = kept.get_newer(keys, budget=budget)
             if newer is None:
                 raise
         return verified(newer)

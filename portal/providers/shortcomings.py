@@ -42,8 +42,22 @@ def shortcomings_of(
         *_of_request(spec, survey),
         *_of_scopes(spec, survey, wanted or {}),
         *_of_claims(spec, survey),
+        *cautions_on(spec),
     ]
     return tuple(sorted(found, key=lambda one: not one.blocks))
+
+
+def cautions_on(spec: ProviderSpec) -> Iterator[Shortcoming]:
+    """Yield what the configuration leaves unproved at the provider *spec*, whatever that says of itself."""
+    if spec.issuer_of_token:
+        written = "OAUTH_COGNITO_USER_POOL_ID" if spec.variables else "user_pool_id"
+        yield Shortcoming(
+            what="its user pool is not written, so whichever its domain's ID tokens name is believed. Their signature "
+            "is checked against the keys that AWS publishes for that pool, and they must be made for this client; but "
+            "whoever gets hold of the domain can let people of another pool in, with any address and group.",
+            mend=f"Write {written}, like eu-west-2_Ab12Cd34E: the User pool ID in the console's overview of the pool.",
+            blocks=False,
+        )
 
 
 def mend_of_issuer(spec: ProviderSpec, survey: Survey) -> str | None:
@@ -93,7 +107,7 @@ def _of_client(survey: Survey) -> Iterator[Shortcoming]:
 
 
 def _of_signatures(spec: ProviderSpec, survey: Survey) -> Iterator[Shortcoming]:
-    if preset_of(spec).flow != "openid" or usable_algorithms(spec, survey):
+    if preset_of(spec).flow != "openid" or spec.issuer_of_token or usable_algorithms(spec, survey):
         return
     says = "nothing" if survey.signing_algorithms is None else _listed(survey.signing_algorithms)
     keyed = _listed(frozenset[str]().union(*survey.keys))

@@ -8,10 +8,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from portal.providers.shortcomings import shortcomings_of
 from portal.settings import Admission, ProviderSpec
 from tests.provider.emulations.cognito import POOL, Cognito
-from tests.provider.emulations.serving import serving
+from tests.provider.emulations.serving import as_json, serving
 from tests.provider.houses import URL, House, configured
+from tests.provider.signing import OTHER_RSA
 
 
 @pytest.fixture
@@ -68,6 +70,73 @@ def test_somebody_signs_in_at_the_domain_with_a_token_of_the_pool(house: House, 
     assert identity.verified_email == "erin@example.com"
     assert identity.affiliations[0].groups == {"ml-admins"}
     assert sorted(theirs.paths()) == [f"/{POOL}/.well-known/jwks.json", "/oauth2/token", "/oauth2/userInfo"]
+
+
+class TestWithChainlitsThreeVariables:
+    """Nothing says which user pool it is but the ID token that comes from the domain."""
+
+    @pytest.fixture
+    def house(self, theirs: Cognito, tmp_path: Path) -> House:
+        environ = {
+            "OAUTH_COGNITO_CLIENT_ID": theirs.CLIENT_ID,
+            "OAUTH_COGNITO_CLIENT_SECRET": theirs.CLIENT_SECRET,
+            "OAUTH_COGNITO_DOMAIN": theirs.url,
+        }
+        return House(tmp_path, configured(tmp_path, environ))
+
+    def test_somebody_signs_in_as_whom_they_are_in_the_pool(self, house: House, theirs: Cognito) -> None:
+        assert house.browser.get(theirs.consent(house.begin())).status_code == 303
+        (sign_in,) = house.portal.services.sign_ins.of_tenant("", issuer=theirs.issuer, now=house.portal.now)
+
+        assert (sign_in.identity.issuer, sign_in.identity.subject) == (
+            theirs.issuer,
+            "7c5b7e0a-1111-4222-8333-0123456789ab",
+        )
+        assert sign_in.identity.affiliations[0].groups == {"ml-admins"}
+        assert sorted(theirs.paths()) == [f"/{POOL}/.well-known/jwks.json", "/oauth2/token", "/oauth2/userInfo"]
+
+    @pytest.mark.parametrize(
+        "claims",
+        [
+            {"iss": "https://evil.test/eu-west-2_Ab12Cd34E"},
+            {"iss": f"https://cognito-idp.eu-west-2.amazonaws.com.evil.test/{POOL}"},
+            {"iss": None},
+            {"iss": 7},
+            {"aud": "another-client"},
+            {"nonce": "another"},
+            {"token_use": "access"},
+        ],
+    )
+    def test_a_token_of_nobody_or_for_others_signs_nobody_in(
+        self, house: House, theirs: Cognito, claims: dict[str, Any]
+    ) -> None:
+        theirs.id_token |= claims
+
+        assert house.browser.get(theirs.consent(house.begin())).status_code == 400
+        assert not house.browser.is_signed_in
+
+    def test_the_pools_keys_must_have_signed_it(self, house: House, theirs: Cognito) -> None:
+        theirs.instead[f"/{POOL}/.well-known/jwks.json"] = as_json(
+            {"keys": [{**OTHER_RSA.as_dict(private=False), "kid": "rsa"}]}
+        )
+
+        assert house.browser.get(theirs.consent(house.begin())).status_code == 400
+        assert not house.browser.is_signed_in
+
+    def test_what_can_be_asked_before_somebody_comes_is_asked(self, house: House) -> None:
+        provider = house.portal.providers["aws-cognito"]
+        survey = provider.survey(redirect_uri=f"{URL}/auth/oauth/aws-cognito/callback")
+
+        assert (survey.problem, survey.client_problem) == (None, None)
+        [caution] = [one for one in shortcomings_of(house.spec, survey) if "user pool" in one.what]
+        assert not caution.blocks
+
+    def test_signing_out_goes_on_at_the_domain(self, house: House, theirs: Cognito) -> None:
+        house.browser.get(theirs.consent(house.begin()))
+        left = house.leave()
+
+        assert left is not None
+        assert left.startswith(f"{theirs.url}/logout?")
 
 
 def test_a_refresh_token_needs_no_scope(house: House, theirs: Cognito, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from portal.cli.check import summary
 from portal.configuration.prompts import EVERY
 from portal.presets import PRESETS
 from portal.settings import Admission, ProviderSpec, Secret
@@ -127,6 +128,20 @@ class TestOnByVariables:
         assert spec.endpoints is not None
         assert spec.endpoints.token == "https://id.example.com/o/token/"
 
+    def test_chainlits_three_variables_turn_cognito_on_and_the_check_says_what_they_leave_open(
+        self, tmp_path: Path
+    ) -> None:
+        settings = loaded(tmp_path, PORTAL, BASE | OKTA | COGNITO)
+        spec = settings.providers[-1]
+
+        assert [one.id for one in settings.providers] == ["okta", "aws-cognito"]
+        assert (spec.issuer_of_token, spec.issuer) == (True, "https://company.auth.eu-west-2.amazoncognito.com")
+        said = "\n".join(summary(settings))
+        assert "note: its user pool is not written" in said
+        assert "Write OAUTH_COGNITO_USER_POOL_ID, like eu-west-2_Ab12Cd34E" in said
+        pinned = loaded(tmp_path, PORTAL, BASE | OKTA | COGNITO | POOL)
+        assert "user pool is not written" not in "\n".join(summary(pinned))
+
     def test_okta_auth0_and_cognito_stand_side_by_side(self, tmp_path: Path) -> None:
         environ = BASE | OKTA | AUTH0 | COGNITO | POOL | {"OAUTH_AWS_COGNITO_PROMPT": "login"}
         specs = {spec.id: spec for spec in loaded(tmp_path, PORTAL, environ).providers}
@@ -157,6 +172,7 @@ class TestOnByVariables:
         found = problems(tmp_path, PORTAL, BASE | {preset.client_secret_variable: SECRET})
 
         assert preset.client_id_variable in [problem.key for problem in found]
+        assert all(f"Add the line {problem.key}=" in problem.mend for problem in found)
         assert all(preset.client_secret_variable in problem.mend for problem in found)
         assert SECRET not in "".join(map(str, found))
 
@@ -190,8 +206,6 @@ class TestOnByVariables:
                 {"OAUTH_AUTH0_ORIGINAL_DOMAIN": "x.auth0.com"} | without(AUTH0, "OAUTH_AUTH0_DOMAIN"),
                 ["OAUTH_AUTH0_DOMAIN"],
             ),
-            # Chainlit's three say nothing of whose ID tokens to believe.
-            (COGNITO, ["OAUTH_COGNITO_USER_POOL_ID"]),
             (COGNITO | {"OAUTH_COGNITO_USER_POOL_ID": "us-east-1_Ab12Cd34E"}, ["OAUTH_COGNITO_USER_POOL_ID"]),
             (COGNITO | POOL | {"OAUTH_COGNITO_SCOPE": "email"}, ["OAUTH_COGNITO_SCOPE"]),
             # Chainlit builds the name from the provider's id.

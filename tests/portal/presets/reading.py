@@ -43,6 +43,8 @@ def spec_at(preset: str, **options: str) -> ProviderSpec:
         a_provider(),
         preset=preset,
         issuer=place.issuer,
+        issuer_of_document=place.issuer_of_document,
+        issuer_of_token=place.issuer_of_token,
         discovery=place.discovery,
         endpoints=place.endpoints,
         scopes=(*make.scopes, *place.scopes),

@@ -6,7 +6,9 @@ from portal.errors import CallbackRejected
 from portal.identity import NO_TENANT, Affiliation, Identity, VerifiedClaims
 from portal.presets import PRESETS, read_identity
 from portal.presets.base import OptionUnusable
+from portal.presets.cognito import pool_of_token
 from portal.presets.sign_out import Leaving
+from portal.settings import ProviderSpec
 from tests.portal.presets.reading import located, spec_at, without
 
 POOL = "eu-west-2_Ab12Cd34E"
@@ -164,7 +166,6 @@ class TestWhereItIs:
     @pytest.mark.parametrize(
         ("options", "key"),
         [
-            ({}, "user_pool_id"),
             ({"user_pool_id": "Ab12Cd34E"}, "user_pool_id"),
             ({"user_pool_id": "eu-west-2"}, "user_pool_id"),
             ({"user_pool_id": ISSUER}, "user_pool_id"),
@@ -210,3 +211,93 @@ def test_no_scope_is_asked_for_to_refresh() -> None:
 
     assert refresh is not None
     assert (refresh.scopes, refresh.params) == ((), ())
+
+
+UNPINNED = spec_at("aws-cognito", domain=DOMAIN)
+CUSTOM = spec_at("aws-cognito", domain="https://login.example.com")
+EMULATED = spec_at("aws-cognito", domain="http://127.0.0.1:9229")
+
+
+@pytest.mark.parametrize(
+    ("spec", "issuer"),
+    [
+        (UNPINNED, ISSUER),
+        (UNPINNED, "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_Other"),
+        (CUSTOM, ISSUER),
+        (CUSTOM, "https://cognito-idp.us-gov-west-1.amazonaws.com/us-gov-west-1_Ab12Cd34E"),
+        (CUSTOM, "https://cognito-idp.cn-north-1.amazonaws.com.cn/cn-north-1_Ab12Cd34E"),
+        (EMULATED, "http://127.0.0.1:9229/local_4XuzIs7P"),
+    ],
+)
+def test_the_pool_of_a_domain_shows_in_its_tokens(spec: ProviderSpec, issuer: str) -> None:
+    named = pool_of_token(spec, issuer)
+
+    assert named is not None
+    assert (named.issuer, named.issuer_of_token) == (issuer, False)
+    assert named.endpoints is not None
+    assert named.endpoints.jwks == f"{issuer}/.well-known/jwks.json"
+
+
+@pytest.mark.parametrize("spec", [UNPINNED, CUSTOM, EMULATED], ids=["hosted", "custom", "emulated"])
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        None,
+        7,
+        [ISSUER],
+        "",
+        "https://evil.test",
+        "https://evil.test/eu-west-2_Ab12Cd34E",
+        f"{ISSUER}/",
+        f"{ISSUER}?x",
+        f"{ISSUER}#x",
+        f"{ISSUER}\n",
+        f" {ISSUER}",
+        f"{ISSUER}/../x",
+        ISSUER.replace("https", "http"),
+        ISSUER.upper(),
+        ISSUER.replace("amazonaws.com", "amazonaws.com.evil.test"),
+        ISSUER.replace("amazonaws.com", "amazonaws.evil"),
+        ISSUER.replace("amazonaws.com", "evil.test#amazonaws.com"),
+        ISSUER.replace("https://", "https://evil.test@"),
+        ISSUER.replace("amazonaws.com", "amazonaws.com:8443"),
+        # The region of the host and that of the pool must be one.
+        f"https://cognito-idp.us-east-1.amazonaws.com/{POOL}",
+        f"https://cognito-idp.evil.test/x.amazonaws.com/{POOL}",
+        "https://cognito-idp.eu-west-2.amazonaws.com/",
+        "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_",
+        "http://127.0.0.1:9230/local_x",
+        "http://127.0.0.1:9229",
+        "http://127.0.0.1:9229/",
+        "http://127.0.0.1:9229/../x",
+        "http://127.0.0.1:9229@evil.test/x",
+        "http://127.0.0.1:92291/x",
+    ],
+)
+def test_nothing_else_is_a_pool(spec: ProviderSpec, issuer: object) -> None:
+    assert pool_of_token(spec, issuer) is None
+
+
+def test_a_pool_of_another_region_is_not_the_hosted_domains() -> None:
+    elsewhere = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Ab12Cd34E"
+
+    assert pool_of_token(UNPINNED, elsewhere) is None
+    assert pool_of_token(CUSTOM, elsewhere) is not None
+
+
+def test_what_an_emulator_may_be_called_is_none_of_a_public_domains() -> None:
+    assert pool_of_token(CUSTOM, "https://login.example.com/local_x") is None
+    assert pool_of_token(CUSTOM, "http://127.0.0.1:9229/local_x") is None
+
+
+def test_the_automatic_group_is_told_by_the_pool_of_the_token() -> None:
+    identity = read_identity(VerifiedClaims(ERIN), spec=UNPINNED)
+
+    assert identity.affiliations[0].groups == {"ml-admins"}
+    assert identity.issuer == ISSUER
+
+
+def test_a_pool_in_china_is_in_a_domain_of_its_own() -> None:
+    place = located("aws-cognito", domain="https://login.example.com", user_pool_id="cn-north-1_Ab12Cd34E")
+
+    assert place.issuer == "https://cognito-idp.cn-north-1.amazonaws.com.cn/cn-north-1_Ab12Cd34E"

@@ -23,7 +23,7 @@ from portal.policy import (
     may_open,
     standing_in,
 )
-from portal.presets import preset_of, read_identity
+from portal.presets import names_provider, preset_of, read_identity
 from portal.presets.evidence import Evidence, claims_in, gaps_in
 from portal.settings import ProviderSpec, Settings
 
@@ -169,10 +169,15 @@ def _note_of_hook(settings: Settings) -> Iterator[str]:
 
 def _notes(identity: Identity, spec: ProviderSpec, tenant: str | None, *, rules: Sequence[RoleRule]) -> Iterator[str]:
     called, preset = spec.called(identity.issuer), preset_of(spec)
-    if preset.flow == "openid" and not preset.is_issuer(identity.issuer, identity.claims, called):
+    if preset.flow == "openid" and not names_provider(identity.issuer, identity.claims, called):
         yield f"iss is {identity.issuer!r}, but {spec.id} is {spec.issuer!r}: a sign-in with these claims is refused."
     if identity.email is not None and not identity.email_verified:
         yield "the provider does not vouch for the e-mail address, so it opens nothing."
+        if preset.may_assume_email and identity.claims.get("email_verified") is None:
+            yield (
+                "it says nothing of whether the address is verified; if people cannot change theirs there, write "
+                'email_verified = "assume" in its [[providers]].'
+            )
     standings = [standing_in(identity, tenant=one, rules=rules) for one in identity.tenants]
     given = frozenset[str]().union(*(one.roles for one in standings if one is not None))
     without = frozenset(rule.role for rule in rules) - given

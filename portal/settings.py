@@ -142,6 +142,8 @@ class ProviderSpec:
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """What its preset was told besides, by the keys of the preset's options; not the issuer."""
     admission: Admission = field(default_factory=Admission)
+    assumes_email: bool = False
+    """Whether an address of which the provider does not say whether it is verified counts as verified."""
     domains: frozenset[str] = frozenset()
     """Domains of e-mail addresses whose owners the sign-in page leads here; no condition for coming in."""
     hidden: bool = False

@@ -36,7 +36,7 @@ def identity_of(claims: Mapping[str, object], *, spec: ProviderSpec, affiliation
         subject=values.subject(claims),
         name=values.shown_name(claims),
         email=values.email(claims),
-        email_verified=values.email_verified(claims),
+        email_verified=values.email_verified(claims, assumed=spec.assumes_email),
         picture=values.picture(claims),
         affiliations=tuple(affiliations),
         claims=_kept(claims),

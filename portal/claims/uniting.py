@@ -4,12 +4,13 @@ from collections.abc import Mapping
 
 
 def united(userinfo: Mapping[str, object], claims: Mapping[str, object]) -> dict[str, object]:
-    """Return *claims* over *userinfo*, with ``email_verified`` only where it is about the address that stays.
+    """Return *claims* over *userinfo*, with ``email_verified`` as it is said of the address that stays.
 
-    The two may name different addresses: what is said of one must not vouch for the other.
+    The two may name different addresses: what is said of one must not vouch for the other, which is verified by
+    nobody then, not even by the assumption that a provider that says nothing verifies all.
     """
     united = {**userinfo, **claims}
     said_by = claims if "email_verified" in claims else userinfo
     if "email_verified" in united and said_by.get("email") != united.get("email"):
-        del united["email_verified"]
+        united["email_verified"] = False
     return united

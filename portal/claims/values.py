@@ -105,14 +105,18 @@ def email(claims: Mapping[str, object]) -> str | None:
     return value if local and domain and "@" not in local else None
 
 
-def email_verified(claims: Mapping[str, object]) -> bool:
+def email_verified(claims: Mapping[str, object], *, assumed: bool = False) -> bool:
     """Say whether the provider vouches for :func:`email`: the JSON value ``true``, never a string or a number.
+
+    Where that is *assumed*, saying nothing is enough, or the text ``true``; whatever else it says still is a no.
 
     Addresses outside ASCII are shown but never vouched for: case-folding makes the Kelvin sign a "k",
     and two people must not become one by that.
     """
     address = email(claims)
-    return claims.get("email_verified") is True and address is not None and address.isascii()
+    said = claims.get("email_verified")
+    vouches = said is True or (assumed and (said is None or said == "true"))
+    return vouches and address is not None and address.isascii()
 
 
 def picture(claims: Mapping[str, object]) -> str | None:

@@ -209,6 +209,14 @@ PROVIDERS: Final = (
         '["RS256"]',
     ),
     _row(
+        "providers.email_verified",
+        'What an address is of which the provider does not say whether it is verified: with "assume" it is, so that it '
+        "opens what people and allowed_domains name. Only where people cannot change their address there; an explicit "
+        "false still counts. For oidc, keycloak, aws-cognito and generic.",
+        "not verified",
+        '"assume"',
+    ),
+    _row(
         "providers.domains",
         "Domains of e-mail addresses whose owners the sign-in page leads here. No condition for coming in.",
         "[]",

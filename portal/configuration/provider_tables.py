@@ -24,6 +24,7 @@ from portal.settings import (
 )
 
 SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+ASSUME: Final = "assume"
 AUTH_METHODS: Final = frozenset({"client_secret_basic", "client_secret_post", "none"})
 DEFAULT: Final = "oidc"
 """The preset of a provider that names none."""
@@ -115,6 +116,7 @@ def _spec(table: Table, named: Preset | None, *, variables: Variables, report: R
     redirect_uri = table.text("redirect_uri")
     algorithms = _algorithms(table, secret)
     admission = read_admission(table, named, options=None if located is None else located.options)
+    assumes_email = _assumes_email(table, named)
     domains = read_domains(table, "domains")
     hidden, label = _hidden(table, domains), table.text("label")
     if provider_id is None or client_id is None or located is None:
@@ -142,6 +144,7 @@ def _spec(table: Table, named: Preset | None, *, variables: Variables, report: R
         ),
         options=located.options,
         admission=within_tenants(admission, place, table),
+        assumes_email=assumes_email,
         domains=domains,
         hidden=hidden,
     )
@@ -282,6 +285,21 @@ def _check_address(table: Table, key: str, url: str | None, *, required: bool) -
     fault = fault_of(url, path="any", query=True)
     if fault is not None:
         table.problem(key, *fault)
+
+
+def _assumes_email(table: Table, preset: Preset | None) -> bool:
+    written = table.text("email_verified")
+    if written is None:
+        return False
+    if written != ASSUME:
+        table.problem("email_verified", f"must be {ASSUME!r}.", f'Write email_verified = "{ASSUME}", or leave it out.')
+    elif preset is not None and not preset.may_assume_email:
+        table.problem(
+            "email_verified",
+            f"cannot be assumed: {preset.label} says of every address whether it can be trusted.",
+            "Leave it out.",
+        )
+    return written == ASSUME
 
 
 def _hidden(table: Table, domains: frozenset[str]) -> bool:

@@ -63,6 +63,18 @@ def preset_at(issuer: str) -> Preset | None:
     return next((one for one in PRESETS.values() if plain in one.issuers), None)
 
 
+def names_provider(named: object, claims: Mapping[str, object], spec: ProviderSpec) -> bool:
+    """Say whether *named*, with the other *claims* of an ID token, is the provider *spec*.
+
+    Raises:
+        KeyError: there is no such make.
+    """
+    preset = preset_of(spec)
+    if spec.issuer_of_token:
+        return preset.of_token is not None and preset.of_token(spec, named) is not None
+    return preset.is_issuer(named, claims, spec)
+
+
 def read_identity(claims: VerifiedClaims, *, spec: ProviderSpec) -> Identity:
     """Return who *claims* of the provider *spec* are about.
 

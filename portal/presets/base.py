@@ -220,6 +220,8 @@ class Preset:
     """Whether it says which tenants somebody belongs to; or the option, and its value, with which it does."""
     groups: bool = True
     """Whether it says which groups somebody is in."""
+    may_assume_email: bool = False
+    """Whether ``email_verified = "assume"`` may be written: some of this make say nothing of an address."""
     sign_out: SignOutWay | None = None
     """Where a browser signs out there; ``None``: it has no such place."""
     refresh: Refresh | None = None

@@ -153,6 +153,7 @@ COGNITO: Final = Preset(
     claim_scopes={"cognito:groups": (), "groups": ()},
     scopes_variable="OAUTH_COGNITO_SCOPE",
     of_token=pool_of_token,
+    may_assume_email=True,
     sign_out=cognito_sign_out,
     refresh=Refresh(),
 )

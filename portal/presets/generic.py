@@ -113,5 +113,6 @@ GENERIC: Final = Preset(
     scopes_required=True,
     is_issuer=is_generic,
     token_endpoint_auth_method="client_secret_post",  # noqa: S106 - the name of a method, no secret
+    may_assume_email=True,
     calls=(Call(name="user", url=at_userinfo("")),),
 )

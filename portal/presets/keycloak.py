@@ -104,6 +104,7 @@ KEYCLOAK: Final = Preset(
     },
     prompts=frozenset({"none", "login", "consent"}),
     organisations=organisations_of,
+    may_assume_email=True,
     sign_out=standard_sign_out,
     refresh=Refresh(),
 )

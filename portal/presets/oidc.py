@@ -50,6 +50,7 @@ OIDC: Final = Preset(
         ),
     ),
     takes_endpoints=True,
+    may_assume_email=True,
     sign_out=standard_sign_out,
     refresh=Refresh(scopes=("offline_access",)),
 )

@@ -14,7 +14,7 @@ from portal.claims.uniting import united
 from portal.contract.outbound import Outbound
 from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderUnavailable
 from portal.identity import VerifiedClaims
-from portal.presets import preset_of, read_identity
+from portal.presets import names_provider, preset_of, read_identity
 from portal.presets.sign_out import Leaving
 from portal.providers.authorization import authorization_url
 from portal.providers.base import Completed, Survey
@@ -133,7 +133,7 @@ class OidcProvider:
         metadata = self._metadata.get(budget=budget)
         expected = self.spec.called(metadata.issuer)
         code = read_code(
-            callback, issuer=lambda named: self._is_issuer(named, {}, expected), names_itself=metadata.names_itself
+            callback, issuer=lambda named: names_provider(named, {}, expected), names_itself=metadata.names_itself
         )
         tokens = exchange_code(
             code,
@@ -170,22 +170,15 @@ class OidcProvider:
         note_left_out(identity, spec=self.spec)
         return Completed(identity=identity, id_token=tokens.id_token, access_token=tokens.access_token, claims=answered)
 
-    def _is_issuer(self, named: object, claims: Mapping[str, object], spec: ProviderSpec) -> bool:
-        if spec.issuer_of_token:
-            return self._of_token(spec, named) is not None
-        return self._preset.is_issuer(named, claims, spec)
-
     def _named_by(self, id_token: str, spec: ProviderSpec) -> ProviderSpec:
         """Return *spec* with the issuer that *id_token* must be of; the token says it where nothing else does."""
         if not spec.issuer_of_token:
             return spec
-        named = self._of_token(spec, issuer_claimed(id_token))
+        of_token = self._preset.of_token
+        named = None if of_token is None else of_token(spec, issuer_claimed(id_token))
         if named is None:
             raise IdTokenRejected(IdTokenProblem.WRONG_ISSUER)
         return named
-
-    def _of_token(self, spec: ProviderSpec, issuer: object) -> ProviderSpec | None:
-        return None if self._preset.of_token is None else self._preset.of_token(spec, issuer)
 
     def _discovery_url(self) -> str:
         return self.spec.discovery or discovery_url(self.spec.issuer)
@@ -224,7 +217,7 @@ class OidcProvider:
             return verify_id_token(
                 id_token,
                 keys=keys,
-                issuer=lambda named, claims: self._is_issuer(named, claims, spec),
+                issuer=lambda named, claims: names_provider(named, claims, spec),
                 key_issuer=self._preset.is_key_issuer,
                 client_id=self.spec.client_id,
                 algorithms=self.spec.algorithms,

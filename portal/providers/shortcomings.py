@@ -59,6 +59,14 @@ def cautions_on(spec: ProviderSpec) -> Iterator[Shortcoming]:
             blocks=False,
         )
 
+    if spec.assumes_email:
+        yield Shortcoming(
+            what='email_verified = "assume": an address of which it does not say whether it is verified counts as '
+            "verified. Whoever can write an address into their account there gets what it opens here.",
+            mend="Nothing, if people cannot change their address there; else leave it out.",
+            blocks=False,
+        )
+
 
 def mend_of_issuer(spec: ProviderSpec, survey: Survey) -> str | None:
     """Return what to write where the metadata is of another issuer than the configured one; ``None`` where it is not.

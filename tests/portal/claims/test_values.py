@@ -123,6 +123,32 @@ class TestEmail:
         assert values.email_verified({"email": "ana@example.com", "email_verified": True}) is True
         assert values.email_verified({"email": "ana@example.com"}) is False
 
+    @pytest.mark.parametrize(
+        ("claims", "vouched"),
+        [
+            ({}, True),
+            ({"email_verified": None}, True),
+            ({"email_verified": True}, True),
+            ({"email_verified": "true"}, True),
+            ({"email_verified": False}, False),
+            ({"email_verified": "false"}, False),
+            ({"email_verified": ""}, False),
+            ({"email_verified": 0}, False),
+            ({"email_verified": 1}, False),
+            ({"email_verified": "yes"}, False),
+            ({"email_verified": []}, False),
+            ({"email_verified": {"value": True}}, False),
+        ],
+    )
+    def test_an_assumption_fills_silence_and_overrides_nothing(
+        self, claims: dict[str, object], *, vouched: bool
+    ) -> None:
+        assert values.email_verified({"email": "ana@example.com", **claims}, assumed=True) is vouched
+
+    @pytest.mark.parametrize("address", [None, "ana", "\u212aim@example.com", "ana@example.com\n", ["a@b.test"]])
+    def test_an_assumption_makes_no_address_of_what_is_none(self, address: object) -> None:
+        assert values.email_verified({"email": address}, assumed=True) is False
+
     @pytest.mark.parametrize("address", ["\u212aim@example.com", "ana@stra\u00dfe.test", "ana@ex\u0430mple.com"])
     def test_an_address_that_folds_into_anothers_is_not_vouched_for(self, address: str) -> None:
         """The Kelvin sign case-folds to "k": an address with it would open what kim@example.com may."""

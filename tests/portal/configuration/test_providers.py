@@ -3,6 +3,7 @@ from textwrap import dedent
 
 import pytest
 
+from portal.cli.check import summary
 from portal.policy import API_RIGHTS, RoleRule, standing_in
 from portal.settings import Endpoints, ProviderSpec, Secret
 from tests.builders import an_identity
@@ -204,6 +205,30 @@ class TestInTheFile:
         text = PROVIDER.replace("https://id.example.com", "https://id.example.com/.well-known/openid-configuration")
 
         assert keys(tmp_path, PORTAL + text + dedent(more)) == ["providers.company.issuer"]
+
+    def test_addresses_may_be_assumed_to_be_verified_and_the_check_says_so(self, tmp_path: Path) -> None:
+        settings = loaded(tmp_path, PORTAL + PROVIDER + 'email_verified = "assume"')
+
+        assert settings.providers[0].assumes_email
+        assert 'note: email_verified = "assume"' in "\n".join(summary(settings))
+        assert not loaded(tmp_path).providers[0].assumes_email
+        assert "email_verified" not in "\n".join(summary(loaded(tmp_path)))
+
+    @pytest.mark.parametrize("written", ["true", '"true"', '"always"', "[]"])
+    def test_in_one_word_only(self, tmp_path: Path, written: str) -> None:
+        text = PORTAL + PROVIDER + f"email_verified = {written}"
+
+        assert keys(tmp_path, text) == ["providers.company.email_verified"]
+
+    @pytest.mark.parametrize("preset", ["github", "google", "azure-ad", "huggingface"])
+    def test_not_where_every_address_is_said_to_be_trusted_or_not(self, tmp_path: Path, preset: str) -> None:
+        """Of Entra's addresses none can be trusted unless it says so: a tenant may write any."""
+        text = PROVIDER.replace('issuer = "https://id.example.com"', f'preset = "{preset}"')
+        tenant = 'tenant_id = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490"' if preset == "azure-ad" else ""
+
+        assert keys(tmp_path, f'{PORTAL}{text}{tenant}\nemail_verified = "assume"') == [
+            "providers.company.email_verified"
+        ]
 
     def test_two_of_one_id_are_refused(self, tmp_path: Path) -> None:
         assert keys(tmp_path, PORTAL + PROVIDER + PROVIDER) == ["providers.company"]

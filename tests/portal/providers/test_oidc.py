@@ -225,6 +225,37 @@ class TestComplete:
             ours.complete(mine, {**stolen, "state": mine.state}, now=NOW)
 
 
+class TestAddressesOfWhichNothingIsSaid:
+    """LemonLDAP::NG and Canaille send no ``email_verified``."""
+
+    def identity(self, theirs: MisbehavingProvider, elapsed: Elapsed, **changes: Any) -> Any:
+        return sign_in(provider_at(theirs, elapsed, **changes), theirs)
+
+    def test_they_are_not_verified_unless_that_is_assumed(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
+        theirs.userinfo = {"email": "ana@example.com"}
+
+        assert self.identity(theirs, elapsed).verified_email is None
+        assert self.identity(theirs, elapsed, assumes_email=True).verified_email == "ana@example.com"
+
+    @pytest.mark.parametrize(
+        ("claims", "userinfo"),
+        [
+            ({}, {"email": "ana@example.com", "email_verified": False}),
+            ({}, {"email": "ana@example.com", "email_verified": "false"}),
+            ({"email": "ana@example.com", "email_verified": False}, {}),
+            ({"email": "ana@example.com", "email_verified": False}, {"email_verified": True}),
+            # Two addresses, and a no about one of them: which of them is the person's, nobody knows.
+            ({"email": "ana@example.com"}, {"email": "bea@example.com", "email_verified": False}),
+        ],
+    )
+    def test_what_is_said_still_counts(
+        self, theirs: MisbehavingProvider, elapsed: Elapsed, claims: dict[str, Any], userinfo: dict[str, Any]
+    ) -> None:
+        theirs.claims, theirs.userinfo = claims, userinfo
+
+        assert self.identity(theirs, elapsed, assumes_email=True).verified_email is None
+
+
 class TestIssuerOfADocument:
     """Where the address of the metadata was written: its issuer counts, at the same origin."""
 

@@ -18,14 +18,17 @@ from portal.configuration.consistency import (
     check_users,
     check_ways_in,
 )
+from portal.configuration.documented import VARIABLES
 from portal.configuration.documents import ids_of, read_document, sections, variables_named_by
 from portal.configuration.environment import Variables, check_misspelt
 from portal.configuration.hook_name import SIGN_IN_HOOK, read_hook_name
+from portal.configuration.placeholders import check_placeholders
 from portal.configuration.portal_table import CALLBACK, callback_says_place, place_of_url, read_portal
 from portal.configuration.preset_variables import (
     check_misspelt_for_presets,
     presets_mentioned,
     read_providers_of_presets,
+    variables_of_presets,
 )
 from portal.configuration.prompts import check_prompts
 from portal.configuration.provider_tables import read_providers
@@ -130,5 +133,7 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool =
     check_misspelt(variables, report)
     of_apps = {name for app in settings.catalogue for name in app.secrets}
     check_misspelt_for_presets(variables, used={*named, *of_apps}, report=report)
+    read = {*VARIABLES, *variables_of_presets(), *named, *of_apps}
+    check_placeholders(variables, document, names=read, report=report)
     report.stop_if_any()
     return settings

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
+from portal.configuration.documented import VARIABLES
 from portal.configuration.environment import Variables
 from portal.configuration.preset_options import locate
 from portal.configuration.prompts import prompt_params
@@ -14,6 +15,9 @@ from portal.presets.base import Option, Preset
 from portal.settings import Admission, ProviderSpec, Secret
 
 _NEAR: Final = 0.8
+_PREFIXES: Final = ("OAUTH_", "OPENID_")
+_SHARED_ON: Final = ("OPENID_PROVIDER_URL", "OAUTH_AUTHORIZE_URL")
+"""What turns on the provider whose variables have no make's name in them."""
 _VERY_NEAR: Final = 0.92
 """How alike two names must be (difflib): OAUTH_GITHUB_TOKEN and OAUTH_GITHUB_TOKEN_URL are less than this."""
 
@@ -37,21 +41,29 @@ def presets_mentioned(variables: Variables) -> frozenset[str]:
     return frozenset(one.id for one in PRESETS.values() if any(map(variables.mentions, one.own_variables())))
 
 
-def check_misspelt_for_presets(variables: Variables, *, used: Collection[str], report: Report) -> None:
-    """Note variables that begin as those of a preset do, and are none; *used* are those that the file names.
+def variables_of_presets() -> frozenset[str]:
+    """Return every variable that is about one preset alone."""
+    return frozenset(name for one in PRESETS.values() for name in one.own_variables())
 
-    Half of what a provider is told must not be without effect in silence.  Where no variable turns the preset on,
+
+def check_misspelt_for_presets(variables: Variables, *, used: Collection[str], report: Report) -> None:
+    """Note variables that are meant for a provider, and are none; *used* are those that the file names.
+
+    Half of what a provider is told must not be without effect in silence.  Where no variable turns the provider on,
     only a slip of a letter or two counts: other names may be another program's.
     """
     on = presets_mentioned(variables)
     presets = {f"{one.variables}_": one for one in PRESETS.values() if one.variables is not None}
-    known = {name for one in presets.values() for name in one.own_variables()}
+    known = set(variables_of_presets())
     known |= {f"{one.client_secret_variable}_FILE" for one in presets.values()}
     for name in sorted(variables.names() - known):
         plain = name.removesuffix("_FILE")
         prefix = max((one for one in presets if name.startswith(one)), key=len, default=None)
         # With _PROMPT at its end it may be about a provider that is called so, and has a check of its own.
-        if prefix is None or not {name, plain}.isdisjoint(used) or name.endswith("_PROMPT"):
+        if not {name, plain}.isdisjoint(used) or name.endswith("_PROMPT"):
+            continue
+        if prefix is None:
+            _check_of_none(name, plain, known=known, variables=variables, report=report)
             continue
         if plain in known:
             mend = f"Only secrets are read from files: set {plain}."
@@ -63,6 +75,27 @@ def check_misspelt_for_presets(variables: Variables, *, used: Collection[str], r
             own = ", ".join(sorted(preset.own_variables()))
             mend = f"{preset.label} has {own}." if near is None else f"Did you mean {near}?"
         report.environment(name, "is no variable of the portal.", mend)
+
+
+def _check_of_none(name: str, plain: str, *, known: set[str], variables: Variables, report: Report) -> None:
+    """Note the variable *name* if it is nearly one of any provider's, and no make's prefix begins it."""
+    shared = {one for one in VARIABLES if one.startswith(_PREFIXES)}
+    if not name.startswith(_PREFIXES) or name in shared or _is_secret_file(name, plain):
+        return
+    if plain in shared | known:
+        report.environment(name, "is no variable of the portal.", f"Only secrets are read from files: set {plain}.")
+        return
+    near = closest(plain, known | shared, cutoff=_VERY_NEAR)
+    if near is None and any(variables.get(one) is not None for one in _SHARED_ON):
+        word = plain.split("_")[1]
+        alike = [one for one in shared if one.split("_")[1].rstrip("S") == word.rstrip("S")]
+        near = alike[0] if len(alike) == 1 else None
+    if near is not None:
+        report.environment(name, "is no variable of the portal.", f"Did you mean {near}?")
+
+
+def _is_secret_file(name: str, plain: str) -> bool:
+    return name != plain and plain.endswith("_CLIENT_SECRET") and plain in VARIABLES
 
 
 class _Told:

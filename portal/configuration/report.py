@@ -31,6 +31,11 @@ class Report:
         """Note a problem in *place*, which is the file or :data:`ENVIRONMENT`."""
         self.problems.append(Problem(place=place, key=key, what=what, mend=mend))
 
+    def instead(self, place: str, key: str, what: str, mend: str) -> None:
+        """Note a problem in *place* that explains whatever else was noted of *key*."""
+        self.problems = [one for one in self.problems if (one.place, one.key) != (place, key)]
+        self.at(place, key, what, mend)
+
     def stop_if_any(self) -> None:
         """Raise everything noted so far.
 

@@ -449,6 +449,43 @@ class TestNamesThatAreNearlyAPresets:
 
         assert mend in problem.mend
 
+    @pytest.mark.parametrize(
+        ("name", "mend"),
+        [
+            # The make itself is misspelt.
+            ("OAUTH_GITUB_TOKEN_URL", "OAUTH_GITHUB_TOKEN_URL?"),
+            ("OAUTH_AZUREAD_ENABLE_SINGLE_TENANT", "OAUTH_AZURE_AD_ENABLE_SINGLE_TENANT?"),
+            ("OAUTH_KEYCLOK_NAME", "OAUTH_KEYCLOAK_NAME?"),
+            # No make is named.
+            ("OAUTH_SCOPE", "OAUTH_SCOPES?"),
+            ("OAUTH_PROMT", "OAUTH_PROMPT?"),
+            ("OAUTH_REDIRECT_URL", "OAUTH_REDIRECT_URI?"),
+            ("OAUTH_CLIENT_NAMES", "OAUTH_CLIENT_NAME?"),
+            ("OPENID_PROVIDER_URI", "OPENID_PROVIDER_URL?"),
+            ("OAUTH_SCOPES_FILE", "set OAUTH_SCOPES."),
+        ],
+    )
+    def test_also_where_the_make_is_misspelt_or_none_is_named(self, tmp_path: Path, name: str, mend: str) -> None:
+        for text, environ in ((PORTAL + COMPANY, ENVIRON), (PORTAL, GITHUB)):
+            [problem] = problems(tmp_path, text, environ | {name: "x"})
+
+            assert (problem.key, mend in problem.mend) == (name, True)
+
+    @pytest.mark.parametrize(
+        ("name", "near"),
+        [
+            ("OAUTH_USERINFO_URL", "OAUTH_USERINFO_ENDPOINT"),
+            ("OAUTH_JWKS", "OAUTH_JWKS_URI"),
+            ("OAUTH_SCOPE", "OAUTH_SCOPES"),
+        ],
+    )
+    def test_beside_the_provider_that_names_no_make_a_word_is_enough(
+        self, tmp_path: Path, name: str, near: str
+    ) -> None:
+        [problem] = problems(tmp_path, None, TUTORIAL | {name: "x"})
+
+        assert (problem.key, f"{near}?" in problem.mend) == (name, True)
+
     @pytest.mark.parametrize("name", ["OAUTH_COGNITO_SCOPES", "OAUTH_GITHUB_CLIENTID", "OAUTH_GITHUB_SCOPES"])
     def test_beside_a_provider_that_works_too(self, tmp_path: Path, name: str) -> None:
         assert keys(tmp_path, PORTAL, GITHUB | COGNITO | POOL | {name: "x"}) == [name]

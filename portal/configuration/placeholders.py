@@ -1,0 +1,68 @@
+"""Values that an example left behind, such as ``<YOUR-CLIENT-ID>``: whatever they lead to, it is not what was meant.
+
+Pure.  A value is never repeated: what looks like an example may be half of a secret.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
+
+from portal.configuration.environment import Variables
+from portal.configuration.provider_tables import is_slug
+from portal.configuration.report import ENVIRONMENT, Report
+
+_NOUN: Final = (
+    r"(?:access|app|application|audience|auth0|base|client|company|database|domain|host|instance|issuer|key|keycloak|"
+    r"name|okta|org|organi[sz]ation|password|pool|portal|project|provider|realm|region|secret|sub[-_]?domain|"
+    r"tenant|token|url|user)"
+)
+_WHOLE: Final = re.compile(
+    rf"<[^<>]+>|\[your[^\]]*\]|\$\{{[^}}]*\}}|\{{\{{.*\}}\}}|\.{{3,}}|\u2026|x{{3,}}|\*{{3,}}|"
+    rf"(?:change|replace|fill)[-_ ]?(?:me|this|it|in)|place[-_ ]?holder|to[-_ ]?do|tbd|"
+    rf"(?:insert|put|enter|paste|add)[-_ ].*(?:here|{_NOUN})|your(?:[-_ ]\w+)*[-_ ]{_NOUN}(?:[-_ ]\w+)*",
+    re.IGNORECASE,
+)
+"""What a value is altogether; secrets are held against this alone, since chance may put anything into them."""
+_WITHIN: Final = re.compile(
+    rf"<[A-Za-z][\w .-]*>|\$\{{\w+\}}|\{{\{{[^{{}}]*\}}\}}|(?<![\w-])your[-_]?{_NOUN}(?![a-z])", re.IGNORECASE
+)
+"""What a value that is no secret holds."""
+_SECRET: Final = re.compile(r"(?:SECRET|KEY|TOKEN|PASSWORD|DATABASE_URL|STORAGE)(?:_FILE)?")
+_CHECKED: Final = frozenset({"PORTAL_SECRET_KEY", "SESSION_SECRET_KEY"})
+"""What has a check of its own, which says how to make one."""
+_FREE: Final = frozenset({"title", "label", "description", "when"})
+"""Keys of the file that hold prose, or an expression."""
+_MEND: Final = "Write what the provider, or your own setup, gives instead."
+
+
+def is_placeholder(value: str, *, secret: bool = False) -> bool:
+    """Say whether *value* stands for another one that was to be written."""
+    plain = value.strip().strip("\"'")
+    return _WHOLE.fullmatch(plain) is not None or (not secret and _WITHIN.search(plain) is not None)
+
+
+def check_placeholders(
+    variables: Variables, document: Mapping[str, object], *, names: Collection[str], report: Report
+) -> None:
+    """Note what an example left behind in the variables *names* and in the *document*, in place of what came of it."""
+    for name in sorted((variables.names() & frozenset(names)) - _CHECKED):
+        if is_placeholder(variables.get(name) or "", secret=_SECRET.search(name) is not None):
+            report.instead(ENVIRONMENT, name, "holds the placeholder of an example.", _MEND)
+    for key, value in _texts(document, at=""):
+        if is_placeholder(value):
+            report.instead(report.place, key, "holds the placeholder of an example.", _MEND)
+
+
+def _texts(value: object, *, at: str) -> Iterator[tuple[str, str]]:
+    """Yield the texts in *value* that are no prose, each under its dotted key."""
+    if isinstance(value, str):
+        yield at, value
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            named = one.get("id") if isinstance(one, dict) else None
+            inner = f"{at}.{named}" if is_slug(named) else f"{at}[{index}]" if isinstance(one, dict) else at
+            yield from _texts(one, at=inner)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            if key not in _FREE:
+                yield from _texts(one, at=f"{at}.{key}" if at else str(key))

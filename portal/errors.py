@@ -42,6 +42,13 @@ class CallbackRejected(SignInFailed):
     code = "callback-rejected"
 
 
+class ClaimsTooLarge(SignInFailed):
+    """The provider says more of the person than is read or kept; nothing of it is left out in silence."""
+
+    code = "claims-too-large"
+    status = 403
+
+
 class ProviderRefused(SignInFailed):
     """The identity provider said no, for example because the person cancelled."""
 

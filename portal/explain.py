@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from portal.admission import admitted_by_rules
 from portal.catalogue import AppSpec
-from portal.errors import CallbackRejected, NotAdmitted
+from portal.claims.keeping import kept
+from portal.errors import CallbackRejected, ClaimsTooLarge, NotAdmitted
 from portal.identity import NO_TENANT, Identity, VerifiedClaims
 from portal.policy import (
     Allowed,
@@ -132,7 +133,8 @@ def explain(
         whole = claims_in(evidence, preset)
         gaps = tuple(gaps_in(whole, evidence, preset))
         identity = admitted_by_rules(read_identity(VerifiedClaims(whole), spec=spec), spec=spec)
-    except CallbackRejected as error:
+        identity = kept(identity, rules=settings.roles)
+    except (CallbackRejected, ClaimsTooLarge) as error:
         return Explanation(identity=None, refused=str(error), notes=gaps)
     except NotAdmitted as error:
         refused = f"{error}: the rules of {spec.id} do not admit this person"
@@ -185,6 +187,7 @@ def _notes(identity: Identity, spec: ProviderSpec, tenant: str | None, *, rules:
     absent = absent_claims(rules, identity=identity, roles=without)
     if any(frozenset(identity.sent).isdisjoint(preset.made_of.get(claim, ())) for claim in absent):
         yield f"nothing gave {', '.join(sorted(without))}: {why}."
+    yield from (f"{one}." for one in identity.unread)
     missing = sum(one.groups_left_out for one in identity.affiliations)
     if missing:
         yield f"at least {missing} of their groups are not known here, so what those would open is missing."

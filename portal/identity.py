@@ -28,7 +28,7 @@ class Affiliation:
     groups: frozenset[str] = frozenset()
     permissions: frozenset[str] = frozenset()
     groups_left_out: int = 0
-    """At least so many groups are not among :attr:`groups`: the list was too long, or nobody would tell them."""
+    """At least so many groups are not among :attr:`groups`: they have no readable name, or nobody would tell them."""
     given: frozenset[str] = frozenset()
     """Roles of ours, by our names, that the company's own sign-in hook gave."""
 
@@ -52,6 +52,8 @@ class Identity:
     """The verified claims that role rules are evaluated over."""
     sent: tuple[str, ...] = ()
     """Names of the claims that the provider sent at this sign-in, for admins who look for one; no values."""
+    unread: tuple[str, ...] = ()
+    """What of the claims could not be read, and what was not kept, each in a few words for admins; no values."""
 
     @property
     def id(self) -> str:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
 from portal.catalogue import EVERY_PROVIDER, EVERYONE, AppSpec, Catalogue
-from portal.claims.expressions import claims_read, evaluated
+from portal.claims.expressions import RAW, claims_read, evaluated
 from portal.identity import NO_TENANT, Affiliation, Identity
 
 API_RIGHTS: Final[Mapping[str, str]] = {
@@ -129,33 +129,38 @@ def standing_in(identity: Identity, *, tenant: str, rules: Iterable[RoleRule]) -
     standing = Standing(identity=identity, tenant=tenant, tenant_name=affiliation.tenant_name, grants=tuple(grants))
     if not affiliation.groups_left_out:
         return standing
-    by_groups = {rule.role for rule in known if _is_about(rule.provider, identity) and _asks_for_groups(rule)}
+    by_groups = {rule.role for rule in known if is_about(rule.provider, identity) and _asks_for_groups(rule)}
     return replace(standing, uncertain=frozenset(by_groups) - standing.roles)
 
 
 def claims_of_tenant(identity: Identity, affiliation: Affiliation) -> dict[str, object]:
     """Return the document that ``when`` is evaluated over: the claims, narrowed to one tenant.
 
-    ``roles``, ``groups`` and ``permissions`` are the tenant's own, ``tenant`` its id, and the
-    claim ``tenants`` holds this tenant alone, so that no rule can reach into another one.
+    ``roles``, ``groups`` and ``permissions`` are the tenant's own, as names; ``tenant`` is its id, and the claim
+    ``tenants`` holds this tenant alone, so that no rule can reach into another one.  Under ``claims`` stand the claims
+    as the provider wrote them, those three included unless there are ``tenants``: what is said beside those is of no
+    tenant, and would count in each.
     """
-    document: dict[str, object] = dict(identity.claims)
-    tenants = document.get("tenants")
+    narrowed: dict[str, object] = dict(identity.claims)
+    tenants = narrowed.get("tenants")
     if isinstance(tenants, Mapping):
-        document["tenants"] = {key: value for key, value in tenants.items() if key == affiliation.tenant}
-    document["roles"] = sorted(affiliation.roles)
-    document["groups"] = sorted(affiliation.groups)
-    document["permissions"] = sorted(affiliation.permissions)
-    document["tenant"] = affiliation.tenant or None
+        narrowed["tenants"] = {key: value for key, value in tenants.items() if key == affiliation.tenant}
     # An address nobody vouched for gives no rights, not even through a rule that reads it.
-    document["email"] = identity.verified_email
-    return document
+    narrowed["email"] = identity.verified_email
+    names = {
+        "roles": sorted(affiliation.roles),
+        "groups": sorted(affiliation.groups),
+        "permissions": sorted(affiliation.permissions),
+    }
+    written = {name: value for name, value in narrowed.items() if tenants is None or name not in names}
+    as_written = {**(names if tenants is None else {}), **written}
+    return {**narrowed, **names, "tenant": affiliation.tenant or None, RAW: as_written}
 
 
 def _grant_reason(
     rule: RoleRule, identity: Identity, affiliation: Affiliation, document: Mapping[str, object]
 ) -> str | None:
-    if not _is_about(rule.provider, identity):
+    if not is_about(rule.provider, identity):
         return None
     matching = sorted(rule.groups & affiliation.groups)
     if matching:
@@ -171,7 +176,7 @@ def looked_for(rules: Iterable[RoleRule], *, identity: Identity, roles: frozense
 
     Names of claims only, never a value.  Empty where no rule about *identity* reads a claim.
     """
-    about = [rule for rule in rules if _is_about(rule.provider, identity) and (roles is None or rule.role in roles)]
+    about = [rule for rule in rules if is_about(rule.provider, identity) and (roles is None or rule.role in roles)]
     names = sorted(frozenset[str]().union(*(rule.reads or () for rule in about)))
     if not names:
         return ""
@@ -183,7 +188,7 @@ def looked_for(rules: Iterable[RoleRule], *, identity: Identity, roles: frozense
 def absent_claims(rules: Iterable[RoleRule], *, identity: Identity, roles: frozenset[str]) -> frozenset[str]:
     """Return the claims that rules of *roles* read and that nothing the provider sent of *identity* gives."""
     documents = [claims_of_tenant(identity, one) for one in identity.affiliations]
-    about = [rule for rule in rules if rule.role in roles and _is_about(rule.provider, identity)]
+    about = [rule for rule in rules if rule.role in roles and is_about(rule.provider, identity)]
     read = frozenset[str]().union(*(rule.reads or () for rule in about))
     return frozenset(
         name for name in read - frozenset(identity.sent) if not any(document.get(name) for document in documents)
@@ -204,7 +209,8 @@ def _asks_for_groups(rule: RoleRule) -> bool:
     return rule.reads is None or "groups" in rule.reads
 
 
-def _is_about(provider: str | None, identity: Identity) -> bool:
+def is_about(provider: str | None, identity: Identity) -> bool:
+    """Say whether what is said of *provider* (of each, for ``None``) holds for *identity*."""
     return provider in {None, EVERY_PROVIDER, identity.provider}
 
 
@@ -214,7 +220,7 @@ def may_open(app: AppSpec | None, *, standing: Standing | None) -> Decision:
         return Denied(Denial.NOT_SIGNED_IN)
     if app is None:
         return Denied(Denial.UNKNOWN_APP)
-    if not _is_about(app.provider, standing.identity):
+    if not is_about(app.provider, standing.identity):
         return Denied(Denial.NOT_IN_TENANT)
     if app.tenants is not None and standing.tenant not in app.tenants:
         return Denied(Denial.NOT_IN_TENANT)

@@ -31,6 +31,8 @@ MOST_LISTED: Final = 500
 """Most sign-ins in one listing."""
 MOST_LIVING: Final = 100
 """Most sign-ins of one identity; the least recently used end for another."""
+MAX_HINT: Final = 64 * 1024
+"""Characters of an ID token that is kept for the provider's sign-out; no browser could carry a longer one there."""
 _MAX_ID: Final = 64
 
 
@@ -109,7 +111,7 @@ class SignIns:
             "issuer": identity.issuer,
             "tenant": tenant,
             "browser": sign_in.browser,
-            "id_token": None if id_token is None else self._sealer.seal(id_token.encode()),
+            "id_token": self._hint(id_token),
             "created_at": now,
             "last_seen_at": now,
             "expires_at": sign_in.expires_at,
@@ -127,6 +129,11 @@ class SignIns:
         with suppress(StoreUnavailable):  # the next one sees to it
             self._make_room(sign_in, now=now)
         return sign_in, pushes
+
+    def _hint(self, id_token: str | None) -> str | None:
+        if id_token is None or len(id_token) > MAX_HINT:
+            return None
+        return self._sealer.seal(id_token.encode())
 
     def find(self, sign_in_id: str, *, now: int) -> SignIn | None:
         """Return the living sign-in *sign_in_id* and note, once a minute, that it is in use; else ``None``.

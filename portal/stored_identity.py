@@ -7,9 +7,13 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Final
 
 from portal.identity import Affiliation, Identity
 from portal.policy import RoleRule, Standing, standing_in
+
+_LARGE: Final = 96 * 1024
+"""Characters from which on a text is remembered among few: two thousand of the largest would fill a machine."""
 
 
 def write_identity(identity: Identity) -> str:
@@ -37,6 +41,7 @@ def write_identity(identity: Identity) -> str:
         "affiliations": affiliations,
         "claims": identity.claims,
         "sent": identity.sent,
+        "unread": identity.unread,
     }
     return json.dumps(members, separators=(",", ":"), sort_keys=True, default=_plain)
 
@@ -49,9 +54,12 @@ def _plain(value: object) -> object:
     raise TypeError(f"claims hold a {type(value).__name__}, which is no JSON value")
 
 
-@lru_cache(maxsize=2048)
 def read_identity(text: str) -> Identity:
     """Return the identity that :func:`write_identity` wrote as *text*."""
+    return _small(text) if len(text) <= _LARGE else _large(text)
+
+
+def _read(text: str) -> Identity:
     members = json.loads(text)
     affiliations = tuple(
         Affiliation(
@@ -76,7 +84,12 @@ def read_identity(text: str) -> Identity:
         affiliations=affiliations,
         claims=MappingProxyType(members["claims"]),
         sent=tuple(members.get("sent", ())),  # written since admins may look at it
+        unread=tuple(members.get("unread", ())),  # as above
     )
+
+
+_small = lru_cache(maxsize=2048)(_read)
+_large = lru_cache(maxsize=64)(_read)
 
 
 class Standings:
@@ -85,12 +98,12 @@ class Standings:
     def __init__(self, rules: Iterable[RoleRule]) -> None:
         known = tuple(rules)
 
-        @lru_cache(maxsize=2048)
         def standing(text: str, tenant: str) -> Standing | None:
             return standing_in(read_identity(text), tenant=tenant, rules=known)
 
-        self._standing = standing
+        self._small = lru_cache(maxsize=2048)(standing)
+        self._large = lru_cache(maxsize=64)(standing)
 
     def of(self, text: str, *, tenant: str) -> Standing | None:
         """Return the standing of the identity stored as *text*; ``None`` if they do not belong to *tenant*."""
-        return self._standing(text, tenant)
+        return self._small(text, tenant) if len(text) <= _LARGE else self._large(text, tenant)

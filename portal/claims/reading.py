@@ -1,17 +1,16 @@
 """What every reading has in common: from verified claims and affiliations to an identity."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 from portal.claims import values
-from portal.errors import CallbackRejected
+from portal.claims.expressions import RAW, evaluated
+from portal.errors import CallbackRejected, ClaimsTooLarge
 from portal.identity import Affiliation, Identity
 from portal.settings import ProviderSpec
 
-MAX_CLAIMS: Final = 64 * 1024
-"""Most bytes of JSON kept with a sign-in."""
 _OF_THE_TOKEN: Final = frozenset({"at_hash", "c_hash", "nonce", "s_hash"})
 """Claims about one exchange, of no use to a rule."""
 _OF_THE_EXCHANGE: Final = frozenset({"aud", "auth_time", "azp", "exp", "iat", "iss", "jti", "nbf", "portal:cut", "sid"})
@@ -20,16 +19,21 @@ MAX_SHOWN_NAMES: Final = 100
 """Names of claims kept with a sign-in, for admins."""
 MAX_SHOWN_NAME: Final = 120
 """Characters of one of them."""
-_IN_AFFILIATIONS: Final = frozenset({"groups", "permissions", "roles"})
-"""Lists that rules read from the affiliation in any case; long ones are no reason to refuse somebody."""
+NAMED: Final = ("groups", "permissions", "roles")
+"""Lists of names, which stand in the affiliation; only what has another shape is kept besides, as it was written."""
+MAX_TENANTS: Final = 1000
+"""Most tenants of one person."""
 
 
 def identity_of(claims: Mapping[str, object], *, spec: ProviderSpec, affiliations: Sequence[Affiliation]) -> Identity:
     """Return the identity that *claims*, verified ones or a view of such, describe, belonging to *affiliations*.
 
     Raises:
-        CallbackRejected: ``sub`` is unusable, or the claims are too large to keep.
+        CallbackRejected: ``sub`` is unusable, or the claims are no JSON.
+        ClaimsTooLarge: there are too many affiliations.
     """
+    if len(affiliations) > MAX_TENANTS:
+        raise ClaimsTooLarge(f"{len(affiliations)} tenants, more than the {MAX_TENANTS} that are read")
     return Identity(
         provider=spec.id,
         issuer=values.issuer(claims, configured=spec.issuer),
@@ -40,7 +44,18 @@ def identity_of(claims: Mapping[str, object], *, spec: ProviderSpec, affiliation
         picture=values.picture(claims),
         affiliations=tuple(affiliations),
         claims=_kept(claims),
+        unread=tuple(_unread(claims, spec)),
     )
+
+
+def named_claims(claims: Mapping[str, object], spec: ProviderSpec) -> Mapping[str, object]:
+    """Return *claims* with groups and roles as the provider's own settings say where they are.
+
+    ``groups_claim`` and ``roles_claim`` are expressions over the claims; what they yield stands in place of the list.
+    """
+    chosen = {name: spec.options[f"{name}_claim"] for name in NAMED if f"{name}_claim" in spec.options}
+    document = {**claims, RAW: claims}
+    return {**claims, **{name: evaluated(expression, document) for name, expression in chosen.items()}}
 
 
 def affiliation_in(tenant: str, claims: Mapping[str, object], *, name: str | None = None) -> Affiliation:
@@ -51,7 +66,7 @@ def affiliation_in(tenant: str, claims: Mapping[str, object], *, name: str | Non
         roles=values.names(claims.get("roles")),
         groups=values.names(claims.get("groups")),
         permissions=values.names(claims.get("permissions")),
-        groups_left_out=values.left_out(claims.get("groups")),
+        groups_left_out=values.unread(claims.get("groups")),
     )
 
 
@@ -67,11 +82,26 @@ def names_sent(claims: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _kept(claims: Mapping[str, object]) -> Mapping[str, object]:
-    kept = {name: value for name, value in claims.items() if name not in _OF_THE_TOKEN | _IN_AFFILIATIONS}
+    left_out = _OF_THE_TOKEN | {name for name in NAMED if not values.unread(claims.get(name))}
+    kept = {name: value for name, value in claims.items() if name not in left_out}
     try:
-        size = len(json.dumps(kept, allow_nan=False))
+        json.dumps(kept, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise CallbackRejected("the claims are no JSON") from error
-    if size > MAX_CLAIMS:
-        raise CallbackRejected(f"the claims take {size} bytes, more than are kept")
     return MappingProxyType(kept)
+
+
+def _unread(claims: Mapping[str, object], spec: ProviderSpec) -> Iterator[str]:
+    """Yield, in words for admins, what stands in *claims* and says nothing to us; no values."""
+    for name in NAMED:
+        number = values.unread(claims.get(name))
+        if number and f"{name}_claim" not in spec.options:
+            yield f"{number} of {name} {'is no name' if number == 1 else 'are no names'}"
+    tenants = claims.get("tenants")
+    unusable = [one for one in tenants if values.identifier(one) is None] if type(tenants) is dict else []
+    if unusable:
+        yield f"{len(unusable)} of tenants without a usable id"
+    readings: tuple[tuple[str, object], ...] = (("email", values.email(claims)), ("picture", values.picture(claims)))
+    for name, read in readings:
+        if claims.get(name) and read is None:
+            yield f"{name} is not usable"

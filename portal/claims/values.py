@@ -12,17 +12,24 @@ from urllib.parse import urlsplit
 
 from portal.errors import CallbackRejected
 
-MAX_SUBJECT: Final = 255
-"""OpenID Connect Core, section 2."""
+MAX_SUBJECT: Final = 1024
+"""Characters of ``sub``: OpenID Connect Core, section 2, says 255, and not every provider keeps to it."""
+MAX_LISTED: Final = 1024
+"""Characters of the name of a role, group or permission: room for the longest names of a directory."""
+MAX_IDENTIFIER: Final = 512
+"""Characters of the id of a tenant, an organisation and the like: what a ticket and a column of the database hold."""
 MAX_NAME: Final = 200
-MAX_NAMES: Final = 500
-"""Most roles, groups or permissions read in one place; further ones give nothing."""
-MAX_EMAIL: Final = 254
+"""Characters shown of somebody's name; a longer one ends in an ellipsis."""
+MAX_EMAIL: Final = 320
+"""Characters of an address: 64, the at sign and 255 (RFC 5321, section 4.5.3.1)."""
 MAX_PICTURE: Final = 1024
+"""Characters of the picture's address; a ticket carries no longer one."""
 
 # Controls, surrogates, private characters, line separators; and, of the format characters, those that
 # turn the direction of text: a name must not rewrite the page around it.
 _UNWANTED: Final = frozenset({"Cc", "Cs", "Co", "Zl", "Zp"})
+_UNCOMPARED: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""What is in no name, not even one that is only compared: directories do copy direction marks into theirs."""
 _DIRECTIONS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 
@@ -35,11 +42,13 @@ def subject(claims: Mapping[str, object]) -> str:
     """Return ``sub``.
 
     Raises:
-        CallbackRejected: it is absent, no string, blank, longer than 255 characters, or not plain.
+        CallbackRejected: it is absent, no string, blank, longer than :data:`MAX_SUBJECT`, or not plain.
     """
     value = claims.get("sub")
-    if type(value) is not str or not value.strip() or len(value) > MAX_SUBJECT or not is_plain(value):
+    if type(value) is not str or not value.strip() or not is_plain(value):
         raise CallbackRejected("the claim sub is missing or unusable")
+    if len(value) > MAX_SUBJECT:
+        raise CallbackRejected(f"the claim sub has {len(value)} characters, more than the {MAX_SUBJECT} that are read")
     return value
 
 
@@ -57,24 +66,42 @@ def issuer(claims: Mapping[str, object], *, configured: str) -> str:
 
 def identifier(value: object) -> str | None:
     """Return *value* if it is a plain, non-blank name of something, exactly as it is written."""
-    if type(value) is not str or not value.strip() or len(value) > MAX_SUBJECT or not is_plain(value):
+    if type(value) is not str or not value.strip() or len(value) > MAX_IDENTIFIER or not is_plain(value):
         return None
     return value
 
 
+def compared(name: str) -> str:
+    """Return *name* as it is compared: two spellings of one text in Unicode are one name (UAX #15, form NFC)."""
+    return unicodedata.normalize("NFC", name)
+
+
 def names(value: object) -> frozenset[str]:
-    """Return the names in *value*: a list of strings, or one string.
+    """Return the names in *value*, a list of strings or one string, as they are compared.
 
-    A single string is one name and is not split: "AI Analysts" is no group "AI".  What is no
-    plain string of up to 255 characters is left out, and so is everything after the 500th entry.
+    A single string is one name and is not split: "AI Analysts" is no group "AI".  How many entries are no such name,
+    and are left out, says :func:`unread`.
     """
-    entries = value if type(value) is list else [value]
-    return frozenset(name for entry in entries[:MAX_NAMES] if (name := identifier(entry)) is not None)
+    return frozenset(name for entry in _entries(value) if (name := _name(entry)) is not None)
 
 
-def left_out(value: object) -> int:
-    """Return how many entries of *value* :func:`names` does not read because there are too many."""
-    return max(len(value) - MAX_NAMES, 0) if type(value) is list else 0
+def unread(value: object) -> int:
+    """Return how many entries of *value* say something that :func:`names` cannot read, such as objects."""
+    return sum(_name(entry) is None and not _is_blank(entry) for entry in _entries(value))
+
+
+def _entries(value: object) -> list[object]:
+    return value if type(value) is list else [value]
+
+
+def _name(entry: object) -> str | None:
+    if type(entry) is not str or _is_blank(entry) or len(entry) > MAX_LISTED:
+        return None
+    return compared(entry) if all(unicodedata.category(char) not in _UNCOMPARED for char in entry) else None
+
+
+def _is_blank(entry: object) -> bool:
+    return entry is None or (type(entry) is str and not entry.strip())
 
 
 def shown_name(claims: Mapping[str, object]) -> str | None:
@@ -92,8 +119,12 @@ def shown_name(claims: Mapping[str, object]) -> str | None:
 def _line(value: object) -> str | None:
     if type(value) is not str:
         return None
-    cleaned = "".join(char if is_plain(char) else " " for char in value[: 4 * MAX_NAME])
-    return " ".join(cleaned.split())[:MAX_NAME].rstrip() or None
+    # Four times as much, since what is cut off must not be what follows blanks and marks.
+    shown = value[: 4 * MAX_NAME]
+    cleaned = " ".join("".join(char if is_plain(char) else " " for char in shown).split())
+    if len(cleaned) > MAX_NAME or (cleaned and len(value) > len(shown)):
+        return f"{cleaned[: MAX_NAME - 1].rstrip()}…"
+    return cleaned or None
 
 
 def email(claims: Mapping[str, object]) -> str | None:

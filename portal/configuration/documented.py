@@ -289,7 +289,8 @@ ROLES: Final = (
     ),
     _row(
         "roles.<name>.groups",
-        "Names of groups at the provider that give the role; exact. Either when or one of the groups is enough.",
+        "Names of groups at the provider that give the role; exact, whichever way Unicode composes their letters "
+        "(NFC). Either when or one of the groups is enough.",
         "[]",
         '["AI-Analysts"]',
     ),

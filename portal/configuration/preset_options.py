@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from portal.claims.values import compared
 from portal.configuration.addresses import Fault, fault_of, normalised
+from portal.configuration.expressions import problem_of_expression
 from portal.presets.base import Option, OptionUnusable, Place, Preset, is_document
 
 
@@ -67,5 +69,8 @@ def _read(option: Option, said: str) -> str | Fault:
             return fault_of(url, path="plain") or normalised(url)
         case "endpoint":
             return fault_of(said, path="any", query=True) or said
+        case "expression":
+            problem = problem_of_expression(compared(said))
+            return compared(said) if problem is None else Fault(*problem)
         case "issuer":
             return fault_of(said, path="any", query=is_document(said)) or said

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from portal.claims.values import compared
 from portal.configuration.tables import Table
 from portal.presets.base import Place, Preset
 from portal.settings import Admission
@@ -19,9 +20,9 @@ def read_admission(table: Table, preset: Preset | None, *, options: Mapping[str,
     """
     admission = Admission(
         domains=read_domains(table, "allowed_domains"),
-        organisations=_names(table, "allowed_organisations"),
+        organisations=frozenset(map(compared, _names(table, "allowed_organisations"))),
         tenants=_names(table, "allowed_tenants"),
-        groups=_names(table, "allowed_groups"),
+        groups=frozenset(map(compared, _names(table, "allowed_groups"))),
     )
     if preset is not None:
         _check_held(admission, preset, table, options=options)

@@ -4,25 +4,21 @@ A rule that can never be true is a problem here rather than a person turned away
 expressions are compiled and looked through at load.
 """
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import jmespath
-from jmespath.exceptions import JMESPathError
-from jmespath.functions import Functions
-
 from portal.catalogue import EVERYONE
+from portal.claims.values import compared
 from portal.configuration.documented import keys_under
+from portal.configuration.expressions import problem_of_expression, quoted
 from portal.configuration.report import Report, choices
 from portal.configuration.tables import Table
 from portal.policy import API_RIGHTS, RoleRule
 
 ROLE_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._:-]{0,62}[A-Za-z0-9])?")
 ADMIN: Final = "admin"
-_TEXT_SECOND: Final = frozenset({"contains", "ends_with", "starts_with"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +39,6 @@ class Roles:
             return self
         rule = RoleRule(role=ADMIN, when=f"contains(roles, {quoted(claim_role)})", provider=provider)
         return Roles(rules=(*self.rules, rule), rights={**self.rights, ADMIN: frozenset(API_RIGHTS)})
-
-
-def quoted(text: str) -> str:
-    """Return *text* as a literal of JMESPath: a raw string, or, where that cannot hold it, a JSON literal."""
-    if "'" not in text and "\\" not in text:
-        return f"'{text}'"
-    return "`" + json.dumps(text).replace("`", "\\u0060") + "`"
 
 
 def read_roles(values: Mapping[str, object], *, has_hook: bool = False, report: Report) -> Roles:
@@ -83,9 +72,10 @@ def _rule(name: str, table: Table, rights: dict[str, frozenset[str]], *, has_hoo
     if not table.has("when") and not groups and not has_hook:
         table.problem("when", "is missing, and so are groups: nothing gives this role.", "Write when or groups.")
     if when is not None:
-        fault = fault_of_expression(when)
-        if fault is not None:
-            table.problem("when", *fault)
+        when = compared(when)
+        problem = problem_of_expression(when)
+        if problem is not None:
+            table.problem("when", *problem)
     given = table.texts("rights")
     for right in given or ():
         if right not in API_RIGHTS:
@@ -94,49 +84,6 @@ def _rule(name: str, table: Table, rights: dict[str, frozenset[str]], *, has_hoo
         rights[name] = rights.get(name, frozenset()) | (frozenset(given) & API_RIGHTS.keys())
     elif name == ADMIN:
         rights.setdefault(name, frozenset(API_RIGHTS))
-    return RoleRule(role=name, when=when, groups=frozenset(groups or ()), provider=table.text("provider"))
-
-
-def fault_of_expression(expression: str) -> tuple[str, str] | None:
-    """Return what is wrong with *expression* and how to mend it, or ``None``."""
-    try:
-        parsed = jmespath.compile(expression).parsed
-    except JMESPathError as error:
-        where = str(error).splitlines()[0].rstrip(".:")
-        return f"is no JMESPath: {where}.", "See jmespath.org; text stands in single quotes."
-    for node in _nodes(parsed):
-        fault = _fault_of_node(node)
-        if fault is not None:
-            return fault
-    return None
-
-
-def _nodes(node: object) -> Iterator[Mapping[str, object]]:
-    if isinstance(node, Mapping):
-        yield node
-        children = node.get("children", ())
-        for child in children if isinstance(children, list | tuple) else ():
-            yield from _nodes(child)
-
-
-def _fault_of_node(node: Mapping[str, object]) -> tuple[str, str] | None:
-    if node.get("type") == "field" and " " in str(node.get("value")):
-        return _double_quotes(node)
-    if node.get("type") != "function_expression":
-        return None
-    name, children = str(node.get("value")), node.get("children")
-    if name not in Functions.FUNCTION_TABLE:
-        return f"calls {name}, which is no function of JMESPath.", choices(name, Functions.FUNCTION_TABLE)
-    signature = Functions.FUNCTION_TABLE[name]["signature"]
-    arguments = children if isinstance(children, list) else []
-    if len(arguments) < len(signature) or (len(arguments) > len(signature) and not signature[-1].get("variadic")):
-        return f"calls {name} with {len(arguments)} arguments.", f"It takes {len(signature)}."
-    if name in _TEXT_SECOND and arguments[1].get("type") == "field":
-        return _double_quotes(arguments[1])
-    return None
-
-
-def _double_quotes(node: Mapping[str, object]) -> tuple[str, str]:
-    value = str(node.get("value"))
-    # The commonest mistake: in JMESPath, double quotes name a claim, and the rule is silently never true.
-    return f"compares with a claim called {value!r}.", f"Text stands in single quotes: {quoted(value)}."
+    return RoleRule(
+        role=name, when=when, groups=frozenset(map(compared, groups or ())), provider=table.text("provider")
+    )

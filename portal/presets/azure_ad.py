@@ -131,7 +131,7 @@ def _groups(claims: Mapping[str, object]) -> frozenset[str] | None:
 def _left_out(claims: Mapping[str, object], groups: frozenset[str] | None) -> int:
     """Return how many groups are not among *groups*, at least: Graph says no number of those it does not tell."""
     if not exceeds_token(claims):
-        return values.left_out(claims.get("groups"))
+        return values.unread(claims.get("groups"))
     return int(groups is None or _MEMBERSHIPS in values.names(claims.get(CUT)))
 
 

@@ -14,8 +14,9 @@ from portal.settings import Endpoints, ProviderSpec
 
 Flow: TypeAlias = Literal["openid", "oauth2"]
 """``openid``: an ID token proves who came.  ``oauth2``: nothing is signed; an API is asked with the access token."""
-Form: TypeAlias = Literal["text", "base", "endpoint", "issuer"]
-"""``base``: a host or URL, made a URL without a trailing slash; ``endpoint``, ``issuer``: a URL, to the letter."""
+Form: TypeAlias = Literal["text", "base", "endpoint", "issuer", "expression"]
+"""``base``: a host or URL, made a URL without a trailing slash; ``endpoint``, ``issuer``: a URL, to the letter;
+``expression``: JMESPath over the claims."""
 Reading: TypeAlias = Callable[[VerifiedClaims, ProviderSpec], Identity]
 """Raises ``CallbackRejected`` for claims that identify nobody."""
 IssuerRule: TypeAlias = Callable[[object, Mapping[str, object], ProviderSpec], bool]
@@ -82,6 +83,24 @@ class Place:
     tenants: frozenset[str] = frozenset()
     """The only tenants whose people may come in, where the options name some; ``allowed_tenants`` can narrow them."""
 
+
+CLAIM_OPTIONS: Final = (
+    Option(
+        key="groups_claim",
+        meaning="Where the names of groups stand, as JMESPath over the claims.",
+        example="groups[].groupId",
+        default="groups",
+        form="expression",
+    ),
+    Option(
+        key="roles_claim",
+        meaning="Where the names of roles stand, as JMESPath over the claims.",
+        example="resource_access.portal.roles",
+        default="roles",
+        form="expression",
+    ),
+)
+"""For makes whose groups and roles stand at the top of the claims; read by ``portal.claims.reading.named_claims``."""
 
 Locate: TypeAlias = Callable[[Mapping[str, str]], Place]
 """From the options by key, ``client_id`` among them, to the place.  Raises :class:`OptionUnusable`."""

@@ -44,7 +44,7 @@ def read_cognito(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     affiliation = replace(
         affiliation,
         groups=affiliation.groups | _granted(granted, issuer=str(claims.get("iss", spec.issuer))),
-        groups_left_out=affiliation.groups_left_out + values.left_out(granted),
+        groups_left_out=affiliation.groups_left_out + values.unread(granted),
     )
     return identity_of(view, spec=spec, affiliations=[affiliation])
 

@@ -14,8 +14,6 @@ from portal.presets.base import Option, Place, Preset, Refresh
 from portal.presets.sign_out import standard_sign_out
 from portal.settings import ProviderSpec
 
-MAX_TENANTS: Final = 200
-
 
 def read_descope(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     """Return the identity in Descope's claims; the tenant it is working in (``dct``) comes first."""
@@ -30,7 +28,7 @@ def _affiliations(claims: Mapping[str, object]) -> list[Affiliation]:
         return [affiliation_in(current or NO_TENANT, claims)]
     ids = sorted((one for one in tenants if values.identifier(one) is not None), key=lambda one: (one != current, one))
     # Entries, but none of them usable: the person belongs to no tenant, and what stands at the top is not theirs there.
-    return [_within(one, tenants[one]) for one in ids[:MAX_TENANTS]] or [Affiliation()]
+    return [_within(one, tenants[one]) for one in ids] or [Affiliation()]
 
 
 def _within(tenant: str, entry: object) -> Affiliation:

@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from portal.claims.reading import affiliation_in, identity_of
+from portal.claims.reading import affiliation_in, identity_of, named_claims
 from portal.errors import CallbackRejected
 from portal.identity import NO_TENANT, Identity, VerifiedClaims
-from portal.presets.base import REQUIRED, Call, Option, Place, Preset, at_userinfo
+from portal.presets.base import CLAIM_OPTIONS, REQUIRED, Call, Option, Place, Preset, at_userinfo
 from portal.settings import Endpoints, ProviderSpec
 
 _ADDRESS: Final = re.compile(r".*mail.*|upn|user_?principal_?name", re.IGNORECASE | re.DOTALL)
@@ -33,7 +33,7 @@ def read_generic(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     if subject is None:
         raise CallbackRejected(f"the user has no member {' or '.join(names)} to be known by")
     view = {**members, "sub": subject, "iss": spec.issuer}
-    return identity_of(view, spec=spec, affiliations=[affiliation_in(NO_TENANT, members)])
+    return identity_of(view, spec=spec, affiliations=[affiliation_in(NO_TENANT, named_claims(members, spec))])
 
 
 def _subject(value: object) -> str | None:
@@ -105,6 +105,7 @@ GENERIC: Final = Preset(
             default="user_info_url",
             form="issuer",
         ),
+        *CLAIM_OPTIONS,
     ),
     variables="OAUTH_GENERIC",
     name_variable="OAUTH_GENERIC_NAME",

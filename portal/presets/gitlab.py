@@ -31,7 +31,7 @@ def read_gitlab(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     The lists are read once and not kept: who is in a large group inherits hundreds of paths, in several claims.
     """
     groups = frozenset[str]().union(*(values.names(claims.get(name)) for name in _MEMBERSHIPS))
-    left_out = sum(values.left_out(claims.get(name)) for name in _MEMBERSHIPS)
+    left_out = sum(values.unread(claims.get(name)) for name in _MEMBERSHIPS)
     kept = {name: value for name, value in claims.items() if name not in {*_MEMBERSHIPS, *_ROLES}}
     affiliation = Affiliation(groups=groups, groups_left_out=left_out, roles=frozenset(_roles(claims)))
     return identity_of(kept, spec=spec, affiliations=[affiliation])

@@ -19,8 +19,6 @@ from portal.settings import ProviderSpec
 ISSUER: Final = "https://huggingface.co"
 TENANTS: Final = "tenants"
 _GROUPS: Final = "groups"
-_MOST: Final = 200
-"""Organisations read; further ones give nothing."""
 # No colon and no slash: else a name could pass for an id, or for a group within an organisation.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _ID: Final = re.compile(r"[0-9A-Za-z]{1,64}")
@@ -42,7 +40,6 @@ def read_huggingface(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
         affiliations=[
             Affiliation(
                 groups=frozenset(group for one in organisations for group in _groups(one)),
-                groups_left_out=_unread(claims.get("orgs")) + sum(map(_left_out, organisations)),
                 roles=frozenset(
                     f"{name}:{role}" for one in organisations if (name := _name(one)) for role in _role(one)
                 ),
@@ -59,18 +56,10 @@ def organisations_of(identity: Identity) -> frozenset[str]:
 def _in_force(orgs: object) -> list[Mapping[str, object]]:
     """Return the organisations, sorted by id, that have an id and whose membership nothing restricts."""
     entries = [one for one in orgs if type(one) is dict] if type(orgs) is list else []
-    sound = {sub: one for one in entries[:_MOST] if (sub := _id(one)) is not None and not _is_restricted(one)}
+    sound = {sub: one for one in entries if (sub := _id(one)) is not None and not _is_restricted(one)}
     # What is said twice is in force only if it is both times.
     restricted = {_id(one) for one in entries if _is_restricted(one)}
     return [sound[sub] for sub in sorted(sound) if sub not in restricted]
-
-
-def _unread(orgs: object) -> int:
-    return max(len(orgs) - _MOST, 0) if type(orgs) is list else 0
-
-
-def _left_out(one: Mapping[str, object]) -> int:
-    return values.left_out(one.get("resourceGroups"))
 
 
 def _is_restricted(one: Mapping[str, object]) -> bool:
@@ -87,7 +76,6 @@ def _tenant(one: Mapping[str, object]) -> Affiliation:
         tenant=str(one["sub"]),
         tenant_name=values.shown_name(one),
         groups=frozenset(_groups(one)),
-        groups_left_out=_left_out(one),
         roles=frozenset(_role(one)),
     )
 
@@ -99,7 +87,7 @@ def _groups(one: Mapping[str, object]) -> Iterator[str]:
         yield name
     yield f"org:{one['sub']}"
     inner = one.get("resourceGroups")
-    for group in inner[: values.MAX_NAMES] if type(inner) is list else []:
+    for group in inner if type(inner) is list else []:
         if type(group) is not dict:
             continue
         if name is not None and (called := values.identifier(group.get("name"))) is not None:

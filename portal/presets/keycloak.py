@@ -10,9 +10,9 @@ from typing import Final
 from urllib.parse import quote
 
 from portal.claims import values
-from portal.claims.reading import affiliation_in, identity_of
+from portal.claims.reading import affiliation_in, identity_of, named_claims
 from portal.identity import NO_TENANT, Identity, VerifiedClaims
-from portal.presets.base import DISCOVERY, REQUIRED, Option, OptionUnusable, Place, Preset, Refresh
+from portal.presets.base import CLAIM_OPTIONS, DISCOVERY, REQUIRED, Option, OptionUnusable, Place, Preset, Refresh
 from portal.presets.sign_out import standard_sign_out
 from portal.settings import ProviderSpec
 
@@ -21,15 +21,13 @@ _REALMS: Final = "/realms"
 
 def read_keycloak(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     """Return the identity in Keycloak's claims, as far as its mappers put roles and groups into them."""
-    flat = affiliation_in(NO_TENANT, claims)
+    flat = affiliation_in(NO_TENANT, named_claims(claims, spec))
     named = values.names(_object(claims.get("realm_access")).get("roles"))
     # A role of the realm that is called like one of the client's would pass for it.
     of_realm = {role for role in named if not role.startswith(f"{spec.client_id}:")}
     of_client = _object(_object(claims.get("resource_access")).get(spec.client_id)).get("roles")
     roles = flat.roles | of_realm | {f"{spec.client_id}:{role}" for role in values.names(of_client)}
-    # The list is in the affiliation; paths of hundreds of groups are not kept twice.
-    kept = {name: value for name, value in claims.items() if name != "groups"}
-    return identity_of(kept, spec=spec, affiliations=[replace(flat, roles=roles)])
+    return identity_of(claims, spec=spec, affiliations=[replace(flat, roles=roles)])
 
 
 def organisations_of(identity: Identity) -> frozenset[str]:
@@ -37,13 +35,13 @@ def organisations_of(identity: Identity) -> frozenset[str]:
     claim = identity.claims.get("organization")
     if type(claim) is not dict:
         return frozenset(name for name in values.names(claim) if ":" not in name)
-    return frozenset(name for alias, entry in list(claim.items())[: values.MAX_NAMES] for name in _names(alias, entry))
+    return frozenset(name for alias, entry in claim.items() for name in _names(alias, entry))
 
 
 def _names(alias: str, entry: object) -> Iterator[str]:
     # An alias with a colon could pass for somebody else's id.
     if values.identifier(alias) is not None and ":" not in alias:
-        yield alias
+        yield values.compared(alias)
     if (number := values.identifier(_object(entry).get("id"))) is not None:
         yield f"org:{number}"
 
@@ -93,6 +91,7 @@ KEYCLOAK: Final = Preset(
             default="<base_url>/realms/<realm>",
             form="issuer",
         ),
+        *CLAIM_OPTIONS,
     ),
     variables="OAUTH_KEYCLOAK",
     name_variable="OAUTH_KEYCLOAK_NAME",

@@ -3,16 +3,26 @@
 from collections.abc import Mapping
 from typing import Final
 
-from portal.claims.reading import affiliation_in, identity_of
+from portal.claims.reading import affiliation_in, identity_of, named_claims
 from portal.identity import NO_TENANT, Identity, VerifiedClaims
-from portal.presets.base import REQUIRED, Option, OptionUnusable, Place, Preset, Refresh, is_document, place_of_document
+from portal.presets.base import (
+    CLAIM_OPTIONS,
+    REQUIRED,
+    Option,
+    OptionUnusable,
+    Place,
+    Preset,
+    Refresh,
+    is_document,
+    place_of_document,
+)
 from portal.presets.sign_out import standard_sign_out
 from portal.settings import ProviderSpec
 
 
 def read_oidc(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     """Return the identity in the standard claims of OpenID Connect Core, section 5.1."""
-    return identity_of(claims, spec=spec, affiliations=[affiliation_in(NO_TENANT, claims)])
+    return identity_of(claims, spec=spec, affiliations=[affiliation_in(NO_TENANT, named_claims(claims, spec))])
 
 
 def _locate(options: Mapping[str, str]) -> Place:
@@ -48,6 +58,7 @@ OIDC: Final = Preset(
             default="below the issuer",
             form="endpoint",
         ),
+        *CLAIM_OPTIONS,
     ),
     takes_endpoints=True,
     may_assume_email=True,

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
-from portal.claims.reading import affiliation_in, identity_of
+from portal.claims.reading import affiliation_in, identity_of, named_claims
 from portal.identity import NO_TENANT, Identity, VerifiedClaims
-from portal.presets.base import REQUIRED, Option, OptionUnusable, Place, Preset, Refresh
+from portal.presets.base import CLAIM_OPTIONS, REQUIRED, Option, OptionUnusable, Place, Preset, Refresh
 from portal.presets.hosts import origin_said
 from portal.presets.sign_out import MAX_URL, Leaving, with_query
 from portal.settings import ProviderSpec
@@ -28,7 +28,7 @@ _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
 def read_okta(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     """Return the identity in the claims of ID token and userinfo; the group of everybody is none."""
-    affiliation = affiliation_in(NO_TENANT, claims)
+    affiliation = affiliation_in(NO_TENANT, named_claims(claims, spec))
     return identity_of(claims, spec=spec, affiliations=[replace(affiliation, groups=affiliation.groups - EVERYONE)])
 
 
@@ -101,6 +101,7 @@ OKTA: Final = Preset(
             default="as domain and server say",
             form="issuer",
         ),
+        *CLAIM_OPTIONS,
     ),
     variables="OAUTH_OKTA",
     prompts=frozenset({"none", "login", "consent"}),

@@ -16,6 +16,7 @@ from joserfc import jws
 from joserfc.errors import BadSignatureError
 from joserfc.jws import JWSRegistry
 
+from portal.claims.values import MAX_SUBJECT
 from portal.contract import Rejected, shapes
 from portal.errors import CallbackRejected
 from portal.identity import VerifiedClaims
@@ -23,10 +24,12 @@ from portal.providers.documents import read_object
 from portal.providers.keys import FAMILY_OF, SHARED, VerificationKey
 from portal.settings import OLDER_NAMES, algorithm_named
 
-MAX_ID_TOKEN: Final = 64 * 1024
+MAX_ID_TOKEN: Final = 1 << 20
 """Longest ID token read, in characters."""
-MAX_SUBJECT: Final = 255
-"""Section 2."""
+_MAX_HEADER: Final = 16 * 1024
+"""Longest header of one, in characters: some carry a chain of certificates."""
+_MAX_SIGNATURE: Final = 2048
+"""Longest signature, in characters: that of the longest RSA key there may be takes 1366."""
 SKEW: Final = 60
 """How far the provider's clock may be off, in seconds."""
 MAX_AGE: Final = 600
@@ -58,6 +61,7 @@ class IdTokenProblem(StrEnum):
     BAD_SIGNATURE = "bad-signature"
     EXPIRED = "expired"
     NOT_YET_VALID = "not-yet-valid"
+    TOO_LONG = "too-long"
     TOO_OLD = "too-old"
     UNKNOWN_KEY = "unknown-key"
     """The header names no key of the provider; the only problem that newer keys may mend."""
@@ -133,7 +137,9 @@ def issuer_claimed(token: object) -> object:
 
 
 def _compact(token: object) -> str:
-    if type(token) is not str or len(token) > MAX_ID_TOKEN or not _COMPACT.fullmatch(token):
+    if type(token) is str and len(token) > MAX_ID_TOKEN:
+        raise IdTokenRejected(IdTokenProblem.TOO_LONG)
+    if type(token) is not str or not _COMPACT.fullmatch(token):
         raise IdTokenRejected(IdTokenProblem.UNREADABLE)
     return token
 
@@ -176,6 +182,8 @@ def _key(header: Mapping[str, object], *, algorithm: str, keys: Sequence[Verific
 def _signed_claims(text: str, *, key: VerificationKey, written: str) -> dict[str, object]:
     registry = JWSRegistry(algorithms=[written], strict_check_header=False)
     registry.algorithms = _ALGORITHMS
+    registry.max_header_length, registry.max_payload_length = _MAX_HEADER, MAX_ID_TOKEN
+    registry.max_signature_length = _MAX_SIGNATURE
     try:
         payload = jws.deserialize_compact(text, key.key, algorithms=[written], registry=registry).payload
     except BadSignatureError as error:

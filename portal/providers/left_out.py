@@ -14,3 +14,5 @@ def note_left_out(identity: Identity, *, spec: ProviderSpec) -> None:
     number = sum(one.groups_left_out for one in identity.affiliations)
     if number:
         _log.warning("groups left out", extra={"fields": {"provider": spec.id, "at_least": number}})
+    if identity.unread:
+        _log.warning("claims not read", extra={"fields": {"provider": spec.id, "claims": list(identity.unread)}})

@@ -12,7 +12,7 @@ from typing import Final
 from portal.attempts import Attempt, new_attempt
 from portal.claims.uniting import united
 from portal.contract.outbound import Outbound
-from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderUnavailable
+from portal.errors import CallbackRejected, ClaimsTooLarge, ProviderMisconfigured, ProviderUnavailable
 from portal.identity import VerifiedClaims
 from portal.presets import names_provider, preset_of, read_identity
 from portal.presets.sign_out import Leaving
@@ -22,7 +22,7 @@ from portal.providers.callback import read_code
 from portal.providers.calls import with_answers
 from portal.providers.client_credentials import BasicCredentials
 from portal.providers.exchange import client_authentication, exchange_code
-from portal.providers.id_token import IdTokenProblem, IdTokenRejected, issuer_claimed, verify_id_token
+from portal.providers.id_token import MAX_ID_TOKEN, IdTokenProblem, IdTokenRejected, issuer_claimed, verify_id_token
 from portal.providers.kept import Kept, KeptByIssuer
 from portal.providers.keys import SHARED, VerificationKey, read_keys, shared_key
 from portal.providers.left_out import note_left_out
@@ -231,6 +231,8 @@ class OidcProvider:
         try:
             return verified(keys)
         except IdTokenRejected as error:
+            if error.problem is IdTokenProblem.TOO_LONG:
+                raise ClaimsTooLarge(f"{error}, more than {MAX_ID_TOKEN} characters") from error
             if error.problem is not IdTokenProblem.UNKNOWN_KEY:
                 raise
             newer = kept.get_newer(keys, budget=budget)

@@ -46,7 +46,7 @@ class Limits:
     """Seconds of silence on an open connection."""
     total: float = 10.0
     """Seconds for everything that one request of a browser makes us ask the provider."""
-    largest: int = 1 << 20
+    largest: int = 1 << 21
     """Bytes of one answer."""
     at_once: int = 32
     """Calls under way at the same time, those included that nobody waits for any more."""

@@ -24,6 +24,7 @@ from portal.attempts import (
 )
 from portal.audit import AuditEvent
 from portal.claims import values
+from portal.claims.keeping import kept
 from portal.endings import EndReason
 from portal.errors import AttemptUnknown, CallbackRejected, NotAdmitted, SignInFailed, StoreUnavailable
 from portal.identity import Identity
@@ -227,6 +228,7 @@ def _finish(provider_id: str | None) -> ResponseReturnValue:
             id_token=completed.id_token,
         )
         identity = admit(arrival, spec=provider.spec, hook=services().hook)
+        identity = kept(identity, rules=services().settings.roles)
     except SignInFailed as error:
         reason = f" ({error})" if isinstance(error, NotAdmitted) else ""
         _record_refusal(f"{attempt.provider}: {error.code}{reason}")

@@ -105,7 +105,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "flask_session": ("portal.session_store", "portal.sessions"),
     "gunicorn": ("portal.demo", "portal.server"),
     "packaging": ("portal.cli.environment_plan",),
-    "jmespath": ("portal.claims.expressions", "portal.configuration.roles"),
+    "jmespath": ("portal.claims.expressions", "portal.configuration.expressions"),
     "prometheus_client": ("portal.metrics",),
     "requests": ("portal.providers",),
     "urllib3": ("portal.providers",),

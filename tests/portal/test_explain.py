@@ -106,10 +106,11 @@ class TestExplain:
         assert "not verified" in explain(settings, {**TESS, "email_verified": "true"}).as_text()
 
     def test_groups_that_are_not_known_are_noted(self, settings: Settings) -> None:
-        groups = [f"g{number}" for number in range(601)]
+        groups = [{"id": number} for number in range(101)]
         explanation = explain(settings, {"iss": "https://id.example.com", "sub": "s", "groups": groups})
 
         assert "at least 101 of their groups" in explanation.as_text()
+        assert "101 of groups are no names." in explanation.as_text()
 
     def test_claims_of_another_issuer_are_noted(self, settings: Settings) -> None:
         explanation = explain(settings, {**TESS, "iss": "https://evil.test"})

@@ -1,5 +1,5 @@
 from dataclasses import FrozenInstanceError
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -432,3 +432,53 @@ class TestFirstTenant:
     def test_people_without_tenants_begin_in_none(self) -> None:
         assert first_tenant(an_identity(affiliations=(Affiliation(),)), wanted="acme", rules=RULES) == NO_TENANT
         assert first_tenant(an_identity(affiliations=()), wanted=None, rules=RULES) == NO_TENANT
+
+
+class TestClaimsAsTheyWereWritten:
+    OBJECTS: ClassVar[dict[str, object]] = {
+        "groups": [{"groupId": "ADMINS", "roles": ["ADMIN"]}],
+        "roles": [{"owner": "org", "name": "editor"}],
+    }
+
+    @pytest.mark.parametrize(
+        "when",
+        [
+            "contains(claims.groups[].groupId, 'ADMINS')",
+            "contains(claims.roles[].name, 'editor')",
+            "length(claims.groups[?groupId == 'ADMINS' && contains(roles, 'ADMIN')]) > `0`",
+            "claims.sub == sub",
+        ],
+    )
+    def test_a_rule_finds_them_under_claims(self, when: str) -> None:
+        identity = an_identity(affiliations=(Affiliation(),), claims={"sub": "u1", **self.OBJECTS})
+        standing = standing_in(identity, tenant="", rules=[RoleRule(role="r", when=when)])
+
+        assert standing is not None
+        assert standing.roles == {"r"}
+
+    def test_lists_of_names_are_there_too(self) -> None:
+        affiliation = Affiliation(groups=frozenset({"b", "a"}))
+        document = claims_of_tenant(an_identity(affiliations=(affiliation,), claims={"sub": "u1"}), affiliation)
+
+        assert document["claims"] == {
+            "sub": "u1",
+            "email": "ana@example.com",
+            "groups": ["a", "b"],
+            "roles": [],
+            "permissions": [],
+        }
+
+    def test_they_are_no_way_around_a_tenant(self) -> None:
+        document = claims_of_tenant(TESS, MEMBER_IN_BETA)
+
+        assert document["claims"] == {
+            "sub": "tess",
+            "email": "ana@example.com",
+            "tenants": {"beta": {"roles": ["Member"]}},
+        }
+
+    def test_nor_around_an_address_that_nobody_vouches_for(self) -> None:
+        identity = an_identity(email_verified=False, claims={"email": "ceo@example.com"})
+        document = claims_of_tenant(identity, identity.affiliations[0])
+
+        assert document["claims"]["email"] is None  # type: ignore[index] # a mapping

@@ -7,12 +7,12 @@ STRANGE: list[object] = [None, True, False, 0, 1, 1.5, [], ["x"], {}, {"x": "y"}
 
 
 class TestSubject:
-    @pytest.mark.parametrize("sub", ["a", "U31example", "f:1f3c:kim", "00uid|x", "a" * 255, "Zoë", "with space"])
+    @pytest.mark.parametrize("sub", ["a", "U31example", "f:1f3c:kim", "00uid|x", "a" * 1024, "Zoë", "with space"])
     def test_it_is_taken_as_it_is_written(self, sub: str) -> None:
         assert values.subject({"sub": sub}) == sub
 
     @pytest.mark.parametrize(
-        "sub", [*STRANGE, "", " ", "\t", "a" * 256, "a\x00b", "a\nb", "a\x7fb", "\ud800", "a\u202eb", "a\ufeffb"]
+        "sub", [*STRANGE, "", " ", "\t", "a" * 1025, "a\x00b", "a\nb", "a\x7fb", "\ud800", "a\u202eb", "a\ufeffb"]
     )
     def test_without_a_usable_one_nobody_is_signed_in(self, sub: object) -> None:
         with pytest.raises(CallbackRejected):
@@ -45,22 +45,40 @@ class TestNames:
             (["Zoë", "数据"], {"Zoë", "数据"}),
             ([], set()),
             ("", set()),
-            (["", " ", "a\n", "a\x00", "\ud800", "b\u202e"], set()),
+            (["", " ", "a\n", "a\x00", "\ud800"], set()),
+            (["b\u200f", "\u202ac\u202c"], {"b\u200f", "\u202ac\u202c"}),
+            (["E\u0301quipe"], {"\u00c9quipe"}),
             ([1, True, None, ["a"], {"a": "b"}, 1.5], set()),
             ({"admin": True}, set()),
             ({"admin": {}}, set()),
             (None, set()),
             (True, set()),
             (7, set()),
-            (["a" * 255, "b" * 256], {"a" * 255}),
+            (["a" * 1024, "b" * 1025], {"a" * 1024}),
             ([" padded "], {" padded "}),
         ],
     )
     def test_lists_and_single_names_are_read_and_nothing_else(self, value: object, expected: set[str]) -> None:
         assert values.names(value) == expected
 
-    def test_what_comes_after_many_gives_nothing(self) -> None:
-        assert len(values.names([f"g{index}" for index in range(10_000)])) == values.MAX_NAMES
+    def test_however_many_there_are_all_are_read(self) -> None:
+        assert len(values.names([f"g{index}" for index in range(50_000)])) == 50_000
+
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [
+            (["a", "b"], 0),
+            ("a", 0),
+            ([], 0),
+            (None, 0),
+            (["", None, " "], 0),
+            ([{"id": 1}, 7, True, ["a"]], 4),
+            ({"admin": {}}, 1),
+            (["a\x00", "b" * 1025], 2),
+        ],
+    )
+    def test_what_is_not_read_is_counted(self, value: object, expected: int) -> None:
+        assert values.unread(value) == expected
 
 
 class TestShownName:
@@ -78,7 +96,9 @@ class TestShownName:
             ({"name": "Ana\u202eexe.cod"}, "Ana exe.cod"),
             ({"name": "a\x00b"}, "a b"),
             ({"name": "\ud800"}, None),
-            ({"name": "x" * 100_000}, "x" * 200),
+            ({"name": "x" * 200}, "x" * 200),
+            ({"name": "x" * 201}, "x" * 199 + "…"),
+            ({"name": "x" * 100_000}, "x" * 199 + "…"),
             ({"name": "👩‍🔬 Zoë"}, "👩‍🔬 Zoë"),
             ({}, None),
         ],
@@ -106,7 +126,7 @@ class TestEmail:
             "ana@example.com\n",
             "ana@example.com\x00",
             "ana@exam\u202eple.com",
-            "a" * 250 + "@x.test",
+            "a" * 314 + "@x.test",
         ],
     )
     def test_what_is_no_address_is_none(self, address: object) -> None:

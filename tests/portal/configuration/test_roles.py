@@ -1,9 +1,12 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from portal.configuration.roles import fault_of_expression
-from portal.policy import API_RIGHTS, RoleRule
+from portal.configuration.expressions import problem_of_expression
+from portal.identity import Affiliation
+from portal.policy import API_RIGHTS, RoleRule, standing_in
+from tests.builders import an_identity
 from tests.portal.configuration.reading import PORTAL, PROVIDER, keys, loaded, problems
 
 REST = PORTAL + PROVIDER
@@ -83,7 +86,7 @@ def test_a_rule_that_gives_nothing_or_too_much_is_refused(tmp_path: Path, text: 
     ],
 )
 def test_good_expressions_pass(expression: str) -> None:
-    assert fault_of_expression(expression) is None
+    assert problem_of_expression(expression) is None
 
 
 @pytest.mark.parametrize(
@@ -110,7 +113,7 @@ def test_good_expressions_pass(expression: str) -> None:
 )
 def test_expressions_that_can_never_be_true_are_refused(expression: str, word: str) -> None:
     """Otherwise a misspelt function or double quotes would lock people out without a word."""
-    fault = fault_of_expression(expression)
+    fault = problem_of_expression(expression)
 
     assert fault is not None
     assert word in fault[0]
@@ -118,7 +121,7 @@ def test_expressions_that_can_never_be_true_are_refused(expression: str, word: s
 
 
 def test_the_mend_shows_single_quotes() -> None:
-    fault = fault_of_expression('contains(roles, "Tenant Admin")')
+    fault = problem_of_expression('contains(roles, "Tenant Admin")')
 
     assert fault is not None
     assert "'Tenant Admin'" in fault[1]
@@ -162,3 +165,16 @@ provider = "{provider}"
 """
     settings = loaded(tmp_path, PORTAL + PROVIDER + PARTNER + text)
     assert (settings.roles[0].provider, settings.catalogue.apps[0].provider) == (provider, provider)
+
+
+def test_names_are_compared_however_unicode_composes_their_letters(tmp_path: Path) -> None:
+    text = (
+        REST + '[roles.r]\ngroups = ["E\u0301quipe"]\nwhen = "contains(groups, \'E\u0301quipe\')"\nprovider = "company"'
+    )
+    [rule] = loaded(tmp_path, text).roles
+    composed = Affiliation(groups=frozenset({"\u00c9quipe"}))
+
+    assert rule.groups == composed.groups
+    standing = standing_in(an_identity(affiliations=(composed,)), tenant="", rules=[replace(rule, groups=frozenset())])
+    assert standing is not None
+    assert standing.roles == {"r"}

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
+from portal.claims.reading import MAX_TENANTS
+from portal.errors import ClaimsTooLarge
 from portal.identity import NO_TENANT, Affiliation
-from portal.presets.descope import MAX_TENANTS
 from tests.builders import RULES, a_standing
 from tests.portal.presets.reading import read_somebody as read
 from tests.portal.presets.reading import without
@@ -87,7 +88,7 @@ def test_an_entry_of_another_shape_is_membership_without_roles(entry: object) ->
     assert identity.affiliations == (Affiliation(tenant=ACME),)
 
 
-@pytest.mark.parametrize("key", ["", " ", "a\x00", "x" * 256])
+@pytest.mark.parametrize("key", ["", " ", "a\x00", "x" * 513])
 def test_tenants_without_a_usable_id_give_nothing_not_even_project_roles(key: str) -> None:
     identity = read("descope", roles=["Tenant Admin"], tenants={key: {"roles": ["Tenant Admin"]}})
 
@@ -99,10 +100,12 @@ def test_a_tenant_may_have_no_usable_name(name: object) -> None:
     assert read("descope", tenants={ACME: {"name": name}}).affiliations[0].tenant_name is None
 
 
-def test_a_flood_of_tenants_is_cut() -> None:
-    identity = read("descope", tenants={f"T{index:05}": {} for index in range(1000)})
+def test_many_tenants_are_all_read_and_a_flood_of_them_is_refused_and_never_cut() -> None:
+    identity = read("descope", tenants={f"T{index:05}": {} for index in range(MAX_TENANTS)})
 
     assert len(identity.affiliations) == MAX_TENANTS
+    with pytest.raises(ClaimsTooLarge, match="1001 tenants"):
+        read("descope", tenants={f"T{index:05}": {} for index in range(MAX_TENANTS + 1)})
 
 
 def test_what_is_read_survives_json() -> None:

@@ -1,0 +1,68 @@
+"""Expressions over claims, as the configuration writes them: compiled and looked through at load.
+
+A rule that can never be true is a problem here rather than a person turned away later.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions
+
+from portal.configuration.report import choices
+
+_TEXT_SECOND: Final = frozenset({"contains", "ends_with", "starts_with"})
+
+
+def quoted(text: str) -> str:
+    """Return *text* as a literal of JMESPath: a raw string, or, where that cannot hold it, a JSON literal."""
+    if "'" not in text and "\\" not in text:
+        return f"'{text}'"
+    return "`" + json.dumps(text).replace("`", "\\u0060") + "`"
+
+
+def problem_of_expression(expression: str) -> tuple[str, str] | None:
+    """Return what is wrong with *expression* and how to mend it, or ``None``."""
+    try:
+        parsed = jmespath.compile(expression).parsed
+    except JMESPathError as error:
+        where = str(error).splitlines()[0].rstrip(".:")
+        return f"is no JMESPath: {where}.", "See jmespath.org; text stands in single quotes."
+    for node in _nodes(parsed):
+        problem = _problem_of_node(node)
+        if problem is not None:
+            return problem
+    return None
+
+
+def _nodes(node: object) -> Iterator[Mapping[str, object]]:
+    if isinstance(node, Mapping):
+        yield node
+        children = node.get("children", ())
+        for child in children if isinstance(children, list | tuple) else ():
+            yield from _nodes(child)
+
+
+def _problem_of_node(node: Mapping[str, object]) -> tuple[str, str] | None:
+    if node.get("type") == "field" and " " in str(node.get("value")):
+        return _double_quotes(node)
+    if node.get("type") != "function_expression":
+        return None
+    name, children = str(node.get("value")), node.get("children")
+    if name not in Functions.FUNCTION_TABLE:
+        return f"calls {name}, which is no function of JMESPath.", choices(name, Functions.FUNCTION_TABLE)
+    signature = Functions.FUNCTION_TABLE[name]["signature"]
+    arguments = children if isinstance(children, list) else []
+    if len(arguments) < len(signature) or (len(arguments) > len(signature) and not signature[-1].get("variadic")):
+        return f"calls {name} with {len(arguments)} arguments.", f"It takes {len(signature)}."
+    if name in _TEXT_SECOND and arguments[1].get("type") == "field":
+        return _double_quotes(arguments[1])
+    return None
+
+
+def _double_quotes(node: Mapping[str, object]) -> tuple[str, str]:
+    value = str(node.get("value"))
+    # The commonest mistake: in JMESPath, double quotes name a claim, and the rule is silently never true.
+    return f"compares with a claim called {value!r}.", f"Text stands in single quotes: {quoted(value)}."

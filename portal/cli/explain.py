@@ -69,10 +69,15 @@ def _answer(said: str) -> tuple[str, object]:
     return name, _read_json(file)
 
 
+def _stdin() -> bytes:
+    buffer = getattr(sys.stdin, "buffer", None)  # none where somebody put a text in its place
+    return sys.stdin.read().encode() if buffer is None else buffer.read()
+
+
 def _read_json(name: str) -> object:
     try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-        value: object = json.loads(text)
+        # From bytes, because json then takes what any system writes: UTF-8 with a byte-order mark or not, UTF-16.
+        value: object = json.loads(_stdin() if name == "-" else Path(name).read_bytes())
     except OSError as error:
         raise CommandFailed(f"{name} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:

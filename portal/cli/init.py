@@ -191,7 +191,7 @@ def _client_secret(file: str | None, *, asks: bool) -> Secret | None:
         text = getpass.getpass("The client secret (not shown; empty: fill it in later): ") if asks else ""
     else:
         try:
-            text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+            text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise CommandFailed(f"The client secret cannot be read from {file}: {reason}.") from error

@@ -207,6 +207,16 @@ class TestExplain:
         assert answer["identity"]["subject"] == "ana"
         assert [app["allowed"] for app in answer["tenants"][0]["apps"] if app["app"] == "closed"] == [False]
 
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+    def test_claims_are_read_as_any_system_writes_them(
+        self, config: Path, tmp_path: Path, encoding: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        del config
+        (tmp_path / "claims.json").write_bytes(json.dumps(CLAIMS).encode(encoding))
+        assert main(["explain", "--claims", "claims.json", "--userinfo", "claims.json"]) == 0
+
+        assert "analyst: group 'AI-Analysts'" in capsys.readouterr().out
+
     def test_userinfo_and_answers_come_from_files_of_their_own(
         self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -220,7 +220,7 @@ def _outbound(environ: Mapping[str, str], problems: list[str], *, called: str, i
 def _secret(environ: Mapping[str, str], problems: list[str]) -> str:
     sources: dict[str, Callable[[str], str]] = {
         "PORTAL_APP_SECRET": lambda value: value,
-        "PORTAL_APP_SECRET_FILE": lambda value: Path(value).read_text(encoding="utf-8"),
+        "PORTAL_APP_SECRET_FILE": lambda value: Path(value).read_text(encoding="utf-8-sig"),
         "PORTAL_APP_SECRET_FD": _read_descriptor,
     }
     given = [name for name in sources if environ.get(name)]

@@ -146,8 +146,8 @@ class Audit:
             "issuer": author.issuer,
             "tenant": author.tenant,
             "app": _cut(app, longest=63),
-            "detail": detail[:MAX_DETAIL],
-            "reference": reference[:64],
+            "detail": _cut(detail, longest=MAX_DETAIL),
+            "reference": _cut(reference, longest=64),
         }
         # ensure_ascii also keeps line breaks and terminal escapes out of the log.
         _log.info("%s", json.dumps({name: value for name, value in row.items() if value not in {None, ""}}))
@@ -238,7 +238,8 @@ def _name_of(identity: Identity) -> str | None:
 
 
 def _cut(text: str | None, *, longest: int = 512) -> str | None:
-    return None if text is None else text[:longest]
+    """Return *text*, ended by an ellipsis where it is longer than its column."""
+    return text if text is None or len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _storable(value: object) -> object:

@@ -31,6 +31,8 @@ MOST_LISTED: Final = 500
 """Most sign-ins in one listing."""
 MOST_LIVING: Final = 100
 """Most sign-ins of one identity; the least recently used end for another."""
+MAX_BY: Final = 512
+"""Characters of who ended somebody's sign-in."""
 MAX_HINT: Final = 64 * 1024
 """Characters of an ID token that is kept for the provider's sign-out; no browser could carry a longer one there."""
 _MAX_ID: Final = 64
@@ -251,7 +253,11 @@ class SignIns:
     ) -> tuple[PendingPush, ...]:
         """End the sign-in of a *row* that is locked in this transaction and has not ended."""
         table = tables.sign_ins
-        values = {"ended_at": now, "end_reason": reason.value, "ended_by": by[:512]}
+        values = {
+            "ended_at": now,
+            "end_reason": reason.value,
+            "ended_by": by if len(by) <= MAX_BY else f"{by[: MAX_BY - 1]}…",
+        }
         connection.execute(sa.update(table).where(table.c.id == row.id).values(values))
         is_own = reason is EndReason.SIGNED_OUT
         self._audit.record(

@@ -7,7 +7,6 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +17,6 @@ from portal.cli.file_rights import Place, place_of, status_of
 _PACKAGES: Final = Path(portal.__file__).resolve().parents[1]
 _OURS: Final = ("portal", "gradio_apps")
 _CODE: Final = frozenset({".py", ".so"})
-_MOST_ENTRIES: Final = 2000
-"""So many of a Space's own files are looked at, one by one."""
 
 
 def source_of(app: AppSpec) -> Iterator[Place]:
@@ -36,7 +33,7 @@ def source_of(app: AppSpec) -> Iterator[Place]:
         yield place_of(source.parent, adding=True)
         return
     with suppress(OSError):
-        for entry in islice(source.iterdir(), _MOST_ENTRIES):
+        for entry in source.iterdir():
             if entry.suffix in _CODE or status_of(entry / "__init__.py") is not None:
                 yield Place(path=entry, status=status_of(entry))
 

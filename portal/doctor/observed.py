@@ -144,7 +144,8 @@ def read_echo(body: Mapping[str, object]) -> Echo | None:
 
 def quoted(text: object) -> str:
     """Return *text* of somebody else's for a terminal: short, ASCII, without control characters."""
-    return ascii(str(text)[:_QUOTED])
+    shown = str(text)
+    return ascii(shown if len(shown) <= _QUOTED else f"{shown[: _QUOTED - 3]}...")
 
 
 def _are_texts(value: object) -> bool:

@@ -12,6 +12,7 @@ from portal.hook.chainlit import user_class
 from portal.hook.loading import HookFunction
 from portal.hook.words import Answer, default_user, raw_user_data, read_answer
 from portal.identity import Identity
+from portal.providers.base import quoted
 from portal.settings import ProviderSpec
 
 _LOGGER: Final = logging.getLogger("portal.hook")
@@ -76,5 +77,6 @@ def _log_failure(error: BaseException, arrival: Arrival) -> None:
 
 def _log_without_force(what: str, names: Collection[str]) -> None:
     if names:
-        shown = ", ".join(ascii(one[:80]) for one in sorted(names)[:_MOST_NAMED])
-        _LOGGER.warning("the sign-in hook gave %s: %s", what, shown)
+        shown = ", ".join(map(quoted, sorted(names)[:_MOST_NAMED]))
+        beyond = len(names) - _MOST_NAMED
+        _LOGGER.warning("the sign-in hook gave %s: %s%s", what, shown, f" and {beyond} more" if beyond > 0 else "")

@@ -40,7 +40,7 @@ def load_hook(name: str) -> HookFunction:
     here = str(Path.cwd())
     if here not in sys.path:  # where gunicorn looks too, whatever has started it
         sys.path.insert(0, here)
-    chainlit.stand_in()
+    chainlit.prepare()
     found: object = _imported(module_name)
     for part in path.split("."):
         if not hasattr(found, part):
@@ -54,12 +54,7 @@ def load_hook(name: str) -> HookFunction:
 
 def _imported(name: str) -> object:
     try:
-        try:
-            return importlib.import_module(name)
-        except ValueError:  # what Chainlit's decorator raises
-            if not chainlit.replace_decorator():
-                raise
-            return importlib.import_module(name)
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             _fail(

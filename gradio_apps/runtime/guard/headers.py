@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from gradio_apps.runtime.guard.admission import Presented
 from gradio_apps.runtime.guard.asgi import Scope
 from gradio_apps.runtime.guard.cookies import CookieSeal, is_portal_cookie
+from gradio_apps.runtime.guard.framing import without_frame_ancestors
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract import TrustedProxies
 from portal.contract.forwarded import Address
@@ -33,6 +34,7 @@ _DROPPED_ANSWERS: Final = frozenset(
         b"surrogate-control",
         b"x-accel-expires",
         b"x-accel-redirect",
+        b"x-frame-options",
         b"x-sendfile",
     }
 )
@@ -121,7 +123,7 @@ class AnswerHeaders:
         """Return *headers* of an app's answer, made safe.
 
         Gradio reflects any ``Origin`` with credentials: those answers go.  A policy of the app's
-        own stays beside ours; browsers enforce both.
+        own stays beside ours, and browsers enforce both; only who may frame it is the guard's to say.
         """
         kept: RawHeaders = []
         has_referrer_policy = False
@@ -133,6 +135,10 @@ class AnswerHeaders:
                 if _sets_portal_cookie(value):
                     continue
                 value = _for_this_host(value)  # noqa: PLW2901 - the header as it goes out
+            if lower == b"content-security-policy":
+                value = without_frame_ancestors(value)  # noqa: PLW2901 - the header as it goes out
+                if not value:
+                    continue
             if lower == b"referrer-policy":
                 has_referrer_policy = True
             if lower == b"location" and self._path:

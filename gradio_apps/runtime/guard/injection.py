@@ -8,6 +8,7 @@ import re
 from html import escape
 from typing import Final
 
+from gradio_apps.runtime.guard.framing import script_nonce
 from gradio_apps.runtime.guard.headers import RawHeaders
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract.known_addresses import KNOWN_ADDRESSES
@@ -15,6 +16,8 @@ from portal.contract.known_addresses import KNOWN_ADDRESSES
 REACH: Final = 64 * 1024
 """How much of a page is looked through for its head, in bytes."""
 _HEAD: Final = re.compile(rb"<head(?:\s[^>]*)?>", re.IGNORECASE)
+_PLAIN: Final = re.compile(rb"[A-Za-z0-9+/_-]{1,256}={0,2}")
+"""What a nonce is made of (CSP Level 3, section 2.3.1); nothing else is written into a page."""
 _ASCII_BASED: Final = frozenset({"utf-8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "latin1", "windows-1252"})
 _WITHOUT_BODY: Final = frozenset({204, 205, 206, 304})
 
@@ -59,6 +62,10 @@ class Injector:
         )
         if not self.active:
             return headers
+        nonces = (script_nonce(value) for name, value in headers if name == b"content-security-policy")
+        nonce = next((one for one in nonces if one is not None and _PLAIN.fullmatch(one)), None)
+        if nonce is not None:
+            self._tag = self._tag.replace(b"<script ", b'<script nonce="' + nonce + b'" ', 1)
         return [
             (name, str(int(value) + len(self._tag)).encode("ascii"))
             if name == b"content-length" and value.isdigit()

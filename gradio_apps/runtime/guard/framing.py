@@ -1,0 +1,41 @@
+"""What an app's own headers say of being framed: the guard's word stands in its place.
+
+An app that forbids frames, as a company's checklist has it, means pages of strangers.  Behind the guard the
+portal frames it, and the guard's own ``frame-ancestors`` keeps everybody else out.
+"""
+
+from typing import Final
+
+_FRAME_ANCESTORS: Final = b"frame-ancestors"
+_SCRIPTS: Final = (b"script-src-elem", b"script-src", b"default-src")
+"""Directives that say which scripts a page may load; the first that is there counts (CSP Level 3, section 6.8.3)."""
+_NONCE: Final = b"'nonce-"
+
+
+def without_frame_ancestors(policies: bytes) -> bytes:
+    """Return a ``Content-Security-Policy`` value without what it says of ancestors; empty where it said nothing else.
+
+    A header holds policies between commas, and these directives between semicolons (CSP Level 3, section 2.2).
+    """
+    if _FRAME_ANCESTORS not in policies.lower():
+        return policies
+    kept = (
+        b";".join(directive for directive in policy.split(b";") if _name(directive) != _FRAME_ANCESTORS).strip()
+        for policy in policies.split(b",")
+    )
+    return b", ".join(policy for policy in kept if policy.strip(b"; \t"))
+
+
+def script_nonce(policies: bytes) -> bytes | None:
+    """Return the nonce by which a ``Content-Security-Policy`` value lets scripts in, if it names one."""
+    for policy in policies.split(b","):
+        directives = {_name(directive): directive.split()[1:] for directive in policy.split(b";") if directive.split()}
+        allowed = next((directives[name] for name in _SCRIPTS if name in directives), [])
+        for source in allowed:
+            if source.lower().startswith(_NONCE) and source.endswith(b"'"):
+                return source[len(_NONCE) : -1]
+    return None
+
+
+def _name(directive: bytes) -> bytes:
+    return directive.split(maxsplit=1)[0].lower() if directive.split() else b""

@@ -6,6 +6,7 @@ the stores lock the rows they decide over (``FOR UPDATE``).
 """
 
 import os
+import secrets
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterator
@@ -22,12 +23,14 @@ from alembic.util import CommandError
 from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, make_url
 
+from portal import tables
 from portal.errors import StoreUnavailable, StoreUnusable
 from portal.settings import Secret
 from portal.sqlite_files import BUSY_TIMEOUT, identity_of, preparing
 
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _MIGRATION_LOCK: Final = 0x67726164696F  # one number for all portals: PostgreSQL's advisory locks are per database
+_PING_PATIENCE: Final = 2
 _WRITE: Final = "portal_write"
 _OPENED: Final = "portal_file"
 _NO_DRIVER: Final = (
@@ -100,13 +103,32 @@ class Database:
             yield connection
 
     def ping(self) -> None:
-        """Check that the database answers.
+        """Check that the database answers and can be written to, by writing something that nobody reads.
+
+        Waits two seconds for other writers, and not as long as what is worth waiting for.
 
         Raises:
-            StoreUnavailable: it does not.
+            StoreUnavailable: it does not, or cannot: locked, full, read-only or gone.
         """
+        if not self._is_sqlite:
+            with self.write() as connection:
+                connection.execute(sa.text(f"SET LOCAL lock_timeout = '{_PING_PATIENCE}s'"))
+                connection.execute(sa.text(f"SET LOCAL statement_timeout = '{_PING_PATIENCE}s'"))
+                # PostgreSQL writes a row also where nothing in it changes.
+                same = tables.signing_keys.c.signs_from
+                connection.execute(sa.update(tables.signing_keys).values(signs_from=same))
+            return
         with self.read() as connection:
-            connection.execute(sa.text("SELECT 1"))
+            usual = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {min(usual, _PING_PATIENCE * 1000)}")
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                # SQLite leaves out writes that change nothing.
+                connection.exec_driver_sql(f"PRAGMA user_version = {secrets.randbits(31)}")
+                connection.exec_driver_sql("COMMIT")  # a full disk shows here
+            finally:
+                connection.rollback()
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {usual}")
 
     def close(self) -> None:
         """Close all connections that are not in use."""

@@ -125,7 +125,9 @@ class _Living(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
-            "portal_database_up", "Whether the database answered just now.", value=0 if self._living is None else 1
+            "portal_database_up",
+            "Whether the database answered just now, and took a write.",
+            value=0 if self._living is None else 1,
         )
         if self._living is not None:
             sign_ins, app_sessions = self._living

@@ -264,6 +264,18 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
                 raise
         return connection
 
+    def ping(self) -> None:
+        """Check that sessions can be written, by writing one that no browser can name.
+
+        Raises:
+            StoreUnavailable: they cannot.
+        """
+        try:
+            with self._connected() as connection:
+                connection.execute("INSERT OR REPLACE INTO sessions (data, expires_at, id) VALUES ('{}', 0, 'ping')")
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailable(f"the session store cannot be written: {error}") from error
+
     def close(self) -> None:
         """Close all connections that are not in use."""
         _close_all(self._idle)

@@ -59,6 +59,15 @@ def new_session(sign_in_id: str) -> Iterator[None]:
         yield
 
 
+def check_store() -> None:
+    """Check that sessions can be written.
+
+    Raises:
+        StoreUnavailable: they cannot.
+    """
+    cast("SessionStore", current_app.session_interface).ping()
+
+
 def end_session() -> None:
     """Forget the session: its row goes and the browser drops the cookie."""
     session.clear()

@@ -7,7 +7,7 @@ there are; the log names them.
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, Literal, cast
@@ -23,6 +23,7 @@ from portal.errors import PortalError
 from portal.outgoing import way_to
 from portal.pushing import PATH, place_of
 from portal.services import Services, services
+from portal.sessions import check_store
 from portal.views.kept_answer import KeptAnswer
 
 blueprint = Blueprint("health", __name__)
@@ -38,7 +39,7 @@ _LONGEST: Final = 2.0
 @blueprint.record
 def keep_answers(state: BlueprintSetupState) -> None:
     """Have each process look once in a second at most: anybody may ask, and apps and database are asked each time."""
-    state.app.extensions[_KEPT] = KeptAnswer(lambda: what_is_missing(services()))
+    state.app.extensions[_KEPT] = KeptAnswer(lambda: what_is_missing(services(), check_sessions=check_store))
 
 
 @blueprint.get("/healthz")
@@ -49,29 +50,36 @@ def alive() -> ResponseReturnValue:
 
 @blueprint.get("/readyz")
 def ready() -> ResponseReturnValue:
-    """Say whether database, keys and the apps that must be up are there, else 503 and what is missing."""
+    """Say whether stores, keys and the apps that must be up are there, else 503 and what is missing."""
     kept = cast("KeptAnswer[list[str]]", current_app.extensions[_KEPT])
     missing = kept.get()
     return jsonify(state="missing" if missing else "ready", missing=missing), 503 if missing else 200
 
 
-def what_is_missing(within: Services) -> list[str]:
-    """Return the kinds of things that are not there: ``database``, ``keys``, ``apps``."""
+def what_is_missing(within: Services, *, check_sessions: Callable[[], None]) -> list[str]:
+    """Return the kinds of things that are not there: ``database``, ``keys``, ``sessions``, ``apps``."""
     missing: list[str] = []
-    try:
-        within.database.ping()
-    except PortalError:
+    if not _holds(within.database.ping):
         missing.append("database")
-    try:
-        within.keys.signing_key(within.clock())
-    except PortalError:
+    if not _holds(lambda: within.keys.signing_key(within.clock())):
         missing.append("keys")
+    if not _holds(check_sessions):
+        missing.append("sessions")
     required = [app for app in within.settings.catalogue if app.required]
     down = apps_that_are_down(required, outbound=within.settings.outbound)
     if down:
         _LOGGER.warning("apps not ready: %s", ", ".join(down))
         missing.append("apps")
     return missing
+
+
+def _holds(check: Callable[[], object]) -> bool:
+    try:
+        check()
+    except PortalError as error:
+        _LOGGER.warning("not ready: %s", error)
+        return False
+    return True
 
 
 def apps_that_are_down(apps: Sequence[AppSpec], *, outbound: Outbound) -> list[str]:

@@ -90,6 +90,7 @@ def _apps(within: Services) -> tuple[AppState, ...] | None:
 
 def _living(within: Services) -> tuple[int, int] | None:
     try:
+        within.database.ping()
         return within.sign_ins.count_living(now=within.clock())
     except StoreUnavailable:
         return None

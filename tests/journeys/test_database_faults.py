@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -55,7 +56,23 @@ def is_json_that_says_so(answer: Any) -> None:
 
 
 def says_what_is_missing(answer: httpx.Response) -> bool:
-    return answer.status_code == 503 and answer.json()["missing"] == ["database"]
+    return answer.status_code == 503 and "database" in answer.json()["missing"]
+
+
+def database_up(portal: Portal) -> bool:
+    return "portal_database_up 1.0" in portal.get("/metrics").text
+
+
+@contextmanager
+def without_room(portal: Portal) -> Iterator[None]:
+    """Have no file of the workers grow, nor be written beyond its first bytes, as on a disk that is full."""
+    pids = portal.serving()
+    usual = [resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY)) for pid in pids]
+    try:
+        yield
+    finally:
+        for pid, limits in zip(pids, usual, strict=True):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
 
 
 def works_again(portal: Portal, cookie: str, session: str) -> None:
@@ -75,9 +92,22 @@ class TestUnderGunicorn:
             other.execute("BEGIN IMMEDIATE")
             is_a_page_that_says_so(portal.get("/apps/forecast/launch", cookie=cookie, **NAVIGATION))
             is_json_that_says_so(portal.ask({"token": ticket, "token_type_hint": HINT_TICKET}))
+            wait_until(lambda: says_what_is_missing(portal.get("/readyz")), portal)
+            assert not database_up(portal)
             # What only reads goes on: another writer is in nobody's way.
             assert portal.get("/", cookie=cookie).status_code == 200
             assert portal.ask({"token": session, "token_type_hint": HINT_APP_SESSION}).json()["active"] is True
+        works_again(portal, cookie, session)
+
+    def test_full(self, portal: Portal, cookie: str, session: str) -> None:
+        assert database_up(portal)
+        with without_room(portal):
+            is_a_page_that_says_so(portal.get("/apps/forecast/launch", cookie=cookie, **NAVIGATION))
+            wait_until(lambda: says_what_is_missing(portal.get("/readyz")), portal)
+            assert portal.get("/readyz").json()["missing"] == ["database", "sessions"]
+            assert not database_up(portal)
+            assert portal.get("/healthz").status_code == 200
+        wait_until(lambda: database_up(portal), portal)
         works_again(portal, cookie, session)
 
     @pytest.mark.parametrize("gone", ["the file", "the folder"])
@@ -194,6 +224,8 @@ def test_nothing_can_be_written(tmp_path: Path, pragma: str, after: str) -> None
         assert browser.get("/").status_code == 200
         if pragma.startswith("query_only"):
             is_json_that_says_so(house.ask("forecast", "/oauth/introspect", form, secret=secret))
+        if pragma.startswith("query_only"):
+            assert house.browser().get("/readyz").get_json()["missing"] == ["database"]
         state = browser.get("/auth/oauth/company").headers["Location"].partition("state=")[2]
         answer = browser.get("/auth/oauth/company/callback", query_string={"state": state, "code": "code"})
         assert answer.status_code in {303, 503}

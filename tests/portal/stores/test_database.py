@@ -22,6 +22,7 @@ from portal import tables
 from portal.database import _MIGRATIONS, Database, _leaving
 from portal.errors import StoreUnavailable, StoreUnusable
 from portal.settings import Secret
+from portal.sqlite_files import BUSY_TIMEOUT
 from tests.portal.stores import postgresql
 from tests.portal.stores.house import House, a_house
 
@@ -254,6 +255,29 @@ class TestFailure:
         assert str(caught.value) == "OperationalError: database is locked"
         other.close()
         database.close()
+
+    def test_a_database_that_takes_no_writes_does_not_answer_a_ping(
+        self, database: Database, database_url: Secret
+    ) -> None:
+        """Reading goes on where a database is locked or read-only; ready it is not."""
+        url, is_sqlite = database_url.reveal(), database_url.reveal().startswith("sqlite")
+        database.ping()
+        with database.write() as other:
+            if not is_sqlite:
+                other.exec_driver_sql("LOCK TABLE signing_keys IN EXCLUSIVE MODE")
+            with pytest.raises(StoreUnavailable):
+                database.ping()
+        database.ping()
+        if is_sqlite:
+            with database.read() as connection:
+                assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == BUSY_TIMEOUT * 1000
+            return
+        read_only = Database(Secret(f"{url}&options=-c%20default_transaction_read_only%3Don"))
+        with pytest.raises(StoreUnavailable):
+            read_only.ping()
+        with read_only.read() as connection:
+            connection.execute(sa.select(tables.audit.c.id))
+        read_only.close()
 
     def test_postgresql_restarted_under_us_is_found_again(self, database_url: Secret) -> None:
         if not database_url.reveal().startswith("postgresql"):

@@ -1,15 +1,19 @@
 """Alive and ready."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import pytest
+
 from portal.catalogue import Catalogue
 from portal.contract.outbound import Outbound
 from portal.errors import StoreUnavailable
 from portal.services import Services
+from portal.session_store import SessionStore
 from portal.views.health import apps_that_are_down, what_is_missing
 from tests.builders import an_app
 from tests.portal.views.house import House
@@ -103,7 +107,15 @@ def test_a_database_that_is_away_is_missing_and_so_are_the_keys(house: House) ->
             "keys": Away(),
         }
     )
-    assert what_is_missing(stand_in) == ["database", "keys"]
+    assert what_is_missing(stand_in, check_sessions=lambda: None) == ["database", "keys"]
+
+
+def test_sessions_that_cannot_be_written_are_missing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(SessionStore, "_connected", full)
+    assert house.browser().get("/readyz").get_json()["missing"] == ["sessions"]
 
 
 def test_an_app_is_not_asked_by_everybody_who_asks_the_portal(tmp_path: Path) -> None:

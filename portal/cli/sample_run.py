@@ -3,7 +3,7 @@
 import argparse
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="where to keep database, key and logs")
 
 
-def run(sample: Sample, *, command: str, browser: bool, environ: Mapping[str, str] = os.environ) -> int:
+def run(
+    sample: Sample,
+    *,
+    command: str,
+    browser: bool,
+    environ: Mapping[str, str] = os.environ,
+    hidden: Collection[str] | None = None,
+    failed: Callable[[str], None] = lambda _log: None,
+) -> int:
     """Run *sample* until somebody asks for the end.
+
+    *hidden* is what the log of an app may hold and no terminal may show; *failed* is told the end of the log of an
+    app that could not be started, and may give up.
 
     Raises:
         CommandFailed: a port is taken, or the folder or the database cannot be used.
@@ -82,7 +93,8 @@ def run(sample: Sample, *, command: str, browser: bool, environ: Mapping[str, st
             show(sample.portal_url, wanted=browser, environ=environ)
 
         doors = (together.portal_door(launch), _provider_door(sample))
-        code = together.stay(processes, together.Watchman(settings, doors=doors, announce=announce).look)
+        watchman = together.Watchman(settings, doors=doors, announce=announce, hidden=hidden, failed=failed)
+        code = together.stay(processes, watchman.look)
         print("Ending …", flush=True)
     return code
 

@@ -29,6 +29,8 @@ class SampleApp:
     description: str = ""
     icon: str = ""
     portal_api: tuple[str, ...] = ()
+    browser: tuple[str, ...] = ()
+    env_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,8 @@ def as_toml(sample: Sample) -> str:
         lines += [_pair("description", app.description)] if app.description else []
         lines += [_pair("icon", app.icon)] if app.icon else []
         lines += [_pair("portal_api", app.portal_api)] if app.portal_api else []
+        lines += [_pair("browser", app.browser)] if app.browser else []
+        lines += [_pair("env_file", app.env_file)] if app.env_file else []
     return "\n".join(lines) + "\n"
 
 

@@ -1,7 +1,7 @@
 """Starting the portal with its apps, saying when they can be used, and staying until the end."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -23,6 +23,7 @@ from portal.cli.programs import (
 )
 from portal.cli.readiness import Door, state_of
 from portal.clock import system_clock
+from portal.contract.redaction import redacted
 from portal.database import Database
 from portal.errors import StoreUnavailable
 from portal.private_files import make_private_folder
@@ -137,11 +138,22 @@ def portal_door(launch: Launch) -> Door:
 class Watchman:
     """Looks after what was started, one door at a time, and says each thing once."""
 
-    def __init__(self, settings: Settings, *, doors: Iterable[Door], announce: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        doors: Iterable[Door],
+        announce: Callable[[], None],
+        hidden: Collection[str] | None = None,
+        failed: Callable[[str], None] = lambda _log: None,
+    ) -> None:
         self._settings = settings
         self._doors = deque(doors)
         """What must answer before anything is announced."""
         self._announce = announce
+        self._hidden = hidden
+        """What no log may show, where that is known."""
+        self._failed = failed
         self._apps = deque(app for app in settings.catalogue if app.source is not None and app.port)
         self._all_well = bool(self._apps)
         self._since = monotonic()
@@ -162,10 +174,13 @@ class Watchman:
         if state == "starting" and monotonic() - self._since < PATIENCE:
             self._apps.append(app)
             return
-        if state == "failed" and (app.secrets or app.env_file is not None):  # its log may hold them: nothing of it
+        may_hold_secrets = self._hidden is None and (app.secrets or app.env_file is not None)
+        if state == "failed" and may_hold_secrets:
             print(f"\n{app.title} could not be started: portal apps logs {app.slug} says why.", flush=True)
         elif state == "failed":
-            print(f"\n{app.title} could not be started. The end of {log}:\n{_indented(tail_of(log))}", flush=True)
+            last = redacted(tail_of(log), hidden=self._hidden or ())
+            print(f"\n{app.title} could not be started. The end of {log}:\n{_indented(last)}", flush=True)
+            self._failed(last)
         elif state == "starting":
             print(f"{app.title} is still starting. Its log: {log}", flush=True)
         self._all_well = self._all_well and state == "running"

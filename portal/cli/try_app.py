@@ -5,14 +5,22 @@ import hashlib
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from portal.browser_features import GRANTABLE
 from portal.cli import sample_run
-from portal.cli.failure import CommandFailed
+from portal.cli.failure import ENDED, CommandFailed
 from portal.cli.ports import chosen_ports
 from portal.cli.samples import SAMPLE_ROLES, Sample, SampleApp
+from portal.configuration.report import choices
+from portal.contract.env_files import EnvFileError, read_env_file
+from portal.contract.missing_variable import variable_in
+
+HANDED: Final = "handed.env"
+"""What the app is handed, in the trial's folder while it runs."""
 
 _COMMON: Final = frozenset({"app", "demo", "index", "main", "run", "src"})
 """File names that say nothing about the app; the folder says more."""
@@ -22,6 +30,20 @@ def add_to(commands: Any) -> None:
     """Add this subcommand to *commands*."""
     parser = commands.add_parser("try", help="start one Gradio app, unmodified, behind the demo provider")
     parser.add_argument("app", type=Path, metavar="APP", help="a file like app.py, or the folder of a Space")
+    parser.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="hand on this variable of your environment; may be said several times. The app sees no other",
+    )
+    parser.add_argument("--env-file", type=Path, metavar="FILE", help="hand on the NAME=value lines of this file")
+    parser.add_argument(
+        "--browser",
+        default="",
+        metavar="FEATURES",
+        help="what its frame may use of the browser, for example microphone,camera",
+    )
     sample_run.add_options(parser)
     parser.set_defaults(run=run)
 
@@ -34,17 +56,119 @@ def run(options: argparse.Namespace) -> int:
     """
     source = source_at(options.app)
     slug = slug_of(source)
-    app = SampleApp(slug=slug, title=title_of(slug), source=str(source), open_to=("everyone", *SAMPLE_ROLES))
+    variables = variables_for(options.env, file=options.env_file, environ=os.environ)
+    folder = (options.data_dir or default_folder(source, port=options.port, environ=os.environ)).absolute()
+    app = SampleApp(
+        slug=slug,
+        title=title_of(slug),
+        source=str(source),
+        open_to=("everyone", *SAMPLE_ROLES),
+        browser=features_in(options.browser),
+        env_file=HANDED if variables else None,
+    )
     sample = Sample(
         name=f"{source.name} behind the portal",
-        folder=(options.data_dir or default_folder(source, port=options.port, environ=os.environ)).absolute(),
+        folder=folder,
         ports=chosen_ports(options.port, apps=1),
         apps=(app,),
         landing=(slug,),
         plain_names=options.plain_names,
     )
     command = f"portal try {shlex.quote(str(options.app))}"
-    return sample_run.run(sample, command=command, browser=not options.no_browser)
+
+    def failed(log: str) -> None:
+        missing = variable_in(log)
+        if missing is not None and missing not in variables:
+            raise CommandFailed(
+                f"{source.name} needs the variable {missing}, and sees only what it is handed. Set it and say "
+                f"--env {missing}, or name a file that has it with --env-file.",
+                exit_code=ENDED,
+            )
+
+    with handed(variables, folder=folder):
+        return sample_run.run(
+            sample,
+            command=command,
+            browser=not options.no_browser,
+            hidden=tuple(variables.values()),
+            failed=failed,
+        )
+
+
+def variables_for(names: Iterable[str], *, file: Path | None, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what the app is handed: what *file* says, and over that the variables of *environ* called *names*.
+
+    Raises:
+        CommandFailed: one is not set or cannot be handed on, or the file cannot be used; no value is shown.
+    """
+    try:
+        lines = {} if file is None else dict(read_env_file(file.read_bytes()))
+    except (OSError, EnvFileError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise CommandFailed(f"The file {file} cannot be used: {why}.") from error
+    given: dict[str, str] = {}
+    for name in names:
+        if "=" in name:
+            raise CommandFailed("--env takes the name of a variable, and no value: set it before, and say its name.")
+        if name not in environ:
+            raise CommandFailed(f"The variable {name} is not set. Set it, or leave --env {name} out.")
+        if not _can_be_handed(name, environ[name]):
+            raise CommandFailed(
+                f"The variable {name} cannot be handed to an app: its value must be one line of text, and names that "
+                "begin with PORTAL_, LISTEN_ or LD_ are none of an app's."
+            )
+        given[name] = environ[name]
+    return lines | given
+
+
+def _can_be_handed(name: str, value: str) -> bool:
+    """Say whether an app would be handed just that."""
+    with suppress(EnvFileError):
+        return read_env_file(as_env_file({name: value})) == {name: value}
+    return False
+
+
+def as_env_file(variables: Mapping[str, str]) -> bytes:
+    """Return *variables* as the lines of an ``env_file``; in quotes, so that space around a value stays."""
+    return "".join(f'{name}="{value}"\n' for name, value in variables.items()).encode("utf-8", "surrogateescape")
+
+
+@contextmanager
+def handed(variables: Mapping[str, str], *, folder: Path) -> Iterator[None]:
+    """Keep *variables* in *folder*, which becomes this user's alone, until the block ends.
+
+    Raises:
+        CommandFailed: they cannot be written there.
+    """
+    place = folder / HANDED
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+        if variables:
+            with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as lines:
+                lines.write(as_env_file(variables))
+    except OSError as error:
+        problem = f"The folder {folder} cannot be used: {error.strerror}. Choose another with --data-dir."
+        raise CommandFailed(problem) from error
+    try:
+        yield
+    finally:
+        place.unlink(missing_ok=True)
+
+
+def features_in(text: str) -> tuple[str, ...]:
+    """Return the browser's features that *text* names, between commas.
+
+    Raises:
+        CommandFailed: one is not known.
+    """
+    features = tuple(dict.fromkeys(one.strip() for one in text.split(",") if one.strip()))
+    for feature in features:
+        if feature not in GRANTABLE:
+            raise CommandFailed(
+                f"--browser names {feature!r}, which no frame can be given. {choices(feature, GRANTABLE)}"
+            )
+    return features
 
 
 def source_at(path: Path) -> Path:

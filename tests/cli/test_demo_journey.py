@@ -215,3 +215,28 @@ def test_an_unmodified_app_is_tried_and_a_broken_one_told(tmp_path: Path) -> Non
         trial.wait_for("there_is_no_such_name")
         trial.process.terminate()
         assert trial.ended_within(20) == 0
+
+
+def test_a_trial_hands_on_what_it_is_told_to_and_names_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Without its variable the app can never come up: the trial ends, and says what to write. What is handed on is
+    nobody else's, not even the terminal's, and gone afterwards.
+    """
+    monkeypatch.setenv("WEATHER_KEY", "the-key-of-the-weather")
+    app = "import gradio as gr\ngr.Interface(lambda x: x, 'text', 'text').launch()\n"
+    (tmp_path / "weather.py").write_text(f"import os\nprint(os.environ['WEATHER_KEY'], flush=True)\n{app}")
+    with running(tmp_path, "try", "weather.py") as trial:
+        assert trial.process.wait(PATIENCE) == 1
+        assert "needs the variable WEATHER_KEY" in trial.said
+        assert "--env WEATHER_KEY" in trial.said
+        trial.nothing_is_left()
+    with running(tmp_path, "try", "weather.py", "--env", "WEATHER_KEY", "--browser", "camera") as trial:
+        trial.wait_for("All apps are running.")
+        assert "the-key-of-the-weather" in (tmp_path / "d" / "logs" / "weather.log").read_text()
+        assert "the-key-of-the-weather" not in trial.said
+        assert (tmp_path / "d" / "handed.env").exists()
+        trial.process.terminate()
+        assert trial.process.wait(PATIENCE) == 0
+    assert not (tmp_path / "d" / "handed.env").exists()

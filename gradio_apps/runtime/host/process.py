@@ -30,6 +30,7 @@ from gradio_apps.runtime.host.source import Source, SourceError
 from gradio_apps.runtime.progress import spoken
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
 from portal.contract import TrustedProxies
+from portal.contract.missing_variable import missing_variable
 
 logger = logging.getLogger("gradio_portal.host")
 
@@ -39,6 +40,9 @@ _CLEANUP: Final = 0.6
 """Seconds the author's code then gets, before and again after it is interrupted."""
 _STDERR: Final = 2
 _MODULE: Final = re.compile(r"\w+(\.\w+)*", re.ASCII)
+_ENVIRONMENT: Final = type(os.environ).__getitem__.__code__
+_CAUSES: Final = 8
+"""How many errors behind an error are looked at."""
 
 
 class Front:
@@ -147,7 +151,8 @@ def _outcome_of(source: Source, *, host: HostedApp, front: Front, cwd: Path | No
             return None
         if isinstance(ending.code, str):
             sys.stderr.write(f"{ending.code}\n")
-        return f"The app ended itself (exit code {ending.code if isinstance(ending.code, int) else 1})."
+        code = ending.code if isinstance(ending.code, int) else 1
+        return _missing(ending) or f"The app ended itself (exit code {code})."
     except (SourceError, UnknownGradio) as error:
         return str(error)
     except BaseException as error:  # noqa: BLE001  the author's code may raise anything
@@ -162,9 +167,25 @@ def _outcome_of(source: Source, *, host: HostedApp, front: Front, cwd: Path | No
 
 def _named(error: BaseException) -> str:
     """Return a sentence about *error* that may stand on a page: its kind, and nothing of what it says."""
+    missing = _missing(error)
+    if missing is not None:
+        return missing
     if isinstance(error, ModuleNotFoundError) and error.name and _MODULE.fullmatch(error.name):
         return f"The module {error.name!r} is not installed where the app runs."
     return f"The app's code ended in an error ({type(error).__name__})."
+
+
+def _missing(error: BaseException) -> str | None:
+    """Return the sentence about the variable that ``os.environ`` was asked for in vain, if that led to *error*."""
+    cause: BaseException | None = error
+    for _ in range(_CAUSES):
+        if cause is None:
+            break
+        frames = [frame for frame, _ in traceback.walk_tb(cause.__traceback__)]
+        if isinstance(cause, KeyError) and frames and frames[-1].f_code is _ENVIRONMENT:
+            return missing_variable(cause.args[0])
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _too_late(allowed: float, *, host: HostedApp, front: Front, linger: float) -> None:

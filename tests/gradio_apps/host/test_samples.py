@@ -209,6 +209,12 @@ def test_code_that_crashes_later_ends_the_process(tmp_path: Path) -> None:
     [
         ("import sys\nsys.exit('no key was given')", "no key was given\nThe app ended itself (exit code 1)."),
         ("print('done')", "there is nothing to serve"),
+        ("import os\nos.environ['WEATHER_KEY']", "The app's code needs the variable WEATHER_KEY, which is not set."),
+        (
+            ("import os, sys\ntry:\n    os.environ['WEATHER_KEY']\nexcept KeyError:\n    sys.exit('no key')"),
+            "The app's code needs the variable WEATHER_KEY, which is not set.",
+        ),
+        ("{}['WEATHER_KEY']", "The app's code ended in an error (KeyError)."),
         (
             (
                 "import uvicorn\nfrom contextlib import asynccontextmanager\nfrom fastapi import FastAPI\n"
@@ -218,7 +224,7 @@ def test_code_that_crashes_later_ends_the_process(tmp_path: Path) -> None:
             "no database",
         ),
     ],
-    ids=["exits", "ends", "startup fails"],
+    ids=["exits", "ends", "a variable", "a variable, and exits", "another key", "startup fails"],
 )
 def test_what_did_not_come_up_says_why(tmp_path: Path, code: str, said: str) -> None:
     (tmp_path / "failing.py").write_text(code)

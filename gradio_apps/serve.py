@@ -75,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         login_button=lambda: host.login_button,
         interface=lambda: host.interface,
     )
+    host.before_stop(guard.work.stop)
     steer = None
     if channel is not None:
         steer = Steering(channel, guard=guard, state=lambda: host.state, problem=lambda: host.problem).start

@@ -64,6 +64,7 @@ SAID_AGAIN = (
     "tests/gradio_apps/guard/test_two_people.py",
     "tests/gradio_apps/guard/test_caching.py::test_gradios_own_files",
     "tests/gradio_apps/serve/test_under_a_path.py",
+    "tests/gradio_apps/serve/test_stopping.py",
     "tests/gradio_apps/host/test_samples.py::test_a_login_button_speaks_of_the_portals_person",
     "tests/gradio_apps/host/test_samples.py::test_an_app_that_serves_itself_in_its_own_event_loop",
     "tests/gradio_apps/host/test_samples.py::test_tabs_and_a_chat_that_streams_from_a_helper_thread",

@@ -202,6 +202,16 @@ def is_multipart(content_type: str) -> bool:
     return content_type.startswith("multipart/form-data")
 
 
+def last_words(call: GradioCall, text: str) -> bytes:
+    """Return *text* as an answer to *call* says an error, where it is what events have to say; else nothing."""
+    if not call.hears:
+        return b""
+    if call.events:
+        return f"event: error\ndata: {json.dumps(text)}\n\n".encode("ascii")
+    message = {"msg": "unexpected_error", "message": text, "success": False, "session_not_found": False}
+    return f"data: {json.dumps(message)}\n\n".encode("ascii")
+
+
 def event_of(body: bytes) -> str | None:
     """Return the event id that an answer of Gradio names."""
     try:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 import httpx
 
+from gradio_apps.runtime.guard import gradio_calls
 from gradio_apps.runtime.guard.admission import Challenge, Enter, Presented, Refuse, admit, misdirected
 from gradio_apps.runtime.guard.answering import Answering
 from gradio_apps.runtime.guard.api import PortalApi, TokenExchange
@@ -32,7 +33,7 @@ from gradio_apps.runtime.guard.person import entries
 from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
 from gradio_apps.runtime.guard.probes import Probes
 from gradio_apps.runtime.guard.request import Request
-from gradio_apps.runtime.guard.running import CLOSE_SIGNED_OUT, Running
+from gradio_apps.runtime.guard.running import CLOSE_SIGNED_OUT, STOPPED, Running
 from gradio_apps.runtime.guard.sessions import AppSession, Sessions
 from gradio_apps.runtime.guard.settings import GuardSettings
 from gradio_apps.runtime.guard.work import Work
@@ -266,6 +267,8 @@ class Guard:
             else None,
             client=self._gate.client_issued(owner),
             idle=call.idle,
+            stopping=lambda: self.work.stopping,
+            last_words=gradio_calls.last_words(call, STOPPED),
         )
         inner = self._scope_for(session, scope, headers)
         instead = self._instead(request, running)
@@ -328,9 +331,9 @@ class Guard:
         except Gone:
             pass
         except BaseException as error:
-            if not running.cut_off or isinstance(error, (KeyboardInterrupt, SystemExit)):
+            if not (running.cut_off or running.stopped) or isinstance(error, (KeyboardInterrupt, SystemExit)):
                 raise
-            # Whatever the task made of its cancellation: it was ours.
+            # Whatever the task made of its cancellation: it was ours, or the server's, which says so in its log.
         finally:
             session.running.discard(running)
             await running.conclude()
@@ -388,7 +391,7 @@ class Guard:
             await receive()
             await send({"type": "websocket.close", "code": CLOSE_FORBIDDEN, "reason": ""})
             return
-        running = Running(send, answers=self._headers, socket=True)
+        running = Running(send, answers=self._headers, socket=True, stopping=lambda: self.work.stopping)
         inner = self._scope_for(session, scope, headers)
         given = self._gate.messages(call, receive, owner) if call.reads_body else receive
 

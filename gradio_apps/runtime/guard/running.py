@@ -15,6 +15,8 @@ from gradio_apps.runtime.guard.injection import Injector
 
 STUBBORN: Final = 1.0
 """How long a cancelled request may take to end before its answer is ended over its head, in seconds."""
+STOPPED: Final = "The app was stopped, and what was running in it. Please try again in a moment."
+"""What people read of a request that the end of the process broke off."""
 CLOSE_SIGNED_OUT: Final = 4401
 _PASSED: Final = frozenset({"websocket.send"})
 _STREAM: Final = b"text/event-stream"
@@ -23,7 +25,10 @@ _NOT_MODIFIED: Final = 304
 
 
 class Cut(OSError):
-    """The session ended: nothing can be sent any more.  An ``OSError``, as ASGI 2.4 has it for lost connections."""
+    """The session or the process ended: nothing can be sent any more.
+
+    An ``OSError``, as ASGI 2.4 has it for lost connections.
+    """
 
 
 class Running:
@@ -35,12 +40,14 @@ class Running:
         "_finished",
         "_if_none_match",
         "_injector",
+        "_last_words",
         "_overrun",
         "_path",
         "_send",
         "_sized",
         "_socket",
         "_started",
+        "_stopping",
         "_streams",
         "_task",
         "_unchanged",
@@ -61,6 +68,8 @@ class Running:
         client: Callable[[bytes], None] | None = None,
         socket: bool = False,
         idle: bool = False,
+        stopping: Callable[[], bool] = lambda: False,
+        last_words: bytes = b"",
     ) -> None:
         self._send = send
         self._answers = answers
@@ -81,6 +90,10 @@ class Running:
         self._sized = False
         self._streams = False
         self._overrun: asyncio.Task[None] | None = None
+        self._stopping = stopping
+        """Says whether the process was told to end."""
+        self._last_words = last_words
+        """What a stream says last when that has broken it off."""
         self.cut_off = False
         self.idle = idle
         """Whether it is no use of the app, however long it runs."""
@@ -93,6 +106,11 @@ class Running:
         if self.idle:
             return "page"
         return "stream" if self._streams else "request"
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the server has cancelled it because the process ends."""
+        return self._stopping() and self._task.cancelling() > 0 and not self.cut_off
 
     def cut(self) -> None:
         """Stop the bytes now and the task as soon as it lets itself be stopped."""
@@ -108,6 +126,9 @@ class Running:
         if self.cut_off:
             await asyncio.sleep(0)  # a loop that ignores the error must not hold the event loop
             raise Cut("the session has ended")
+        if self.stopped:  # what the app makes of being cancelled is not for people
+            await asyncio.sleep(0)
+            raise Cut("the app was stopped")
         kind = message["type"]
         if self._unchanged and kind == "http.response.body":
             return
@@ -136,11 +157,13 @@ class Running:
         await self._send(message)
 
     async def conclude(self) -> None:
-        """Say that the session has ended, if it has and nothing was said yet; an answer under way stays broken off.
+        """Say that the session has ended, or the app, if nothing was said yet; an answer under way stays broken off.
 
         Breaking off is deliberate: a download that ended early must not look complete.
         """
         if self._overrun is None:
+            if self.stopped and not self._finished and not self._socket:
+                await self._say_the_stop()
             return
         self._overrun.cancel()
         self._task.uncancel()
@@ -163,6 +186,15 @@ class Running:
             await self._send({"type": "websocket.close", "code": CLOSE_SIGNED_OUT, "reason": "signed out"})
         else:
             await send_json(self._send, 401, {"detail": "Your session has ended."}, headers=self._answers.of(()))
+
+    async def _say_the_stop(self) -> None:
+        """Tell who waits that the app was stopped: with an answer of its own, or as the last event of a stream."""
+        self._finished = True
+        if not self._started:
+            headers = [(b"retry-after", b"5"), *self._answers.of(())]
+            await send_json(self._send, 503, {"detail": STOPPED}, headers=headers)
+        elif self._streams and self._last_words:
+            await self._send({"type": "http.response.body", "body": self._last_words, "more_body": False})
 
     def _start(self, message: Message) -> Message:
         status: int = message["status"]

@@ -34,6 +34,8 @@ class Work:
         """Events that were begun and that nobody listens to yet: their Gradio sessions, and since when."""
         self._elsewhere: frozenset[str] = frozenset()
         self._leaving = False
+        self.stopping = False
+        """Whether the process was told to end."""
 
     @property
     def busy(self) -> bool:
@@ -58,6 +60,10 @@ class Work:
     def leave(self) -> None:
         """Begin no event any more that somebody else could take."""
         self._leaving = True
+
+    def stop(self) -> None:
+        """Note that the process was told to end: what is cancelled from now on, is for that."""
+        self.stopping = True
 
     def elsewhere(self, sessions: Sequence[str]) -> None:
         """Note which Gradio sessions have their event stream in the process before this one."""

@@ -4,6 +4,7 @@
 
 import asyncio
 import contextlib
+import json
 import threading
 
 import anyio
@@ -11,8 +12,11 @@ import anyio.to_thread
 import pytest
 
 from gradio_apps.runtime.guard.asgi import Message, Receive, Scope, Send
+from gradio_apps.runtime.guard.bindings import Owner
+from gradio_apps.runtime.guard.gradio_routes import IdKind
+from gradio_apps.runtime.guard.running import STOPPED
 from tests.asgi import connected, drive, websocket_scope
-from tests.gradio_apps.guard.house import HOST, House, a_house
+from tests.gradio_apps.guard.house import HOST, House, a_house, a_person
 
 pytestmark = pytest.mark.anyio
 
@@ -330,3 +334,78 @@ async def test_a_lifespan_that_breaks_off_closes_the_guard_too() -> None:
         with pytest.raises(asyncio.CancelledError):
             await house.guard({"type": "lifespan"}, receive, send)
         assert house.guard._client._client is None
+
+
+async def complaining(scope: Scope, receive: Receive, send: Send) -> None:
+    """As Gradio's event stream: what it makes of its cancellation goes to the browser."""
+    await send({**START, "headers": [(b"content-type", b"text/event-stream")]})
+    try:
+        while True:
+            await send(CHUNK)
+            await asyncio.sleep(0.001)
+    except BaseException as error:
+        await send({"type": "http.response.body", "body": f"Cancelled via {error!r}".encode(), "more_body": True})
+        raise
+
+
+async def quiet_so_far(scope: Scope, receive: Receive, send: Send) -> None:
+    await asyncio.sleep(600)
+
+
+class TestStop:
+    """The server cancels what still runs when the process is to end."""
+
+    @pytest.mark.parametrize(
+        ("path", "last"),
+        [
+            (
+                "/gradio_api/queue/data?session_hash=h",
+                "data: "
+                + json.dumps(
+                    {"msg": "unexpected_error", "message": STOPPED, "success": False, "session_not_found": False}
+                ),
+            ),
+            ("/gradio_api/call/x/e", f"event: error\ndata: {json.dumps(STOPPED)}"),
+        ],
+    )
+    async def test_a_stream_of_events_says_it_last(self, path: str, last: str) -> None:
+        async with a_house(complaining) as house:
+            house.guard._gate._bindings.issued(IdKind.EVENT, "e", Owner(a_person().subject, "acme"))
+            async with connected(house.guard, house.scope(path)) as stream:
+                await stream.until(lambda outcome: len(outcome.body) > 3)
+                house.guard.work.stop()
+                stream.task.cancel()
+                outcome = await stream.finish()
+
+        assert outcome.complete
+        assert outcome.text.lstrip("x") == f"{last}\n\n"
+
+    async def test_who_has_no_answer_yet_gets_one(self) -> None:
+        async with a_house(quiet_so_far) as house, connected(house.guard, house.scope("/slow")) as request:
+            while not house.app.scopes:
+                await asyncio.sleep(0)
+            house.guard.work.stop()
+            request.task.cancel()
+            outcome = await request.finish()
+
+        assert (outcome.status, json.loads(outcome.body)) == (503, {"detail": STOPPED})
+        assert outcome.header("retry-after") == "5"
+
+    async def test_an_answer_under_way_stays_broken_off(self) -> None:
+        async with a_house(complaining) as house, connected(house.guard, house.scope("/own")) as stream:
+            await stream.until(lambda outcome: len(outcome.body) > 3)
+            house.guard.work.stop()
+            stream.task.cancel()
+            outcome = await stream.finish()
+
+        assert not outcome.complete
+        assert outcome.text.strip("x") == ""
+
+    async def test_what_is_cancelled_for_another_reason_is_the_apps_affair(self) -> None:
+        async with a_house(complaining) as house, connected(house.guard, house.scope("/own")) as stream:
+            await stream.until(lambda outcome: len(outcome.body) > 3)
+            stream.task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await stream.task
+
+        assert "Cancelled via" in stream.outcome.text

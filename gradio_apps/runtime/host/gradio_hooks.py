@@ -23,6 +23,7 @@ from starlette.routing import Route
 
 from gradio_apps.runtime.host.gradio_minors import Minor, installed_minor
 from gradio_apps.runtime.host.hosted import Captured, HostedApp
+from gradio_apps.runtime.host.own_calls import in_own_call
 from gradio_apps.runtime.host.person import PersonSession, username_for
 from gradio_apps.runtime.host.resting_queue import Pause
 from portal.contract.known_addresses import SIGN_OUT_PATH
@@ -56,6 +57,7 @@ def install(host: HostedApp) -> None:
     no_empty_token(gradio.oauth.OAuthToken)
     button = gradio.components.login_button
     button._js_handle_redirect = redirect_under(host.path, button._js_handle_redirect)  # noqa: SLF001  ours to mend
+    gradio.routes.App.api_info = KeptApart("api_info")
     gradio.routes.App.create_app = staticmethod(_create_app_for(gradio.routes.App.create_app, host, minor))
 
 
@@ -97,6 +99,26 @@ def _to_sign_out(path: str) -> Callable[[Request], RedirectResponse]:
 def redirect_under(path: str, script: str) -> str:
     """Return the *script* of ``gr.LoginButton`` for an app that is reached under *path*: it goes to the host's root."""
     return script.replace("'/login/huggingface", f"'{path}/login/huggingface").replace("'/logout", f"'{path}/logout")
+
+
+class KeptApart:
+    """An attribute *name* of Gradio's app with one value for people, and one for calls of the app to itself.
+
+    Gradio keeps what it made for the first who asked for its API, with the address that was asked.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else vars(instance).get(self._key)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        vars(instance)[self._key] = value
+
+    @property
+    def _key(self) -> str:
+        return f"{self._name} of its own calls" if in_own_call.get() else self._name
 
 
 class CapturedServer:

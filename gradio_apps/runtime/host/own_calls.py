@@ -11,6 +11,7 @@ import socket
 import stat
 from collections.abc import MutableMapping
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ from gradio_apps.runtime.host.person import OWN_CALL
 from gradio_apps.runtime.host.servers import OwnServer, own_config
 
 ADDRESS: Final = "127.0.0.1"
+in_own_call: ContextVar[bool] = ContextVar("in_own_call", default=False)
+"""Whether the app is called by itself, at an address that is of no use to anybody else."""
 _DESCRIPTORS: Final = Path("/dev/fd")
 _NO_PROXY: Final = ("no_proxy", "NO_PROXY")
 _THIS_MACHINE: Final = ("localhost", ".localhost", "127.0.0.1", "::1")
@@ -55,6 +58,7 @@ class OwnCallsOnly:
             scope[OWN_CALL] = True
             self._callers.recall(scope)
             scope["state"] = dict(self._state)
+            in_own_call.set(True)  # for this call alone: uvicorn gives each its own context
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             await JSONResponse({"detail": "This address serves the app itself only."}, 403)(scope, receive, send)

@@ -152,3 +152,10 @@ def test_an_empty_token_is_none_and_what_is_one_stays() -> None:
     assert (kept.token, kept.scope) == ("hf_x", "openid")
     assert dataclasses.replace(kept, token="hf_y").token == "hf_y"
     assert copy.copy(kept).token == "hf_x"
+
+
+def test_what_is_kept_of_its_api_is_an_attribute_of_the_app_alone() -> None:
+    app = gradio.routes.App
+
+    assert "self.api_info = None" in inspect.getsource(app.__init__)
+    assert not hasattr(app, "api_info")

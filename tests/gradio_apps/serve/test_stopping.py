@@ -40,6 +40,18 @@ demo.launch()
 """
 
 
+CALLS_ITSELF = """
+import gradio as gr
+from gradio_client import Client
+
+demo = gr.Interface(lambda picture, text: text, [gr.Image(type="filepath"), gr.Textbox()], "text", api_name="go")
+_, address, _ = demo.launch(prevent_thread_lock=True)
+told = Client(address, verbose=False).view_api(print_info=False, return_format="dict")
+print("it found", *told["named_endpoints"], flush=True)
+demo.block_thread()
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """The app, and somebody who is in."""
@@ -133,3 +145,21 @@ def test_who_waits_for_a_stopped_app_reads_a_sentence(tmp_path: Path) -> None:
     log = app.log.read_text()
     assert "Traceback" not in log
     assert len(log.splitlines()) - before <= 1, log
+
+
+@pytest.mark.usefixtures("processes")
+def test_an_app_that_calls_itself_shows_people_its_public_address(tmp_path: Path) -> None:
+    """
+    Gradio keeps what it said of its API to the first who asked, and here that is the app itself.
+    """
+    with served(tmp_path, CALLS_ITSELF) as app:
+        until = time.monotonic() + PATIENCE
+        while "it found /go" not in app.log.read_text():
+            assert time.monotonic() < until, app.log.read_text()
+            time.sleep(0.1)
+        answers = [
+            app.client.get(path).text for path in ("/gradio_api/info", "/gradio_api/openapi.json", "/", "/config")
+        ]
+
+    assert "/go" in answers[0]
+    assert not [one for one in answers if "127.0.0.1" in one]

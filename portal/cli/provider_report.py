@@ -69,6 +69,7 @@ class ProviderReport:
             "keys": len(survey.keys),
             "algorithms": sorted(usable_algorithms(spec, survey)),
             "client_authentication": survey.auth_method,
+            "callback_registered": survey.callback_known,
             "pkce": preset.pkce,
             "sign_out": self.sign_out,
             "sign_out_callback": None if preset.sign_out is None else self.signed_out,
@@ -106,6 +107,8 @@ class ProviderReport:
         if survey.auth_method is not None:
             refused = "" if survey.client_problem is not None else ", not refused with a made-up code"
             yield f"  the client by  {survey.auth_method}{refused}"
+        if survey.callback_known is not None:
+            yield f"  the callback   {'is registered' if survey.callback_known else 'is refused, or the client is'}"
         yield f"  PKCE           {'S256' if preset.pkce else 'not sent'}"
 
     def _endpoints(self) -> Mapping[str, str]:

@@ -107,7 +107,15 @@ def _tested(report: ProviderReport, url: str | None) -> Iterator[str]:
         yield "It knows client, callback and scopes if it leads back to the portal, which then says that this"
         yield "sign-in was not begun there: begun in a terminal, it signs nobody in."
     yield ""
-    yield "Nothing was found that keeps people from signing in." if report.usable else "Nobody can sign in there now."
+    yield _verdict(report)
+
+
+def _verdict(report: ProviderReport) -> str:
+    if not report.usable:
+        return "Nobody can sign in there now."
+    if report.survey.callback_known:
+        return "Nothing was found that keeps people from signing in."
+    return "Nothing was found that keeps people from signing in; whether the callback is registered was not seen."
 
 
 def _missing(report: ProviderReport, *, blocking_only: bool) -> Iterator[str]:

@@ -51,6 +51,12 @@ class Survey:
     """Why nobody can sign in there now; ``None``: nothing was found that stands in the way."""
     client_problem: str | None = None
     """How it refused the client; ``None``: it did not, or was not asked."""
+    request_problem: str | None = None
+    """How its authorization endpoint refused the portal's request; the same holds."""
+    callback_known: bool | None = None
+    """Whether the callback is registered there; ``None``: it was not asked, or that does not show."""
+    callback_unclear: str | None = None
+    """Why it does not show."""
 
 
 class Provider(Protocol):

@@ -5,7 +5,6 @@ comes straight from the token endpoint and is asked about at once, so it cannot 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from portal.attempts import Attempt, new_attempt
 from portal.contract.outbound import Outbound
@@ -22,7 +21,7 @@ from portal.providers.exchange import client_authentication, exchange_code
 from portal.providers.left_out import note_left_out
 from portal.providers.metadata import is_safe_endpoint
 from portal.providers.reach import reach_of
-from portal.providers.survey import client_problem
+from portal.providers.survey import tried
 from portal.providers.transport import DEFAULT_LIMITS, Budget, Limits, Transport
 from portal.settings import Endpoints, ProviderSpec
 
@@ -77,16 +76,15 @@ class OAuth2Provider:
         known = Survey(endpoints=ends, auth_method=method)
         if redirect_uri is None:
             return known
-        problem = client_problem(
+        return tried(
+            known,
             spec=self.spec,
-            endpoint=ends.token,
-            method=method,
+            authorize=ends.authorize,
+            token=ends.token,
             redirect_uri=redirect_uri,
             basic=self._basic,
             transport=self._transport,
-            budget=self._transport.budget(),
         )
-        return replace(known, client_problem=problem)
 
     def _completed(self, code: str, attempt: Attempt, *, budget: Budget) -> Completed:
         tokens = exchange_code(

@@ -35,7 +35,7 @@ from portal.providers.metadata import (
     read_metadata,
 )
 from portal.providers.reach import reach_of
-from portal.providers.survey import client_problem
+from portal.providers.survey import tried
 from portal.providers.transport import DEFAULT_LIMITS, Budget, Limits, Transport
 from portal.settings import ProviderSpec
 
@@ -118,16 +118,15 @@ class OidcProvider:
         known = replace(known, keys=tuple(key.algorithms for key in keys))
         if redirect_uri is None or known.auth_method is None:
             return known
-        problem = client_problem(
+        return tried(
+            known,
             spec=self.spec,
-            endpoint=metadata.token,
-            method=known.auth_method,
+            authorize=metadata.authorize,
+            token=metadata.token,
             redirect_uri=redirect_uri,
             basic=self._basic,
             transport=self._transport,
-            budget=budget,
         )
-        return replace(known, client_problem=problem)
 
     def _completed(self, attempt: Attempt, callback: Mapping[str, str], *, now: int, budget: Budget) -> Completed:
         metadata = self._metadata.get(budget=budget)

@@ -112,6 +112,18 @@ def _of_client(survey: Survey) -> Iterator[Shortcoming]:
             what=survey.client_problem,
             mend="Check client id, client secret and registered callback, and whether this machine reaches it.",
         )
+    if survey.request_problem is not None:
+        yield Shortcoming(
+            what=f"{survey.request_problem}.",
+            mend="Register the callback above there, to the letter, for this client id; check scopes as well.",
+        )
+    if survey.callback_unclear is not None:
+        yield Shortcoming(
+            what=f"whether the callback is registered does not show before somebody signs in: "
+            f"{survey.callback_unclear}.",
+            mend="Open the address below in a browser, and sign in there.",
+            blocks=False,
+        )
 
 
 def _of_signatures(spec: ProviderSpec, survey: Survey) -> Iterator[Shortcoming]:

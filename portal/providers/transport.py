@@ -103,9 +103,9 @@ class Transport:
         """Return a fresh budget for one request of a browser."""
         return Budget(self.limits.total)
 
-    def bind(self, session: requests.Session, *, budget: Budget) -> None:
+    def bind(self, session: requests.Session, *, budget: Budget, shows_redirect: bool = False) -> None:
         """Make every call through *session* keep to our limits and to *budget*."""
-        adapter = _BoundedAdapter(self, budget)
+        adapter = _BoundedAdapter(self, budget, shows_redirect=shows_redirect)
         session.trust_env = False  # proxies and certificates are the adapter's; ~/.netrc is nobody's
         session.mount("https://", adapter)
         session.mount("http://", adapter)
@@ -118,8 +118,11 @@ class Transport:
         budget: Budget,
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
+        shows_redirect: bool = False,
     ) -> requests.Response:
         """Return what *url* answers, whatever its status; *body* is posted as JSON where there is one.
+
+        No redirect is followed; with *shows_redirect* it is an answer like any other.
 
         Raises:
             ProviderNotBelieved: its certificate is not believed.
@@ -128,7 +131,7 @@ class Transport:
         """
         method = "GET" if body is None else "POST"
         with requests.Session() as session:
-            self.bind(session, budget=budget)
+            self.bind(session, budget=budget, shows_redirect=shows_redirect)
             try:
                 return session.request(method, url, headers=headers, json=body, allow_redirects=False)
             except TRANSPORT_ERRORS as error:
@@ -190,8 +193,9 @@ class Transport:
 class _BoundedAdapter(HTTPAdapter):
     """Sends one request and reads its whole answer, within the limits and on the way out that is configured."""
 
-    def __init__(self, transport: Transport, budget: Budget) -> None:
+    def __init__(self, transport: Transport, budget: Budget, *, shows_redirect: bool) -> None:
         super().__init__(max_retries=0)
+        self._shows_redirect = shows_redirect
         self._transport = transport
         self._budget = budget
         self.poolmanager.pool_classes_by_scheme = transport.reach.pools
@@ -229,7 +233,7 @@ class _BoundedAdapter(HTTPAdapter):
         response = super().send(request, **options)  # type: ignore[arg-type]  # requests' own names and values
         with response:
             # A redirect could carry the code, the secret or an access token to another host.
-            if response.is_redirect or response.is_permanent_redirect:
+            if (response.is_redirect or response.is_permanent_redirect) and not self._shows_redirect:
                 raise ProviderUnavailable(f"{request.method} redirects to {quoted(response.headers.get('Location'))}")
             body = bytearray()
             for chunk in response.iter_content(_CHUNK):

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from portal.cli import main
-from tests.provider.misbehaving import CLIENT_SECRET, MisbehavingProvider, as_json, misbehaving_provider
+from tests.provider.misbehaving import CLIENT_SECRET, Answer, MisbehavingProvider, as_json, misbehaving_provider
 
 KEY = "zB1-kept-from-everybody-0123456789abcdefgh"
 PORTAL = "http://portal.demo.localhost:7800"
@@ -164,6 +164,49 @@ class TestTest:
 
         assert "Company" in told(capsys, "--config", str(other), "test", "company")
         assert "Company" in told(capsys, "test", "company", "--config", str(other))
+
+    def test_a_callback_that_is_registered_is_told(
+        self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert "the callback   is registered" in told(capsys, "test", "company")
+        assert theirs.asked.count("/authorize") == 2
+        assert json.loads(told(capsys, "--json", "test", "company"))["callback_registered"] is True
+
+    def test_a_callback_that_is_not_registered_is_told(
+        self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        theirs.callbacks = ("https://other.example.com/",)
+        out = told(capsys, "test", "company", code=1)
+
+        assert "MISSING: the authorization endpoint refuses the request" in out
+        assert "redirect_uri is not registered" in out
+        assert "Register the callback above" in out
+        assert "Nobody can sign in there now." in out
+
+    def test_where_it_does_not_show_that_is_told(
+        self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        theirs.callbacks = None
+        out = told(capsys, "test", "company")
+
+        assert "Note: whether the callback is registered does not show before somebody signs in" in out
+        assert "whether the callback is registered was not seen." in out
+        assert json.loads(told(capsys, "--json", "test", "company"))["callback_registered"] is None
+
+    @pytest.mark.parametrize("status", [200, 400])
+    def test_words_that_stand_in_every_page_show_nothing(
+        self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str], status: int
+    ) -> None:
+        theirs.respond["/authorize"] = lambda _: Answer(b"<script>const e = 'invalid_client'</script>", status)
+        out = told(capsys, "test", "company", code=0 if status == 200 else 1)
+
+        assert ("Note: whether the callback" in out) is (status == 200)
+
+    def test_no_redirect_is_followed(self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]) -> None:
+        theirs.respond["/authorize"] = lambda _: Answer(b"", 302, {"Location": f"{theirs.issuer}/login?x=1"})
+        told(capsys, "test", "company")
+
+        assert "/login" not in theirs.asked
 
     def test_a_client_that_is_refused_is_told(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]

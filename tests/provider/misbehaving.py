@@ -69,6 +69,8 @@ class MisbehavingProvider:
             "end_session_endpoint": f"{issuer}/end",
             "authorization_response_iss_parameter_supported": True,
         }
+        self.callbacks: tuple[str, ...] | None = ("http://", "https://portal.example.com/")
+        """How callbacks that it knows begin; ``None``: it does not look before somebody signs in."""
         self.client_first = False
         """Whether it looks at the client before it looks at the code."""
         self.claims: dict[str, Any] = {}
@@ -108,12 +110,19 @@ class MisbehavingProvider:
         self.requests.append(request)
         honest: dict[str, Respond] = {
             "/.well-known/openid-configuration": lambda _: as_json(self.metadata),
+            "/authorize": self._sign_in_page,
             "/jwks": lambda _: as_json(self.jwks),
             "/token": self.tokens,
             "/userinfo": self._userinfo,
         }
         respond = self.respond.get(request.path) or honest.get(request.path)
         return as_json({"error": "not_found"}, status=404) if respond is None else respond(request)
+
+    def _sign_in_page(self, request: Request) -> Answer:
+        asked = dict(parse_qsl(request.query))
+        if self.callbacks is None or asked.get("redirect_uri", "").startswith(self.callbacks):
+            return Answer(b"<html>Sign in</html>", 200, {"Content-Type": "text/html"})
+        return as_json({"error": "invalid_request", "error_description": "redirect_uri is not registered"}, status=400)
 
     def tokens(self, request: Request) -> Answer:
         """Return the honest answer of the token endpoint."""

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 
 from portal.identity import Affiliation
+from portal.providers.base import Survey
 from portal.providers.oidc import OidcProvider
 from portal.providers.transport import Limits
 from portal.settings import Secret
@@ -91,6 +92,37 @@ class TestCredentials:
         callback = dict(parse_qsl(urlsplit(Person("ana").sign_in(url)).query))
 
         assert ours.complete(attempt, callback, now=now).identity.subject == "ana"
+
+
+class TestBeforeSomebodySignsIn:
+    """What ``portal providers test`` learns of a certified provider without signing anybody in."""
+
+    def survey(self, theirs: RunningProvider, *, callback: str = f"{PORTAL}{CALLBACK}", **changes: object) -> Survey:
+        given = {"client_id": theirs.client_id, "client_secret": Secret(theirs.client_secret), **changes}
+        return OidcProvider(a_provider(issuer=theirs.issuer, **given)).survey(redirect_uri=callback)
+
+    def test_a_registration_that_fits(self, theirs: RunningProvider) -> None:
+        survey = self.survey(theirs)
+
+        assert (survey.client_problem, survey.request_problem, survey.callback_known) == (None, None, True)
+
+    def test_a_callback_that_is_not_registered(self, theirs: RunningProvider) -> None:
+        survey = self.survey(theirs, callback=f"{PORTAL}/auth/oauth/another/callback")
+
+        assert "redirect_uri" in str(survey.request_problem)
+        assert survey.callback_known is False
+
+    def test_a_client_that_is_not_registered(self, theirs: RunningProvider) -> None:
+        survey = self.survey(theirs, client_id="another")
+
+        assert "invalid_client" in str(survey.client_problem)
+        assert "client" in str(survey.request_problem)
+
+    def test_a_wrong_secret(self, theirs: RunningProvider) -> None:
+        survey = self.survey(theirs, client_secret=Secret("wrong"))
+
+        assert "invalid_client" in str(survey.client_problem)
+        assert (survey.request_problem, survey.callback_known) == (None, True)
 
 
 class TestAtARealProvider:

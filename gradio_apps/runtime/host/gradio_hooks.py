@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
-from gradio_apps.runtime.host.gradio_minors import Minor, installed_minor
+from gradio_apps.runtime.host.gradio_minors import ON_THE_SERVER, Minor, installed_minor
 from gradio_apps.runtime.host.hosted import Captured, HostedApp
 from gradio_apps.runtime.host.own_calls import in_own_call
 from gradio_apps.runtime.host.person import PersonSession, username_for
@@ -44,9 +44,13 @@ def install(host: HostedApp) -> None:
     """
     minor = installed_minor()
     blocks = gradio.blocks.Blocks
+    arguments = inspect.signature(blocks.launch)
     blocks.launch = _launch_for(blocks.launch, minor)
+    for path in minor.overriding:
+        kind = getattr(*owner_of(path))
+        kind.launch = _outer_launch_for(kind.launch, arguments, minor)
     blocks.block_thread = _block_thread
-    for path, said in minor.node:
+    for path, said in (*minor.node, *minor.fixed):
         owner, name = owner_of(path)
         setattr(owner, name, _always(said))
     for path, rest in minor.pauses.items():
@@ -142,11 +146,25 @@ def _launch_for(original: Callable[..., Any], minor: Minor) -> Callable[..., Any
         if replaced:
             logger.info("launch(%s=…) is left to the portal.", "=…, ".join(replaced))
         bound.arguments.update(minor.launch)
+        if bound.arguments.get("enable_monitoring"):
+            bound.arguments["enable_monitoring"] = None  # the same, without printing an address with a key in it
         result = original(*bound.args, **bound.kwargs)
         if getattr(self, "mcp_error", None):
             logger.error("%s", self.mcp_error)
         _serving(self)
         return result
+
+    return launch
+
+
+def _outer_launch_for(original: Callable[..., Any], arguments: inspect.Signature, minor: Minor) -> Callable[..., Any]:
+    """Return *original*, a ``launch()`` that calls that of Blocks, told by the portal what it acts upon itself."""
+
+    @functools.wraps(original)
+    def launch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        given = dict(arguments.bind(self, *args, **kwargs).arguments)
+        del given["self"]
+        return original(self, **given | {name: minor.launch[name] for name in ON_THE_SERVER})
 
     return launch
 

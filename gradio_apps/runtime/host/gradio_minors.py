@@ -25,6 +25,8 @@ _LAUNCH: Final[Mapping[str, Any]] = {
     "ssl_keyfile": None,
     "ssr_mode": False,  # its Node process would stand in front of the guard
 }
+ON_THE_SERVER: Final = ("inbrowser", "quiet")
+"""Those of them that a ``launch()`` around that of Blocks acts upon itself."""
 _REPLACED: Final = (
     "gradio.blocks:Blocks.launch",
     "gradio.blocks:Blocks.block_thread",
@@ -56,8 +58,12 @@ class Minor:
     pauses: Mapping[str, float] = field(default_factory=dict)
     """Pauses of its queue between two looks for work, as ``module:attribute``, and how long they are, in seconds,
     while nothing happens; none where Gradio itself lets it rest."""
+    fixed: tuple[tuple[str, Any], ...] = ()
+    """Questions to which there is one answer behind the portal: ``module:attribute``, and what each says."""
     launching: tuple[str, ...] = ("gradio.blocks:Blocks",)
     """Classes whose instances have a ``launch()`` that can be stopped."""
+    overriding: tuple[str, ...] = ()
+    """Those of Gradio's own whose ``launch()`` does something around that of Blocks, with the same arguments."""
     looked_at: frozenset[str] = frozenset()
     """Other arguments of its ``launch()``: somebody saw that none opens a port."""
 
@@ -91,7 +97,10 @@ MINORS: Final[Mapping[str, Minor]] = {
             "gradio.queueing:Queue.sleep_when_free": 0.05,
             "gradio.queueing:Queue.progress_update_sleep_when_free": 0.1,
         },
+        # Whoever comes from loopback by a name of loopback would be handed the token of the process, for their runs.
+        fixed=(("gradio.history:_is_direct_local_request", False),),
         launching=("gradio.blocks:Blocks", "gradio:Server"),
+        overriding=("gradio.workflow:Workflow",),  # opens a browser, and prints the token that lets one edit
         looked_at=_SEEN_IN_BOTH
         | {"footer_links", "run_history", "_app", "theme", "css", "css_paths", "js", "head", "head_paths"},
     ),

@@ -5,11 +5,13 @@ When one of these fails after an upgrade, the host does not work with that Gradi
 environment of its own (``test_gradio_five``), so nothing here may need what it has not.
 """
 
+import ast
 import asyncio
 import copy
 import dataclasses
 import inspect
 import re
+from pathlib import Path
 from typing import Any
 
 import gradio
@@ -24,7 +26,7 @@ import uvicorn
 from starlette.requests import Request
 
 from gradio_apps.runtime.host.gradio_hooks import leave_sign_out_to_portal, no_empty_token, owner_of, redirect_under
-from gradio_apps.runtime.host.gradio_minors import installed_minor
+from gradio_apps.runtime.host.gradio_minors import ON_THE_SERVER, installed_minor
 
 
 def parameters(function: Any) -> list[str]:
@@ -34,7 +36,15 @@ def parameters(function: Any) -> list[str]:
 MINOR = installed_minor()
 
 
-@pytest.mark.parametrize("path", [*MINOR.replaced, *(path for path, _ in MINOR.node), *MINOR.launching])
+REPLACED = [
+    *MINOR.replaced,
+    *(path for path, _ in (*MINOR.node, *MINOR.fixed)),
+    *MINOR.launching,
+    *MINOR.overriding,
+]
+
+
+@pytest.mark.parametrize("path", REPLACED)
 def test_what_is_replaced_is_there(path: str) -> None:
     assert callable(getattr(*owner_of(path))) or path.endswith("_js_handle_redirect")
 
@@ -49,6 +59,29 @@ def test_launch_takes_nothing_unknown_that_could_open_a_port() -> None:
     A new argument of launch() is looked at by somebody before it is let through.
     """
     assert MINOR.looked_at | set(MINOR.launch) == set(parameters(gradio.blocks.Blocks.launch))
+
+
+def test_whatever_of_gradios_own_overrides_launch_is_known() -> None:
+    """
+    Such a launch() may open a browser, or print what nobody is to read, around the one that is replaced.
+
+    Read, not imported: some of Gradio's modules build an app when they are.
+    """
+    folder = Path(gradio.__path__[0])
+    found = {
+        f"gradio.{'.'.join(file.relative_to(folder).with_suffix('').parts)}:{one.name}"
+        for file in folder.rglob("*.py")
+        for one in ast.walk(ast.parse(file.read_bytes()))
+        if isinstance(one, ast.ClassDef)
+        and any(isinstance(member, ast.FunctionDef) and member.name == "launch" for member in one.body)
+    }
+    known = [getattr(*owner_of(path)) for path in (*MINOR.launching, *MINOR.overriding)]
+
+    assert found == {f"{kind.__module__}:{kind.__qualname__}" for kind in known}
+    for path in MINOR.overriding:
+        source = inspect.getsource(getattr(*owner_of(path)).launch)
+        assert "super().launch(**kwargs)" in source
+        assert set(ON_THE_SERVER) <= set(re.findall(r'kwargs\.get\("(\w+)"', source))
 
 
 def test_launch_asks_for_its_server_and_its_app_when_called() -> None:

@@ -169,6 +169,24 @@ def test_a_server_with_routes_of_its_own(tmp_path: Path) -> None:
             assert httpx.get(f"{app.url}{path}").status_code == 401
 
 
+@pytest.mark.usefixtures("processes")
+@pytest.mark.skipif(not hasattr(gradio, "Workflow"), reason="Gradio 5 has no gr.Workflow")
+def test_a_workflow_opens_no_browser_and_no_token_is_in_the_log(tmp_path: Path) -> None:
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser.sh"
+    browser.write_text(f'#!/bin/sh\necho "$1" >> {opened}\n')
+    browser.chmod(0o755)
+    with hosted(
+        SAMPLES / "unmodified" / "workflow.py", tmp_path, BROWSER=str(browser), GRADIO_WORKFLOW_INBROWSER="true"
+    ) as app:
+        assert app.client.get("/").status_code == 200
+        assert app.client.get("/monitoring/summary").status_code == 200
+        assert app.end() == 0
+        assert not opened.exists()
+        for secret in ("write_token", "Monitoring URL", "monitoring/"):
+            assert secret not in app.log
+
+
 def tool_answer(app: Hosted, *, person: str) -> str:
     """What the tool ``shout`` says over MCP."""
     headers = {"accept": "application/json, text/event-stream", "x-test-person": person}

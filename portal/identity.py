@@ -46,6 +46,10 @@ class Identity:
     email_verified: bool = False
     picture: str | None = None
     """An https URL, or nothing."""
+    handle: str | None = None
+    """What the provider calls the account; for showing, never a key: at most providers people choose it themselves."""
+    handle_is_unique: bool = False
+    """Whether no two accounts of the provider have one handle at a time."""
     affiliations: tuple[Affiliation, ...] = (Affiliation(),)
     """At least one; in the order the provider gave, sorted by tenant where it gave none."""
     claims: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
@@ -70,6 +74,15 @@ class Identity:
     def username(self) -> str:
         """What ``gr.Request.username`` says: the verified address, else the id."""
         return self.verified_email or self.id
+
+    @property
+    def preferred_username(self) -> str:
+        """What ``gr.OAuthProfile.username`` says: a unique handle, else the verified address, else any handle, else id.
+
+        It never is what another person's :attr:`username` is: handles hold no address, and look like no id.
+        """
+        unique = self.handle if self.handle_is_unique else None
+        return unique or self.verified_email or self.handle or self.id
 
     @property
     def tenants(self) -> tuple[str, ...]:

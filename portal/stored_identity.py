@@ -38,6 +38,8 @@ def write_identity(identity: Identity) -> str:
         "email": identity.email,
         "email_verified": identity.email_verified,
         "picture": identity.picture,
+        "handle": identity.handle,
+        "handle_is_unique": identity.handle_is_unique,
         "affiliations": affiliations,
         "claims": identity.claims,
         "sent": identity.sent,
@@ -81,6 +83,8 @@ def _read(text: str) -> Identity:
         email=members["email"],
         email_verified=members["email_verified"],
         picture=members["picture"],
+        handle=members.get("handle"),  # written since apps are told it
+        handle_is_unique=members.get("handle_is_unique", False),
         affiliations=affiliations,
         claims=MappingProxyType(members["claims"]),
         sent=tuple(members.get("sent", ())),  # written since admins may look at it

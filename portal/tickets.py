@@ -77,6 +77,7 @@ def person_of(allowed: Allowed, *, expires_at: int) -> Person:
     return Person(
         subject=identity.id,
         username=email or identity.id,
+        preferred_username=_fitting(identity.preferred_username),
         name=_fitting(identity.name),
         email=email,
         picture=picture if picture is not None and picture.startswith("https://") else None,

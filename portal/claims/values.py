@@ -5,6 +5,7 @@ direction characters never get further than this.  ``type(x) is str`` and not ``
 because the values come out of JSON and nothing else is expected.
 """
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Final
@@ -24,6 +25,9 @@ MAX_EMAIL: Final = 320
 """Characters of an address: 64, the at sign and 255 (RFC 5321, section 4.5.3.1)."""
 MAX_PICTURE: Final = 1024
 """Characters of the picture's address; a ticket carries no longer one."""
+
+_LIKE_AN_ID: Final = re.compile(r"[A-Za-z0-9_-]{32}")
+"""``portal.identity.Identity.id``."""
 
 # Controls, surrogates, private characters, line separators; and, of the format characters, those that
 # turn the direction of text: a name must not rewrite the page around it.
@@ -125,6 +129,19 @@ def _line(value: object) -> str | None:
     if len(cleaned) > MAX_NAME or (cleaned and len(value) > len(shown)):
         return f"{cleaned[: MAX_NAME - 1].rstrip()}…"
     return cleaned or None
+
+
+def handle(claims: Mapping[str, object]) -> str | None:
+    """Return what the provider calls the account: ``preferred_username``, else ``login``.
+
+    Most people choose it themselves, so it is for showing only.  What could pass for an address, or for an id of ours,
+    is none: an app that takes the name for a person must not take one for another.
+    """
+    candidates = (_line(claims.get(name)) for name in ("preferred_username", "login"))
+    found = next((one for one in candidates if one), None)
+    if found is None or "@" in unicodedata.normalize("NFKC", found) or _LIKE_AN_ID.fullmatch(found):
+        return None
+    return found
 
 
 def email(claims: Mapping[str, object]) -> str | None:

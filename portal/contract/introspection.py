@@ -29,6 +29,8 @@ class Person:
     """The identity's id: stable, opaque, never reused."""
     username: str
     """The verified e-mail address; where there is none, the subject."""
+    preferred_username: str | None = None
+    """What the provider calls the account, for showing; never a key, since people may choose it themselves."""
     name: str | None = None
     email: str | None = None
     """A verified address, or nothing."""
@@ -63,6 +65,7 @@ class Active:
             "sub": person.subject,
             "sid": self.session,
             "username": person.username,
+            "preferred_username": person.preferred_username,
             "name": person.name,
             "email": person.email,
             "picture": person.picture,
@@ -108,6 +111,7 @@ def read_introspection(body: Mapping[str, object], *, issuer: str, audience: str
     person = Person(
         subject=shapes.text(body, "sub"),
         username=shapes.text(body, "username"),
+        preferred_username=shapes.optional_text(body, "preferred_username"),
         name=shapes.optional_text(body, "name"),
         email=shapes.optional_text(body, "email"),
         picture=shapes.optional_text(body, "picture", longest=1024),

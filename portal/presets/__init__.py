@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from portal.claims.reading import names_sent
+from portal.claims.values import handle
 from portal.identity import Identity, VerifiedClaims
 from portal.presets.auth0 import AUTH0
 from portal.presets.azure_ad import AZURE_AD, AZURE_AD_HYBRID
@@ -82,4 +83,8 @@ def read_identity(claims: VerifiedClaims, *, spec: ProviderSpec) -> Identity:
         CallbackRejected: the claims identify nobody.
         KeyError: there is no such make.
     """
-    return replace(preset_of(spec).read(claims, spec), sent=names_sent(claims))
+    preset = preset_of(spec)
+    identity = preset.read(claims, spec)
+    return replace(
+        identity, sent=names_sent(claims), handle=handle(identity.claims), handle_is_unique=preset.unique_handles
+    )

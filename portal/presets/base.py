@@ -241,6 +241,8 @@ class Preset:
     """Whether it says which groups somebody is in."""
     may_assume_email: bool = False
     """Whether ``email_verified = "assume"`` may be written: some of this make say nothing of an address."""
+    unique_handles: bool = False
+    """Whether no two accounts there have one ``preferred_username`` at a time."""
     sign_out: SignOutWay | None = None
     """Where a browser signs out there; ``None``: it has no such place."""
     refresh: Refresh | None = None

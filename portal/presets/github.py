@@ -181,6 +181,7 @@ GITHUB: Final = Preset(
         **dict.fromkeys(("groups", "organisations", "roles"), ("read:org", "write:org", "admin:org")),
     },
     token_endpoint_auth_method="client_secret_post",  # noqa: S106 - the name of a method, no secret
+    unique_handles=True,
     login_hint="login",
     prompts=frozenset({"consent", "select_account"}),
     calls=(

@@ -71,6 +71,7 @@ GITLAB: Final = Preset(
     variables="OAUTH_GITLAB",
     made_of={"groups": _MEMBERSHIPS, "roles": tuple(_ROLES)},
     claim_scopes={"groups": (), "roles": ()},
+    unique_handles=True,
     login_hint=None,
     # GitLab answers select_account with an error: it has no page for it.
     prompts=frozenset({"none", "login", "consent"}),

@@ -160,6 +160,7 @@ HUGGINGFACE: Final = Preset(
     made_of={"groups": ("orgs",), "roles": ("orgs",)},
     claim_scopes={"groups": (), "orgs": (), "roles": ()},
     issuers=frozenset({ISSUER}),
+    unique_handles=True,
     login_hint=None,
     prompts=frozenset(),
     organisations=organisations_of,

@@ -10,6 +10,7 @@ from tests.builders import NOW, PORTAL
 PERSON = Person(
     subject="ana-id",
     username="ana@example.com",
+    preferred_username="ana",
     name="Ana Analyst",
     email="ana@example.com",
     picture="https://img.example.com/ana.png",
@@ -56,6 +57,7 @@ def test_anything_but_true_is_inactive(active: object) -> None:
         ({"sub": ""}, Rejection.BAD_SHAPE),
         ({"sid": 1}, Rejection.BAD_SHAPE),
         ({"username": None}, Rejection.BAD_SHAPE),
+        ({"preferred_username": ["ana"]}, Rejection.BAD_SHAPE),
         ({"roles": "admin"}, Rejection.BAD_SHAPE),
         ({"exp": "soon"}, Rejection.BAD_SHAPE),
         ({"name": 7}, Rejection.BAD_SHAPE),

@@ -4,6 +4,7 @@ import pytest
 
 from portal.identity import Affiliation
 from tests.builders import an_identity
+from tests.portal.presets.reading import read_somebody
 
 
 class TestId:
@@ -55,3 +56,56 @@ class TestAffiliations:
         assert identity.affiliation("beta") is beta
         assert identity.affiliation("Beta") is None
         assert identity.affiliation("") is None
+
+
+ANAS = an_identity()
+"""Whose address is verified; others must not pass for her."""
+
+
+class TestWhatAppsCallSomebody:
+    @pytest.mark.parametrize(
+        ("preset", "claims", "expected"),
+        [
+            ("oidc", {"preferred_username": "ben"}, "ben"),
+            ("oidc", {"preferred_username": "ben", "email": "ben@example.com"}, "ben"),
+            ("oidc", {"preferred_username": "ben", "email": "b@example.com", "email_verified": True}, "b@example.com"),
+            ("oidc", {"preferred_username": "Ben B. ☕"}, "Ben B. ☕"),
+            ("oidc", {"preferred_username": 7, "login": "ben"}, "ben"),
+            ("huggingface", {"preferred_username": "ben", "email": "b@example.com", "email_verified": True}, "ben"),
+            ("gitlab", {"preferred_username": "ben", "email": "b@example.com", "email_verified": True}, "ben"),
+            ("github", {"user": {"id": 7, "login": "octo-dev", "email": "b@example.com"}}, "octo-dev"),
+            ("generic", {"user": {"id": 7, "login": "ben"}}, "ben"),
+        ],
+    )
+    def test_it_is_what_the_provider_says_where_that_is_safe(
+        self, preset: str, claims: dict[str, object], expected: str
+    ) -> None:
+        assert read_somebody(preset, **claims).preferred_username == expected
+
+    @pytest.mark.parametrize(
+        "handle",
+        [
+            "ana@example.com",
+            "ana\uff20example.com",
+            "ana\ufe6bexample.com",
+            ANAS.id,
+            f" {ANAS.id}",
+            "\u202e",
+            "",
+            " ",
+            None,
+            ["ana@example.com"],
+        ],
+    )
+    @pytest.mark.parametrize("preset", ["oidc", "huggingface"])
+    def test_nobody_passes_for_another_by_choosing_a_name(self, preset: str, handle: object) -> None:
+        mallory = read_somebody(preset, sub="mallory", preferred_username=handle, email=ANAS.email)
+
+        assert mallory.preferred_username == mallory.username == mallory.id
+        assert mallory.username not in {ANAS.username, ANAS.id}
+
+    @pytest.mark.parametrize("handle", ["ben", "ana@example.com", ANAS.id])
+    def test_what_apps_may_key_on_hangs_on_no_chosen_name(self, handle: str) -> None:
+        somebody = read_somebody("oidc", sub="mallory", preferred_username=handle)
+
+        assert somebody.username == somebody.id

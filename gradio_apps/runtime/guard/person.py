@@ -27,7 +27,7 @@ def user_claims(person: Person) -> dict[str, object]:
     claims: dict[str, object | None] = {
         "sub": person.subject,
         "name": person.name,
-        "preferred_username": person.username,
+        "preferred_username": _called(person),
         "email": person.email,
         "email_verified": True if person.email else None,
         "picture": person.picture,
@@ -42,6 +42,7 @@ def oauth_info(person: Person, settings: GuardSettings) -> dict[str, object]:
 
     The access token is empty: the portal hands no provider's token to an app, and the host has Gradio make none of it.
     """
+    called = _called(person)
     return {
         "access_token": "",
         "token_type": "bearer",
@@ -49,8 +50,8 @@ def oauth_info(person: Person, settings: GuardSettings) -> dict[str, object]:
         "expires_at": person.signed_in_until,
         "userinfo": {
             "sub": person.subject,
-            "name": person.name or person.username,
-            "preferred_username": person.username,
+            "name": person.name or called,
+            "preferred_username": called,
             "profile": f"{settings.portal_url}/account",
             "picture": person.picture or "",
             "email": person.email,
@@ -61,3 +62,7 @@ def oauth_info(person: Person, settings: GuardSettings) -> dict[str, object]:
 def entries(person: Person, api: PortalApi, settings: GuardSettings) -> dict[str, object]:
     """Return the scope entries that speak of *person*; the guard sets them and nothing else does."""
     return {VISITOR: person, API: api, "session": session_of(person, settings)}
+
+
+def _called(person: Person) -> str:
+    return person.preferred_username or person.username

@@ -227,7 +227,19 @@ class TestWhatTheAppSees:
             info = scope["session"]["oauth_info"]
             assert info["expires_at"] > NOW
             assert {"name", "preferred_username", "profile", "picture", "sub", "email"} == set(info["userinfo"])
+            assert info["userinfo"]["preferred_username"] == "ana@example.com"
             assert (scope["scheme"], scope["root_path"]) == ("https", "")
+
+    async def test_a_profile_is_called_as_the_provider_calls_the_account_and_the_person_is_not(self) -> None:
+        async with a_house() as house:
+            somebody = a_person(username="id-of-ben", email=None, preferred_username="ben", name=None)
+            await house.get("/config", house.signed_in(person=somebody))
+            (scope,) = house.app.scopes
+            userinfo = scope["session"]["oauth_info"]["userinfo"]
+
+            assert (userinfo["preferred_username"], userinfo["name"]) == ("ben", "ben")
+            assert userinfo["sub"] == somebody.subject
+            assert scope["portal.visitor"].username == "id-of-ben"
 
     async def test_what_an_app_does_to_one_scope_does_not_reach_the_next(self) -> None:
         async with a_house() as house:

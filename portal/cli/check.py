@@ -16,6 +16,7 @@ from portal.cli.problems import configured
 from portal.cli.serve import port_of
 from portal.cli.standing_for import portal_account, require_reach, users_of
 from portal.cli.terminal import plain
+from portal.configuration.consistency import organisations_passed_over
 from portal.configuration.space_readme import sign_in_of
 from portal.front.sites import NoFront, PortTaken, sites_of
 from portal.front.systemd import PORTAL_USER
@@ -117,7 +118,7 @@ def _of_app(app: AppSpec, settings: Settings) -> Iterator[str]:
     yield f"    open to {_openness(app)}"
     yield f"    runs {_whereabouts(app)}"
     yield f"    {_standing(app, settings)}"
-    yield from (f"    {line}" for line in _of_space(app))
+    yield from (f"    {line}" for line in _of_space(app, settings))
     if app.portal_api:
         yield f"    may use of the portal's API: {', '.join(sorted(app.portal_api))}"
 
@@ -185,13 +186,19 @@ def _standing(app: AppSpec, settings: Settings) -> str:
     return f"isolation {level.word}: {level.runs}{user}"
 
 
-def _of_space(app: AppSpec) -> Iterator[str]:
+def _of_space(app: AppSpec, settings: Settings) -> Iterator[str]:
     """Yield what the README of a Space asks for and the portal does not do."""
     asked = sign_in_of(app.source)
     if asked is None:
         return
     if asked.scopes:
         yield f"hf_oauth_scopes ({', '.join(asked.scopes)}) of its README have no effect: no app is given a token"
+    names = organisations_passed_over(app, settings)
+    if names:
+        yield f"note: its README lets in {', '.join(names)} only (hf_oauth_authorized_org), and here everyone. List"
+        yield "  roles in open_to, or give the provider allowed_organisations: beyond loopback everyone is refused"
+    if asked.minutes_problem is not None:
+        yield f"note: hf_oauth_expiration_minutes ({asked.minutes}) of its README {asked.minutes_problem}"
     if asked.minutes is not None:
         yield f"hf_oauth_expiration_minutes ({asked.minutes}) of its README has no effect: sign-ins end as said above"
 

@@ -203,26 +203,30 @@ def check_users(settings: Settings, *, report: Report) -> None:
 
 
 def check_spaces(settings: Settings, *, report: Report) -> None:
-    """Note Spaces that let in an organisation on the hub, and everyone here.  A trial on loopback is let be."""
+    """Note Spaces that let in an organisation on the hub, and everyone here.  A trial on loopback is only told."""
     if is_loopback_url(settings.url):
         return
     for app in settings.catalogue:
-        asked = sign_in_of(app.source)
-        if asked is None or not asked.organisations or EVERYONE not in app.open_to or app.tenants is not None:
-            continue
-        concerned = [spec for spec in settings.providers if app.provider in {None, EVERY_PROVIDER, spec.id}]
-        if all(
-            spec.preset == "huggingface" and (spec.admission.organisations or spec.admission.tenants)
-            for spec in concerned
-        ):
-            continue
-        names = ", ".join(asked.organisations)
-        report.file(
-            f"apps.{app.slug}.open_to",
-            f"is everyone, but the README of its Space lets in {names} only (hf_oauth_authorized_org).",
-            "List the roles that may open it; or give the provider huggingface allowed_organisations; or take the line "
-            "out of the README.",
-        )
+        names = organisations_passed_over(app, settings)
+        if names:
+            report.file(
+                f"apps.{app.slug}.open_to",
+                f"is everyone, but the README of its Space lets in {', '.join(names)} only (hf_oauth_authorized_org).",
+                "List the roles that may open it; or give the provider huggingface allowed_organisations; or take the "
+                "line out of the README.",
+            )
+
+
+def organisations_passed_over(app: AppSpec, settings: Settings) -> tuple[str, ...]:
+    """Return the organisations that the README of *app*'s Space lets in, where here it is open to everyone."""
+    asked = sign_in_of(app.source)
+    if asked is None or not asked.organisations or EVERYONE not in app.open_to or app.tenants is not None:
+        return ()
+    concerned = [spec for spec in settings.providers if app.provider in {None, EVERY_PROVIDER, spec.id}]
+    held = all(
+        spec.preset == "huggingface" and (spec.admission.organisations or spec.admission.tenants) for spec in concerned
+    )
+    return () if held else asked.organisations
 
 
 def check_addresses(settings: Settings, *, report: Report) -> None:

@@ -15,6 +15,9 @@ _KEY: Final = re.compile(r"""(?P<quote>["']?)(?P<key>hf_oauth\w*)(?P=quote)\s*:(
 _ENTRY: Final = re.compile(r"(?:\s*-\s+|\s+)(?P<value>.*)")
 """An entry of a list, or a text that stands on a line of its own."""
 _COMMENT: Final = re.compile(r"(?:^|\s)#.*")
+_NUMBER: Final = re.compile(r"\d{1,9}", re.ASCII)
+MOST_MINUTES: Final = 43_200
+"""Longest sign-in that the hub gives a Space, in minutes."""
 _OFF: Final = frozenset({"", "false", "no", "off", "null", "~"})
 
 
@@ -28,6 +31,13 @@ class SpaceSignIn:
     """What its ``gr.OAuthToken`` may do on the hub, besides ``openid profile``."""
     minutes: str | None = None
     """How long a sign-in lasts there, as it is written."""
+
+    @property
+    def minutes_problem(self) -> str | None:
+        """What is wrong with :attr:`minutes`, which the hub takes from 1 to 30 days; ``None`` where nothing is."""
+        if self.minutes is None or (_NUMBER.fullmatch(self.minutes) and 0 < int(self.minutes) <= MOST_MINUTES):
+            return None
+        return f"is no number of minutes from 1 to {MOST_MINUTES}, which are 30 days"
 
 
 def sign_in_of(source: str | None) -> SpaceSignIn | None:

@@ -19,6 +19,8 @@ from portal.settings import ProviderSpec
 ISSUER: Final = "https://huggingface.co"
 TENANTS: Final = "tenants"
 _GROUPS: Final = "groups"
+_CLAIMS: Final = ("orgs", "organizations")
+"""What userinfo calls them, and what the hub's guide does."""
 # No colon and no slash: else a name could pass for an id, or for a group within an organisation.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _ID: Final = re.compile(r"[0-9A-Za-z]{1,64}")
@@ -26,8 +28,8 @@ _ID: Final = re.compile(r"[0-9A-Za-z]{1,64}")
 
 def read_huggingface(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     """Return the identity in Hugging Face's claims; only memberships that are in force are kept."""
-    organisations = _in_force(claims.get("orgs"))
-    view: dict[str, object] = {name: value for name, value in claims.items() if name not in {"orgs", "tenants"}}
+    organisations = _in_force(*(claims.get(name) for name in _CLAIMS))
+    view: dict[str, object] = {name: value for name, value in claims.items() if name not in {*_CLAIMS, "tenants"}}
     if spec.options.get("organisations_as") == TENANTS:
         view["tenants"] = {str(one["sub"]): _short(one) for one in organisations}
         affiliations = [_tenant(one) for one in organisations] or [Affiliation()]
@@ -53,9 +55,9 @@ def organisations_of(identity: Identity) -> frozenset[str]:
     return frozenset(group for one in identity.affiliations for group in one.groups if "/" not in group)
 
 
-def _in_force(orgs: object) -> list[Mapping[str, object]]:
+def _in_force(*lists: object) -> list[Mapping[str, object]]:
     """Return the organisations, sorted by id, that have an id and whose membership nothing restricts."""
-    entries = [one for one in orgs if type(one) is dict] if type(orgs) is list else []
+    entries = [one for listed in lists if type(listed) is list for one in listed if type(one) is dict]
     sound = {sub: one for one in entries if (sub := _id(one)) is not None and not _is_restricted(one)}
     # What is said twice is in force only if it is both times.
     restricted = {_id(one) for one in entries if _is_restricted(one)}
@@ -157,8 +159,8 @@ HUGGINGFACE: Final = Preset(
             form="issuer",
         ),
     ),
-    made_of={"groups": ("orgs",), "roles": ("orgs",)},
-    claim_scopes={"groups": (), "orgs": (), "roles": ()},
+    made_of={"groups": _CLAIMS, "roles": _CLAIMS},
+    claim_scopes={"groups": (), "organizations": (), "orgs": (), "roles": ()},
     issuers=frozenset({ISSUER}),
     unique_handles=True,
     login_hint=None,

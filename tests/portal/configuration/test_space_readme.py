@@ -144,12 +144,14 @@ class TestAnAppThatIsSuchASpace:
         assert keys(space, text) == ["apps.forecast.open_to"]
         assert keys(space, f'{text}provider = "hub"\n') == []
 
-    def test_a_trial_on_loopback_is_let_be(self, space: Path) -> None:
+    @pytest.mark.parametrize(("whom", "times"), [("everyone", 1), ("staff", 0)], ids=["everyone", "staff"])
+    def test_a_trial_on_loopback_is_let_be_and_not_in_silence(self, space: Path, whom: str, times: int) -> None:
         text = PORTAL.replace("https://portal.example.com", "http://127.0.0.1:7800").replace(
             "https://{app}.apps.example.com", "http://127.0.0.1:{port}"
         )
+        settings = loaded(space, text + PROVIDER + self.app(f'open_to = ["{whom}"]'), ENVIRON)
 
-        assert keys(space, text + PROVIDER + self.app('open_to = ["everyone"]')) == []
+        assert "\n".join(summary(settings)).count("README lets in acme-ml, beta only") == times
 
     def test_check_says_what_has_no_effect_here(self, space: Path) -> None:
         settings = loaded(space, PORTAL + PROVIDER + self.app('open_to = ["staff"]'), ENVIRON)
@@ -157,3 +159,17 @@ class TestAnAppThatIsSuchASpace:
 
         assert "hf_oauth_scopes (read-repos, inference-api)" in lines
         assert "hf_oauth_expiration_minutes (480)" in lines
+
+    @pytest.mark.parametrize("minutes", ["0", "99999", "soon", "-5", "480.5", "99999999999999999999"])
+    def test_check_names_an_expiration_that_the_hub_does_not_take(self, space: Path, minutes: str) -> None:
+        (space / "forecast" / "README.md").write_text(WHOLE.replace("480", minutes), encoding="utf-8")
+        settings = loaded(space, PORTAL + PROVIDER + self.app('open_to = ["staff"]'), ENVIRON)
+
+        assert f"({minutes}) of its README is no number of minutes from 1 to 43200" in "\n".join(summary(settings))
+
+    @pytest.mark.parametrize("minutes", ["1", "480", "43200"])
+    def test_check_names_none_that_it_takes(self, space: Path, minutes: str) -> None:
+        (space / "forecast" / "README.md").write_text(WHOLE.replace("480", minutes), encoding="utf-8")
+        settings = loaded(space, PORTAL + PROVIDER + self.app('open_to = ["staff"]'), ENVIRON)
+
+        assert "is no number of minutes" not in "\n".join(summary(settings))

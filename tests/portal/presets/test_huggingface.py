@@ -229,3 +229,20 @@ def test_what_leads_nowhere_is_told(options: dict[str, str], key: str) -> None:
         located("huggingface", **options)
 
     assert caught.value.key == key
+
+
+class TestTheGuidesWord:
+    """Hugging Face's guide says ``organizations`` of what its userinfo endpoint calls ``orgs``."""
+
+    def test_it_counts_by_itself_and_beside_the_other(self) -> None:
+        assert groups() == frozenset()
+        alone = read(organizations=[BETA], orgs=[])
+        beside = read(organizations=[BETA], orgs=[ACME])
+
+        assert organisations(alone) == {"beta", f"org:{BETA_ID}"}
+        assert organisations(beside) == {"acme-ml", f"org:{ACME_ID}", "beta", f"org:{BETA_ID}"}
+        assert "organizations" not in beside.claims
+
+    def test_what_either_restricts_is_restricted(self) -> None:
+        assert organisations(read(organizations=[{**ACME, "pendingSSO": True}], orgs=[ACME])) == frozenset()
+        assert organisations(read(organizations=[ACME], orgs=[{**ACME, "missingMFA": True}])) == frozenset()

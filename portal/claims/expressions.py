@@ -9,6 +9,8 @@ from jmespath.exceptions import JMESPathError
 
 RAW: Final = "claims"
 """The name under which an expression finds the claims as the provider wrote them."""
+NAMED: Final = ("groups", "permissions", "roles")
+"""Claims that are lists of names for rules, whatever the provider made of them."""
 _LEADING: Final = frozenset(
     {"filter_projection", "flatten", "index_expression", "pipe", "projection", "slice", "subexpression"}
     | {"value_projection"}
@@ -40,6 +42,36 @@ def claims_read(expression: str) -> frozenset[str] | None:
     return None if None in names else frozenset(name for name in names if name is not None)
 
 
+def names_taken_for_objects(expression: str) -> tuple[str, str] | None:
+    """Return the list of names that *expression* takes for objects, and the member that it reads of each; or ``None``.
+
+    ``groups[].id`` yields nothing: at the top, groups, roles and permissions are names.
+    """
+    try:
+        return _taken_for_objects(jmespath.compile(expression).parsed)
+    except JMESPathError:
+        return None
+
+
+def _taken_for_objects(node: Mapping[str, object]) -> tuple[str, str] | None:
+    kind = node.get("type")
+    children = _children(node)
+    if kind in {"expref", "literal", "index"} or not children:
+        return None
+    if kind == "projection":
+        base, member = children[0], children[1]
+        base = _children(base)[0] if base.get("type") == "flatten" else base
+        if base.get("type") == "field" and base.get("value") in NAMED and member.get("type") == "field":
+            return str(base["value"]), str(member["value"])
+    within = children[:1] if kind in _LEADING else children
+    return next((found for child in within if (found := _taken_for_objects(child)) is not None), None)
+
+
+def _children(node: Mapping[str, object]) -> list[Mapping[str, object]]:
+    found = node.get("children")
+    return [child for child in found if isinstance(child, Mapping)] if isinstance(found, list | tuple) else []
+
+
 def _claim_of(path: tuple[str, ...]) -> str | None:
     """Return the claim at *path*, which begins at the document; ``None`` for all of them."""
     below = path[1:] if path[:1] == (RAW,) else path
@@ -49,8 +81,7 @@ def _claim_of(path: tuple[str, ...]) -> str | None:
 def _paths(node: Mapping[str, object]) -> Iterator[tuple[str, ...]]:
     """Yield the paths from the document's top that *node* begins with, two names long where it goes so far."""
     kind = node.get("type")
-    found = node.get("children")
-    children = [child for child in found if isinstance(child, Mapping)] if isinstance(found, list | tuple) else []
+    children = _children(node)
     if kind == "field":
         yield (str(node.get("value")),)
     elif kind in {"current", "identity"}:

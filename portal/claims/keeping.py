@@ -10,8 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from portal.claims.expressions import claims_read
-from portal.claims.reading import NAMED
+from portal.claims.expressions import NAMED, claims_read
 from portal.errors import ClaimsTooLarge
 from portal.identity import Identity
 from portal.policy import RoleRule, is_about

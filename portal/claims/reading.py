@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from portal.claims import values
-from portal.claims.expressions import RAW, evaluated
+from portal.claims.expressions import NAMED, RAW, evaluated
 from portal.errors import CallbackRejected, ClaimsTooLarge
 from portal.identity import Affiliation, Identity
 from portal.settings import ProviderSpec
@@ -19,8 +19,6 @@ MAX_SHOWN_NAMES: Final = 100
 """Names of claims kept with a sign-in, for admins."""
 MAX_SHOWN_NAME: Final = 120
 """Characters of one of them."""
-NAMED: Final = ("groups", "permissions", "roles")
-"""Lists of names, which stand in the affiliation; only what has another shape is kept besides, as it was written."""
 MAX_TENANTS: Final = 1000
 """Most tenants of one person."""
 
@@ -96,7 +94,8 @@ def _unread(claims: Mapping[str, object], spec: ProviderSpec) -> Iterator[str]:
     for name in NAMED:
         number = values.unread(claims.get(name))
         if number and f"{name}_claim" not in spec.options:
-            yield f"{number} of {name} {'is no name' if number == 1 else 'are no names'}"
+            are = "is no name" if number == 1 else "are no names"
+            yield f"{number} of {name} {are}; rules find what was sent under {RAW}.{name}"
     tenants = claims.get("tenants")
     unusable = [one for one in tenants if values.identifier(one) is None] if type(tenants) is dict else []
     if unusable:

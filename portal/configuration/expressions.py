@@ -11,6 +11,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 
+from portal.claims.expressions import RAW, names_taken_for_objects
 from portal.configuration.report import choices
 
 _TEXT_SECOND: Final = frozenset({"contains", "ends_with", "starts_with"})
@@ -35,6 +36,18 @@ def problem_of_expression(expression: str) -> tuple[str, str] | None:
         if problem is not None:
             return problem
     return None
+
+
+def problem_of_names(expression: str) -> tuple[str, str] | None:
+    """Return what is wrong with a sound *expression* that takes names for objects, and how to fix it, or ``None``."""
+    found = names_taken_for_objects(expression)
+    if found is None:
+        return None
+    listed, member = found
+    return (
+        f"reads {member} of each of {listed}, which are names: it is never true.",
+        f"Write {RAW}.{listed} for what the provider sent, or {listed}_claim in [[providers]] where it is known.",
+    )
 
 
 def _nodes(node: object) -> Iterator[Mapping[str, object]]:

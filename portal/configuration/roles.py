@@ -12,7 +12,7 @@ from typing import Final
 from portal.catalogue import EVERYONE
 from portal.claims.values import compared
 from portal.configuration.documented import keys_under
-from portal.configuration.expressions import problem_of_expression, quoted
+from portal.configuration.expressions import problem_of_expression, problem_of_names, quoted
 from portal.configuration.report import Report, choices
 from portal.configuration.tables import Table
 from portal.policy import API_RIGHTS, RoleRule
@@ -73,7 +73,7 @@ def _rule(name: str, table: Table, rights: dict[str, frozenset[str]], *, has_hoo
         table.problem("when", "is missing, and so are groups: nothing gives this role.", "Write when or groups.")
     if when is not None:
         when = compared(when)
-        problem = problem_of_expression(when)
+        problem = problem_of_expression(when) or problem_of_names(when)
         if problem is not None:
             table.problem("when", *problem)
     given = table.texts("rights")

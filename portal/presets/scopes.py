@@ -75,12 +75,12 @@ def scopes_missing(
     that is not known.
     """
     asked = scopes_asked(spec)
-    for claim, read_by in sorted(wanted.items()):
-        found = _scope_of(claim, spec, asked=frozenset(asked), offered=offered)
-        if found is not None:
-            scope, certain = found
-            line = line_of_scopes(spec, (*asked, scope))
-            yield MissingScope(claim=claim, read_by=read_by, scope=scope, certain=certain, line=line)
+    found = {claim: _scope_of(claim, spec, asked=frozenset(asked), offered=offered) for claim in sorted(wanted)}
+    missing = {claim: one for claim, one in found.items() if one is not None}
+    for claim, (scope, certain) in missing.items():
+        alike = dict.fromkeys(other for other, known in missing.values() if known is certain)
+        line = line_of_scopes(spec, (*asked, *alike))
+        yield MissingScope(claim=claim, read_by=wanted[claim], scope=scope, certain=certain, line=line)
 
 
 def is_settled(spec: ProviderSpec, claim: str) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal.claims.expressions import claims_read, evaluated
+from portal.claims.expressions import claims_read, evaluated, names_taken_for_objects
 
 READ: dict[str, frozenset[str] | None] = {
     "contains(groups, 'AI-Analysts')": frozenset({"groups"}),
@@ -33,3 +33,21 @@ def test_the_claims_that_decide(expression: str) -> None:
 def test_another_shape_yields_nothing_true_and_raises_nothing(document: dict[str, object]) -> None:
     assert evaluated("contains(groups, 'AI-Analysts')", document) is not True
     assert evaluated("sum(groups) > `1`", document) is None
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("contains(groups[].groupId, 'ADMINS')", ("groups", "groupId")),
+        ("length(roles[*].name) > `0` && sub == 'a'", ("roles", "name")),
+        ("contains(claims.groups[].groupId, 'ADMINS')", None),
+        ("contains(orgs[].groups[].id, 'a')", None),
+        ("length(orgs[?contains(groups[].id, 'a')]) > `0`", None),
+        ("contains(groups, 'ADMINS')", None),
+        ("length(groups[?@ == 'a']) > `0`", None),
+        ("groups[0] == 'a'", None),
+        ("((", None),
+    ],
+)
+def test_names_are_no_objects(expression: str, expected: tuple[str, str] | None) -> None:
+    assert names_taken_for_objects(expression) == expected

@@ -178,3 +178,12 @@ def test_names_are_compared_however_unicode_composes_their_letters(tmp_path: Pat
     standing = standing_in(an_identity(affiliations=(composed,)), tenant="", rules=[replace(rule, groups=frozenset())])
     assert standing is not None
     assert standing.roles == {"r"}
+
+
+def test_a_rule_that_takes_names_for_objects_is_never_true_and_so_a_problem(tmp_path: Path) -> None:
+    text = REST + "[roles.r]\nwhen = \"contains(groups[].groupId, 'ADMINS')\""
+    [problem] = problems(tmp_path, text)
+
+    assert problem.key == "roles.r.when"
+    assert "reads groupId of each of groups, which are names" in problem.what
+    assert "Write claims.groups" in problem.mend

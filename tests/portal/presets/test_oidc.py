@@ -56,7 +56,10 @@ def test_names_may_stand_deeper_than_at_the_top(preset: str) -> None:
 def test_without_being_told_where_they_stand_objects_are_said_to_be_no_names() -> None:
     identity = read("oidc", **OBJECTS)
 
-    assert identity.unread == ("2 of groups are no names", "1 of roles is no name")
+    assert identity.unread == (
+        "2 of groups are no names; rules find what was sent under claims.groups",
+        "1 of roles is no name; rules find what was sent under claims.roles",
+    )
     assert identity.claims["groups"] == OBJECTS["groups"]
 
 
@@ -71,3 +74,20 @@ def test_what_else_cannot_be_used_is_said() -> None:
     identity = read("oidc", email="two@signs@example.com", picture="data:image/png;base64,AAAA", tenants={"": {}})
 
     assert set(identity.unread) == {"email is not usable", "picture is not usable", "1 of tenants without a usable id"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "claims", "expected"),
+    [
+        ("map(&to_string(@), groups)", {"groups": [7, 12]}, {"7", "12"}),
+        (
+            'keys("urn:zitadel:iam:org:project:roles")',
+            {"urn:zitadel:iam:org:project:roles": {"a": {}, "b": {}}},
+            {"a", "b"},
+        ),
+    ],
+)
+def test_the_ways_of_the_documentation(expression: str, claims: dict[str, object], expected: set[str]) -> None:
+    spec = a_provider(options={"groups_claim": expression})
+
+    assert read_identity(VerifiedClaims({"sub": "s", **claims}), spec=spec).affiliations[0].groups == expected

@@ -81,3 +81,11 @@ def test_the_line_is_to_be_written_where_the_provider_was_turned_on() -> None:
     assert line(preset="okta", variables=("OAUTH_OKTA_CLIENT_ID",)).endswith(
         f'scopes = [{asked}] in a [[providers]] with preset = "okta", in place of OAUTH_OKTA_CLIENT_ID and the others.'
     )
+
+
+def test_what_is_missing_together_is_written_together() -> None:
+    wanted = {"groups": READ_BY, "roles": ("roles.admin",)}
+    found = list(scopes_missing(a_provider(), wanted, offered=USUAL | {"groups", "roles"}))
+
+    assert [one.scope for one in found] == ["groups", "roles"]
+    assert all('"email", "groups", "roles"]' in one.fix for one in found)

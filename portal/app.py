@@ -12,7 +12,7 @@ from jinja2 import StrictUndefined
 
 from portal.arriving import LARGEST_BODY
 from portal.clock import Clock, system_clock
-from portal.limits import Limits, install_limits
+from portal.limits import Limits, install_limits, limits_of
 from portal.providers.base import Provider
 from portal.services import build_services, install_services
 from portal.sessions import install_sessions
@@ -78,7 +78,7 @@ def create_app(
     install_metrics(app, built.metrics)
     install_headers(app, https=settings.url.startswith("https://"))
     install_request_checks(app, settings)
-    install_limits(app, settings, limits or Limits())
+    install_limits(app, settings, limits or limits_of(settings))
     install_form_checks(app)
     install_error_pages(app)
     install_templates(app)

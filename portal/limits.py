@@ -14,6 +14,7 @@ from flask_limiter import Limiter
 from portal.contract import TrustedProxies
 from portal.sessions import current_sign_in_id
 from portal.settings import Settings
+from portal.shared_counters import SCHEME, address_of
 
 _CHANGES: Final = frozenset({"/account/sign-ins/<sign_in_id>/end", "/sign-out", "/tenant"})
 _HOUSEHOLD_PREFIX: Final = 64
@@ -24,13 +25,19 @@ _HOUSEHOLD_PREFIX: Final = 64
 class Limits:
     """Requests per client and time, in Flask-Limiter's notation."""
 
-    sign_in: str = "30 per minute"
-    callback: str = "30 per minute"
+    sign_in: str = "600 per minute"
+    callback: str = "600 per minute"
     launch: str = "60 per minute"
     page: str = "120 per minute"
     """Pages of apps: each may leave a refusal in the record."""
     change: str = "30 per minute"
     """What a person changes: tenant, sign-ins elsewhere."""
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the limits that *settings* ask for."""
+    of_strangers = f"{settings.sign_ins_per_minute} per minute"
+    return Limits(sign_in=of_strangers, callback=of_strangers)
 
 
 def limit_of_route(rule: str, limits: Limits) -> str | None:
@@ -54,13 +61,14 @@ def install_limits(app: Flask, settings: Settings, limits: Limits) -> None:
     def limit_of_request() -> str | None:
         return None if request.url_rule is None else limit_of_route(request.url_rule.rule, limits)
 
+    own = settings.rate_limit_storage == f"{SCHEME}://"
     Limiter(
         partial(client_key, settings.trusted_proxies),
         app=app,
         default_limits=[lambda: limit_of_request() or ""],
         default_limits_exempt_when=lambda: limit_of_request() is None,
-        storage_uri=settings.rate_limit_storage,
-        strategy="moving-window",
+        storage_uri=address_of(settings.data_dir) if own else settings.rate_limit_storage,
+        strategy="fixed-window",
         in_memory_fallback_enabled=True,  # a counter that is down must not put everybody out
     )
 

@@ -209,8 +209,10 @@ class Settings:
     """Folder of the folders of apps that run as users of their own; ``None`` means beside :attr:`data_dir`."""
     apps_run_by: RunBy = "portal"
     """Who starts the apps that have a source: ``portal serve``, or units of systemd."""
-    rate_limit_storage: str = field(default="memory://", repr=False)
-    """Where Flask-Limiter counts; may hold a password."""
+    sign_ins_per_minute: int = 600
+    """How often one client address may ask for the sign-in page, the way to a provider, and callbacks, each."""
+    rate_limit_storage: str = field(default="machine://", repr=False)
+    """Where Flask-Limiter counts; may hold a password.  ``machine://``: in the data folder, all processes together."""
     internal_url: str | None = None
     """Where the supervised apps reach the portal; ``None`` means :attr:`url`."""
     trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)

@@ -67,6 +67,13 @@ PORTAL: Final = (
         '["admin-dashboard", "user-dashboard"]',
     ),
     _row("portal.idle_lifetime", "A sign-in ends after this long without use.", '"8h"', '"8h"'),
+    _row(
+        "portal.sign_ins_per_minute",
+        "How often one client address, maybe a whole office, may ask for the sign-in page, the way to a provider, and "
+        "callbacks, each.",
+        "600",
+        "2000",
+    ),
     _row("portal.absolute_lifetime", "A sign-in ends after this long, used or not.", '"30d"', '"12h"'),
     _row(
         "portal.internal_url",
@@ -464,8 +471,9 @@ ENVIRONMENT: Final = (
     ),
     _row(
         "PORTAL_RATE_LIMIT_STORAGE",
-        "Where rate limits are counted, as Flask-Limiter writes it; one place for all processes.",
-        "memory://",
+        "Where rate limits are counted, as Flask-Limiter writes it. machine:// is a file in the data folder, for all "
+        "processes of one machine; several machines need Redis.",
+        "machine://",
         "redis://localhost:6379",
     ),
     _row(

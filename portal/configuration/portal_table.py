@@ -30,6 +30,7 @@ SPACE_HOST: Final = "SPACE_HOST"
 CALLBACK: Final = "OAUTH_REDIRECT_URI"
 _URLS: Final = ("PORTAL_URL", CHAINLIT_URL)
 _LOOPBACK: Final = ("127.0.0.1", "::1")
+SIGN_INS_PER_MINUTE: Final = 600
 _LONGEST_SIGN_IN: Final = 400 * DAY  # browsers keep no cookie longer (RFC 6265bis, 5.5)
 
 
@@ -44,6 +45,7 @@ class PortalTable:
     landing: tuple[str, ...]
     idle_lifetime: int
     absolute_lifetime: int
+    sign_ins_per_minute: int
     internal_url: str | None
     data_dir: Path
     site: str | None
@@ -85,6 +87,7 @@ def read_portal(
         landing=table.texts("landing") or (),
         idle_lifetime=idle,
         absolute_lifetime=absolute,
+        sign_ins_per_minute=table.count("sign_ins_per_minute", SIGN_INS_PER_MINUTE, most=1_000_000),
         internal_url=_address(table, "internal_url", "PORTAL_INTERNAL_URL", variables, report),
         data_dir=_data_dir(table, folder=folder, here=here, variables=variables),
         site=_site(table, url),

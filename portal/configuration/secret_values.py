@@ -18,7 +18,15 @@ SHORTEST_KEY: Final = 32
 _FEWEST_CHARACTERS: Final = 8
 _HOW: Final = "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 _DATABASES: Final = ("sqlite:///", "postgresql+psycopg://")
-_COUNTERS: Final = ("memory://", "redis://", "rediss://", "redis+unix://", "redis+sentinel://", "redis+cluster://")
+_COUNTERS: Final = (
+    "machine://",
+    "memory://",
+    "redis://",
+    "rediss://",
+    "redis+unix://",
+    "redis+sentinel://",
+    "redis+cluster://",
+)
 
 
 def read_secret_keys(variables: Variables, report: Report) -> tuple[Secret, ...]:
@@ -59,7 +67,7 @@ def read_database_url(variables: Variables, *, data_dir: Path, report: Report) -
 def read_rate_limit_storage(variables: Variables, report: Report) -> str:
     """Return where rate limits are counted."""
     name = "PORTAL_RATE_LIMIT_STORAGE"
-    storage = variables.secret(name) or "memory://"
+    storage = variables.secret(name) or "machine://"
     if not storage.startswith(_COUNTERS):
         report.environment(name, "names a store the portal does not know.", f"Use one of {', '.join(_COUNTERS)}.")
     elif storage.startswith("redis") and not _is_installed("redis"):

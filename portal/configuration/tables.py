@@ -134,6 +134,16 @@ class Table:
             return None
         return value
 
+    def count(self, key: str, default: int, *, most: int) -> int:
+        """Return the number *key*, from 1 to *most*."""
+        value = self._values.get(key)
+        if value is None:
+            return default
+        if type(value) is not int or not 0 < value <= most:
+            self.problem(key, "must be a number.", f"Write {key} = a number from 1 to {most}, without quotes.")
+            return default
+        return value
+
     def lifetime(self, key: str, default: int, *, longest: int) -> int:
         """Return the duration *key* in seconds: a number of them, or like ``"8h"``; from 60 s to *longest*."""
         what = f"must be a duration from one minute to {longest // 86400} days."

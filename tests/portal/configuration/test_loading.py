@@ -56,7 +56,7 @@ class TestAWholeConfiguration:
             )
         ]
         assert (settings.idle_lifetime, settings.absolute_lifetime) == (8 * 3600, 30 * 86400)
-        assert (settings.internal_url, settings.site, settings.rate_limit_storage) == (None, None, "memory://")
+        assert (settings.internal_url, settings.site, settings.rate_limit_storage) == (None, None, "machine://")
 
     def test_the_environment_wins_over_the_file(self, tmp_path: Path) -> None:
         settings = loaded(
@@ -194,6 +194,19 @@ class TestWhereTheFileIs:
 
     def test_a_byte_order_mark_is_no_problem(self, tmp_path: Path) -> None:
         assert keys(tmp_path, "\ufeff" + GOOD) == []
+
+
+class TestSignInsPerMinute:
+    def test_it_is_a_number(self, tmp_path: Path) -> None:
+        text = GOOD.replace("[portal]", "[portal]\nsign_ins_per_minute = 2000")
+        assert loaded(tmp_path, text).sign_ins_per_minute == 2000
+        assert loaded(tmp_path, GOOD).sign_ins_per_minute == 600
+
+    @pytest.mark.parametrize("written", ["0", "-1", "1000001", '"600"', "true", "6.5"])
+    def test_nothing_else_is(self, tmp_path: Path, written: str) -> None:
+        (problem,) = problems(tmp_path, GOOD.replace("[portal]", f"[portal]\nsign_ins_per_minute = {written}"))
+        assert problem.key == "portal.sign_ins_per_minute"
+        assert "1 to 1000000" in problem.mend
 
 
 class TestEveryProblemAtOnce:

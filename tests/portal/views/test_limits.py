@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from portal.contract import TrustedProxies, read_network
-from portal.limits import Limits, household_of, limit_of_route
+from portal.limits import Limits, household_of, limit_of_route, limits_of
+from tests.builders import an_identity, settings_for
 from tests.portal.views.house import NAVIGATION, OWN, TESS, House, field_of
 
 FEW = Limits(sign_in="2 per minute", callback="2 per minute", launch="2 per minute")
@@ -34,6 +35,22 @@ def test_one_too_many_gets_a_page_that_says_when_to_come_back(busy: House) -> No
     answers = [browser.get("/sign-in") for _ in range(3)]
     assert "a lot at once" in answers[-1].text
     assert int(answers[-1].headers["Retry-After"]) > 0
+
+
+def test_an_office_behind_one_address_signs_in(tmp_path: Path) -> None:
+    house = House(tmp_path, limits=limits_of(settings_for(tmp_path)))
+    for number in range(130):
+        house.signed_in(an_identity(subject=f"employee-{number}"))
+
+
+def test_how_many_may_sign_in_is_a_setting(tmp_path: Path) -> None:
+    limits = limits_of(settings_for(tmp_path, sign_ins_per_minute=7))
+    assert limits == Limits(sign_in="7 per minute", callback="7 per minute")
+
+
+def test_workers_of_one_machine_count_together(tmp_path: Path) -> None:
+    one, other = House(tmp_path, limits=FEW), House(tmp_path, limits=FEW)
+    assert [house.browser().get("/sign-in").status_code for house in (one, other, one, other)] == [200, 200, 429, 429]
 
 
 def test_launches_are_counted_by_sign_in_so_an_office_behind_one_address_can_work(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from portal import tables
 from portal.catalogue import AppSpec
 from portal.endings import EndReason
-from portal.policy import Allowed, RoleRule, may_open
+from portal.policy import Allowed, RoleRule, may_open, reason_of
 from portal.sign_ins import Row, SignIns
-from portal.stored_identity import Standings
+from portal.stored_identity import Standings, read_identity
 
 SESSION_WITH_SIGN_IN: Final = (
     sa.select(
@@ -56,7 +56,8 @@ class Judge:
     """Judges app sessions by the rules of one configuration."""
 
     def __init__(self, rules: Iterable[RoleRule], *, sign_ins: SignIns) -> None:
-        self._standings = Standings(rules)
+        self._rules = tuple(rules)
+        self._standings = Standings(self._rules)
         self._sign_ins = sign_ins
 
     def judge(self, row: Row, *, app: AppSpec, now: int) -> Judgement:
@@ -70,4 +71,7 @@ class Judge:
         if row.session_tenant != row.tenant:
             return Over(EndReason.TENANT_SWITCHED)
         decision = may_open(app, standing=self._standings.of(row.identity, tenant=row.tenant))
-        return decision if isinstance(decision, Allowed) else Over(EndReason.DENIED, decision.denial.value)
+        if isinstance(decision, Allowed):
+            return decision
+        reason = reason_of(decision, rules=self._rules, identity=read_identity(row.identity))
+        return Over(EndReason.DENIED, reason)

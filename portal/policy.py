@@ -185,6 +185,12 @@ def looked_for(rules: Iterable[RoleRule], *, identity: Identity, roles: frozense
     return f"roles look for {shortened(names)}{came}"
 
 
+def reason_of(denied: Denied, *, rules: Iterable[RoleRule], identity: Identity) -> str:
+    """Return, for logs and admins, the denial and, where roles are missing, what their rules look for and what came."""
+    why = looked_for(rules, identity=identity, roles=denied.missing) if denied.missing else ""
+    return f"{denied.denial} ({why})" if why else denied.denial.value
+
+
 def absent_claims(rules: Iterable[RoleRule], *, identity: Identity, roles: frozenset[str]) -> frozenset[str]:
     """Return the claims that rules of *roles* read and that nothing the provider sent of *identity* gives."""
     documents = [claims_of_tenant(identity, one) for one in identity.affiliations]

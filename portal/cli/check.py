@@ -21,7 +21,7 @@ from portal.configuration.space_readme import sign_in_of
 from portal.front.sites import NoFront, PortTaken, sites_of
 from portal.front.systemd import PORTAL_USER
 from portal.policy import RoleRule
-from portal.presets.scopes import scopes_missing
+from portal.presets.scopes import never_said, scopes_missing
 from portal.private_files import refusal, told
 from portal.providers.shortcomings import cautions_on
 from portal.settings import ProviderSpec, Settings
@@ -106,7 +106,9 @@ def _of_provider(spec: ProviderSpec, settings: Settings, *, offered: frozenset[s
     for caution in cautions_on(spec):
         yield f"    note: {caution.what}"
         yield f"      {caution.mend}"
-    for one in scopes_missing(spec, claims_wanted(settings, spec), offered=offered):
+    wanted = claims_wanted(settings, spec)
+    yield from (f"    note: {one}" for one in never_said(spec, wanted))
+    for one in scopes_missing(spec, wanted, offered=offered):
         yield f"    note: {one.what}"
         yield f"      {one.fix}"
         if not one.certain:

@@ -83,6 +83,13 @@ def scopes_missing(
         yield MissingScope(claim=claim, read_by=wanted[claim], scope=scope, certain=certain, line=line)
 
 
+def never_said(spec: ProviderSpec, wanted: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """Yield a sentence where *wanted* reads groups of a make that tells none of anybody."""
+    preset, read_by = preset_of(spec), wanted.get("groups", ())
+    if read_by and not preset.groups:
+        yield f"{_listed(read_by)} {'reads' if len(read_by) == 1 else 'read'} groups, and {preset.label} tells none."
+
+
 def is_settled(spec: ProviderSpec, claim: str) -> bool:
     """Say whether the make of *spec* is known well enough to say, without asking it, which scope brings *claim*."""
     return claim in _known(spec) or preset_of(spec).flow != "openid"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from portal.presets import preset_of
-from portal.presets.scopes import scopes_asked, scopes_missing
+from portal.presets.scopes import never_said, scopes_asked, scopes_missing
 from portal.presets.sign_out import NO_TOKEN, Leaving
 from portal.providers.base import Survey
 from portal.settings import ProviderSpec, algorithm_named
@@ -158,6 +158,8 @@ def _of_request(spec: ProviderSpec, survey: Survey) -> Iterator[Shortcoming]:
 def _of_scopes(spec: ProviderSpec, survey: Survey, wanted: Mapping[str, tuple[str, ...]]) -> Iterator[Shortcoming]:
     # What its metadata does not list at all may be offered all the same.
     offered = survey.scopes or None
+    for what in never_said(spec, wanted):
+        yield Shortcoming(what=what, mend="Give the role by another claim, with when.", blocks=False)
     for one in scopes_missing(spec, wanted, offered=offered):
         yield Shortcoming(what=one.what, mend=one.fix, blocks=False)
 

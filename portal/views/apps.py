@@ -18,8 +18,7 @@ from portal.audit import AuditEvent
 from portal.catalogue import AppSpec
 from portal.contract import MAX_PATH, in_query, local_path
 from portal.errors import PortalError
-from portal.identity import Identity
-from portal.policy import Allowed, Denial, Denied, Standing, looked_for, may_open, standing_in
+from portal.policy import Allowed, Denial, Denied, Standing, may_open, reason_of, standing_in
 from portal.redirects import safe_next
 from portal.services import services
 from portal.sessions import csrf_token
@@ -198,13 +197,15 @@ def _deny(app: AppSpec | None, denied: Denied, sign_in: SignIn, standing: Standi
     wrong_tenant = denied.denial is Denial.NOT_IN_TENANT
     is_hidden = app is None or (wrong_tenant and not switches)
     # The tenant's admins read the audit: there, too, an app of another tenant's does not exist.
+    rules, identity = services().settings.roles, sign_in.identity
+    reason = Denial.UNKNOWN_APP.value if is_hidden else reason_of(denied, rules=rules, identity=identity)
     services().audit.record(
         AuditEvent.APP_DENIED,
         now=services().clock(),
         identity=sign_in.identity,
         tenant=sign_in.tenant,
         app=None if app is None or is_hidden else app.slug,
-        detail=Denial.UNKNOWN_APP.value if is_hidden else _reason(denied, sign_in.identity),
+        detail=reason,
         reference=g.get("reference", ""),
     )
     if app is None or is_hidden:
@@ -227,12 +228,6 @@ def _deny(app: AppSpec | None, denied: Denied, sign_in: SignIn, standing: Standi
         framed=request.endpoint == "apps.launch",
     )
     abort(make_response(render(page), 403))
-
-
-def _reason(denied: Denied, identity: Identity) -> str:
-    """Return the denial and, where roles are missing, what their rules look for and what the provider sent."""
-    why = looked_for(services().settings.roles, identity=identity, roles=denied.missing) if denied.missing else ""
-    return f"{denied.denial} ({why})" if why else denied.denial.value
 
 
 def _page_to_return_to(slug: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from portal.presets import PRESETS
-from portal.presets.scopes import is_settled, scopes_missing
+from portal.presets.scopes import is_settled, never_said, scopes_missing
 from portal.settings import ProviderSpec
 from tests.builders import a_provider
 
@@ -89,3 +89,11 @@ def test_what_is_missing_together_is_written_together() -> None:
 
     assert [one.scope for one in found] == ["groups", "roles"]
     assert all('"email", "groups", "roles"]' in one.fix for one in found)
+
+
+def test_groups_of_a_make_that_tells_none_are_named() -> None:
+    assert list(never_said(of_make("google"), {"groups": READ_BY})) == [
+        "roles.analyst reads groups, and Google tells none."
+    ]
+    assert list(never_said(of_make("google"), {"hd": READ_BY})) == []
+    assert list(never_said(a_provider(), {"groups": READ_BY})) == []

@@ -209,6 +209,7 @@ class TestRedeem:
         stricter = a_house(house.database, tmp_path, roles=(RoleRule(role="analyst", groups=frozenset({"Other"})),))
 
         assert code(stricter.app_sessions.redeem(token, app=FORECAST, now=NOW)) == "denied"
+        assert stricter.events()[-2] == ("app-denied", "missing-role (roles look for groups)")
 
     def test_a_key_that_another_process_made_a_moment_ago_counts(self, house: House, tmp_path: Path) -> None:
         other = a_house(house.database, tmp_path, secret_keys=(Secret("z" * 43),))

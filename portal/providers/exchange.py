@@ -158,7 +158,7 @@ def _usable(response: requests.Response) -> requests.Response:
 
     Raises:
         ClientRefused: the status says so, and no error object says anything else (RFC 9110, section 15.5.2).
-        ProviderUnavailable: it is neither a success nor an error object.
+        ProviderUnavailable: it is neither a success nor an error object, or an error of the server.
         ValueError: it is no JSON object.
     """
     status = response.status_code
@@ -168,7 +168,7 @@ def _usable(response: requests.Response) -> requests.Response:
         if status == requests.codes.ok:
             raise
         answer = {}
-    if status != requests.codes.ok and "error" not in answer:
+    if status != requests.codes.ok and ("error" not in answer or status >= requests.codes.server_error):
         text = f"the token endpoint answered with status {status}"
         raise ClientRefused(text) if status == requests.codes.unauthorized else ProviderUnavailable(text)
     read = {name: answer[name] for name in _READ if name in answer}

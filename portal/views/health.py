@@ -39,7 +39,8 @@ _LONGEST: Final = 2.0
 @blueprint.record
 def keep_answers(state: BlueprintSetupState) -> None:
     """Have each process look once in a second at most: anybody may ask, and apps and database are asked each time."""
-    state.app.extensions[_KEPT] = KeptAnswer(lambda: what_is_missing(services(), check_sessions=check_store))
+    readiness = Readiness()
+    state.app.extensions[_KEPT] = KeptAnswer(lambda: readiness.look(services(), check_sessions=check_store))
 
 
 @blueprint.get("/healthz")
@@ -56,28 +57,39 @@ def ready() -> ResponseReturnValue:
     return jsonify(state="missing" if missing else "ready", missing=missing), 503 if missing else 200
 
 
-def what_is_missing(within: Services, *, check_sessions: Callable[[], None]) -> list[str]:
-    """Return the kinds of things that are not there: ``database``, ``keys``, ``sessions``, ``apps``."""
-    missing: list[str] = []
-    if not _holds(within.database.ping):
-        missing.append("database")
-    if not _holds(lambda: within.keys.signing_key(within.clock())):
-        missing.append("keys")
-    if not _holds(check_sessions):
-        missing.append("sessions")
-    required = [app for app in within.settings.catalogue if app.required]
-    down = apps_that_are_down(required, outbound=within.settings.outbound)
-    if down:
-        _LOGGER.warning("apps not ready: %s", ", ".join(down))
-        missing.append("apps")
-    return missing
+class Readiness:
+    """Looks what is missing, and logs it when that changes: who asks does so every few seconds."""
+
+    def __init__(self) -> None:
+        self._logged = ""
+
+    def look(self, within: Services, *, check_sessions: Callable[[], None]) -> list[str]:
+        """Return the kinds of things that are not there: ``database``, ``keys``, ``sessions``, ``apps``."""
+        missing: list[str] = []
+        reasons: list[str] = []
+        if not _holds(within.database.ping, reasons):
+            missing.append("database")
+        if not _holds(lambda: within.keys.signing_key(within.clock()), reasons):
+            missing.append("keys")
+        if not _holds(check_sessions, reasons):
+            missing.append("sessions")
+        required = [app for app in within.settings.catalogue if app.required]
+        down = apps_that_are_down(required, outbound=within.settings.outbound)
+        if down:
+            reasons += [f"apps not ready: {', '.join(down)}"]
+            missing.append("apps")
+        text = "; ".join(reasons)
+        if text != self._logged:
+            self._logged = text
+            _LOGGER.log(logging.WARNING if text else logging.INFO, "%s", text or "ready")
+        return missing
 
 
-def _holds(check: Callable[[], object]) -> bool:
+def _holds(check: Callable[[], object], reasons: list[str]) -> bool:
     try:
         check()
     except PortalError as error:
-        _LOGGER.warning("not ready: %s", error)
+        reasons += [str(error)]
         return False
     return True
 

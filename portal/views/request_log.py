@@ -37,7 +37,8 @@ def install_request_log(app: Flask, trusted: TrustedProxies) -> None:
     @app.after_request
     def log_request(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.reference
-        if request.endpoint != "static":
+        # Health checks come all day long; what they miss is logged when it changes.
+        if request.endpoint not in {"static", "health.alive", "health.ready"}:
             client = trusted.client_of(request.remote_addr, request.headers.getlist("X-Forwarded-For"))
             fields = {
                 "client": None if client is None else str(client),
@@ -76,6 +77,7 @@ class JsonLines(logging.Formatter):
         fields = getattr(record, "fields", None)
         if record.name == _AUDIT:  # its messages are objects already
             line["message"], fields = "audit", json.loads(record.getMessage())
+            fields.pop("at", None)  # it is the line's own, which is text
         if isinstance(fields, dict):
             line.update(fields)
         if record.exc_info:

@@ -618,11 +618,22 @@ class TestSurvey:
             (as_json({"error": "invalid_grant"}, status=400), None),
             (as_json({"error": "invalid_client"}, status=401), "invalid_client"),
             (as_json({"error": "redirect_uri_mismatch"}), "redirect_uri_mismatch"),
-            (as_json({"error": "server_error"}, status=500), "HTTPError"),
+            (as_json({"error": "server_error"}, status=500), "answered with status 500"),
+            (Answer(b"<h1>Internal Server Error</h1>", status=500), "answered with status 500"),
+            (Answer(b"", status=502), "answered with status 502"),
             (as_json({"access_token": "a", "token_type": "Bearer"}), "made up"),
             (as_json({}, status=200), "no bearer token"),
         ],
-        ids=["the code is refused", "the client", "the callback", "in trouble", "a token for nothing", "nothing"],
+        ids=[
+            "the code is refused",
+            "the client",
+            "the callback",
+            "in trouble",
+            "in HTML",
+            "nothing but a status",
+            "a token for nothing",
+            "nothing",
+        ],
     )
     def test_the_client_is_tried_with_a_code_nobody_was_given(
         self, ours: OidcProvider, theirs: MisbehavingProvider, answer: Answer, told: str | None

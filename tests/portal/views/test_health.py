@@ -1,5 +1,6 @@
 """Alive and ready."""
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from portal.contract.outbound import Outbound
 from portal.errors import StoreUnavailable
 from portal.services import Services
 from portal.session_store import SessionStore
-from portal.views.health import apps_that_are_down, what_is_missing
+from portal.views.health import Readiness, apps_that_are_down
 from tests.builders import an_app
 from tests.portal.views.house import House
 
@@ -107,7 +108,21 @@ def test_a_database_that_is_away_is_missing_and_so_are_the_keys(house: House) ->
             "keys": Away(),
         }
     )
-    assert what_is_missing(stand_in, check_sessions=lambda: None) == ["database", "keys"]
+    assert Readiness().look(stand_in, check_sessions=lambda: None) == ["database", "keys"]
+
+
+def test_what_is_missing_is_logged_when_it_changes(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    def away() -> None:
+        raise StoreUnavailable("the session store cannot be written")
+
+    def there() -> None:
+        """All is well."""
+
+    caplog.set_level(logging.INFO, "portal.health")
+    readiness = Readiness()
+    for check in (there, away, away, away, there, there):
+        readiness.look(house.services, check_sessions=check)
+    assert [record.getMessage() for record in caplog.records] == ["the session store cannot be written", "ready"]
 
 
 def test_sessions_that_cannot_be_written_are_missing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -34,6 +35,21 @@ def test_a_request_is_one_line_with_route_status_and_reference(house: House, log
     assert line["route"] == "/apps/<slug>/"
     assert (line["method"], line["status"], line["client"]) == ("GET", 303, "127.0.0.1")
     assert line["reference"] == answer.headers["X-Request-Id"]
+
+
+def test_health_checks_leave_no_line(house: House, log: io.StringIO) -> None:
+    """`portal serve` asks for readiness until the portal is ready, and whatever watches it asks for ever."""
+    for path in ("/readyz", "/healthz"):
+        assert house.browser().get(path).status_code == 200
+    assert lines(log) == []
+
+
+def test_every_line_says_when_in_one_way(house: House, log: io.StringIO) -> None:
+    house.signed_in()
+    found = lines(log)
+    assert {line["logger"] for line in found} >= {"portal.audit", "portal.requests"}
+    for line in found:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", str(line["at"])), line
 
 
 def test_the_client_in_the_log_is_the_one_behind_our_web_server(house: House, log: io.StringIO) -> None:

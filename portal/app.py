@@ -30,6 +30,7 @@ from portal.views import (
     oauth,
     probe,
     tenant,
+    well_known,
 )
 from portal.views.errors import install_error_pages
 from portal.views.headers import install_headers
@@ -53,6 +54,7 @@ _BLUEPRINTS: Final = (
     health.blueprint,
     metrics.blueprint,
     probe.blueprint,
+    well_known.blueprint,
 )
 
 

@@ -209,6 +209,8 @@ class Settings:
     """Folder of the folders of apps that run as users of their own; ``None`` means beside :attr:`data_dir`."""
     apps_run_by: RunBy = "portal"
     """Who starts the apps that have a source: ``portal serve``, or units of systemd."""
+    security_contact: str | None = None
+    """Where weaknesses are reported: a ``mailto:`` or ``https:`` address, for ``security.txt``."""
     sign_ins_per_minute: int = 600
     """How often one client address may ask for the sign-in page, the way to a provider, and callbacks, each."""
     rate_limit_storage: str = field(default="machine://", repr=False)

@@ -68,6 +68,13 @@ PORTAL: Final = (
     ),
     _row("portal.idle_lifetime", "A sign-in ends after this long without use.", '"8h"', '"8h"'),
     _row(
+        "portal.security_contact",
+        "Where weaknesses are reported, as a mailto: or https: address: for /.well-known/security.txt (RFC 9116), "
+        "which is not there without it.",
+        "none",
+        '"mailto:security@example.com"',
+    ),
+    _row(
         "portal.sign_ins_per_minute",
         "How often one client address, maybe a whole office, may ask for the sign-in page, the way to a provider, and "
         "callbacks, each.",

@@ -98,6 +98,7 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool =
         landing=portal.landing,
         idle_lifetime=portal.idle_lifetime,
         absolute_lifetime=portal.absolute_lifetime,
+        security_contact=portal.security_contact,
         sign_ins_per_minute=portal.sign_ins_per_minute,
         sign_in_hook=sign_in_hook,
         sign_in=portal.sign_in,

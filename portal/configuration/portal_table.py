@@ -1,5 +1,6 @@
 """The section ``[portal]``, and the variables that win over it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ SPACE_HOST: Final = "SPACE_HOST"
 CALLBACK: Final = "OAUTH_REDIRECT_URI"
 _URLS: Final = ("PORTAL_URL", CHAINLIT_URL)
 _LOOPBACK: Final = ("127.0.0.1", "::1")
+_CONTACT: Final = re.compile(r"mailto:[!-~]+@[!-~]+|https://[!-~]+")
 SIGN_INS_PER_MINUTE: Final = 600
 _LONGEST_SIGN_IN: Final = 400 * DAY  # browsers keep no cookie longer (RFC 6265bis, 5.5)
 
@@ -45,6 +47,7 @@ class PortalTable:
     landing: tuple[str, ...]
     idle_lifetime: int
     absolute_lifetime: int
+    security_contact: str | None
     sign_ins_per_minute: int
     internal_url: str | None
     data_dir: Path
@@ -87,6 +90,7 @@ def read_portal(
         landing=table.texts("landing") or (),
         idle_lifetime=idle,
         absolute_lifetime=absolute,
+        security_contact=_security_contact(table),
         sign_ins_per_minute=table.count("sign_ins_per_minute", SIGN_INS_PER_MINUTE, most=1_000_000),
         internal_url=_address(table, "internal_url", "PORTAL_INTERNAL_URL", variables, report),
         data_dir=_data_dir(table, folder=folder, here=here, variables=variables),
@@ -115,6 +119,19 @@ def _address(table: Table, key: str, variable: str, variables: Variables, report
         report.environment(variable, *fault)
     else:
         table.problem(key, *fault)
+    return None
+
+
+def _security_contact(table: Table) -> str | None:
+    """Return the address for ``security.txt``; RFC 9116, section 2.5.3, wants a URI."""
+    contact = table.text("security_contact")
+    if contact is None or _CONTACT.fullmatch(contact):
+        return contact
+    table.problem(
+        "security_contact",
+        "is no address of mail or of a page.",
+        'Write it as "mailto:security@example.com" or "https://example.com/security".',
+    )
     return None
 
 

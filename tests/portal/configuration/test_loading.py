@@ -196,6 +196,21 @@ class TestWhereTheFileIs:
         assert keys(tmp_path, "\ufeff" + GOOD) == []
 
 
+class TestSecurityContact:
+    @pytest.mark.parametrize("written", ["mailto:security@example.com", "https://example.com/security?a=b"])
+    def test_it_is_an_address(self, tmp_path: Path, written: str) -> None:
+        text = GOOD.replace("[portal]", f'[portal]\nsecurity_contact = "{written}"')
+        assert loaded(tmp_path, text).security_contact == written
+        assert loaded(tmp_path, GOOD).security_contact is None
+
+    @pytest.mark.parametrize(
+        "written", ["security@example.com", "http://example.com", "javascript:x", "mailto:a@b c", "https://a\\nEvil: b"]
+    )
+    def test_nothing_else_is(self, tmp_path: Path, written: str) -> None:
+        (problem,) = problems(tmp_path, GOOD.replace("[portal]", f'[portal]\nsecurity_contact = "{written}"'))
+        assert problem.key == "portal.security_contact"
+
+
 class TestSignInsPerMinute:
     def test_it_is_a_number(self, tmp_path: Path) -> None:
         text = GOOD.replace("[portal]", "[portal]\nsign_ins_per_minute = 2000")

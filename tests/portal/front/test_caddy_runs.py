@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -44,6 +45,8 @@ class Behind:
 
     port: int
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    begun: int = 0
+    """Requests whose head arrived."""
     go_on: threading.Event = field(default_factory=threading.Event)
     """Set when the first piece of a stream has arrived."""
 
@@ -63,6 +66,7 @@ def behind() -> Iterator[Behind]:
                 self.wfile.write(b"data: two\n\n")
 
         def do_POST(self) -> None:
+            there.begun += 1
             length = int(self.headers["Content-Length"])
             while length:
                 length -= len(self.rfile.read(min(length, 65536)))
@@ -170,3 +174,36 @@ def test_portal_and_apps_are_reached_with_headers_that_nobody_forged(tmp_path: P
         assert headers["x-forwarded-for"] == "127.0.0.1"
         assert headers["x-forwarded-proto"] == "https"
         assert not {"forwarded", "x-real-ip"} & headers.keys()
+
+
+def test_slow_forms_wait_in_the_web_server_and_hold_nothing_of_the_portal(tmp_path: Path) -> None:
+    caddy()
+    port, http_port = free_ports(2)
+    name = "portal.demo.localhost"
+    certificate = issue(tmp_path, [name])
+    with behind() as house, contextlib.ExitStack() as stack:
+        text = caddy_configuration(
+            settings_for(tmp_path, url=f"https://{name}:{port}"),
+            port=house.port,
+            certificate=certificate.certificate,
+            key=certificate.key,
+            version=version_of_caddy(),
+        )
+        stack.enter_context(running_caddy(tmp_path, text, port=port, http_port=http_port))
+        tls = ssl.create_default_context(cafile=certificate.authority)
+        head = (
+            f"POST /sign-in HTTP/1.1\r\nHost: {name}:{port}\r\nConnection: close\r\nContent-Length: 9\r\n\r\n".encode()
+        )
+        slow: list[ssl.SSLSocket] = []
+        for _ in range(60):
+            plain = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE))
+            slow.append(stack.enter_context(tls.wrap_socket(plain, server_hostname=name)))
+            slow[-1].sendall(head + b"address")
+        with httpx.Client(verify=tls, trust_env=False, timeout=PATIENCE) as client:
+            url = f"https://127.0.0.1:{port}/sign-in"
+            served = client.get(url, headers={"Host": f"{name}:{port}"}, extensions={"sni_hostname": name})
+        assert served.status_code == 200
+        assert house.begun == 0
+        slow[0].sendall(b"=a")
+        assert slow[0].recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert house.begun == 1

@@ -87,6 +87,9 @@ def test_pages_of_somebody_signed_in(house: House, page: Page) -> None:
         found += examine(name, page)
 
     # Every notice of the app's page, all at once.
+    page.goto(f"{house.url}/apps/showcase/%5Clost")
+    expect(page.get_by_text("opens at its start")).to_be_visible()
+    expect(page.locator("#wait")).to_be_hidden()
     page.evaluate("document.querySelectorAll('.notice').forEach(notice => { notice.hidden = false; })")
     found += examine("app, with its notices", page)
 
@@ -134,7 +137,8 @@ def test_pages_of_the_guard(house: House, page: Page) -> None:
     pages = Pages(
         GuardSettings(portal_url=house.url, app="showcase", app_url=origin, secret="s" * 32, title="Showcase")
     )
-    page.route("**/.portal/health", lambda route: route.fulfill(json={"state": "starting"}))
+    health = {"state": ""}
+    page.route("**/.portal/health", lambda route: route.fulfill(json=health))
     for one in (
         pages.ended(),
         pages.used(),
@@ -145,16 +149,21 @@ def test_pages_of_the_guard(house: House, page: Page) -> None:
         pages.leave("sign-out"),
         pages.leave("admin-dashboard"),
     ):
+        page.goto("about:blank")  # the last page asks no more
+        health["state"] = one.event.removeprefix("app-")
         _show(page, f"{origin}/stand-in", pages.render(one).decode())
         expect(page.get_by_role("heading", name=one.title)).to_be_visible()
         found += examine(f"guard: {one.title}", page)
     _fail_if_any(found)
 
-    _show(page, f"{origin}/stand-in", pages.render(pages.starting(Progress())).decode())
-    expect(page.get_by_role("heading", name="Showcase is starting")).to_be_visible()
-    page.unroute("**/.portal/health")  # from now on the guard's own answer: it runs
-    _answer(page, f"{origin}/stand-in", "<h1>The app</h1>")
-    expect(page.get_by_role("heading", name="The app")).to_be_visible()
+    for one in (pages.starting(Progress()), pages.failed(Progress())):
+        page.goto("about:blank")
+        health["state"] = one.event.removeprefix("app-")
+        _show(page, f"{origin}/stand-in", pages.render(one).decode())
+        expect(page.get_by_role("heading", name=one.title)).to_be_visible()
+        _answer(page, f"{origin}/stand-in", "<h1>The app</h1>")
+        health["state"] = "running"
+        expect(page.get_by_role("heading", name="The app")).to_be_visible()
 
 
 def test_pages_of_the_demo_provider(page: Page) -> None:

@@ -30,6 +30,8 @@ class Denial(StrEnum):
     NOT_IN_TENANT = "not-in-tenant"
     NOT_SIGNED_IN = "not-signed-in"
     OPEN_TO_NOBODY = "open-to-nobody"
+    OTHER_PROVIDER = "other-provider"
+    """It is open to the people of another provider only."""
     UNKNOWN_APP = "unknown-app"
 
 
@@ -227,7 +229,7 @@ def may_open(app: AppSpec | None, *, standing: Standing | None) -> Decision:
     if app is None:
         return Denied(Denial.UNKNOWN_APP)
     if not is_about(app.provider, standing.identity):
-        return Denied(Denial.NOT_IN_TENANT)
+        return Denied(Denial.OTHER_PROVIDER)
     if app.tenants is not None and standing.tenant not in app.tenants:
         return Denied(Denial.NOT_IN_TENANT)
     if EVERYONE in app.open_to:

@@ -190,12 +190,12 @@ def _decide(slug: str, sign_in: SignIn) -> tuple[AppSpec, Allowed]:
 def _deny(app: AppSpec | None, denied: Denied, sign_in: SignIn, standing: Standing) -> NoReturn:
     """Leave the view with the page that says which role is missing.
 
-    An app that does not exist and one of another tenant's are the same 404: other tenants must
+    An app that does not exist and one of another tenant's or provider's are the same 404: they must
     not learn which apps there are.
     """
     switches = () if app is None else tuple(_switches(app, standing))
     wrong_tenant = denied.denial is Denial.NOT_IN_TENANT
-    is_hidden = app is None or (wrong_tenant and not switches)
+    is_hidden = app is None or denied.denial is Denial.OTHER_PROVIDER or (wrong_tenant and not switches)
     # The tenant's admins read the audit: there, too, an app of another tenant's does not exist.
     rules, identity = services().settings.roles, sign_in.identity
     reason = Denial.UNKNOWN_APP.value if is_hidden else reason_of(denied, rules=rules, identity=identity)
@@ -211,7 +211,7 @@ def _deny(app: AppSpec | None, denied: Denied, sign_in: SignIn, standing: Standi
     if app is None or is_hidden:
         if app is not None:  # the operator may know
             fields = {"app": app.slug, "denial": denied.denial.value}
-            _LOGGER.info("hidden from another tenant", extra={"fields": fields})
+            _LOGGER.info("hidden as if there were no such app", extra={"fields": fields})
         abort(404)
     services().metrics.refused(denied.denial.value)
     page = DeniedPage(

@@ -67,6 +67,7 @@ class TestDecisions:
             "not-in-tenant",
             "not-signed-in",
             "open-to-nobody",
+            "other-provider",
             "unknown-app",
         }
 
@@ -114,7 +115,7 @@ class TestMayOpen:
         decision = may_open(app, standing=a_standing())
 
         assert bool(decision) is opens
-        assert opens or decision == Denied(Denial.NOT_IN_TENANT)
+        assert opens or decision == Denied(Denial.OTHER_PROVIDER)
 
     def test_a_stranger_does_not_learn_which_apps_exist(self) -> None:
         assert may_open(None, standing=None) == may_open(an_app(), standing=None) == Denied(Denial.NOT_SIGNED_IN)

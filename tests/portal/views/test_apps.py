@@ -75,6 +75,17 @@ def test_another_tenants_app_looks_like_one_that_does_not_exist(house: House, su
     assert "Beta secret" not in pages[0]
 
 
+def test_an_app_for_another_providers_people_looks_so_too_and_the_log_says_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = House(tmp_path, catalogue=Catalogue((an_app(provider="partner", open_to=frozenset({"everyone"})),)))
+    with caplog.at_level("INFO", logger="portal.apps"):
+        assert house.signed_in().get("/apps/forecast/").status_code == 404
+    assert [getattr(record, "fields", None) for record in caplog.records if record.name == "portal.apps"] == [
+        {"app": "forecast", "denial": "other-provider"}
+    ]
+
+
 def test_nor_does_the_tenants_audit_tell_of_it(house: House) -> None:
     browser = house.signed_in()
     for slug in ("beta-only", "nothing"):

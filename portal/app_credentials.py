@@ -1,20 +1,17 @@
 """Each app's client secret: made once, kept sealed, compared in constant time."""
 
 import hmac
-import re
 import secrets
-from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from portal import tables
 from portal.clock import Clock, system_clock
+from portal.contract.slugs import is_slug
 from portal.database import Database
 from portal.sealing import Sealer
 from portal.settings import Secret
-
-_SLUG: Final = re.compile(r"[a-z0-9-]{1,63}")
 
 
 class AppCredentials:
@@ -66,7 +63,7 @@ class AppCredentials:
 
     def authenticate(self, slug: str, presented: str) -> bool:
         """Say whether *presented* is the secret of *slug*; an app that has none yet is nobody."""
-        known = self._stored(slug) if _SLUG.fullmatch(slug) else None  # the caller's word, so anything
+        known = self._stored(slug) if is_slug(slug) else None  # the caller's word, so anything
         # Compare in any case, so that time does not tell which apps exist.
         expected = (secrets.token_urlsafe(32) if known is None else known.reveal()).encode()
         return hmac.compare_digest(expected, presented.encode("utf-8", "replace")) and known is not None

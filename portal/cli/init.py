@@ -7,7 +7,6 @@ there is overwritten unless told; what is replaced is kept beside.
 import argparse
 import getpass
 import os
-import re
 import secrets
 import sys
 from contextlib import suppress
@@ -21,6 +20,7 @@ from portal.cli.first_files import CLIENT_SECRET, PROVIDER, Answers, dotenv, por
 from portal.cli.problems import told
 from portal.configuration import load
 from portal.contract.outbound import read_outbound
+from portal.contract.slugs import is_slug
 from portal.errors import Problem, SettingsError
 from portal.presets import PRESETS
 from portal.presets.base import Option, Preset
@@ -29,7 +29,6 @@ from portal.settings import Secret, Settings
 
 TOML: Final = "portal.toml"
 ENV: Final = ".env"
-_SLUG: Final = re.compile(r"[a-z0-9-]{1,63}")
 _UNFILLED: Final = "to-be-filled-in-0123456789"
 """Stands for the client secret while the rest is checked; never written."""
 
@@ -177,7 +176,7 @@ def _apps(given: list[str]) -> tuple[tuple[str, str], ...]:
     apps: dict[str, str] = {}
     for one in given:
         slug, _, source = one.partition("=")
-        if not _SLUG.fullmatch(slug) or not source:
+        if not is_slug(slug) or not source:
             raise CommandFailed(f"--app {one} is not SLUG=SOURCE, like forecast=apps/forecast.py.")
         if slug in apps:
             raise CommandFailed(f"--app {slug} is there twice.")

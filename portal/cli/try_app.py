@@ -3,7 +3,6 @@
 import argparse
 import hashlib
 import os
-import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,10 +17,12 @@ from portal.cli.samples import SAMPLE_ROLES, Sample, SampleApp
 from portal.configuration.report import choices
 from portal.contract.env_files import EnvFileError, read_env_file
 from portal.contract.missing_variable import variable_in
+from portal.contract.slugs import slug_from
 
 HANDED: Final = "handed.env"
 """What the app is handed, in the trial's folder while it runs."""
 
+_LONGEST_SLUG: Final = 50
 _COMMON: Final = frozenset({"app", "demo", "index", "main", "run", "src"})
 """File names that say nothing about the app; the folder says more."""
 
@@ -193,12 +194,8 @@ def slug_of(source: Path) -> str:
     """Return a name for addresses, from the file's name, or the folder's where the file's says nothing."""
     stem = source.stem if source.is_file() or source.suffix == ".py" else source.name
     name = source.parent.name if stem.lower() in _COMMON and source.parent.name else stem
-    slug = _dashed(name) or _dashed(stem) or "app"
+    slug = slug_from(name, longest=_LONGEST_SLUG) or slug_from(stem, longest=_LONGEST_SLUG) or "app"
     return "portal-app" if slug == "portal" else slug  # portal.demo.localhost is the portal itself
-
-
-def _dashed(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower())[:50].strip("-")
 
 
 def title_of(slug: str) -> str:

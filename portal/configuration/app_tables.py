@@ -13,10 +13,10 @@ from portal.configuration.app_users import uid_for
 from portal.configuration.documented import keys_under
 from portal.configuration.environment import VARIABLE, Variables, shown
 from portal.configuration.portal_table import PortalTable
-from portal.configuration.provider_tables import is_slug
 from portal.configuration.report import Report, choices
 from portal.configuration.tables import MAX_PORT, Table
 from portal.contract import is_local_path
+from portal.contract.slugs import RULE, is_slug
 from portal.contract.spaces import NoSpace, app_file_of
 from portal.policy import API_RIGHTS
 
@@ -63,7 +63,7 @@ class AppReader:
         for slug, value in values.items():
             if not is_slug(slug):
                 what = "is no name for an app." if "." not in slug else "is no name for an app: it has dots."
-                self._report.file(f"apps.{slug}", what, "Use 1 to 63 lower-case letters, digits and hyphens.")
+                self._report.file(f"apps.{slug}", what, f"Use {RULE}.")
             elif type(value) is not dict:
                 self._report.file(f"apps.{slug}", "must be a table.", f"Write a section [apps.{slug}].")
             else:

@@ -8,8 +8,9 @@ from portal.configuration.documented import VARIABLES
 from portal.configuration.environment import Variables
 from portal.configuration.preset_options import locate
 from portal.configuration.prompts import prompt_params
-from portal.configuration.provider_tables import fault_of_scopes, is_slug
+from portal.configuration.provider_tables import fault_of_scopes
 from portal.configuration.report import Report, closest
+from portal.contract.slugs import is_slug, slug_from
 from portal.presets import PRESETS
 from portal.presets.base import Option, Preset
 from portal.settings import Admission, ProviderSpec, Secret
@@ -185,7 +186,7 @@ def _name(preset: Preset, variables: Variables, *, report: Report) -> tuple[str,
     name = None if preset.name_variable is None else variables.get(preset.name_variable)
     if preset.name_variable is None or name is None:
         return preset.id, preset.label, None
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    slug = slug_from(name, longest=len(name))
     if slug and not is_slug(slug):
         report.environment(preset.name_variable, "is too long for a name in addresses.", "Use a shorter one.")
         return preset.id, preset.label, None

@@ -12,6 +12,7 @@ from portal.configuration.prompts import prompt_params
 from portal.configuration.provider_admission import read_admission, read_domains, within_tenants
 from portal.configuration.report import Report, choices
 from portal.configuration.tables import Table
+from portal.contract.slugs import RULE, is_slug
 from portal.presets import PRESETS, preset_at
 from portal.presets.base import PROMPTS, Flow, Option, Place, Preset, is_document
 from portal.settings import (
@@ -23,7 +24,6 @@ from portal.settings import (
     algorithm_named,
 )
 
-SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 ASSUME: Final = "assume"
 AUTH_METHODS: Final = frozenset({"client_secret_basic", "client_secret_post", "none"})
 DEFAULT: Final = "oidc"
@@ -51,11 +51,6 @@ def read_providers(values: object, *, variables: Variables, report: Report) -> t
         if spec is not None:
             specs.append(spec)
     return tuple(specs)
-
-
-def is_slug(value: object) -> bool:
-    """Say whether *value* may be the name of a provider or app in addresses."""
-    return type(value) is str and SLUG.fullmatch(value) is not None
 
 
 def _preset_named(values: Mapping[str, object]) -> Preset | None:
@@ -94,7 +89,7 @@ def _spec(table: Table, named: Preset | None, *, variables: Variables, report: R
     if provider_id is None and not table.has("id"):
         table.problem("id", "is missing.", "Give the provider a name for addresses.")
     elif provider_id is not None and not is_slug(provider_id):
-        table.problem("id", "is no name for addresses.", "Use lower-case letters, digits and hyphens.")
+        table.problem("id", "is no name for addresses.", f"Use {RULE}.")
         provider_id = None
     _check_preset(table)
     client_id = _client_id(table, variables)

@@ -12,8 +12,9 @@ from typing import Final
 from portal.configuration.addresses import fault_of, host_of
 from portal.configuration.environment import Variables
 from portal.configuration.prompts import prompt_params
-from portal.configuration.provider_tables import SCOPES, fault_of_scopes, is_slug
+from portal.configuration.provider_tables import SCOPES, fault_of_scopes
 from portal.configuration.report import Report
+from portal.contract.slugs import is_slug, slug_from
 from portal.presets import PRESETS, preset_at
 from portal.presets.base import Place, Preset, is_document, place_of_document
 from portal.settings import Endpoints, ProviderSpec, Secret
@@ -173,7 +174,7 @@ def _client(variables: Variables, report: Report) -> tuple[str | None, Secret | 
 
 
 def _id(name: str | None, *, default: str, report: Report) -> str:
-    slug = re.sub(r"[^a-z0-9]+", "-", (name or default).lower()).strip("-")
+    slug = slug_from(name or default, longest=len(name or default))
     if slug and not is_slug(slug):
         report.environment("OAUTH_CLIENT_NAME", "is too long for a name in addresses.", "Use a shorter one.")
     return slug if is_slug(slug) else default

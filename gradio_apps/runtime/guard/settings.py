@@ -13,13 +13,13 @@ from urllib.parse import SplitResult, urlsplit
 
 from portal.contract import NotANetwork, TrustedProxies, is_loopback_url, read_network, takes_secure_cookies
 from portal.contract.outbound import NotABundle, NotAProxy, Outbound, count_authorities, read_outbound
+from portal.contract.slugs import RULE, is_slug
 
 Cookies = Literal["lax", "partitioned"]
 
 MIN_SECRET: Final = 16
 """Shortest client secret accepted, in characters."""
 _MAX_SECRET: Final = 4096
-_SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 
@@ -126,8 +126,8 @@ def guard_settings_from(environ: Mapping[str, str]) -> GuardSettings:
     )
     app_url = _url(environ, "PORTAL_APP_URL", problems, path=True)
     app = environ.get("PORTAL_APP", "")
-    if not _SLUG.fullmatch(app):
-        problems.append("PORTAL_APP: not an app's name. Give the slug: lower-case letters, digits and hyphens.")
+    if not is_slug(app):
+        problems.append(f"PORTAL_APP: not an app's name. Give the slug: {RULE}.")
     secret = _secret(environ, problems)
     settings = GuardSettings(
         portal_url=portal_url,

@@ -4,17 +4,16 @@ It comes from the ``portal`` command, which read the configuration; here it is o
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from gradio_apps.runtime.supervisor.own_user import OwnUser
+from portal.contract.slugs import RULE, is_slug
 
 Cookies = Literal["lax", "partitioned"]
 
-_SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 _RESERVED: Final = ("PORTAL_", "LISTEN_")
 """Beginnings of variables that an app's own ``env`` may not set: the guard believes them."""
 _HIGHEST_PORT: Final = 65535
@@ -149,8 +148,8 @@ class _Members:
 
 def _app(members: _Members) -> AppPlan:
     slug = members.value("slug", str)
-    if not _SLUG.fullmatch(slug):
-        raise members.wrong("slug", "not lower-case letters, digits and hyphens")
+    if not is_slug(slug):
+        raise members.wrong("slug", f"not {RULE}")
     port = members.value("port", int)
     if not 0 <= port <= _HIGHEST_PORT:
         raise members.wrong("port", "not a port")

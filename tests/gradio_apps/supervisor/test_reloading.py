@@ -163,7 +163,7 @@ def test_a_reload_that_cannot_be_is_refused_before_anything_happens(tmp_path: Pa
     assert [other["problem"] for other in others] == [
         "document: not an object.",
         "document.portal: missing, or not of type dict.",
-        "apps[0].slug: not lower-case letters, digits and hyphens.",
+        "apps[0].slug: not 1 to 63 lower-case letters, digits and hyphens, none of these at an end.",
         "Whom the portal and its apps run as changes only when everything is started anew.",
     ]
     assert before["pid"] == after["pid"] == answered

@@ -22,7 +22,7 @@ from portal.providers.left_out import note_left_out
 from portal.providers.metadata import is_safe_endpoint
 from portal.providers.reach import reach_of
 from portal.providers.survey import tried
-from portal.providers.transport import DEFAULT_LIMITS, Budget, Limits, Transport
+from portal.providers.transport import DEFAULT_LIMITS, Budget, Limits, Transport, about_a_person
 from portal.settings import Endpoints, ProviderSpec
 
 
@@ -97,14 +97,15 @@ class OAuth2Provider:
             transport=self._transport,
             budget=budget,
         )
-        answers = with_answers(
-            {},
-            calls=self._preset.calls,
-            spec=self.spec,
-            access_token=tokens.access_token,
-            transport=self._transport,
-            budget=budget,
-        )
+        with about_a_person():
+            answers = with_answers(
+                {},
+                calls=self._preset.calls,
+                spec=self.spec,
+                access_token=tokens.access_token,
+                transport=self._transport,
+                budget=budget,
+            )
         identity = read_identity(VerifiedClaims(answers), spec=self.spec)
         note_left_out(identity, spec=self.spec)
         return Completed(identity=identity, id_token=None, access_token=tokens.access_token, claims=answers)

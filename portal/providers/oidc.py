@@ -36,7 +36,7 @@ from portal.providers.metadata import (
 )
 from portal.providers.reach import reach_of
 from portal.providers.survey import tried
-from portal.providers.transport import DEFAULT_LIMITS, Budget, Limits, Transport
+from portal.providers.transport import DEFAULT_LIMITS, Budget, Limits, Transport, about_a_person
 from portal.settings import ProviderSpec
 
 SIGN_OUT_BUDGET: Final = 2.0
@@ -134,16 +134,17 @@ class OidcProvider:
         code = read_code(
             callback, issuer=lambda named: names_provider(named, {}, expected), names_itself=metadata.names_itself
         )
-        tokens = exchange_code(
-            code,
-            attempt,
-            spec=expected,
-            endpoint=metadata.token,
-            method=client_authentication(expected, supported=metadata.token_auth_methods),
-            basic=self._basic,
-            transport=self._transport,
-            budget=budget,
-        )
+        with about_a_person():
+            tokens = exchange_code(
+                code,
+                attempt,
+                spec=expected,
+                endpoint=metadata.token,
+                method=client_authentication(expected, supported=metadata.token_auth_methods),
+                basic=self._basic,
+                transport=self._transport,
+                budget=budget,
+            )
         if not isinstance(tokens.id_token, str):  # without one nobody knows whom the access token is about
             raise CallbackRejected("the token endpoint gave no ID token")
         spec = self._named_by(tokens.id_token, expected)
@@ -157,14 +158,15 @@ class OidcProvider:
         )
         if metadata.userinfo is not None and self._preset.asks_userinfo:
             claims = self._with_userinfo(claims, url=metadata.userinfo, access_token=tokens.access_token, budget=budget)
-        answered = with_answers(
-            claims,
-            calls=self._preset.calls,
-            spec=spec,
-            access_token=tokens.access_token,
-            transport=self._transport,
-            budget=budget,
-        )
+        with about_a_person():
+            answered = with_answers(
+                claims,
+                calls=self._preset.calls,
+                spec=spec,
+                access_token=tokens.access_token,
+                transport=self._transport,
+                budget=budget,
+            )
         identity = read_identity(VerifiedClaims(answered), spec=spec)
         note_left_out(identity, spec=self.spec)
         return Completed(identity=identity, id_token=tokens.id_token, access_token=tokens.access_token, claims=answered)
@@ -242,7 +244,8 @@ class OidcProvider:
     def _with_userinfo(self, claims: VerifiedClaims, *, url: str, access_token: str, budget: Budget) -> VerifiedClaims:
         """Return *claims* over those of the userinfo endpoint, which must be about the same person."""
         headers = {"Authorization": f"Bearer {access_token}"}
-        userinfo = self._transport.get_object(url, budget=budget, headers=headers)
+        with about_a_person():
+            userinfo = self._transport.get_object(url, budget=budget, headers=headers)
         # OpenID Connect Core, section 5.3.4: else an access token of somebody else could be slipped in.
         if userinfo.get("sub") != claims["sub"]:
             raise CallbackRejected("the userinfo endpoint speaks of somebody else")

@@ -20,7 +20,13 @@ from requests.adapters import HTTPAdapter
 
 from portal.contract.call_faults import call_fault, certificate_fault
 from portal.contract.outbound import NotABundle, NotAProxy, Outbound
-from portal.errors import ProviderMisconfigured, ProviderNotBelieved, ProviderUnavailable, ProxyUnavailable
+from portal.errors import (
+    ClaimsTooLarge,
+    ProviderMisconfigured,
+    ProviderNotBelieved,
+    ProviderUnavailable,
+    ProxyUnavailable,
+)
 from portal.outgoing import tls_of
 from portal.providers.base import quoted
 from portal.providers.documents import read_object
@@ -57,6 +63,23 @@ class Limits:
 
 
 DEFAULT_LIMITS: Final = Limits()
+
+
+class AnswerTooLong(ProviderUnavailable):
+    """A provider's answer has more bytes than are read."""
+
+
+@contextmanager
+def about_a_person() -> Iterator[None]:
+    """Tell an answer about somebody that is too long from a provider that is away: trying again does not help.
+
+    Raises:
+        ClaimsTooLarge: the answer is longer than is read.
+    """
+    try:
+        yield
+    except AnswerTooLong as error:
+        raise ClaimsTooLarge(str(error)) from error
 
 
 class Budget:
@@ -239,7 +262,7 @@ class _BoundedAdapter(HTTPAdapter):
             for chunk in response.iter_content(_CHUNK):
                 body += chunk
                 if len(body) > limits.largest:
-                    raise ProviderUnavailable(f"the answer is longer than {limits.largest} bytes")
+                    raise AnswerTooLong(f"the answer of {url} is longer than {limits.largest} bytes")
                 if self._budget.left() <= 0:
                     raise ProviderUnavailable("no whole answer in time")
             response._content = bytes(body)  # noqa: SLF001 - where requests keeps a body that was read

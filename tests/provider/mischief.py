@@ -10,6 +10,7 @@ from typing import Any
 
 from portal.errors import (
     CallbackRejected,
+    ClaimsTooLarge,
     PortalError,
     ProviderMisconfigured,
     ProviderRefused,
@@ -240,13 +241,19 @@ _REFUSED: dict[str, Prepare] = {
     "more to do first": callback(code=None, error="interaction_required"),
 }
 
+_ABOUT_A_PERSON = {"token: 10 MB", "userinfo: 10 MB"}
+"""Too much about somebody, from a provider that is there: trying again does not help."""
+
 MISCHIEF: dict[str, Mischief] = {
     **{name: Mischief(prepare, ProviderUnavailable, at_begin=True) for name, prepare in _AT_BEGIN.items()},
     **{
         name: Mischief(prepare, ProviderMisconfigured, at_begin=True)
         for name, prepare in _MISCONFIGURED_AT_BEGIN.items()
     },
-    **{name: Mischief(prepare, ProviderUnavailable) for name, prepare in _UNAVAILABLE.items()},
+    **{
+        name: Mischief(prepare, ClaimsTooLarge if name in _ABOUT_A_PERSON else ProviderUnavailable)
+        for name, prepare in _UNAVAILABLE.items()
+    },
     **{name: Mischief(prepare, ProviderMisconfigured) for name, prepare in _MISCONFIGURED.items()},
     **{name: Mischief(prepare, CallbackRejected) for name, prepare in _REJECTED.items()},
     **{name: Mischief(prepare, ProviderRefused) for name, prepare in _REFUSED.items()},

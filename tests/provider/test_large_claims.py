@@ -75,6 +75,18 @@ def test_an_id_token_that_is_too_long_is_named_as_such(
     assert "claims-too-large: ID token: too-long" in caplog.text
 
 
+@pytest.mark.parametrize("where", ["token endpoint", "userinfo"])
+def test_an_answer_that_is_too_long_is_no_provider_that_is_away(
+    theirs: MisbehavingProvider, tmp_path: Path, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (theirs.token_answer if where == "token endpoint" else theirs.userinfo)["photo"] = "A" * (1 << 21)
+    _, browser, status = signed_in(theirs, tmp_path)
+
+    assert status == 403
+    assert not browser.is_signed_in
+    assert "claims-too-large: the answer of" in caplog.text
+
+
 def test_objects_for_groups_open_what_a_rule_finds_in_them(theirs: MisbehavingProvider, tmp_path: Path) -> None:
     theirs.userinfo["groups"] = [{"groupId": "ADMINS", "roles": ["ADMIN"]}]
     rules = tuple(

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from portal.attempts import Attempt
-from portal.errors import CallbackRejected, PortalError, ProviderRefused, ProviderUnavailable
+from portal.errors import CallbackRejected, ClaimsTooLarge, PortalError, ProviderRefused, ProviderUnavailable
 from portal.providers.oauth2 import OAuth2Provider
 from portal.providers.transport import Limits
 from portal.settings import Endpoints, ProviderSpec
@@ -133,14 +133,20 @@ def test_an_answer_that_never_ends_is_given_up(theirs: MisbehavingProvider, path
         as_json([{"id": 7}]),
         Answer(b'{"id": 7, "id": 8}'),
         Answer(b"", 302, {"Location": "http://localhost:1/me"}),
-        Answer(b'{"a": "' + b"x" * 10_000_000 + b'"}'),
     ],
-    ids=["401", "403", "a list", "two ids", "a redirect", "10 MB"],
+    ids=["401", "403", "a list", "two ids", "a redirect"],
 )
 def test_who_cannot_be_asked_about_is_not_signed_in(theirs: MisbehavingProvider, answer: Answer) -> None:
     theirs.respond["/me"] = lambda _: answer
 
     with pytest.raises(ProviderUnavailable):
+        complete(OAuth2Provider(spec_of(theirs), limits=PATIENT))
+
+
+def test_an_answer_that_is_too_long_is_no_provider_that_is_away(theirs: MisbehavingProvider) -> None:
+    theirs.respond["/me"] = lambda _: Answer(b'{"a": "' + b"x" * 10_000_000 + b'"}')
+
+    with pytest.raises(ClaimsTooLarge, match="is longer than 2097152 bytes"):
         complete(OAuth2Provider(spec_of(theirs), limits=PATIENT))
 
 

@@ -24,6 +24,7 @@ from gradio_apps.runtime.host.process import GRACE
 from gradio_apps.runtime.steering import Steering, channel_from
 from gradio_apps.runtime.waiting import SECRET_NAMES, USUAL, waiting_from
 from portal.contract.descriptors import raise_limit
+from portal.contract.numbers import PORT_OR_ANY
 
 EXIT_USAGE: Final = 2
 """Exit code where the command line, the environment or the source cannot be used."""
@@ -47,7 +48,7 @@ _LONGEST_GRACE: Final = 60
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve one app until the process is told to stop; return its exit code."""
-    options = _parser().parse_args(arguments)
+    options = command_line().parse_args(arguments)
     _log_to_stderr()
     raise_limit()
     try:
@@ -154,11 +155,14 @@ def _refuse(*problems: str) -> int:
     return EXIT_USAGE
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of this command."""
     parser = argparse.ArgumentParser(prog="python -m gradio_apps.serve", description="Serve one Gradio app.")
     parser.add_argument("source", help="a file, a module, or a Space folder")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on, where no socket was handed down")
-    parser.add_argument("--port", type=int, default=7860, help="port to listen on, where no socket was handed down")
+    parser.add_argument(
+        "--port", type=PORT_OR_ANY, default=7860, help="port to listen on, where no socket was handed down"
+    )
     parser.add_argument("--cwd", type=Path, help="the app's working directory (default: the source's folder)")
     return parser
 

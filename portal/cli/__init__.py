@@ -5,9 +5,10 @@ One module per subcommand.  Nothing here decides who may do what; ``demo``, ``tr
 """
 
 import argparse
+import errno
 import sys
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Final, cast
 
 from portal.cli import (
     apps,
@@ -25,14 +26,44 @@ from portal.cli import (
     serve,
     try_app,
 )
-from portal.cli.failure import ENDED, CommandFailed
+from portal.cli.failure import ENDED, INTERRUPTED, UNREAD, CommandFailed
+from portal.cli.standard_streams import discard_output, open_descriptors
 from portal.cli.terminal import plain
 
 __all__ = ["main"]
 
 
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What keeps standard output, or a file, from taking more."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0 done, 1 something ended or failed, 2 wrongly asked or configured."""
+    """Run the command and return its exit code: 0 done, 1 something ended or failed, 2 wrongly asked or configured.
+
+    130 where it was interrupted and 141 where nobody reads what it prints, as with other programs.
+    """
+    open_descriptors()
+    try:
+        try:
+            code = _run(command_line().parse_args(arguments))
+        except SystemExit:
+            sys.stdout.flush()  # of --help: at the very end it could only fail without a word
+            raise
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()
+        return UNREAD
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        discard_output()
+        sys.stderr.write(f"portal: cannot write: {error.strerror}.\n")
+        return ENDED
+    return code
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of the whole command."""
     parser = argparse.ArgumentParser(prog="portal", description="Gradio apps behind your company's sign-in.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for module in (
@@ -52,7 +83,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         restore,
     ):
         module.add_to(commands)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
     run = cast("Callable[[argparse.Namespace], int]", options.run)
     try:
         return run(options)
@@ -65,5 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         named = plain(str(error.filename))
         sys.stderr.write(f"portal: {named}: {error.strerror}. Use the command as a user who has access to it.\n")
         return ENDED
+    except EOFError:
+        sys.stderr.write("\nportal: the input ended before everything was answered. Nothing was written.\n")
+        return ENDED
     except KeyboardInterrupt:  # before the processes are there to be ended
-        return 130
+        return INTERRUPTED

@@ -44,13 +44,15 @@ def run(options: argparse.Namespace) -> int:
     except StoreUnavailable as error:
         raise CommandFailed(f"The database cannot be used: {error}", exit_code=ENDED) from error
     folder: Path = options.into
+    written: dict[Path, bool] = {}
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for slug, secret in known.items():
-            written = write_secret(folder / slug, secret)
-            print(f"{folder / slug} {'was written' if written else 'is right already'}.")
+            written[folder / slug] = write_secret(folder / slug, secret)
     except OSError as error:
         raise CommandFailed(f"{folder} cannot be written to: {error.strerror}.", exit_code=ENDED) from error
+    for file, is_new in written.items():
+        print(f"{file} {'was written' if is_new else 'is right already'}.")
     return 0
 
 

@@ -20,6 +20,7 @@ from portal.cli.standing_for import acting_for
 from portal.cli.supervisor_client import AppState, ask
 from portal.cli.terminal import plain
 from portal.clock import system_clock
+from portal.contract.numbers import LINES
 from portal.contract.redaction import redacted
 from portal.database import Database
 from portal.errors import StoreUnavailable
@@ -48,7 +49,7 @@ def add_to(commands: Any) -> None:
         one.add_argument("--json", action="store_true", help="for programs")
     logs = _part(parts, "logs", show_logs, "what it printed")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as it is written")
-    logs.add_argument("-n", "--lines", type=_count, default=50, metavar="N", help="the last N lines (default 50)")
+    logs.add_argument("-n", "--lines", type=LINES, default=50, metavar="N", help="the last N lines (default 50)")
     _part(parts, "stop", lambda options: _order(options, "stop"), "end it, and leave it so until it is started")
     _part(
         parts, "start", lambda options: _order(options, "start"), "start it if it is stopped, or waits to be restarted"
@@ -290,12 +291,6 @@ def _time(seconds: float) -> str:
 def _size(count: int) -> str:
     megabytes = count / _STEP**2
     return f"{megabytes:.0f} MB" if megabytes < _STEP else f"{megabytes / _STEP:.1f} GB"
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of lines, 0 or more")
-    return int(text)
 
 
 def _part(

@@ -19,6 +19,7 @@ from portal.cli.problems import configured, told
 from portal.cli.programs import PATIENT, portal_program
 from portal.cli.serve import port_of
 from portal.configuration.loading import FILE_NAME
+from portal.contract.numbers import PORT, THREADS, WORKERS
 from portal.front.caddy import CURRENT, caddy_configuration
 from portal.front.nginx import bucket_needed, long_names, nginx_configuration
 from portal.front.sites import NoFront, sites_of
@@ -37,15 +38,15 @@ def add_to(commands: Any) -> None:
     systemd = kinds.add_parser("systemd", help="units for the portal and one per app")
     for each in (nginx, caddy, systemd):
         each.add_argument("--config", type=Path, metavar="FILE", help="instead of portal.toml or PORTAL_CONFIG")
-        each.add_argument("--port", type=int, metavar="N", help="where the portal listens (default: as configured)")
+        each.add_argument("--port", type=PORT, metavar="N", help="where the portal listens (default: as configured)")
     for each in (nginx, caddy):
         required = each is nginx
         each.add_argument("--certificate", type=Path, required=required, metavar="FILE", help="with its chain, PEM")
         each.add_argument("--key", type=Path, required=required, metavar="FILE", help="the certificate's key, PEM")
         each.add_argument("--output", type=Path, metavar="FILE", help="where to write it (default: standard output)")
     systemd.add_argument("--output", type=Path, metavar="FOLDER", help="where to write them, like /etc/systemd/system")
-    systemd.add_argument("--workers", type=int, default=2, metavar="N", help="processes of the portal (default 2)")
-    systemd.add_argument("--threads", type=int, default=16, metavar="N", help="threads of each (default 16)")
+    systemd.add_argument("--workers", type=WORKERS, default=2, metavar="N", help="processes of the portal (default 2)")
+    systemd.add_argument("--threads", type=THREADS, default=16, metavar="N", help="threads of each (default 16)")
     nginx.set_defaults(run=run, kind="nginx")
     caddy.set_defaults(run=run, kind="caddy")
     systemd.set_defaults(run=run, kind="systemd")
@@ -71,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
     except (NoFront, ValueError) as error:
         raise CommandFailed(str(error)) from error
     except OSError as error:
+        if error.filename is None:  # standard output: for every command the same
+            raise
         raise CommandFailed(f"{error.filename} cannot be written: {error.strerror}.", exit_code=ENDED) from error
     return 0
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from portal.cli.failure import ENDED, CommandFailed
 from portal.cli.problems import configured
 from portal.clock import system_clock
+from portal.contract.numbers import WholeNumber
 from portal.contract.outbound import NotABundle, Outbound, read_outbound
 from portal.database import Database
 from portal.doctor.connecting import trusting
@@ -26,7 +27,7 @@ from portal.settings import Settings
 
 SILENCE: Final = 65
 """Seconds of silence that must not be cut: a little more than the minute after which web servers do."""
-_MOST_SILENCE: Final = 80
+_SECONDS: Final = WholeNumber("a number of seconds", 1, 80)
 
 
 def add_to(commands: Any) -> None:
@@ -43,7 +44,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--ca", type=Path, metavar="FILE", help="an authority that browsers know here, PEM")
     parser.add_argument("--quick", action="store_true", help="leave the long silence out")
     parser.add_argument(
-        "--silence", type=_seconds, default=SILENCE, metavar="S", help=f"how long it is (default {SILENCE} seconds)"
+        "--silence", type=_SECONDS, default=SILENCE, metavar="S", help=f"how long it is (default {SILENCE} seconds)"
     )
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(run=run)
@@ -120,10 +121,3 @@ def _checked(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or not is_plain or not url.isascii():
         raise mistaken
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def _seconds(text: str) -> int:
-    count = int(text) if text.isascii() and text.isdigit() else 0
-    if not 0 < count <= _MOST_SILENCE:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 1 to {_MOST_SILENCE}")
-    return count

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from portal.cli.failure import CommandFailed
+from portal.cli.failure import ENDED, CommandFailed
 from portal.cli.problems import configured
+from portal.configuration.report import choices
 from portal.explain import explain
 
 
@@ -31,15 +32,18 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the explanation; 1 if nobody would be signed in with these claims.
+    """Print the explanation; 1 if nobody would be signed in with these claims, or they are not in that tenant.
 
     Raises:
-        CommandFailed: the claims cannot be read, or the configuration has problems.
+        CommandFailed: the claims cannot be read, the configuration has problems, or there is no such provider.
     """
     claims = read_claims(options.claims)
     userinfo = None if options.userinfo is None else read_claims(options.userinfo)
     answers = dict(map(_answer, options.answer))
     settings, _ = configured(options.config)
+    if options.provider is not None and settings.provider(options.provider) is None:
+        known = [spec.id for spec in settings.providers]
+        raise CommandFailed(f"no provider is called {options.provider!r}. {choices(options.provider, known)}")
     explanation = explain(
         settings, claims, userinfo=userinfo, answers=answers, provider_id=options.provider, tenant=options.tenant
     )
@@ -47,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(explanation.to_json(), indent=2, ensure_ascii=False))
     else:
         print(explanation.as_text())
-    return 0 if explanation.identity is not None else 1
+    return 0 if explanation.tenants else ENDED
 
 
 def read_claims(name: str) -> dict[str, object]:

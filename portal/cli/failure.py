@@ -6,6 +6,10 @@ ENDED: Final = 1
 """Something that was running ended, or could not be started."""
 MISTAKEN: Final = 2
 """The command or the configuration must be changed."""
+INTERRUPTED: Final = 130
+"""By Ctrl-C: 128 and the number of the signal, as shells have it."""
+UNREAD: Final = 141
+"""Nobody reads what is printed any more, as in ``portal check | true``."""
 
 
 class CommandFailed(Exception):

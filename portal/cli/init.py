@@ -5,7 +5,6 @@ there is overwritten unless told; what is replaced is kept beside.
 """
 
 import argparse
-import getpass
 import os
 import secrets
 import sys
@@ -18,9 +17,11 @@ from portal.cli.asked_scopes import scopes_with_groups
 from portal.cli.failure import CommandFailed
 from portal.cli.first_files import CLIENT_SECRET, PROVIDER, Answers, dotenv, portal_toml
 from portal.cli.problems import told
+from portal.cli.questions import Questions
+from portal.cli.terminal import plain
 from portal.configuration import load
 from portal.contract.outbound import read_outbound
-from portal.contract.slugs import is_slug
+from portal.contract.slugs import RULE, is_slug
 from portal.errors import Problem, SettingsError
 from portal.presets import PRESETS
 from portal.presets.base import Option, Preset
@@ -29,6 +30,8 @@ from portal.settings import Secret, Settings
 
 TOML: Final = "portal.toml"
 ENV: Final = ".env"
+_YES: Final = frozenset({"y", "yes"})
+_NO: Final = frozenset({"n", "no"})
 _UNFILLED: Final = "to-be-filled-in-0123456789"
 """Stands for the client secret while the rest is checked; never written."""
 
@@ -78,12 +81,10 @@ def run(options: argparse.Namespace) -> int:
             f"{' and '.join(present)} {'is' if len(present) == 1 else 'are'} here already. Nothing was written. "
             "Work in another folder, or say --force: what is replaced is kept beside."
         )
-    answers = _answers(options)
-    settings = _check(folder, portal_toml(answers))
+    answers, settings = _checked_answers(options, folder)
     answers = replace(answers, scopes=scopes_with_groups(replace(settings, outbound=read_outbound(os.environ))))
     toml = portal_toml(answers)
     written = {ENV: dotenv(answers, secret_key=Secret(secrets.token_urlsafe(48))), TOML: toml}
-    _check(folder, toml)
     kept = [_set_aside(folder / name) for name in present]
     for name, text in written.items():
         _write(folder / name, text, mode=0o600 if name == ENV else 0o644)
@@ -93,53 +94,84 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _answers(options: argparse.Namespace) -> Answers:
+def _checked_answers(options: argparse.Namespace, folder: Path) -> tuple[Answers, Settings]:
+    """Return answers that the portal could run with, and what it reads in them; at a terminal, ask until they are.
+
+    Raises:
+        CommandFailed: something is missing or wrong, and there is nobody to ask.
+    """
     asks = sys.stdin.isatty() and options.client_secret_file != "-"  # noqa: S105 - no secret: standard input
-    missing: list[str] = []
+    questions = Questions(asks=asks)
+    while True:
+        answers = _answers(options, questions)
+        try:
+            settings = _check(folder, portal_toml(answers))
+        except CommandFailed as failure:
+            if not asks:
+                raise
+            questions.again(f"{plain(str(failure))}\n\nOnce more, please; Enter keeps what stands in brackets.")
+        else:
+            return answers, settings
 
-    def answer(given: str | None, flag: str, question: str, *, optional: bool = False) -> str | None:
-        value = (input(f"{question}: ") if given is None and asks else given or "").strip()
-        if not value and not optional:
-            missing.append(flag)
-        return value or None
 
-    url = answer(options.url, "--url", "Where browsers reach the portal, like https://portal.example.com")
+def _answers(options: argparse.Namespace, questions: Questions) -> Answers:
+    url = questions.ask("--url", "Where browsers reach the portal, like https://portal.example.com", given=options.url)
     makes = f"The make of identity provider: {', '.join(PRESETS)} (empty: {OIDC.id}, any OpenID Connect provider)"
-    named = answer(options.preset, "--preset", makes, optional=True) or OIDC.id
-    if named not in PRESETS:
-        raise CommandFailed(f"There is no preset called {named!r}. There are: {', '.join(PRESETS)}.")
+    named = questions.ask("--preset", makes, given=options.preset, optional=True, check=_preset) or OIDC.id
     given = _provider_options(options, PRESETS[named])
     told = [
         (
             option.key,
-            answer(given.get(option.key), _flag(option), f"{option.key}: {option.meaning} Like {option.example}"),
+            questions.ask(
+                _flag(option), f"{option.key}: {option.meaning} Like {option.example}", given=given.get(option.key)
+            ),
         )
         for option in PRESETS[named].options
         if option.required or option.key in given
     ]
-    client_id = answer(options.client_id, "--client-id", "The portal's client id there")
-    title = answer(options.title, "--title", "What the portal is called (empty: Gradio Portal)", optional=True)
-    apps = _apps(options.app or (_asked_for_apps() if asks else []))
-    apps_url = answer(
-        options.apps_url,
+    client_id = questions.ask("--client-id", "The portal's client id there", given=options.client_id)
+    title = questions.ask(
+        "--title", "What the portal is called (empty: Gradio Portal)", given=options.title, optional=True
+    )
+    apps = _asked_for_apps(questions) if questions.asks and not options.app else _apps(options.app)
+    apps_url = questions.ask(
         "--apps-url",
         "Where browsers reach the apps, like https://{app}.apps.example.com",
+        given=options.apps_url,
         optional=not apps,
     )
-    if missing:
-        raise CommandFailed(f"Still to be said: {', '.join(missing)}.")
+    trust_apps = options.trust_apps or (bool(apps) and not options.units and _trusted(questions))
+    questions.require_all()
     return Answers(
         url=url or "",
         apps_url=apps_url,
         preset=named,
         options=tuple((key, value) for key, value in told if value is not None),
         client_id=client_id or "",
-        client_secret=_client_secret(options.client_secret_file, asks=asks),
+        client_secret=_client_secret(options.client_secret_file, questions),
         title=title or "Gradio Portal",
         apps=apps,
-        trust_apps=options.trust_apps,
+        trust_apps=trust_apps,
         units=options.units,
     )
+
+
+def _trusted(questions: Questions) -> bool:
+    question = (
+        "Apps may run as the portal's own user, and can then read its database, keys and environment: "
+        "yes if you trust them as much as the portal (empty: no)"
+    )
+    return questions.ask("--trust-apps", question, optional=True, check=_yes_or_no) in _YES
+
+
+def _yes_or_no(word: str) -> None:
+    if word not in _YES | _NO:
+        raise CommandFailed("Write yes or no.")
+
+
+def _preset(name: str) -> None:
+    if name not in PRESETS:
+        raise CommandFailed(f"There is no preset called {name!r}. There are: {', '.join(PRESETS)}.")
 
 
 def _flag(option: Option) -> str:
@@ -165,11 +197,17 @@ def _provider_options(options: argparse.Namespace, preset: Preset) -> dict[str, 
     return given
 
 
-def _asked_for_apps() -> list[str]:
+def _asked_for_apps(questions: Questions) -> tuple[tuple[str, str], ...]:
+    """Return the apps somebody names one after the other, those named before as long as they are kept."""
     apps: list[str] = []
-    while one := input("An app to serve, as SLUG=SOURCE, like forecast=apps/forecast.py (empty: no more): ").strip():
+    while one := questions.ask(
+        f"--app {len(apps) + 1}",
+        f"An app to serve, as SLUG=SOURCE, like forecast=apps/forecast.py (empty: {'no more' if apps else 'none'})",
+        optional=True,
+        check=lambda text: _apps([*apps, text]),
+    ):
         apps.append(one)
-    return apps
+    return _apps(apps)
 
 
 def _apps(given: list[str]) -> tuple[tuple[str, str], ...]:
@@ -177,17 +215,17 @@ def _apps(given: list[str]) -> tuple[tuple[str, str], ...]:
     for one in given:
         slug, _, source = one.partition("=")
         if not is_slug(slug) or not source:
-            raise CommandFailed(f"--app {one} is not SLUG=SOURCE, like forecast=apps/forecast.py.")
+            raise CommandFailed(f"--app {one} is not SLUG=SOURCE, like forecast=apps/forecast.py. A slug has {RULE}.")
         if slug in apps:
             raise CommandFailed(f"--app {slug} is there twice.")
         apps[slug] = source
     return tuple(apps.items())
 
 
-def _client_secret(file: str | None, *, asks: bool) -> Secret | None:
+def _client_secret(file: str | None, questions: Questions) -> Secret | None:
     """Return the client secret, which is never an argument: those are seen by everybody on the machine."""
     if file is None:
-        text = getpass.getpass("The client secret (not shown; empty: fill it in later): ") if asks else ""
+        text = questions.ask_secretly("The client secret")
     else:
         try:
             text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from portal.cli.failure import CommandFailed
 from portal.configuration import environment, load
+from portal.configuration.loading import FILE_NAME
 from portal.errors import Problem, SettingsError
 from portal.settings import Settings
 
@@ -29,7 +30,14 @@ def configured(
     try:
         return load(variables, path=path, unmade=unmade), variables
     except SettingsError as error:
-        raise CommandFailed(told(error.problems)) from error
+        raise CommandFailed(_without_file(path, variables) + told(error.problems)) from error
+
+
+def _without_file(path: Path | None, variables: Mapping[str, str]) -> str:
+    """Return what comes first where there is no file: everything that is missing may be missing because of that."""
+    if path is not None or variables.get("PORTAL_CONFIG", "").strip() or Path(FILE_NAME).exists():
+        return ""
+    return f"no {FILE_NAME} here; `portal init` makes one. By variables of the environment alone, "
 
 
 def told(problems: tuple[Problem, ...]) -> str:

@@ -16,6 +16,7 @@ from portal.cli.programs import harmless, host_header, provider_program
 from portal.cli.readiness import Door
 from portal.cli.samples import SECRET_VARIABLE, Sample, write_down
 from portal.configuration import load
+from portal.contract.numbers import PORT_OR_ANY
 from portal.demo.people import PEOPLE
 from portal.errors import StoreUnavailable
 
@@ -24,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what ``demo`` and ``try`` have in common."""
     parser.add_argument(
         "--port",
-        type=int,
+        type=PORT_OR_ANY,
         default=DEFAULT,
         metavar="N",
         help=f"the portal's port; provider and apps get ports after it; 0 for any free ones (default {DEFAULT})",

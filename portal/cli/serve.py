@@ -22,6 +22,7 @@ from portal.cli.serving import Serving, require_first
 from portal.cli.standing_for import environment_for, require_right, stand_for, users_of
 from portal.contract import is_loopback_url
 from portal.contract.descriptors import raise_limit
+from portal.contract.numbers import PORT, THREADS, WORKERS
 from portal.contract.privileges import taken_up
 from portal.errors import StoreUnavailable
 from portal.settings import Settings
@@ -31,9 +32,9 @@ def add_to(commands: Any) -> None:
     """Add this subcommand to *commands*."""
     parser = commands.add_parser("serve", help="run the portal and the apps of portal.toml on this machine")
     parser.add_argument("--config", type=Path, metavar="FILE", help="instead of portal.toml or PORTAL_CONFIG")
-    parser.add_argument("--port", type=int, metavar="N", help=f"on 127.0.0.1 (default: as configured, else {DEFAULT})")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes of the portal (default 2)")
-    parser.add_argument("--threads", type=int, default=16, metavar="N", help="threads of each (default 16)")
+    parser.add_argument("--port", type=PORT, metavar="N", help=f"on 127.0.0.1 (default: as configured, else {DEFAULT})")
+    parser.add_argument("--workers", type=WORKERS, default=2, metavar="N", help="processes of the portal (default 2)")
+    parser.add_argument("--threads", type=THREADS, default=16, metavar="N", help="threads of each (default 16)")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     parser.set_defaults(run=run)
 

@@ -14,18 +14,24 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # gunicorn ships no types
 
 from portal.contract import is_loopback_host
+from portal.contract.numbers import PORT
 from portal.demo.app import BANNER, create_provider
 
 CLIENT_ID: Final = "demo-portal"
 SECRET_VARIABLE: Final = "PORTAL_DEMO_CLIENT_SECRET"  # noqa: S105 - the variable's name, not its value
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until told to stop; 2 if it was asked to listen elsewhere than on loopback."""
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of this command."""
     parser = argparse.ArgumentParser(prog="python -m portal.demo.provider", description=BANNER)
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address; nothing else is accepted")
-    parser.add_argument("--port", type=int, default=7801)
-    options = parser.parse_args(arguments)
+    parser.add_argument("--port", type=PORT, default=7801)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until told to stop; 2 if it was asked to listen elsewhere than on loopback."""
+    options = command_line().parse_args(arguments)
     if not is_loopback_host(options.host):
         sys.stderr.write(f"The demo provider lets anybody in as anybody: it does not listen on {options.host}.\n")
         return 2

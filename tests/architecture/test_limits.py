@@ -38,6 +38,7 @@ FACTS = {
     "portal.configuration.portal_table._LONGEST_SIGN_IN": "a time, as long as browsers keep a cookie",
     "portal.configuration.tables.MAX_PORT": "of TCP",
     "portal.contract.env_files._SHORTEST_QUOTED": "two quotes",
+    "portal.contract.numbers._MOST_DIGITS": "more than any number of an option has",
     "portal.contract.logout_tokens.MAX_LIFETIME": "a time, of the specification",
     "portal.contract.loopback._MAX_HOST": "of DNS",
     "portal.front.sites.LARGEST_BODY": "for nginx and Caddy, a little more than what the portal takes",

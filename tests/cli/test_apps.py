@@ -290,4 +290,4 @@ def test_a_database_that_cannot_be_used_is_named(
 def test_a_number_of_lines_is_no_less_than_none(count: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["apps", "logs", "forecast", "-n", count])
-    assert f"argument -n/--lines: {count!r} is no number of lines, 0 or more" in capsys.readouterr().err
+    assert f"argument -n/--lines: {count!r} is not a number of lines from 0 to 1000000" in capsys.readouterr().err

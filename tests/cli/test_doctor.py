@@ -74,7 +74,7 @@ def test_a_silence_that_is_none(silence: str, capsys: pytest.CaptureFixture[str]
         main(["doctor", "--silence", silence])
 
     assert ended.value.code == 2
-    assert f"argument --silence: {silence!r} is no number of seconds from 1 to 80" in capsys.readouterr().err
+    assert f"argument --silence: {silence!r} is not a number of seconds from 1 to 80" in capsys.readouterr().err
 
 
 def test_a_configuration_with_problems_comes_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -158,7 +158,7 @@ def test_a_link_is_something_that_is_there(folder: Path) -> None:
         (("--app", "forecast"), "is not SLUG=SOURCE"),
         (("--app", "For Cast=app.py"), "is not SLUG=SOURCE"),
         (("--app", "one=a.b", "--app", "one=a.c"), "is there twice"),
-        (("--app", "one=a.b"), "Still to be said: --apps-url."),
+        (("--app", "one=a.b"), "Missing option: --apps-url."),
         (("--app", "one=a.b", *APPS_URL), "trust_apps"),
         (("--app", "one=nowhere.py", "--trust-apps", *APPS_URL), "which is not there"),
         (("--title", "two\nlines"), "portal.title"),
@@ -166,7 +166,7 @@ def test_a_link_is_something_that_is_there(folder: Path) -> None:
         (("--preset", "github"), "GitHub takes no issuer. It takes: auth_url, domain, token_url, user_info_url."),
         (("--provider", "issuer"), "--provider issuer is not KEY=VALUE"),
         (("--provider", "issuer=https://other.example.com"), "--provider issuer is there twice."),
-        (("--preset", "okta", "--issuer", "https://company.okta.com"), "Still to be said: --provider domain=…."),
+        (("--preset", "okta", "--issuer", "https://company.okta.com"), "Missing option: --provider domain=…."),
         (("--url", "http://portal.example.com"), "Use https."),
         (("--client-secret-file", "nowhere"), "cannot be read from nowhere"),
         (("--client-secret-file", "-"), "There is no client secret in -."),
@@ -188,7 +188,7 @@ def test_without_a_terminal_everything_missing_is_named_at_once(
 ) -> None:
     del folder
     assert init(flags=()) == 2
-    assert "Still to be said: --url, --issuer, --client-id." in capsys.readouterr().err
+    assert "Missing options: --url, --issuer, --client-id." in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("processes")
@@ -229,6 +229,72 @@ def test_on_a_terminal_it_asks(folder: Path) -> None:
     assert secret is not None
     assert secret.reveal() == "hush-hush"
     assert "hush-hush" not in said
+
+
+def test_a_bad_answer_is_asked_for_again_and_the_others_are_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "app.py").touch()
+    answers = [
+        "",  # where the portal is: has to be answered
+        "http://portal.example.com",  # found wrong at the end
+        "octa",  # no such make
+        "",
+        "https://id.example.com",
+        "portal",
+        "",
+        "Forecast=app.py",  # no slug
+        "forecast=app.py",
+        "forecast=app.py",  # twice
+        "second=app.py",
+        "",
+        "https://{app}.apps.example.com",
+        "maybe",  # neither yes nor no
+        "yes",
+        # once more: all but the first are kept
+        "https://portal.example.com",
+        *[""] * 5,
+        "-",  # no second app after all
+        *[""] * 2,
+    ]
+    secrets = iter(["hush-hush", ""])
+    asked: list[str] = []
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return answers.pop(0)
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("builtins.input", answer)
+    monkeypatch.setattr("getpass.getpass", lambda _: next(secrets))
+    assert main(["init"]) == 0
+    said = capsys.readouterr().out
+
+    assert answers == []
+    for told in (
+        "This has to be answered.",
+        "no preset called 'octa'",
+        "A slug has 1 to 63",
+        "is there twice",
+        "yes or no",
+    ):
+        assert told in said
+    assert "Use https." in said
+    assert "Once more, please; Enter keeps what stands in brackets." in said
+    assert asked[-7].endswith(" [https://id.example.com]: ")
+    settings = load(environment({}, folder))
+    assert (settings.url, settings.trust_apps) == ("https://portal.example.com", True)
+    assert [app.slug for app in settings.catalogue] == ["forecast"]
+    secret = settings.providers[0].client_secret
+    assert secret is not None
+    assert secret.reveal() == "hush-hush"
+
+
+class Terminal(io.StringIO):
+    """An input that somebody sits at."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def _until(terminal: int, words: str, said: str) -> str:

@@ -217,6 +217,23 @@ class TestExplain:
 
         assert "analyst: group 'AI-Analysts'" in capsys.readouterr().out
 
+    @pytest.mark.parametrize(
+        ("option", "code", "told"),
+        [
+            (("--tenant", "nosuch"), 1, "they do not belong to the tenant 'nosuch'"),
+            (("--provider", "company"), 0, "In (no tenant)"),
+            (("--provider", "compani"), 2, "portal: no provider is called 'compani'. Did you mean 'company'?"),
+            (("--provider", "nosuch"), 2, "portal: no provider is called 'nosuch'. Known: company."),
+        ],
+    )
+    def test_what_there_is_not_is_said_and_told_by_the_exit_code(
+        self, config: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, ...], *, code: int, told: str
+    ) -> None:
+        config.with_name("claims.json").write_text(json.dumps(CLAIMS))
+        assert main(["explain", "--claims", "claims.json", *option]) == code
+        said = capsys.readouterr()
+        assert told in said.out + said.err
+
     def test_userinfo_and_answers_come_from_files_of_their_own(
         self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -31,6 +31,10 @@ LINGERS: Final = 2.0
 """Seconds in which a client may take note that the connection ends (RFC 9112, section 9.6)."""
 MOST_FILES: Final = 16384
 """Open files that a worker asks its machine for."""
+MOST_HELD: Final = 32 * 1024 * 1024
+"""Most bytes of unfinished requests that a worker keeps."""
+SENT_AT_ONCE: Final = 256 * 1024
+"""Bytes of an answer that go to the kernel, so that no thread waits for a client that takes none; pages are shorter."""
 _FILES_OF_OTHERS: Final = 256
 """Of them not for connections: databases, logs, requests to providers and apps."""
 _CHUNK: Final = 65536
@@ -51,6 +55,8 @@ class Connection(TConn):  # type: ignore[misc] # gunicorn ships no types
         super().__init__(*args)
         self.arriving = Arriving()
         self.since = time.monotonic()
+        self.held = 0
+        """Bytes of it that are kept."""
         self.is_leaving = False
         """Whether it was answered for the last time."""
 
@@ -78,6 +84,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
         self._waiting: dict[Connection, None] = {}
         """Connections whose request has not come, or that are leaving; in the order of their time."""
         self._looked_at = 0.0
+        self._held = 0
 
     def init_process(self) -> None:
         """Make room for as many connections as are allowed."""
@@ -94,6 +101,8 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
                 self._make_room()
             return  # else it is gone again, or another worker was faster
         self.nr_conns += 1
+        with contextlib.suppress(OSError):
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SENT_AT_ONCE)
         self._wait(Connection(self.cfg, accepted, client, listener.getsockname()))
         if self.nr_conns >= self.worker_connections:
             self._make_room()
@@ -181,14 +190,18 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
             return
         if conn.is_leaving:
             return
+        self._held += len(data)
+        conn.held += len(data)
         now = conn.arriving.feed(data)
         if now:
             with contextlib.suppress(OSError):
                 sock.send(now)
         if conn.arriving.is_whole:
             self.poller.unregister(sock)
-            del self._waiting[conn]
+            self._release(conn)
             self.enqueue_req(conn)
+        elif self._held > MOST_HELD:
+            self._make_room()
 
     def _make_room(self) -> None:
         oldest = next(iter(self._waiting), None)
@@ -198,8 +211,13 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
             self.keepalived_conns[0].timeout = 0.0
             self.murder_keepalived()
 
-    def _drop(self, conn: Connection) -> None:
+    def _release(self, conn: Connection) -> None:
         self._waiting.pop(conn, None)
+        self._held -= conn.held
+        conn.held = 0
+
+    def _drop(self, conn: Connection) -> None:
+        self._release(conn)
         with contextlib.suppress(OSError, KeyError, ValueError):
             self.poller.unregister(conn.sock)
         self.nr_conns -= 1

@@ -29,7 +29,6 @@ FACTS = {
     "gradio_apps.runtime.supervisor.document._HIGHEST_PORT": "of TCP",
     "gradio_apps.serve._LONGEST_GRACE": "a time that the supervisor tells an app",
     "gradio_apps.serve._LONGEST_PAUSE": "the same",
-    "portal.cli.doctor._MOST_SILENCE": "a time that the command takes",
     "portal.cli.ports._HIGHEST": "of TCP",
     "portal.configuration.addresses._MAX_HOST": "of DNS",
     "portal.configuration.app_tables._LONGEST_DRAIN": "a time, in docs/settings.md",

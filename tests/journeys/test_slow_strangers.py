@@ -3,6 +3,7 @@
 import contextlib
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -55,6 +56,29 @@ def test_slow_clients_hold_no_thread(portal: Portal, sent: bytes) -> None:
                 one.setblocking(False)
                 with pytest.raises(BlockingIOError):
                     one.recv(1)
+
+
+def test_where_there_is_no_room_who_waits_longest_makes_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--worker-connections 40")
+    with running_portal(tmp_path) as portal, contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(connected(portal, UNFINISHED["half a form"])) for _ in range(MANY)]
+        for _ in range(2 * WORKERS):
+            assert portal.get("/healthz").status_code == 200
+        slow[0].settimeout(PATIENCE)
+        assert slow[0].recv(1) == b""
+
+
+def test_clients_that_take_no_answer_hold_no_thread(portal: Portal) -> None:
+    """With as small a window as there is, for the longest answer there is."""
+    asked = f"GET /static/portal.css HTTP/1.1\r\nHost: {portal.host}\r\n\r\n".encode()
+    with contextlib.ExitStack() as stack:
+        for _ in range(MANY):
+            one = stack.enter_context(socket.socket())
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            one.connect(("127.0.0.1", portal.port))
+            one.sendall(asked)
+        for _ in range(2 * WORKERS):
+            assert portal.get("/healthz").status_code == 200
 
 
 def test_a_form_that_comes_in_pieces_is_answered(portal: Portal) -> None:

@@ -10,12 +10,12 @@ from flask import Flask, Response, g, jsonify, make_response, request
 from werkzeug.exceptions import HTTPException, TooManyRequests
 
 from portal.errors import PortalError, SignInFailed
-from portal.redirects import HOME
+from portal.redirects import HOME, safe_next
 from portal.services import services
-from portal.views.current import sign_in_path
+from portal.views.current import here, sign_in_path
 from portal.views.headers import widen
 from portal.views.pages import ErrorPage, render
-from portal.views.request_checks import FormExpired, is_machine_path
+from portal.views.request_checks import ForeignHost, FormExpired, is_machine_path
 
 _LOGGER: Final = logging.getLogger("portal.errors")
 _SERVER_ERROR: Final = 500
@@ -34,12 +34,20 @@ def portal_error(error: PortalError) -> Response:
     """Answer an error raised on purpose."""
     level = logging.ERROR if error.status >= _SERVER_ERROR else logging.WARNING
     _LOGGER.log(level, "%s: %s", error.code, error, exc_info=error if error.status == _SERVER_ERROR else None)
-    retry = None
-    if isinstance(error, SignInFailed):
+    retry, address = None, None
+    if isinstance(error, ForeignHost):
+        address = services().settings.url
+        retry = address + _same_page()
+    elif isinstance(error, SignInFailed):
         retry = sign_in_path(g.get("going_to", HOME), ask=True)
     elif isinstance(error, FormExpired):
         retry = "/"
-    return error_response(error.code, error.status, retry=retry)
+    return error_response(error.code, error.status, retry=retry, address=address)
+
+
+def _same_page() -> str:
+    """Return the path of this page, where it is one to return to, for another origin to be put before it."""
+    return HOME if request.root_path or request.method not in {"GET", "HEAD"} else safe_next(here())
 
 
 def http_error(error: HTTPException) -> Response:
@@ -60,7 +68,7 @@ def unexpected_error(error: Exception) -> Response:
     return error_response("unexpected", _SERVER_ERROR)
 
 
-def error_response(code: str, status: int, *, retry: str | None = None) -> Response:
+def error_response(code: str, status: int, *, retry: str | None = None, address: str | None = None) -> Response:
     """Return the page, or the JSON, that tells about *code*."""
     services().metrics.refused(code)
     if is_machine_path(request.path):
@@ -69,6 +77,6 @@ def error_response(code: str, status: int, *, retry: str | None = None) -> Respo
         framed = request.endpoint == _LAUNCH
         if framed:
             widen(frame_ancestors="'self'")
-        response = make_response(render(ErrorPage(code=code, retry=retry, framed=framed)))
+        response = make_response(render(ErrorPage(code=code, retry=retry, address=address, framed=framed)))
     response.status_code = status
     return response

@@ -140,7 +140,9 @@ class ErrorPage:
 
     code: str
     retry: str | None = None
-    """Path that may work when tried again."""
+    """Path that may work when tried again, or at the portal's own address the whole of it."""
+    address: str | None = None
+    """The portal's own address, where it was asked for at another one."""
     framed: bool = False
     """Whether the page is shown inside the app page's frame."""
 

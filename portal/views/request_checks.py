@@ -61,7 +61,8 @@ def install_request_checks(app: Flask, settings: Settings) -> None:
         # machine, and so from that proxy's clients: it would pass rules about paths by and stand in redirects.
         if request.root_path:
             raise ForeignHost(f"mounted at {request.root_path[:100]!r}")
-        if request.path in _BY_ADDRESS:
+        # Style sheet and icons, the same for everybody: the page that refuses another name needs them there.
+        if request.path in _BY_ADDRESS or request.endpoint == "static":
             return
         if not host_allowed(request.environ.get("HTTP_HOST"), own_url=settings.url):
             raise ForeignHost(f"host {request.environ.get('HTTP_HOST', '')[:100]!r}")

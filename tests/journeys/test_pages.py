@@ -62,6 +62,14 @@ def test_pages_that_a_stranger_sees(house: House, page: Page) -> None:
         expect(page.get_by_role("heading", name=heading)).to_be_visible()
         found += examine(name, page)
 
+    # Under another name of the same machine.
+    page.goto(f"{house.url}/account".replace("portal.demo.localhost", "localhost"))
+    expect(page.get_by_role("heading", name="This is not the address of the portal")).to_be_visible()
+    found += examine("another name", page)
+    assert page.evaluate("[...document.styleSheets].length") == 1
+    page.get_by_role("link", name="Go there").click()
+    expect(page).to_have_url(f"{house.url}/sign-in?next=%2Faccount")
+
     # The session has ended, and the portal's page is still there: the frame says so by itself.
     _show(page, f"{house.url}/stand-in", '<iframe src="/apps/showcase/launch?next=/"></iframe>')
     expect(page.frame_locator("iframe").get_by_role("heading", name="You are signed out")).to_be_visible()

@@ -1,7 +1,12 @@
 """What is asked of every request."""
 
+import re
+from html import unescape
+from urllib.parse import urlsplit
+
 import pytest
 
+from tests.builders import PORTAL
 from tests.portal.views.house import OWN, TESS, House, field_of
 
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
@@ -14,6 +19,48 @@ def test_other_names_are_refused_everywhere(house: House, path: str, base: str) 
     answer = house.signed_in().get(path, base_url=base)
     assert answer.status_code == 400
     assert "evil.example" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "led_to"),
+    [
+        ("/", "/"),
+        ("/account", "/account"),
+        ("/apps/forecast/a?tags=x|y", "/apps/forecast/a?tags=x%7Cy"),
+        ("/sign-out", "/"),
+        ("/apps/forecast/launch?next=/x", "/"),
+        ("/%5Cevil.example", "/"),
+        ("/..%2F/evil.example", "/"),
+        ("/@evil.example", "/@evil.example"),
+        ("/?x=%22%3E%3Cscript%3E", "/?x=%22%3E%3Cscript%3E"),
+        ("/?" + "x" * 5000, "/"),
+    ],
+)
+def test_the_page_that_refuses_another_name_leads_to_the_right_one(house: House, asked: str, led_to: str) -> None:
+    answer = house.browser().get(asked, base_url="https://localhost")
+    links = [unescape(link) for link in re.findall(r'<a [^>]*href="([^"]*)"', answer.text)]
+    assert answer.status_code == 400
+    assert links == [f"{PORTAL}{led_to}"]
+    assert urlsplit(links[0]).netloc == urlsplit(PORTAL).netloc
+    assert f'The portal is at <span class="path">{PORTAL}</span>' in answer.text
+    assert "<script>" not in answer.text
+    form = house.browser().post("/sign-in", base_url="https://localhost")
+    assert f'href="{PORTAL}/"' in form.text
+
+
+@pytest.mark.parametrize("base", ["https://localhost", "https://evil.example"])
+def test_and_has_its_style_sheet(house: House, base: str) -> None:
+    """
+    What is the same for everybody is given at every name; nothing else is.
+    """
+    browser = house.signed_in()
+    page = browser.get("/", base_url=base)
+    [sheet] = re.findall(r'<link rel="stylesheet" href="([^"]+)"', page.text)
+    assert sheet.startswith("/static/portal.css")
+    with browser.get(sheet, base_url=base) as styled:
+        assert (styled.status_code, styled.mimetype) == (200, "text/css")
+        assert "Set-Cookie" not in styled.headers
+    assert browser.post(sheet, base_url=base).status_code in {400, 405}
 
 
 @pytest.mark.parametrize("mount", ["/x", "//evil.example", "/\\evil.example"])

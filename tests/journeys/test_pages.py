@@ -152,6 +152,7 @@ def test_pages_of_the_guard(house: House, page: Page) -> None:
         pages.used(),
         pages.away(),
         pages.no_cookie(),
+        pages.document("/report.pdf"),
         pages.starting(Progress()),
         pages.failed(Progress()),
         pages.leave("sign-out"),

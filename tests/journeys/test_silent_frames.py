@@ -79,7 +79,7 @@ def test_what_is_no_page_is_shown_and_nothing_turns_over_it(silent: Silent, page
     expect(page.locator("#wait")).to_be_hidden()
     expect(page.locator("#down")).to_be_hidden()
     expect(page.locator("#frame")).to_be_visible()
-    shown = {"": '{"rows":[1,2,3]}', "text": "plain words"}.get(path)
+    shown = {"": '{"rows":[1,2,3]}', "text": "plain words", "document": "opens in a tab of its own"}.get(path)
     if shown is not None:
         expect(steps.frame_of(page).get_by_text(shown)).to_be_visible()
 
@@ -92,6 +92,13 @@ def test_nor_over_what_a_link_in_the_frame_leads_to(silent: Silent, page: Page, 
     expect(page.locator("#wait")).to_be_hidden()
     expect(page.locator("#down")).to_be_hidden()
     expect(page.locator("#frame")).to_be_visible()
+
+
+def test_a_document_that_the_frame_cannot_show_opens_in_a_tab_of_its_own(silent: Silent, page: Page) -> None:
+    page.goto(f"{silent.house.url}/apps/no-pages/document?x=1")
+    with page.context.expect_page() as opened:
+        steps.frame_of(page).get_by_role("link", name="Open it").click()
+    opened.value.wait_for_url(f"{silent.house.apps['no-pages']}/document?x=1")
 
 
 def test_a_stopped_app_is_said_to_be_and_opens_when_it_is_started(silent: Silent, page: Page) -> None:

@@ -88,6 +88,10 @@ class Answering:
         else:
             await self.page(send, 200, self.pages.leave(known))
 
+    def document(self, scope: Scope) -> Page:
+        """Return the page that leads to the document this request asks for, in a tab of its own."""
+        return self.pages.document(self._wanted(scope))
+
     async def refuse(self, send: Send, reason: Refusal) -> None:
         """Say that the request is wrong whoever sends it."""
         await self.json(send, reason.status, {"detail": _REFUSALS[reason]})

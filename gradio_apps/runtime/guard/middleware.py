@@ -22,6 +22,7 @@ from gradio_apps.runtime.guard.asgi import ASGIApp, Gone, Message, Receive, Scop
 from gradio_apps.runtime.guard.bindings import Bindings, owner_of
 from gradio_apps.runtime.guard.connections import CONNECTION, PER_PERSON, AtOnce, serving
 from gradio_apps.runtime.guard.cookies import CookieSeal
+from gradio_apps.runtime.guard.documents import InItsOwnTab, shows_no_pdf_in_frames
 from gradio_apps.runtime.guard.gate import Gate, NotTheirs, Stopped
 from gradio_apps.runtime.guard.handover import Handover
 from gradio_apps.runtime.guard.headers import AnswerHeaders, RawHeaders, client_of, read_request
@@ -257,7 +258,7 @@ class Guard:
         if is_page or call.issues is not None:  # what is compressed cannot be read
             headers = [pair for pair in headers if pair[0] != b"accept-encoding"]
         running = Running(
-            request.send,
+            self._sending(request),
             answers=self._headers,
             path=scope["path"],
             if_none_match=None if is_page or call.issues is not None else presented.if_none_match,
@@ -295,6 +296,12 @@ class Guard:
                 await instead.conclude()
 
         await self._tracked(session, running, work())
+
+    def _sending(self, request: Request) -> Send:
+        """Return the way to the browser, on which a page takes the place of a document that no frame of it shows."""
+        if not shows_no_pdf_in_frames(request.presented, request.headers):
+            return request.send
+        return InItsOwnTab(request.send, pages=self._answer.pages, page=self._answer.document(request.scope)).send
 
     def _instead(self, request: Request, running: Running) -> Instead | None:
         """Return what is to stand in the place of a page that the app may not have, where there is such a thing."""

@@ -126,6 +126,17 @@ class Pages:
             href=self._portal,
         )
 
+    def document(self, path: str) -> Page:
+        """The document at *path*, which this browser does not show in a frame."""
+        place = self.app_page(path)
+        return Page(
+            title="This document opens in a tab of its own",
+            text="Your browser does not show it inside another page.",
+            link="Open it",
+            href=f"{place}{'&' if '?' in place else '?'}tab=1",
+            new_tab=True,
+        )
+
     def starting(self, progress: Progress) -> Page:
         """The app is not ready yet, and has come as far as *progress* says."""
         return Page(

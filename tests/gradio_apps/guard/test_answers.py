@@ -635,3 +635,38 @@ async def test_a_split_cookie_header_is_one() -> None:
         assert (await drive(house.guard, scope)).status == 200
         assert dict(house.app.scopes[0]["headers"])[b"cookie"] == b"a=1"
         assert APP.endswith(HOST)
+
+
+class TestDocuments:
+    CHROMIUM = FRAME | {"sec-ch-ua": '"Chromium";v="156", "Not.A/Brand";v="8"'}
+
+    async def test_a_pdf_in_the_frame_of_chromium_becomes_a_link_to_a_tab(self) -> None:
+        app = answering(("content-type", "application/pdf"), ("content-length", "9"), body=b"%PDF-1.4 ")
+        async with a_house(app) as house:
+            answer = await house.get("/report?year=1", house.signed_in() | self.CHROMIUM)
+
+            assert answer.status == 200
+            assert answer.header("content-type") == "text/html; charset=utf-8"
+            assert f'href="{PORTAL}/apps/forecast/report?year=1&amp;tab=1" target="_blank"' in answer.text
+            assert answer.header("content-length") == str(len(answer.body))
+            assert answer.header("cache-control") == "no-store"
+            assert "%PDF" not in answer.text
+
+    @pytest.mark.parametrize(
+        ("kind", "disposition", "asked"),
+        [
+            ("application/pdf", "inline", DOCUMENT | {"sec-ch-ua": '"Chromium";v="156"'}),
+            ("application/pdf", "inline", FRAME),
+            ("application/pdf", "inline", FRAME | {"sec-ch-ua": '"Other";v="1"'}),
+            ("application/pdf", "attachment; filename=a.pdf", CHROMIUM),
+            ("application/json", "inline", CHROMIUM),
+            ("application/pdf", "inline", {"sec-ch-ua": '"Chromium";v="156"'}),
+        ],
+    )
+    async def test_everything_else_goes_out_as_it_is(self, kind: str, disposition: str, asked: dict[str, str]) -> None:
+        app = answering(("content-type", kind), ("content-disposition", disposition), body=b"%PDF-1.4 ")
+        async with a_house(app) as house:
+            answer = await house.get("/report", house.signed_in() | asked)
+
+            assert (answer.status, answer.body) == (200, b"%PDF-1.4 ")
+            assert answer.header("content-type") == kind

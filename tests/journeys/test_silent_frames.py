@@ -1,5 +1,6 @@
 """Frames in which no guard speaks: answers that are no pages, apps that are stopped, away, or failed to start."""
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +12,16 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from portal.supervisor import ask
-from tests.journeys import steps
+from tests.journeys import in_firefox, steps
 from tests.journeys.examiner import examine
+from tests.journeys.firefox import running_firefox
 from tests.journeys.house import ROOT, House, running_house
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.usefixtures("journey")
 
+SETTLED = """() => ["wait", "down"].every(id => document.getElementById(id).hidden)
+  && !document.getElementById("frame").hidden"""
 AWAY = """
 [apps.away]
 title = "Away"
@@ -142,6 +146,24 @@ def test_an_app_that_failed_to_start_goes_on_by_itself_and_leads_back_to_the_por
     silent.ready.touch()
     expect(frame.get_by_role("heading", name="Here at last")).to_be_visible()
     expect(page.locator("#down")).to_be_hidden()
+
+
+def test_in_firefox_too(silent: Silent, tmp_path: Path) -> None:
+    """
+    Its error pages stand in frames in another way, and it shows data in a viewer.
+    """
+    with running_firefox(tmp_path) as firefox:
+        tab = firefox.new_tab()
+        tab.go(f"{silent.house.url}/sign-in")
+        in_firefox.sign_in(tab, silent.house, "Ana Analyst")
+        tab.wait_for_url(f"{re.escape(silent.house.url)}/")
+        for path in ("no-pages/", "no-pages/text", "no-pages/picture"):
+            tab.go(f"{silent.house.url}/apps/{path}")
+            tab.wait(SETTLED)
+        tab.go(f"{silent.house.url}/apps/away/")
+        tab.see("aria/Away cannot be reached[role='heading']")
+        with answering_at(silent.away):
+            tab.wait(SETTLED)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ ARGS ?=
 UV ?= uv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-quick lint check bench lock clean
+.PHONY: help setup demo test test-quick lint check bench bench-strangers lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -16,7 +16,8 @@ help: ## Say what there is
 	@echo "make test-quick  run those that start no process"
 	@echo "make lint    ruff, formatting and mypy"
 	@echo "make check   ruff, formatting, mypy and the tests with branch coverage"
-	@echo "make bench   measure"
+	@echo "make bench   measure what the guard adds to a request"
+	@echo "make bench-strangers  measure what people see beside thousands of slow connections"
 	@echo "make setup   make .venv with everything for development"
 	@echo "make lock    resolve the dependencies anew"
 	@echo "make clean   remove .venv and caches"
@@ -70,8 +71,11 @@ lint: $(VENV)/.development ## Run ruff and mypy
 check: lint ## Run everything that a change must pass
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered $(ARGS)
 
-bench: $(VENV)/.development ## Measure
+bench: $(VENV)/.development ## Measure what the guard adds to a request
 	@exec $(BIN)/python -m benchmarks.guard $(ARGS)
+
+bench-strangers: $(VENV)/.development ## Measure what people see beside thousands of slow connections
+	@exec $(BIN)/python -m benchmarks.slow_strangers $(ARGS)
 
 # hatchling is in both: the project itself is installed without build isolation.
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras --upgrade

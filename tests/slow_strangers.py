@@ -2,6 +2,7 @@
 
 import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -14,8 +15,19 @@ from tests.processes import PATIENCE
 class SlowStrangers:
     """*count* connections to *address* that send *head* at once and then a byte now and then."""
 
-    def __init__(self, address: tuple[str, int], count: int, *, head: bytes, every: float = 1.0) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        count: int,
+        *,
+        head: bytes,
+        every: float = 1.0,
+        tls: ssl.SSLContext | None = None,
+        name: str | None = None,
+    ) -> None:
         self._address = address
+        self._tls = tls
+        self._name = name
         self._head = head
         self._every = every
         self._open: list[socket.socket | None] = [None] * count
@@ -67,14 +79,19 @@ class SlowStrangers:
             if waiting := self._waiting[number]:
                 if not _is_writable(sock):
                     return
+                if self._tls is not None and not isinstance(sock, ssl.SSLSocket):
+                    sock = self._tls.wrap_socket(sock, server_hostname=self._name, do_handshake_on_connect=False)
+                    self._open[number] = sock
+                if isinstance(sock, ssl.SSLSocket):
+                    sock.do_handshake()  # which does nothing once it is done
                 self._waiting[number] = waiting[sock.send(waiting) :]
                 self.opened += not self._waiting[number]
             elif byte and self._head:
                 sock.send(b"x")
-            with suppress(BlockingIOError):
+            with suppress(BlockingIOError, ssl.SSLWantReadError):
                 if not sock.recv(4096):
                     raise ConnectionResetError
-        except BlockingIOError:
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             pass
         except OSError:
             sock.close()

@@ -22,7 +22,7 @@ daemon off;
 master_process off;
 pid "{folder}/nginx.pid";
 error_log "{folder}/error.log";
-events {{ worker_connections 512; }}
+events {{ worker_connections {connections}; }}
 http {{
     client_body_temp_path "{folder}/body";
     proxy_temp_path "{folder}/proxy";
@@ -45,24 +45,32 @@ def nginx() -> str:
     pytest.skip(explanation)
 
 
-def whole_configuration(folder: Path, configuration: Path) -> Path:
+def whole_configuration(folder: Path, configuration: Path, *, connections: int = 512) -> Path:
     """Write what stands around *configuration* on a server of its own, and return where."""
     whole = folder / "nginx.conf"
-    whole.write_text(_AROUND.format(folder=folder, configuration=configuration))
+    whole.write_text(_AROUND.format(folder=folder, configuration=configuration, connections=connections))
     return whole
 
 
 @contextmanager
 def running_front(
-    folder: Path, environ: Mapping[str, str], certificate: Certificate, *, ports: tuple[int, int]
+    folder: Path,
+    environ: Mapping[str, str],
+    certificate: Certificate,
+    *,
+    ports: tuple[int, int],
+    connections: int = 512,
 ) -> Iterator[None]:
-    """Run nginx on the second of *ports*, in front of a portal on the first, until the block ends."""
+    """Run nginx on the second of *ports*, in front of a portal on the first, until the block ends.
+
+    It takes so many *connections*.
+    """
     port, front_port = ports
     command = [sys.executable, "-m", "portal.cli", "config", "nginx", "--port", str(port)]
     command += ["--certificate", str(certificate.certificate), "--key", str(certificate.key)]
     command += ["--output", str(folder / "portal.conf")]
     subprocess.run(command, env=dict(environ), cwd=folder, check=True, timeout=_START * 2)
-    whole = whole_configuration(folder, folder / "portal.conf")
+    whole = whole_configuration(folder, folder / "portal.conf", connections=connections)
     with (folder / "nginx.log").open("wb") as log:
         process = subprocess.Popen([nginx(), "-p", str(folder), "-c", str(whole)], stdout=log, stderr=log)
     try:

@@ -15,10 +15,11 @@ _PATIENCE = 120.0
 class PlainBrowser:
     """Somebody's browser on this machine, where every ``*.localhost`` is loopback."""
 
-    def __init__(self, *, authority: Path | None = None) -> None:
+    def __init__(self, *, authority: Path | None = None, patience: float = _PATIENCE) -> None:
         self._cookies: dict[str, dict[str, str]] = {}
         self._authority = authority
         """Whose certificates are believed."""
+        self._patience = patience
 
     def get(self, url: str, **options: Any) -> requests.Response:
         """Go to *url* without following redirects."""
@@ -57,7 +58,9 @@ class PlainBrowser:
             session.trust_env = False
             session.verify = True if self._authority is None else str(self._authority)
             session.mount("https://", _Named(parts.hostname or ""))
-            answer = session.request(method, there, headers=sent, allow_redirects=False, timeout=_PATIENCE, **options)
+            answer = session.request(
+                method, there, headers=sent, allow_redirects=False, timeout=self._patience, **options
+            )
         for line in answer.raw.headers.getlist("Set-Cookie"):
             name, _, value = line.partition(";")[0].partition("=")
             jar[name] = value

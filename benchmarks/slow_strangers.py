@@ -91,17 +91,17 @@ def main() -> int:
     parser.add_argument("--front", choices=["none", "nginx", "caddy"], action="append", help="default: each of them")
     parser.add_argument("--target", choices=["app", "portal"], action="append", help="default: both")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    told = parser.parse_args()
+    options = parser.parse_args()
     raise_limit()
     rows = []
-    for front in told.front or ["none", "nginx", "caddy"]:
+    for front in options.front or ["none", "nginx", "caddy"]:
         with tempfile.TemporaryDirectory() as folder, running(Path(folder), front) as (house, authority):
-            for target in told.target or ["app", "portal"]:
-                row = measured(house, authority, front=front, target=target, count=told.strangers)
+            for target in options.target or ["app", "portal"]:
+                row = measured(house, authority, front=front, target=target, count=options.strangers)
                 rows.append(row)
-                if not told.json:
+                if not options.json:
                     print(line(row), flush=True)
-    if told.json:
+    if options.json:
         print(json.dumps([{**asdict(row), "holds": row.holds} for row in rows], indent=2))
     return 0 if all(row.holds for row in rows) else 1
 

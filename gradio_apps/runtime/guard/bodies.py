@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 class NotReadable(Exception):
-    """The body is no JSON that every parser reads alike."""
+    """The body is not JSON that every parser reads alike."""
 
 
 class TooComplex(Exception):
@@ -84,7 +84,7 @@ def members_of(body: bytes) -> Members:
     """Return the members of the object *body* that can name a session or an event; an empty one has none.
 
     Raises:
-        NotReadable: it is no JSON object, or a name stands twice in it.
+        NotReadable: it is not a JSON object, or a name stands twice in it.
         TooComplex: it exceeds :data:`MAX_VALUES` or :data:`MAX_DEPTH`.
     """
     if not body:

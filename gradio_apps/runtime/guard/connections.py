@@ -65,7 +65,7 @@ class Room:
 
     @property
     def for_connections(self) -> int:
-        """Descriptors below which a connection is no reason to close another."""
+        """Descriptors below which a new connection closes none of the others."""
         return max(1, self.descriptors - self.reserve)
 
     @property
@@ -124,7 +124,7 @@ class Connection:
                 self._connections.wait(self, stranger=False)
 
     def closed(self) -> None:
-        """Note that it is no more."""
+        """Note that it is closed."""
         self._request += 1
         self._connections.forget(self)
 
@@ -196,7 +196,7 @@ class Connections:
         now = self._clock()
         for connection in tuple(self._waiting):
             waited = now - connection.since
-            if waited <= HEAD_TIME:  # whoever is behind it has waited for less
+            if waited <= HEAD_TIME:  # those behind it have waited for less
                 break
             if not connection.stranger or waited > STRANGER_TIME:
                 self._end(connection, "too-slow")

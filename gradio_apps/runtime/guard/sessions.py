@@ -2,8 +2,8 @@
 
 The cookie and the portal are the truth.  An unknown session is asked for; an ended one is
 remembered, known or not, until no ticket for it can live; and while the portal is away,
-sessions go on for the grace period and are not forgotten after it.  There is no such period where it is
-this process that cannot ask: its answers are good for :data:`MAX_AGE`, as ever.
+sessions go on for the grace period and are not forgotten after it.  Where it is this
+process that cannot ask, they do not go on: an answer is good for :data:`MAX_AGE`, as ever.
 """
 
 import asyncio

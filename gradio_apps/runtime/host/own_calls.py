@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from gradio_apps.runtime.guard.connections import CONNECTION, serving
 from gradio_apps.runtime.host.callers import Callers
 from gradio_apps.runtime.host.person import OWN_CALL
 from gradio_apps.runtime.host.servers import OwnServer, own_config
@@ -59,7 +60,9 @@ class OwnCallsOnly:
             self._callers.recall(scope)
             scope["state"] = dict(self._state)
             in_own_call.set(True)  # for this call alone: uvicorn gives each its own context
-            await self._app(scope, receive, send)
+            with serving(scope):  # as many as the app itself opens
+                scope.pop(CONNECTION, None)
+                await self._app(scope, receive, send)
         elif scope["type"] == "http":
             await JSONResponse({"detail": "This address serves the app itself only."}, 403)(scope, receive, send)
         else:

@@ -48,7 +48,7 @@ _CAUSES: Final = 8
 class Front:
     """The thread that serves *app* on *sock*, and the way to end it.
 
-    With *steer* somebody else says when it takes connections, and when no more.  Web servers that are *trusted* speak
+    *steer* says when it takes connections, and when no more.  Web servers that are *trusted* speak
     for many: their connections are not counted as one client's.
     """
 

@@ -41,12 +41,12 @@ class FrontProtocol(H11Protocol):
 def _on(connection: Connection, app: ASGIApp) -> Any:
     """Return *app*, which finds *connection* in its scopes."""
 
-    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+    async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
         connection.begin()
         scope[CONNECTION] = connection
         await app(scope, receive, send)
 
-    return told
+    return with_connection
 
 
 def _made(base: Any, connection: Connection, **options: Any) -> asyncio.Protocol:

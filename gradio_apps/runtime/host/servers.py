@@ -78,6 +78,18 @@ class OwnServer(uvicorn.Server):
     startup = uvicorn.Server.startup
     shutdown = uvicorn.Server.shutdown
 
+    def __init__(self, config: uvicorn.Config, *, trusted: TrustedProxies | None = None) -> None:
+        room = Room(descriptors.limit())
+        self._connections = Connections(room, trusted=trusted or TrustedProxies(), clock=time.monotonic)
+        config.http = partial(FrontProtocol, connections=self._connections)  # type: ignore[assignment]  # it is only called
+        super().__init__(config)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Close what has waited too long, once a second."""
+        if counter % _TICKS == 0:
+            self._connections.sweep()
+        return await super().on_tick(counter)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """Do nothing: signals are the process's."""
@@ -99,10 +111,7 @@ class FrontServer(OwnServer):
         steer: Callable[["FrontServer"], Awaitable[None]] | None = None,
         trusted: TrustedProxies | None = None,
     ) -> None:
-        super().__init__(config)
-        self._connections = Connections(
-            Room(descriptors.limit()), trusted=trusted or TrustedProxies(), clock=time.monotonic
-        )
+        super().__init__(config, trusted=trusted)
         self._spare = descriptors.Spare()
         self.stop_requested = False
         self._socket = sock
@@ -184,6 +193,4 @@ class FrontServer(OwnServer):
         if self.stop_requested:
             self._before_stop()
             return True
-        if counter % _TICKS == 0:
-            self._connections.sweep()
         return await super().on_tick(counter)

@@ -55,7 +55,7 @@ class Pipe:
 
 @dataclass(slots=True)
 class Server:
-    """Connections of a process, with time that passes when told to."""
+    """Connections of a process, with a clock that the test moves."""
 
     room: Room = field(default_factory=lambda: Room(1024))
     now: float = 1000.0

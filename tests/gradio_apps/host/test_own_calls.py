@@ -10,9 +10,11 @@ import pytest
 import requests
 from starlette.types import Receive, Scope, Send
 
+from gradio_apps.runtime.guard.connections import CONNECTION
 from gradio_apps.runtime.host.callers import HEADER, Callers
 from gradio_apps.runtime.host.own_calls import OwnCallsOnly, OwnListener, keep_from_proxies
 from gradio_apps.runtime.host.person import OWN_CALL
+from portal.contract import descriptors
 from tests.asgi import drive, http_scope, websocket_scope
 
 pytestmark = pytest.mark.anyio
@@ -51,6 +53,31 @@ async def test_this_process_is_served_and_another_is_not() -> None:
 
     assert (own.status_code, again.status_code, other.stdout) == (200, 200, "403\n")
     assert [(scope[OWN_CALL], scope["state"]) for scope in app.scopes] == [(True, {"color": "green"})] * 2
+
+
+async def test_connections_of_others_on_this_machine_use_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Another app's process may connect to this address, too; it learns nothing, and must not hold anything.
+    """
+    monkeypatch.setattr(descriptors, "limit", lambda: 1)  # so that none is ever left for one that waits
+    app = App()
+    listener = OwnListener(app, state={}, callers=Callers())
+    port = await listener.open()
+    try:
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+        own = await asyncio.to_thread(httpx.get, f"http://127.0.0.1:{port}/")
+        ended = [asyncio.create_task(reader.read()) for reader, _ in silent]
+        done, waiting = await asyncio.wait(ended, timeout=1)
+        for task in waiting:
+            task.cancel()
+        for _, writer in silent:
+            writer.close()
+    finally:
+        await listener.close()
+
+    assert own.status_code == 200
+    assert len(done) >= len(silent) - 1
+    assert CONNECTION not in app.scopes[0]
 
 
 async def test_a_connection_from_elsewhere_is_refused_in_either_protocol() -> None:

@@ -147,7 +147,7 @@ def test_a_head_that_is_too_long_is_refused_before_anything_reads_it(size: int) 
             assert first_line(client) == b"HTTP/1.1 400 Bad Request"
 
 
-def test_who_was_told_to_stop_listening_takes_no_connection_any_more() -> None:
+def test_a_server_that_stopped_listening_takes_no_connection_any_more() -> None:
     with serving(describing) as server:
         address = server._socket.getsockname()
         kept = server._socket.dup()
@@ -164,7 +164,7 @@ def test_who_was_told_to_stop_listening_takes_no_connection_any_more() -> None:
         server.steps_of_its_loop(lambda: server.steps_of_its_loop(looked.set))  # type: ignore[attr-defined]
         assert looked.wait(PATIENCE)
         kept.settimeout(PATIENCE)
-        taken = dict(kept.accept()[::-1] for _ in clients)  # as the process that follows does; nobody else took one
+        taken = dict(kept.accept()[::-1] for _ in clients)  # as the process that follows does; no other took one
         assert set(taken) == {client.getsockname() for client in clients}
         for one in (kept, *clients, *taken.values()):
             one.close()

@@ -1,6 +1,7 @@
-"""Attacks on what a process has little of: with 1,024 open files, thousands of slow connections stop nobody."""
+"""Attacks on what a process has little of: with 1,024 files, slow connections stop neither people nor sign-outs."""
 
 import contextlib
+import itertools
 import os
 import socket
 import struct
@@ -79,7 +80,7 @@ ATTACKS = {
     "a ticket, byte by byte": TICKET,
     "a logout token, byte by byte": NOTIFICATION,
     "a head, byte by byte": HALF_A_HEAD,
-    "a request that nobody may make, byte by byte": REFUSED,
+    "a refused request, byte by byte": REFUSED,
     "one answer, and then byte by byte": ANSWERED,
 }
 WITH_FEW_FILES = f"""
@@ -87,6 +88,9 @@ import resource, runpy
 resource.setrlimit(resource.RLIMIT_NOFILE, ({FILES}, {FILES}))
 runpy.run_module("gradio_apps.serve", run_name="__main__")
 """
+
+
+_sessions = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -122,8 +126,21 @@ class Served:
                 assert time.monotonic() < until
 
 
+@pytest.fixture(scope="module")
+def served(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("served")) as one:
+        yield one
+
+
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def session() -> str:
+    """An app session of Ana's that no other test ends."""
+    return f"app-session-{next(_sessions)}"
+
+
+@contextlib.contextmanager
+def serving(tmp_path: Path) -> Iterator[Served]:
+    """Run an app in a process with few descriptors until the block ends."""
     raise_limit()  # of this process: it has both ends
     (tmp_path / "app.py").write_text(APP)
     [port] = free_ports(1)
@@ -161,52 +178,54 @@ def wait_until_it_runs(served: Served) -> None:
 
 
 @pytest.mark.parametrize("head", ATTACKS.values(), ids=ATTACKS)
-def test_slow_strangers_stop_neither_people_nor_a_sign_out(served: Served, head: bytes) -> None:
-    with served.client(SESSION) as ana, ana.stream("GET", "/stream") as stream:
+def test_slow_strangers_stop_neither_people_nor_a_sign_out(served: Served, session: str, head: bytes) -> None:
+    with served.client(session) as ana, ana.stream("GET", "/stream") as stream:
         chunks = stream.iter_raw()
         assert b"data: more" in next(chunks)
         with slow_strangers(("127.0.0.1", served.port), STRANGERS, head=head) as strangers:
             with served.client(BENS_SESSION) as ben:
                 for _ in range(5):
                     assert ben.get("/").text == "hello"
-            served.sign_out(SESSION)
+            served.sign_out(session)
             with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
                 for _ in chunks:
                     pass
             assert strangers.refused > 0
-    with served.client(SESSION) as ana:
+    with served.client(session) as ana:
         assert ana.get("/").status_code == 401
     assert "Too many open files" not in served.log.read_text()
 
 
-def test_connections_that_send_nothing_stop_nobody(served: Served) -> None:
+def test_connections_that_send_nothing_stop_neither_people_nor_a_sign_out(served: Served, session: str) -> None:
     with contextlib.ExitStack() as opened:
         for _ in range(STRANGERS):
             opened.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE))
-        with served.client(SESSION) as ana:
+        with served.client(session) as ana:
             assert ana.get("/").text == "hello"
-        served.sign_out(SESSION)
+        served.sign_out(session)
 
 
-def test_sockets_of_one_person_stop_neither_others_nor_a_sign_out(served: Served) -> None:
+def test_sockets_of_one_person_stop_neither_others_nor_a_sign_out(served: Served, session: str) -> None:
     handshake = {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
     handshake["sec-websocket-key"] = "AAAAAAAAAAAAAAAAAAAAAA=="
     with contextlib.ExitStack() as opened:
-        asked = [asking(opened, served, "/socket", **handshake) for _ in range(1010)]
+        asked = [asking(opened, served, session, "/socket", **handshake) for _ in range(1010)]
         accepted = [sock for sock, status in asked if status == b"101"]
         assert (len(accepted), len(asked) - len(accepted)) == (PER_PERSON, 1010 - PER_PERSON)
-        with served.client(SESSION) as ana:
+        with served.client(session) as ana:
             assert ana.get("/").status_code == 429
         with served.client(BENS_SESSION) as ben:
             assert ben.get("/").text == "hello"
-        served.sign_out(SESSION)
+        served.sign_out(session)
         for sock in accepted:
             assert struct.pack("!H", CLOSE_SIGNED_OUT) in read_to_its_end(sock)
 
 
-def asking(opened: contextlib.ExitStack, served: Served, path: str, **headers: str) -> tuple[socket.socket, bytes]:
+def asking(
+    opened: contextlib.ExitStack, served: Served, session: str, path: str, **headers: str
+) -> tuple[socket.socket, bytes]:
     """Ask for *path* as Ana over a connection of its own; return it and the status of the answer."""
-    lines = [f"{name}: {value}" for name, value in (served.headers(SESSION) | headers).items()]
+    lines = [f"{name}: {value}" for name, value in (served.headers(session) | headers).items()]
     sock = opened.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE))
     sock.sendall("\r\n".join([f"GET {path} HTTP/1.1", *lines, "\r\n"]).encode())
     return sock, sock.recv(65536).split(b" ")[1]
@@ -220,25 +239,25 @@ def read_to_its_end(sock: socket.socket) -> bytes:
     return read
 
 
-def test_streams_of_one_person_are_bounded_and_given_back(served: Served) -> None:
+def test_streams_of_one_person_are_bounded_and_given_back(served: Served, session: str) -> None:
     with contextlib.ExitStack() as opened:
-        statuses = [asking(opened, served, "/stream")[1] for _ in range(PER_PERSON + 5)]
+        statuses = [asking(opened, served, session, "/stream")[1] for _ in range(PER_PERSON + 5)]
         assert statuses == [b"200"] * PER_PERSON + [b"429"] * 5
     until = time.monotonic() + PATIENCE
-    with served.client(SESSION) as ana:
+    with served.client(session) as ana:
         while ana.get("/").status_code == 429:
             assert time.monotonic() < until
             time.sleep(0.05)
         assert ana.get("/").text == "hello"
 
 
-def test_an_app_that_has_used_up_everything_itself_still_hears_of_a_sign_out(served: Served) -> None:
-    with served.client(SESSION) as ana, ana.stream("GET", "/stream") as stream:
+def test_an_app_that_has_used_up_everything_itself_still_hears_of_a_sign_out(tmp_path: Path, session: str) -> None:
+    with serving(tmp_path) as served, served.client(session) as ana, ana.stream("GET", "/stream") as stream:
         chunks = stream.iter_raw()
         assert b"data: more" in next(chunks)
         with served.client(BENS_SESSION) as ben:
             assert int(ben.get("/use-up", headers={"connection": "close"}).text) > FILES // 2
-        served.sign_out(SESSION)
+        served.sign_out(session)
         with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
             for _ in chunks:
                 pass

@@ -39,8 +39,8 @@ def nginx_configuration(settings: Settings, *, port: int, certificate: Path, key
     lines = [
         "# Written by `portal config nginx` from portal.toml; write it anew when that changes.",
         "# It belongs into the http context of nginx, as /etc/nginx/conf.d/gradio-portal.conf does.",
-        "# Each client, however slow, holds a connection. Say once, in the main section of /etc/nginx/nginx.conf:",
-        "#     worker_rlimit_nofile 16384;  events { worker_connections 8192; }",
+        "# By itself nginx takes 512 connections, slow ones included. Set in /etc/nginx/nginx.conf:",
+        "# worker_rlimit_nofile 65536; and in its events section worker_connections 16384;",
         *([] if bucket is None else [f"# {line}" for line in long_names(bucket)]),
         *(
             f"# The app {app.slug} runs elsewhere, behind a web server of its own: {app.url}"

@@ -15,6 +15,7 @@ from gradio_apps.runtime.guard import sessions as module
 from gradio_apps.runtime.guard.portal_client import CannotAsk, PortalAway
 from gradio_apps.runtime.guard.sessions import GRACE, MAX_AGE
 from portal.contract import Active, Inactive
+from portal.contract.descriptors import SPARE
 from tests.asgi import connected
 from tests.builders import NOW, PORTAL
 from tests.gradio_apps.guard.house import House, a_house, a_person
@@ -347,6 +348,25 @@ async def test_what_this_process_lacked_neither_begins_nor_ends_a_grace_period()
             house.guard._sessions.sweep()
             await settle(house)
         await stream.finish()
+
+
+@pytest.mark.parametrize(("exhausted", "calls"), [(True, 2), (False, 1)])
+async def test_descriptors_are_kept_for_asking_and_what_may_have_been_heard_is_not_asked_twice(
+    monkeypatch: pytest.MonkeyPatch, *, exhausted: bool, calls: int
+) -> None:
+    monkeypatch.setattr("gradio_apps.runtime.guard.portal_client.none_left", lambda: exhausted)
+    async with a_house() as house:
+        held: list[int] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            held.append(len(house.guard._client._spare._held))
+            return without_descriptors(request)
+
+        house.portal.answer = answer
+        with pytest.raises(CannotAsk):
+            await house.guard._client.redeem("a-ticket")
+        assert held == [SPARE, 0][:calls]
+        assert len(house.guard._client._spare._held) == SPARE
 
 
 async def test_a_process_that_stood_still_does_not_say_that_the_portal_was_away(

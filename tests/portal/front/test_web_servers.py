@@ -92,6 +92,13 @@ def test_each_name_has_its_server_and_apps_are_not_buffered(tmp_path: Path) -> N
     assert "elsewhere runs elsewhere" in text
 
 
+def test_what_nginx_itself_must_allow_is_said_in_the_file_and_the_page(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "deploy.md").read_text(encoding="utf-8")
+    for setting in ("worker_connections 16384;", "worker_rlimit_nofile 65536;"):
+        assert setting in for_nginx(tmp_path)
+        assert setting in page
+
+
 def test_a_host_of_paths_alone_says_no_to_the_rest(tmp_path: Path) -> None:
     metrics = 1
     assert for_nginx(tmp_path, "paths").count("return 404;") == 1 + metrics

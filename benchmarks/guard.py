@@ -101,7 +101,7 @@ def process(command: list[str], *, port: int, env: Mapping[str, str]) -> Iterato
 
 def uvicorn(name: str, *, port: int) -> list[str]:
     """Return the command that serves *name* of the application."""
-    flags = ["--log-level", "warning", "--no-access-log", "--no-proxy-headers"]
+    flags = ["--log-level", "warning", "--no-access-log", "--no-proxy-headers", "--loop", "asyncio", "--http", "h11"]
     return [sys.executable, "-m", "uvicorn", f"bench_application:{name}", "--port", str(port), *flags]
 
 

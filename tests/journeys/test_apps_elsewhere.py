@@ -27,6 +27,8 @@ from tests.processes import PATIENCE, run
 from tests.provider.process import Person, a_client, running_provider
 
 pytestmark = pytest.mark.usefixtures("journey")
+UVICORN = ["--no-proxy-headers", "--loop", "asyncio", "--http", "h11"]
+"""As ``docs/apps.md`` says."""
 CONFIGURATION = """
 [portal]
 url = "{portal}"
@@ -100,7 +102,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
         shutil.copy(ROOT / "tests" / "samples" / "two_lines.py", own)
         for slug, url, app_port, command in (
             ("forecast", there.forecast, forecast_port, ["-m", "gradio_apps.serve", "app.py"]),
-            ("two-lines", there.two_lines, two_lines_port, ["-m", "uvicorn", "two_lines:app", "--no-proxy-headers"]),
+            ("two-lines", there.two_lines, two_lines_port, ["-m", "uvicorn", "two_lines:app", *UVICORN]),
         ):
             told = {
                 "PATH": os.environ["PATH"],

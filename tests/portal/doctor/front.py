@@ -102,7 +102,17 @@ def behind(folder: Path, certificate: Certificate, *, host: str, path: str, prov
             "PORTAL_APP_SECRET": made.stdout.strip(),
         }
         told |= {name: value for name, value in os.environ.items() if name.startswith("COV")}
-        at = ["--port", str(ports["app"]), "--no-proxy-headers", "--lifespan", "off"]
+        at = [
+            "--port",
+            str(ports["app"]),
+            "--no-proxy-headers",
+            "--loop",
+            "asyncio",
+            "--http",
+            "h11",
+            "--lifespan",
+            "off",
+        ]
         uvicorn = [sys.executable, "-m", "uvicorn", "guarded:app", "--app-dir", str(folder), *at]
         run(stack, uvicorn, cwd=folder, environ=told)
         _wait_for(f"http://127.0.0.1:{ports['app']}{path}/.portal/health", f"{host}:{ports['front']}", folder)

@@ -7,7 +7,7 @@ bounded per person, so that one person's flood forgets only their own.
 from collections import OrderedDict
 from typing import Final, NamedTuple
 
-from gradio_apps.runtime.guard.gradio_calls import Ids
+from gradio_apps.runtime.guard.gradio_calls import NO_IDS, Ids
 from gradio_apps.runtime.guard.gradio_routes import IdKind
 from portal.contract import Person
 
@@ -40,6 +40,8 @@ class Bindings:
 
         Events and MCP clients are made by the app, so one that was never seen here is nobody's.
         """
+        if ids is NO_IDS:
+            return True
         made = [(IdKind.EVENT, one) for one in ids.events] + [(IdKind.MCP, one) for one in ids.clients]
         if any(self._owners.get(one) != owner for one in made):
             return False

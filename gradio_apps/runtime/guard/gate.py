@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal
 
@@ -10,7 +10,7 @@ from gradio_apps.runtime.guard import gradio_calls
 from gradio_apps.runtime.guard.asgi import Message, Receive, TooLarge, read_body, replay
 from gradio_apps.runtime.guard.bindings import Bindings, Owner
 from gradio_apps.runtime.guard.bodies import MAX_BODY, Bodies, TooComplex, TooMuchAtOnce
-from gradio_apps.runtime.guard.gradio_calls import GradioCall, Ids, NotThere, Unclear
+from gradio_apps.runtime.guard.gradio_calls import NO_IDS, GradioCall, Ids, NotThere, Unclear
 from gradio_apps.runtime.guard.gradio_routes import IdKind
 from gradio_apps.runtime.guard.headers import RawHeaders
 
@@ -80,14 +80,9 @@ class Gate:
             return UNCLEAR
         except NotThere:
             return NOT_THERE
-        call = replace(
-            call,
-            hashes=call.hashes + named.hashes,
-            events=call.events + named.events,
-            uploads=call.uploads + named.uploads,
-            clients=call.clients + named.clients,
-        )
-        if not self._bindings.allow(Ids(clients=call.clients), owner):
+        if named is not NO_IDS:
+            call = call.naming(named)
+        if call.clients and not self._bindings.allow(Ids(clients=call.clients), owner):
             return NO_CLIENT
         return call if self._bindings.allow(call.ids, owner) else FOREIGN
 

@@ -8,7 +8,7 @@ what Gradio will act on.
 import json
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -16,15 +16,13 @@ from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from gradio_apps.runtime.guard.bodies import MAX_BODY, NotReadable, check_shape, members_of
-from gradio_apps.runtime.guard.gradio_routes import IDS, PREFIX, ROUTES, IdKind, Route
+from gradio_apps.runtime.guard.gradio_routes import IDS, PREFIX, ROUTES, IdKind
 
 MAX_ID: Final = 128
 _JSON_TYPE: Final = re.compile(r"\s*application/(?:json|[^;\s]+\+json)\s*(?:;|$)", re.IGNORECASE)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _PARAMETER: Final = re.compile(r"\{(\w+)(:path)?\}")
 _MCP_SESSION: Final = re.compile(rb"[?&]session_id=([0-9a-f]{32})\b")
-_BY_NAME: Final = (b"session", b"event", b"upload", b"%")
-"""One of these is in every query that names an id."""
 
 
 class Unclear(Exception):
@@ -69,7 +67,19 @@ class GradioCall:
     @property
     def ids(self) -> "Ids":
         """The ids it names."""
+        if not (self.hashes or self.events or self.uploads or self.clients):
+            return NO_IDS
         return Ids(self.hashes, self.events, self.uploads, self.clients)
+
+    def naming(self, ids: "Ids") -> "GradioCall":
+        """Return it with *ids* besides its own."""
+        return replace(
+            self,
+            hashes=self.hashes + ids.hashes,
+            events=self.events + ids.events,
+            uploads=self.uploads + ids.uploads,
+            clients=self.clients + ids.clients,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,7 @@ class Ids:
 
 
 NOTHING: Final = GradioCall()
+NO_IDS: Final = Ids()
 
 
 def call_of(method: str, path: str) -> GradioCall:
@@ -99,7 +110,7 @@ def call_of(method: str, path: str) -> GradioCall:
     rests = list(_rests(path))
     if not rests:
         return NOTHING
-    if _CONTROL.search(path):
+    if not path.isprintable() and _CONTROL.search(path):
         raise Unclear("control characters")
     calls = [call for rest in rests if (call := _call(method, rest.rstrip("/"))) is not None]
     if not calls:
@@ -120,8 +131,8 @@ def query_ids(query: bytes) -> Ids:
     Raises:
         Unclear: it names more than one of a kind, or what is no id.
     """
-    if not any(part in query for part in _BY_NAME):
-        return Ids()
+    if b"session" not in query and b"event" not in query and b"upload" not in query and b"%" not in query:
+        return NO_IDS  # an id's name is in none of these
     found: dict[IdKind, str] = {}
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         kind = IDS.get(name)
@@ -257,15 +268,33 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 def _first(rest: str) -> str:
     """Return what routes below the prefix are told apart by first."""
-    return re.split("[/=]", rest, maxsplit=1)[0]
+    return rest.partition("/")[0].partition("=")[0]
 
 
-def _by_first() -> dict[str, list[tuple[frozenset[str], re.Pattern[str], Route]]]:
-    found: dict[str, list[tuple[frozenset[str], re.Pattern[str], Route]]] = {}
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A route as it is looked up: its methods, what its paths match, and what it speaks of besides ids in the path."""
+
+    methods: frozenset[str]
+    pattern: re.Pattern[str]
+    call: GradioCall
+    developer: bool
+
+
+def _by_first() -> dict[str, list[_Known]]:
+    found: dict[str, list[_Known]] = {}
     for route in ROUTES:
         if route.path.startswith(PREFIX):
             rest = route.path.removeprefix(PREFIX)
-            known = (frozenset(route.methods.split()), _pattern(rest), route)
+            call = GradioCall(
+                body_hash=IdKind.SESSION.value in route.body,
+                body_event=IdKind.EVENT.value in route.body,
+                form=route.form,
+                issues=route.issues,
+                hears=route.hears,
+                idle=route.idle,
+            )
+            known = _Known(frozenset(route.methods.split()), _pattern(rest), call, route.developer)
             found.setdefault(_first(rest), []).append(known)
     return found
 
@@ -284,29 +313,16 @@ def _call(method: str, rest: str) -> GradioCall | None:
     """
     calls, there = [], False
     method = "GET" if method == "HEAD" else method
-    for methods, pattern, route in _ROUTES.get(_first(rest), ()):
-        found = pattern.fullmatch(rest)
+    for known in _ROUTES.get(_first(rest), ()):
+        found = known.pattern.fullmatch(rest)
         if found is None:
             continue
         there = True
-        if route.developer:
+        if known.developer:
             raise NotThere(rest)
-        if method in methods:
-            ids = _ids({IDS[name]: checked_id(value) for name, value in found.groupdict().items() if name in IDS})
-            calls.append(
-                GradioCall(
-                    hashes=ids.hashes,
-                    events=ids.events,
-                    uploads=ids.uploads,
-                    clients=ids.clients,
-                    body_hash=IdKind.SESSION.value in route.body,
-                    body_event=IdKind.EVENT.value in route.body,
-                    form=route.form,
-                    issues=route.issues,
-                    hears=route.hears,
-                    idle=route.idle,
-                )
-            )
+        if method in known.methods:
+            named = {IDS[name]: checked_id(value) for name, value in found.groupdict().items() if name in IDS}
+            calls.append(known.call.naming(_ids(named)) if named else known.call)
     if len(calls) > 1:
         return _joined(calls, form=any(call.form for call in calls))
     return calls[0] if calls else NOTHING if there else None

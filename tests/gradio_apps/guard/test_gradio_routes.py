@@ -5,11 +5,14 @@ alone acts on?  And every id in the table is tried by somebody else, wherever it
 """
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
+from importlib.util import find_spec
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,6 +150,28 @@ def test_every_parameter_is_an_id_or_said_to_be_none() -> None:
 
     assert names == {*IDS, *SHARED}
     assert {minor for entry in ROUTES for minor in entry.gradio} == set(GRADIO)
+
+
+READ_BY_HAND = re.compile(r"""(?:query_params|req(?:uest)?\.headers)(?:\.get\(|\[)\s*f?["']([^"']+)""")
+NO_IDS = {
+    "Content-Type", "Range", "if-none-match",  # of HTTP
+    "session_hash",  # this header names an upload in what is measured for developers, and nothing else
+    "__sign",  # a signature of a proxy's, passed on in addresses
+    "_nb_redirects", "_target_url",  # of gr.LoginButton, whose routes the guard answers
+    "all_endpoints", "tools",  # what is asked for
+    "write_token",  # a secret of the process
+    "x-ip-token",  # of Hugging Face's own
+}  # fmt: skip
+
+
+def test_what_gradio_reads_of_a_request_by_hand_is_known() -> None:
+    """
+    FastAPI knows nothing of these: a new one may be an id.
+    """
+    [folder] = find_spec("gradio").submodule_search_locations  # type: ignore[union-attr,misc]  # it is a package
+    found = {name for file in Path(folder).glob("*.py") for name in READ_BY_HAND.findall(file.read_text("utf-8"))}
+
+    assert {"all_endpoints", "Content-Type"} <= found <= NO_IDS
 
 
 # --- Somebody else's ids, in every place of the table -------------------------------------------

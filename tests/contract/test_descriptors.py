@@ -55,6 +55,29 @@ def test_with_none_left_a_few_can_still_be_opened() -> None:
     assert expected == found
 
 
+PROGRAMS = {
+    "an app": "from gradio_apps.serve import main; main(['nowhere.py'])",
+    "the supervisor": "from gradio_apps.runtime.supervisor import __main__ as it; it.main(nothing, nothing, {})",
+    "portal serve": "from portal.cli import main; main(['serve', '--config', 'nowhere.toml'])",
+}
+STARTED = """
+import contextlib, io, resource
+nothing = io.StringIO()
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 1024))
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+    {program}
+print(*resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_each_of_our_programs_asks_for_more_before_anything_else(program: str) -> None:
+    """
+    None of them gets far here; each has raised its limit, which what it starts inherits.
+    """
+    assert said_by(STARTED.format(program=program)) == [1024, 1024]
+
+
 def test_here_there_are_some_left() -> None:
     assert not none_left()
     assert raise_limit(1) == resource.getrlimit(resource.RLIMIT_NOFILE)[0]

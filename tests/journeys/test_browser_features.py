@@ -7,7 +7,7 @@ from portal.browser_features import LEFT, LEFT_PREFIX, OFF
 
 def test_every_feature_of_this_chromium_was_looked_at(browser: Browser) -> None:
     """
-    One that is new is off and may be granted, or never granted, or left as it is: somebody decides.
+    One that is new is off and may be granted, or never granted, or left as it is: that is to be decided.
     """
     page = browser.new_page()
     page.goto("data:text/html,<p>features</p>")

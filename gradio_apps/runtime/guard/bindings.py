@@ -36,9 +36,9 @@ class Bindings:
         self._held: dict[Owner, OrderedDict[tuple[IdKind, str], None]] = {}
 
     def allow(self, ids: Ids, owner: Owner) -> bool:
-        """Say whether *owner* may speak of all *ids*; a session or an upload nobody used becomes theirs.
+        """Say whether *owner* may speak of all *ids*; a session or an upload that was not used yet becomes theirs.
 
-        Events and MCP clients are made by the app, so one that was never seen here is nobody's.
+        Events and MCP clients are made by the app, so one that was never seen here belongs to no person.
         """
         if ids is NO_IDS:
             return True

@@ -40,7 +40,7 @@ _NO_BODY: Final = frozenset({"GET", "HEAD"})
 NOT_THERE: Final = Stopped(404, "This app has no such address of Gradio's.")
 LEADS_OUT: Final = Stopped(400, "This link leads to no saved state.")
 # 404 has an MCP client begin a new session (MCP 2025-06-18, Transports, Session Management).
-NO_CLIENT: Final = Stopped(404, "There is no such MCP session. Begin a new one.")
+NO_CLIENT: Final = Stopped(404, "This MCP session does not exist. Start a new one.")
 _BEGINNING: Final = 2048
 """Bytes of an MCP server's stream in which it names the client's session."""
 
@@ -135,7 +135,7 @@ class Gate:
         return checked
 
     def watcher(self, call: GradioCall, owner: Owner, *, issued: Callable[[str], None]) -> Callable[[bytes], None]:
-        """Return what is to see the answer's body, for the id it hands to *owner*; *issued* is told of an event."""
+        """Return what is to see the answer's body, for the id it hands to *owner*; *issued* gets an event's."""
 
         def event(body: bytes) -> None:
             found = gradio_calls.event_of(body)
@@ -158,7 +158,7 @@ class Gate:
         return client if call.issues is IdKind.MCP else event
 
     def client_issued(self, owner: Owner) -> Callable[[bytes], None]:
-        """Return what is to be told of an MCP session that an answer's headers hand to *owner*."""
+        """Return what gets the MCP session that an answer's headers hand to *owner*."""
         return lambda session: self._bindings.issued(IdKind.MCP, session.decode("latin-1"), owner)
 
 

@@ -103,7 +103,7 @@ def call_of(method: str, path: str) -> GradioCall:
     *method* is ``WEBSOCKET``, and what is said of the body holds for each of its messages.
 
     Raises:
-        Unclear: an id is no short string, or the path has control characters: patterns of routes end before a last
+        Unclear: an id is not a short string, or the path has control characters: patterns of routes end before a last
             line feed as they do at the end.
         NotThere: Gradio has no such route, or it is a developer's tool.
     """
@@ -129,7 +129,7 @@ def query_ids(query: bytes) -> Ids:
     """Return the ids a query names, whatever route it is for.
 
     Raises:
-        Unclear: it names more than one of a kind, or what is no id.
+        Unclear: it names more than one of a kind, or something that cannot be an id.
     """
     if b"session" not in query and b"event" not in query and b"upload" not in query and b"%" not in query:
         return NO_IDS  # an id's name is in none of these
@@ -267,7 +267,7 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def _first(rest: str) -> str:
-    """Return what routes below the prefix are told apart by first."""
+    """Return what routes below the prefix are looked up by."""
     return rest.partition("/")[0].partition("=")[0]
 
 
@@ -303,7 +303,7 @@ _ROUTES: Final = _by_first()
 
 
 def _call(method: str, rest: str) -> GradioCall | None:
-    """Return what a request to *rest* below the prefix speaks of, or ``None`` where there is no such route.
+    """Return what a request to *rest* below the prefix speaks of, or ``None`` where the route does not exist.
 
     With a method that the route does not take it speaks of nothing: Gradio refuses it.
 

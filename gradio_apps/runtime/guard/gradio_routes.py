@@ -94,9 +94,9 @@ class Route:
     hears: bool = False
     """Whether the answer is what events have to say, of a session or of one event."""
     idle: bool = False
-    """Whether the request only says that a page is open, which is no use of the app."""
+    """Whether the request only says that a page is open, which does not count as use of the app."""
     developer: bool = False
-    """A tool for whoever writes the app, on that person's machine: the guard refuses it."""
+    """A tool for the author of the app, on their own machine: the guard refuses it."""
     gradio: tuple[str, ...] = ("5.50", "6.31")
     """The minors that have it."""
 

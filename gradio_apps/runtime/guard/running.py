@@ -77,12 +77,12 @@ class Running:
         self._if_none_match = if_none_match
         """What the browser has of this address, where that may be answered for the app."""
         self._unchanged = False
-        """Whether the browser has the answer already, and was told so."""
+        """Whether the browser has the answer already, and was answered so."""
         self._injector = injector
         self._watch = watch
         """Is shown every body of a 200 answer, for the ids in it."""
         self._client = client
-        """Is told the MCP session that the answer's headers hand out."""
+        """Gets the MCP session that the answer's headers hand out."""
         self._socket = socket
         self._task = cast("asyncio.Task[Any]", asyncio.current_task())  # a request always runs in one
         self._started = False
@@ -91,7 +91,7 @@ class Running:
         self._streams = False
         self._overrun: asyncio.Task[None] | None = None
         self._stopping = stopping
-        """Says whether the process was told to end."""
+        """Says whether the process is to end."""
         self._last_words = last_words
         """What a stream says last when that has broken it off."""
         self.cut_off = False

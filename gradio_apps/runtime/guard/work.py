@@ -35,7 +35,7 @@ class Work:
         self._elsewhere: frozenset[str] = frozenset()
         self._leaving = False
         self.stopping = False
-        """Whether the process was told to end."""
+        """Whether the process is to end."""
 
     @property
     def busy(self) -> bool:
@@ -62,7 +62,7 @@ class Work:
         self._leaving = True
 
     def stop(self) -> None:
-        """Note that the process was told to end: what is cancelled from now on, is for that."""
+        """Note that the process is to end: that is why requests are cancelled from now on."""
         self.stopping = True
 
     def elsewhere(self, sessions: Sequence[str]) -> None:

@@ -69,7 +69,7 @@ class Life:
         self._unsaid: list[bytes] = []
         self._leaves_by: float | None = None
         self._struck: float | None = None
-        """When the system was told to end it."""
+        """When the system was asked to end it."""
         self._seeing = asyncio.create_task(self._see_through())
 
     @property

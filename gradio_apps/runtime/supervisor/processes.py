@@ -43,7 +43,7 @@ def running() -> tuple[Process, ...]:
 
 
 def descendants_of(here: Process, *, proc: Path = _PROC) -> frozenset[Process]:
-    """Return what descends from *here*, without looking at others where the system says who started whom.
+    """Return what descends from *here*, without looking at others where the system lists the children of each.
 
     Where it does not (it was built without ``CONFIG_PROC_CHILDREN``), every process of this machine is looked at.
     """
@@ -74,7 +74,7 @@ def _children(pid: int, *, proc: Path) -> list[int]:
 def is_stuck(pid: int, *, proc: Path = _PROC) -> bool:
     """Say whether a thread of *pid* waits in the system for what cannot be broken off (state D).
 
-    Whoever reads its memory or its environment then may have to wait with it, and cannot be ended either.
+    A reader of its memory or its environment may then have to wait with it, and cannot be ended either.
     """
     with suppress(OSError), taken_up():
         for thread in os.listdir(proc / str(pid) / "task"):  # noqa: PTH208

@@ -162,9 +162,9 @@ async def test_gradios_own_files(tmp_path: Path) -> None:
         path = f"/gradio_api/file={secret}"
         file, program = await house.get(path), await house.get(f"/assets/{script}")
         again = await house.get(path, if_none_match=str(file.header("etag")))
-        told = [await house.get(one) for one in ("/config", "/theme.css", "/static/img/logo.svg", "/favicon.ico")]
+        others = [await house.get(one) for one in ("/config", "/theme.css", "/static/img/logo.svg", "/favicon.ico")]
 
     assert (file.status, file.text, file.header("cache-control")) == (200, "hers", "private, no-cache")
     assert (again.status, again.body) == (304, b"")
     assert (program.status, program.header("cache-control")) == (200, "private, max-age=86400")
-    assert {(200, "private, no-cache")} == {(one.status, one.header("cache-control")) for one in told}
+    assert {(200, "private, no-cache")} == {(one.status, one.header("cache-control")) for one in others}

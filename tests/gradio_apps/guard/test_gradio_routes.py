@@ -1,7 +1,7 @@
 """The guard's table of Gradio's routes is held against the Gradio that is installed.
 
-Fails loudly when a route, a body field or a parameter appears that nobody has looked at: is it an id that one person
-alone acts on?  And every id in the table is tried by somebody else, wherever it may stand.
+Fails loudly when a route, a body field or a parameter appears that has not been looked at: is it an id that one person
+alone acts on?  And every id in the table is tried by another person, wherever it may stand.
 """
 
 import json
@@ -174,7 +174,7 @@ def test_what_gradio_reads_of_a_request_by_hand_is_known() -> None:
     assert {"all_endpoints", "Content-Type"} <= found <= NO_IDS
 
 
-# --- Somebody else's ids, in every place of the table -------------------------------------------
+# --- Another person's ids, in every place of the table -------------------------------------------
 
 
 def places() -> Iterator[tuple[Route, str, IdKind]]:
@@ -240,7 +240,7 @@ def named_so(case: tuple[Route, str, IdKind]) -> str:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("case", [*places(), *unaccounted()], ids=named_so)
-async def test_somebody_elses_id_reaches_nothing_wherever_it_stands(case: tuple[Route, str, IdKind]) -> None:
+async def test_another_persons_id_reaches_nothing_wherever_it_stands(case: tuple[Route, str, IdKind]) -> None:
     entry, place, kind = case
     if entry.methods == "WEBSOCKET" and place != "path":
         return  # its messages: test_bindings.py
@@ -259,7 +259,7 @@ async def test_somebody_elses_id_reaches_nothing_wherever_it_stands(case: tuple[
         else:
             assert refused.status == (404 if kind is IdKind.MCP else 403)
         assert len(house.app.scopes) == served
-        if entry.parameters == () or place == "path":  # other ids in the path would be nobody's
+        if entry.parameters == () or place == "path":  # other ids in the path would be unknown
             allowed = await named(house, entry, place, kind, ana)
             assert allowed.status == (0 if entry.methods == "WEBSOCKET" else 200)
             assert len(house.app.scopes) == served + 1

@@ -27,7 +27,7 @@ JSON = {"content-type": "application/json"}
 
 @dataclass(slots=True)
 class Steps:
-    """A generator that goes on when it is told to."""
+    """A generator that goes on when it is released."""
 
     go: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
 
@@ -100,7 +100,7 @@ async def messages(stream: httpx.Response) -> AsyncIterator[dict[str, Any]]:
 
 async def test_a_running_generator_is_its_owners_alone() -> None:
     """
-    Gradio 5 goes on with the generator of whatever event a body names, and gives its values to whoever asks.
+    Gradio 5 goes on with the generator of whatever event a body names, and gives its values to any caller.
     """
     async with two_people() as two:
         function = await function_of(two, "count")
@@ -182,7 +182,7 @@ async def test_an_uploads_progress_is_its_owners_alone() -> None:
         assert (await two.client.post("/gradio_api/upload?upload_id=hers", headers=two.ben)).status_code == 403
 
 
-async def test_an_upload_is_shown_as_a_page_to_nobody() -> None:
+async def test_an_upload_is_not_shown_as_a_page() -> None:
     """
     Gradio 5 loads any ``state.json`` that a link to a saved state leads to.
     """

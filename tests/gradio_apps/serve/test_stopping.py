@@ -46,15 +46,15 @@ from gradio_client import Client
 
 demo = gr.Interface(lambda picture, text: text, [gr.Image(type="filepath"), gr.Textbox()], "text", api_name="go")
 _, address, _ = demo.launch(prevent_thread_lock=True)
-told = Client(address, verbose=False).view_api(print_info=False, return_format="dict")
-print("it found", *told["named_endpoints"], flush=True)
+described = Client(address, verbose=False).view_api(print_info=False, return_format="dict")
+print("it found", *described["named_endpoints"], flush=True)
 demo.block_thread()
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The app, and somebody who is in."""
+    """The app, and a person who is in."""
 
     process: "subprocess.Popen[bytes]"
     client: httpx.Client
@@ -134,13 +134,13 @@ def test_who_waits_for_a_stopped_app_reads_a_sentence(tmp_path: Path) -> None:
                 next(heard)
                 app.process.send_signal(signal.SIGTERM)
                 said = [line for line in lines if line]
-                told = [line for line in heard if line]
+                heard_last = [line for line in heard if line]
         assert app.process.wait(PATIENCE) == 0
 
     last = json.loads(said[-1].removeprefix("data: "))
     assert (last["msg"], last["message"], last["success"]) == ("unexpected_error", STOPPED, False)
-    assert told[-2:] == ["event: error", f"data: {json.dumps(STOPPED)}"]
-    everything = "\n".join([*said, *told])
+    assert heard_last[-2:] == ["event: error", f"data: {json.dumps(STOPPED)}"]
+    everything = "\n".join([*said, *heard_last])
     assert "ancel" not in everything
     log = app.log.read_text()
     assert "Traceback" not in log

@@ -47,13 +47,17 @@ class PortalKeys:
         return check(self._keys or keys)
 
     async def _current(self) -> KeySet:
-        if self._keys is None or not 0 <= self._clock() - self._fetched_at < REFETCH_AFTER:
+        # While somebody else fetches, which may take as long as the portal hangs, the keys that there are serve.
+        if not self._are_fresh() and (self._keys is None or not self._lock.locked()):
             async with self._lock:
-                if self._keys is None or not 0 <= self._clock() - self._fetched_at < REFETCH_AFTER:
+                if not self._are_fresh():
                     await self._fetch()
         if self._keys is None:
             raise PortalAway("keys: none yet")
         return self._keys
+
+    def _are_fresh(self) -> bool:
+        return self._keys is not None and 0 <= self._clock() - self._fetched_at < REFETCH_AFTER
 
     async def _refetch_for_unknown(self, seen: KeySet) -> bool:
         async with self._lock:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from joserfc.jwk import KeySet
 
-from gradio_apps.runtime.guard.keys import PortalKeys
+from gradio_apps.runtime.guard.keys import REFETCH_AFTER, PortalKeys
 from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
 from portal.contract import Rejected, Rejection
 from tests.contract.forging import KEY, a_key, public_jwk
@@ -59,6 +59,21 @@ async def test_a_key_somebody_else_fetched_meanwhile_is_not_fetched_again() -> N
 
     found = await asyncio.gather(*asking)
     assert set(found) == {"key-2"}
+    assert len(setting.portal.calls) == 2
+
+
+async def test_while_one_fetches_again_the_others_use_the_keys_there_are() -> None:
+    setting = Setting()
+    await setting.kids()
+    setting.clock.now += REFETCH_AFTER
+    setting.portal.gate = asyncio.Event()
+    fetching = asyncio.create_task(setting.kids())
+    await asyncio.sleep(0.05)
+
+    assert await setting.kids() == ["key-1"]
+    assert not fetching.done()
+    setting.portal.gate.set()
+    assert await fetching == ["key-1"]
     assert len(setting.portal.calls) == 2
 
 

@@ -657,5 +657,7 @@ def keys_under(section: str) -> frozenset[str]:
     return frozenset(one.name.removeprefix(prefix).partition(".")[0] for one in SETTINGS if one.name.startswith(prefix))
 
 
-VARIABLES: Final = frozenset(one.name for one in ENVIRONMENT)
+EXAMPLES: Final = {one.name: one.example for one in ENVIRONMENT}
+"""Of each environment variable the portal reads, how it may be written."""
+VARIABLES: Final = frozenset(EXAMPLES)
 """Names of the environment variables the portal reads."""

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Final
 
 from portal.configuration.addresses import fault_of, host_of
+from portal.configuration.documented import EXAMPLES
 from portal.configuration.environment import Variables
 from portal.configuration.prompts import prompt_params
 from portal.configuration.provider_tables import SCOPES, fault_of_scopes
@@ -119,7 +120,9 @@ def _generic(variables: Variables, report: Report) -> ProviderSpec | None:
 def _tutorial(variables: Variables, report: Report) -> ProviderSpec | None:
     for name in _TUTORIAL_NEEDS:
         if variables.get(name) is None:
-            report.environment(name, "is not set, and Descope needs it.", "Set it as the tutorial says.")
+            report.environment(
+                name, "is not set, and Descope needs it.", f"Add the line {name}={EXAMPLES[name]}, with your project's."
+            )
     addresses = {name: _address(variables, name, report) for name in _TUTORIAL_ALL}
     name = variables.get("OAUTH_CLIENT_NAME") or "descope"
     client_id, secret = _client(variables, report)
@@ -167,9 +170,11 @@ def _address(variables: Variables, name: str, report: Report) -> str:
 def _client(variables: Variables, report: Report) -> tuple[str | None, Secret | None]:
     client_id, secret = variables.get("OAUTH_CLIENT_ID"), variables.secret("OAUTH_CLIENT_SECRET")
     if client_id is None:
-        report.environment("OAUTH_CLIENT_ID", "is not set.", "Set it to the client id the provider gave.")
+        report.environment("OAUTH_CLIENT_ID", "is not set.", "Add the line OAUTH_CLIENT_ID=…, as the provider gave it.")
     if not variables.mentions("OAUTH_CLIENT_SECRET"):
-        report.environment("OAUTH_CLIENT_SECRET", "is not set.", "Set it to the client secret the provider gave.")
+        report.environment(
+            "OAUTH_CLIENT_SECRET", "is not set.", "Add the line OAUTH_CLIENT_SECRET=…, as the provider gave it."
+        )
     return client_id, None if secret is None else Secret(secret)
 
 

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 from portal.settings import ProviderSpec
 
-MAX_URL: Final = 6000
-"""Longest URL a browser is sent to, in characters; web servers cut off at 8190."""
+MAX_URL: Final = 7500
+"""Longest URL a browser is sent to, in characters; many web servers take no request line beyond 8190."""
 NO_TOKEN: Final = "eyJhbGciOiJub25lIn0.e30."  # noqa: S105 - an empty, unsigned token
 """Stands for a hint where nobody signs out: some providers say only with one where a sign-out would lead."""
 

@@ -1,9 +1,11 @@
-"""Lists that were too long, or that nobody would tell, leave a line in the log: how much is missing, and no names."""
+"""What was too long, or what nobody would tell, leaves a line in the log: how much is missing, and no names."""
 
 import logging
+from dataclasses import replace
 from typing import Final
 
 from portal.identity import Identity
+from portal.presets.sign_out import NO_TOKEN, Leaving, SignOutWay
 from portal.settings import ProviderSpec
 
 _log: Final = logging.getLogger("portal.providers")
@@ -16,3 +18,13 @@ def note_left_out(identity: Identity, *, spec: ProviderSpec) -> None:
         _log.warning("groups left out", extra={"fields": {"provider": spec.id, "at_least": number}})
     if identity.unread:
         _log.warning("claims not read", extra={"fields": {"provider": spec.id, "claims": list(identity.unread)}})
+
+
+def note_hint_left_out(url: str | None, leaving: Leaving, *, way: SignOutWay, spec: ProviderSpec) -> None:
+    """Log that the ID token of *leaving* was too long for the *url* that *way* gave, if a shorter one is in it."""
+    if leaving.id_token_hint is None or (url is not None and leaving.id_token_hint in url):
+        return
+    shorter = way(spec, replace(leaving, id_token_hint=NO_TOKEN))
+    if shorter is not None and NO_TOKEN in shorter:
+        fields = {"provider": spec.id, "characters": len(leaving.id_token_hint)}
+        _log.warning("ID token left out of the sign-out", extra={"fields": fields})

@@ -25,7 +25,7 @@ from portal.providers.exchange import client_authentication, exchange_code
 from portal.providers.id_token import MAX_ID_TOKEN, IdTokenProblem, IdTokenRejected, issuer_claimed, verify_id_token
 from portal.providers.kept import Kept, KeptByIssuer
 from portal.providers.keys import SHARED, VerificationKey, read_keys, shared_key
-from portal.providers.left_out import note_left_out
+from portal.providers.left_out import note_hint_left_out, note_left_out
 from portal.providers.metadata import (
     IssuerMismatch,
     Metadata,
@@ -92,7 +92,9 @@ class OidcProvider:
             post_logout_redirect_uri=post_logout_redirect_uri,
             state=state,
         )
-        return self._preset.sign_out(self.spec, leaving)
+        url = self._preset.sign_out(self.spec, leaving)
+        note_hint_left_out(url, leaving, way=self._preset.sign_out, spec=self.spec)
+        return url
 
     def survey(self, *, redirect_uri: str | None = None) -> Survey:
         """Return what its metadata and keys say; with *redirect_uri*, also whether it refuses the client."""

@@ -89,12 +89,14 @@ class MisbehavingProvider:
         self.requests: list[Request] = []
         """The same, whole."""
         self.client_secret = CLIENT_SECRET
+        self.code: str | None = None
+        """The next code; ``None``: a plain one."""
         self._codes: dict[str, dict[str, str]] = {}
 
     def authorize(self, authorization_url: str) -> str:
         """Return the callback URL for somebody who said yes."""
         asked = dict(parse_qsl(urlsplit(authorization_url).query))
-        code = f"code-{len(self._codes)}"
+        code = self.code or f"code-{len(self._codes)}"
         self._codes[code] = asked
         parameters = {"code": code, "state": asked["state"], "iss": self.issuer, **self.callback}
         present = {name: value for name, value in parameters.items() if value is not None}

@@ -225,6 +225,53 @@ class TestComplete:
             ours.complete(mine, {**stolen, "state": mine.state}, now=NOW)
 
 
+class TestWhatIsInTheWild:
+    """Codes, tokens, key ids and subjects are the provider's to choose; nothing of them is refused for its letters."""
+
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "4/0AbC+d==&x=y",
+            "0.AXQA~a%20b|{}[]^`",
+            "\u7d20\u6750 and spaces ",
+            "a;b,c'd\"e\\f<g>#h?i",
+            "x" * 10_000,
+        ],
+    )
+    def test_a_code_reaches_the_token_endpoint_as_it_was(
+        self, ours: OidcProvider, theirs: MisbehavingProvider, code: str
+    ) -> None:
+        theirs.code = code
+
+        assert sign_in(ours, theirs).subject == "ana"
+
+    @pytest.mark.parametrize("kid", ["https://id.example.com/keys#1", "a+b/c==", "\u7d20 \u6750", "k" * 300, ""])
+    def test_a_key_goes_by_any_name(self, ours: OidcProvider, theirs: MisbehavingProvider, kid: str) -> None:
+        theirs.jwks = {"keys": [{**RSA.as_dict(private=False), "kid": kid}]}
+        theirs.sign = lambda claims: signed(claims, kid=kid)
+
+        assert sign_in(ours, theirs).subject == "ana"
+
+    @pytest.mark.parametrize(
+        "subject", ["auth0|653a1f0c9e", "f:1f3c:ana@example.com", "uid=ana,ou=people", "\u7d20\u6750", "a" * 255]
+    )
+    def test_somebody_is_known_by_any_name(self, ours: OidcProvider, theirs: MisbehavingProvider, subject: str) -> None:
+        theirs.subject = subject
+
+        assert sign_in(ours, theirs).subject == subject
+
+    @pytest.mark.parametrize("query", ["p=B2C_1A_sign-in", "a=%7B%7D&b", "x=1&x=2", "q=a%20b%2Bc"])
+    def test_an_authorization_endpoint_has_any_query(
+        self, ours: OidcProvider, theirs: MisbehavingProvider, query: str
+    ) -> None:
+        theirs.metadata["authorization_endpoint"] += f"?{query}"
+        url, _ = begin(ours)
+
+        expected = parse_qs(query, keep_blank_values=True)
+        found = parse_qs(urlsplit(url).query, keep_blank_values=True)
+        assert {name: found[name] for name in expected} == expected
+
+
 class TestAddressesOfWhichNothingIsSaid:
     """LemonLDAP::NG and Canaille send no ``email_verified``."""
 
@@ -536,7 +583,7 @@ class TestEndSessionUrl:
             "state": ["s"],
         }
 
-    @pytest.mark.parametrize("hint", [None, "x" * 7000])
+    @pytest.mark.parametrize("hint", [None, "x" * 8000])
     def test_without_a_hint_or_with_an_endless_one_the_provider_asks(
         self, ours: OidcProvider, hint: str | None
     ) -> None:

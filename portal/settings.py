@@ -160,7 +160,7 @@ class ProviderSpec:
     def called(self, issuer: object) -> "ProviderSpec":
         """Return this with *issuer*, if the metadata whose address was written may say so; else as it is.
 
-        It may say an issuer at its own origin that no other provider has: whoever serves an origin speaks for it.
+        It may name an issuer at its own origin that no other provider has: one operator serves an origin.
         Any other issuer is for the operator to write, because accounts are kept under it.
         """
         if not self.issuer_of_document or not isinstance(issuer, str) or issuer in self.issuers_of_others:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 def united(userinfo: Mapping[str, object], claims: Mapping[str, object]) -> dict[str, object]:
     """Return *claims* over *userinfo*, with ``email_verified`` as it is said of the address that stays.
 
-    The two may name different addresses: what is said of one must not vouch for the other, which is verified by
-    nobody then, not even by the assumption that a provider that says nothing verifies all.
+    The two may name different addresses: what is said of one must not vouch for the other.  That one then counts as
+    not verified, even where the configuration assumes that every address is.
     """
     united = {**userinfo, **claims}
     said_by = claims if "email_verified" in claims else userinfo

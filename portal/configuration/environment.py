@@ -89,4 +89,4 @@ def check_misspelt(variables: Variables, report: Report) -> None:
         # Only what is very near: Kubernetes puts PORTAL_PORT and the like into every environment.
         near = closest(plain, VARIABLES - variables.names(), cutoff=0.9) if name.startswith("PORTAL_") else None
         if near is not None and near != plain:
-            report.environment(name, "is no variable of the portal.", f"Did you mean {near}?")
+            report.environment(name, "is not a variable of the portal.", f"Did you mean {near}?")

@@ -26,7 +26,7 @@ _WHOLE: Final = re.compile(
 _WITHIN: Final = re.compile(
     rf"<[A-Za-z][\w .-]*>|\$\{{\w+\}}|\{{\{{[^{{}}]*\}}\}}|(?<![\w-])your[-_]?{_NOUN}(?![a-z])", re.IGNORECASE
 )
-"""What a value that is no secret holds."""
+"""What a value other than a secret contains."""
 _SECRET: Final = re.compile(r"(?:SECRET|KEY|TOKEN|PASSWORD|DATABASE_URL|STORAGE)(?:_FILE)?")
 _CHECKED: Final = frozenset({"PORTAL_SECRET_KEY", "SESSION_SECRET_KEY"})
 """What has a check of its own, which says how to make one."""
@@ -54,7 +54,7 @@ def check_placeholders(
 
 
 def _texts(value: object, *, at: str) -> Iterator[tuple[str, str]]:
-    """Yield the texts in *value* that are no prose, each under its dotted key."""
+    """Yield the texts in *value* other than prose, each under its dotted key."""
     if isinstance(value, str):
         yield at, value
     elif isinstance(value, list):

@@ -48,9 +48,9 @@ def variables_of_presets() -> frozenset[str]:
 
 
 def check_misspelt_for_presets(variables: Variables, *, used: Collection[str], report: Report) -> None:
-    """Note variables that are meant for a provider, and are none; *used* are those that the file names.
+    """Note variables that are meant for a provider and not known; *used* are those that the file names.
 
-    Half of what a provider is told must not be without effect in silence.  Where no variable turns the provider on,
+    A setting must not be ignored silently.  Where no variable turns the provider on,
     only a slip of a letter or two counts: other names may be another program's.
     """
     on = presets_mentioned(variables)
@@ -75,7 +75,7 @@ def check_misspelt_for_presets(variables: Variables, *, used: Collection[str], r
                 continue
             own = ", ".join(sorted(preset.own_variables()))
             mend = f"{preset.label} has {own}." if near is None else f"Did you mean {near}?"
-        report.environment(name, "is no variable of the portal.", mend)
+        report.environment(name, "is not a variable of the portal.", mend)
 
 
 def _check_of_none(name: str, plain: str, *, known: set[str], variables: Variables, report: Report) -> None:
@@ -84,7 +84,7 @@ def _check_of_none(name: str, plain: str, *, known: set[str], variables: Variabl
     if not name.startswith(_PREFIXES) or name in shared or _is_secret_file(name, plain):
         return
     if plain in shared | known:
-        report.environment(name, "is no variable of the portal.", f"Only secrets are read from files: set {plain}.")
+        report.environment(name, "is not a variable of the portal.", f"Only secrets are read from files: set {plain}.")
         return
     near = closest(plain, known | shared, cutoff=_VERY_NEAR)
     if near is None and any(variables.get(one) is not None for one in _SHARED_ON):
@@ -92,7 +92,7 @@ def _check_of_none(name: str, plain: str, *, known: set[str], variables: Variabl
         alike = [one for one in shared if one.split("_")[1].rstrip("S") == word.rstrip("S")]
         near = alike[0] if len(alike) == 1 else None
     if near is not None:
-        report.environment(name, "is no variable of the portal.", f"Did you mean {near}?")
+        report.environment(name, "is not a variable of the portal.", f"Did you mean {near}?")
 
 
 def _is_secret_file(name: str, plain: str) -> bool:

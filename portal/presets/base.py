@@ -24,7 +24,7 @@ IssuerRule: TypeAlias = Callable[[object, Mapping[str, object], ProviderSpec], b
 
 REQUIRED: Final = "required"
 WELL_KNOWN: Final = "/.well-known/"
-"""Where metadata is, below or within the address of whoever they are about (RFC 8615)."""
+"""Where metadata is, below or within the address of the provider (RFC 8615)."""
 DISCOVERY: Final = f"{WELL_KNOWN}openid-configuration"
 """OpenID Connect Discovery 1.0, section 4."""
 CUT: Final = "portal:cut"

@@ -1,7 +1,7 @@
 """Asking the authorization endpoint whether it knows the client and its callback, without signing anybody in.
 
 The request of a browser is made, and what it leads to is looked at and not followed.  It is made a second time with a
-callback that is certainly not registered: only where the two are answered differently, the answer is about callbacks.
+callback that is certainly not registered: only where the two answers differ, they are about the callback.
 """
 
 import re
@@ -27,7 +27,7 @@ _PASSED: Final = frozenset(
 """Errors that come back to the callback once client, callback and scopes were found in order (Core, 3.1.2.6)."""
 _REFUSALS: Final = frozenset({400, 404, 422})
 _ERROR_PAGE: Final = re.compile(r"/(?:[a-z-]*error|fallbacks/error)(?:[./]|$)", re.IGNORECASE)
-_TOLD: Final = re.compile(
+_REFUSAL_WORDS: Final = re.compile(
     r"AADSTS\d{4,7}[^<>\"\\]{0,160}"  # Entra ID
     r"|MSIS\d{4}[^<>\"\\]{0,160}"  # AD FS
     r"|redirect_(?:uri_)?mismatch"  # Google, Cognito, Salesforce
@@ -50,7 +50,7 @@ class Seen:
     kind: Kind
     clue: str = ""
     may_be_chance: bool = False
-    """Whether a page of status 200 says it, whose scripts may hold such words for other occasions."""
+    """Whether it stands in a page of status 200: its scripts may contain such words for other occasions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class Asked:
     problem: str | None = None
     """How it refuses the portal's request; ``None``: it does not."""
     callback_known: bool | None = None
-    """Whether the callback is registered; ``None``: that does not show before somebody signs in."""
+    """Whether the callback is registered; ``None``: that does not show before a person signs in."""
     unclear: str | None = None
     """Why it does not show."""
 
@@ -68,7 +68,7 @@ class Asked:
 def ask_authorization(
     *, spec: ProviderSpec, endpoint: str, redirect_uri: str, transport: Transport, budget: Budget
 ) -> Asked:
-    """Return what *endpoint* makes of the portal's request, and of one with a callback that nobody registered."""
+    """Return what *endpoint* makes of the portal's request, and of one with a callback that is not registered."""
     ours = _seen(spec, endpoint, redirect_uri, transport=transport, budget=budget)
     if ours.kind == "unclear":
         return Asked(unclear=ours.clue)
@@ -105,7 +105,7 @@ def read_redirect(target: str, *, redirect_uri: str) -> Seen:
     try:
         parts = urlsplit(target)
     except ValueError:
-        return Seen("unclear", "it redirects to what is no address")
+        return Seen("unclear", "it redirects to an address that cannot be read")
     params = {name: values[0] for name, values in parse_qs(f"{parts.query}&{parts.fragment}").items()}
     error = params.get("error", params.get("error_code"))
     clue = ": ".join(quoted(one) for one in (error, params.get("error_description")) if one is not None)
@@ -114,7 +114,7 @@ def read_redirect(target: str, *, redirect_uri: str) -> Seen:
     if error is not None and error not in _PASSED:
         return Seen("refused", clue)
     if _ERROR_PAGE.search(parts.path) is not None:
-        found = _TOLD.search(target)
+        found = _REFUSAL_WORDS.search(target)
         return Seen("refused", quoted(found[0] if found is not None else parts.path))
     return Seen("passed")
 
@@ -122,9 +122,9 @@ def read_redirect(target: str, *, redirect_uri: str) -> Seen:
 def read_page(status: int, body: bytes) -> Seen:
     """Return what a page with *status* and *body* shows."""
     text = body.decode("utf-8", "replace")
-    told = _TOLD.search(text)
-    if told is not None:
-        clue = " ".join(told[0].split())
+    found = _REFUSAL_WORDS.search(text)
+    if found is not None:
+        clue = " ".join(found[0].split())
         is_certain = status != 200 or clue.startswith(("AADSTS", "MSIS"))  # noqa: PLR2004 - OK
         return Seen("refused", quoted(clue), may_be_chance=not is_certain)
     if status in _REFUSALS:

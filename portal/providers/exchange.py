@@ -153,8 +153,8 @@ def client_authentication(spec: ProviderSpec, *, supported: frozenset[str]) -> s
 def _usable(response: requests.Response) -> requests.Response:
     """Return the token endpoint's answer to Authlib, which would take tokens from an answer of any status.
 
-    It is read here first, whatever its status, and handed on without what nobody reads: Authlib's own reading lets
-    pass a ``RecursionError``, and what ``int`` raises for a life that is no number.
+    It is read here first, whatever its status, and passed on without unused members: Authlib's own reading lets
+    a ``RecursionError`` through, and what ``int`` raises for a lifetime that is not a number.
 
     Raises:
         ClientRefused: the status says so, and no error object says anything else (RFC 9110, section 15.5.2).

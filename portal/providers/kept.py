@@ -46,7 +46,7 @@ class Kept(Generic[T]):
     def get(self, *, budget: Budget) -> T:
         """Return the document, fetched now if there is none or it is too old.
 
-        Between :data:`FRESH` and :data:`STALE` nobody waits for another thread, and one that fetches not for long.
+        Between :data:`FRESH` and :data:`STALE` no thread waits for another, and the one that fetches only briefly.
 
         Raises:
             ProviderUnavailable: it cannot be had.

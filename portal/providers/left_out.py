@@ -1,4 +1,4 @@
-"""What was too long, or what nobody would tell, leaves a line in the log: how much is missing, and no names."""
+"""What was too long, or withheld by the provider, leaves a line in the log: how much is missing, without names."""
 
 import logging
 from dataclasses import replace

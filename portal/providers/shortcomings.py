@@ -54,7 +54,7 @@ def cautions_on(spec: ProviderSpec) -> Iterator[Shortcoming]:
         yield Shortcoming(
             what="its user pool is not written, so whichever its domain's ID tokens name is believed. Their signature "
             "is checked against the keys that AWS publishes for that pool, and they must be made for this client; but "
-            "whoever gets hold of the domain can let people of another pool in, with any address and group.",
+            "anyone who takes over the domain can let people of another pool in, with any address and group.",
             mend=f"Write {written}, like eu-west-2_Ab12Cd34E: the User pool ID in the console's overview of the pool.",
             blocks=False,
         )
@@ -62,7 +62,7 @@ def cautions_on(spec: ProviderSpec) -> Iterator[Shortcoming]:
     if spec.assumes_email:
         yield Shortcoming(
             what='email_verified = "assume": an address of which it does not say whether it is verified counts as '
-            "verified. Whoever can write an address into their account there gets what it opens here.",
+            "verified. Anyone who can write an address into their account there gets what it opens here.",
             mend="Nothing, if people cannot change their address there; else leave it out.",
             blocks=False,
         )
@@ -119,7 +119,7 @@ def _of_client(survey: Survey) -> Iterator[Shortcoming]:
         )
     if survey.callback_unclear is not None:
         yield Shortcoming(
-            what=f"whether the callback is registered does not show before somebody signs in: "
+            what=f"whether the callback is registered does not show before a person signs in: "
             f"{survey.callback_unclear}.",
             mend="Open the address below in a browser, and sign in there.",
             blocks=False,

@@ -165,6 +165,20 @@ class TestTest:
         assert "Company" in told(capsys, "--config", str(other), "test", "company")
         assert "Company" in told(capsys, "test", "company", "--config", str(other))
 
+    def test_the_issuer_of_a_document_is_shown_as_the_document_names_it(
+        self, config: Path, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = "/application/o/portal/.well-known/openid-configuration"
+        theirs.metadata["issuer"] = f"{theirs.issuer}/application/o/portal/"
+        theirs.respond[path] = lambda _: as_json(theirs.metadata)
+        text = config.read_text(encoding="utf-8").replace(f'"{theirs.issuer}"', f'"{theirs.issuer}{path}"')
+        config.write_text(text, encoding="utf-8")
+        out = told(capsys, "test", "company")
+
+        assert f"issuer         {theirs.issuer}/application/o/portal/\n" in out
+        assert f"yes, {theirs.issuer}{path}" in out
+        assert "Nothing was found that keeps people from signing in." in out
+
     def test_a_callback_that_is_registered_is_told(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -189,7 +203,7 @@ class TestTest:
         theirs.callbacks = None
         out = told(capsys, "test", "company")
 
-        assert "Note: whether the callback is registered does not show before somebody signs in" in out
+        assert "Note: whether the callback is registered does not show before a person signs in" in out
         assert "whether the callback is registered was not seen." in out
         assert json.loads(told(capsys, "--json", "test", "company"))["callback_registered"] is None
 

@@ -47,7 +47,7 @@ class PortalKeys:
         return check(self._keys or keys)
 
     async def _current(self) -> KeySet:
-        # While somebody else fetches, which may take as long as the portal hangs, the keys that there are serve.
+        # While another request fetches, which may take as long as the portal hangs, the present keys are used.
         if not self._are_fresh() and (self._keys is None or not self._lock.locked()):
             async with self._lock:
                 if not self._are_fresh():

@@ -51,6 +51,8 @@ class Survey:
     """Why nobody can sign in there now; ``None``: nothing was found that stands in the way."""
     client_problem: str | None = None
     """How it refused the client; ``None``: it did not, or was not asked."""
+    client_refused: bool = False
+    """Whether that is a refusal; else the token endpoint gave no usable answer."""
     request_problem: str | None = None
     """How its authorization endpoint refused the portal's request; the same holds."""
     callback_known: bool | None = None

@@ -105,7 +105,7 @@ class OidcProvider:
             known = replace(
                 known,
                 issuer=metadata.issuer,
-                endpoints=metadata.endpoints(),
+                endpoints=replace(metadata.endpoints(), jwks=None if self.spec.issuer_of_token else metadata.jwks),
                 names_itself=metadata.names_itself,
                 auth_method=client_authentication(self.spec, supported=metadata.token_auth_methods),
                 signing_algorithms=metadata.signing_algorithms,

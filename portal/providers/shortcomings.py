@@ -5,6 +5,7 @@ Pure.  What a provider promises is only told here; what holds is decided when so
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
 from portal.presets import preset_of
@@ -12,6 +13,8 @@ from portal.presets.scopes import never_said, scopes_asked, scopes_missing
 from portal.presets.sign_out import NO_TOKEN, Leaving
 from portal.providers.base import Survey
 from portal.settings import ProviderSpec, algorithm_named
+
+_WAY_THERE: Final = "Check its address, and the way out: HTTPS_PROXY, NO_PROXY, portal.ca_file."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +35,7 @@ def shortcomings_of(
     *wanted* are the claims that the configuration reads, with the keys that read them.
     """
     if survey.problem is not None:
-        mend = (
-            mend_of_issuer(spec, survey) or "Check its address, and the way out: HTTPS_PROXY, NO_PROXY, portal.ca_file."
-        )
+        mend = mend_of_issuer(spec, survey) or _WAY_THERE
         return (Shortcoming(what=survey.problem, mend=mend),)
     found = [
         *_of_client(survey),
@@ -63,7 +64,7 @@ def cautions_on(spec: ProviderSpec) -> Iterator[Shortcoming]:
         yield Shortcoming(
             what='email_verified = "assume": an address of which it does not say whether it is verified counts as '
             "verified. Anyone who can write an address into their account there gets what it opens here.",
-            mend="Nothing, if people cannot change their address there; else leave it out.",
+            mend="Keep it only if people cannot change their address there.",
             blocks=False,
         )
 
@@ -110,7 +111,10 @@ def _of_client(survey: Survey) -> Iterator[Shortcoming]:
     if survey.client_problem is not None:
         yield Shortcoming(
             what=survey.client_problem,
-            mend="Check client id, client secret and registered callback, and whether this machine reaches it.",
+            mend="Check client id and client secret, and token_endpoint_auth_method if the client is registered for "
+            "another than is used."
+            if survey.client_refused
+            else _WAY_THERE,
         )
     if survey.request_problem is not None:
         yield Shortcoming(

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from portal.attempts import new_attempt
-from portal.errors import CallbackRejected, ProviderUnavailable
+from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderUnavailable
 from portal.providers.authorization_probe import ask_authorization
 from portal.providers.base import Survey
 from portal.providers.client_credentials import BASIC, BasicCredentials
@@ -26,7 +26,7 @@ def tried(
     transport: Transport,
 ) -> Survey:
     """Return *survey* with what both endpoints say of the portal as a client.  Takes the budget of two requests."""
-    problem = client_problem(
+    problem, is_refusal = client_problem(
         spec=spec,
         endpoint=token,
         method=survey.auth_method or BASIC,
@@ -41,6 +41,7 @@ def tried(
     return replace(
         survey,
         client_problem=problem,
+        client_refused=is_refusal,
         request_problem=asked.problem,
         callback_known=asked.callback_known,
         callback_unclear=asked.unclear,
@@ -56,8 +57,8 @@ def client_problem(
     basic: BasicCredentials,
     transport: Transport,
     budget: Budget,
-) -> str | None:
-    """Return how the token endpoint refuses the portal as a client, or ``None``.
+) -> tuple[str | None, bool]:
+    """Return what is wrong with the portal as a client at the token endpoint, or ``None``; and whether it refuses it.
 
     It is asked with a code that nobody was given.  A provider that looks at the client first (RFC 6749, section 5.2)
     says so where id or secret are wrong; that it refuses the code instead proves nothing, since it may look at that
@@ -76,7 +77,7 @@ def client_problem(
             budget=budget,
         )
     except ProviderUnavailable as error:
-        return str(error)
+        return str(error), isinstance(error, ProviderMisconfigured)
     except CallbackRejected:
-        return None
-    return "the token endpoint gave a token for a code that was made up"
+        return None, False
+    return "the token endpoint gave a token for a code that was made up", False

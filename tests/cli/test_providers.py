@@ -229,7 +229,17 @@ class TestTest:
         out = told(capsys, "test", "company", code=1)
 
         assert "MISSING: the token endpoint answered 'invalid_client'" in out
-        assert "Check client id, client secret" in out
+        assert "Check client id and client secret" in out
+
+    def test_a_token_endpoint_that_does_not_answer_is_no_matter_of_the_secret(
+        self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        theirs.respond["/token"] = lambda _: Answer(b"", 503)
+        out = told(capsys, "test", "company", code=1)
+
+        assert "MISSING: the token endpoint answered with status 503" in out
+        assert "Check its address, and the way out" in out
+        assert "client secret" not in out
         assert "Nobody can sign in there now." in out
 
     def test_what_does_not_keep_anybody_out_is_a_note(

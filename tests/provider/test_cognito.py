@@ -128,6 +128,8 @@ class TestWithChainlitsThreeVariables:
         survey = provider.survey(redirect_uri=f"{URL}/auth/oauth/aws-cognito/callback")
 
         assert (survey.problem, survey.client_problem) == (None, None)
+        assert survey.endpoints is not None
+        assert survey.endpoints.jwks is None
         [caution] = [one for one in shortcomings_of(house.spec, survey) if "user pool" in one.what]
         assert not caution.blocks
 

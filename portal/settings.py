@@ -48,9 +48,14 @@ def _is_issuer_at(issuer: str, url: str) -> bool:
     if not issuer.isascii() or not issuer.isprintable() or not set("?#@\\ \"'<>").isdisjoint(issuer):
         return False
     try:
-        return urlsplit(issuer)[:2] == urlsplit(url)[:2]
+        return _origin_of(issuer) == _origin_of(url)
     except ValueError:
         return False
+
+
+def _origin_of(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
 class Secret:

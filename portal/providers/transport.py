@@ -257,7 +257,9 @@ class _BoundedAdapter(HTTPAdapter):
         with response:
             # A redirect could carry the code, the secret or an access token to another host.
             if (response.is_redirect or response.is_permanent_redirect) and not self._shows_redirect:
-                raise ProviderUnavailable(f"{request.method} redirects to {quoted(response.headers.get('Location'))}")
+                text = f"{request.method} redirects to {quoted(response.headers.get('Location'))}"
+                # One that is permanent asks for another address to be written (RFC 9110, section 15.4).
+                raise ProviderMisconfigured(text) if response.is_permanent_redirect else ProviderUnavailable(text)
             body = bytearray()
             for chunk in response.iter_content(_CHUNK):
                 body += chunk

@@ -151,6 +151,8 @@ _AT_BEGIN: dict[str, Prepare] = {f"metadata: {name}": prepare for name, prepare 
 
 _MISCONFIGURED_AT_BEGIN: dict[str, Prepare] = {
     "no metadata at that address": answers(METADATA, Answer(b"", 404)),
+    "metadata that moved": answers(METADATA, Answer(b"", 301, {"Location": "https://id.example.com/x"})),
+    "metadata that moved, by the same method": answers(METADATA, Answer(b"", 308, {"Location": "/x"})),
     "metadata of another issuer": metadata(issuer="https://evil.test"),
     "metadata with a slash at the issuer": lambda provider: metadata(issuer=f"{provider.issuer}/")(provider),
     "metadata without an issuer": metadata(issuer="gone"),

@@ -356,8 +356,15 @@ class TestAnyProviderOfTheEnvironment:
 
         assert spec.issuer_of_document
         assert spec.discovery == document
-        for issuer in ("https://auth.example.com/application/o/portal/", "https://auth.example.com/"):
+        for issuer in (
+            "https://auth.example.com/application/o/portal/",
+            "https://auth.example.com/",
+            "https://Auth.Example.com/",
+            "https://auth.example.com:443/",
+        ):
             assert spec.called(issuer).issuer == issuer
+        for issuer in ("https://auth.example.com:8443/", "http://auth.example.com/", "https://auth.example.com:x/"):
+            assert spec.called(issuer) is spec
 
     def test_metadata_may_be_elsewhere_than_the_issuer_that_is_written(self, tmp_path: Path) -> None:
         written = 'issuer = "https://identity.example.com/"\ndiscovery = "https://acme.example.com/.well-known/x"'

@@ -151,7 +151,6 @@ def test_what_is_not_granted_is_not_known(
         (API, as_json([])),
         (API, as_json({"message": "Not Found"}, status=404)),
         (API, Answer(b"<html>down for maintenance</html>")),
-        (API, Answer(b'{"a": "' + b"x" * 10_000_000 + b'"}')),
         (API, Answer(b"", 302, {"Location": "https://evil.test/user"})),
         (f"{API}/emails", as_json({"message": "Server Error"}, status=502)),
         (f"{API}/emails", as_json({"email": "octo@example.com", "primary": True, "verified": True})),
@@ -171,6 +170,15 @@ def test_an_api_that_fails_signs_nobody_in(house: House, theirs: GitHub, path: s
     page = house.browser.get(theirs.consent(house.begin()))
 
     assert page.status_code == 502
+    assert not house.browser.is_signed_in
+
+
+def test_an_answer_that_is_too_long_signs_nobody_in_and_says_so(house: House, theirs: GitHub) -> None:
+    theirs.instead[API] = Answer(b'{"a": "' + b"x" * 10_000_000 + b'"}')
+    page = house.browser.get(theirs.consent(house.begin()))
+
+    assert page.status_code == 403
+    assert "says too much" in page.text
     assert not house.browser.is_signed_in
 
 

@@ -71,7 +71,7 @@ window.addEventListener("message", (event) => {
     case "ready":
       settle();
       show(null);
-      if (document.documentElement.dataset.theme) tell({ type: "theme", theme: document.documentElement.dataset.theme });
+      tellTheme();
       break;
     case "app-starting":
       if (!answered) waitFor(`Starting ${frame.dataset.title}`);
@@ -97,7 +97,18 @@ frame.addEventListener("load", () => {
   if (leaving && Object.values(PLACES).includes(leaving.pathname)) leaveFor(leaving.pathname);
 });
 
-document.addEventListener("portal-theme", (event) => tell({ type: "theme", theme: event.detail }));
+// Each choice has a name, so that the app's own switch counts until the person chooses again here.
+let choices = 0;
+
+function tellTheme() {
+  const theme = document.documentElement.dataset.theme;
+  if (theme) tell({ type: "theme", theme, choice: `${performance.timeOrigin}-${choices}` });
+}
+
+document.addEventListener("portal-theme", () => {
+  choices += 1;
+  tellTheme();
+});
 
 // The links say "this page again"; a reload asks for a fresh launch.
 for (const link of document.querySelectorAll(".notice a")) {

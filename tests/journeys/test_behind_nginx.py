@@ -31,6 +31,9 @@ SHAPES = {
 PATHWISE = ROOT / "tests" / "samples" / "pathwise.py"
 """An app with a ``gr.LoginButton``."""
 
+OWN_SIGN_IN = ROOT / "tests" / "samples" / "unmodified" / "own_sign_in.py"
+"""One that links to ``/logout``, as if the host were its own."""
+
 LITTLE_TO_PAINT: ViewportSize = {"width": 480, "height": 320}
 
 
@@ -59,7 +62,7 @@ def houses(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -
 
     def started(apps: str) -> contextlib.AbstractContextManager[House]:
         folder = tmp_path_factory.mktemp("behind")
-        more = {"pathwise": PATHWISE}
+        more = {"pathwise": PATHWISE, "own-sign-in": OWN_SIGN_IN}
         return running_house(folder, portal=PORTAL, apps=apps, front=front, own=("showcase",), more=more)
 
     with contextlib.ExitStack() as stack:
@@ -99,6 +102,26 @@ def day_in_firefox(houses: Mapping[str, Told], tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("firefox")
     with running_firefox(folder, authority=certificate.authority) as firefox:
         yield in_firefox.begin_day(firefox, house)
+
+
+def test_log_out_in_the_app_is_the_portals(told: Told, browser: Browser) -> None:
+    """
+    By a link to the host's root, wherever the app is; and nobody is signed out before they are asked.
+    """
+    house = told.house
+    context = browser.new_context()
+    page = steps.new_page(context)
+    steps.sign_in(page, house, "Ana Analyst", path="/apps/own-sign-in/")
+    app = steps.frame_of(page)
+    expect(app.get_by_label("Greeting")).to_have_value("Hello ana@example.com")
+    app.get_by_role("link", name="Log out").click()
+    page.wait_for_url(f"{house.url}/sign-out")
+    expect(page.get_by_role("heading", name="Sign out?")).to_be_visible()
+    page.goto(f"{house.url}/logout")
+    expect(page.get_by_role("heading", name="Sign out?")).to_be_visible()
+    page.goto(f"{house.url}/apps/own-sign-in/")
+    expect(app.get_by_label("Greeting")).to_have_value("Hello ana@example.com")
+    context.close()
 
 
 def test_a_day_in_firefox(day_in_firefox: Day, tmp_path: Path) -> None:

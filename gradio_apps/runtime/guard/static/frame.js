@@ -82,9 +82,26 @@
     if (event.persisted) check(); // a page out of the history shows what was there before the end
   });
 
-  // --- Light or dark, as the portal says -------------------------------------------------------
+  // --- Light or dark: as the portal says, until the app's own switch says otherwise -----------------
 
+  const KEPT = "gradio-portal-theme";
   let theme = null;
+  let choice = null; // which of the portal's choices it follows
+  let touched = false; // whether the person did anything in this page: until then, Gradio itself dresses it
+
+  // What this tab's earlier pages knew: the portal's choice, the app's own since then, and Gradio's parameter.
+  function kept() {
+    try { return JSON.parse(sessionStorage.getItem(KEPT)) || {}; } catch (_) { return {}; }
+  }
+
+  function keep(own) {
+    const parameter = new URLSearchParams(window.location.search).get("__theme");
+    try { sessionStorage.setItem(KEPT, JSON.stringify({ choice: choice, own: own, parameter: parameter })); } catch (_) { /* none here */ }
+  }
+
+  function isTheme(value) {
+    return value === "dark" || value === "light";
+  }
 
   function follow() {
     if (!theme || !document.body) return;
@@ -94,12 +111,36 @@
     if (classes.contains("guard")) classes.toggle("light", !dark);
   }
 
+  // The app's own switch, by the address: another "__theme" than that of the page before.
+  function ownSince(said) {
+    const before = kept();
+    if (before.choice !== said.choice) return null; // chosen anew in the portal
+    const parameter = new URLSearchParams(window.location.search).get("__theme");
+    const own = isTheme(parameter) && parameter !== before.parameter ? parameter : before.own;
+    return isTheme(own) && own !== said.theme ? own : null;
+  }
+
+  // The app's own switch, by a class.
+  function changed() {
+    if (!theme || !touched || document.body.classList.contains("guard")) return follow();
+    const now = document.body.classList.contains("dark") ? "dark" : "light";
+    if (now === theme) return;
+    theme = now;
+    keep(now);
+  }
+
+  ["pointerdown", "keydown", "click"].forEach(function (kind) {
+    window.addEventListener(kind, function (event) { touched = touched || event.isTrusted; }, true);
+  });
+
   window.addEventListener("message", function (event) {
     if (!framed || event.origin !== portal || event.source !== window.parent) return;
     const said = event.data;
-    if (!said || said.source !== "gradio-portal" || said.type !== "theme") return;
-    if (said.theme !== "dark" && said.theme !== "light") return;
-    theme = said.theme;
+    if (!said || said.source !== "gradio-portal" || said.type !== "theme" || !isTheme(said.theme)) return;
+    const own = ownSince(said);
+    theme = own || said.theme;
+    choice = said.choice;
+    keep(own);
     follow();
   });
 
@@ -178,7 +219,7 @@
   // --- Ready -----------------------------------------------------------------------------------
 
   function ready() {
-    if (document.body) new MutationObserver(follow).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    if (document.body) new MutationObserver(changed).observe(document.body, { attributes: true, attributeFilter: ["class"] });
     follow();
     tell("ready");
     if (tag.dataset.event) tell(tag.dataset.event);

@@ -46,7 +46,7 @@ def limit_of_route(rule: str, limits: Limits) -> str | None:
         return limits.callback
     if rule == "/sign-in" or rule.startswith("/auth/oauth/"):
         return limits.sign_in
-    if rule == "/apps/<slug>/launch":
+    if rule == "/apps/<slug>/.portal/launch":
         return limits.launch
     if rule.startswith("/apps/"):
         return limits.page

@@ -26,7 +26,7 @@ def safe_next(target: object, *, default: str = HOME) -> str:
     if path.startswith(_NO_PAGES) or path.rstrip("/") in _NEVER_AGAIN:
         return default
     match path.split("/"):
-        case ["", "apps", _, "launch"]:
+        case ["", "apps", _, ".portal", *_]:
             return default  # only the portal's own page may begin a launch
         case ["", "apps", slug, *_] if slug:
             return wanted  # what stands below is the app's

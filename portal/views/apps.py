@@ -90,7 +90,7 @@ def open_app(slug: str, rest: str) -> ResponseReturnValue:  # noqa: ARG001 - rea
     sign_in = require_sign_in(otherwise=start_of(slug, alone=place.alone))
     app, allowed = _decide(slug, sign_in)
     path = place.path
-    launch_path = f"/apps/{quote(slug)}/launch?next={in_query(path)}"
+    launch_path = f"/apps/{quote(slug)}/.portal/launch?next={in_query(path)}"
     if place.alone and not place.lost:
         return render(RefreshPage(title=app.title, href=launch_path))
     widen(frame_src=("'self'", app.origin), features=app.browser)
@@ -108,7 +108,7 @@ def open_app(slug: str, rest: str) -> ResponseReturnValue:  # noqa: ARG001 - rea
     )
 
 
-@blueprint.get("/apps/<slug>/launch")
+@blueprint.get("/apps/<slug>/.portal/launch")
 def launch(slug: str) -> ResponseReturnValue:
     """Hand the person to the app: a form with a fresh ticket that posts itself."""
     # strict-origin: under stricter policies the POST would say "Origin: null", which guards never accept.

@@ -32,7 +32,7 @@ class PlainBrowser:
     def open_app(self, portal: str, slug: str) -> requests.Response:
         """Launch the app as the portal's page does, in a frame; return what the app shows first."""
         launch = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
-        page = self.get(f"{portal}/apps/{slug}/launch", headers=launch)
+        page = self.get(f"{portal}/apps/{slug}/.portal/launch", headers=launch)
         assert page.status_code == 200, page.text
         action, ticket = found(r'action="([^"]+)"', page), found(r'name="ticket" value="([^"]+)"', page)
         answer = self.post(action, origin=portal, ticket=ticket)

@@ -147,7 +147,7 @@ class Served:
         assert kept is not None
         sids, own = {}, {}
         for slug, port in self.ports.items():
-            launched = self.get(f"/apps/{slug}/launch", Cookie=f"{COOKIE}={kept.value}", **NAVIGATION)
+            launched = self.get(f"/apps/{slug}/.portal/launch", Cookie=f"{COOKIE}={kept.value}", **NAVIGATION)
             found = re.search(r'name="ticket" value="([^"]*)"', launched.text)
             assert found is not None, launched.text
             opened = httpx.post(

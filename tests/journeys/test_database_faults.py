@@ -90,7 +90,7 @@ class TestUnderGunicorn:
         ticket = portal.ticket(cookie)
         with closing(sqlite3.connect(portal.data / "portal.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            is_a_page_that_says_so(portal.get("/apps/forecast/launch", cookie=cookie, **NAVIGATION))
+            is_a_page_that_says_so(portal.get("/apps/forecast/.portal/launch", cookie=cookie, **NAVIGATION))
             is_json_that_says_so(portal.ask({"token": ticket, "token_type_hint": HINT_TICKET}))
             wait_until(lambda: says_what_is_missing(portal.get("/readyz")), portal)
             assert not database_up(portal)
@@ -102,7 +102,7 @@ class TestUnderGunicorn:
     def test_full(self, portal: Portal, cookie: str, session: str) -> None:
         assert database_up(portal)
         with without_room(portal):
-            is_a_page_that_says_so(portal.get("/apps/forecast/launch", cookie=cookie, **NAVIGATION))
+            is_a_page_that_says_so(portal.get("/apps/forecast/.portal/launch", cookie=cookie, **NAVIGATION))
             wait_until(lambda: says_what_is_missing(portal.get("/readyz")), portal)
             assert portal.get("/readyz").json()["missing"] == ["database", "sessions"]
             assert not database_up(portal)
@@ -214,7 +214,7 @@ def test_nothing_can_be_written(tmp_path: Path, pragma: str, after: str) -> None
     with every_connection(house, pragma, after):
         statuses = []
         for _ in range(300):  # a full database has room in its last pages for a while
-            answer = browser.get("/apps/forecast/launch", headers=NAVIGATION)
+            answer = browser.get("/apps/forecast/.portal/launch", headers=NAVIGATION)
             statuses.append(answer.status_code)
             if answer.status_code != 200:
                 break

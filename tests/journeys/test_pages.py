@@ -71,7 +71,7 @@ def test_pages_that_a_stranger_sees(house: House, page: Page) -> None:
     expect(page).to_have_url(f"{house.url}/sign-in?next=%2Faccount")
 
     # The session has ended, and the portal's page is still there: the frame says so by itself.
-    _show(page, f"{house.url}/stand-in", '<iframe src="/apps/showcase/launch?next=/"></iframe>')
+    _show(page, f"{house.url}/stand-in", '<iframe src="/apps/showcase/.portal/launch?next=/"></iframe>')
     expect(page.frame_locator("iframe").get_by_role("heading", name="You are signed out")).to_be_visible()
     found += examine("signed out, inside the frame", page, within=page.frames[1])
     _fail_if_any(found)
@@ -103,10 +103,10 @@ def test_pages_of_somebody_signed_in(house: House, page: Page) -> None:
 
     # Pages that are there for a moment: held by keeping back what comes next.
     page.route("**/static/launch.js*", lambda route: route.abort())
-    page.goto(f"{house.url}/apps/showcase/launch?next=/")
+    page.goto(f"{house.url}/apps/showcase/.portal/launch?next=/")
     expect(page.get_by_role("button", name="Open Showcase")).to_be_visible()
     found += examine("launch", page)
-    page.route("**/apps/showcase/launch?*", _stay)
+    page.route("**/apps/showcase/.portal/launch?*", _stay)
     page.goto(f"{house.url}/apps/showcase/?tab=1")
     expect(page.get_by_role("link", name="Open Showcase")).to_be_visible()
     found += examine("on the way into a tab", page)
@@ -114,7 +114,10 @@ def test_pages_of_somebody_signed_in(house: House, page: Page) -> None:
     page.goto(f"{house.url}/account")
     page.get_by_role("button", name="Acme").click()
     expect(page.get_by_role("heading", name="Roles in Acme")).to_be_visible()
-    for name, path in (("denied", "/apps/admin-dashboard/"), ("denied, framed", "/apps/admin-dashboard/launch?next=/")):
+    for name, path in (
+        ("denied", "/apps/admin-dashboard/"),
+        ("denied, framed", "/apps/admin-dashboard/.portal/launch?next=/"),
+    ):
         page.goto(f"{house.url}{path}")
         expect(page.get_by_role("heading", name="Administration is not open to you")).to_be_visible()
         found += examine(name, page)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("journey")
 PIECES: Final = (
     "/", "\\", "//", ".", "..", "%2f", "%5C", "%2e", "%09", "%00", "\t", "\n", "\x00", " ", "?", "#", "@", ":", "|",
     "{", "^", "`", "%", "é", "\uff0f", "\u2044", "https:", "javascript:", "evil.test",
-    "apps/forecast/", "apps/forecast/launch",
+    "apps/forecast/", "apps/forecast/.portal/launch",
 )  # fmt: skip
 BASE: Final = "https://portal.example.com/sign-in"
 RESOLVE: Final = """([targets, base]) => targets.flatMap(target => {

@@ -95,6 +95,11 @@ def test_an_interface_below_a_root_of_json_opens_by_itself(house: House, page: P
     assert greeting(page) == "mounted"
 
 
+def test_an_apps_page_called_launch_is_its_own(house: House, page: Page) -> None:
+    page.goto(f"{house.url}/apps/mounted-below/launch")
+    expect(steps.frame_of(page).get_by_role("heading", name="Lift-off")).to_be_visible()
+
+
 def test_what_is_no_page_is_shown(house: House, page: Page) -> None:
     page.goto(f"{house.url}/apps/service/")
     expect(steps.frame_of(page).get_by_text('{"a":1}')).to_be_visible()

@@ -96,7 +96,7 @@ class Portal:
 
     def ticket(self, cookie: str) -> str:
         """Return the ticket of a launch at the workers."""
-        answer = self.get("/apps/forecast/launch", cookie=cookie, **NAVIGATION)
+        answer = self.get("/apps/forecast/.portal/launch", cookie=cookie, **NAVIGATION)
         assert answer.status_code == 200, answer.text
         found = re.search(r'name="ticket" value="([^"]*)"', answer.text)
         assert found is not None

@@ -130,10 +130,11 @@ COMES_BACK_TO_SIGN_IN = [
 ]
 
 NO_PAGE = [
-    "/apps/forecast/launch",
-    "/apps/forecast/launch?next=/x",
-    "/apps/forecast/%6caunch",
-    "/apps/forecast/launch#x",
+    "/apps/forecast/.portal/launch",
+    "/apps/forecast/.portal/launch?next=/x",
+    "/apps/forecast/%2eportal/%6caunch",
+    "/apps/forecast/.portal/launch#x",
+    "/apps/forecast/.portal/",
     "/api/audit",
     "/oauth/token",
     "/tenant",
@@ -154,7 +155,9 @@ WORTH_RETURNING_TO = [
     "/apps/forecast/?q=//x",
     "/apps/forecast/#section",
     "/apps/forecast/page/launch",
+    "/apps/forecast/launch",
     "/apps/forecast/launch/pad",
+    "/apps/forecast/x/.portal/launch",
     "/apps/forecast/a.b~c-d_e",
     "/apps/forecast/%C3%BC",
     "/?",

@@ -147,7 +147,7 @@ class House:
 
     def launched(self, browser: FlaskClient, slug: str = "forecast", path: str = "/") -> str:
         """Return the ticket that launching *slug* puts into its form."""
-        answer = browser.get(f"/apps/{slug}/launch", query_string={"next": path}, headers=NAVIGATION)
+        answer = browser.get(f"/apps/{slug}/.portal/launch", query_string={"next": path}, headers=NAVIGATION)
         assert answer.status_code == 200, answer.text
         return field_of(answer, "ticket")
 

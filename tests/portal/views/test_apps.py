@@ -3,7 +3,7 @@
 import re
 from html import unescape
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
@@ -57,8 +57,8 @@ def test_strangers_are_sent_to_sign_in_whatever_they_ask_for(house: House, path:
 
 
 def test_what_strangers_are_told_does_not_depend_on_the_app(house: House) -> None:
-    known = house.browser().get("/apps/forecast/launch", headers=NAVIGATION)
-    unknown = house.browser().get("/apps/nothing12/launch", headers=NAVIGATION)
+    known = house.browser().get("/apps/forecast/.portal/launch", headers=NAVIGATION)
+    unknown = house.browser().get("/apps/nothing12/.portal/launch", headers=NAVIGATION)
     same_length = unknown.text.replace("nothing12", "forecast").replace(
         unknown.headers["X-Request-Id"], known.headers["X-Request-Id"]
     )
@@ -178,7 +178,7 @@ def current_id(house: House, person: Identity) -> str:
 def test_the_page_frames_the_launch_and_nothing_but_portal_app_and_what_it_makes(house: House) -> None:
     answer = house.signed_in().get("/apps/forecast/")
     assert answer.status_code == 200
-    assert 'src="/apps/forecast/launch?next=%2F"' in answer.text
+    assert 'src="/apps/forecast/.portal/launch?next=%2F"' in answer.text
     assert 'data-origin="https://forecast.apps.example.com"' in answer.text
     policy = directives(answer.headers["Content-Security-Policy"])
     assert policy["frame-src"] == "'self' https://forecast.apps.example.com blob: data:"
@@ -228,14 +228,14 @@ def test_features_the_app_names_are_for_its_origin_alone(tmp_path_factory: pytes
 )
 def test_the_rest_of_the_address_is_opened_in_the_app(house: House, asked: str, following: str) -> None:
     text = house.signed_in().get(asked, follow_redirects=True).text
-    assert f'src="/apps/forecast/launch?next={in_query(following)}"' in text
+    assert f'src="/apps/forecast/.portal/launch?next={in_query(following)}"' in text
     assert "opens at its start" not in text
 
 
 @pytest.mark.parametrize("asked", NO_PLACES)
 def test_a_place_that_cannot_be_opened_is_said_and_the_app_opens_all_the_same(house: House, asked: str) -> None:
     text = house.signed_in().get(asked, follow_redirects=True).text
-    assert 'src="/apps/forecast/launch?next=%2F"' in text
+    assert 'src="/apps/forecast/.portal/launch?next=%2F"' in text
     assert "Forecast opens at its start: the place in the link could not be used." in text
     assert "longer than 4,096 characters" in text
 
@@ -244,7 +244,11 @@ def test_a_place_that_cannot_be_opened_is_said_and_the_app_opens_all_the_same(ho
 @pytest.mark.parametrize("method", ["page", "launch"])
 def test_strangers_come_back_to_the_very_place_after_the_sign_in(house: House, query: str, method: str) -> None:
     place = local_path(f"/a//b?{query}")
-    address = f"/apps/forecast/launch?next={in_query(place)}" if method == "launch" else f"/apps/forecast/a//b?{query}"
+    address = (
+        f"/apps/forecast/.portal/launch?next={in_query(place)}"
+        if method == "launch"
+        else f"/apps/forecast/a//b?{query}"
+    )
     asked = house.browser().get(address, headers=NAVIGATION | {"Sec-Fetch-Dest": "document"}).headers["Location"]
     assert parse_qs(urlsplit(asked).query) == {"next": [f"/apps/forecast{place}"]}
     button = re.search(r'href="/auth/oauth/company[?]([^"]+)"', house.browser().get(asked).text)
@@ -258,12 +262,12 @@ def test_strangers_whose_place_cannot_be_carried_come_back_to_the_app_and_read_s
     [after] = parse_qs(urlsplit(sent_to).query)["next"]
     assert after in {"/apps/forecast/?portal-place=lost", "/apps/forecast//evil.example"}
     page = house.signed_in().get(after).text
-    assert 'src="/apps/forecast/launch?next=%2F"' in page
+    assert 'src="/apps/forecast/.portal/launch?next=%2F"' in page
     assert "Forecast opens at its start" in page
 
 
 def test_a_launch_whose_page_has_too_long_an_address_leads_back_to_the_app(house: House) -> None:
-    launch, in_a_tab = f"/apps/forecast/launch?next=/{'a' * 4095}", NAVIGATION | {"Sec-Fetch-Dest": "document"}
+    launch, in_a_tab = f"/apps/forecast/.portal/launch?next=/{'a' * 4095}", NAVIGATION | {"Sec-Fetch-Dest": "document"}
     asked = house.browser().get(launch, headers=in_a_tab).headers["Location"]
     assert parse_qs(urlsplit(asked).query) == {"next": ["/apps/forecast/?portal-place=lost"]}
 
@@ -274,7 +278,7 @@ def test_a_switch_of_tenants_leads_back_to_the_very_place(house: House) -> None:
         house.services.sign_ins.switch_tenant(current_id(house, TESS), tenant="acme", now=house.now)
     asked, wanted = "/a//b?tags=x|y&z=1", "/apps/admin-dashboard/a//b?tags=x%7Cy&z=1"
     page = browser.get(f"/apps/admin-dashboard{asked}")
-    framed = browser.get(f"/apps/admin-dashboard/launch?next={in_query(asked)}", headers=NAVIGATION)
+    framed = browser.get(f"/apps/admin-dashboard/.portal/launch?next={in_query(asked)}", headers=NAVIGATION)
     assert [unescape(field_of(one, "next")) for one in (page, framed)] == [wanted, wanted]
     too_long = browser.get("/apps/admin-dashboard/?" + "x" * 5000)
     assert field_of(too_long, "next") == "/apps/admin-dashboard/?portal-place=lost"
@@ -289,7 +293,7 @@ def test_an_address_without_its_slash_leads_to_the_one_with(house: House) -> Non
 def test_a_tab_of_its_own_moves_on_to_the_launch_from_a_page_of_ours(house: House) -> None:
     answer = house.signed_in().get("/apps/forecast/deep?x=1&tab=1")
     assert answer.status_code == 200
-    assert 'content="0; url=/apps/forecast/launch?next=%2Fdeep%3Fx%3D1"' in answer.text
+    assert 'content="0; url=/apps/forecast/.portal/launch?next=%2Fdeep%3Fx%3D1"' in answer.text
     assert "<iframe" not in answer.text
 
 
@@ -304,7 +308,7 @@ def test_the_link_to_a_tab_keeps_the_path(house: House) -> None:
 
 def test_the_launch_posts_a_ticket_to_the_app_and_to_nothing_else(house: House) -> None:
     browser = house.signed_in()
-    answer = browser.get("/apps/forecast/launch?next=/deep?x=1", headers=NAVIGATION)
+    answer = browser.get("/apps/forecast/.portal/launch?next=/deep?x=1", headers=NAVIGATION)
     assert answer.status_code == 200
     assert 'action="https://forecast.apps.example.com/.portal/session"' in answer.text
     policy = directives(answer.headers["Content-Security-Policy"])
@@ -341,14 +345,14 @@ def test_the_ticket_opens_the_app_at_the_path_for_this_person_once(house: House)
 )
 def test_nobody_else_can_drive_a_launch(house: House, headers: dict[str, str]) -> None:
     browser = house.signed_in()
-    answer = browser.get("/apps/forecast/launch", headers=headers)
+    answer = browser.get("/apps/forecast/.portal/launch", headers=headers)
     assert answer.status_code == 403
     assert 'name="ticket"' not in answer.text
     assert 'target="_top"' in answer.text
 
 
 def test_an_old_browser_on_our_own_page_may_launch(house: House) -> None:
-    answer = house.signed_in().get("/apps/forecast/launch", headers={"Referer": f"{PORTAL}/apps/forecast/"})
+    answer = house.signed_in().get("/apps/forecast/.portal/launch", headers={"Referer": f"{PORTAL}/apps/forecast/"})
     assert answer.status_code == 200
 
 
@@ -360,19 +364,19 @@ def test_a_path_that_leaves_the_app_becomes_its_front_page(house: House, path: s
 
 
 def test_in_the_frame_whoever_is_signed_out_gets_a_way_out_of_it(house: House) -> None:
-    answer = house.browser().get("/apps/forecast/launch?next=/deep", headers=NAVIGATION)
+    answer = house.browser().get("/apps/forecast/.portal/launch?next=/deep", headers=NAVIGATION)
     assert answer.status_code == 403
     assert 'href="/sign-in?next=%2Fapps%2Fforecast%2Fdeep" target="_top"' in answer.text
     assert "frame-ancestors 'self'" in answer.headers["Content-Security-Policy"]
 
 
 def test_in_a_tab_they_are_sent_to_sign_in(house: House) -> None:
-    answer = house.browser().get("/apps/forecast/launch", headers={**NAVIGATION, "Sec-Fetch-Dest": "document"})
+    answer = house.browser().get("/apps/forecast/.portal/launch", headers={**NAVIGATION, "Sec-Fetch-Dest": "document"})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-in?next=%2Fapps%2Fforecast%2F")
 
 
 def test_in_the_frame_a_refusal_leads_out_of_it_too(house: House) -> None:
-    answer = house.signed_in(TESS).get("/apps/forecast/launch", headers=NAVIGATION)
+    answer = house.signed_in(TESS).get("/apps/forecast/.portal/launch", headers=NAVIGATION)
     assert answer.status_code == 403
     assert 'name="ticket"' not in answer.text
     assert 'target="_top"' in answer.text
@@ -454,3 +458,17 @@ def test_the_ticket_leads_to_where_the_app_starts(tmp_path: Path) -> None:
         for path, ticket in tickets.items()
     }
     assert opened == {"/": "/ui", "/?x=1": "/ui?x=1", "/report": "/report"}
+
+
+@pytest.mark.parametrize("path", ["/launch", "/launch?next=/x", "/launch/pad"])
+def test_an_apps_page_called_launch_is_the_apps(house: House, path: str) -> None:
+    """
+    The portal's own address is where guards have theirs, and so no app can have a page.
+    """
+    for headers in ({}, {**NAVIGATION, "Sec-Fetch-Dest": "document"}):
+        answer = house.signed_in().get(f"/apps/forecast{path}", headers=headers)
+        assert answer.status_code == 200
+        assert f'src="/apps/forecast/.portal/launch?next={quote(path, safe="")}"' in answer.text
+        assert "ticket" not in answer.text
+    alone = house.signed_in().get("/apps/forecast/launch?tab=1")
+    assert 'content="0; url=/apps/forecast/.portal/launch?next=%2Flaunch"' in alone.text

@@ -196,7 +196,9 @@ class TestCallback:
 
         assert response.headers["Location"] == "/apps/forecast/?x=1"
 
-    @pytest.mark.parametrize("target", ["https://evil.test", "//evil.test", "/auth/oauth/company", "/apps/x/launch"])
+    @pytest.mark.parametrize(
+        "target", ["https://evil.test", "//evil.test", "/auth/oauth/company", "/apps/x/.portal/launch"]
+    )
     def test_the_way_leads_nowhere_else(self, browser: Browser, target: str) -> None:
         assert browser.sign_in(f"/auth/oauth/company?next={target}").headers["Location"] == "/"
 

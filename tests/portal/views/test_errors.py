@@ -101,7 +101,7 @@ def test_trying_again_is_offered_where_it_may_help(house: House, error: PortalEr
 
 
 def test_in_the_frame_an_error_leads_out_of_it(house: House) -> None:
-    answer = house.signed_in().get("/apps/nothing/launch", headers=NAVIGATION)
+    answer = house.signed_in().get("/apps/nothing/.portal/launch", headers=NAVIGATION)
     assert answer.status_code == 404
     assert 'href="/" target="_top"' in answer.text
     assert "frame-ancestors 'self'" in answer.headers["Content-Security-Policy"]

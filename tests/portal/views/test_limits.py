@@ -56,10 +56,10 @@ def test_workers_of_one_machine_count_together(tmp_path: Path) -> None:
 def test_launches_are_counted_by_sign_in_so_an_office_behind_one_address_can_work(tmp_path: Path) -> None:
     house = House(tmp_path, limits=Limits(sign_in="99 per minute", callback="99 per minute", launch="2 per minute"))
     ana, tess = house.signed_in(), house.signed_in(TESS)
-    launches = [ana.get("/apps/forecast/launch", headers=NAVIGATION) for _ in range(3)]
+    launches = [ana.get("/apps/forecast/.portal/launch", headers=NAVIGATION) for _ in range(3)]
     assert [answer.status_code for answer in launches] == [200, 200, 429]
     assert "frame-ancestors 'self'" in launches[-1].headers["Content-Security-Policy"]
-    assert tess.get("/apps/admin-dashboard/launch", headers=NAVIGATION).status_code == 200
+    assert tess.get("/apps/admin-dashboard/.portal/launch", headers=NAVIGATION).status_code == 200
 
 
 def test_no_page_or_form_of_a_person_can_be_asked_for_without_end(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_no_page_or_form_of_a_person_can_be_asked_for_without_end(tmp_path: Path
         ("/auth/oauth/<provider>/callback", FEW.callback),
         ("/auth/callback", FEW.callback),
         ("/login/callback", FEW.callback),
-        ("/apps/<slug>/launch", FEW.launch),
+        ("/apps/<slug>/.portal/launch", FEW.launch),
         ("/apps/<slug>/", FEW.page),
         ("/apps/<slug>/<path:rest>", FEW.page),
         ("/tenant", FEW.change),

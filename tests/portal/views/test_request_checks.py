@@ -28,7 +28,7 @@ def test_other_names_are_refused_everywhere(house: House, path: str, base: str) 
         ("/account", "/account"),
         ("/apps/forecast/a?tags=x|y", "/apps/forecast/a?tags=x%7Cy"),
         ("/sign-out", "/"),
-        ("/apps/forecast/launch?next=/x", "/"),
+        ("/apps/forecast/.portal/launch?next=/x", "/"),
         ("/%5Cevil.example", "/"),
         ("/..%2F/evil.example", "/"),
         ("/@evil.example", "/@evil.example"),

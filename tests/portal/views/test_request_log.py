@@ -64,7 +64,7 @@ def test_the_client_in_the_log_is_the_one_behind_our_web_server(house: House, lo
 
 def test_no_query_no_path_and_no_id_reaches_the_log(house: House, log: io.StringIO) -> None:
     browser = house.browser()
-    for path in ("/sign-in?next=/secret-1", "/secret-2?x=secret-3", "/apps/secret-4/launch?next=/secret-5"):
+    for path in ("/sign-in?next=/secret-1", "/secret-2?x=secret-3", "/apps/secret-4/.portal/launch?next=/secret-5"):
         browser.get(path)
     browser.get("/auth/oauth/company/callback?state=secret-6&code=secret-7")
     browser.post("/api/sign-ins/secret-8/end", headers={"Authorization": "Bearer secret-9"})

@@ -28,7 +28,7 @@ class Affiliation:
     groups: frozenset[str] = frozenset()
     permissions: frozenset[str] = frozenset()
     groups_left_out: int = 0
-    """At least so many groups are not among :attr:`groups`: they have no readable name, or nobody would tell them."""
+    """At least so many groups are not among :attr:`groups`: without a readable name, or kept back by the provider."""
     given: frozenset[str] = frozenset()
     """Roles of ours, by our names, that the company's own sign-in hook gave."""
 

@@ -32,7 +32,7 @@ MOST_LISTED: Final = 500
 MOST_LIVING: Final = 100
 """Most sign-ins of one identity; the least recently used end for another."""
 MAX_BY: Final = 512
-"""Characters of who ended somebody's sign-in."""
+"""Characters of who ended a sign-in."""
 MAX_HINT: Final = 64 * 1024
 """Characters of an ID token that is kept for the provider's sign-out; no browser could carry a longer one there."""
 _MAX_ID: Final = 64

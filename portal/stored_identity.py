@@ -83,7 +83,7 @@ def _read(text: str) -> Identity:
         email=members["email"],
         email_verified=members["email_verified"],
         picture=members["picture"],
-        handle=members.get("handle"),  # written since apps are told it
+        handle=members.get("handle"),  # written since apps learn it
         handle_is_unique=members.get("handle_is_unique", False),
         affiliations=affiliations,
         claims=MappingProxyType(members["claims"]),

@@ -31,7 +31,7 @@ def evaluated(expression: str, document: Mapping[str, object]) -> object:
 def claims_read(expression: str) -> frozenset[str] | None:
     """Return the names of the claims that *expression* reads, ``claims.x`` as ``x``; ``None`` where it may read all.
 
-    An expression that is no JMESPath reads nothing.
+    An expression that is not JMESPath reads nothing.
     """
     try:
         parsed = jmespath.compile(expression).parsed

@@ -1,7 +1,7 @@
-"""What of somebody's claims is kept with their sign-in: all of it where it is small, else what rules read.  Pure.
+"""What of a person's claims is kept with their sign-in: all of it where it is small, else what rules read.  Pure.
 
 A sign-in's row is looked up with every request, so what no rule reads must not make it large; and what a rule does
-read is never cut: where that is too much, nobody is signed in and it is said which claim it was.
+read is never cut: where that is too much, the sign-in is refused, with the name of the claim.
 """
 
 import json
@@ -84,4 +84,4 @@ def _size(value: object) -> int:
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"claims hold a {type(value).__name__}, which is no JSON value")
+    raise TypeError(f"claims hold a {type(value).__name__}, which is not a JSON value")

@@ -14,7 +14,7 @@ from portal.settings import ProviderSpec
 _OF_THE_TOKEN: Final = frozenset({"at_hash", "c_hash", "nonce", "s_hash"})
 """Claims about one exchange, of no use to a rule."""
 _OF_THE_EXCHANGE: Final = frozenset({"aud", "auth_time", "azp", "exp", "iat", "iss", "jti", "nbf", "portal:cut", "sid"})
-"""Claims that say who speaks to whom and when, and nothing of the person."""
+"""Claims about the exchange itself, which say nothing of the person."""
 MAX_SHOWN_NAMES: Final = 100
 """Names of claims kept with a sign-in, for admins."""
 MAX_SHOWN_NAME: Final = 120
@@ -94,8 +94,8 @@ def _unread(claims: Mapping[str, object], spec: ProviderSpec) -> Iterator[str]:
     for name in NAMED:
         number = values.unread(claims.get(name))
         if number and f"{name}_claim" not in spec.options:
-            are = "is no name" if number == 1 else "are no names"
-            yield f"{number} of {name} {are}; rules find what was sent under {RAW}.{name}"
+            are = f"entry of {name} is not a name" if number == 1 else f"entries of {name} are not names"
+            yield f"{number} {are}; rules find what was sent under {RAW}.{name}"
     tenants = claims.get("tenants")
     unusable = [one for one in tenants if values.identifier(one) is None] if type(tenants) is dict else []
     if unusable:

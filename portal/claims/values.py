@@ -20,7 +20,7 @@ MAX_LISTED: Final = 1024
 MAX_IDENTIFIER: Final = 512
 """Characters of the id of a tenant, an organisation and the like: what a ticket and a column of the database hold."""
 MAX_NAME: Final = 200
-"""Characters shown of somebody's name; a longer one ends in an ellipsis."""
+"""Characters shown of a person's name; a longer one ends in an ellipsis."""
 MAX_EMAIL: Final = 320
 """Characters of an address: 64, the at sign and 255 (RFC 5321, section 4.5.3.1)."""
 MAX_PICTURE: Final = 1024

@@ -74,7 +74,7 @@ def _answer(said: str) -> tuple[str, object]:
 
 
 def _stdin() -> bytes:
-    buffer = getattr(sys.stdin, "buffer", None)  # none where somebody put a text in its place
+    buffer = getattr(sys.stdin, "buffer", None)  # none where a test put a text in its place
     return sys.stdin.read().encode() if buffer is None else buffer.read()
 
 

@@ -203,7 +203,7 @@ def check_users(settings: Settings, *, report: Report) -> None:
 
 
 def check_spaces(settings: Settings, *, report: Report) -> None:
-    """Note Spaces that let in an organisation on the hub, and everyone here.  A trial on loopback is only told."""
+    """Note Spaces that let in an organisation on the hub, and everyone here.  On loopback it is a note only."""
     if is_loopback_url(settings.url):
         return
     for app in settings.catalogue:

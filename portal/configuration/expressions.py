@@ -25,7 +25,7 @@ def quoted(text: str) -> str:
 
 
 def problem_of_expression(expression: str) -> tuple[str, str] | None:
-    """Return what is wrong with *expression* and how to mend it, or ``None``."""
+    """Return what is wrong with *expression* and how to fix it, or ``None``."""
     try:
         parsed = jmespath.compile(expression).parsed
     except JMESPathError as error:

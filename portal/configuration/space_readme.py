@@ -37,7 +37,7 @@ class SpaceSignIn:
         """What is wrong with :attr:`minutes`, which the hub takes from 1 to 30 days; ``None`` where nothing is."""
         if self.minutes is None or (_NUMBER.fullmatch(self.minutes) and 0 < int(self.minutes) <= MOST_MINUTES):
             return None
-        return f"is no number of minutes from 1 to {MOST_MINUTES}, which are 30 days"
+        return f"is not a number of minutes from 1 to {MOST_MINUTES}, which are 30 days"
 
 
 def sign_in_of(source: str | None) -> SpaceSignIn | None:

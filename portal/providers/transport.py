@@ -71,7 +71,7 @@ class AnswerTooLong(ProviderUnavailable):
 
 @contextmanager
 def about_a_person() -> Iterator[None]:
-    """Tell an answer about somebody that is too long from a provider that is away: trying again does not help.
+    """Distinguish an answer about a person that is too long from a provider that is away: trying again does not help.
 
     Raises:
         ClaimsTooLarge: the answer is longer than is read.

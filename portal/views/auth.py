@@ -315,7 +315,7 @@ def _begun(identity: Identity, *, id_token: str | None, return_to: str) -> str:
 
 
 def _without_roles(identity: Identity) -> str:
-    """Return, for the audit, why somebody has no role in any tenant; empty where they have one."""
+    """Return, for the audit, why a person has no role in any tenant; empty where they have one."""
     rules = services().settings.roles
     standings = (standing_in(identity, tenant=tenant, rules=rules) for tenant in identity.tenants)
     if any(standing is not None and standing.grants for standing in standings):

@@ -110,7 +110,10 @@ class TestExplain:
         explanation = explain(settings, {"iss": "https://id.example.com", "sub": "s", "groups": groups})
 
         assert "at least 101 of their groups" in explanation.as_text()
-        assert "101 of groups are no names; rules find what was sent under claims.groups." in explanation.as_text()
+        assert (
+            "101 entries of groups are not names; rules find what was sent under claims.groups."
+            in explanation.as_text()
+        )
 
     def test_claims_of_another_issuer_are_noted(self, settings: Settings) -> None:
         explanation = explain(settings, {**TESS, "iss": "https://evil.test"})

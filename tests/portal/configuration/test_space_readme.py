@@ -165,11 +165,11 @@ class TestAnAppThatIsSuchASpace:
         (space / "forecast" / "README.md").write_text(WHOLE.replace("480", minutes), encoding="utf-8")
         settings = loaded(space, PORTAL + PROVIDER + self.app('open_to = ["staff"]'), ENVIRON)
 
-        assert f"({minutes}) of its README is no number of minutes from 1 to 43200" in "\n".join(summary(settings))
+        assert f"({minutes}) of its README is not a number of minutes from 1 to 43200" in "\n".join(summary(settings))
 
     @pytest.mark.parametrize("minutes", ["1", "480", "43200"])
     def test_check_names_none_that_it_takes(self, space: Path, minutes: str) -> None:
         (space / "forecast" / "README.md").write_text(WHOLE.replace("480", minutes), encoding="utf-8")
         settings = loaded(space, PORTAL + PROVIDER + self.app('open_to = ["staff"]'), ENVIRON)
 
-        assert "is no number of minutes" not in "\n".join(summary(settings))
+        assert "is not a number of minutes" not in "\n".join(summary(settings))

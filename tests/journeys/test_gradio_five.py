@@ -66,6 +66,8 @@ SAID_AGAIN = (
     "tests/gradio_apps/serve/test_under_a_path.py",
     "tests/gradio_apps/serve/test_stopping.py",
     "tests/gradio_apps/host/test_samples.py::test_a_login_button_speaks_of_the_portals_person",
+    "tests/gradio_apps/host/test_samples.py::test_apps_with_a_sign_in_of_their_own_find_the_person_in_the_session",
+    "tests/gradio_apps/host/test_samples.py::test_there_is_no_token_and_that_of_the_process_is_not_taken_for_the_persons",
     "tests/gradio_apps/host/test_samples.py::test_an_app_that_serves_itself_in_its_own_event_loop",
     "tests/gradio_apps/host/test_samples.py::test_tabs_and_a_chat_that_streams_from_a_helper_thread",
 )

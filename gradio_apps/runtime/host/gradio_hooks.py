@@ -8,7 +8,7 @@ import functools
 import importlib
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import gradio
@@ -16,6 +16,7 @@ import gradio.blocks
 import gradio.components.login_button
 import gradio.http_server
 import gradio.oauth
+import gradio.route_utils
 import gradio.routes
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
@@ -59,6 +60,7 @@ def install(host: HostedApp) -> None:
     gradio.http_server.start_server = _start_server_for(host)
     gradio.routes.attach_oauth = _attach_oauth_for(host)
     no_empty_token(gradio.oauth.OAuthToken)
+    take_lists(gradio.route_utils.Obj)
     button = gradio.components.login_button
     button._js_handle_redirect = redirect_under(host.path, button._js_handle_redirect)  # noqa: SLF001  ours to mend
     gradio.routes.App.api_info = KeptApart("api_info")
@@ -83,6 +85,20 @@ def no_empty_token(kind: type) -> None:
         return object.__new__(cls) if (args or (kwargs.get("token", True),))[0] else None
 
     kind.__new__ = made  # type: ignore[assignment]  # replacing it is the point
+
+
+def take_lists(kind: type) -> None:
+    """Have *kind*, the object that ``gr.Request`` makes of a dictionary, leave lists as they are.
+
+    Gradio takes a list for one more dictionary, and fails: on any session with a list in it, such as one of roles.
+    """
+
+    def members(self: Any, values: Mapping[str, Any]) -> None:
+        self.__dict__.update(
+            {name: kind(value) if isinstance(value, dict) else value for name, value in values.items()}
+        )
+
+    kind.__init__ = members  # type: ignore[misc]  # replacing it is the point
 
 
 def leave_sign_out_to_portal(app: Any, *, path: str) -> None:

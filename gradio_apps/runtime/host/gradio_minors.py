@@ -33,6 +33,7 @@ _REPLACED: Final = (
     "gradio.http_server:start_server",
     "gradio.routes:attach_oauth",
     "gradio.routes:App.create_app",
+    "gradio.route_utils:Obj.__init__",
     "gradio.components.login_button:_js_handle_redirect",
 )
 

@@ -19,13 +19,20 @@ import gradio.blocks
 import gradio.components.login_button
 import gradio.http_server
 import gradio.oauth
+import gradio.route_utils
 import gradio.routes
 import gradio.utils
 import pytest
 import uvicorn
 from starlette.requests import Request
 
-from gradio_apps.runtime.host.gradio_hooks import leave_sign_out_to_portal, no_empty_token, owner_of, redirect_under
+from gradio_apps.runtime.host.gradio_hooks import (
+    leave_sign_out_to_portal,
+    no_empty_token,
+    owner_of,
+    redirect_under,
+    take_lists,
+)
 from gradio_apps.runtime.host.gradio_minors import ON_THE_SERVER, installed_minor
 
 
@@ -192,3 +199,13 @@ def test_what_is_kept_of_its_api_is_an_attribute_of_the_app_alone() -> None:
 
     assert "self.api_info = None" in inspect.getsource(app.__init__)
     assert not hasattr(app, "api_info")
+
+
+def test_a_list_in_a_session_is_a_list() -> None:
+    kind: Any = type("Obj", (gradio.route_utils.Obj,), {})
+    take_lists(kind)
+    made = kind({"user": {"roles": ["a", {"b": 1}], "empty": []}, "n": 1})
+
+    assert (made.user.roles, made["user"].get("empty"), made.n) == (["a", {"b": 1}], [], 1)
+    assert isinstance(made.user, kind)
+    assert "json.dumps(d), object_hook=Obj" in inspect.getsource(gradio.route_utils.Request.dict_to_obj)

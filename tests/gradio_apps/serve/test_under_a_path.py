@@ -162,7 +162,10 @@ def test_the_login_button_and_its_routes_stay_under_the_path(served: Served) -> 
     assert f"'{PATH}/logout?_target_url=/" in config
     back = served.client.get(f"{PATH}/login/huggingface", params={"_target_url": "/second"})
     assert (back.status_code, back.headers["location"]) == (303, f"{PATH}/second")
-    assert f"{URL}/sign-out" in served.client.get(f"{PATH}/logout", params={"_target_url": "/"}).text
+    out = served.client.get(f"{PATH}/logout", params={"_target_url": "/"})
+    assert (out.status_code, out.headers["location"]) == (303, f"{PATH}/.portal/sign-out")
+    asked = served.client.get(out.headers["location"], headers={"sec-fetch-mode": "navigate"})
+    assert f'href="{URL}/sign-out" target="_top"' in asked.text
 
 
 def test_a_deep_link_is_made_and_followed(served: Served) -> None:

@@ -155,6 +155,7 @@ def test_pages_of_the_guard(house: House, page: Page) -> None:
         pages.document("/report.pdf"),
         pages.starting(Progress()),
         pages.failed(Progress()),
+        pages.signed_in(),
         pages.leave("sign-out"),
         pages.leave("admin-dashboard"),
     ):

@@ -81,8 +81,8 @@ class Answering:
 
     async def known(self, send: Send, known: KnownAddress, presented: Presented) -> None:
         """Answer an address that apps lead to and that is the portal's to answer; nothing is signed out by it."""
-        if known == "sign-in":  # the person is signed in: to where they would have been led
-            await self.redirect(send, self._path + "/")
+        if known == "sign-in":  # no redirect: an app whose first page leads to a sign-in would go in circles
+            await self.page(send, 200, self.pages.signed_in())
         elif presented.navigation == "document":
             await self.redirect(send, self.pages.at_portal(known))
         else:

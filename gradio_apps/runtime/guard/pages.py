@@ -25,6 +25,8 @@ class Page:
     link: str
     href: str
     new_tab: bool = False
+    in_place: bool = False
+    """Whether the link leads on where the page is, within the app."""
     event: Event = ""
     """What the script on it tells the portal's page."""
     refresh: bool = False
@@ -63,6 +65,7 @@ class Pages:
         """Return *page* as HTML."""
         base = self._settings.path
         target = ' target="_blank" rel="noopener"' if page.new_tab else ' target="_top"'
+        target = "" if page.in_place else target
         # Only without scripts: a page that comes again and again is hard to read (WCAG 2.2, 2.2.1).
         refresh = '<noscript><meta http-equiv="refresh" content="2"></noscript>' if page.refresh else ""
         more = f'<p id="more">{escape(page.more)}</p>' if page.more else ""
@@ -160,6 +163,16 @@ class Pages:
             href=self._portal,
             event="app-failed",
             refresh=True,
+        )
+
+    def signed_in(self) -> Page:
+        """The app leads to a sign-in that it does not have, and that nobody needs."""
+        return Page(
+            title="You are signed in",
+            text=f"{self._settings.name} knows who you are.",
+            link=f"Open {self._settings.name}",
+            href=f"{self._settings.path}/",
+            in_place=True,
         )
 
     def leave(self, known: KnownAddress) -> Page:

@@ -502,8 +502,8 @@ class TestKnownAddresses:
     @pytest.mark.parametrize("path", [*KNOWN_ADDRESSES, "/logout/", "/auth/"])
     async def test_where_the_app_has_none_it_leads_to_the_portals(self, path: str, app_path: str, status: int) -> None:
         """
-        In the frame a page whose link leaves it, in a tab of its own the portal itself; and back to the app, where
-        somebody wants to sign in who is.
+        In the frame a page whose link leaves it, in a tab of its own the portal itself. Where somebody wants to sign in
+        who is, a page that says so: a redirect to an app that leads to its sign-in again would go in circles.
         """
         settings = guard_settings(app_url=f"https://ai.example.com{app_path}")
         async with a_house(answering(body=b"theirs", status=status), settings=settings) as house:
@@ -512,7 +512,9 @@ class TestKnownAddresses:
             meant = known_address(path)
             assert meant is not None
             if meant == "sign-in":
-                assert [(one.status, one.header("location")) for one in (framed, alone)] == [(303, f"{app_path}/")] * 2
+                for one in (framed, alone):
+                    assert (one.status, one.complete) == (200, True)
+                    assert f'<a class="action" href="{app_path}/">Open Forecast</a>' in one.text
             else:
                 assert (framed.status, framed.complete) == (200, True)
                 assert f'href="{PORTAL}{PORTAL_PATHS[meant]}" target="_top"' in framed.text

@@ -140,6 +140,9 @@ def _location(place: Place) -> Iterator[str]:
     if place.is_app:
         yield "        proxy_buffering off;"
         yield "        proxy_request_buffering off;"
+        yield "        # for the heads of answers: a deep link stands in some of them"
+        yield "        proxy_buffer_size 16k;"
+        yield "        proxy_buffers 8 16k;"
         yield "        proxy_read_timeout 1h;"
         yield "        proxy_send_timeout 1h;"
         yield "        client_max_body_size 0;  # launch(max_file_size=…) of each app is the limit"

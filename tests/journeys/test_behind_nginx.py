@@ -165,7 +165,7 @@ def ask(told: Told, url: str, **headers: str) -> httpx.Response:
     context = ssl.create_default_context(cafile=told.certificate.authority)
     with httpx.Client(verify=context, trust_env=False, timeout=30) as client:
         return client.get(
-            f"https://127.0.0.1:{parts.port}{parts.path}",
+            f"https://127.0.0.1:{parts.port}{parts.path}{f'?{parts.query}' if parts.query else ''}",
             headers={"Host": parts.netloc, **headers},
             extensions={"sni_hostname": parts.hostname},
         )
@@ -192,6 +192,16 @@ def test_forwarded_headers_are_the_web_servers_own(told: Told) -> None:
     document = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none"}
     challenged = ask(told, f"{told.house.apps['showcase']}/", **forged, **document)
     assert challenged.headers["location"] == f"{told.house.url}/apps/showcase"
+
+
+def test_the_longest_links_pass(told: Told) -> None:
+    """
+    The guard's answer has the link in its head, which is longer than nginx takes by itself.
+    """
+    document = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none"}
+    link = f"/?state={'x' * 4080}"
+    challenged = ask(told, f"{told.house.apps['showcase']}{link}", **document)
+    assert (challenged.status_code, challenged.headers["location"]) == (303, f"{told.house.url}/apps/showcase{link}")
 
 
 def test_a_foreign_host_is_refused(told: Told) -> None:

@@ -8,13 +8,14 @@ from portal.contract.forwarded import NotANetwork, TrustedProxies, read_address,
 from portal.contract.introspection import Active, Inactive, Introspection, Person, read_introspection
 from portal.contract.logout_tokens import LogoutToken, sign_logout_token, verify_logout_token
 from portal.contract.loopback import is_localhost_name, is_loopback_host, is_loopback_url, takes_secure_cookies
-from portal.contract.paths import MAX_PATH, in_query, is_local_path, local_path
+from portal.contract.paths import MAX_PATH, PLACE_LOST, in_query, is_local_path, local_path
 from portal.contract.probe_tokens import ProbeToken, sign_probe_token, verify_probe_token
 from portal.contract.rejection import Rejected, Rejection
 from portal.contract.tickets import Ticket, sign_ticket, verify_ticket
 
 __all__ = [
     "MAX_PATH",
+    "PLACE_LOST",
     "Active",
     "Inactive",
     "Introspection",

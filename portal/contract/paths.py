@@ -11,6 +11,8 @@ MAX_PATH: Final = 4096
 """Longest path accepted, with its query, in characters once encoded."""
 MAX_CARRIED: Final = 7680
 """Longest form of one as a parameter of another address: web servers take a request line of about 8 KB."""
+PLACE_LOST: Final = "portal-place=lost"
+"""The field of an app page's query that says that the place inside the app was lost: its address cannot be carried."""
 
 _UNSAFE: Final = frozenset("\\<>\"'`{}|^ ")
 _CONTROLS: Final = frozenset(map(chr, [*range(0x20), *range(0x7F, 0xA0)]))

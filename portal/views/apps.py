@@ -16,7 +16,7 @@ from werkzeug.routing import PathConverter
 
 from portal.audit import AuditEvent
 from portal.catalogue import AppSpec
-from portal.contract import MAX_PATH, in_query, local_path
+from portal.contract import MAX_PATH, PLACE_LOST, in_query, local_path
 from portal.errors import PortalError
 from portal.policy import Allowed, Denial, Denied, Standing, may_open, reason_of, standing_in
 from portal.redirects import safe_next
@@ -59,8 +59,6 @@ _LOGGER: Final = logging.getLogger("portal.apps")
 
 _ALONE: Final = "tab=1"
 """The field of a query that asks for the app without the portal around it."""
-_LOST: Final = "portal-place=lost"
-"""The field of a query that says that the place inside the app was lost: its address cannot be carried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +128,18 @@ def launch(slug: str) -> ResponseReturnValue:
 def place_within(slug: str, address: str) -> Place:
     """Return the place that *address*, a path of the portal below the app's page, names inside the app.
 
-    The query belongs to the app, but for what the portal itself puts there: ``tab=1`` and :data:`_LOST`.
+    The query belongs to the app, but for what portal and guard put there: ``tab=1``, and that the place was lost.
     """
     path, _, query = address.removeprefix(f"/apps/{quote(slug)}").partition("?")
     fields = [field for field in query.split("&") if field]
-    kept = [field for field in fields if field not in {_ALONE, _LOST}]
+    kept = [field for field in fields if field not in {_ALONE, PLACE_LOST}]
     inside = local_path(f"{path or '/'}{'?' if kept else ''}{'&'.join(kept)}", default="")
-    return Place(path=inside or "/", alone=_ALONE in fields, lost=not inside or _LOST in fields)
+    return Place(path=inside or "/", alone=_ALONE in fields, lost=not inside or PLACE_LOST in fields)
 
 
 def start_of(slug: str, *, alone: bool = False) -> str:
     """Return the address of the app's page that says that a place inside the app was lost on the way there."""
-    return f"/apps/{quote(slug)}/?{_LOST}{f'&{_ALONE}' if alone else ''}"
+    return f"/apps/{quote(slug)}/?{PLACE_LOST}{f'&{_ALONE}' if alone else ''}"
 
 
 def from_start(path: str, *, start: str) -> str:

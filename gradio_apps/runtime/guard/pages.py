@@ -9,7 +9,7 @@ from gradio_apps.runtime.guard.headers import strict_transport
 from gradio_apps.runtime.guard.injection import script_tag
 from gradio_apps.runtime.guard.settings import GuardSettings
 from gradio_apps.runtime.progress import Progress
-from portal.contract import local_path
+from portal.contract import PLACE_LOST, local_path
 from portal.contract.known_addresses import PORTAL_PATHS, KnownAddress
 
 Event: TypeAlias = Literal["", "session-ended", "app-starting", "app-failed"] | KnownAddress
@@ -57,8 +57,8 @@ class Pages:
         ]
 
     def app_page(self, path: str = "") -> str:
-        """Return the portal's page of this app, at *path* where that is a path an address may carry."""
-        inside = local_path(path)
+        """Return the portal's page of this app, at *path*; where no address may carry that, it says so there."""
+        inside = local_path(path or "/", default=f"/?{PLACE_LOST}")
         return self._home + inside if inside != "/" else self._home
 
     def render(self, page: Page) -> bytes:

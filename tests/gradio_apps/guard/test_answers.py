@@ -117,8 +117,11 @@ class TestChallenge:
         [
             ("/", "/apps/forecast"),
             ("/reports?year=1&x=%20", "/apps/forecast/reports?year=1&x=%20"),
-            ("/a/../../b", "/apps/forecast"),
-            ("//evil.test", "/apps/forecast"),
+            ("/reports?tags=a|b&c={d}", "/apps/forecast/reports?tags=a%7Cb&c=%7Bd%7D"),
+            ("/a/../../b", "/apps/forecast/?portal-place=lost"),
+            ("//evil.test", "/apps/forecast/?portal-place=lost"),
+            ("/?x=" + "y" * 4092, "/apps/forecast/?x=" + "y" * 4092),
+            ("/?x=" + "y" * 4093, "/apps/forecast/?portal-place=lost"),
         ],
     )
     async def test_a_tab_goes_to_the_portals_page_at_the_same_path(self, path: str, target: str) -> None:

@@ -60,7 +60,7 @@ class Arriving:
             searched = 0
         end = self._came.find(_END, searched)
         if end < 0:
-            self._check_unfinished()
+            self._check_unfinished(searched)
             return b""
         self._head = end + len(_END)
         return self._read_head(bytes(self._came[:end]))
@@ -69,13 +69,13 @@ class Arriving:
         """Return head and body, without what came behind them."""
         return bytes(self._came[: (self._head or 0) + self._body])
 
-    def _check_unfinished(self) -> None:
+    def _check_unfinished(self, searched: int) -> None:
         line = self._came.find(b"\r\n")
         if (len(self._came) if line < 0 else line) > LARGEST_LINE:
             self.refusal = HTTPStatus.REQUEST_URI_TOO_LONG
         elif len(self._came) > LARGEST_HEAD:
             self.refusal = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-        elif _BARE.search(self._came):  # such a head has no end that everybody sees alike
+        elif _BARE.search(self._came, searched):  # such a head has no end that everybody sees alike
             self.refusal = HTTPStatus.BAD_REQUEST
 
     def _read_head(self, head: bytes) -> bytes:

@@ -7,7 +7,6 @@ server does that buffers them.  What gunicorn would refuse with a bare page gets
 
 import contextlib
 import errno
-import resource
 import selectors
 import socket
 import time
@@ -22,6 +21,7 @@ from gunicorn.http import errors  # type: ignore[import-untyped] # gunicorn ship
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
 from portal.arriving import REFUSAL, Arriving
+from portal.contract.descriptors import raise_limit
 
 ARRIVES_WITHIN: Final = 20.0
 """Seconds that a connection has for a whole request, head and body."""
@@ -29,14 +29,12 @@ LEAVES_WITHIN: Final = 10.0
 """Seconds that a client has to take an answer."""
 LINGERS: Final = 2.0
 """Seconds in which a client may take note that the connection ends (RFC 9112, section 9.6)."""
-MOST_FILES: Final = 16384
-"""Open files that a worker asks its machine for."""
 MOST_HELD: Final = 32 * 1024 * 1024
 """Most bytes of unfinished requests that a worker keeps."""
 SENT_AT_ONCE: Final = 256 * 1024
 """Bytes of an answer that go to the kernel, so that no thread waits for a client that takes none; pages are shorter."""
 _FILES_OF_OTHERS: Final = 256
-"""Of them not for connections: databases, logs, requests to providers and apps."""
+"""Open files that are not for connections: databases, logs, requests to providers and apps."""
 _CHUNK: Final = 65536
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _STATUSES: Final = (
@@ -88,7 +86,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
 
     def init_process(self) -> None:
         """Make room for as many connections as are allowed."""
-        self.worker_connections: int = min(self.cfg.worker_connections, _room_for_files() - _FILES_OF_OTHERS)
+        self.worker_connections: int = min(self.cfg.worker_connections, raise_limit() - _FILES_OF_OTHERS)
         self.max_keepalived = max(1, self.worker_connections - self.cfg.threads)
         super().init_process()
 
@@ -255,14 +253,3 @@ def _answer(wsgi: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> by
     lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in kept)]
     lines += [f"Content-Length: {len(body)}", "Connection: close", "", ""]
     return "\r\n".join(lines).encode("latin-1", "replace") + body
-
-
-def _room_for_files() -> int:
-    """Ask for :data:`MOST_FILES` open files; return how many this process may have."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            soft = wanted
-    return wanted if soft == resource.RLIM_INFINITY else soft

@@ -1,4 +1,4 @@
-// The app page, where nothing in the frame speaks: the app is stopped or away, or what it shows is no page.
+// The app page, where nothing in the frame speaks: the app is stopped or away, or what it shows is not a page.
 "use strict";
 
 const down = document.getElementById("down");

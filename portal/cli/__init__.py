@@ -40,7 +40,7 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 something ended or failed, 2 wrongly asked or configured.
 
-    130 where it was interrupted and 141 where nobody reads what it prints, as with other programs.
+    130 where it was interrupted and 141 where the reader of its output has gone, as with other programs.
     """
     open_descriptors()
     try:

@@ -32,7 +32,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the explanation; 1 if nobody would be signed in with these claims, or they are not in that tenant.
+    """Print the explanation; 1 if these claims would sign no one in, or the person is not in that tenant.
 
     Raises:
         CommandFailed: the claims cannot be read, the configuration has problems, or there is no such provider.

@@ -9,7 +9,7 @@ MISTAKEN: Final = 2
 INTERRUPTED: Final = 130
 """By Ctrl-C: 128 and the number of the signal, as shells have it."""
 UNREAD: Final = 141
-"""Nobody reads what is printed any more, as in ``portal check | true``."""
+"""The reader of the output has gone, as in ``portal check | true``."""
 
 
 class CommandFailed(Exception):

@@ -98,7 +98,7 @@ def _checked_answers(options: argparse.Namespace, folder: Path) -> tuple[Answers
     """Return answers that the portal could run with, and what it reads in them; at a terminal, ask until they are.
 
     Raises:
-        CommandFailed: something is missing or wrong, and there is nobody to ask.
+        CommandFailed: something is missing or wrong, and there is no terminal to ask at.
     """
     asks = sys.stdin.isatty() and options.client_secret_file != "-"  # noqa: S105 - no secret: standard input
     questions = Questions(asks=asks)
@@ -198,7 +198,7 @@ def _provider_options(options: argparse.Namespace, preset: Preset) -> dict[str, 
 
 
 def _asked_for_apps(questions: Questions) -> tuple[tuple[str, str], ...]:
-    """Return the apps somebody names one after the other, those named before as long as they are kept."""
+    """Return the apps that the person names one after the other; those named before can be kept."""
     apps: list[str] = []
     while one := questions.ask(
         f"--app {len(apps) + 1}",

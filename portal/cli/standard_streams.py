@@ -1,4 +1,4 @@
-"""Standard input, output and error, where one of them is closed or nobody reads it."""
+"""Standard input, output and error, where one of them is closed or has no reader any more."""
 
 import os
 import sys

@@ -50,7 +50,7 @@ def local_path(target: object, *, default: str = "/") -> str:
 
     Browsers send ``|``, ``^``, a backquote, braces and, in a query, ``\\`` as they are (WHATWG URL, 1.3); parameters
     hold any character.  Encoded they mean the same and can be carried anywhere.  Control characters, and a ``\\``
-    in the path, which browsers read as ``/``, are no part of an honest address and stay refused.
+    in the path, which browsers read as ``/``, do not belong to an honest address and stay refused.
     """
     if type(target) is not str or not 0 < len(target) <= MAX_PATH or not _CONTROLS.isdisjoint(target):
         return default

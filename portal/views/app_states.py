@@ -1,6 +1,6 @@
 """How an app stands, for its page: where the frame stays silent, the portal finds out why and says so.
 
-The browser cannot tell a server that is away from an answer that is no page of the guard's.
+The browser cannot tell a server that is away from an answer that does not come from the guard.
 """
 
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def keep_states(state: BlueprintSetupState) -> None:
 
 @blueprint.get("/app-states/<slug>")
 def app_state(slug: str) -> ResponseReturnValue:
-    """Tell the app's page how the app stands; to whoever may not open it, there is nothing here."""
+    """Tell the app's page how the app stands; people who may not open it get 404."""
     standing = current_standing()
     if standing is None:
         return jsonify(state="signed-out"), 401

@@ -88,7 +88,7 @@ def require_standing() -> Standing:
 
 def here() -> str:
     """Return the path and query of this request, as a browser would write them."""
-    query = quote(request.query_string, safe=_PRINTABLE)  # clients that are no browsers send other bytes bare
+    query = quote(request.query_string, safe=_PRINTABLE)  # clients other than browsers send other bytes bare
     path = quote(request.path, safe=_PATH_SAFE)
     return f"{path}?{query}" if query else path
 
@@ -96,7 +96,7 @@ def here() -> str:
 def sign_in_path(target: str, *, ask: bool = False, otherwise: str = HOME) -> str:
     """Return the address of the sign-in page that leads to *target* afterwards; with *ask*, it is shown in any case.
 
-    Where *target* is no page to return to, or its address is too long, the way leads to *otherwise*.
+    Where *target* cannot be returned to, or its address is too long, the way leads to *otherwise*.
     """
     wanted = safe_next(target, default=otherwise)
     query = ([] if wanted == HOME else [f"next={in_query(wanted)}"]) + (["ask=1"] if ask else [])

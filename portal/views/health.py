@@ -136,7 +136,7 @@ async def _asked(app: AppSpec, outbound: Outbound) -> AppState:
 
 
 def _state_in(body: bytes) -> AppState:
-    """Return the state that an answer other than 200 tells; what is none of ours is no guard's answer."""
+    """Return the state that an answer other than 200 tells; anything but a guard's answer is ``unreachable``."""
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):

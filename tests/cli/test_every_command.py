@@ -175,7 +175,7 @@ def arguments_of(name: str) -> list[str]:
 
 @pytest.mark.usefixtures("configured")
 @pytest.mark.parametrize("name", sorted(BARE.keys() - {"doctor", "providers", "providers test", "serve"}))
-def test_an_output_that_nobody_reads_ends_the_command(
+def test_an_output_without_a_reader_ends_the_command(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdout", Unread())
@@ -197,8 +197,8 @@ def test_an_input_that_ends_is_no_error_of_python(
     monkeypatch.setattr("sys.stdin", Closed())
     assert main(arguments_of(name)) in {ENDED, MISTAKEN}
     if name == "init":
-        told = "portal: the input ended before everything was answered. Nothing was written.\n"
-        assert capsys.readouterr().err.endswith(told)
+        expected = "portal: the input ended before everything was answered. Nothing was written.\n"
+        assert capsys.readouterr().err.endswith(expected)
         assert not (empty / "portal.toml").exists()
 
 

@@ -271,14 +271,14 @@ def test_a_bad_answer_is_asked_for_again_and_the_others_are_kept(
     said = capsys.readouterr().out
 
     assert answers == []
-    for told in (
+    for words in (
         "This has to be answered.",
         "no preset called 'octa'",
         "A slug has 1 to 63",
         "is there twice",
         "yes or no",
     ):
-        assert told in said
+        assert words in said
     assert "Use https." in said
     assert "Once more, please; Enter keeps what stands in brackets." in said
     assert asked[-7].endswith(" [https://id.example.com]: ")
@@ -291,7 +291,7 @@ def test_a_bad_answer_is_asked_for_again_and_the_others_are_kept(
 
 
 class Terminal(io.StringIO):
-    """An input that somebody sits at."""
+    """An input with a person at it."""
 
     def isatty(self) -> bool:
         return True

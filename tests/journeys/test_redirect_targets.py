@@ -26,7 +26,7 @@ RESOLVE: Final = """([targets, base]) => targets.flatMap(target => {
 
 def test_no_target_leaves_its_origin(browser: Browser) -> None:
     """
-    Whatever three pieces of an address somebody puts together, behind a slash, the path of an app, or nothing.
+    Whatever three pieces an address is put together from, behind a slash, the path of an app, or nothing.
     """
     written = {
         before + "".join(pieces)

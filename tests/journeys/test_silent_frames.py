@@ -1,4 +1,4 @@
-"""Frames in which no guard speaks: answers that are no pages, apps that are stopped, away, or failed to start."""
+"""Frames in which no guard speaks: answers other than pages, apps that are stopped, away, or failed to start."""
 
 import re
 import threading
@@ -42,11 +42,11 @@ gr.Interface(str, "text", "text", title="Here at last").launch()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silent:
-    """A house with an app that has no pages, one that nobody runs, and one that fails until a file is there."""
+    """A house with an app that has no pages, one that does not run, and one that fails until a file is there."""
 
     house: House
     away: int
-    """Port of the one that nobody runs."""
+    """Port of the one that does not run."""
     ready: Path
 
     def tell(self, order: str, slug: str) -> None:

@@ -1,4 +1,4 @@
-"""An app whose answers are no pages: data at its root, text, a picture and a document beside it, and links to them."""
+"""An app that answers with anything but pages: data at its root, text, a picture and a document beside it, and links to them."""
 
 import base64
 

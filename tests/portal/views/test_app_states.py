@@ -1,4 +1,4 @@
-"""What the app's page is told of an app that does not speak for itself."""
+"""What the app's page learns of an app that does not speak for itself."""
 
 import contextlib
 import json
@@ -98,11 +98,11 @@ def test_it_is_told_to_those_who_may_open_the_app(tmp_path: Path) -> None:
         closed = an_app(slug="closed", url="https://closed.apps.example.com", open_to=frozenset())
         house = House(tmp_path, catalogue=Catalogue((app, closed)))
         ours, strangers = house.signed_in(), house.browser()
-        told = ours.get("/app-states/forecast")
-        assert (told.status_code, told.get_json()) == (200, {"state": "stopped"})
-        assert told.headers["Cache-Control"] == "no-store"
+        answer = ours.get("/app-states/forecast")
+        assert (answer.status_code, answer.get_json()) == (200, {"state": "stopped"})
+        assert answer.headers["Cache-Control"] == "no-store"
         assert strangers.get("/app-states/forecast").status_code == 401
-        # Nobody learns from it which apps there are.
+        # It does not say which apps there are.
         refused = [ours.get(f"/app-states/{slug}") for slug in ("closed", "nothing")]
         assert [(one.status_code, one.get_json()) for one in refused] == [(404, {"state": "unknown"})] * 2
         assert house.signed_in(TESS).get("/app-states/forecast").status_code == 404

@@ -112,7 +112,7 @@ def _tested(report: ProviderReport, url: str | None) -> Iterator[str]:
 
 def _verdict(report: ProviderReport) -> str:
     if not report.usable:
-        return "Nobody can sign in there now."
+        return "No one can sign in there now."
     if report.survey.callback_known:
         return "Nothing was found that keeps people from signing in."
     return "Nothing was found that keeps people from signing in; whether the callback is registered was not seen."

@@ -30,7 +30,7 @@ def problem_of_expression(expression: str) -> tuple[str, str] | None:
         parsed = jmespath.compile(expression).parsed
     except JMESPathError as error:
         where = str(error).splitlines()[0].rstrip(".:")
-        return f"is no JMESPath: {where}.", "See jmespath.org; text stands in single quotes."
+        return f"is not JMESPath: {where}.", "See jmespath.org; text stands in single quotes."
     for node in _nodes(parsed):
         problem = _problem_of_node(node)
         if problem is not None:
@@ -65,7 +65,7 @@ def _problem_of_node(node: Mapping[str, object]) -> tuple[str, str] | None:
         return None
     name, children = str(node.get("value")), node.get("children")
     if name not in Functions.FUNCTION_TABLE:
-        return f"calls {name}, which is no function of JMESPath.", choices(name, Functions.FUNCTION_TABLE)
+        return f"calls {name}, which is not a function of JMESPath.", choices(name, Functions.FUNCTION_TABLE)
     signature = Functions.FUNCTION_TABLE[name]["signature"]
     arguments = children if isinstance(children, list) else []
     if len(arguments) < len(signature) or (len(arguments) > len(signature) and not signature[-1].get("variadic")):

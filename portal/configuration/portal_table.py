@@ -129,7 +129,7 @@ def _security_contact(table: Table) -> str | None:
         return contact
     table.problem(
         "security_contact",
-        "is no address of mail or of a page.",
+        "is not a mail address, nor the address of a page.",
         'Write it as "mailto:security@example.com" or "https://example.com/security".',
     )
     return None

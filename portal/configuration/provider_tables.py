@@ -89,7 +89,7 @@ def _spec(table: Table, named: Preset | None, *, variables: Variables, report: R
     if provider_id is None and not table.has("id"):
         table.problem("id", "is missing.", "Give the provider a name for addresses.")
     elif provider_id is not None and not is_slug(provider_id):
-        table.problem("id", "is no name for addresses.", f"Use {RULE}.")
+        table.problem("id", "cannot stand in addresses.", f"Use {RULE}.")
         provider_id = None
     _check_preset(table)
     client_id = _client_id(table, variables)

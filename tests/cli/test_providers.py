@@ -195,7 +195,7 @@ class TestTest:
         assert "MISSING: the authorization endpoint refuses the request" in out
         assert "redirect_uri is not registered" in out
         assert "Register the callback above" in out
-        assert "Nobody can sign in there now." in out
+        assert "No one can sign in there now." in out
 
     def test_where_it_does_not_show_that_is_told(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
@@ -240,7 +240,7 @@ class TestTest:
         assert "MISSING: the token endpoint answered with status 503" in out
         assert "Check its address, and the way out" in out
         assert "client secret" not in out
-        assert "Nobody can sign in there now." in out
+        assert "No one can sign in there now." in out
 
     def test_what_does_not_keep_anybody_out_is_a_note(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]

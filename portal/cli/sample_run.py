@@ -50,7 +50,7 @@ def run(
 ) -> int:
     """Run *sample* until somebody asks for the end.
 
-    *hidden* is what the log of an app may hold and no terminal may show; *failed* is told the end of the log of an
+    *hidden* is what the log of an app may hold and no terminal may show; *failed* gets the end of the log of an
     app that could not be started, and may give up.
 
     Raises:

@@ -222,7 +222,7 @@ def test_a_trial_hands_on_what_it_is_told_to_and_names_what_is_missing(
 ) -> None:
     """
     Without its variable the app can never come up: the trial ends, and says what to write. What is handed on is
-    nobody else's, not even the terminal's, and gone afterwards.
+    for the app alone, not even for the terminal, and gone afterwards.
     """
     monkeypatch.setenv("WEATHER_KEY", "the-key-of-the-weather")
     app = "import gradio as gr\ngr.Interface(lambda x: x, 'text', 'text').launch()\n"

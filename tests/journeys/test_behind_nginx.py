@@ -106,7 +106,7 @@ def day_in_firefox(houses: Mapping[str, Told], tmp_path_factory: pytest.TempPath
 
 def test_log_out_in_the_app_is_the_portals(told: Told, browser: Browser) -> None:
     """
-    By a link to the host's root, wherever the app is; and nobody is signed out before they are asked.
+    By a link to the host's root, wherever the app is; the click alone does not sign out.
     """
     house = told.house
     context = browser.new_context()

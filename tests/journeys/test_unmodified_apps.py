@@ -50,7 +50,7 @@ def greeting(page: Page) -> str:
 @pytest.mark.parametrize("slug", ["own-sign-in", "hub-sign-in", "session-user", "mounted-below"])
 def test_log_out_is_the_portals_and_asks_first(house: House, page: Page, slug: str) -> None:
     """
-    Whatever sign-in the app had: the portal's page around the frame goes there, and nobody is signed out by the click.
+    Whatever sign-in the app had: the portal's page around the frame goes there; the click alone does not sign out.
     """
     page.goto(f"{house.url}/apps/{slug}/")
     assert greeting(page)
@@ -70,7 +70,7 @@ def test_a_tab_of_its_own_goes_there_too(house: House, page: Page) -> None:
 
 def test_no_app_leaves_its_frame_without_the_persons_doing(house: House, page: Page) -> None:
     """
-    Nobody clicked: the page says what it is, and stays.
+    Without a click the page says what it is, and stays.
     """
     page.goto(f"{house.url}/apps/own-sign-in/logout")
     link = steps.frame_of(page).get_by_role("link", name="Go on to sign out")
@@ -85,7 +85,7 @@ def test_the_session_says_who_is_there_and_the_tutorials_links_lead_on(house: Ho
     page.goto(f"{house.url}/apps/session-user/")
     assert greeting(page).startswith("Hello, Ana Analyst <ana@example.com>:")
     steps.frame_of(page).get_by_role("link", name="Administration").click()
-    expect(page.get_by_role("heading", name="Welcome, Ana")).to_be_visible()  # there is no admin-dashboard here
+    expect(page.get_by_role("heading", name="Welcome, Ana")).to_be_visible()  # this portal has no admin-dashboard
     page.goto(f"{house.url}/apps/session-user/auth/login")
     steps.frame_of(page).get_by_role("link", name="Open Session user").click()
     assert greeting(page).startswith("Hello, Ana Analyst")

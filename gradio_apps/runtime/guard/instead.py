@@ -14,7 +14,7 @@ _PAGES: Final = (b"text/html", b"application/xhtml+xml")
 
 
 class Instead:
-    """Holds back an answer of the app's that is no page, and then answers in its place.
+    """Holds back an answer of the app's that is not a page, and then answers in its place.
 
     With *only_pages*, that is also a good answer of another kind, such as JSON.
     """

@@ -166,7 +166,7 @@ class Pages:
         )
 
     def signed_in(self) -> Page:
-        """The app leads to a sign-in that it does not have, and that nobody needs."""
+        """The app leads to a sign-in page that it does not have and that is not needed."""
         return Page(
             title="You are signed in",
             text=f"{self._settings.name} knows who you are.",

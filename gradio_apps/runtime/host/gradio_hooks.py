@@ -174,7 +174,7 @@ def _launch_for(original: Callable[..., Any], minor: Minor) -> Callable[..., Any
 
 
 def _outer_launch_for(original: Callable[..., Any], arguments: inspect.Signature, minor: Minor) -> Callable[..., Any]:
-    """Return *original*, a ``launch()`` that calls that of Blocks, told by the portal what it acts upon itself."""
+    """Return *original*, a ``launch()`` around that of Blocks, with the portal's values for its own arguments."""
 
     @functools.wraps(original)
     def launch(self: Any, *args: Any, **kwargs: Any) -> Any:

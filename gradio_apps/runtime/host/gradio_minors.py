@@ -98,7 +98,7 @@ MINORS: Final[Mapping[str, Minor]] = {
             "gradio.queueing:Queue.sleep_when_free": 0.05,
             "gradio.queueing:Queue.progress_update_sleep_when_free": 0.1,
         },
-        # Whoever comes from loopback by a name of loopback would be handed the token of the process, for their runs.
+        # A visitor from loopback, by a loopback name, would be given the token of the process for their run history.
         fixed=(("gradio.history:_is_direct_local_request", False),),
         launching=("gradio.blocks:Blocks", "gradio:Server"),
         overriding=("gradio.workflow:Workflow",),  # opens a browser, and prints the token that lets one edit

@@ -7,7 +7,7 @@ from typing import Any, Final
 from starlette.routing import Mount
 
 _GRADIO: Final = "gradio.routes"
-"""The module of Gradio's own app, told by name: the guard's process has not imported it yet."""
+"""The module of Gradio's own app, recognized by name: the guard's process has not imported it yet."""
 _DEEPEST: Final = 8
 _WRAPPED: Final = ("app", "__wrapped__")
 """Attributes under which middleware keeps what it stands around: Starlette's, and that of the bridge between loops."""

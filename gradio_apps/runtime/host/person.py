@@ -88,7 +88,7 @@ class PersonSession:
         """Pass one connection on."""
         if scope["type"] in {"http", "websocket"}:
             session, said = dict(scope.get("session") or {}), scope.get(SIGN_IN) or {}
-            # Nobody, as in the app's own calls: Gradio 5 asks only whether it is there.
+            # Without a person, as in the app's own calls, it must be missing: Gradio 5 asks only whether it is there.
             session.pop("oauth_info", None)
             if "oauth_info" in said:
                 session["oauth_info"] = said["oauth_info"]

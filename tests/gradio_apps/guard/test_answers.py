@@ -505,8 +505,8 @@ class TestKnownAddresses:
     @pytest.mark.parametrize("path", [*KNOWN_ADDRESSES, "/logout/", "/auth/"])
     async def test_where_the_app_has_none_it_leads_to_the_portals(self, path: str, app_path: str, status: int) -> None:
         """
-        In the frame a page whose link leaves it, in a tab of its own the portal itself. Where somebody wants to sign in
-        who is, a page that says so: a redirect to an app that leads to its sign-in again would go in circles.
+        In the frame a page whose link leaves it, in a tab of its own the portal itself. Where the person wants
+        to sign in and is signed in, a page says so: an app that leads to its sign-in again would redirect in circles.
         """
         settings = guard_settings(app_url=f"https://ai.example.com{app_path}")
         async with a_house(answering(body=b"theirs", status=status), settings=settings) as house:
@@ -545,7 +545,7 @@ class TestKnownAddresses:
 
     async def test_the_guards_own_address_for_it_changes_nothing(self) -> None:
         """
-        Gradio's own /logout leads there. It asks, whoever comes, and sets no cookie.
+        Gradio's own /logout leads there. It asks, with or without a session, and sets no cookie.
         """
         async with a_house() as house:
             for headers in (house.signed_in() | FRAME, FRAME | {"host": HOST}):
@@ -578,7 +578,7 @@ class TestKnownAddresses:
 
 
 class TestInterfaceBelowTheRoot:
-    """An app whose root is no page, and that has its interface mounted below."""
+    """An app whose root is not a page, and that has its interface mounted below."""
 
     @staticmethod
     def interface() -> str | None:
@@ -629,7 +629,7 @@ class TestInterfaceBelowTheRoot:
             assert (await house.get("/")).body == b"{}"
             assert (await house.post("/", b"", origin=APP)).body == b"{}"
         async with a_house(answering(body=b"{}")) as house:
-            assert (await house.get("/", house.signed_in() | FRAME)).body == b"{}", "there is no interface below"
+            assert (await house.get("/", house.signed_in() | FRAME)).body == b"{}", "without an interface below"
 
 
 async def test_a_split_cookie_header_is_one() -> None:

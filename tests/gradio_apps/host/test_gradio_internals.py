@@ -70,7 +70,7 @@ def test_launch_takes_nothing_unknown_that_could_open_a_port() -> None:
 
 def test_whatever_of_gradios_own_overrides_launch_is_known() -> None:
     """
-    Such a launch() may open a browser, or print what nobody is to read, around the one that is replaced.
+    Such a launch() may open a browser, or print a secret, around the one that is replaced.
 
     Read, not imported: some of Gradio's modules build an app when they are.
     """

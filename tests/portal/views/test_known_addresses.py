@@ -43,7 +43,7 @@ def test_the_tutorials_dashboards_are_found_among_the_apps_of_that_name(tmp_path
 
     assert _end_of_the_way(admin, "/gradio/admin") == "/apps/admin-dashboard/"
     assert _end_of_the_way(admin, "/gradio") == "/apps/admin-dashboard/"
-    assert _end_of_the_way(ana, "/gradio/admin") == "/", "what is not open to somebody is not named"
+    assert _end_of_the_way(ana, "/gradio/admin") == "/", "an app that is not open to the person is not named"
     assert _end_of_the_way(ana, "/gradio") == "/apps/forecast/"
 
 

@@ -12,4 +12,4 @@ with gr.Blocks() as demo:
     demo.load(hello, None, greeting)
     gr.Button("Log out", link="/logout")
 
-demo.launch(auth=[("somebody", "secret")])
+demo.launch(auth=[("visitor", "secret")])

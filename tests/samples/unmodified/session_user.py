@@ -9,7 +9,7 @@ def profile(request: gr.Request):
     if request.session["user"]["roles"] != user["roles"]:  # Gradio's own way to it
         raise ValueError("two answers")
     seen = f"Hello, {user.get('name') or 'Guest'} <{user.get('email')}>: {', '.join(roles)}"
-    user["name"] = "Somebody else"  # stays in this request
+    user["name"] = "Another name"  # stays in this request
     return seen
 
 

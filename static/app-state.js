@@ -26,12 +26,18 @@ window.addEventListener("message", (event) => {
 // Pages of the guard's and the app's own send word.  What does not is a browser's error page, or a document, a picture,
 // data: the frame cannot be looked into, so the portal is asked whether the app is there.
 frame.addEventListener("load", () => {
-  if (frame.contentDocument) return; // the portal's own page, or nothing yet
+  if (isPortals(frame.contentDocument)) return;
   setTimeout(() => {
     if (!spoke) look(true);
     spoke = false;
   }, SILENT);
 });
+
+// The launch and what stands in its place, such as a refusal, are there to be read.  Apps on the portal's own host can be
+// looked into as well.
+function isPortals(shown) {
+  return shown !== null && (shown.URL === "about:blank" || new URL(shown.URL).pathname.startsWith("/apps/"));
+}
 
 async function stateOfApp() {
   try {
@@ -44,6 +50,8 @@ async function stateOfApp() {
 }
 
 async function look(loaded) {
+  const shown = frame.contentDocument;
+  if (down.hidden && isPortals(shown) && shown.URL !== "about:blank" && !shown.getElementById("launch")) return;
   const state = await stateOfApp();
   if (state === "ended") {
     showDown(null);

@@ -98,6 +98,17 @@ def test_nor_over_what_a_link_in_the_frame_leads_to(silent: Silent, page: Page, 
     expect(page.locator("#frame")).to_be_visible()
 
 
+def test_a_refusal_of_the_portals_in_the_frame_is_there_to_be_read(silent: Silent, page: Page) -> None:
+    refusal = '<!doctype html><html lang="en"><title>No</title><h1>Not open to you</h1></html>'
+    page.route("**/launch?*", lambda route: route.fulfill(status=403, body=refusal, content_type="text/html"))
+    page.route("**/app-states/*", lambda route: route.fulfill(status=404, json={"state": "unknown"}))
+    page.goto(f"{silent.house.url}/apps/no-pages/")
+    expect(steps.frame_of(page).get_by_role("heading", name="Not open to you")).to_be_visible()
+    page.wait_for_timeout(6_000)  # longer than the page's script waits until it asks
+    expect(page.locator(".notice:visible")).to_have_count(0)
+    expect(page.locator("#frame")).to_be_visible()
+
+
 def test_a_document_that_the_frame_cannot_show_opens_in_a_tab_of_its_own(silent: Silent, page: Page) -> None:
     page.goto(f"{silent.house.url}/apps/no-pages/document?x=1")
     with page.context.expect_page() as opened:

@@ -77,8 +77,8 @@ def refresh(request: gr.Request) -> Page:
         return alone, [], _dropdown([]), [], None, _button(None)
     now = int(time.time())
     portal = PortalApi.of(request)
-    nobody: tuple[SignedIn, ...] = ()
-    sign_ins = _or_toast(portal.sign_ins, nobody)
+    none: tuple[SignedIn, ...] = ()
+    sign_ins = _or_toast(portal.sign_ins, none)
     page = _or_toast(lambda: _events(portal, after=None), _NO_EVENTS)
     tenant = visitor.tenant_name or visitor.tenant
     people = "1 sign-in" if len(sign_ins) == 1 else f"{len(sign_ins)} sign-ins"

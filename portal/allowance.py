@@ -20,7 +20,7 @@ class Allowance(Generic[K]):
         self._since: dict[K, int] = {}
         self._counts: dict[K, int] = {}
         self._left_out: dict[K, int] = {}
-        """Of windows that are over, and not told yet."""
+        """Of windows that are over, and not reported yet."""
 
     def take(self, key: K, *, now: int) -> bool:
         """Say whether one more of *key* may be kept."""
@@ -36,8 +36,8 @@ class Allowance(Generic[K]):
         with self._lock:
             for key in [key for key in self._since if self._is_over(key, now)]:
                 self._end(key)
-            told, self._left_out = self._left_out, {}
-        return told
+            reported, self._left_out = self._left_out, {}
+        return reported
 
     def _is_over(self, key: K, now: int) -> bool:
         # A clock that was put back ends them too.

@@ -23,8 +23,8 @@ MOST_REFUSED: Final = 20
 """Most refused tickets of one app recorded in a minute, by each process; of tickets that name nobody, and of others."""
 MOST_OF_ONE: Final = 30
 """Most events of one kind that one person leaves in a tenant's record within :data:`WINDOW`, by each process."""
-MOST_OF_NOBODY: Final = 300
-"""Most of one kind that name nobody."""
+MOST_UNNAMED: Final = 300
+"""Most of one kind that name no person."""
 WINDOW: Final = 600
 """Seconds."""
 _MINUTE: Final = 60
@@ -42,7 +42,7 @@ class AuditEvent(StrEnum):
     APP_OPENED = "app-opened"
     """A ticket was redeemed."""
     EVENTS_LEFT_OUT = "events-left-out"
-    """Somebody caused so many events of one kind that not each was recorded."""
+    """One person caused so many events of one kind that not each was recorded."""
     SIGN_IN_ENDED = "sign-in-ended"
     """A sign-in ended otherwise than by its person: by an admin, or by its age."""
     SIGN_IN_REFUSED = "sign-in-refused"
@@ -92,13 +92,13 @@ class _Author:
 
 
 class Audit:
-    """Writes and reads the record of events; bounded, since whoever causes them could fill the disk."""
+    """Writes and reads the record of events; bounded, because a person who causes many could fill the disk."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._refusals: Allowance[tuple[str, bool]] = Allowance(most=MOST_REFUSED, window=_MINUTE)
         self._of_one: Allowance[_Author] = Allowance(most=MOST_OF_ONE, window=WINDOW)
-        self._of_nobody: Allowance[_Author] = Allowance(most=MOST_OF_NOBODY, window=WINDOW)
+        self._unnamed: Allowance[_Author] = Allowance(most=MOST_UNNAMED, window=WINDOW)
 
     def record(
         self,
@@ -125,7 +125,7 @@ class Audit:
             name=_cut(_name_of(identity)) if identity else None,
             email=_cut(identity.verified_email) if identity else None,
         )
-        allowance = self._of_nobody if identity is None else self._of_one
+        allowance = self._unnamed if identity is None else self._of_one
         if event in _COUNTED_ELSEWHERE or allowance.take(author, now=now):
             self._write(author, now=now, app=app, detail=detail, reference=reference, connection=connection)
 
@@ -196,7 +196,7 @@ class Audit:
         """
         for (app, _), number in self._refusals.left_out(now=now).items():
             self.record(AuditEvent.TICKETS_LEFT_OUT, now=now, app=app, detail=str(number), connection=connection)
-        for allowance in (self._of_one, self._of_nobody):
+        for allowance in (self._of_one, self._unnamed):
             for author, number in allowance.left_out(now=now).items():
                 summed = replace(author, event=AuditEvent.EVENTS_LEFT_OUT)
                 self._write(summed, now=now, detail=f"{number} {author.event.value}", connection=connection)

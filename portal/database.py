@@ -103,7 +103,7 @@ class Database:
             yield connection
 
     def ping(self) -> None:
-        """Check that the database answers and can be written to, by writing something that nobody reads.
+        """Check that the database answers and can be written to, by writing a number that has no reader.
 
         Waits two seconds for other writers, and not as long as what is worth waiting for.
 

@@ -39,7 +39,7 @@ _BATCH: Final = 16
 _MOST_BATCHES: Final = 64
 """Most of them before the lane is opened anew, with the time that it is then."""
 _MOST_LANES: Final = 64
-"""Most apps that are told at once."""
+"""Most apps that are notified at once."""
 _LOOK: Final = 1.0
 """How often the background thread looks for what is due, in seconds."""
 

@@ -48,7 +48,7 @@ def new_session(sign_in_id: str) -> Iterator[None]:
     the block fails the browser keeps the session that it had.
 
     Raises:
-        StoreUnavailable: there is no session; the block was not entered.
+        StoreUnavailable: the session was not written; the block was not entered.
     """
     session.clear()
     session[_SIGN_IN] = sign_in_id

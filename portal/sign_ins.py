@@ -94,7 +94,7 @@ class SignIns:
 
         Raises:
             ValueError: the identity does not belong to *tenant*.
-            StoreUnavailable: nobody is signed in, and *former* has not ended.
+            StoreUnavailable: no sign-in has begun, and *former* has not ended.
         """
         _require_tenant(identity, tenant)
         sign_in = SignIn(

@@ -1,8 +1,8 @@
 """Gunicorn's worker with threads, but for who waits: a request gets a thread when all of it has come.
 
 Gunicorn's own waits in the thread for head and body, without a limit of time; as many slow clients as there are
-threads, and nobody else is served.  Here the one loop that accepts connections collects the requests too, as a web
-server does that buffers them.  What gunicorn would refuse with a bare page gets the portal's own.
+threads, and other clients are not served.  Here the one loop that accepts connections collects the requests too, as a
+reverse proxy does that buffers them.  What gunicorn would refuse with a bare page gets the portal's own.
 """
 
 import contextlib

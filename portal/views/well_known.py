@@ -1,4 +1,4 @@
-"""What programs look for at any web site: whether to index it, and who is to be told of a weakness (RFC 9116)."""
+"""What programs look for at any web site: whether to index it, and where to report a weakness (RFC 9116)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final

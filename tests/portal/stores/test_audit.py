@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from portal import tables
-from portal.audit import MAX_DETAIL, MOST_OF_NOBODY, MOST_OF_ONE, WINDOW, AuditEvent
+from portal.audit import MAX_DETAIL, MOST_OF_ONE, MOST_UNNAMED, WINDOW, AuditEvent
 from tests.builders import ISSUER, NOW, an_identity
 from tests.portal.stores.house import House
 
@@ -142,7 +142,7 @@ def test_the_vocabulary_is_sorted_and_unique() -> None:
 
 
 class TestBounds:
-    """Whoever causes events could fill the disk, and push everything else out of an admin's sight."""
+    """A person who causes events could fill the disk, and push everything else out of an admin's sight."""
 
     def deny(self, house: House, times: int, *, subject: str = "ana", now: int = NOW) -> None:
         for _ in range(times):
@@ -175,10 +175,10 @@ class TestBounds:
         assert house.events()[-1] == ("events-left-out", "12 app-denied")
 
     def test_strangers_are_bounded_together(self, house: House) -> None:
-        for _ in range(MOST_OF_NOBODY + 9):
+        for _ in range(MOST_UNNAMED + 9):
             house.audit.record(AuditEvent.SIGN_IN_REFUSED, now=NOW, detail="company: callback-rejected")
         house.audit.tell_left_out(NOW + WINDOW)
-        assert len(house.rows(tables.audit)) == MOST_OF_NOBODY + 1
+        assert len(house.rows(tables.audit)) == MOST_UNNAMED + 1
         assert house.events()[-1] == ("events-left-out", "9 sign-in-refused")
 
 

@@ -156,7 +156,7 @@ class TestForWhom:
     def test_a_web_server_that_says_nothing_of_itself_is_known_by_the_name_it_passes_on(
         self, house: House, host: str
     ) -> None:
-        """Browsers name the portal; whoever is on the list asks an address of this machine."""
+        """Browsers name the portal; a Prometheus that is on the list asks an address of this machine."""
         answer = house.browser().get("/metrics", base_url=DIRECT, environ_overrides={"HTTP_HOST": host})
         assert answer.status_code == 404
 

@@ -178,6 +178,7 @@ def arguments_of(name: str) -> list[str]:
 def test_an_output_without_a_reader_ends_the_command(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("PATH", "")  # no Caddy that would be asked for its version
     monkeypatch.setattr("sys.stdout", Unread())
     assert main(arguments_of(name)) == UNREAD
     assert "Broken" not in capsys.readouterr().err

@@ -108,13 +108,6 @@ def test_what_is_no_page_is_shown(house: House, page: Page) -> None:
     expect(page.locator(".notice:visible")).to_have_count(0)
 
 
-def test_an_app_that_is_not_there_is_said_to_be_away(house: House, page: Page) -> None:
-    page.route(f"{house.apps['service']}/**", lambda route: route.abort("connectionrefused"))
-    page.goto(f"{house.url}/apps/service/")
-    expect(page.get_by_text("Service cannot be reached at the moment.")).to_be_visible()
-    expect(page.locator("#wait")).to_be_hidden()
-
-
 def test_an_app_that_forbids_frames_works_in_the_portals(house: House, page: Page) -> None:
     page.goto(f"{house.url}/apps/company-headers/")
     frame = steps.frame_of(page)

@@ -89,19 +89,21 @@ def test_apps_do_not_outlive_a_supervisor_that_is_killed(tmp_path: Path) -> None
     assert not is_alive(pid)
 
 
-def test_the_supervisor_does_not_outlive_who_started_it() -> None:
+def test_the_supervisor_does_not_outlive_who_started_it(tmp_path: Path) -> None:
     code = (
-        "import subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-m', 'gradio_apps.runtime.supervisor'], stdin=subprocess.PIPE)\n"
+        "import os, subprocess, sys, time\n"
+        "log = open(sys.argv[2], 'w')\n"
+        "command = [sys.executable, '-m', 'gradio_apps.runtime.supervisor']\n"
+        "child = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log)\n"
         "child.stdin.write(sys.argv[1].encode()); child.stdin.close()\n"
+        "while not os.path.getsize(sys.argv[2]): time.sleep(0.05)\n"  # from its first event on it knows its parent
         "print(child.pid, flush=True); time.sleep(600)\n"
     )
-    document = a_document()
-    starter = subprocess.Popen([sys.executable, "-c", code, document], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", code, a_document(an_app(tmp_path)), str(tmp_path / "events")]
+    starter = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert starter.stdout is not None
     with starter.stdout:
         pid = int(starter.stdout.readline())
-    time.sleep(1)  # so that it has learnt who its parent is
     starter.kill()
     starter.wait()
     until = time.monotonic() + PATIENCE

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from portal import tables
 from portal.allowance import Allowance
+from portal.contract.shortened import shortened
 from portal.database import Database
 from portal.identity import Identity
 
@@ -239,7 +240,7 @@ def _name_of(identity: Identity) -> str | None:
 
 def _cut(text: str | None, *, longest: int = 512) -> str | None:
     """Return *text*, ended by an ellipsis where it is longer than its column."""
-    return text if text is None or len(text) <= longest else f"{text[: longest - 1]}…"
+    return None if text is None else shortened(text, longest=longest)
 
 
 def _storable(value: object) -> object:

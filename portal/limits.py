@@ -5,20 +5,18 @@ The table names routes, not view functions, so that a blueprint needs to know no
 
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Final
 
 from flask import Flask, request
 from flask_limiter import Limiter
 
 from portal.contract import TrustedProxies
+from portal.contract.forwarded import Address, rate_limit_key
 from portal.sessions import current_sign_in_id
 from portal.settings import Settings
 from portal.shared_counters import SCHEME, address_of
 
 _CHANGES: Final = frozenset({"/account/sign-ins/<sign_in_id>/end", "/sign-out", "/tenant"})
-_HOUSEHOLD_PREFIX: Final = 64
-"""Length of the IPv6 prefix that one customer is given and can pick addresses from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +83,6 @@ def client_key(trusted: TrustedProxies) -> str:
     return household_of(trusted.client_of(request.remote_addr, request.headers.getlist("X-Forwarded-For")))
 
 
-def household_of(address: IPv4Address | IPv6Address | None) -> str:
-    """Return *address*, IPv6 shortened to what one customer is given, as text."""
-    if address is None:
-        return "unknown"
-    if isinstance(address, IPv6Address):
-        return str(ip_network((address, _HOUSEHOLD_PREFIX), strict=False).network_address)
-    return str(address)
+def household_of(address: Address | None) -> str:
+    """Return what a client at *address* is counted by."""
+    return "unknown" if address is None else rate_limit_key(address)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from portal import tables
 from portal.audit import Audit, AuditEvent
+from portal.contract.shortened import shortened
 from portal.database import Database
 from portal.endings import EndReason, PendingPush, end_app_sessions
 from portal.errors import StoreUnavailable
@@ -256,7 +257,7 @@ class SignIns:
         values = {
             "ended_at": now,
             "end_reason": reason.value,
-            "ended_by": by if len(by) <= MAX_BY else f"{by[: MAX_BY - 1]}…",
+            "ended_by": shortened(by, longest=MAX_BY),
         }
         connection.execute(sa.update(table).where(table.c.id == row.id).values(values))
         is_own = reason is EndReason.SIGNED_OUT

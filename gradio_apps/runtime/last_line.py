@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from portal.contract.redaction import redacted
+from portal.contract.shortened import shortened
 
 LONGEST: Final = 300
 """Characters shown of a line."""
@@ -33,4 +34,4 @@ def last_line(descriptor: int, *, hidden: Iterable[str], since: int = 0) -> str:
         lines = lines[1:]  # its beginning is not here, and with it perhaps half a secret
     line = next((line for line in reversed(lines) if line.strip()), "")
     shown = "".join(character for character in redacted(line, hidden=hidden) if character.isprintable()).strip()
-    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
+    return shortened(shown, longest=LONGEST)

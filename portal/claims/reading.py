@@ -7,6 +7,7 @@ from typing import Final
 
 from portal.claims import values
 from portal.claims.expressions import NAMED, RAW, evaluated
+from portal.contract.shortened import shortened
 from portal.errors import CallbackRejected, ClaimsTooLarge
 from portal.identity import Affiliation, Identity
 from portal.settings import ProviderSpec
@@ -74,7 +75,7 @@ def names_sent(claims: Mapping[str, object]) -> tuple[str, ...]:
     What is too long, or too much, is said as a number and never left out in silence.
     """
     names = sorted(name for name in claims if name not in _OF_THE_TOKEN | _OF_THE_EXCHANGE and values.is_plain(name))
-    shown = [name if len(name) <= MAX_SHOWN_NAME else f"{name[: MAX_SHOWN_NAME - 1]}…" for name in names]
+    shown = [shortened(name, longest=MAX_SHOWN_NAME) for name in names]
     beyond = len(shown) - MAX_SHOWN_NAMES
     return tuple(shown) if beyond <= 0 else (*shown[:MAX_SHOWN_NAMES], f"… and {beyond} more")
 

@@ -18,6 +18,8 @@ _MOST_HOPS: Final = 16
 """Web servers in a row that are looked through; whoever needs more is playing."""
 _WITH_PORT: Final = re.compile(r"\[([^\[\]]+)\](?::\d{1,5})?|([0-9.]+):\d{1,5}", re.ASCII)
 """``[2001:db8::1]:443``, ``[2001:db8::1]`` or ``192.0.2.1:443`` (RFC 7239, 6, as some servers write it)."""
+_CUSTOMER_PREFIX: Final = 64
+"""Length of the IPv6 prefix that one customer is given and can pick addresses from."""
 
 
 class NotANetwork(ValueError):
@@ -59,6 +61,13 @@ def read_address(text: str) -> Address | None:
         if address.scope_id is not None:  # the zone is a word of the sender's own, and anything may stand in it
             return IPv6Address(int(address))
     return address
+
+
+def rate_limit_key(address: Address) -> str:
+    """Return what a client at *address* is counted by: the address, of IPv6 the part that one customer is given."""
+    if isinstance(address, IPv4Address):
+        return str(address)
+    return str(ip_network((address, _CUSTOMER_PREFIX), strict=False).network_address)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,10 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from typing import Any, Final, Protocol
 
 from portal.contract import TrustedProxies, read_address
-from portal.contract.forwarded import Address
+from portal.contract.forwarded import Address, rate_limit_key
 
 log = logging.getLogger("gradio_portal.guard")
 
@@ -37,8 +36,6 @@ MOST_WAITING: Final = 4_096
 _LEAST_RESERVE: Final = 64
 _MOST_RESERVE: Final = 512
 _LEAST_OF_PEER: Final = 32
-_NETWORK: Final = 64
-"""Bits of an IPv6 address that one household has to itself."""
 _SAY_EVERY: Final = 10.0
 
 
@@ -218,11 +215,11 @@ class Connections:
         return limit_key(read_address(name[0]) if isinstance(name, tuple) and name else None, self._trusted)
 
 
-def limit_key(address: Address | None, trusted: TrustedProxies) -> Hashable:
+def limit_key(address: Address | None, trusted: TrustedProxies) -> str | None:
     """Return what a client at *address* is counted by; ``None`` for a web server in front, which speaks for many."""
     if address is None or address in trusted:
         return None
-    return address if isinstance(address, IPv4Address) else (int(address) >> (128 - _NETWORK))
+    return rate_limit_key(address)
 
 
 class AtOnce:

@@ -6,10 +6,10 @@ session, messages it cannot read.
 
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl
 
 import httpx
@@ -48,6 +48,12 @@ _LOGIN_ROUTES: Final = frozenset({"/login/huggingface", "/login/callback"})
 _STOPPED: Final = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
 CLOSE_FORBIDDEN: Final = 4403
 CLOSE_TRY_AGAIN: Final = 1013
+Crowded: TypeAlias = Literal["too-many-connections", "too-many-of-one-person"]
+_CROWDED: Final[Mapping[Crowded, tuple[int, str]]] = {
+    "too-many-connections": (503, "The app is at its limit of connections. Please try again later."),
+    "too-many-of-one-person": (429, "You have too much open. Please try again later."),
+}
+"""Status and sentence where too much runs at once: altogether, or for this person."""
 
 
 class Guard:
@@ -208,18 +214,22 @@ class Guard:
         if state != "running":
             await self._not_running(state, request)
         elif not (self._login_button() and await self._login(request)):
-            with self._people.one(session.person.subject) as own, serving(request.scope) as stays:
-                if own and stays:
+            with self._counted(session, request.scope) as crowded:
+                if crowded is None:
                     await self._run(session, request)
-                else:
-                    await self._crowded(request, own=own)
+                    return
+                status, detail = _CROWDED[crowded]
+                await self._answer.json(request.send, status, {"detail": detail}, headers=[(b"retry-after", b"5")])
 
-    async def _crowded(self, request: Request, *, own: bool) -> None:
-        """Say that too much runs at once: for this person, or else altogether."""
-        log.info("request-deferred code=%s", "too-many-connections" if own else "too-many-of-one-person")
-        status, detail = (503, "The app is at its limit of connections.") if own else (429, "You have too much open.")
-        headers = [(b"retry-after", b"5")]
-        await self._answer.json(request.send, status, {"detail": f"{detail} Please try again later."}, headers=headers)
+    @contextmanager
+    def _counted(self, session: AppSession, scope: Scope) -> Iterator[Crowded | None]:
+        """Count what runs for *session* as long as the block lasts; give why it may not run where that is too much."""
+        with self._people.one(session.person.subject) as own, serving(scope) as stays:
+            crowded: Crowded | None = None
+            if not (own and stays):
+                crowded = "too-many-connections" if own else "too-many-of-one-person"
+                log.info("request-deferred code=%s", crowded)
+            yield crowded
 
     async def _not_running(self, state: str, request: Request) -> None:
         failed = state == "failed"
@@ -381,11 +391,10 @@ class Guard:
             await receive()  # the handshake; closing it before it is accepted answers 403
             await send({"type": "websocket.close", "code": code, "reason": ""})
             return
-        with self._people.one(session.person.subject) as own, serving(scope) as stays:
-            if own and stays:
+        with self._counted(session, scope) as crowded:
+            if crowded is None:
                 await self._run_socket(session, scope, headers, receive, send)
                 return
-        log.info("request-deferred code=%s", "too-many-connections" if own else "too-many-of-one-person")
         await receive()
         await send({"type": "websocket.close", "code": CLOSE_TRY_AGAIN, "reason": ""})
 

@@ -185,6 +185,13 @@ def test_guard_and_supervisor_know_no_gradio(module: Module) -> None:
     assert third_party(module).isdisjoint({"gradio", "gradio_client", "fastapi", "flask"})
 
 
+@of_each([one for one in APPS if within(one.name, "gradio_apps.runtime.supervisor")])
+def test_the_supervisor_is_not_the_guard_nor_the_host(module: Module) -> None:
+    """It stays small and starts at once: theirs are a web framework, an HTTP client and a parser of bodies."""
+    theirs = ("gradio_apps.runtime.guard", "gradio_apps.runtime.host")
+    assert {name for name in own_imports(module) if any(within(name, one) for one in theirs)} == set()
+
+
 @of_each((*PORTAL, *APPS))
 def test_imports_stand_at_the_top(module: Module) -> None:
     if any(within(module.name, place) for place in LATE_IMPORTS):

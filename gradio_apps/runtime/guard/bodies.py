@@ -33,7 +33,7 @@ SMALL: Final = 16 * 1024
 """A body up to this many bytes is looked into at once; a longer one in a thread, one after another."""
 
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},:]', re.DOTALL)
-_QUOTE, _COLON, _COMMA = b'":,'
+_QUOTE, _COLON = b'":'
 _OPENING: Final = frozenset(b"[{")
 _CLOSING: Final = frozenset(b"]}")
 _ANY: Final = msgspec.json.Decoder(msgspec.Raw)

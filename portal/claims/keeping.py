@@ -5,12 +5,13 @@ read is never cut: where that is too much, the sign-in is refused, with the name
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from portal.claims.expressions import NAMED, claims_read
+from portal.claims.reading import MAX_SHOWN_NAMES
 from portal.errors import ClaimsTooLarge
 from portal.identity import Identity
 from portal.policy import RoleRule, is_about
@@ -28,24 +29,25 @@ def kept(identity: Identity, *, rules: Iterable[RoleRule]) -> Identity:
         ClaimsTooLarge: what rules read is larger than :data:`MAX_READ`.
     """
     about = [rule for rule in rules if is_about(rule.provider, identity)]
-    sizes = _sizes(identity)
     read = _read_by_expressions(about)
-    by_group = frozenset[str]().union(*(rule.groups for rule in about))
+    named = frozenset[str]().union(*(rule.groups for rule in about))
+    sizes = {name: _size_of(identity, name) for name in {*identity.claims, *NAMED}}
+    unread = [] if read is None else sorted(sizes.keys() - read, key=lambda one: (-sizes[one], one))
+    of_all, of_unread = sum(sizes.values()), sum(sizes[name] for name in unread)
     dropped: list[str] = []
-    for name in sorted(sizes, key=lambda one: (-sizes[one], one)):
-        unread = {} if read is None else {one: size for one, size in sizes.items() if one not in read}
-        if sum(unread.values()) <= MAX_KEPT and sum(sizes.values()) <= MAX_READ:
+    for name in unread:
+        if of_unread <= MAX_KEPT and of_all <= MAX_READ:
             break
-        if name in unread:
-            identity, words = _without(identity, name, but=by_group if name == "groups" else frozenset())
-            sizes = _sizes(identity)
-            dropped.append(words)
-    if sum(sizes.values()) > MAX_READ:
+        left = _size_of_lists(_left(identity, name, named))
+        of_all, of_unread = of_all - sizes[name] + left, of_unread - sizes[name] + left
+        sizes[name] = left
+        dropped.append(name)
+    if of_all > MAX_READ:
         largest = max(sizes, key=lambda one: (sizes[one], one))
         raise ClaimsTooLarge(
-            f"{largest} takes {sizes[largest]} bytes of {sum(sizes.values())}, more than the {MAX_READ} that are kept"
+            f"{largest} takes {sizes[largest]} bytes of {of_all}, more than the {MAX_READ} that are kept"
         )
-    return replace(identity, unread=(*identity.unread, *dropped)) if dropped else identity
+    return _without(identity, dropped, named=named) if dropped else identity
 
 
 def _read_by_expressions(rules: Iterable[RoleRule]) -> frozenset[str] | None:
@@ -54,27 +56,46 @@ def _read_by_expressions(rules: Iterable[RoleRule]) -> frozenset[str] | None:
     return None if None in read else frozenset[str]().union(*(one for one in read if one is not None))
 
 
-def _without(identity: Identity, name: str, *, but: frozenset[str]) -> tuple[Identity, str]:
-    """Return *identity* without the claim *name*, of a list of names all *but* some, and that in words."""
-    size = _sizes(identity)[name]
-    claims = MappingProxyType({one: value for one, value in identity.claims.items() if one != name})
-    lists = [getattr(one, name) for one in identity.affiliations] if name in NAMED else []
-    affiliations = tuple(
-        replace(one, **{name: names & but}) for one, names in zip(identity.affiliations, lists, strict=False)
-    )
-    number = sum(len(names - but) for names in lists)
-    words = f"{number} of {name}" if number else f"{name} ({size} bytes)"
-    without = replace(identity, claims=claims, affiliations=affiliations or identity.affiliations)
-    return without, f"{words} not kept: no rule reads {'them' if number else 'it'}"
+def _without(identity: Identity, dropped: Sequence[str], *, named: frozenset[str]) -> Identity:
+    """Return *identity* without the claims *dropped*, but for the groups that rules have *named*."""
+    affiliations = list(identity.affiliations)
+    words = []
+    for name in dropped:
+        left = _left(identity, name, named)
+        number = sum(len(names - kept) for names, kept in zip(_lists(identity, name), left, strict=True))
+        if number:
+            words.append(f"{number} of {name} not kept: no rule reads them")
+        elif name in identity.claims:
+            words.append(f"{name} ({_size(identity.claims[name])} bytes) not kept: no rule reads it")
+        for place, names in enumerate(left):
+            change: dict[str, Any] = {name: names}
+            affiliations[place] = replace(affiliations[place], **change)
+    beyond = len(words) - MAX_SHOWN_NAMES
+    if beyond > 0:
+        words[MAX_SHOWN_NAMES:] = [f"{beyond} more claims not kept: no rule reads them"]
+    gone = frozenset(dropped)
+    claims = MappingProxyType({name: value for name, value in identity.claims.items() if name not in gone})
+    return replace(identity, claims=claims, affiliations=tuple(affiliations), unread=(*identity.unread, *words))
 
 
-def _sizes(identity: Identity) -> dict[str, int]:
-    """Return bytes of JSON by the name of the claim; of lists of names, those of all tenants together."""
-    sizes = {name: _size(value) for name, value in identity.claims.items()}
-    for name in NAMED:
-        listed = sum(_size(sorted(getattr(one, name))) for one in identity.affiliations if getattr(one, name))
-        sizes[name] = sizes.get(name, 0) + listed
-    return sizes
+def _lists(identity: Identity, name: str) -> list[frozenset[str]]:
+    """Return the names that each affiliation has under *name*; nothing for a claim that is not such a list."""
+    return [getattr(one, name) for one in identity.affiliations] if name in NAMED else []
+
+
+def _left(identity: Identity, name: str, named: frozenset[str]) -> list[frozenset[str]]:
+    """Return what stays of these lists where *name* is dropped: the groups that rules have *named*."""
+    return [names & named if name == "groups" else frozenset() for names in _lists(identity, name)]
+
+
+def _size_of(identity: Identity, name: str) -> int:
+    """Return the bytes of JSON that the claim *name* takes; of lists of names, those of all tenants together."""
+    written = _size({name: identity.claims[name]}) if name in identity.claims else 0
+    return written + _size_of_lists(_lists(identity, name))
+
+
+def _size_of_lists(lists: Iterable[frozenset[str]]) -> int:
+    return sum(_size(sorted(names)) for names in lists if names)
 
 
 def _size(value: object) -> int:

@@ -1,11 +1,13 @@
 """What of somebody's claims is kept: all of little, and of much what rules read; never a part of that."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from portal.claims.keeping import MAX_KEPT, MAX_READ, kept
+from portal.claims.reading import MAX_SHOWN_NAMES
 from portal.errors import ClaimsTooLarge
 from portal.identity import Affiliation, Identity
 from portal.policy import RoleRule, standing_in
@@ -81,6 +83,25 @@ def test_no_more_is_dropped_than_must_be() -> None:
     person = kept(somebody(photo=PHOTO, badge="B" * 40_000, note="N" * 20_000), rules=BY_GROUP)
 
     assert sorted(person.claims) == ["badge", "note", "sub"]
+
+
+def test_of_very_many_small_claims_names_count_as_well_and_are_not_all_noted() -> None:
+    claims: dict[str, Any] = {f"claim-{number}": number for number in range(50_000)}
+    person = kept(replace(somebody(), claims=claims), rules=BY_GROUP)
+
+    assert len(json.dumps(dict(person.claims), separators=(",", ":"))) <= MAX_KEPT
+    assert len(person.unread) == MAX_SHOWN_NAMES + 1
+    beyond = 50_000 - len(person.claims) - MAX_SHOWN_NAMES
+    assert person.unread[-1] == f"{beyond} more claims not kept: no rule reads them"
+    assert roles(person) == {"analyst"}
+
+
+def test_groups_that_are_all_named_are_not_said_to_be_missing() -> None:
+    names = frozenset(sorted(DIRECTORY)[:450])
+    person = kept(somebody(groups=names, badge="B" * 40_000), rules=(RoleRule(role="analyst", groups=names),))
+
+    assert person.affiliations[0].groups == names
+    assert person.unread == ("badge (40002 bytes) not kept: no rule reads it",)
 
 
 def test_nothing_that_is_kept_is_larger_than_it_may_be() -> None:

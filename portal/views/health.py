@@ -9,7 +9,6 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Final, Literal, cast
 
 import httpx
@@ -32,6 +31,7 @@ _LOGGER: Final = logging.getLogger("portal.health")
 _KEPT: Final = "portal.readiness"
 AppState = Literal["running", "starting", "failed", "stopped", "unreachable"]
 _LONGEST_STATE: Final = 1024
+_AT_ONCE: Final = 8
 _LONGEST: Final = 2.0
 """Seconds that one app has to answer."""
 
@@ -96,23 +96,29 @@ def _holds(check: Callable[[], object], reasons: list[str]) -> bool:
 
 def apps_that_are_down(apps: Sequence[AppSpec], *, outbound: Outbound) -> list[str]:
     """Return the slugs of those of *apps* whose guard does not say that they run; asks all at once."""
-    if not apps:
-        return []
-    with ThreadPoolExecutor(max_workers=min(len(apps), 8)) as pool:
-        running = pool.map(partial(is_running, outbound=outbound), apps)
-        return [app.slug for app, up in zip(apps, running, strict=True) if not up]
-
-
-def is_running(app: AppSpec, *, outbound: Outbound) -> bool:
-    """Ask the guard of *app* whether the app runs."""
-    return state_of(app, outbound=outbound) == "running"
+    states = _states_of(apps, outbound) if apps else []
+    return [app.slug for app, state in zip(apps, states, strict=True) if state != "running"]
 
 
 def state_of(app: AppSpec, *, outbound: Outbound) -> AppState:
     """Ask the guard of *app*, or who stands in for it, how the app stands; takes :data:`_LONGEST` seconds at most."""
+    [state] = _states_of([app], outbound)
+    return state
+
+
+def _states_of(apps: Sequence[AppSpec], outbound: Outbound) -> list[AppState]:
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def asked(app: AppSpec) -> AppState:
+        async with places:
+            return await _asked(app, outbound)
+
+    async def all_asked() -> list[AppState]:
+        return await asyncio.gather(*map(asked, apps))
+
     # In a thread of its own: the caller's may be running a loop already.
     with ThreadPoolExecutor(1, "portal-health") as threads:
-        return threads.submit(asyncio.run, _asked(app, outbound)).result()
+        return threads.submit(asyncio.run, all_asked()).result()
 
 
 async def _asked(app: AppSpec, outbound: Outbound) -> AppState:

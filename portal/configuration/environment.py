@@ -12,6 +12,7 @@ from dotenv import dotenv_values
 
 from portal.configuration.documented import VARIABLES
 from portal.configuration.report import Report, closest
+from portal.contract.slugs import is_slug, slug_from
 
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOUD: Final = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -63,6 +64,15 @@ class Variables:
     def mentions(self, name: str) -> bool:
         """Say whether the secret *name* is set in one way or the other, readable or not."""
         return self.get(name) is not None or self.get(f"{name}_FILE") is not None
+
+    def slug(self, name: str, *, default: str) -> str:
+        """Return the title *name* as a name in addresses; *default* where it is unset, or in another script."""
+        title = self.get(name) or default
+        slug = slug_from(title, longest=len(title)) or default
+        if not is_slug(slug):
+            self._report.environment(name, "is too long for a name in addresses.", "Use a shorter one.")
+            return default
+        return slug
 
     def secret(self, name: str) -> str | None:
         """Return the secret *name*, from the variable or from the file that ``<name>_FILE`` names."""

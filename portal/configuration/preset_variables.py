@@ -10,7 +10,6 @@ from portal.configuration.preset_options import locate
 from portal.configuration.prompts import prompt_params
 from portal.configuration.provider_tables import fault_of_scopes
 from portal.configuration.report import Report, closest
-from portal.contract.slugs import is_slug, slug_from
 from portal.presets import PRESETS
 from portal.presets.base import Option, Preset
 from portal.settings import Admission, ProviderSpec, Secret
@@ -138,7 +137,7 @@ def _spec(preset: Preset, variables: Variables, *, found: tuple[str, ...], repor
         told.not_set(preset.client_secret_variable)
     secret = variables.secret(preset.client_secret_variable)
     scopes = _scopes(preset, variables, told=told, report=report)
-    provider_id, label, chainlit_id = _name(preset, variables, report=report)
+    provider_id, label, chainlit_id = _name(preset, variables)
     located = locate(preset, told, client_id=client_id)
     if located is None or client_id is None or secret is None:
         return None
@@ -181,14 +180,10 @@ def _scopes(preset: Preset, variables: Variables, *, told: _Told, report: Report
     return scopes
 
 
-def _name(preset: Preset, variables: Variables, *, report: Report) -> tuple[str, str, str | None]:
+def _name(preset: Preset, variables: Variables) -> tuple[str, str, str | None]:
     """Return id, label and Chainlit's id, where that is no id here; the name that renames a provider becomes all."""
     name = None if preset.name_variable is None else variables.get(preset.name_variable)
     if preset.name_variable is None or name is None:
         return preset.id, preset.label, None
-    slug = slug_from(name, longest=len(name))
-    if slug and not is_slug(slug):
-        report.environment(preset.name_variable, "is too long for a name in addresses.", "Use a shorter one.")
-        return preset.id, preset.label, None
-    slug = slug or preset.id  # a name in another script
+    slug = variables.slug(preset.name_variable, default=preset.id)
     return slug, name, None if name == slug else name

@@ -15,17 +15,17 @@ from portal.configuration.environment import Variables
 from portal.configuration.prompts import prompt_params
 from portal.configuration.provider_tables import SCOPES, fault_of_scopes
 from portal.configuration.report import Report
-from portal.contract.slugs import is_slug, slug_from
 from portal.presets import PRESETS, preset_at
 from portal.presets.base import Place, Preset, is_document, place_of_document
 from portal.settings import Endpoints, ProviderSpec, Secret
 
 GENERIC: Final = "OPENID_PROVIDER_URL"
 TUTORIAL: Final = "OAUTH_AUTHORIZE_URL"
+NAME: Final = "OAUTH_CLIENT_NAME"
 _JWKS: Final = "/.well-known/jwks.json"
 _SHARED: Final = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET")
 _BESIDE: Final = {
-    "OAUTH_CLIENT_NAME": "label",
+    NAME: "label",
     "OAUTH_REDIRECT_URI": "redirect_uri",
     SCOPES: "scopes",
 }
@@ -88,12 +88,12 @@ def _generic(variables: Variables, report: Report) -> ProviderSpec | None:
     written = _address(variables, GENERIC, report)
     place = place_of_document(written) if is_document(written) else Place(issuer=written)
     issuer = place.issuer
-    name = variables.get("OAUTH_CLIENT_NAME")
+    name = variables.get(NAME)
     client_id, secret = _client(variables, report)
     known = preset_at(issuer)
     preset = known or PRESETS["oidc"]
     issuer = issuer if known is None else issuer.rstrip("/").lower()
-    provider_id = _id(name, default="openid" if known is None else known.id, report=report)
+    provider_id = variables.slug(NAME, default="openid" if known is None else known.id)
     scopes = _scopes(variables, preset=preset, report=report)
     if client_id is None:
         return None
@@ -124,7 +124,7 @@ def _tutorial(variables: Variables, report: Report) -> ProviderSpec | None:
                 name, "is not set, and Descope needs it.", f"Add the line {name}={EXAMPLES[name]}, with your project's."
             )
     addresses = {name: _address(variables, name, report) for name in _TUTORIAL_ALL}
-    name = variables.get("OAUTH_CLIENT_NAME") or "descope"
+    name = variables.get(NAME) or "descope"
     client_id, secret = _client(variables, report)
     jwks, authorize = addresses["OAUTH_JWKS_URI"], addresses[TUTORIAL]
     if jwks and not jwks.endswith(_JWKS):
@@ -136,7 +136,7 @@ def _tutorial(variables: Variables, report: Report) -> ProviderSpec | None:
     if client_id is None:
         return None
     preset = PRESETS["descope"]
-    provider_id = _id(name, default="descope", report=report)
+    provider_id = variables.slug(NAME, default="descope")
     logout = authorize.removesuffix(_DESCOPE_AUTHORIZE) + _DESCOPE_LOGOUT
     return ProviderSpec(
         id=provider_id,
@@ -176,13 +176,6 @@ def _client(variables: Variables, report: Report) -> tuple[str | None, Secret | 
             "OAUTH_CLIENT_SECRET", "is not set.", "Add the line OAUTH_CLIENT_SECRET=…, as the provider gave it."
         )
     return client_id, None if secret is None else Secret(secret)
-
-
-def _id(name: str | None, *, default: str, report: Report) -> str:
-    slug = slug_from(name or default, longest=len(name or default))
-    if slug and not is_slug(slug):
-        report.environment("OAUTH_CLIENT_NAME", "is too long for a name in addresses.", "Use a shorter one.")
-    return slug if is_slug(slug) else default
 
 
 def _scopes(variables: Variables, *, preset: Preset, report: Report) -> tuple[str, ...]:

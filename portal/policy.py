@@ -183,8 +183,8 @@ def looked_for(rules: Iterable[RoleRule], *, identity: Identity, roles: frozense
     if not names:
         return ""
     # Of sign-ins from before it was noted, nothing is known.
-    came = f"; the provider sent {shortened(identity.sent)}" if identity.sent else ""
-    return f"roles look for {shortened(names)}{came}"
+    came = f"; the provider sent {names_in_line(identity.sent)}" if identity.sent else ""
+    return f"roles look for {names_in_line(names)}{came}"
 
 
 def reason_of(denied: Denied, *, rules: Iterable[RoleRule], identity: Identity) -> str:
@@ -203,7 +203,7 @@ def absent_claims(rules: Iterable[RoleRule], *, identity: Identity, roles: froze
     )
 
 
-def shortened(names: Sequence[str], *, longest: int = _LONGEST_LIST) -> str:
+def names_in_line(names: Sequence[str], *, longest: int = _LONGEST_LIST) -> str:
     """Return *names* in one line of about *longest* characters, with the number of those left out."""
     text = ""
     for number, name in enumerate(names):

@@ -125,5 +125,10 @@ def services() -> Services:
     return cast("Services", current_app.extensions[_KEY])
 
 
+def sealer(purpose: str) -> Sealer:
+    """Return what seals for *purpose* in the current app."""
+    return _sealer(services().settings, purpose)
+
+
 def _sealer(settings: Settings, purpose: str) -> Sealer:
     return Sealer(settings.secret_keys, purpose=purpose)

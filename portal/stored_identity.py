@@ -4,16 +4,19 @@ Reading is remembered by text, because the same row is looked up with every requ
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, wraps
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar, TypeVarTuple
 
 from portal.identity import Affiliation, Identity
 from portal.policy import RoleRule, Standing, standing_in
 
 _LARGE: Final = 96 * 1024
 """Characters from which on a text is remembered among few: two thousand of the largest would fill a machine."""
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 def write_identity(identity: Identity) -> str:
@@ -56,12 +59,20 @@ def _plain(value: object) -> object:
     raise TypeError(f"claims hold a {type(value).__name__}, which is no JSON value")
 
 
+def _remembered(work_out: Callable[[str, *Ts], T]) -> Callable[[str, *Ts], T]:
+    """Return *work_out* with a memory of what it said of many texts, and of few that are long."""
+    of_many, of_few = lru_cache(maxsize=2048)(work_out), lru_cache(maxsize=64)(work_out)
+
+    @wraps(work_out)
+    def remembered(text: str, *others: *Ts) -> T:
+        return (of_many if len(text) <= _LARGE else of_few)(text, *others)
+
+    return remembered
+
+
+@_remembered
 def read_identity(text: str) -> Identity:
     """Return the identity that :func:`write_identity` wrote as *text*."""
-    return _small(text) if len(text) <= _LARGE else _large(text)
-
-
-def _read(text: str) -> Identity:
     members = json.loads(text)
     affiliations = tuple(
         Affiliation(
@@ -92,22 +103,18 @@ def _read(text: str) -> Identity:
     )
 
 
-_small = lru_cache(maxsize=2048)(_read)
-_large = lru_cache(maxsize=64)(_read)
-
-
 class Standings:
     """Roles of stored identities, worked out once per identity, tenant and set of rules."""
 
     def __init__(self, rules: Iterable[RoleRule]) -> None:
         known = tuple(rules)
 
+        @_remembered
         def standing(text: str, tenant: str) -> Standing | None:
             return standing_in(read_identity(text), tenant=tenant, rules=known)
 
-        self._small = lru_cache(maxsize=2048)(standing)
-        self._large = lru_cache(maxsize=64)(standing)
+        self._standing = standing
 
     def of(self, text: str, *, tenant: str) -> Standing | None:
         """Return the standing of the identity stored as *text*; ``None`` if they do not belong to *tenant*."""
-        return self._small(text, tenant) if len(text) <= _LARGE else self._large(text, tenant)
+        return self._standing(text, tenant)

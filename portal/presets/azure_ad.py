@@ -17,7 +17,7 @@ from portal.claims import values
 from portal.claims.reading import identity_of
 from portal.errors import CallbackRejected
 from portal.identity import Affiliation, Identity, VerifiedClaims
-from portal.presets.base import CUT, REQUIRED, Call, Option, OptionUnusable, Place, Preset, Refresh
+from portal.presets.base import CUT, DISCOVERY, REQUIRED, Call, Option, OptionUnusable, Place, Preset, Refresh
 from portal.presets.sign_out import Leaving, with_query
 from portal.settings import ProviderSpec
 
@@ -176,7 +176,7 @@ def _locate(options: Mapping[str, str]) -> Place:
     way = "common" if CONSUMERS in tenants else "organizations"
     return Place(
         issuer=f"{authority}/{_ANY_TENANT}/v2.0",
-        discovery=f"{authority}/{way}/v2.0/.well-known/openid-configuration",
+        discovery=f"{authority}/{way}/v2.0{DISCOVERY}",
         tenants=frozenset(tenants),
     )
 

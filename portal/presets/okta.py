@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from portal.claims.reading import affiliation_in, identity_of, named_claims
 from portal.identity import NO_TENANT, Identity, VerifiedClaims
-from portal.presets.base import CLAIM_OPTIONS, REQUIRED, Option, OptionUnusable, Place, Preset, Refresh
+from portal.presets.base import CLAIM_OPTIONS, DISCOVERY, REQUIRED, Option, OptionUnusable, Place, Preset, Refresh
 from portal.presets.hosts import origin_said
 from portal.presets.sign_out import MAX_URL, Leaving, with_query
 from portal.settings import ProviderSpec
@@ -23,7 +23,6 @@ _NONE: Final = "false"
 """Chainlit's word for no authorization server, which is the org itself."""
 _SERVER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ADMIN: Final = re.compile(r"[a-z0-9-]+-admin\.(?:okta|oktapreview|okta-emea|okta-gov)\.[a-z]+")
-_WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
 
 def read_okta(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
@@ -66,7 +65,7 @@ def _locate(options: Mapping[str, str]) -> Place:
     issuer = options.get("issuer")
     return Place(
         issuer=issuer or base,
-        discovery=None if issuer is None else f"{base}{_WELL_KNOWN}",
+        discovery=None if issuer is None else f"{base}{DISCOVERY}",
         # Every org knows this scope; at the other servers it is an error until somebody makes it.
         scopes=("groups",) if of_the_org else (),
     )

@@ -14,14 +14,15 @@ from portal.audit import AuditEntry, AuditEvent
 from portal.contract import Inactive
 from portal.endings import EndReason
 from portal.policy import Standing, api_rights, standing_in
-from portal.sealing import Sealer
-from portal.services import services
+from portal.services import sealer, services
 from portal.sign_ins import MOST_LISTED, SignIn
 from portal.views.labels import provider_label
 
 blueprint = Blueprint("api", __name__)
 
 _MOST_EVENTS: Final = 200
+_CURSORS: Final = "portal API cursors"
+"""What cursors are sealed for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,23 +109,21 @@ def caller_with(right: str) -> Caller:
 def _page(*, most: int, default: int) -> tuple[int, str | None]:
     """Return how many are asked for, and where the page before ended; or leave the view with 400."""
     limit = request.args.get("limit", default=default, type=int)
+    if not 1 <= limit <= most:
+        abort(_refusal(400, "invalid_request"))
     presented = request.args.get("cursor")
-    opened = None if presented is None else _sealer().open(presented)
-    if not 1 <= limit <= most or (presented is not None and opened is None):
+    if presented is None:
+        return limit, None
+    opened = sealer(_CURSORS).open(presented) or b""
+    name, _, place = opened.decode().partition(":")
+    if name != request.endpoint:  # not one of ours, or of another list
         abort(_refusal(400, "invalid_request"))
-    name, _, place = (opened or b"").decode().partition(":")
-    if opened is not None and name != request.endpoint:  # of another list
-        abort(_refusal(400, "invalid_request"))
-    return limit, None if opened is None else place
+    return limit, place
 
 
 def _cursor(place: str) -> str:
     """Return *place* so that only the portal can read it: ids count other tenants' events too."""
-    return _sealer().seal(f"{request.endpoint}:{place}".encode())
-
-
-def _sealer() -> Sealer:
-    return Sealer(services().settings.secret_keys, purpose="portal API cursors")
+    return sealer(_CURSORS).seal(f"{request.endpoint}:{place}".encode())
 
 
 def _refusal(status: int, error: str | None, *, scope: str | None = None) -> Response:

@@ -31,8 +31,7 @@ from portal.identity import Identity
 from portal.policy import first_tenant, landing_app, looked_for, standing_in
 from portal.providers.base import Provider
 from portal.redirects import HOME, safe_next
-from portal.sealing import Sealer
-from portal.services import services
+from portal.services import sealer, services
 from portal.sessions import csrf_token, current_sign_in_id, end_session, new_session
 from portal.settings import REGISTERED_CALLBACKS
 from portal.sign_ins import SignIn, new_id
@@ -150,7 +149,7 @@ def signed_out() -> ResponseReturnValue:
     """Say that nobody is signed in any more, and whether the provider knows it too."""
     if current_sign_in() is not None:
         return redirect(HOME, 303)
-    at_provider = _sealer(_SIGN_OUT_PURPOSE).open(request.args.get("state", ""))
+    at_provider = sealer(_SIGN_OUT_PURPOSE).open(request.args.get("state", ""))
     provider_id = request.args.get("provider", "") if at_provider is None else at_provider.decode()
     spec = services().settings.provider(provider_id)
     return render(
@@ -187,9 +186,9 @@ def _begun_at(provider: Provider, *, target: str, login_hint: str | None = None)
 def _remember(attempt: Attempt, response: BaseResponse) -> None:
     """Put *attempt* into a cookie of *response*, and drop the ones it has no room for."""
     secure = services().settings.secure_cookies
-    sealer = _sealer(_SEAL_PURPOSE)
-    cookies = seal_attempt(attempt, secure=secure, seal=sealer)
-    for name in surplus_cookies(request.cookies, room_for=cookies, secure=secure, seal=sealer):
+    seal = sealer(_SEAL_PURPOSE)
+    cookies = seal_attempt(attempt, secure=secure, seal=seal)
+    for name in surplus_cookies(request.cookies, room_for=cookies, secure=secure, seal=seal):
         _drop(name, response)
     for name, value in cookies.items():
         response.set_cookie(
@@ -279,7 +278,7 @@ def _take_attempt(parameters: Mapping[str, str]) -> Attempt:
         request.cookies,
         state=state,
         secure=settings.secure_cookies,
-        seal=_sealer(_SEAL_PURPOSE),
+        seal=sealer(_SEAL_PURPOSE),
         now=services().clock(),
     )
 
@@ -340,12 +339,8 @@ def _leave(ended: SignIn, *, id_token: str | None) -> ResponseReturnValue:
     url = provider.end_session_url(
         id_token_hint=id_token,
         post_logout_redirect_uri=f"{services().settings.url}/signed-out",
-        state=_sealer(_SIGN_OUT_PURPOSE).seal(provider.spec.id.encode()),
+        state=sealer(_SIGN_OUT_PURPOSE).seal(provider.spec.id.encode()),
     )
     if url is None:
         return redirect(here, 303)
     return render(LeavingPage(href=url, provider_label=provider.spec.label))
-
-
-def _sealer(purpose: str) -> Sealer:
-    return Sealer(services().settings.secret_keys, purpose=purpose)

@@ -31,27 +31,9 @@ from tests.journeys.plain_browser import PlainBrowser, found
 from tests.portal.front.test_caddy_runs import running_caddy
 from tests.ports import free_ports
 from tests.provider.process import Person
-from tests.slow_strangers import SlowStrangers
+from tests.slow_strangers import APP, SlowStrangers
 
 PORTAL = "portal.demo.localhost"
-APP = """
-import asyncio, uvicorn
-from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse, StreamingResponse
-from starlette.routing import Route
-
-async def hello(request):
-    return PlainTextResponse("hello")
-
-async def stream(request):
-    async def lines():
-        while True:
-            yield "data: more\\n\\n"
-            await asyncio.sleep(0.02)
-    return StreamingResponse(lines(), media_type="text/event-stream")
-
-uvicorn.run(Starlette(routes=[Route("/", hello), Route("/stream", stream)]))
-"""
 CONNECTIONS = 16_384
 """What ``docs/deploy.md`` has nginx take; its usual 512 or 768 are used up by nginx's own strangers."""
 ROUNDS = 20

@@ -11,6 +11,41 @@ from typing import Self
 
 from tests.processes import PATIENCE
 
+APP = """
+import asyncio, uvicorn
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
+
+async def hello(request):
+    return PlainTextResponse("hello")
+
+async def stream(request):
+    async def lines():
+        while True:
+            yield "data: more\\n\\n"
+            await asyncio.sleep(0.02)
+    return StreamingResponse(lines(), media_type="text/event-stream")
+
+async def use_up(request):
+    held = []
+    try:
+        while True:
+            held.append(open("/dev/null"))
+    except OSError:
+        request.app.state.held = held
+    return PlainTextResponse(str(len(held)))
+
+async def talk(socket):
+    await socket.accept()
+    while True:
+        await socket.send_text(await socket.receive_text())
+
+routes = [Route("/", hello), Route("/stream", stream), Route("/use-up", use_up), WebSocketRoute("/socket", talk)]
+uvicorn.run(Starlette(routes=routes))
+"""
+"""An app with a stream that ends with its session only, and with a way to use up what descriptors there are."""
+
 
 class SlowStrangers:
     """*count* connections to *address* that send *head* at once and then a byte now and then."""

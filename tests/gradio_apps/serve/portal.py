@@ -2,14 +2,18 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
-from portal.contract import Active, Person
+import httpx
+
+from portal.contract import Active, Person, sign_ticket
 from portal.contract.introspection import HINT_TICKET
+from tests.builders import a_ticket
 from tests.contract.forging import KEY, public_jwk
 
 URL = "http://portal.demo.localhost:7800"
@@ -61,3 +65,13 @@ def a_portal() -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def entered(client: httpx.Client, *, path: str = "", next: str = "/") -> tuple[httpx.Response, dict[str, str]]:  # noqa: A002 - the claim's name
+    """Have Ana hand in a ticket at the app below *path*; return the answer, and the headers of her page's requests."""
+    now = int(time.time())
+    ticket = a_ticket(issuer=URL, audience=SLUG, subject=ANA.subject, issued_at=now, expires_at=now + 30, next=next)
+    form = {"ticket": sign_ticket(ticket, key=KEY)}
+    opened = client.post(f"{path}/.portal/session", data=form, headers={"origin": URL})
+    assert opened.status_code == 303, opened.text
+    return opened, {"cookie": opened.headers["set-cookie"].partition(";")[0], "sec-fetch-site": "same-origin"}

@@ -17,10 +17,7 @@ from gradio_apps.runtime.host.process import GRACE
 from gradio_apps.runtime.supervisor.life import OVERTIME
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
 from gradio_apps.serve import EXIT_USAGE, failure_pause, inherited_socket, is_worth_a_line, scrub
-from portal.contract import sign_ticket
-from tests.builders import a_ticket
-from tests.contract.forging import KEY
-from tests.gradio_apps.serve.portal import ANA, SLUG, URL, a_portal
+from tests.gradio_apps.serve.portal import ANA, SLUG, URL, a_portal, entered
 from tests.gradio_apps.supervisor.supervising import an_app, has_ipv6, is_alive, reporting_to
 from tests.processes import PATIENCE
 
@@ -71,13 +68,7 @@ def test_a_person_comes_in_with_a_ticket_and_the_end_leaves_nothing(tmp_path: Pa
                 wait_for_event(tmp_path / "events", "app-ready")
                 assert client.get("/config").status_code == 401
 
-                now = int(time.time())
-                ticket = a_ticket(issuer=URL, audience=SLUG, subject=ANA.subject, issued_at=now, expires_at=now + 30)
-                form = {"ticket": sign_ticket(ticket, key=KEY)}
-                opened = client.post("/.portal/session", data=form, headers={"origin": URL})
-                assert opened.status_code == 303, opened.text
-                cookie = opened.headers["set-cookie"].partition(";")[0]
-                own = {"cookie": cookie, "sec-fetch-site": "same-origin"}
+                _, own = entered(client)
 
                 config = client.get("/config", headers=own).json()
                 assert (ANA.username, f"http://{host}") == (config["username"], config["root"])
@@ -208,11 +199,7 @@ def test_a_page_shows_the_start_and_then_why_it_failed(tmp_path: Path) -> None:
             port = wait_for_event(tmp_path / "events", "app-started")["port"]
             page = {"host": "forecast.demo.localhost:7871", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=page, timeout=PATIENCE) as client:
-                now = int(time.time())
-                ticket = a_ticket(issuer=URL, audience=SLUG, subject=ANA.subject, issued_at=now, expires_at=now + 30)
-                form = {"ticket": sign_ticket(ticket, key=KEY)}
-                opened = client.post("/.portal/session", data=form, headers={"origin": URL})
-                own = {"cookie": opened.headers["set-cookie"].partition(";")[0], "sec-fetch-site": "same-origin"}
+                _, own = entered(client)
                 shown = ""
                 while "fetching" not in shown and "did not start" not in shown:
                     shown = client.get("/", headers=own).text

@@ -25,7 +25,7 @@ from tests.contract.forging import KEY
 from tests.gradio_apps.serve.portal import BENS_SESSION, SESSION, SLUG, URL, a_portal
 from tests.ports import free_ports
 from tests.processes import PATIENCE, end
-from tests.slow_strangers import slow_strangers
+from tests.slow_strangers import APP, slow_strangers
 
 pytestmark = pytest.mark.usefixtures("processes")
 
@@ -35,39 +35,6 @@ STRANGERS = 1100
 APP_URL = "http://forecast.demo.localhost:7871"
 HOST = "forecast.demo.localhost:7871"
 SECRET = "an-app-secret-of-32-characters-ok"
-APP = """
-import asyncio, uvicorn
-from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse, StreamingResponse
-from starlette.routing import Route, WebSocketRoute
-
-async def hello(request):
-    return PlainTextResponse("hello")
-
-async def stream(request):
-    async def lines():
-        while True:
-            yield "data: more\\n\\n"
-            await asyncio.sleep(0.05)
-    return StreamingResponse(lines(), media_type="text/event-stream")
-
-async def use_up(request):
-    held = []
-    try:
-        while True:
-            held.append(open("/dev/null"))
-    except OSError:
-        request.app.state.held = held
-    return PlainTextResponse(str(len(held)))
-
-async def talk(socket):
-    await socket.accept()
-    while True:
-        await socket.send_text(await socket.receive_text())
-
-routes = [Route("/", hello), Route("/stream", stream), Route("/use-up", use_up), WebSocketRoute("/socket", talk)]
-uvicorn.run(Starlette(routes=routes))
-"""
 TICKET = (
     f"POST /.portal/session HTTP/1.1\r\nHost: {HOST}\r\nOrigin: {URL}\r\n"
     "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9000\r\n\r\n"

@@ -17,10 +17,7 @@ import pytest
 
 from gradio_apps.runtime.guard.running import STOPPED
 from gradio_apps.runtime.supervisor.child import command_for
-from portal.contract import sign_ticket
-from tests.builders import a_ticket
-from tests.contract.forging import KEY
-from tests.gradio_apps.serve.portal import ANA, SLUG, URL, a_portal
+from tests.gradio_apps.serve.portal import SLUG, URL, a_portal, entered
 from tests.ports import free_ports
 from tests.processes import PATIENCE
 
@@ -93,13 +90,7 @@ def served(tmp_path: Path, source: str) -> Iterator[Served]:
                     assert process.poll() is None, log.read_text()
                     assert time.monotonic() < until, log.read_text()
                     time.sleep(0.1)
-                now = int(time.time())
-                ticket = a_ticket(issuer=URL, audience=SLUG, subject=ANA.subject, issued_at=now, expires_at=now + 30)
-                form = {"ticket": sign_ticket(ticket, key=KEY)}
-                opened = client.post("/.portal/session", data=form, headers={"origin": URL})
-                assert opened.status_code == 303, opened.text
-                cookie = opened.headers["set-cookie"].partition(";")[0]
-                client.headers.update({"cookie": cookie, "sec-fetch-site": "same-origin"})
+                client.headers.update(entered(client)[1])
                 yield Served(process, client, url, log)
         finally:
             if process.poll() is None:

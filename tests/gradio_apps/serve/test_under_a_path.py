@@ -19,10 +19,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from gradio_apps.runtime.supervisor.child import command_for
-from portal.contract import sign_ticket
-from tests.builders import a_ticket
-from tests.contract.forging import KEY
-from tests.gradio_apps.serve.portal import ANA, SLUG, URL, a_portal
+from tests.gradio_apps.serve.portal import ANA, SLUG, URL, a_portal, entered
 from tests.processes import PATIENCE
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "pathwise.py"
@@ -72,14 +69,8 @@ def served(tmp_path_factory: pytest.TempPathFactory, processes: None) -> Iterato
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=PATIENCE) as client:
                 _wait(client, process, folder / "log")
-                now = int(time.time())
-                ticket = a_ticket(
-                    issuer=URL, audience=SLUG, subject=ANA.subject, issued_at=now, expires_at=now + 30, next="/?x=1"
-                )
-                form = {"ticket": sign_ticket(ticket, key=KEY)}
-                opened = client.post(f"{PATH}/.portal/session", data=form, headers={"origin": URL})
-                client.headers["cookie"] = opened.headers["set-cookie"].partition(";")[0]
-                client.headers["sec-fetch-site"] = "same-origin"
+                opened, own = entered(client, path=PATH, next="/?x=1")
+                client.headers.update(own)
                 yield Served(f"{origin}{PATH}", client, opened)
         finally:
             process.terminate()

@@ -1,5 +1,6 @@
 """Addresses of Gradio's and of the Descope tutorial's, at the portal."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,18 @@ def test_in_a_frame_each_is_a_page_whose_link_leaves_it(house: House, path: str)
     assert "frame-ancestors 'self'" in answer.headers["Content-Security-Policy"]
     assert "X-Frame-Options" not in answer.headers
     assert f'id="leave" href="{PORTAL_PATHS[KNOWN_ADDRESSES[path]]}" target="_top"' in answer.text
+
+
+def test_the_app_pages_script_leads_to_the_same_places() -> None:
+    """What the guard's page tells is the portal's page to act on; a sign-in needs no leaving of the frame."""
+    script = (Path(__file__).parents[3] / "static" / "app.js").read_text()
+    [places] = re.findall(r"^const PLACES = \{$(.*?)^\};$", script, re.MULTILINE | re.DOTALL)
+    acted_upon = re.findall(r'case "([a-z-]+)":', script.partition("leaveFor(PLACES")[0])
+
+    assert dict(re.findall(r'"?([a-z-]+)"?: "([^"]+)"', places)) == {
+        meant: place for meant, place in PORTAL_PATHS.items() if meant != "sign-in"
+    }
+    assert set(PORTAL_PATHS) - {"sign-in"} <= set(acted_upon)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ ARGS ?=
 UV ?= uv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-quick lint check bench bench-strangers lock clean
+.PHONY: help setup demo test test-quick docs lint check bench bench-strangers lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -18,6 +18,7 @@ help: ## Say what there is
 	@echo "make check   ruff, formatting, mypy and the tests with branch coverage"
 	@echo "make bench   measure what the guard adds to a request"
 	@echo "make bench-strangers  measure what people see beside thousands of slow connections"
+	@echo "make docs    write the parts of the documents that come from the code"
 	@echo "make setup   make .venv with everything for development"
 	@echo "make lock    resolve the dependencies anew"
 	@echo "make clean   remove .venv and caches"
@@ -67,6 +68,9 @@ lint: $(VENV)/.development ## Run ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+docs: $(VENV)/.development ## Write the parts of the documents that come from the code
+	@$(BIN)/python -m tests.architecture.generated
 
 check: lint ## Run everything that a change must pass
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered $(ARGS)

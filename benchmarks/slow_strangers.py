@@ -25,10 +25,10 @@ import requests
 
 from portal.contract.descriptors import raise_limit
 from tests.certificates import Certificate, issue
-from tests.journeys.front import running_front
-from tests.journeys.house import House, running_house
+from tests.journeys.deployment import House, running_house
 from tests.journeys.plain_browser import PlainBrowser, found
-from tests.portal.front.test_caddy_runs import running_caddy
+from tests.journeys.reverse_proxy import running_front
+from tests.portal.deployment.test_caddy_runs import running_caddy
 from tests.ports import free_ports
 from tests.provider.process import Person
 from tests.slow_strangers import APP, SlowStrangers

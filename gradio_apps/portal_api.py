@@ -15,7 +15,7 @@ import gradio as gr
 import httpx
 
 from gradio_apps.runtime.guard.api import PortalApiError as NoToken
-from gradio_apps.runtime.guard.outgoing import Way
+from gradio_apps.runtime.guard.http_client import Way
 
 _SCOPE_KEY: Final = "portal.api"
 _MOST_PAGES: Final = 20

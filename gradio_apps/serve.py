@@ -17,14 +17,14 @@ from typing import Final
 import gradio_apps.runtime.guard
 import gradio_apps.runtime.host
 import portal.contract
+from gradio_apps.runtime.channel_handler import Steering, channel_from
 from gradio_apps.runtime.guard import Guard, GuardSettingsError, guard_settings_from
 from gradio_apps.runtime.host import Front, HostedApp, SourceError, read_source, run
-from gradio_apps.runtime.host.own_names import import_all
+from gradio_apps.runtime.host.module_names import import_all
 from gradio_apps.runtime.host.process import GRACE
-from gradio_apps.runtime.steering import Steering, channel_from
-from gradio_apps.runtime.waiting import SECRET_NAMES, USUAL, waiting_from
+from gradio_apps.runtime.startup_state import SECRET_NAMES, USUAL, waiting_from
+from portal.contract.argument_types import PORT_OR_ANY
 from portal.contract.descriptors import raise_limit
-from portal.contract.numbers import PORT_OR_ANY
 
 EXIT_USAGE: Final = 2
 """Exit code where the command line, the environment or the source cannot be used."""

@@ -1,4 +1,4 @@
-"""Time as an argument: the only reader of wall time in the portal.
+"""The clock: the only place in the portal that reads wall time.
 
 Everything that decides takes ``now`` as Unix seconds; everything that talks holds
 a :data:`Clock` and asks it once.

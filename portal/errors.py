@@ -4,8 +4,12 @@
 in the templates, with the request's reference.
 """
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import ClassVar, Final
+
+ENVIRONMENT: Final = "environment"
+"""The place of a problem that an environment variable has; every other place is a file."""
 
 
 class PortalError(Exception):
@@ -129,3 +133,17 @@ class Problem:
 
     def __repr__(self) -> str:
         return f"Problem({self!s})"
+
+
+def closest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """Return the one of *known* that *word* resembles most, or ``None``."""
+    return next(iter(get_close_matches(word, sorted(known), n=1, cutoff=cutoff)), None)
+
+
+def choices(word: str, known: Iterable[str]) -> str:
+    """Return the sentence that helps somebody who wrote *word* where one of *known* belongs."""
+    names = sorted(known)
+    near = closest(word, names)
+    if near is not None:
+        return f"Did you mean {near!r}?"
+    return f"Known: {', '.join(names)}." if names else "There are none yet."

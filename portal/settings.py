@@ -1,4 +1,4 @@
-"""What the portal must know about its surroundings, as one frozen object.
+"""``Settings``: the whole configuration as one frozen object.
 
 Reading it from ``portal.toml`` and the environment is ``portal.configuration``'s work.
 """
@@ -11,11 +11,11 @@ from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 from urllib.parse import quote, urlsplit
 
-from portal.catalogue import Catalogue
 from portal.contract import takes_secure_cookies
+from portal.contract.egress import Outbound
 from portal.contract.forwarded import Network, TrustedProxies
-from portal.contract.outbound import Outbound
-from portal.policy import RoleRule
+from portal.rules.catalogue import Catalogue
+from portal.rules.policy import RoleRule
 
 HOUR: Final = 3600
 DAY: Final = 24 * HOUR
@@ -35,6 +35,8 @@ PUBLIC_KEY_ALGORITHMS: Final = (
 SHARED_SECRET_ALGORITHMS: Final = ("HS256", "HS384", "HS512")
 OLDER_NAMES: Final[Mapping[str, str]] = MappingProxyType({"EdDSA": "Ed25519"})
 """RFC 8037 has one name for two curves; RFC 9864 names the curve.  Of the two only this one is known here."""
+SIGN_IN_HOOK: Final = "PORTAL_SIGN_IN_HOOK"
+"""The variable that names the company's sign-in hook."""
 SignInWay: TypeAlias = Literal["page", "direct"]
 
 
@@ -118,7 +120,7 @@ class ProviderSpec:
     label: str
     """What its button says, after "Continue with"."""
     preset: str
-    """What is known of providers of its make: a key of ``portal.presets.PRESETS``."""
+    """What is known of providers of its make: a key of ``portal.sign_in.provider_types.PRESETS``."""
     issuer: str
     """Exactly as the provider writes it in ``iss``; at a plain OAuth 2.0 provider, what its accounts are kept under."""
     issuer_of_document: bool = False

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from flask import Flask
 
-from portal.app import create_app
 from portal.configuration import environment, load
-from portal.database import Database
 from portal.errors import SettingsError, StoreUnavailable, StoreUnusable
-from portal.running import hold, nobody_runs, say_answering
-from portal.services import services
 from portal.settings import Settings
-from portal.views.request_log import configure_logging
+from portal.storage.database import Database
+from portal.storage.instance_lock import hold, nobody_runs, say_answering
+from portal.web.app import create_app
+from portal.web.services import services
+from portal.web.views.request_log import configure_logging
 
 _STOP_SERVER = 4
 """Gunicorn's code for "the app cannot be loaded": it stops instead of trying again for ever."""

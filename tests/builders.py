@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from portal.catalogue import AppSpec, Catalogue
 from portal.contract import Ticket
-from portal.identity import Affiliation, Identity
-from portal.policy import RoleRule, Standing, standing_in
+from portal.rules.catalogue import AppSpec, Catalogue
+from portal.rules.identity import Affiliation, Identity
+from portal.rules.policy import RoleRule, Standing, standing_in
 from portal.settings import ProviderSpec, Secret, Settings
 
 NOW = 1_800_000_000

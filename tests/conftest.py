@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 
-from gradio_apps.runtime.host.own_calls import keep_from_proxies
+from gradio_apps.runtime.host.self_requests import keep_from_proxies
 from tests import run
 
 run.begin()

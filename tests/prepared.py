@@ -9,8 +9,8 @@ from flask import Flask
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 
-from portal.database import Database
 from portal.settings import Secret, Settings
+from portal.storage.database import Database
 
 _SQLITE: Final = "sqlite:///"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from portal.contract.redaction import redacted
-from portal.contract.shortened import shortened
+from portal.contract.truncation import shortened
 
 LONGEST: Final = 300
 """Characters shown of a line."""

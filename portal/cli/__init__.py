@@ -1,4 +1,4 @@
-"""The ``portal`` command: try it, run it, check it, ask it why.
+"""The ``portal`` command: one module for each of its commands.
 
 One module per subcommand.  Nothing here decides who may do what; ``demo``, ``try`` and
 ``serve`` start processes and end them.
@@ -26,9 +26,9 @@ from portal.cli import (
     serve,
     try_app,
 )
-from portal.cli.failure import ENDED, INTERRUPTED, UNREAD, CommandFailed
 from portal.cli.standard_streams import discard_output, open_descriptors
-from portal.cli.terminal import plain
+from portal.machine.failure import ENDED, INTERRUPTED, UNREAD, CommandFailed
+from portal.machine.terminal import plain
 
 __all__ = ["main"]
 

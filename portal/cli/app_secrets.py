@@ -9,14 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from portal.cli.failure import ENDED, CommandFailed
-from portal.cli.problems import configured
-from portal.cli.standing_for import acting_for
 from portal.clock import system_clock
-from portal.database import Database
 from portal.errors import StoreUnavailable
-from portal.services import app_credentials
+from portal.machine.failure import ENDED, CommandFailed
+from portal.machine.privilege_drop import acting_for
+from portal.machine.problems import configured
 from portal.settings import Secret, Settings
+from portal.storage.database import Database
+from portal.web.services import app_credentials
 
 _PRIVATE: Final = 0o600
 

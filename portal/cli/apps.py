@@ -9,24 +9,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from portal.catalogue import AppSpec
 from portal.cli import app_secrets, install
-from portal.cli.app_logs import following, last_lines
-from portal.cli.exposed import env_values
-from portal.cli.failure import ENDED, CommandFailed
-from portal.cli.problems import configured
-from portal.cli.programs import app_log
-from portal.cli.standing_for import acting_for
-from portal.cli.supervisor_client import AppState, ask
-from portal.cli.terminal import plain
 from portal.clock import system_clock
-from portal.contract.numbers import LINES
+from portal.contract.argument_types import LINES
 from portal.contract.redaction import redacted
-from portal.database import Database
 from portal.errors import StoreUnavailable
-from portal.services import app_credentials
+from portal.machine.app_logs import following, last_lines
+from portal.machine.exposure import env_values
+from portal.machine.failure import ENDED, CommandFailed
+from portal.machine.privilege_drop import acting_for
+from portal.machine.problems import configured
+from portal.machine.programs import app_log
+from portal.machine.supervisor_client import AppState, ask
+from portal.machine.terminal import plain
+from portal.rules.catalogue import AppSpec
 from portal.settings import Settings
-from portal.supervisor import control_socket
+from portal.storage.database import Database
+from portal.supervisor_socket import control_socket
+from portal.web.services import app_credentials
 
 _PATIENCE: Final = 15.0
 _PAUSE: Final = 0.1

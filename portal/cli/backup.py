@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from portal.backups import BackupFailed, make_backup
-from portal.cli.failure import ENDED, CommandFailed
-from portal.cli.problems import configured
 from portal.clock import system_clock
 from portal.configuration.loading import FILE_NAME
-from portal.database import Database
 from portal.errors import StoreUnusable
+from portal.machine.failure import ENDED, CommandFailed
+from portal.machine.problems import configured
 from portal.settings import Settings
+from portal.storage.backups import BackupFailed, make_backup
+from portal.storage.database import Database
 
 
 def add_to(commands: Any) -> None:

@@ -6,26 +6,26 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from portal.catalogue import AppSpec
-from portal.cli import calls_out
-from portal.cli.asked_scopes import offered_scopes
-from portal.cli.failure import CommandFailed
-from portal.cli.hook_trial import require_hook
-from portal.cli.isolation import ELSEWHERE, isolation_of, level_of
-from portal.cli.problems import configured
+from portal.cli import egress_report
 from portal.cli.serve import port_of
-from portal.cli.standing_for import portal_account, require_reach, users_of
-from portal.cli.terminal import plain
 from portal.configuration.consistency import organisations_passed_over
 from portal.configuration.space_readme import sign_in_of
-from portal.front.sites import NoFront, PortTaken, sites_of
-from portal.front.systemd import PORTAL_USER
-from portal.policy import RoleRule
-from portal.presets.scopes import never_said, scopes_missing
-from portal.private_files import refusal, told
-from portal.providers.shortcomings import cautions_on
+from portal.deployment.sites import NoFront, PortTaken, sites_of
+from portal.deployment.systemd import PORTAL_USER
+from portal.machine.failure import CommandFailed
+from portal.machine.hook_trial import require_hook
+from portal.machine.isolation import ELSEWHERE, isolation_of, level_of
+from portal.machine.privilege_drop import portal_account, require_reach, users_of
+from portal.machine.problems import configured
+from portal.machine.terminal import plain
+from portal.rules.catalogue import AppSpec
+from portal.rules.policy import RoleRule
 from portal.settings import ProviderSpec, Settings
-from portal.wanted_claims import claims_wanted
+from portal.sign_in.provider_types.scopes import never_said, scopes_missing
+from portal.sign_in.providers.diagnostics import cautions_on
+from portal.sign_in.providers.listed_scopes import offered_scopes
+from portal.sign_in.wanted_claims import claims_wanted
+from portal.storage.private_files import refusal, told
 
 
 def add_to(commands: Any) -> None:
@@ -77,7 +77,7 @@ def summary(settings: Settings, *, offered: Mapping[str, frozenset[str]] = Mappi
         yield f"  note: {taken}"
     yield ""
     yield "Calls to others"
-    yield from (f"  {line}" for line in calls_out.told(settings))
+    yield from (f"  {line}" for line in egress_report.told(settings))
     yield ""
     yield "Providers"
     for spec in settings.providers:

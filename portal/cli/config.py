@@ -11,19 +11,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from portal.cli.accounts import ThisMachine, accounts_of
-from portal.cli.environments import OWN_INTERPRETER
-from portal.cli.exposed import env_file_problems, files_of
-from portal.cli.failure import ENDED, CommandFailed
-from portal.cli.problems import configured, told
-from portal.cli.programs import PATIENT, portal_program
 from portal.cli.serve import port_of
 from portal.configuration.loading import FILE_NAME
-from portal.contract.numbers import PORT, THREADS, WORKERS
-from portal.front.caddy import CURRENT, caddy_configuration
-from portal.front.nginx import bucket_needed, long_names, nginx_configuration
-from portal.front.sites import NoFront, sites_of
-from portal.front.systemd import PORTALS_OWN, Commands, systemd_units
+from portal.contract.argument_types import PORT, THREADS, WORKERS
+from portal.deployment.caddy import CURRENT, caddy_configuration
+from portal.deployment.nginx import bucket_needed, long_names, nginx_configuration
+from portal.deployment.sites import NoFront, sites_of
+from portal.deployment.systemd import PORTALS_OWN, Commands, systemd_units
+from portal.machine.environments import OWN_INTERPRETER
+from portal.machine.exposure import env_file_problems, files_of
+from portal.machine.failure import ENDED, CommandFailed
+from portal.machine.problems import configured, told
+from portal.machine.programs import PATIENT, portal_program
+from portal.machine.users import ThisMachine, accounts_of
 from portal.settings import Settings
 
 _SERVE: Final = ("-P", "-m", "gradio_apps.serve")

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any, Final
 
-from portal.cli import sample_run
-from portal.cli.ports import DEFAULT, chosen_ports
-from portal.cli.samples import Sample, SampleApp
+from portal.demo import running
+from portal.demo.setup import Sample, SampleApp
+from portal.machine.ports import DEFAULT, chosen_ports
 
 APPS: Final = (
     SampleApp(
@@ -40,7 +40,7 @@ APPS: Final = (
 def add_to(commands: Any) -> None:
     """Add this subcommand to *commands*."""
     parser = commands.add_parser("demo", help="start the sample apps behind a demo provider with four sample people")
-    sample_run.add_options(parser)
+    running.add_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         landing=("admin-dashboard", "user-dashboard"),
         plain_names=options.plain_names,
     )
-    return sample_run.run(sample, command="portal demo", browser=not options.no_browser)
+    return running.run(sample, command="portal demo", browser=not options.no_browser)
 
 
 def default_folder(port: int) -> Path:

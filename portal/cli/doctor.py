@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from portal.cli.failure import ENDED, CommandFailed
-from portal.cli.problems import configured
+from portal.access.probe_tokens import ProbeTokens
 from portal.clock import system_clock
-from portal.contract.numbers import WholeNumber
-from portal.contract.outbound import NotABundle, Outbound, read_outbound
-from portal.database import Database
-from portal.doctor.connecting import trusting
+from portal.contract.argument_types import WholeNumber
+from portal.contract.egress import NotABundle, Outbound, read_outbound
+from portal.doctor.connection_probes import trusting
 from portal.doctor.examination import Leave, Means, examine, examine_from_outside
 from portal.doctor.findings import PORTAL
 from portal.doctor.report import as_object, as_text, count
 from portal.errors import StoreUnavailable
-from portal.probe_tokens import ProbeTokens
-from portal.providers.registry import build_providers
-from portal.services import signing_keys
+from portal.machine.failure import ENDED, CommandFailed
+from portal.machine.problems import configured
 from portal.settings import Settings
+from portal.sign_in.providers.registry import build_providers
+from portal.storage.database import Database
+from portal.web.services import signing_keys
 
 SILENCE: Final = 65
 """Seconds of silence that must not be cut: a little more than the minute after which web servers do."""

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from portal.cli.failure import ENDED, CommandFailed
-from portal.cli.problems import configured
-from portal.configuration.report import choices
-from portal.explain import explain
+from portal.errors import choices
+from portal.machine.failure import ENDED, CommandFailed
+from portal.machine.problems import configured
+from portal.sign_in.explanation import explain
 
 
 def add_to(commands: Any) -> None:

@@ -13,20 +13,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from portal.cli.asked_scopes import scopes_with_groups
-from portal.cli.failure import CommandFailed
-from portal.cli.first_files import CLIENT_SECRET, PROVIDER, Answers, dotenv, portal_toml
-from portal.cli.problems import told
-from portal.cli.questions import Questions
-from portal.cli.terminal import plain
+from portal.cli.initial_files import CLIENT_SECRET, PROVIDER, Answers, dotenv, portal_toml
+from portal.cli.prompts import Questions
 from portal.configuration import load
-from portal.contract.outbound import read_outbound
+from portal.contract.egress import read_outbound
 from portal.contract.slugs import RULE, is_slug
 from portal.errors import Problem, SettingsError
-from portal.presets import PRESETS
-from portal.presets.base import Option, Preset
-from portal.presets.oidc import OIDC
+from portal.machine.failure import CommandFailed
+from portal.machine.problems import told
+from portal.machine.terminal import plain
 from portal.settings import Secret, Settings
+from portal.sign_in.provider_types import PRESETS
+from portal.sign_in.provider_types.base import Option, Preset
+from portal.sign_in.provider_types.oidc import OIDC
+from portal.sign_in.providers.listed_scopes import scopes_with_groups
 
 TOML: Final = "portal.toml"
 ENV: Final = ".env"

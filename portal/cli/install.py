@@ -8,15 +8,15 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from portal.catalogue import AppSpec
-from portal.cli import environments
-from portal.cli.accounts import Accounts, ThisMachine, accounts_of
-from portal.cli.builders import Builder, builder_for
-from portal.cli.environment_plan import Beside, CannotBeServed, wanted_for
-from portal.cli.failure import ENDED, CommandFailed
-from portal.cli.problems import configured, told
 from portal.contract.interpreters import OLDEST_PYTHON, is_at_least
 from portal.contract.spaces import front_matter_of
+from portal.machine import environments
+from portal.machine.build_commands import Builder, builder_for
+from portal.machine.environment_plan import Beside, CannotBeServed, wanted_for
+from portal.machine.failure import ENDED, CommandFailed
+from portal.machine.problems import configured, told
+from portal.machine.users import Accounts, ThisMachine, accounts_of
+from portal.rules.catalogue import AppSpec
 from portal.settings import Settings
 
 _DEFAULT: Final = "environments"

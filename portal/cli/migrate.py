@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from portal.cli.failure import ENDED, CommandFailed
-from portal.cli.problems import configured
-from portal.cli.standing_for import acting_for
-from portal.database import Database
 from portal.errors import StoreUnavailable
-from portal.resealing import Resealed, reseal
+from portal.machine.failure import ENDED, CommandFailed
+from portal.machine.privilege_drop import acting_for
+from portal.machine.problems import configured
+from portal.storage.database import Database
+from portal.storage.resealing import Resealed, reseal
 
 
 def add_to(commands: Any) -> None:

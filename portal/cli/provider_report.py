@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from portal.presets import preset_of
-from portal.presets.abilities import proof_in_words, refresh_in_words
-from portal.presets.scopes import scopes_asked
-from portal.presets.sign_out import NO_TOKEN
-from portal.providers.base import Provider, Survey
-from portal.providers.shortcomings import Shortcoming, shortcomings_of, usable_algorithms
 from portal.settings import Admission, ProviderSpec, Settings
-from portal.wanted_claims import claims_wanted
+from portal.sign_in.provider_types import preset_of
+from portal.sign_in.provider_types.abilities import proof_in_words, refresh_in_words
+from portal.sign_in.provider_types.scopes import scopes_asked
+from portal.sign_in.provider_types.sign_out import NO_TOKEN
+from portal.sign_in.providers.base import Provider, Survey
+from portal.sign_in.providers.diagnostics import Shortcoming, shortcomings_of, usable_algorithms
+from portal.sign_in.wanted_claims import claims_wanted
 
 _KINDS: Final = ("domains", "organisations", "tenants", "groups")
 

@@ -7,16 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from portal.cli.failure import ENDED, CommandFailed
-from portal.cli.problems import configured
 from portal.cli.provider_report import ProviderReport, report_on
 from portal.clock import system_clock
-from portal.configuration.report import choices
-from portal.errors import ProviderUnavailable
-from portal.presets import preset_of
-from portal.presets.abilities import proof_in_words
-from portal.providers.base import Provider
-from portal.providers.registry import build_providers
+from portal.errors import ProviderUnavailable, choices
+from portal.machine.failure import ENDED, CommandFailed
+from portal.machine.problems import configured
+from portal.sign_in.provider_types import preset_of
+from portal.sign_in.provider_types.abilities import proof_in_words
+from portal.sign_in.providers.base import Provider
+from portal.sign_in.providers.registry import build_providers
 
 _AT_ONCE: Final = 8
 

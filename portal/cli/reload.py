@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from portal.cli.failure import ENDED, CommandFailed
-from portal.cli.problems import configured
-from portal.cli.serving import reload_socket
 from portal.contract.local_sockets import connected
+from portal.machine.failure import ENDED, CommandFailed
+from portal.machine.problems import configured
+from portal.machine.serving import reload_socket
 
 _PATIENCE: Final = 4000.0
 """Seconds that a reload may take: an app has up to an hour to come up."""

@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from portal.backups import BackupFailed
 from portal.cli.backup import configuration_file, embedded_database
-from portal.cli.failure import ENDED, CommandFailed
-from portal.cli.problems import configured
-from portal.cli.standing_for import acting_for
 from portal.clock import system_clock
-from portal.restoring import restore
+from portal.machine.failure import ENDED, CommandFailed
+from portal.machine.privilege_drop import acting_for
+from portal.machine.problems import configured
+from portal.machine.restoring import restore
+from portal.storage.backups import BackupFailed
 
 
 def add_to(commands: Any) -> None:

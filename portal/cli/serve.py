@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from portal.cli import together
-from portal.cli.accounts import Account, Accounts
-from portal.cli.browser import show
-from portal.cli.failure import ENDED, CommandFailed
-from portal.cli.hook_trial import require_hook
-from portal.cli.ports import DEFAULT, require_free
-from portal.cli.problems import configured
-from portal.cli.processes import Processes
-from portal.cli.programs import APPS_PATIENT, PATIENT, harmless
-from portal.cli.reloading import installed_version
-from portal.cli.serving import Serving, require_first
-from portal.cli.standing_for import environment_for, require_right, stand_for, users_of
 from portal.contract import is_loopback_url
+from portal.contract.argument_types import PORT, THREADS, WORKERS
 from portal.contract.descriptors import raise_limit
-from portal.contract.numbers import PORT, THREADS, WORKERS
 from portal.contract.privileges import taken_up
 from portal.errors import StoreUnavailable
+from portal.machine import startup
+from portal.machine.browser import show
+from portal.machine.failure import ENDED, CommandFailed
+from portal.machine.hook_trial import require_hook
+from portal.machine.ports import DEFAULT, require_free
+from portal.machine.privilege_drop import environment_for, require_right, stand_for, users_of
+from portal.machine.problems import configured
+from portal.machine.processes import Processes
+from portal.machine.programs import APPS_PATIENT, PATIENT, harmless
+from portal.machine.reloading import installed_version
+from portal.machine.serving import Serving, require_first
+from portal.machine.users import Account, Accounts
 from portal.settings import Settings
 
 
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     hung_up = None if sys.stdin is not None and sys.stdin.isatty() else serving.hang_up
     with processes.until_told(hung_up=hung_up):
         try:
-            together.start(processes, launch)
+            startup.start(processes, launch)
         except StoreUnavailable as error:
             raise CommandFailed(f"The database cannot be used: {error}", exit_code=ENDED) from error
         serving.open()
@@ -68,19 +68,19 @@ def run(options: argparse.Namespace) -> int:
             print(f"The portal runs at {settings.url}, listening on 127.0.0.1:{launch.port}.", flush=True)
             show(settings.url, wanted=is_loopback_url(settings.url) and not options.no_browser)
 
-        watchman = together.Watchman(settings, doors=(together.portal_door(launch),), announce=announce)
+        watchman = startup.Watchman(settings, doors=(startup.portal_door(launch),), announce=announce)
 
         def step() -> None:
             watchman.look()
             serving.step()
 
         try:
-            return together.stay(processes, step, revived=serving.revived)
+            return startup.stay(processes, step, revived=serving.revived)
         finally:
             serving.close()
 
 
-def _first_launch(options: argparse.Namespace) -> together.Launch:
+def _first_launch(options: argparse.Namespace) -> startup.Launch:
     """Return how to start, and become who the portal runs as.
 
     Raises:
@@ -97,7 +97,7 @@ def _first_launch(options: argparse.Namespace) -> together.Launch:
     return _launch(options, settings=settings, variables=variables, accounts=accounts)
 
 
-def _next_launch(options: argparse.Namespace) -> together.Launch:
+def _next_launch(options: argparse.Namespace) -> startup.Launch:
     """Return how to go on, by what the configuration says now.
 
     Raises:
@@ -112,12 +112,12 @@ def _next_launch(options: argparse.Namespace) -> together.Launch:
 
 def _launch(
     options: argparse.Namespace, *, settings: Settings, variables: Mapping[str, str], accounts: Accounts
-) -> together.Launch:
+) -> startup.Launch:
     environ = dict(os.environ) if accounts.portal is None else environment_for(accounts.portal, os.environ)
     if options.config is not None:
         environ["PORTAL_CONFIG"] = str(options.config.absolute())
     require_hook(settings, account=accounts.portal)
-    return together.Launch(
+    return startup.Launch(
         settings=settings,
         port=options.port or port_of(settings),
         environ=environ,

@@ -9,15 +9,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from portal.browser_features import GRANTABLE
-from portal.cli import sample_run
-from portal.cli.failure import ENDED, CommandFailed
-from portal.cli.ports import chosen_ports
-from portal.cli.samples import SAMPLE_ROLES, Sample, SampleApp
-from portal.configuration.report import choices
 from portal.contract.env_files import EnvFileError, read_env_file
 from portal.contract.missing_variable import variable_in
 from portal.contract.slugs import slug_from
+from portal.demo import running
+from portal.demo.setup import SAMPLE_ROLES, Sample, SampleApp
+from portal.errors import choices
+from portal.machine.failure import ENDED, CommandFailed
+from portal.machine.ports import chosen_ports
+from portal.rules.browser_features import GRANTABLE
 
 HANDED: Final = "handed.env"
 """What the app is handed, in the trial's folder while it runs."""
@@ -45,7 +45,7 @@ def add_to(commands: Any) -> None:
         metavar="FEATURES",
         help="what its frame may use of the browser, for example microphone,camera",
     )
-    sample_run.add_options(parser)
+    running.add_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
             )
 
     with handed(variables, folder=folder):
-        return sample_run.run(
+        return running.run(
             sample,
             command=command,
             browser=not options.no_browser,

@@ -1,4 +1,4 @@
-"""Reading the configuration: ``portal.toml`` and the environment into :class:`portal.settings.Settings`.
+"""Reads ``portal.toml`` and the environment into ``Settings``, or reports every problem at once.
 
 Everything is read once, at the start; every problem is told at once, with file, key and mend; no
 secret is ever repeated.

@@ -8,8 +8,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
-from portal.catalogue import AppSpec
 from portal.contract import is_loopback_url
+from portal.rules.catalogue import AppSpec
 from portal.settings import Settings
 
 CookieMode: TypeAlias = Literal["lax", "partitioned"]

@@ -6,19 +6,20 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from portal.browser_features import GRANTABLE
-from portal.catalogue import EVERYONE, AppSpec
 from portal.configuration.addresses import fault_of, normalised
 from portal.configuration.app_users import uid_for
 from portal.configuration.documented import keys_under
 from portal.configuration.environment import VARIABLE, Variables, shown
 from portal.configuration.portal_table import PortalTable
-from portal.configuration.report import Report, choices
+from portal.configuration.report import Report
 from portal.configuration.tables import MAX_PORT, Table
 from portal.contract import is_local_path
 from portal.contract.slugs import RULE, is_slug
 from portal.contract.spaces import NoSpace, app_file_of
-from portal.policy import API_RIGHTS
+from portal.errors import choices
+from portal.rules.browser_features import GRANTABLE
+from portal.rules.catalogue import EVERYONE, AppSpec
+from portal.rules.policy import API_RIGHTS
 
 MOST_ROLES: Final = 64  # a ticket carries no more
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)

@@ -5,7 +5,6 @@ from itertools import combinations
 from typing import Final
 from urllib.parse import urlsplit
 
-from portal.catalogue import EVERY_PROVIDER, EVERYONE, AppSpec
 from portal.configuration.addresses import (
     cookie_mode,
     fault_of,
@@ -14,10 +13,12 @@ from portal.configuration.addresses import (
     origin_of,
 )
 from portal.configuration.app_users import clashes, free_number
-from portal.configuration.report import ENVIRONMENT, Report, choices
+from portal.configuration.report import Report
 from portal.configuration.space_readme import sign_in_of
 from portal.contract import is_loopback_url, takes_secure_cookies
-from portal.policy import API_RIGHTS
+from portal.errors import ENVIRONMENT, choices
+from portal.rules.catalogue import EVERY_PROVIDER, EVERYONE, AppSpec
+from portal.rules.policy import API_RIGHTS
 from portal.settings import REGISTERED_CALLBACKS, ProviderSpec, Settings
 
 RESERVED: Final = frozenset(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from portal.presets.base import Preset
+from portal.sign_in.provider_types.base import Preset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

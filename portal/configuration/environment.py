@@ -11,8 +11,9 @@ from typing import Final
 from dotenv import dotenv_values
 
 from portal.configuration.documented import VARIABLES
-from portal.configuration.report import Report, closest
+from portal.configuration.report import Report
 from portal.contract.slugs import is_slug, slug_from
+from portal.errors import closest
 
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOUD: Final = re.compile(r"[A-Z][A-Z0-9_]*")

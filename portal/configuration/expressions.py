@@ -11,8 +11,8 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 
-from portal.claims.expressions import RAW, names_taken_for_objects
-from portal.configuration.report import choices
+from portal.errors import choices
+from portal.rules.expressions import RAW, names_taken_for_objects
 
 _TEXT_SECOND: Final = frozenset({"contains", "ends_with", "starts_with"})
 

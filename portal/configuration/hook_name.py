@@ -1,12 +1,12 @@
-"""The name of the company's sign-in hook; whether there is such a function, ``portal.hook`` says by loading it."""
+"""The name of the company's sign-in hook.  ``portal.sign_in.hook`` loads the function."""
 
 import re
 from typing import Final
 
 from portal.configuration.environment import Variables
 from portal.configuration.report import Report
+from portal.settings import SIGN_IN_HOOK
 
-SIGN_IN_HOOK: Final = "PORTAL_SIGN_IN_HOOK"
 _WORD: Final = r"[^\W\d]\w*"
 _NAME: Final = re.compile(rf"{_WORD}(?:\.{_WORD})*:{_WORD}(?:\.{_WORD})*")
 

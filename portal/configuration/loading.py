@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from portal.catalogue import Catalogue
 from portal.configuration.app_tables import AppReader
 from portal.configuration.consistency import (
     check_addresses,
@@ -19,26 +18,27 @@ from portal.configuration.consistency import (
     check_ways_in,
 )
 from portal.configuration.documented import VARIABLES
-from portal.configuration.documents import ids_of, read_document, sections, variables_named_by
+from portal.configuration.egress import check_way_out, read_way_out
 from portal.configuration.environment import Variables, check_misspelt
-from portal.configuration.hook_name import SIGN_IN_HOOK, read_hook_name
+from portal.configuration.hook_name import read_hook_name
 from portal.configuration.placeholders import check_placeholders
 from portal.configuration.portal_table import CALLBACK, callback_says_place, place_of_url, read_portal
-from portal.configuration.preset_variables import (
+from portal.configuration.prompts import check_prompts
+from portal.configuration.provider_tables import read_providers
+from portal.configuration.provider_type_variables import (
     check_misspelt_for_presets,
     presets_mentioned,
     read_providers_of_presets,
     variables_of_presets,
 )
-from portal.configuration.prompts import check_prompts
-from portal.configuration.provider_tables import read_providers
 from portal.configuration.provider_variables import TUTORIAL, read_provider_of_environment
-from portal.configuration.report import ENVIRONMENT, Report
+from portal.configuration.report import Report
 from portal.configuration.roles import read_roles
 from portal.configuration.secret_values import read_database_url, read_rate_limit_storage, read_secret_keys
-from portal.configuration.way_out import check_way_out, read_way_out
-from portal.errors import SettingsError
-from portal.settings import Settings
+from portal.configuration.toml_document import ids_of, read_document, sections, variables_named_by
+from portal.errors import ENVIRONMENT, SettingsError
+from portal.rules.catalogue import Catalogue
+from portal.settings import SIGN_IN_HOOK, Settings
 
 FILE_NAME: Final = "portal.toml"
 _UNKNOWN_URL: Final = "https://portal.invalid"

@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from portal.configuration.environment import Variables
-from portal.configuration.report import ENVIRONMENT, Report
+from portal.configuration.report import Report
 from portal.contract.slugs import is_slug
+from portal.errors import ENVIRONMENT
 
 _NOUN: Final = (
     r"(?:access|app|application|audience|auth0|base|client|company|database|domain|host|instance|issuer|key|keycloak|"

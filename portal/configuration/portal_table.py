@@ -17,12 +17,13 @@ from portal.configuration.addresses import (
 )
 from portal.configuration.app_users import NotARange, read_range
 from portal.configuration.documented import keys_under
+from portal.configuration.egress import read_ca_file
 from portal.configuration.environment import Variables
-from portal.configuration.report import ENVIRONMENT, Report
+from portal.configuration.report import Report
 from portal.configuration.tables import Table
-from portal.configuration.way_out import read_ca_file
 from portal.contract import NotANetwork, TrustedProxies, is_loopback_url, read_network
 from portal.contract.forwarded import Network
+from portal.errors import ENVIRONMENT
 from portal.settings import DAY, HOUR, RunBy, SignInWay
 
 FIRST_PORT: Final = 7810

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from portal.configuration.environment import Variables
-from portal.configuration.report import Report, choices, closest
-from portal.presets.base import PROMPTS, Preset, prompt_variable
+from portal.configuration.report import Report
+from portal.errors import choices, closest
+from portal.sign_in.provider_types.base import PROMPTS, Preset, prompt_variable
 
 EVERY: Final = "OAUTH_PROMPT"
 _ONE: Final = re.compile(r"OAUTH_[A-Z0-9_]+_PROMPT")

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from portal.claims.values import compared
 from portal.configuration.tables import Table
-from portal.presets.base import Place, Preset
 from portal.settings import Admission
+from portal.sign_in.claims.values import compared
+from portal.sign_in.provider_types.base import Place, Preset
 
 _DOMAIN: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
 

@@ -7,14 +7,13 @@ from typing import Final
 from portal.configuration.addresses import fault_of
 from portal.configuration.documented import keys_under
 from portal.configuration.environment import VARIABLE, Variables, shown
-from portal.configuration.preset_options import locate
 from portal.configuration.prompts import prompt_params
 from portal.configuration.provider_admission import read_admission, read_domains, within_tenants
-from portal.configuration.report import Report, choices
+from portal.configuration.provider_type_options import locate
+from portal.configuration.report import Report
 from portal.configuration.tables import Table
 from portal.contract.slugs import RULE, is_slug
-from portal.presets import PRESETS, preset_at
-from portal.presets.base import PROMPTS, Flow, Option, Place, Preset, is_document
+from portal.errors import choices
 from portal.settings import (
     PUBLIC_KEY_ALGORITHMS,
     SHARED_SECRET_ALGORITHMS,
@@ -23,6 +22,8 @@ from portal.settings import (
     Secret,
     algorithm_named,
 )
+from portal.sign_in.provider_types import PRESETS, preset_at
+from portal.sign_in.provider_types.base import PROMPTS, Flow, Option, Place, Preset, is_document
 
 ASSUME: Final = "assume"
 AUTH_METHODS: Final = frozenset({"client_secret_basic", "client_secret_post", "none"})

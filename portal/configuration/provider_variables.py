@@ -15,9 +15,9 @@ from portal.configuration.environment import Variables
 from portal.configuration.prompts import prompt_params
 from portal.configuration.provider_tables import SCOPES, fault_of_scopes
 from portal.configuration.report import Report
-from portal.presets import PRESETS, preset_at
-from portal.presets.base import Place, Preset, is_document, place_of_document
 from portal.settings import Endpoints, ProviderSpec, Secret
+from portal.sign_in.provider_types import PRESETS, preset_at
+from portal.sign_in.provider_types.base import Place, Preset, is_document, place_of_document
 
 GENERIC: Final = "OPENID_PROVIDER_URL"
 TUTORIAL: Final = "OAUTH_AUTHORIZE_URL"

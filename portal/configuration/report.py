@@ -3,13 +3,7 @@
 Nothing here repeats a value that may be a secret; a problem names the key.
 """
 
-from collections.abc import Iterable
-from difflib import get_close_matches
-from typing import Final
-
-from portal.errors import Problem, SettingsError
-
-ENVIRONMENT: Final = "environment"
+from portal.errors import ENVIRONMENT, Problem, SettingsError
 
 
 class Report:
@@ -44,17 +38,3 @@ class Report:
         """
         if self.problems:
             raise SettingsError(self.problems)
-
-
-def closest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """Return the one of *known* that *word* resembles most, or ``None``."""
-    return next(iter(get_close_matches(word, sorted(known), n=1, cutoff=cutoff)), None)
-
-
-def choices(word: str, known: Iterable[str]) -> str:
-    """Return the sentence that helps somebody who wrote *word* where one of *known* belongs."""
-    names = sorted(known)
-    near = closest(word, names)
-    if near is not None:
-        return f"Did you mean {near!r}?"
-    return f"Known: {', '.join(names)}." if names else "There are none yet."

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from portal.catalogue import EVERYONE
-from portal.claims.values import compared
 from portal.configuration.documented import keys_under
 from portal.configuration.expressions import problem_of_expression, problem_of_names, quoted
-from portal.configuration.report import Report, choices
+from portal.configuration.report import Report
 from portal.configuration.tables import Table
-from portal.policy import API_RIGHTS, RoleRule
+from portal.errors import choices
+from portal.rules.catalogue import EVERYONE
+from portal.rules.policy import API_RIGHTS, RoleRule
+from portal.sign_in.claims.values import compared
 
 ROLE_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._:-]{0,62}[A-Za-z0-9])?")
 ADMIN: Final = "admin"

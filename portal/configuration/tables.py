@@ -8,9 +8,10 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Final, TypeGuard
 
-from portal.claims.values import is_plain
 from portal.configuration.app_users import read_user
-from portal.configuration.report import Report, choices
+from portal.configuration.report import Report
+from portal.errors import choices
+from portal.sign_in.claims.values import is_plain
 
 _LIFETIME: Final = re.compile(r"(\d{1,9})\s*([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}

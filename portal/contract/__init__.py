@@ -1,4 +1,4 @@
-"""The contract between the portal and its apps: what one signs and the other checks.
+"""The contract between the portal and its apps: tokens, answers and rules that both sides share.
 
 Shared by both sides and therefore knowing neither: no Flask, no Gradio, no
 settings, no clock, no logging.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from portal.contract import shapes
+from portal.contract import claim_values
 from portal.contract.paths import local_path
 from portal.contract.rejection import Rejected, Rejection
 
@@ -109,15 +109,15 @@ def read_introspection(body: Mapping[str, object], *, issuer: str, audience: str
     if body.get("aud") != audience:
         raise Rejected(Rejection.WRONG_AUDIENCE)
     person = Person(
-        subject=shapes.text(body, "sub"),
-        username=shapes.text(body, "username"),
-        preferred_username=shapes.optional_text(body, "preferred_username"),
-        name=shapes.optional_text(body, "name"),
-        email=shapes.optional_text(body, "email"),
-        picture=shapes.optional_text(body, "picture", longest=1024),
-        tenant=shapes.optional_text(body, "tenant"),
-        tenant_name=shapes.optional_text(body, "tenant_name"),
-        roles=shapes.texts(body, "roles"),
-        signed_in_until=shapes.moment(body, "exp"),
+        subject=claim_values.text(body, "sub"),
+        username=claim_values.text(body, "username"),
+        preferred_username=claim_values.optional_text(body, "preferred_username"),
+        name=claim_values.optional_text(body, "name"),
+        email=claim_values.optional_text(body, "email"),
+        picture=claim_values.optional_text(body, "picture", longest=1024),
+        tenant=claim_values.optional_text(body, "tenant"),
+        tenant_name=claim_values.optional_text(body, "tenant_name"),
+        roles=claim_values.texts(body, "roles"),
+        signed_in_until=claim_values.moment(body, "exp"),
     )
-    return Active(session=shapes.text(body, "sid"), person=person, next=local_path(body.get("next")))
+    return Active(session=claim_values.text(body, "sid"), person=person, next=local_path(body.get("next")))

@@ -9,7 +9,7 @@ from typing import Final
 
 from joserfc.jwk import KeySet, OKPKey
 
-from portal.contract import jws, shapes
+from portal.contract import claim_values, jws
 from portal.contract.rejection import Rejected, Rejection
 from portal.contract.tickets import LEEWAY
 
@@ -61,11 +61,11 @@ def verify_probe_token(
     """
     claims = jws.read(token, token_type=PROBE_TYPE, keys=keys)
     parsed = ProbeToken(
-        id=shapes.text(claims, "jti"),
-        issuer=shapes.text(claims, "iss"),
-        audience=shapes.text(claims, "aud"),
-        issued_at=shapes.moment(claims, "iat"),
-        expires_at=shapes.moment(claims, "exp"),
+        id=claim_values.text(claims, "jti"),
+        issuer=claim_values.text(claims, "iss"),
+        audience=claim_values.text(claims, "aud"),
+        issued_at=claim_values.moment(claims, "iat"),
+        expires_at=claim_values.moment(claims, "exp"),
     )
     if parsed.issuer != issuer:
         raise Rejected(Rejection.WRONG_ISSUER)

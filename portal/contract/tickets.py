@@ -10,7 +10,7 @@ from typing import Final
 
 from joserfc.jwk import KeySet, OKPKey
 
-from portal.contract import jws, shapes
+from portal.contract import claim_values, jws
 from portal.contract.paths import is_local_path
 from portal.contract.rejection import Rejected, Rejection
 
@@ -88,24 +88,24 @@ def verify_ticket(token: object, *, keys: KeySet, issuer: str, audience: str, no
 
 
 def _parse(claims: Mapping[str, object]) -> Ticket:
-    picture = shapes.optional_text(claims, "picture", longest=MAX_PICTURE)
+    picture = claim_values.optional_text(claims, "picture", longest=MAX_PICTURE)
     path = claims.get("next")
     if picture is not None and not picture.startswith("https://"):
         raise Rejected(Rejection.BAD_SHAPE)
     if type(path) is not str or not is_local_path(path):
         raise Rejected(Rejection.BAD_SHAPE)
     return Ticket(
-        id=shapes.text(claims, "jti"),
-        issuer=shapes.text(claims, "iss"),
-        audience=shapes.text(claims, "aud"),
-        subject=shapes.text(claims, "sub"),
-        session=shapes.text(claims, "sid"),
-        issued_at=shapes.moment(claims, "iat"),
-        expires_at=shapes.moment(claims, "exp"),
+        id=claim_values.text(claims, "jti"),
+        issuer=claim_values.text(claims, "iss"),
+        audience=claim_values.text(claims, "aud"),
+        subject=claim_values.text(claims, "sub"),
+        session=claim_values.text(claims, "sid"),
+        issued_at=claim_values.moment(claims, "iat"),
+        expires_at=claim_values.moment(claims, "exp"),
         next=path,
-        name=shapes.optional_text(claims, "name"),
-        email=shapes.optional_text(claims, "email"),
+        name=claim_values.optional_text(claims, "name"),
+        email=claim_values.optional_text(claims, "email"),
         picture=picture,
-        tenant=shapes.optional_text(claims, "tenant"),
-        roles=shapes.texts(claims, "roles"),
+        tenant=claim_values.optional_text(claims, "tenant"),
+        roles=claim_values.texts(claims, "roles"),
     )

@@ -14,7 +14,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # gunicorn ships no types
 
 from portal.contract import is_loopback_host
-from portal.contract.numbers import PORT
+from portal.contract.argument_types import PORT
 from portal.demo.app import BANNER, create_provider
 
 CLIENT_ID: Final = "demo-portal"

@@ -1,5 +1,5 @@
-"""What breaks Gradio behind a web server, seen before a person does.
+"""``portal doctor``: probes the real deployment and reports what would break Gradio behind its reverse proxy.
 
-Probes look, through the real front, and tell what they saw (:mod:`portal.doctor.observed`); pure judges
+Probes look, through the real front, and tell what they saw (:mod:`portal.doctor.observations`); pure judges
 make findings of it, each with its mend.
 """

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 from portal.doctor.findings import Check, Finding, ok, problem
-from portal.doctor.observed import Answer, Echo
+from portal.doctor.observations import Answer, Echo
 
 _KEPT: Final = {
     "cache-control": "Cache-Control",

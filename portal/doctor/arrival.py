@@ -7,7 +7,7 @@ from typing import Final
 from portal.contract import read_address
 from portal.contract.tickets import LEEWAY
 from portal.doctor.findings import Check, Finding, ok, problem, warning
-from portal.doctor.observed import Answer, Echo, Unreached, quoted
+from portal.doctor.observations import Answer, Echo, Unreached, quoted
 
 CLOSE: Final = 10
 """Clocks that differ by no more than this many seconds agree."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from portal.doctor.findings import Check, Finding, ok, problem, warning
-from portal.doctor.observed import Answer, CertificateProblem, Connection, Unreached, quoted
+from portal.doctor.observations import Answer, CertificateProblem, Connection, Unreached, quoted
 
 SOON: Final = 14 * 86400
 """A certificate that ends within this many seconds is worth a word."""

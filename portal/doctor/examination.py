@@ -13,10 +13,10 @@ from typing import Final
 
 import httpx
 
-from portal.catalogue import AppSpec
+from portal.access.notifications import EACH, PATH, place_of
 from portal.clock import Clock
 from portal.configuration import cookie_mode
-from portal.contract.outbound import NotABundle, NotAProxy
+from portal.contract.egress import NotABundle, NotAProxy
 from portal.contract.probe_tokens import PROBE_HEADER, PROBE_PATH
 from portal.doctor.answers import judge_app_answer, judge_portal_answer
 from portal.doctor.arrival import (
@@ -26,18 +26,18 @@ from portal.doctor.arrival import (
     judge_health,
     judge_way_to_the_portal,
 )
-from portal.doctor.asking import EVENTS, PAUSE, Asker
-from portal.doctor.connecting import Resolve, Where, connection, plain_http, resolved, where
+from portal.doctor.backends import judge_disk, judge_keys, judge_provider, judge_push
+from portal.doctor.connection_probes import Resolve, Where, connection, plain_http, resolved, where
 from portal.doctor.connections import judge_connection, judge_plain_http
 from portal.doctor.findings import PORTAL, Check, Finding, problem
-from portal.doctor.observed import Answer, Echo, Unreached, read_echo
-from portal.doctor.surroundings import judge_disk, judge_keys, judge_provider, judge_push
+from portal.doctor.observations import Answer, Echo, Unreached, read_echo
+from portal.doctor.probing import EVENTS, PAUSE, Asker
 from portal.doctor.transfers import judge_download, judge_silence, judge_socket, judge_stream, judge_upload
-from portal.outgoing import way_to
-from portal.presets import preset_of
-from portal.providers.base import Provider
-from portal.pushing import EACH, PATH, place_of
+from portal.http_client import way_to
+from portal.rules.catalogue import AppSpec
 from portal.settings import Settings
+from portal.sign_in.provider_types import preset_of
+from portal.sign_in.providers.base import Provider
 
 TRANSFER: Final = 20_000_000
 """Size of the upload and of the download, in bytes."""

@@ -3,7 +3,7 @@
 from typing import Final
 
 from portal.doctor.findings import Check, Finding, ok, problem, warning
-from portal.doctor.observed import Events, Handshake, Transfer
+from portal.doctor.observations import Events, Handshake, Transfer
 
 _OK: Final = 200
 _MB: Final = 1000**2

@@ -5,7 +5,7 @@ The names are gunicorn's.  The command line may add addresses, processes and thr
 
 import os
 
-from portal.arriving import LARGEST_LINE
+from portal.server.request_reader import LARGEST_LINE
 
 worker_class = "portal.server.worker.Worker"
 threads = 16
@@ -20,7 +20,7 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa:
 """A slow disk must not look like a hanging worker."""
 
 limit_request_line = 0
-"""The worker has looked at it: ``portal.arriving``."""
+"""The worker has looked at it: ``portal.server.request_reader``."""
 limit_request_field_size = LARGEST_LINE
 forwarder_headers = ""
 """No ``SCRIPT_NAME`` from a proxy, and so from its clients: the portal lives at the root of its host."""

@@ -20,8 +20,8 @@ from wsgiref.util import setup_testing_defaults
 from gunicorn.http import errors  # type: ignore[import-untyped] # gunicorn ships no types
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
-from portal.arriving import REFUSAL, Arriving
 from portal.contract.descriptors import raise_limit
+from portal.server.request_reader import REFUSAL, Arriving
 
 ARRIVES_WITHIN: Final = 20.0
 """Seconds that a connection has for a whole request, head and body."""

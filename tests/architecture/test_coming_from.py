@@ -5,7 +5,7 @@ import re
 import pytest
 
 from portal.configuration.documented import VARIABLES
-from portal.presets import PRESETS
+from portal.sign_in.provider_types import PRESETS
 from tests.architecture.pages import page
 
 PAGE = page("docs/coming-from.md")

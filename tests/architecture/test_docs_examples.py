@@ -13,12 +13,12 @@ from gradio_apps.runtime.guard.bodies import MAX_BODY, MAX_DEPTH, MAX_VALUES
 from gradio_apps.runtime.host.gradio_minors import MINORS
 from gradio_apps.runtime.supervisor.environment import PASSED_ON
 from gradio_apps.runtime.supervisor.logs import LARGEST
-from portal.catalogue import AppSpec
 from portal.configuration import load
 from portal.configuration.addresses import cookie_mode
 from portal.contract import Person
-from portal.identity import Affiliation
-from portal.policy import may_open, standing_in
+from portal.rules.catalogue import AppSpec
+from portal.rules.identity import Affiliation
+from portal.rules.policy import may_open, standing_in
 from tests.architecture.pages import ALL, Page, page
 from tests.architecture.sources import ROOT, modules_of
 from tests.builders import an_identity

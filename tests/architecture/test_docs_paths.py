@@ -1,4 +1,4 @@
-"""What the documentation points at is there: files, folders, pages, headings, tests; and the layers it shows."""
+"""What the documentation points at is there: files, folders, pages, headings and tests."""
 
 import re
 
@@ -6,7 +6,6 @@ import pytest
 
 from tests.architecture.pages import ALL, Page, page
 from tests.architecture.sources import ROOT
-from tests.architecture.test_layers import LAYERS
 
 FOLDERS = ("benchmarks", "docs", "gradio_apps", "portal", "static", "templates", "tests", ".ci")
 """Folders of the checkout; a code span that begins with one of them, and a slash, is a path."""
@@ -29,7 +28,7 @@ def test_every_path_that_is_named_exists(where: Page) -> None:
 
 
 def test_paths_are_found() -> None:
-    assert "tests/contract/" in paths_in(page("docs/security-model.md"))
+    assert "tests/portal/contract/" in paths_in(page("docs/security-model.md"))
 
 
 @pytest.mark.parametrize("where", ALL, ids=str)
@@ -55,18 +54,3 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
         linked |= {(folder.parent / link.partition("#")[0]).resolve() for link in Page(folder).links()}
 
     assert {str(where) for where in ALL if where.path not in linked} - {"README.md"} == set()
-
-
-def test_the_table_of_layers_is_the_one_that_is_held() -> None:
-    """``docs/architecture.md`` quotes ``test_layers.py``, module by module."""
-    said: dict[str, int] = {}
-    for level, modules, _ in page("docs/architecture.md").rows("Layers"):
-        if level.startswith("L"):
-            names = re.findall(r"`([\w.]+)`", modules)
-            said.update({_module(name): int(level[1:]) for name in names})
-
-    assert said == {name: level for name, level in LAYERS.items() if name != "portal"}
-
-
-def _module(name: str) -> str:
-    return name.removesuffix(".py") if name.endswith(".py") else f"portal.{name}"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from portal.catalogue import AppSpec
 from portal.configuration import load
 from portal.configuration.documented import SETTINGS, Setting, keys_under
 from portal.errors import SettingsError
+from portal.rules.catalogue import AppSpec
 from portal.settings import Endpoints, Settings
 from tests.architecture.sources import ROOT
 from tests.certificates import issue

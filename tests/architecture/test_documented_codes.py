@@ -10,24 +10,24 @@ from enum import StrEnum
 import jinja2
 import pytest
 
-from gradio_apps.runtime.guard import admission
+from gradio_apps.runtime.guard import request_authorization
 from gradio_apps.runtime.supervisor.__main__ import EXIT_DOCUMENT, EXIT_PORT
 from gradio_apps.runtime.supervisor.events import Event
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
 from gradio_apps.serve import EXIT_USAGE
-from portal.admission import AdmissionRefusal
-from portal.app_sessions import Refusal
-from portal.audit import AuditEvent
-from portal.cli.failure import ENDED, MISTAKEN
-from portal.cli.isolation import isolation_of
+from portal.access.app_sessions import Refusal
+from portal.access.audit import AuditEvent
+from portal.access.revocation import EndReason
 from portal.contract import Rejection
 from portal.doctor.findings import Check
-from portal.endings import EndReason
-from portal.policy import Denial
-from portal.providers.id_token import IdTokenProblem
+from portal.machine.failure import ENDED, MISTAKEN
+from portal.machine.isolation import isolation_of
+from portal.rules.policy import Denial
 from portal.settings import Settings
-from portal.views.origin import LaunchRefusal
-from portal.views.request_log import JsonLines
+from portal.sign_in.admission import AdmissionRefusal
+from portal.sign_in.providers.id_token import IdTokenProblem
+from portal.web.views.request_log import JsonLines
+from portal.web.views.request_origin import LaunchRefusal
 from tests.architecture.pages import page
 from tests.architecture.sources import ROOT, Module, modules_of
 
@@ -45,7 +45,7 @@ VOCABULARIES: dict[type[StrEnum], str] = {
     LaunchRefusal: "Launches",
     Refusal: "Redeeming and renewing",
     Rejection: "Tickets and logout tokens",
-    admission.Refusal: "Requests at a guard",
+    request_authorization.Refusal: "Requests at a guard",
 }
 """Every closed vocabulary of the project, and the section that explains it."""
 
@@ -131,8 +131,8 @@ def test_every_error_has_its_row_with_status_and_the_heading_of_its_page() -> No
 
 def test_answers_to_apps() -> None:
     """The errors of ``/oauth/`` and ``/api/`` that stand in the views."""
-    machine = [one for one in EVERYWHERE if one.name.startswith(("portal.views.oauth", "portal.views.api"))]
-    machine += [one for one in EVERYWHERE if one.name == "portal.views.client_authentication"]
+    machine = [one for one in EVERYWHERE if one.name.startswith(("portal.web.views.oauth", "portal.web.views.api"))]
+    machine += [one for one in EVERYWHERE if one.name == "portal.web.views.client_authentication"]
     given = {text_of(word.value) for _, call in calls(machine) for word in call.keywords if word.arg == "error"}
     for name, call in calls(machine):
         if name in {"refusal", "_refusal"}:
@@ -160,7 +160,7 @@ def test_words_for_isolation() -> None:
     given = {
         text_of(node.value.elts[0])
         for module in EVERYWHERE
-        if module.name == "portal.cli.isolation"
+        if module.name == "portal.machine.isolation"
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple)
     }
@@ -168,7 +168,7 @@ def test_words_for_isolation() -> None:
 
 
 def test_what_readiness_misses() -> None:
-    health = [one for one in EVERYWHERE if one.name == "portal.views.health"]
+    health = [one for one in EVERYWHERE if one.name == "portal.web.views.health"]
     given = {text_of(call.args[0]) for name, call in calls(health) if name == "append"}
 
     assert {word for word in given if f"`{word}`" not in PAGE.section("Health")} == set()
@@ -217,7 +217,7 @@ def test_the_lines_shown_are_those_that_are_written(logger: str) -> None:
 
 
 def test_the_request_line_shown_has_the_fields_of_the_code() -> None:
-    log = [one for one in EVERYWHERE if one.name == "portal.views.request_log"]
+    log = [one for one in EVERYWHERE if one.name == "portal.web.views.request_log"]
     dictionaries = [node for one in log for node in ast.walk(one.tree) if isinstance(node, ast.Dict)]
     fields = [[text_of(key) for key in node.keys] for node in dictionaries]
 

@@ -10,7 +10,7 @@ EVERYWHERE = (*PORTAL, *modules_of("gradio_apps"))
 
 WALL_CLOCK = {"portal.clock"}
 """Who may read wall time in the portal."""
-PROCESSES = ("portal.cli", "portal.demo")
+PROCESSES = ("portal.cli", "portal.demo", "portal.machine")
 """Who runs other processes; waiting for them is no decision."""
 
 
@@ -23,7 +23,7 @@ def calls(module: Module) -> tuple[tuple[str, int], ...]:
 @of_each(PORTAL)
 def test_only_one_module_touches_the_browser_session(module: Module) -> None:
     """What stands in a session, and when its id changes, is decided in one place."""
-    if module.name == "portal.sessions":
+    if module.name == "portal.web.browser_sessions":
         return
     touched = [
         node.lineno
@@ -38,7 +38,7 @@ def test_only_one_module_touches_the_browser_session(module: Module) -> None:
 @of_each(PORTAL)
 def test_only_the_policy_allows(module: Module) -> None:
     """No ticket without a decision: whoever holds an Allowed got it from the policy."""
-    if module.name == "portal.policy":
+    if module.name == "portal.rules.policy":
         return
 
     assert [line for name, line in calls(module) if name.split(".")[-1] == "Allowed"] == []
@@ -47,7 +47,7 @@ def test_only_the_policy_allows(module: Module) -> None:
 @of_each(PORTAL)
 def test_only_verifiers_say_verified(module: Module) -> None:
     """Claims become VerifiedClaims where a signature was checked, or where an operator explains given ones."""
-    allowed = ("portal.providers", "portal.explain", "portal.identity")
+    allowed = ("portal.sign_in.providers", "portal.sign_in.explanation", "portal.rules.identity")
     if module.name.startswith(allowed):
         return
 
@@ -76,7 +76,7 @@ def test_nothing_is_unpickled_or_evaluated(module: Module) -> None:
     assert [line for name, line in calls(module) if name == "eval"] == []
 
 
-WRITES_FOR_CHAINLIT = "portal.hook.chainlit"
+WRITES_FOR_CHAINLIT = "portal.sign_in.hook.chainlit"
 """Chainlit takes its folder from the environment alone, while it is imported."""
 
 

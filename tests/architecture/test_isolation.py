@@ -35,7 +35,14 @@ def test_the_guard_carries_no_web_framework_and_nothing_of_the_portal_but_the_co
 
 @pytest.mark.parametrize(
     "module",
-    ["portal.policy", "portal.redirects", "portal.claims", "portal.configuration", "portal.explain", "portal.contract"],
+    [
+        "portal.rules.policy",
+        "portal.rules.redirects",
+        "portal.sign_in.claims.reading",
+        "portal.sign_in.explanation",
+        "portal.configuration",
+        "portal.contract",
+    ],
 )
 def test_what_decides_loads_nothing_that_talks(module: str) -> None:
     loaded = tops(loaded_by(f"import {module}"))
@@ -44,4 +51,6 @@ def test_what_decides_loads_nothing_that_talks(module: str) -> None:
 
 
 def test_importing_the_portal_loads_no_gradio() -> None:
-    assert tops(loaded_by("import portal.app")).isdisjoint({"gradio", "gradio_apps", "uvicorn", "starlette", "pandas"})
+    assert tops(loaded_by("import portal.web.app")).isdisjoint(
+        {"gradio", "gradio_apps", "uvicorn", "starlette", "pandas"}
+    )

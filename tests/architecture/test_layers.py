@@ -1,117 +1,46 @@
-"""The layers of ``docs/architecture.md``: who may import whom."""
+"""The wings of ``docs/architecture.md``: which part of the portal may import which."""
 
 import ast
 
 from tests.architecture.sources import Module, all_names, imports_of, modules_of, of_each, own_imports, third_party
+from tests.architecture.wings import FOUNDATION, WINGS, allowed_for, wing_of
 
-LAYERS: dict[str, int] = {
-    # L0: the contract between the two sides, and time
-    "portal": 0,
-    "portal.contract": 0,
-    "portal.clock": 0,
-    # L1: pure; what decides
-    "portal.admission": 1,
-    "portal.allowance": 1,
-    "portal.arriving": 1,
-    "portal.browser_features": 1,
-    "portal.catalogue": 1,
-    "portal.claims": 1,
-    "portal.configuration": 1,
-    "portal.errors": 1,
-    "portal.explain": 1,
-    "portal.front": 1,
-    "portal.identity": 1,
-    "portal.policy": 1,
-    "portal.presets": 1,
-    "portal.redirects": 1,
-    "portal.sealing": 1,
-    "portal.settings": 1,
-    "portal.wanted_claims": 1,
-    # L2: what talks to stores and providers
-    "portal.access_tokens": 2,
-    "portal.app_credentials": 2,
-    "portal.app_sessions": 2,
-    "portal.attempts": 2,
-    "portal.audit": 2,
-    "portal.backups": 2,
-    "portal.database": 2,
-    "portal.doctor": 2,
-    "portal.endings": 2,
-    "portal.hook": 2,
-    "portal.judgement": 2,
-    "portal.keys": 2,
-    "portal.limits": 2,
-    "portal.metrics": 2,
-    "portal.migrations": 2,
-    "portal.outbox": 2,
-    "portal.outgoing": 2,
-    "portal.private_files": 2,
-    "portal.probe_tokens": 2,
-    "portal.providers": 2,
-    "portal.pushing": 2,
-    "portal.resealing": 2,
-    "portal.restoring": 2,
-    "portal.retention": 2,
-    "portal.running": 2,
-    "portal.services": 2,
-    "portal.shared_counters": 2,
-    "portal.session_store": 2,
-    "portal.sessions": 2,
-    "portal.sign_ins": 2,
-    "portal.sqlite_files": 2,
-    "portal.stored_identity": 2,
-    "portal.supervisor": 2,
-    "portal.tables": 2,
-    "portal.tickets": 2,
-    # L3: what speaks to browsers and apps
-    "portal.views": 3,
-    # L4: what puts it together
-    "portal.app": 4,
-    "portal.cli": 4,
-    "portal.demo": 4,
-    "portal.server": 4,
-    "portal.wsgi": 4,
-    "wsgi": 4,
+THIRD_PARTY: dict[str, frozenset[str]] = {
+    "access": frozenset({"httpx", "joserfc", "sqlalchemy"}),
+    "cli": frozenset(),
+    "clock": frozenset(),
+    "configuration": frozenset({"dotenv", "jmespath"}),
+    "contract": frozenset({"joserfc"}),
+    "demo": frozenset({"authlib", "flask", "gunicorn", "joserfc"}),
+    "deployment": frozenset(),
+    "doctor": frozenset({"httpx"}),
+    "errors": frozenset(),
+    "http_client": frozenset({"httpx"}),
+    "machine": frozenset({"packaging", "sqlalchemy"}),
+    "rules": frozenset({"jmespath"}),
+    "server": frozenset({"gunicorn"}),
+    "settings": frozenset(),
+    "sign_in": frozenset({"authlib", "joserfc", "requests", "urllib3"}),
+    "storage": frozenset({"alembic", "cryptography", "flask", "flask_session", "limits", "sqlalchemy"}),
+    "supervisor_socket": frozenset(),
+    "web": frozenset({"flask", "flask_limiter", "httpx", "jinja2", "prometheus_client", "werkzeug"}),
+    "wsgi": frozenset({"flask"}),
 }
-"""The layer of each module and of everything below it; the longest name counts."""
-
-THIRD_PARTY: dict[int, frozenset[str]] = {
-    0: frozenset({"joserfc"}),
-    1: frozenset({"cryptography", "dotenv", "jmespath"}),
-    2: frozenset(
-        {
-            "alembic",
-            "authlib",
-            "flask",
-            "flask_limiter",
-            "flask_session",
-            "httpx",
-            "joserfc",
-            "limits",
-            "prometheus_client",
-            "requests",
-            "sqlalchemy",
-            "urllib3",
-        }
-    ),
-    3: frozenset({"flask", "httpx", "werkzeug"}),
-    4: frozenset({"authlib", "flask", "gunicorn", "jinja2", "joserfc", "packaging", "werkzeug"}),
-}
-"""Other people's packages a layer may use of its own; a package that is not here asks for a reason."""
+"""The third-party packages each wing uses.  A package that is not here needs a reason."""
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
-    "alembic": ("portal.database", "portal.migrations"),
-    "authlib": ("portal.providers", "portal.demo"),
+    "alembic": ("portal.storage.database", "portal.storage.migrations"),
+    "authlib": ("portal.sign_in.providers", "portal.demo"),
     "dotenv": ("portal.configuration.environment",),
-    "flask_limiter": ("portal.limits",),
-    "flask_session": ("portal.session_store", "portal.sessions"),
+    "flask_limiter": ("portal.web.rate_limits",),
+    "flask_session": ("portal.storage.session_store",),
     "gunicorn": ("portal.demo", "portal.server"),
-    "limits": ("portal.shared_counters",),
-    "packaging": ("portal.cli.environment_plan",),
-    "jmespath": ("portal.claims.expressions", "portal.configuration.expressions"),
-    "prometheus_client": ("portal.metrics",),
-    "requests": ("portal.providers",),
-    "urllib3": ("portal.providers",),
+    "limits": ("portal.storage.rate_limit_store",),
+    "packaging": ("portal.machine.environment_plan",),
+    "jmespath": ("portal.rules.expressions", "portal.configuration.expressions"),
+    "prometheus_client": ("portal.web.metrics",),
+    "requests": ("portal.sign_in.providers",),
+    "urllib3": ("portal.sign_in.providers",),
 }
 """Packages that one place of the portal knows, so that they can be changed in one place."""
 
@@ -132,23 +61,44 @@ def within(name: str, package: str) -> bool:
     return name == package or name.startswith(f"{package}.")
 
 
-def layer_of(name: str) -> int:
-    known = [package for package in LAYERS if within(name, package) and package != "portal"]
-    if name == "portal":
-        return LAYERS[name]
-    assert known, f"{name} has no layer: give it one in {__name__}"
-    return LAYERS[max(known, key=len)]
+def test_the_table_names_every_wing_and_no_other() -> None:
+    there = {wing_of(module.name) for module in PORTAL} - {""}
+
+    assert there == FOUNDATION.keys() | WINGS.keys() == THIRD_PARTY.keys()
 
 
-def test_the_table_names_nothing_that_is_not_there() -> None:
-    assert {name for name in LAYERS if name not in all_names()} == set()
+def test_no_arrow_runs_back() -> None:
+    """A wing imports only wings that stand above it in the table, which reads from the bottom up."""
+    order = (*FOUNDATION, *WINGS)
+
+    assert [
+        f"{wing} → {other}" for wing in order for other in allowed_for(wing) if order.index(other) >= order.index(wing)
+    ] == []
 
 
 @of_each(PORTAL)
-def test_a_module_imports_from_its_own_layer_and_those_below(module: Module) -> None:
-    above = {name for name in own_imports(module) if layer_of(name) > layer_of(module.name)}
+def test_a_module_imports_its_own_wing_and_those_below(module: Module) -> None:
+    if not (wing := wing_of(module.name)):
+        return
+    others = {wing_of(name) for name in own_imports(module) if within(name, "portal")} - {"", wing}
 
-    assert above == set()
+    assert others <= allowed_for(wing)
+
+
+def test_every_arrow_of_the_table_is_there() -> None:
+    arrows = {
+        (wing_of(module.name), wing_of(name))
+        for module in modules_of("portal")
+        for name in own_imports(module)
+        if within(name, "portal")
+    }
+
+    assert [
+        f"{wing} → {other}"
+        for wing, below in (*FOUNDATION.items(), *WINGS.items())
+        for other in below
+        if (wing, other) not in arrows
+    ] == []
 
 
 @of_each(PORTAL)
@@ -165,8 +115,8 @@ def test_the_apps_share_only_the_contract_with_the_portal(module: Module) -> Non
 
 
 @of_each(PORTAL)
-def test_a_layer_uses_the_packages_it_is_for(module: Module) -> None:
-    assert third_party(module) <= THIRD_PARTY[layer_of(module.name)]
+def test_a_wing_uses_the_packages_it_is_for(module: Module) -> None:
+    assert third_party(module) <= THIRD_PARTY.get(wing_of(module.name), frozenset())
 
 
 @of_each(PORTAL)

@@ -29,7 +29,7 @@ FACTS = {
     "gradio_apps.runtime.supervisor.document._HIGHEST_PORT": "of TCP",
     "gradio_apps.serve._LONGEST_GRACE": "a time that the supervisor tells an app",
     "gradio_apps.serve._LONGEST_PAUSE": "the same",
-    "portal.cli.ports._HIGHEST": "of TCP",
+    "portal.machine.ports._HIGHEST": "of TCP",
     "portal.configuration.addresses._MAX_HOST": "of DNS",
     "portal.configuration.app_tables._LONGEST_DRAIN": "a time, in docs/settings.md",
     "portal.configuration.app_tables._LONGEST_START": "the same",
@@ -37,12 +37,12 @@ FACTS = {
     "portal.configuration.portal_table._LONGEST_SIGN_IN": "a time, as long as browsers keep a cookie",
     "portal.configuration.tables.MAX_PORT": "of TCP",
     "portal.contract.env_files._SHORTEST_QUOTED": "two quotes",
-    "portal.contract.numbers._MOST_DIGITS": "more than any number of an option has",
+    "portal.contract.argument_types._MOST_DIGITS": "more than any number of an option has",
     "portal.contract.logout_tokens.MAX_LIFETIME": "a time, of the specification",
     "portal.contract.loopback._MAX_HOST": "of DNS",
-    "portal.front.sites.LARGEST_BODY": "for nginx and Caddy, a little more than what the portal takes",
-    "portal.providers.id_token.MAX_AGE": "a time, in docs/codes.md",
-    "portal.views.health._LONGEST": "a time that one app has to answer",
+    "portal.deployment.sites.LARGEST_BODY": "for nginx and Caddy, a little more than what the portal takes",
+    "portal.sign_in.providers.id_token.MAX_AGE": "a time, in docs/codes.md",
+    "portal.web.views.health._LONGEST": "a time that one app has to answer",
 }
 """What is called so and is no limit of ours on what people, providers and apps may bring, and why."""
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from portal.configuration.documented import rows_of
-from portal.presets import PRESETS
-from portal.presets.abilities import abilities_row
-from portal.presets.base import Preset
+from portal.sign_in.provider_types import PRESETS
+from portal.sign_in.provider_types.abilities import abilities_row
+from portal.sign_in.provider_types.base import Preset
 from tests.architecture.pages import Page, page
 from tests.architecture.sources import ROOT
 

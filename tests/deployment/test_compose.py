@@ -22,8 +22,8 @@ from tests.architecture.pages import page
 from tests.architecture.sources import ROOT
 from tests.certificates import issue
 from tests.deployment.containers import compose, copied, image_environment, steps
-from tests.journeys.front import nginx, whole_configuration
 from tests.journeys.plain_browser import PlainBrowser
+from tests.journeys.reverse_proxy import nginx, whole_configuration
 from tests.ports import free_ports
 from tests.processes import PATIENCE, end
 from tests.provider.process import Person, RunningProvider, a_client, running_provider

@@ -23,8 +23,8 @@ from dotenv import dotenv_values
 from tests.architecture.pages import page
 from tests.architecture.sources import ROOT
 from tests.certificates import issue
-from tests.journeys.front import nginx, whole_configuration
 from tests.journeys.plain_browser import PlainBrowser
+from tests.journeys.reverse_proxy import nginx, whole_configuration
 from tests.ports import free_ports
 from tests.processes import PATIENCE
 from tests.provider.process import Person, a_client, running_provider

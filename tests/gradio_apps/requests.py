@@ -6,10 +6,10 @@ from typing import Any
 import gradio as gr
 from starlette.requests import Request
 
-from gradio_apps.runtime.guard.outgoing import Way
+from gradio_apps.runtime.guard.http_client import Way
 from portal.contract import Person
 from tests.builders import NOW, PORTAL
-from tests.gradio_apps.guard import house as guarded
+from tests.gradio_apps.guard import environment as guarded
 
 
 def a_person(**changes: Any) -> Person:

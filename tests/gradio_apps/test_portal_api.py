@@ -8,7 +8,7 @@ import pytest
 
 from gradio_apps.portal_api import Event, PortalApi, PortalApiError, SignedIn
 from gradio_apps.runtime.guard.api import PortalApiError as NoToken
-from gradio_apps.runtime.guard.outgoing import Way
+from gradio_apps.runtime.guard.http_client import Way
 from tests.gradio_apps.requests import NOW, FakeAccess, a_request, a_visit
 
 SIGN_IN = {

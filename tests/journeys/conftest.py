@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.journeys.browser import running_browser
-from tests.journeys.house import House, running_house
+from tests.journeys.deployment import House, running_house
 
 SAME_SITE = "{app}.demo.localhost"
 ACROSS_SITES = "{app}.apps.localhost"

@@ -10,8 +10,8 @@ from typing import Final
 
 from tests.journeys import steps
 from tests.journeys.browser import PATIENCE
+from tests.journeys.deployment import House
 from tests.journeys.firefox import Firefox, Place, Tab
-from tests.journeys.house import House
 
 _PROTOCOLS: Final = "() => [...new Set(performance.getEntriesByType('resource').map(entry => entry.nextHopProtocol))]"
 _STATUS: Final = "address => fetch(address).then(answer => answer.status)"

@@ -13,7 +13,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.journeys import steps
 from tests.journeys.browser import running_browser
-from tests.journeys.house import ROOT
+from tests.journeys.deployment import ROOT
 
 _PICTURES: Final = ROOT / "docs" / "images"
 

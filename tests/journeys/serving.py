@@ -24,13 +24,13 @@ import httpx
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from portal.catalogue import Catalogue
 from portal.contract.introspection import HINT_APP_SESSION
+from portal.rules.catalogue import Catalogue
 from portal.settings import Secret
-from portal.supervisor import AppState, SupervisorAway, ask, control_socket
+from portal.supervisor_socket import AppState, SupervisorAway, ask, control_socket
 from tests.builders import an_app
 from tests.journeys.workers import COOKIE, KEY, TLS
-from tests.portal.views.house import NAVIGATION, House
+from tests.portal.web.views.environment import NAVIGATION, House
 from tests.ports import free_ports
 from tests.processes import PATIENCE, end_in_time
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, FrameLocator, Page, expect
 
 from tests.journeys.browser import PATIENCE
-from tests.journeys.house import House
+from tests.journeys.deployment import House
 
 UPLOAD = b"rows,of,a,table\n" * 4096
 LARGE = b"0123456789abcdef" * (50 * 2**16)

@@ -19,8 +19,8 @@ from urllib.parse import urljoin
 import pytest
 import requests
 
-from portal.cli.programs import GUNICORN
-from tests.journeys.house import ROOT
+from portal.machine.programs import GUNICORN
+from tests.journeys.deployment import ROOT
 from tests.journeys.plain_browser import PlainBrowser, found
 from tests.ports import free_ports
 from tests.processes import PATIENCE, run

@@ -15,10 +15,10 @@ from playwright.sync_api import Browser, Page, Playwright, ViewportSize, expect
 from tests.certificates import Certificate, issue
 from tests.journeys import in_firefox, steps
 from tests.journeys.browser import running_browser
+from tests.journeys.deployment import ROOT, House, running_house
 from tests.journeys.firefox import running_firefox
-from tests.journeys.front import nginx, running_front
-from tests.journeys.house import ROOT, House, running_house
 from tests.journeys.in_firefox import Day
+from tests.journeys.reverse_proxy import nginx, running_front
 
 pytestmark = pytest.mark.usefixtures("journey")
 

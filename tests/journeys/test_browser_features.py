@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Browser
 
-from portal.browser_features import LEFT, LEFT_PREFIX, OFF
+from portal.rules.browser_features import LEFT, LEFT_PREFIX, OFF
 
 
 def test_every_feature_of_this_chromium_was_looked_at(browser: Browser) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.portal.hook.company import EVERYBODY, ONE_GOOGLE_DOMAIN
+from tests.portal.sign_in.hook.company import EVERYBODY, ONE_GOOGLE_DOMAIN
 
 CHAINLIT: Final = "chainlit==2.12.0"
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -25,9 +25,9 @@ ASK: Final = dedent(
     """
     import json, os, sys
     from types import SimpleNamespace
-    from portal.admission import Arrival, admit
+    from portal.sign_in.admission import Arrival, admit
     from portal.errors import NotAdmitted
-    from portal.hook import hook_of, load_hook
+    from portal.sign_in.hook import hook_of, load_hook
     from tests.builders import a_provider, an_identity
 
     spec = a_provider(id="google", preset="google", issuer="https://accounts.google.com")
@@ -128,7 +128,9 @@ def test_check_loads_it_and_leaves_nothing_behind(python: Path, tmp_path: Path) 
 def test_chainlits_own_folder_is_where_somebody_says(python: Path, tmp_path: Path) -> None:
     written(tmp_path, EVERYBODY)
     program = "import os; os.environ['CHAINLIT_APP_ROOT'] = 'own'; os.mkdir('own')\n"
-    run(python, tmp_path, "-c", f"{program}from portal.hook import load_hook\nload_hook('rules:oauth_callback')")
+    run(
+        python, tmp_path, "-c", f"{program}from portal.sign_in.hook import load_hook\nload_hook('rules:oauth_callback')"
+    )
 
     assert {".chainlit", ".files"} <= {one.name for one in (tmp_path / "own").iterdir()}
     assert not {".chainlit", ".files"} & {one.name for one in tmp_path.iterdir()}

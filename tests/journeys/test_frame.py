@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.journeys import steps
-from tests.journeys.house import House
+from tests.journeys.deployment import House
 
 pytestmark = pytest.mark.usefixtures("journey")
 

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, expect
 
 from portal.contract.interpreters import GRADIO
 from tests.journeys import steps
-from tests.journeys.house import ROOT, running_house
+from tests.journeys.deployment import ROOT, running_house
 
 pytestmark = pytest.mark.usefixtures("journey")
 

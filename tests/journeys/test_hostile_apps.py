@@ -20,8 +20,8 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from portal.cli.isolation import OWN_USER, PORTAL_USER
-from portal.supervisor import AppState, ask
+from portal.machine.isolation import OWN_USER, PORTAL_USER
+from portal.supervisor_socket import AppState, ask
 from tests.architecture.pages import page
 from tests.journeys import strangers
 from tests.ports import free_ports, own_uids

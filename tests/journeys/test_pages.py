@@ -14,10 +14,10 @@ from gradio_apps.runtime.guard.pages import HTML, Pages
 from gradio_apps.runtime.guard.settings import GuardSettings
 from gradio_apps.runtime.progress import Progress
 from portal.demo.app import create_provider
-from tests.demo.flow import an_authorization
 from tests.journeys import steps
+from tests.journeys.deployment import House
 from tests.journeys.examiner import Finding, examine
-from tests.journeys.house import House
+from tests.portal.demo.flow import an_authorization
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.usefixtures("journey")

@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 
 from tests.journeys import examiner, in_firefox
+from tests.journeys.deployment import House
 from tests.journeys.firefox import Tab, running_firefox
-from tests.journeys.house import House
 
 pytestmark = pytest.mark.usefixtures("journey")
 

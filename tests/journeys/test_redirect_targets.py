@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from portal.contract import is_local_path, local_path
-from portal.redirects import safe_next
+from portal.rules.redirects import safe_next
 
 pytestmark = pytest.mark.usefixtures("journey")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gradio_apps.runtime.supervisor.keeper import LONGEST_HOLD
+from gradio_apps.runtime.supervisor.process_manager import LONGEST_HOLD
 from tests.gradio_apps.supervisor.supervising import is_alive
 from tests.journeys.serving import Load, Person, Served, predicted, served, wait_until
 from tests.journeys.workers import COOKIE

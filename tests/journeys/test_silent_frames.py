@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from portal.supervisor import ask
+from portal.supervisor_socket import ask
 from tests.journeys import in_firefox, steps
+from tests.journeys.deployment import ROOT, House, running_house
 from tests.journeys.examiner import examine
 from tests.journeys.firefox import running_firefox
-from tests.journeys.house import ROOT, House, running_house
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.usefixtures("journey")

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from portal.cli.programs import portal_program
-from portal.providers.transport import DEFAULT_LIMITS
+from portal.machine.programs import portal_program
+from portal.sign_in.providers.transport import DEFAULT_LIMITS
 from tests.journeys.workers import KEY
 from tests.ports import free_ports
 from tests.processes import PATIENCE, end_in_time

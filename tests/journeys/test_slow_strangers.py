@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from portal.cli.programs import GUNICORN
+from portal.machine.programs import GUNICORN
 from tests.journeys.workers import WORKERS, Portal, running_portal
 from tests.processes import PATIENCE
 

@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.journeys import in_firefox, steps
+from tests.journeys.deployment import House
 from tests.journeys.firefox import running_firefox
-from tests.journeys.house import House
 
 pytestmark = pytest.mark.usefixtures("journey")
 

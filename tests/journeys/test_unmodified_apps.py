@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.journeys import steps
-from tests.journeys.house import ROOT, House, running_house
+from tests.journeys.deployment import ROOT, House, running_house
 
 pytestmark = pytest.mark.usefixtures("journey")
 

@@ -13,7 +13,7 @@ import requests
 from playwright.sync_api import Browser, expect
 
 from tests.journeys.browser import PATIENCE
-from tests.journeys.house import ROOT
+from tests.journeys.deployment import ROOT
 from tests.ports import free_ports
 from tests.processes import end_in_time
 

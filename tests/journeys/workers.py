@@ -20,11 +20,11 @@ import httpx
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from portal.catalogue import Catalogue
-from portal.cli.programs import GUNICORN
+from portal.machine.programs import GUNICORN
+from portal.rules.catalogue import Catalogue
 from portal.settings import Secret
 from tests.builders import an_app
-from tests.portal.views.house import NAVIGATION, House
+from tests.portal.web.views.environment import NAVIGATION, House
 from tests.ports import free_ports
 from tests.processes import PATIENCE, end_in_time
 

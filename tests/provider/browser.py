@@ -9,12 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from portal.app import create_app
-from portal.identity import Identity
-from portal.limits import Limits
-from portal.providers.base import Provider
-from portal.services import Services
-from portal.sign_ins import SignIn
+from portal.access.sign_ins import SignIn
+from portal.rules.identity import Identity
+from portal.sign_in.providers.base import Provider
+from portal.web.app import create_app
+from portal.web.rate_limits import Limits
+from portal.web.services import Services
 from tests.builders import ISSUER, NOW, PORTAL, an_identity, settings_for
 from tests.prepared import prepared
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from portal.attempts import Attempt, new_attempt
 from portal.errors import PortalError
-from portal.identity import Identity
-from portal.providers.base import Completed, Survey
+from portal.rules.identity import Identity
 from portal.settings import ProviderSpec
+from portal.sign_in.attempts import Attempt, new_attempt
+from portal.sign_in.providers.base import Completed, Survey
 from tests.builders import a_provider, an_identity
 
 AUTHORIZE = "https://id.example.com/authorize"

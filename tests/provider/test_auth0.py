@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from portal.settings import Admission
+from tests.provider.deployments import URL, House, configured
 from tests.provider.emulations.auth0 import ACME, NAMESPACE, Auth0
 from tests.provider.emulations.serving import serving
-from tests.provider.houses import URL, House, configured
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from portal.identity import Affiliation, Identity
+from portal.rules.identity import Affiliation, Identity
 from portal.settings import Admission, ProviderSpec, Secret
 from tests.provider.browser import Browser
+from tests.provider.deployments import URL, House, configured
 from tests.provider.emulations.azure_ad import (
     CAROL,
     CONSUMERS,
@@ -22,7 +23,6 @@ from tests.provider.emulations.azure_ad import (
     group,
 )
 from tests.provider.emulations.serving import Answer, as_json, serving
-from tests.provider.houses import URL, House, configured
 
 MANY = [group(number) for number in range(1, 251)]
 

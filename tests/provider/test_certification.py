@@ -18,10 +18,10 @@ import pytest
 from joserfc.jwk import ECKey, OctKey, RSAKey
 from werkzeug.test import TestResponse
 
-from portal.identity import Identity
-from portal.providers.oidc import OidcProvider
-from portal.providers.transport import Limits
+from portal.rules.identity import Identity
 from portal.settings import Secret
+from portal.sign_in.providers.oidc import OidcProvider
+from portal.sign_in.providers.transport import Limits
 from tests.builders import NOW, a_provider
 from tests.provider.browser import Browser, Portal, reference_in
 from tests.provider.misbehaving import MisbehavingProvider, Request, misbehaving_provider

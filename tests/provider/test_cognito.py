@@ -8,11 +8,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from portal.providers.shortcomings import shortcomings_of
 from portal.settings import Admission, ProviderSpec
+from portal.sign_in.providers.diagnostics import shortcomings_of
+from tests.provider.deployments import URL, House, configured
 from tests.provider.emulations.cognito import POOL, Cognito
 from tests.provider.emulations.serving import as_json, serving
-from tests.provider.houses import URL, House, configured
 from tests.provider.signing import OTHER_RSA
 
 

@@ -8,10 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from portal.configuration import load
-from portal.identity import Identity
-from portal.providers.oauth2 import OAuth2Provider
-from portal.providers.transport import Limits
+from portal.rules.identity import Identity
 from portal.settings import Admission, ProviderSpec, Secret
+from portal.sign_in.providers.oauth2 import OAuth2Provider
+from portal.sign_in.providers.transport import Limits
 from tests.builders import ISSUER
 from tests.provider.browser import Browser, Portal, reference_in
 from tests.provider.emulations.github import GitHub

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from portal.settings import Admission, ProviderSpec
+from tests.provider.deployments import URL, House, configured
 from tests.provider.emulations.gitlab import GitLab
 from tests.provider.emulations.openid import query_of
 from tests.provider.emulations.serving import serving
-from tests.provider.houses import URL, House, configured
 
 
 def variables(theirs: GitLab) -> dict[str, str]:

@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from portal.settings import Admission, ProviderSpec
+from tests.provider.deployments import URL, House, configured
 from tests.provider.emulations.google import BOB, Google
 from tests.provider.emulations.serving import serving
-from tests.provider.houses import URL, House, configured
 
 WORKSPACE = Admission(domains=frozenset({"example.org"}))
 

@@ -8,8 +8,8 @@ import pytest
 
 from portal.cli import main
 from portal.configuration import environment, load
-from portal.providers.oidc import OidcProvider
 from portal.settings import Settings
+from portal.sign_in.providers.oidc import OidcProvider
 from tests.provider.browser import Browser, Portal
 from tests.provider.process import CLIENT_SECRET, Person, RunningProvider, a_client, running_provider
 

@@ -11,10 +11,10 @@ import requests
 from portal.settings import Admission, ProviderSpec
 from tests.builders import ISSUER
 from tests.provider.browser import link_to_provider
+from tests.provider.deployments import URL, House, configured
 from tests.provider.emulations.keycloak import ORGANIZATION, REALM, Keycloak
 from tests.provider.emulations.openid import query_of
 from tests.provider.emulations.serving import serving
-from tests.provider.houses import URL, House, configured
 
 
 @pytest.fixture

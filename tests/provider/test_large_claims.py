@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from portal.policy import RoleRule
-from portal.providers.oidc import OidcProvider
-from portal.providers.transport import Limits
+from portal.rules.policy import RoleRule
+from portal.sign_in.providers.oidc import OidcProvider
+from portal.sign_in.providers.transport import Limits
 from tests.builders import NOW, RULES, a_provider
 from tests.provider.browser import Browser, Portal
 from tests.provider.misbehaving import MisbehavingProvider, misbehaving_provider

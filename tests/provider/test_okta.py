@@ -9,9 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from portal.settings import Admission
+from tests.provider.deployments import URL, House, configured
 from tests.provider.emulations.okta import Okta
 from tests.provider.emulations.serving import Answer, as_json, serving
-from tests.provider.houses import URL, House, configured
 
 SERVERS = {"false": "", "default": "default", "aus1a2b3c4d5e6f7g8h9": "aus1a2b3c4d5e6f7g8h9"}
 

@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 
-from portal.identity import Affiliation
-from portal.providers.base import Survey
-from portal.providers.oidc import OidcProvider
-from portal.providers.transport import Limits
+from portal.rules.identity import Affiliation
 from portal.settings import Secret
+from portal.sign_in.providers.base import Survey
+from portal.sign_in.providers.oidc import OidcProvider
+from portal.sign_in.providers.transport import Limits
 from tests.builders import NOW, PORTAL, a_provider
 from tests.provider.browser import CALLBACK, HOST, Browser, Portal, link_to_provider, reference_in, state_in
 from tests.provider.misbehaving import misbehaving_provider
@@ -227,7 +227,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Portal:
 
 
 SOME: Final = {(one.error, one.at_begin, one.slow): name for name, one in reversed(MISCHIEF.items())}
-"""One of each outcome: what is refused is decided in ``tests/portal/providers/test_oidc.py``."""
+"""One of each outcome: what is refused is decided in ``tests/portal/sign_in/providers/test_oidc.py``."""
 
 
 class TestMischief:

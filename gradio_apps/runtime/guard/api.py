@@ -12,7 +12,7 @@ from typing import Final
 
 import httpx
 
-from gradio_apps.runtime.guard.outgoing import Way, way_to_portal
+from gradio_apps.runtime.guard.http_client import Way, way_to_portal
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract.introspection import HINT_APP_SESSION
 

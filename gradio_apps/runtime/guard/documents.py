@@ -5,10 +5,10 @@ The portal's frame is sandboxed, and Chromium starts its viewer of PDF in no suc
 
 from typing import Final
 
-from gradio_apps.runtime.guard.admission import Presented
 from gradio_apps.runtime.guard.asgi import Message, Send, send_bytes
 from gradio_apps.runtime.guard.headers import RawHeaders
 from gradio_apps.runtime.guard.pages import HTML, Page, Pages
+from gradio_apps.runtime.guard.request_authorization import Presented
 
 _PDF: Final = b"application/pdf"
 _OK: Final = 200

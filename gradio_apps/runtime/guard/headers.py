@@ -6,10 +6,10 @@ One pass each way, on the bytes of the ASGI scope: this runs on every request.
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
-from gradio_apps.runtime.guard.admission import Presented
 from gradio_apps.runtime.guard.asgi import Scope
 from gradio_apps.runtime.guard.cookies import CookieSeal, is_portal_cookie
 from gradio_apps.runtime.guard.framing import without_frame_ancestors
+from gradio_apps.runtime.guard.request_authorization import Presented
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract import TrustedProxies
 from portal.contract.forwarded import Address

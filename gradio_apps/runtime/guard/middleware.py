@@ -15,29 +15,29 @@ from urllib.parse import parse_qsl
 import httpx
 
 from gradio_apps.runtime.guard import gradio_calls
-from gradio_apps.runtime.guard.admission import Challenge, Enter, Presented, Refuse, admit, misdirected
-from gradio_apps.runtime.guard.answering import Answering
 from gradio_apps.runtime.guard.api import PortalApi, TokenExchange
 from gradio_apps.runtime.guard.asgi import ASGIApp, Gone, Message, Receive, Scope, Send
 from gradio_apps.runtime.guard.bindings import Bindings, owner_of
 from gradio_apps.runtime.guard.connections import CONNECTION, PER_PERSON, AtOnce, serving
 from gradio_apps.runtime.guard.cookies import CookieSeal
 from gradio_apps.runtime.guard.documents import InItsOwnTab, shows_no_pdf_in_frames
-from gradio_apps.runtime.guard.gate import Gate, NotTheirs, Stopped
+from gradio_apps.runtime.guard.draining import Work
+from gradio_apps.runtime.guard.gradio_ownership import Gate, NotTheirs, Stopped
 from gradio_apps.runtime.guard.handover import Handover
 from gradio_apps.runtime.guard.headers import AnswerHeaders, RawHeaders, client_of, read_request
 from gradio_apps.runtime.guard.injection import Injector, script_tag
-from gradio_apps.runtime.guard.instead import Instead
 from gradio_apps.runtime.guard.keys import PortalKeys
 from gradio_apps.runtime.guard.own_routes import PREFIX, PROBE, OwnRoutes
 from gradio_apps.runtime.guard.person import entries
 from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
 from gradio_apps.runtime.guard.probes import Probes
 from gradio_apps.runtime.guard.request import Request
-from gradio_apps.runtime.guard.running import CLOSE_SIGNED_OUT, STOPPED, Running
+from gradio_apps.runtime.guard.request_authorization import Challenge, Enter, Presented, Refuse, admit, misdirected
+from gradio_apps.runtime.guard.responses import Answering
+from gradio_apps.runtime.guard.running_requests import CLOSE_SIGNED_OUT, STOPPED, Running
 from gradio_apps.runtime.guard.sessions import AppSession, Sessions
 from gradio_apps.runtime.guard.settings import GuardSettings
-from gradio_apps.runtime.guard.work import Work
+from gradio_apps.runtime.guard.substitute_pages import Instead
 from gradio_apps.runtime.progress import Progress
 from portal.contract import local_path, read_address
 from portal.contract.known_addresses import known_address

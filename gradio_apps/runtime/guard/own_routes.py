@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl
 
-from gradio_apps.runtime.guard.answering import Answering
 from gradio_apps.runtime.guard.asgi import Gone, Send, TooLarge, read_body
 from gradio_apps.runtime.guard.connections import AtOnce, limit_key
 from gradio_apps.runtime.guard.cookies import CookieSeal
@@ -16,6 +15,7 @@ from gradio_apps.runtime.guard.headers import client_of
 from gradio_apps.runtime.guard.portal_client import PortalAway
 from gradio_apps.runtime.guard.probes import Probes
 from gradio_apps.runtime.guard.request import Request
+from gradio_apps.runtime.guard.responses import Answering
 from gradio_apps.runtime.guard.sessions import Sessions
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract import Rejected, in_query, local_path

@@ -16,10 +16,10 @@ import httpx
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from gradio_apps.runtime.guard.outgoing import way_to_portal
+from gradio_apps.runtime.guard.http_client import way_to_portal
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract import Introspection, Rejected, read_introspection
-from portal.contract.call_faults import is_own_failure
+from portal.contract.call_errors import is_own_failure
 from portal.contract.descriptors import Spare, none_left
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET, NOT_IN_USE
 

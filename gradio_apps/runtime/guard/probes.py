@@ -15,7 +15,6 @@ from urllib.parse import parse_qsl
 
 from joserfc.jwk import KeySet
 
-from gradio_apps.runtime.guard.answering import Answering
 from gradio_apps.runtime.guard.asgi import NO_STORE, Gone, Receive, Scope, Send, TooLarge, read_body, send_bytes
 from gradio_apps.runtime.guard.connections import serving
 from gradio_apps.runtime.guard.cookies import CookieSeal
@@ -23,6 +22,7 @@ from gradio_apps.runtime.guard.headers import AnswerHeaders, forwarded_for
 from gradio_apps.runtime.guard.keys import PortalKeys
 from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
 from gradio_apps.runtime.guard.request import Request
+from gradio_apps.runtime.guard.responses import Answering
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract import ProbeToken, Rejected, verify_probe_token
 from portal.contract.probe_tokens import PROBE_HEADER, WRONG_TIME

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from gradio_apps.runtime.guard.admission import Presented
 from gradio_apps.runtime.guard.asgi import Receive, Scope, Send
 from gradio_apps.runtime.guard.headers import RawHeaders
+from gradio_apps.runtime.guard.request_authorization import Presented
 
 
 @dataclass(slots=True)

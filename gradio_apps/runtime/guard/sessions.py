@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from gradio_apps.runtime.guard.portal_client import CannotAsk, PortalAway, PortalClient
-from gradio_apps.runtime.guard.running import Running
+from gradio_apps.runtime.guard.running_requests import Running
 from portal.contract import Active, Inactive, Introspection, Person
 from portal.contract.tickets import LEEWAY, MAX_LIFETIME
 

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from portal.contract import NotANetwork, TrustedProxies, is_loopback_url, read_network, takes_secure_cookies
-from portal.contract.outbound import NotABundle, NotAProxy, Outbound, count_authorities, read_outbound
+from portal.contract.egress import NotABundle, NotAProxy, Outbound, count_authorities, read_outbound
 from portal.contract.slugs import RULE, is_slug
 
 Cookies = Literal["lax", "partitioned"]

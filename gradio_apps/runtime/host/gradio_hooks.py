@@ -24,9 +24,9 @@ from starlette.routing import Route
 
 from gradio_apps.runtime.host.gradio_minors import ON_THE_SERVER, Minor, installed_minor
 from gradio_apps.runtime.host.hosted import Captured, HostedApp
-from gradio_apps.runtime.host.own_calls import in_own_call
+from gradio_apps.runtime.host.idle_polling import Pause
 from gradio_apps.runtime.host.person import PersonSession, username_for
-from gradio_apps.runtime.host.resting_queue import Pause
+from gradio_apps.runtime.host.self_requests import in_own_call
 from portal.contract.known_addresses import SIGN_OUT_PATH
 
 _LOGOUT: Final = "/logout"

@@ -18,8 +18,8 @@ from starlette.websockets import WebSocketClose
 from gradio_apps.runtime.host.callers import Callers
 from gradio_apps.runtime.host.interfaces import only_interface
 from gradio_apps.runtime.host.lifespan import Lifespan
-from gradio_apps.runtime.host.own_calls import ADDRESS, OwnListener
 from gradio_apps.runtime.host.person import SIGN_IN, person_in
+from gradio_apps.runtime.host.self_requests import ADDRESS, OwnListener
 
 State = Literal["starting", "running", "failed"]
 

@@ -21,10 +21,10 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
-from gradio_apps.runtime.host import own_names, script
+from gradio_apps.runtime.host import module_names, script
 from gradio_apps.runtime.host.gradio_minors import UnknownGradio
 from gradio_apps.runtime.host.hosted import HostedApp
-from gradio_apps.runtime.host.own_calls import keep_from_proxies
+from gradio_apps.runtime.host.self_requests import keep_from_proxies
 from gradio_apps.runtime.host.servers import FrontServer, own_config
 from gradio_apps.runtime.host.source import Source, SourceError
 from gradio_apps.runtime.progress import spoken
@@ -208,11 +208,11 @@ def _load(source: Source, *, host: HostedApp, cwd: Path | None) -> None:
         importlib.import_module(f"gradio_apps.runtime.host.{name}").install
         for name in ("uvicorn_hooks", "gradio_hooks")
     ]
-    found = importlib.import_module("gradio_apps.runtime.host.found")
+    found = importlib.import_module("gradio_apps.runtime.host.unlaunched_apps")
     for install in hooks:
         install(host)
     script.enter(source, cwd=cwd)
-    own_names.make_room(source.folder)
+    module_names.make_room(source.folder)
     before = host.captures
     namespace = script.run_as_main(source)
     if host.captures == before:

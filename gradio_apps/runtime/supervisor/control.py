@@ -30,10 +30,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, cast, get_args
 
+from gradio_apps.runtime.supervisor.app_status import Order
 from gradio_apps.runtime.supervisor.document import DocumentError, read_plan
-from gradio_apps.runtime.supervisor.roster import OwnerChanged, Roster
+from gradio_apps.runtime.supervisor.registry import OwnerChanged, Roster
 from gradio_apps.runtime.supervisor.sockets import PortTaken
-from gradio_apps.runtime.supervisor.standing import Order
 from portal.contract.local_sockets import SocketTaken, listening_at, peer_of
 
 _LONGEST_LINE: Final = 4 * 1024 * 1024

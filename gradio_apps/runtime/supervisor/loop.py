@@ -10,7 +10,7 @@ from gradio_apps.runtime.supervisor.control import Control, ControlError
 from gradio_apps.runtime.supervisor.descendants import Descendants
 from gradio_apps.runtime.supervisor.document import Plan
 from gradio_apps.runtime.supervisor.events import Event, Report
-from gradio_apps.runtime.supervisor.roster import Roster
+from gradio_apps.runtime.supervisor.registry import Roster
 from gradio_apps.runtime.supervisor.sockets import Listening
 
 _LOOK_AROUND: Final = 0.5

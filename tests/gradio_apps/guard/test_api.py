@@ -8,7 +8,7 @@ import pytest
 
 from gradio_apps.runtime.guard import PortalApi, PortalApiError
 from gradio_apps.runtime.guard.api import TokenExchange
-from tests.gradio_apps.guard.house import Clock, a_house, guard_settings
+from tests.gradio_apps.guard.environment import Clock, a_house, guard_settings
 
 
 class Endpoint:

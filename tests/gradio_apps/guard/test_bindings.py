@@ -7,7 +7,6 @@ import pytest
 
 from gradio_apps.runtime.guard.asgi import Receive, Scope, Send
 from gradio_apps.runtime.guard.bindings import Bindings, Owner
-from gradio_apps.runtime.guard.gate import FOREIGN
 from gradio_apps.runtime.guard.gradio_calls import (
     NOTHING,
     GradioCall,
@@ -19,9 +18,10 @@ from gradio_apps.runtime.guard.gradio_calls import (
     leads_out,
     query_ids,
 )
+from gradio_apps.runtime.guard.gradio_ownership import FOREIGN
 from gradio_apps.runtime.guard.gradio_routes import IdKind
 from tests.asgi import connected, drive, websocket_scope
-from tests.gradio_apps.guard.house import House, a_house, a_person
+from tests.gradio_apps.guard.environment import House, a_house, a_person
 
 ANA, BEN = Owner("ana", "acme"), Owner("ben", "acme")
 

@@ -25,7 +25,7 @@ from gradio_apps.runtime.guard.bodies import (
     members_of,
 )
 from tests.asgi import drive
-from tests.gradio_apps.guard.house import House, a_house, a_person
+from tests.gradio_apps.guard.environment import House, a_house, a_person
 
 JOIN = "/gradio_api/queue/join"
 LISTS = b'{"data":[' + b"[]," * 9_999_999 + b'[]],"session_hash":"h"}'

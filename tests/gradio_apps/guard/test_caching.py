@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from gradio_apps.runtime.guard.asgi import Receive, Scope, Send
 from gradio_apps.runtime.guard.caching import cache_control, is_hashed, same
 from tests.asgi import drive
-from tests.gradio_apps.guard.house import a_house
+from tests.gradio_apps.guard.environment import a_house
 
 FRAME = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe", "sec-fetch-site": "same-site", "accept": "text/html"}
 FILE = "/gradio_api/file=/tmp/gradio/0a1b/secret.png"

@@ -24,8 +24,8 @@ from gradio_apps.runtime.guard.connections import (
 from gradio_apps.runtime.guard.own_routes import FORMS_AT_ONCE
 from portal.contract import TrustedProxies, read_address, read_network
 from tests.asgi import drive
-from tests.gradio_apps.guard.house import FORM, House, a_house, a_person
-from tests.gradio_apps.guard.test_running import endless
+from tests.gradio_apps.guard.environment import FORM, House, a_house, a_person
+from tests.gradio_apps.guard.test_running_requests import endless
 
 PROXIES = TrustedProxies((read_network("203.0.113.0/24"),))
 

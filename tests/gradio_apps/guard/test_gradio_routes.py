@@ -21,7 +21,7 @@ from gradio_apps.runtime.guard.gradio_routes import IDS, PREFIX, ROUTES, SHARED,
 from gradio_apps.runtime.guard.headers import RawHeaders
 from portal.contract.interpreters import GRADIO, minor_of
 from tests.asgi import Outcome, drive, websocket_scope
-from tests.gradio_apps.guard.house import House, a_house, a_person
+from tests.gradio_apps.guard.environment import House, a_house, a_person
 
 LIST_ROUTES = """
 import json

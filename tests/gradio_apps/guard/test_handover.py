@@ -7,8 +7,15 @@ import pytest
 from portal.contract import Inactive
 from tests.asgi import drive, http_scope
 from tests.builders import NOW, PORTAL
-from tests.contract.forging import HOSTILE_LOGOUT_TOKENS, HOSTILE_TICKETS, KEY, Hostile, a_key, one_of_each_reason
-from tests.gradio_apps.guard.house import APP, FORM, HOST, a_house, a_person, guard_settings
+from tests.gradio_apps.guard.environment import APP, FORM, HOST, a_house, a_person, guard_settings
+from tests.portal.contract.forging import (
+    HOSTILE_LOGOUT_TOKENS,
+    HOSTILE_TICKETS,
+    KEY,
+    Hostile,
+    a_key,
+    one_of_each_reason,
+)
 
 pytestmark = pytest.mark.anyio
 

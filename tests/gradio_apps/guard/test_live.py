@@ -14,8 +14,8 @@ import uvicorn
 from gradio_apps.runtime.guard.asgi import ASGIApp
 from gradio_apps.runtime.host.servers import own_config
 from tests.builders import PORTAL
-from tests.gradio_apps.guard.house import FORM, House, a_house, guard_settings, hello
-from tests.gradio_apps.guard.test_running import endless
+from tests.gradio_apps.guard.environment import FORM, House, a_house, guard_settings, hello
+from tests.gradio_apps.guard.test_running_requests import endless
 
 pytestmark = pytest.mark.anyio
 

@@ -13,8 +13,17 @@ from portal.contract import ProbeToken, TrustedProxies, read_network, sign_probe
 from portal.contract.probe_tokens import PROBE_HEADER
 from tests.asgi import Outcome, drive
 from tests.builders import NOW, PORTAL
-from tests.contract.forging import HOSTILE_PROBE_TOKENS, KEY, Hostile, one_of_each_reason
-from tests.gradio_apps.guard.house import APP, HOST, SECRET, House, a_house, connected, guard_settings, websocket_scope
+from tests.gradio_apps.guard.environment import (
+    APP,
+    HOST,
+    SECRET,
+    House,
+    a_house,
+    connected,
+    guard_settings,
+    websocket_scope,
+)
+from tests.portal.contract.forging import HOSTILE_PROBE_TOKENS, KEY, Hostile, one_of_each_reason
 
 pytestmark = pytest.mark.anyio
 

@@ -18,8 +18,8 @@ from portal.contract import Active, Inactive
 from portal.contract.descriptors import SPARE
 from tests.asgi import connected
 from tests.builders import NOW, PORTAL
-from tests.gradio_apps.guard.house import House, a_house, a_person
-from tests.gradio_apps.guard.test_running import endless
+from tests.gradio_apps.guard.environment import House, a_house, a_person
+from tests.gradio_apps.guard.test_running_requests import endless
 
 pytestmark = pytest.mark.anyio
 
@@ -253,7 +253,7 @@ async def test_what_cannot_be_understood_neither_opens_nor_ends(answer: httpx.Re
 
 
 async def test_calls_carry_the_apps_credentials_and_the_portals_public_name() -> None:
-    from tests.gradio_apps.guard.house import guard_settings
+    from tests.gradio_apps.guard.environment import guard_settings
 
     async with a_house(settings=guard_settings(portal_internal_url="http://127.0.0.1:7800")) as house:
         await house.get("/")

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.gradio_apps.guard.house import a_person
+from tests.gradio_apps.guard.environment import a_person
 from tests.gradio_apps.guard.test_live import serving
 from tests.processes import PATIENCE
 

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from gradio_apps.runtime.guard.cookies import CookieSeal
 from portal.contract import Inactive
 from tests.asgi import Outcome, drive, http_scope, websocket_scope
-from tests.gradio_apps.guard.house import APP, House, a_house, guard_settings
+from tests.gradio_apps.guard.environment import APP, House, a_house, guard_settings
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 ODD_PATHS = (

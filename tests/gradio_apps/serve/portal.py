@@ -14,7 +14,7 @@ import httpx
 from portal.contract import Active, Person, sign_ticket
 from portal.contract.introspection import HINT_TICKET
 from tests.builders import a_ticket
-from tests.contract.forging import KEY, public_jwk
+from tests.portal.contract.forging import KEY, public_jwk
 
 URL = "http://portal.demo.localhost:7800"
 SLUG = "forecast"

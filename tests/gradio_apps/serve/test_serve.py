@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from gradio_apps.runtime.host.process import GRACE
-from gradio_apps.runtime.supervisor.life import OVERTIME
+from gradio_apps.runtime.supervisor.process_handle import OVERTIME
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
 from gradio_apps.serve import EXIT_USAGE, failure_pause, inherited_socket, is_worth_a_line, scrub
 from tests.gradio_apps.serve.portal import ANA, SLUG, URL, a_portal, entered

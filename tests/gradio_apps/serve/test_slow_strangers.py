@@ -18,11 +18,11 @@ import pytest
 from gradio_apps.runtime.guard import GuardSettings
 from gradio_apps.runtime.guard.connections import PER_PERSON
 from gradio_apps.runtime.guard.cookies import CookieSeal
-from gradio_apps.runtime.guard.running import CLOSE_SIGNED_OUT
+from gradio_apps.runtime.guard.running_requests import CLOSE_SIGNED_OUT
 from portal.contract import LogoutToken, sign_logout_token
 from portal.contract.descriptors import raise_limit
-from tests.contract.forging import KEY
 from tests.gradio_apps.serve.portal import BENS_SESSION, SESSION, SLUG, URL, a_portal
+from tests.portal.contract.forging import KEY
 from tests.ports import free_ports
 from tests.processes import PATIENCE, end
 from tests.slow_strangers import APP, slow_strangers

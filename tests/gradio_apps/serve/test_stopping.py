@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gradio_apps.runtime.guard.running import STOPPED
+from gradio_apps.runtime.guard.running_requests import STOPPED
 from gradio_apps.runtime.supervisor.child import command_for
 from tests.gradio_apps.serve.portal import SLUG, URL, a_portal, entered
 from tests.ports import free_ports

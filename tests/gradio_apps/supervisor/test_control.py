@@ -17,7 +17,7 @@ from gradio_apps.runtime.supervisor.control import Control, ControlError
 from gradio_apps.runtime.supervisor.descendants import Descendants
 from gradio_apps.runtime.supervisor.document import read_plan
 from gradio_apps.runtime.supervisor.events import reporter
-from gradio_apps.runtime.supervisor.roster import Roster
+from gradio_apps.runtime.supervisor.registry import Roster
 from tests.gradio_apps.supervisor.supervising import (
     a_document,
     an_app,

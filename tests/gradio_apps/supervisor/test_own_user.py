@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from gradio_apps.runtime.supervisor.document import DocumentError, read_plan
+from gradio_apps.runtime.supervisor.env_file import EnvFileUnusable, supplied
 from gradio_apps.runtime.supervisor.environment import environment_of
 from gradio_apps.runtime.supervisor.own_user import HomeUnusable, make_home
-from gradio_apps.runtime.supervisor.supplied import EnvFileUnusable, supplied
 from tests.gradio_apps.supervisor.supervising import a_document, an_app, supervised
 from tests.processes import PATIENCE
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gradio_apps.runtime.supervisor.keeper import LET_GO
+from gradio_apps.runtime.supervisor.process_manager import LET_GO
 from tests.gradio_apps.supervisor.supervising import (
     a_document,
     an_app,

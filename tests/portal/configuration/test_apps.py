@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from portal.catalogue import EVERYONE
 from portal.configuration import cookie_mode
+from portal.rules.catalogue import EVERYONE
 from tests.portal.configuration.reading import APP, ENVIRON, GOOD, PORTAL, PROVIDER, ROLES, keys, loaded, problems
 
 REST = PORTAL + PROVIDER + ROLES

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from portal.catalogue import AppSpec
 from portal.configuration import load
 from portal.errors import SettingsError
-from portal.policy import API_RIGHTS, RoleRule
+from portal.rules.catalogue import AppSpec
+from portal.rules.policy import API_RIGHTS, RoleRule
 from portal.settings import ProviderSpec, Secret
 from tests.portal.configuration.reading import (
     APP,

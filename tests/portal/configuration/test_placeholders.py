@@ -4,7 +4,7 @@ import pytest
 
 from portal.configuration.placeholders import is_placeholder
 from tests.portal.configuration.reading import APP, ENVIRON, GOOD, PORTAL, PROVIDER, keys, problems
-from tests.portal.configuration.test_presets import AUTH0, BASE, COGNITO, GENERIC, GITHUB, OKTA, POOL
+from tests.portal.configuration.test_provider_types import AUTH0, BASE, COGNITO, GENERIC, GITHUB, OKTA, POOL
 
 LEFT_BEHIND = (
     "<YOUR-CLIENT-ID>",

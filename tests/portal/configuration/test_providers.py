@@ -4,7 +4,7 @@ from textwrap import dedent
 import pytest
 
 from portal.cli.check import summary
-from portal.policy import API_RIGHTS, RoleRule, standing_in
+from portal.rules.policy import API_RIGHTS, RoleRule, standing_in
 from portal.settings import Endpoints, ProviderSpec, Secret
 from tests.builders import an_identity
 from tests.portal.configuration.reading import (

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from portal.configuration.expressions import problem_of_expression
-from portal.identity import Affiliation
-from portal.policy import API_RIGHTS, RoleRule, standing_in
+from portal.rules.identity import Affiliation
+from portal.rules.policy import API_RIGHTS, RoleRule, standing_in
 from tests.builders import an_identity
 from tests.portal.configuration.reading import PORTAL, PROVIDER, keys, loaded, problems
 

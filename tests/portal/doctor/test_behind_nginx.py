@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.certificates import Certificate, issue
-from tests.journeys.front import nginx
-from tests.portal.doctor.front import Behind, behind, doctor, front, in_app, wrong
+from tests.journeys.reverse_proxy import nginx
 from tests.portal.doctor.provider import discovery
+from tests.portal.doctor.reverse_proxy import Behind, behind, doctor, front, in_app, wrong
 
 pytestmark = pytest.mark.usefixtures("journey")
 

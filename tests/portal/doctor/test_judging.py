@@ -14,9 +14,10 @@ from portal.doctor.arrival import (
     judge_health,
     judge_way_to_the_portal,
 )
+from portal.doctor.backends import judge_disk, judge_keys, judge_provider, judge_push
 from portal.doctor.connections import judge_connection, judge_plain_http
 from portal.doctor.findings import PORTAL, Check, Finding
-from portal.doctor.observed import (
+from portal.doctor.observations import (
     Answer,
     Connection,
     Echo,
@@ -28,10 +29,9 @@ from portal.doctor.observed import (
     read_echo,
 )
 from portal.doctor.report import as_object, as_text, summary
-from portal.doctor.surroundings import judge_disk, judge_keys, judge_provider, judge_push
 from portal.doctor.transfers import judge_download, judge_silence, judge_socket, judge_stream, judge_upload
-from portal.providers.base import Survey
 from portal.settings import Endpoints
+from portal.sign_in.providers.base import Survey
 from tests.builders import NOW, a_provider
 
 DAY = 86400

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from portal.contract.outbound import NotABundle, Outbound
-from portal.doctor import asking
-from portal.doctor.asking import Asker
-from portal.doctor.connecting import connection, plain_http, resolved, trusting, where
-from portal.doctor.observed import Answer, Handshake, Unreached
+from portal.contract.egress import NotABundle, Outbound
+from portal.doctor import probing
+from portal.doctor.connection_probes import connection, plain_http, resolved, trusting, where
+from portal.doctor.observations import Answer, Handshake, Unreached
+from portal.doctor.probing import Asker
 from tests.builders import NOW
 from tests.certificates import issue
 
@@ -148,9 +148,9 @@ async def test_nonsense_is_an_observation_and_no_traceback(name: str) -> None:
 
 
 async def test_what_never_ends_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "_SLACK", 0.3)
-    monkeypatch.setattr(asking, "PATIENCE", 0.3)
-    monkeypatch.setattr(asking, "TRANSFER_PATIENCE", 0.5)
+    monkeypatch.setattr(probing, "_SLACK", 0.3)
+    monkeypatch.setattr(probing, "PATIENCE", 0.3)
+    monkeypatch.setattr(probing, "TRANSFER_PATIENCE", 0.5)
     chunked = head("200 OK", "Transfer-Encoding: chunked")
     piece = b"4000\r\n" + b"x" * 0x4000 + b"\r\n"
     async with answering(chunked, again=piece) as port, an_asker(port) as asker:

@@ -12,7 +12,7 @@ Quirks, and what they rest on:
 * a refresh token comes with ``access_type=offline`` and consent only; there is no end-session endpoint (discovery
   document).
 
-Not emulated: ``iss`` without a scheme, which Google alone may say of itself (``tests/portal/presets/test_google.py``).
+Not emulated: ``iss`` without a scheme, which Google alone may use.  ``provider_types/test_google.py`` tests that.
 """
 
 from collections.abc import Mapping

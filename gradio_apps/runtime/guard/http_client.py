@@ -1,0 +1,57 @@
+"""How the guard calls the portal: which proxy, whose certificates; ``portal.contract.egress`` decides."""
+
+from dataclasses import dataclass
+from functools import cache, partial
+from ssl import SSLContext
+from typing import TypedDict
+
+import httpx
+
+from gradio_apps.runtime.guard.settings import GuardSettings
+from portal.contract.call_errors import call_fault
+from portal.contract.egress import Outbound, tls_context
+
+
+class Keywords(TypedDict):
+    """Keywords of httpx's clients."""
+
+    proxy: httpx.Proxy | None
+    trust_env: bool
+    verify: SSLContext | bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Way:
+    """The way to the portal; one per process and portal, so that clients can be kept by it."""
+
+    proxy: str | None
+    tls: SSLContext | None
+    """``None`` where there is no TLS, so that nothing is verified, because nothing can be."""
+
+    def keywords(self) -> Keywords:
+        """Return what clients are made with; nothing is read from the environment at a call."""
+        speaks_tls = self.proxy is not None and self.proxy.startswith("https://")
+        through = None if self.proxy is None else httpx.Proxy(self.proxy, ssl_context=self.tls if speaks_tls else None)
+        return Keywords(proxy=through, trust_env=False, verify=False if self.tls is None else self.tls)
+
+    def fault(self, error: BaseException) -> str:
+        """Return in a few words why a call failed."""
+        return call_fault(error, proxy=self.proxy)
+
+
+@cache
+def way_to_portal(settings: GuardSettings) -> Way:
+    """Return how the portal is called: directly where its address was given as an internal one.
+
+    Raises:
+        NotABundle: the authorities cannot be read.
+        NotAProxy: the proxy cannot be used.
+    """
+    url = settings.call_url
+    # A proxy of the environment is for the world outside, not for the secret on its way to the portal.
+    proxy = None if settings.portal_internal_url is not None else settings.outbound.proxy_for(url)
+    return Way(proxy=proxy, tls=_tls(settings.outbound) if url.startswith("https://") else None)
+
+
+def _tls(outbound: Outbound) -> SSLContext:
+    return tls_context(outbound, public=partial(httpx.create_ssl_context, trust_env=False))

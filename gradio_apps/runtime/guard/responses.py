@@ -1,0 +1,103 @@
+"""How the guard answers in its own name: calls in JSON, navigations with a page or a redirect."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import quote
+
+from gradio_apps.runtime.guard.asgi import NO_STORE, Scope, Send, send_bytes, send_json, send_redirect
+from gradio_apps.runtime.guard.headers import AnswerHeaders
+from gradio_apps.runtime.guard.pages import HTML, Page, Pages
+from gradio_apps.runtime.guard.request_authorization import Presented, Refusal
+from gradio_apps.runtime.guard.settings import GuardSettings
+from portal.contract.known_addresses import KnownAddress
+
+_AS_IT_IS: Final = "/?%:@!$&'()*+,;=~-._"
+_REFUSALS = {
+    Refusal.CROSS_ORIGIN: "This request came from another site.",
+    Refusal.SERVICE_WORKER: "Service workers are not allowed here.",
+    Refusal.UNKNOWN_HOST: "This is not the address of the app.",
+}
+
+
+class Answering:
+    """The guard's own answers for one app."""
+
+    def __init__(self, settings: GuardSettings, *, answers: AnswerHeaders) -> None:
+        self._path = settings.path
+        self._origin = settings.app_origin
+        self._headers = answers.of(())
+        self.pages = Pages(settings)
+
+    async def json(
+        self, send: Send, status: int, value: Mapping[str, object], *, headers: Iterable[tuple[bytes, bytes]] = ()
+    ) -> None:
+        """Answer a call."""
+        await send_json(send, status, value, headers=[*self._headers, *headers])
+
+    async def page(self, send: Send, status: int, page: Page) -> None:
+        """Answer with a page of the guard's own."""
+        await send_bytes(send, status, self.pages.render(page), content_type=HTML, headers=self.pages.headers)
+
+    async def redirect(self, send: Send, target: str, *, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """Send the browser to *target*."""
+        await send_redirect(send, target, headers=[*self._headers, *headers])
+
+    async def again(self, send: Send, scope: Scope) -> None:
+        """Send the same request to the same address once more: another process takes it there."""
+        raw = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
+        query = scope.get("query_string", b"")
+        # With the origin, because a path that begins with two slashes would name another host.
+        target = self._origin + quote(raw + (b"?" + query if query else b""), safe=_AS_IT_IS)
+        location = (b"location", target.encode("ascii"))
+        await self.bytes(send, 307, b"", content_type="text/plain; charset=utf-8", headers=[location, NO_STORE])
+
+    async def bytes(
+        self, send: Send, status: int, body: "bytes", *, content_type: str, headers: Iterable[tuple[bytes, bytes]]
+    ) -> None:
+        """Answer with *body* as it is."""
+        await send_bytes(send, status, body, content_type=content_type, headers=[*self._headers, *headers])
+
+    async def either(self, send: Send, status: int, *, presented: Presented, page: Page, detail: str) -> None:
+        """Answer a navigation with *page* and a call with *detail*, and with what changes on the page of a start."""
+        if presented.navigation is None:
+            retry = [(b"retry-after", b"2")] if status == 503 else []  # noqa: PLR2004 - Service Unavailable
+            progress = {"more": page.more, "line": page.line} if page.event == "app-starting" else {}
+            await self.json(send, status, {"detail": detail, **progress}, headers=retry)
+        else:
+            await self.page(send, status, page)
+
+    async def challenge(self, scope: Scope, send: Send, presented: Presented) -> None:
+        """Say that there is no session: a tab goes to the portal, a frame shows a page, a call gets 401."""
+        if presented.navigation == "document" and presented.method == "GET":
+            await self.redirect(send, self.pages.app_page(self._wanted(scope)))
+            return
+        await self.either(
+            send,
+            401,
+            presented=presented,
+            page=self.pages.ended(),
+            detail="Your session has ended. Open the app again.",
+        )
+
+    async def known(self, send: Send, known: KnownAddress, presented: Presented) -> None:
+        """Answer an address that apps lead to and that is the portal's to answer; nothing is signed out by it."""
+        if known == "sign-in":  # no redirect: an app whose first page leads to a sign-in would go in circles
+            await self.page(send, 200, self.pages.signed_in())
+        elif presented.navigation == "document":
+            await self.redirect(send, self.pages.at_portal(known))
+        else:
+            await self.page(send, 200, self.pages.leave(known))
+
+    def document(self, scope: Scope) -> Page:
+        """Return the page that leads to the document this request asks for, in a tab of its own."""
+        return self.pages.document(self._wanted(scope))
+
+    async def refuse(self, send: Send, reason: Refusal) -> None:
+        """Say that the request is wrong whoever sends it."""
+        await self.json(send, reason.status, {"detail": _REFUSALS[reason]})
+
+    def _wanted(self, scope: Scope) -> str:
+        raw = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
+        query = scope.get("query_string", b"")
+        path: str = raw.decode("latin-1").removeprefix(self._path)
+        return f"{path}?{query.decode('latin-1')}" if query else path

@@ -1,0 +1,129 @@
+"""All apps of the machine that are kept, and how they follow the configuration."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+
+from gradio_apps.runtime.supervisor.changes import Change, changes_between
+from gradio_apps.runtime.supervisor.descendants import Descendants
+from gradio_apps.runtime.supervisor.document import Plan
+from gradio_apps.runtime.supervisor.events import Event, Report
+from gradio_apps.runtime.supervisor.process_manager import Keeper
+from gradio_apps.runtime.supervisor.sockets import Listening, listen
+
+
+class OwnerChanged(Exception):
+    """A running supervisor cannot stand for another user."""
+
+
+class Roster:
+    """The keepers of one supervisor."""
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        listening: Iterable[Listening],
+        outer: Mapping[str, str],
+        report: Report,
+        descendants: Descendants,
+        command: tuple[str, ...] | None = None,
+    ) -> None:
+        self._plan = plan
+        self._outer = outer
+        self._report = report
+        self._descendants = descendants
+        self._command = command
+        self._tasks: dict[Keeper, asyncio.Task[None]] = {}
+        self._going: set[asyncio.Task[None]] = set()
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Has the error of a keeper that failed; they never end by themselves."""
+        self._keepers = {one.app.slug: self._keep(one) for one in listening}
+
+    def __iter__(self) -> Iterator[Keeper]:
+        return iter(self._keepers.values())
+
+    def find(self, slug: str) -> Keeper | None:
+        """Return the keeper of the app *slug*, or ``None``."""
+        return self._keepers.get(slug)
+
+    def change(self, plan: Plan, *, every_app: bool) -> dict[str, Change]:
+        """Follow *plan* from now on, and return what that means for each app; it is done soon after.
+
+        Raises:
+            OwnerChanged: the plan is for a supervisor that stands for somebody else.
+            PortTaken: an app cannot listen where it is to; nothing has changed then.
+        """
+        if plan.owner != self._plan.owner:
+            raise OwnerChanged
+        changes = changes_between(self._plan, plan, every_app=every_app)
+        going = {slug: self._keepers[slug] for slug, change in changes.items() if change in {"removed", "moved"}}
+        # An address that one app gives up and another takes is not closed in between.
+        freed = {(one.app.host, one.app.port): one for one in going.values() if one.app.port}
+        anew = [app for app in plan.apps if changes[app.slug] in {"added", "moved"}]
+        opened = {one.app.slug: one for one in listen(app for app in anew if (app.host, app.port) not in freed)}
+        taken_over = {
+            app.slug: Listening(app, freed[app.host, app.port].listening.socket.dup())
+            for app in anew
+            if (app.host, app.port) in freed
+        }
+        self._plan = plan
+        passed_on = [freed[app.host, app.port] for app in anew if (app.host, app.port) in freed]
+        ends = {keeper: self._let_go(keeper, passed_on=keeper in passed_on) for keeper in going.values()}
+        kept: dict[str, Keeper] = {}
+        for app in plan.apps:
+            if app.slug in opened:
+                kept[app.slug] = self._keep(opened[app.slug])
+            elif app.slug in taken_over:
+                kept[app.slug] = self._keep(taken_over[app.slug], after=ends[freed[app.host, app.port]])
+            else:
+                kept[app.slug] = self._keepers[app.slug]
+                kept[app.slug].adopt(app, plan=plan, replacing=changes[app.slug] == "replaced")
+        self._keepers = kept  # in the order of the plan
+        self._report(Event.RELOADED, apps=changes)
+        return changes
+
+    async def close(self) -> None:
+        """End all apps."""
+        for keeper in self._keepers.values():
+            self._let_go(keeper)
+        await asyncio.gather(*self._going)
+
+    def _keep(self, listening: Listening, *, after: asyncio.Task[None] | None = None) -> Keeper:
+        """Begin to keep an app, *after* what had its address has gone."""
+        keeper = Keeper(
+            listening,
+            plan=self._plan,
+            outer=self._outer,
+            report=self._report,
+            descendants=self._descendants,
+            command=self._command,
+        )
+
+        async def run() -> None:
+            if after is not None:
+                await asyncio.shield(after)
+            await keeper.run(taking_over=after is not None)
+
+        task = self._tasks[keeper] = asyncio.get_running_loop().create_task(run())
+        task.add_done_callback(self._done)
+        return keeper
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self.failed.done():
+            self.failed.set_exception(error)
+
+    def _let_go(self, keeper: Keeper, *, passed_on: bool = False) -> asyncio.Task[None]:
+        going = asyncio.get_running_loop().create_task(self._end(keeper, passed_on=passed_on))
+        self._going.add(going)
+        going.add_done_callback(self._going.discard)
+        return going
+
+    async def _end(self, keeper: Keeper, *, passed_on: bool) -> None:
+        """End an app, and close its socket to everybody; one that is *passed_on* the next app exchanges."""
+        task = self._tasks.pop(keeper)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        if not passed_on:
+            keeper.listening.shut()
+        keeper.listening.socket.close()

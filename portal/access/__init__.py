@@ -1,0 +1,1 @@
+"""Sign-ins, app sessions and tickets: who is in, and how access ends everywhere."""

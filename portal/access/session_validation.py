@@ -1,0 +1,77 @@
+"""Whether an app session lives: worked out anew each time, from its row, its sign-in and the current rules."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+import sqlalchemy as sa
+
+from portal.access.revocation import EndReason
+from portal.access.sign_ins import Row, SignIns
+from portal.access.stored_identity import Standings, read_identity
+from portal.rules.catalogue import AppSpec
+from portal.rules.policy import Allowed, RoleRule, may_open, reason_of
+from portal.storage import tables
+
+SESSION_WITH_SIGN_IN: Final = (
+    sa.select(
+        tables.app_sessions.c.id.label("sid"),
+        tables.app_sessions.c.app,
+        tables.app_sessions.c.tenant.label("session_tenant"),
+        tables.app_sessions.c.ticket_hash,
+        tables.app_sessions.c.redeemed_at,
+        tables.app_sessions.c.last_seen_at.label("session_seen_at"),
+        tables.app_sessions.c.ended_at.label("session_ended_at"),
+        tables.app_sessions.c.end_reason.label("session_end_reason"),
+        tables.sign_ins.c.id,
+        tables.sign_ins.c.identity_id,
+        tables.sign_ins.c.identity,
+        tables.sign_ins.c.tenant,
+        tables.sign_ins.c.last_seen_at,
+        tables.sign_ins.c.expires_at,
+        tables.sign_ins.c.ended_at,
+        tables.sign_ins.c.end_reason,
+    )
+    .join_from(tables.app_sessions, tables.sign_ins)
+    .where(tables.app_sessions.c.id == sa.bindparam("sid"))
+)
+"""The app session ``sid`` with its sign-in; the sign-in's columns under their own names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The app session does not live (any more)."""
+
+    reason: EndReason
+    detail: str = ""
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
+Judgement: TypeAlias = Allowed | Over
+
+
+class Judge:
+    """Judges app sessions by the rules of one configuration."""
+
+    def __init__(self, rules: Iterable[RoleRule], *, sign_ins: SignIns) -> None:
+        self._rules = tuple(rules)
+        self._standings = Standings(self._rules)
+        self._sign_ins = sign_ins
+
+    def judge(self, row: Row, *, app: AppSpec, now: int) -> Judgement:
+        """Decide whether the session in *row*, of :data:`SESSION_WITH_SIGN_IN`, lives in *app*."""
+        if row.session_ended_at is not None:
+            return Over(EndReason(row.session_end_reason))
+        if row.ended_at is not None:
+            return Over(EndReason(row.end_reason))
+        if self._sign_ins.is_expired(row, now=now):
+            return Over(EndReason.SIGN_IN_EXPIRED)
+        if row.session_tenant != row.tenant:
+            return Over(EndReason.TENANT_SWITCHED)
+        decision = may_open(app, standing=self._standings.of(row.identity, tenant=row.tenant))
+        if isinstance(decision, Allowed):
+            return decision
+        reason = reason_of(decision, rules=self._rules, identity=read_identity(row.identity))
+        return Over(EndReason.DENIED, reason)

@@ -1,0 +1,352 @@
+"""Sign-ins: who is signed in, from which browser, in which tenant, and until when.
+
+The row is the sole truth: cookies, browser sessions and app sessions are worth what it says now.
+"""
+
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import sqlalchemy as sa
+
+from portal.access.audit import Audit, AuditEvent
+from portal.access.outbox import Outbox
+from portal.access.revocation import EndReason, PendingPush, end_app_sessions
+from portal.access.stored_identity import read_identity, write_identity
+from portal.contract.truncation import shortened
+from portal.errors import StoreUnavailable
+from portal.rules.identity import Identity
+from portal.storage import tables
+from portal.storage.database import Database
+from portal.storage.sealing import Sealer
+
+__all__ = ["EndReason", "SignIn", "SignIns"]
+
+Row: TypeAlias = sa.Row[*tuple[Any, ...]]
+"""A row of whatever columns the query named."""
+TOUCH: Final = 60
+"""How old ``last_seen_at`` may get while a sign-in is in use, in seconds."""
+MOST_LISTED: Final = 500
+"""Most sign-ins in one listing."""
+MOST_LIVING: Final = 100
+"""Most sign-ins of one identity; the least recently used end for another."""
+MAX_BY: Final = 512
+"""Characters of who ended a sign-in."""
+MAX_HINT: Final = 64 * 1024
+"""Characters of an ID token that is kept for the provider's sign-out; no browser could carry a longer one there."""
+_MAX_ID: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """One identity, signed in from one browser, in one tenant at a time."""
+
+    id: str
+    identity: Identity
+    tenant: str
+    created_at: int
+    last_seen_at: int
+    expires_at: int
+    """When it ends at the latest, used or not."""
+    browser: str
+
+
+def new_id() -> str:
+    """Return the id of a sign-in that does not exist yet."""
+    return secrets.token_urlsafe(24)
+
+
+class SignIns:
+    """The sign-ins of the portal."""
+
+    def __init__(
+        self, database: Database, audit: Audit, outbox: Outbox, *, idle: int, absolute: int, sealer: Sealer
+    ) -> None:
+        self._database = database
+        self._audit = audit
+        self._outbox = outbox
+        self._idle = idle
+        self._absolute = absolute
+        self._sealer = sealer
+
+    def begin(self, identity: Identity, *, tenant: str, browser: str, now: int, id_token: str | None = None) -> SignIn:
+        """Sign *identity* in, in *tenant*; see :meth:`begin_instead`."""
+        begun, _ = self.begin_instead(None, identity, tenant=tenant, browser=browser, now=now, id_token=id_token)
+        return begun
+
+    def begin_instead(
+        self,
+        former: str | None,
+        identity: Identity,
+        *,
+        tenant: str,
+        browser: str,
+        now: int,
+        id_token: str | None = None,
+        sign_in_id: str | None = None,
+        detail: str = "",
+    ) -> tuple[SignIn, tuple[PendingPush, ...]]:
+        """Sign *identity* in, in *tenant*, and end the sign-in *former* of the same browser: both, or neither.
+
+        Returns the sign-in, and the pushes to deliver for the former; *sign_in_id* is one of :func:`new_id`, and
+        *detail* is for those who read the audit.
+
+        Raises:
+            ValueError: the identity does not belong to *tenant*.
+            StoreUnavailable: no sign-in has begun, and *former* has not ended.
+        """
+        _require_tenant(identity, tenant)
+        sign_in = SignIn(
+            id=sign_in_id or new_id(),
+            identity=identity,
+            tenant=tenant,
+            created_at=now,
+            last_seen_at=now,
+            expires_at=now + self._absolute,
+            browser=_printable(browser)[:200],
+        )
+        row = {
+            "id": sign_in.id,
+            "identity_id": identity.id,
+            "identity": write_identity(identity),
+            "issuer": identity.issuer,
+            "tenant": tenant,
+            "browser": sign_in.browser,
+            "id_token": self._hint(id_token),
+            "created_at": now,
+            "last_seen_at": now,
+            "expires_at": sign_in.expires_at,
+        }
+        pushes: tuple[PendingPush, ...] = ()
+        with self._database.write() as connection:
+            if former is not None:
+                ended = self.lock(connection, former)
+                if ended is not None and ended.ended_at is None:
+                    pushes = self.end_locked(connection, ended, reason=EndReason.SIGNED_OUT, now=now)
+            connection.execute(sa.insert(tables.sign_ins).values(row))
+            self._audit.record(
+                AuditEvent.SIGNED_IN, now=now, identity=identity, tenant=tenant, detail=detail, connection=connection
+            )
+        with suppress(StoreUnavailable):  # the next one sees to it
+            self._make_room(sign_in, now=now)
+        return sign_in, pushes
+
+    def _hint(self, id_token: str | None) -> str | None:
+        if id_token is None or len(id_token) > MAX_HINT:
+            return None
+        return self._sealer.seal(id_token.encode())
+
+    def find(self, sign_in_id: str, *, now: int) -> SignIn | None:
+        """Return the living sign-in *sign_in_id* and note, once a minute, that it is in use; else ``None``.
+
+        One that is found too old is ended here, with its app sessions.
+        """
+        row = self._row(sign_in_id)
+        if row is None or row.ended_at is not None:
+            return None
+        if self.is_expired(row, now=now):
+            self._expire(sign_in_id, now=now)
+            return None
+        if now - row.last_seen_at >= TOUCH:
+            self._touch(sign_in_id, now=now)
+        return _parsed(row)
+
+    def peek(self, sign_in_id: str, *, now: int) -> SignIn | None:
+        """Return the living sign-in *sign_in_id*, for somebody else to look at: that is no use of it."""
+        row = self._row(sign_in_id)
+        is_living = row is not None and row.ended_at is None and not self.is_expired(row, now=now)
+        return _parsed(row) if row is not None and is_living else None
+
+    def end(self, sign_in_id: str, *, reason: EndReason, now: int, by: str = "") -> tuple[PendingPush, ...]:
+        """End a sign-in and all its app sessions; return the pushes to deliver.
+
+        *by* names who did it, where it was not the person.  Ending what has ended changes nothing.
+        """
+        with self._database.write() as connection:
+            row = self.lock(connection, sign_in_id)
+            if row is None or row.ended_at is not None:
+                return ()
+            return self.end_locked(connection, row, reason=reason, now=now, by=by)
+
+    def switch_tenant(self, sign_in_id: str, *, tenant: str, now: int) -> tuple[PendingPush, ...]:
+        """Go on in *tenant*; end the app sessions of the one before, and return the pushes to deliver.
+
+        Raises:
+            ValueError: the identity does not belong to *tenant*.
+        """
+        with self._database.write() as connection:
+            row = self.lock(connection, sign_in_id)
+            if row is None or row.ended_at is not None or self.is_expired(row, now=now):
+                return ()
+            identity = read_identity(row.identity)
+            _require_tenant(identity, tenant)
+            if tenant == row.tenant:
+                return ()
+            table = tables.sign_ins
+            connection.execute(sa.update(table).where(table.c.id == sign_in_id).values(tenant=tenant))
+            self._audit.record(
+                AuditEvent.TENANT_SWITCHED,
+                now=now,
+                identity=identity,
+                tenant=tenant,
+                detail=f"from {row.tenant}",
+                connection=connection,
+            )
+            of_before = tables.app_sessions.c.sign_in_id == sign_in_id
+            return end_app_sessions(connection, of_before, reason=EndReason.TENANT_SWITCHED, now=now)
+
+    def of_tenant(
+        self, tenant: str, *, issuer: str, now: int, limit: int = MOST_LISTED, after: tuple[int, str] | None = None
+    ) -> list[SignIn]:
+        """Return the living sign-ins that are in *tenant* of *issuer* now, the latest first, at most *limit*.
+
+        *after*: those that follow the one with this ``created_at`` and ``id``; use changes nothing of that order.
+        """
+        table = tables.sign_ins
+        wanted = [table.c.issuer == issuer, table.c.tenant == tenant]
+        if after is not None:
+            at, last = after
+            wanted.append(sa.or_(table.c.created_at < at, sa.and_(table.c.created_at == at, table.c.id > last)))
+        order = (table.c.created_at.desc(), table.c.id)
+        return self._living(sa.and_(*wanted), order=order, limit=limit, now=now)
+
+    def of_identity(self, identity_id: str, *, now: int) -> list[SignIn]:
+        """Return the living sign-ins of one identity, last used first; there are at most :data:`MOST_LIVING`."""
+        table = tables.sign_ins
+        order = (table.c.last_seen_at.desc(), table.c.id)
+        return self._living(table.c.identity_id == identity_id, order=order, limit=MOST_LISTED, now=now)
+
+    def count_living(self, *, now: int) -> tuple[int, int]:
+        """Return how many sign-ins live, and how many app sessions of theirs do."""
+        signed, opened = tables.sign_ins, tables.app_sessions
+        living = sa.and_(
+            signed.c.ended_at.is_(None), signed.c.expires_at > now, signed.c.last_seen_at > now - self._idle
+        )
+        sign_ins = sa.select(sa.func.count()).select_from(signed).where(living)
+        app_sessions = (
+            sa.select(sa.func.count())
+            .select_from(opened.join(signed, opened.c.sign_in_id == signed.c.id))
+            .where(living, opened.c.ended_at.is_(None), opened.c.redeemed_at.is_not(None))
+        )
+        with self._database.read() as connection:
+            return int(connection.execute(sign_ins).scalar_one()), int(connection.execute(app_sessions).scalar_one())
+
+    def id_token_of(self, sign_in_id: str) -> str | None:
+        """Return the ID token a sign-in began with, ended or not: the hint for the provider's sign-out."""
+        table = tables.sign_ins
+        with self._database.read() as connection:
+            sealed = connection.execute(sa.select(table.c.id_token).where(table.c.id == sign_in_id)).scalar()
+        value = None if sealed is None else self._sealer.open(sealed)
+        return None if value is None else value.decode()
+
+    def is_expired(self, row: Row, *, now: int) -> bool:
+        """Say whether the sign-in *row* is too old or was not used for too long."""
+        return bool(now >= row.expires_at or now >= row.last_seen_at + self._idle)
+
+    def lock(self, connection: sa.Connection, sign_in_id: str) -> Row | None:
+        """Return the row, locked until the transaction ends; always the first lock taken."""
+        return connection.execute(_BY_ID.with_for_update(), {"sign_in_id": sign_in_id}).first()
+
+    def end_locked(
+        self, connection: sa.Connection, row: Row, *, reason: EndReason, now: int, by: str = ""
+    ) -> tuple[PendingPush, ...]:
+        """End the sign-in of a *row* that is locked in this transaction and has not ended."""
+        table = tables.sign_ins
+        values = {
+            "ended_at": now,
+            "end_reason": reason.value,
+            "ended_by": shortened(by, longest=MAX_BY),
+        }
+        connection.execute(sa.update(table).where(table.c.id == row.id).values(values))
+        is_own = reason is EndReason.SIGNED_OUT
+        self._audit.record(
+            AuditEvent.SIGNED_OUT if is_own else AuditEvent.SIGN_IN_ENDED,
+            now=now,
+            identity=read_identity(row.identity),
+            tenant=row.tenant,
+            detail="" if is_own else f"{reason.value} by {by}" if by else reason.value,
+            connection=connection,
+        )
+        return end_app_sessions(connection, tables.app_sessions.c.sign_in_id == row.id, reason=reason, now=now)
+
+    def _row(self, sign_in_id: str) -> Row | None:
+        if not 0 < len(sign_in_id) <= _MAX_ID or not sign_in_id.isascii() or not sign_in_id.isprintable():
+            return None  # not one of ours, and PostgreSQL takes no NUL
+        with self._database.read() as connection:
+            return connection.execute(_BY_ID, {"sign_in_id": sign_in_id}).first()
+
+    def _expire(self, sign_in_id: str, *, now: int) -> None:
+        # It is over, written down or not; whoever looks next tries again.
+        with suppress(StoreUnavailable):
+            pushes: tuple[PendingPush, ...] = ()
+            with self._database.write() as connection:
+                row = self.lock(connection, sign_in_id)
+                # Looked at again under the lock: another request may have touched or ended it.
+                if row is not None and row.ended_at is None and self.is_expired(row, now=now):
+                    pushes = self.end_locked(connection, row, reason=EndReason.SIGN_IN_EXPIRED, now=now)
+            self._outbox.hand_over(pushes)
+
+    def _touch(self, sign_in_id: str, *, now: int) -> None:
+        table = tables.sign_ins
+        stale = sa.and_(table.c.id == sign_in_id, table.c.ended_at.is_(None), table.c.last_seen_at <= now - TOUCH)
+        # A busy writer is no reason to fail a request that only reads; the next one tries again.
+        with suppress(StoreUnavailable), self._database.write() as connection:
+            connection.execute(sa.update(table).where(stale).values(last_seen_at=now))
+
+    def _living(
+        self, condition: sa.ColumnElement[bool], *, order: Sequence[sa.ColumnElement[Any]], limit: int, now: int
+    ) -> list[SignIn]:
+        table = tables.sign_ins
+        query = (
+            sa.select(table)
+            .where(
+                condition,
+                table.c.ended_at.is_(None),
+                table.c.expires_at > now,
+                table.c.last_seen_at > now - self._idle,
+            )
+            .order_by(*order)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [_parsed(row) for row in connection.execute(query)]
+
+    def _make_room(self, sign_in: SignIn, *, now: int) -> None:
+        """End what *sign_in* is one too many beside: the sign-ins of its identity that were not used for longest."""
+        table = tables.sign_ins
+        others = (
+            sa.select(table.c.id)
+            .where(table.c.identity_id == sign_in.identity.id, table.c.ended_at.is_(None), table.c.id != sign_in.id)
+            .order_by(table.c.last_seen_at.desc(), table.c.id)
+            .offset(MOST_LIVING - 1)
+        )
+        with self._database.read() as connection:
+            surplus = list(connection.execute(others).scalars())
+        for one in surplus:
+            self._outbox.hand_over(self.end(one, reason=EndReason.SUPERSEDED, now=now))
+
+
+_BY_ID: Final = sa.select(tables.sign_ins).where(tables.sign_ins.c.id == sa.bindparam("sign_in_id"))
+
+
+def _parsed(row: Row) -> SignIn:
+    return SignIn(
+        id=row.id,
+        identity=read_identity(row.identity),
+        tenant=row.tenant,
+        created_at=row.created_at,
+        last_seen_at=row.last_seen_at,
+        expires_at=row.expires_at,
+        browser=row.browser,
+    )
+
+
+def _require_tenant(identity: Identity, tenant: str) -> None:
+    if identity.affiliation(tenant) is None:
+        raise ValueError("the identity does not belong to this tenant")
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() and not 0xD800 <= ord(char) < 0xE000 else " " for char in text)  # noqa: PLR2004 - surrogates

@@ -1,4 +1,0 @@
-"""Careful reading of claims: what the readings of all presets have in common.
-
-Pure.  How one make of provider is read stands in its preset, ``portal.presets.<make>``.
-"""

@@ -1,0 +1,59 @@
+"""How the portal's own calls go out, in words for ``portal check``; no name and no password of a proxy among them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from portal.contract import is_loopback_url
+from portal.contract.egress import NotABundle, NotAProxy, Outbound, count_authorities, read_proxy, shown_proxy
+from portal.settings import Settings
+from portal.sign_in.provider_types.called_hosts import called_for
+
+
+def told(settings: Settings) -> Iterator[str]:
+    """Yield lines on whose certificates are believed, which proxy there is, and what is called through it."""
+    outbound = settings.outbound
+    yield f"certificates are believed of {', and of '.join(_authorities(outbound))}"
+    if outbound.proxy is None:
+        yield "no proxy: everything is called directly"
+        return
+    try:
+        proxy = shown_proxy(read_proxy(outbound.proxy))
+    except NotAProxy as error:
+        yield f"the proxy of {outbound.proxy_name} {error}; nothing needs it"
+        return
+    yield f"proxy {proxy}, by {outbound.proxy_name}; it resolves the names"
+    for spec in settings.providers:
+        by_host = {urlsplit(url).hostname: _way(url, outbound) for url in called_for(spec)}
+        ways = dict.fromkeys(by_host.values())
+        for way in ways:
+            hosts = ", ".join(str(host) for host, its_way in by_host.items() if its_way == way)
+            yield f"{spec.id}{f', {hosts}' if len(ways) > 1 else ''}: {way}"
+    for app in settings.catalogue:
+        if app.source is None:
+            internal = app.internal_url is not None
+            yield f"{app.slug}: {'directly, at its internal_url' if internal else _way(app.url, outbound)}"
+
+
+def _authorities(outbound: Outbound) -> Iterator[str]:
+    yield (
+        "the public authorities"
+        if outbound.bundle is None
+        else f"{_counted(outbound.bundle)}, by {outbound.bundle_name}"
+    )
+    if outbound.authorities is not None:
+        yield _counted(outbound.authorities)
+
+
+def _counted(bundle: Path) -> str:
+    try:
+        count = count_authorities(bundle)
+    except NotABundle as error:  # nothing needs it, or the configuration would have a problem
+        return f"{bundle} ({error})"
+    return f"those in {bundle}" if count is None else f"{count} in {bundle}"
+
+
+def _way(url: str, outbound: Outbound) -> str:
+    if outbound.proxy_for(url) is not None:
+        return "through the proxy"
+    return "directly, on this machine" if is_loopback_url(url) else "directly, by NO_PROXY"

@@ -1,0 +1,190 @@
+"""Providers that variables of their own turn on, by the names of Chainlit: ``OAUTH_GITHUB_CLIENT_ID`` and the like."""
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+from portal.configuration.documented import VARIABLES
+from portal.configuration.environment import Variables
+from portal.configuration.prompts import prompt_params
+from portal.configuration.provider_tables import fault_of_scopes
+from portal.configuration.provider_type_options import locate
+from portal.configuration.report import Report
+from portal.errors import closest
+from portal.settings import Admission, ProviderSpec, Secret
+from portal.sign_in.provider_types import PRESETS
+from portal.sign_in.provider_types.base import Option, Preset
+
+_NEAR: Final = 0.8
+_PREFIXES: Final = ("OAUTH_", "OPENID_")
+_SHARED_ON: Final = ("OPENID_PROVIDER_URL", "OAUTH_AUTHORIZE_URL")
+"""What turns on the provider whose variables have no make's name in them."""
+_VERY_NEAR: Final = 0.92
+"""How alike two names must be (difflib): OAUTH_GITHUB_TOKEN and OAUTH_GITHUB_TOKEN_URL are less than this."""
+
+
+def read_providers_of_presets(
+    variables: Variables, *, used_by_file: Collection[str], report: Report
+) -> tuple[ProviderSpec, ...]:
+    """Return the providers that variables turn on; *used_by_file* are variables that the file names for its own."""
+    specs: list[ProviderSpec] = []
+    for preset in PRESETS.values():
+        found = [name for name in preset.own_variables() if variables.mentions(name) and name not in used_by_file]
+        if found:
+            spec = _spec(preset, variables, found=tuple(found), report=report)
+            if spec is not None:
+                specs.append(spec)
+    return tuple(specs)
+
+
+def presets_mentioned(variables: Variables) -> frozenset[str]:
+    """Return the ids of the presets that variables are about, sound or not."""
+    return frozenset(one.id for one in PRESETS.values() if any(map(variables.mentions, one.own_variables())))
+
+
+def variables_of_presets() -> frozenset[str]:
+    """Return every variable that is about one preset alone."""
+    return frozenset(name for one in PRESETS.values() for name in one.own_variables())
+
+
+def check_misspelt_for_presets(variables: Variables, *, used: Collection[str], report: Report) -> None:
+    """Note variables that are meant for a provider and not known; *used* are those that the file names.
+
+    A setting must not be ignored silently.  Where no variable turns the provider on,
+    only a slip of a letter or two counts: other names may be another program's.
+    """
+    on = presets_mentioned(variables)
+    presets = {f"{one.variables}_": one for one in PRESETS.values() if one.variables is not None}
+    known = set(variables_of_presets())
+    known |= {f"{one.client_secret_variable}_FILE" for one in presets.values()}
+    for name in sorted(variables.names() - known):
+        plain = name.removesuffix("_FILE")
+        prefix = max((one for one in presets if name.startswith(one)), key=len, default=None)
+        # With _PROMPT at its end it may be about a provider that is called so, and has a check of its own.
+        if not {name, plain}.isdisjoint(used) or name.endswith("_PROMPT"):
+            continue
+        if prefix is None:
+            _check_of_none(name, plain, known=known, variables=variables, report=report)
+            continue
+        if plain in known:
+            mend = f"Only secrets are read from files: set {plain}."
+        else:
+            preset = presets[prefix]
+            near = closest(plain, known, cutoff=_NEAR if preset.id in on else _VERY_NEAR)
+            if near is None and preset.id not in on:
+                continue
+            own = ", ".join(sorted(preset.own_variables()))
+            mend = f"{preset.label} has {own}." if near is None else f"Did you mean {near}?"
+        report.environment(name, "is not a variable of the portal.", mend)
+
+
+def _check_of_none(name: str, plain: str, *, known: set[str], variables: Variables, report: Report) -> None:
+    """Note the variable *name* if it is nearly one of any provider's, and no make's prefix begins it."""
+    shared = {one for one in VARIABLES if one.startswith(_PREFIXES)}
+    if not name.startswith(_PREFIXES) or name in shared or _is_secret_file(name, plain):
+        return
+    if plain in shared | known:
+        report.environment(name, "is not a variable of the portal.", f"Only secrets are read from files: set {plain}.")
+        return
+    near = closest(plain, known | shared, cutoff=_VERY_NEAR)
+    if near is None and any(variables.get(one) is not None for one in _SHARED_ON):
+        word = plain.split("_")[1]
+        alike = [one for one in shared if one.split("_")[1].rstrip("S") == word.rstrip("S")]
+        near = alike[0] if len(alike) == 1 else None
+    if near is not None:
+        report.environment(name, "is not a variable of the portal.", f"Did you mean {near}?")
+
+
+def _is_secret_file(name: str, plain: str) -> bool:
+    return name != plain and plain.endswith("_CLIENT_SECRET") and plain in VARIABLES
+
+
+class _Told:
+    """The options of one preset, as its variables say them."""
+
+    def __init__(self, preset: Preset, variables: Variables, *, because: str, report: Report) -> None:
+        self._preset = preset
+        self._variables = variables
+        self._because = because
+        self._report = report
+
+    def said(self, option: Option) -> str | None:
+        return None if option.variable is None else self._variables.get(option.variable)
+
+    def missing(self, option: Option) -> None:
+        self.not_set(option.variable or option.key)
+
+    def problem(self, key: str, what: str, mend: str) -> None:
+        named = next((one.variable for one in self._preset.options if one.key == key), None)
+        self._report.environment(named or self._because, what, mend)
+
+    def not_set(self, name: str) -> None:
+        option = next((one for one in self._preset.options if one.variable == name), None)
+        line = f"{name}=…" if option is None else f"{name}={option.example}"
+        meaning = "" if option is None else f" ({option.meaning.rstrip('.')})"
+        self._report.environment(
+            name,
+            f"is not set, and {self._preset.label}, which {self._because} turns on, needs it.",
+            f"Add the line {line}{meaning}, or unset {self._because}.",
+        )
+
+
+def _spec(preset: Preset, variables: Variables, *, found: tuple[str, ...], report: Report) -> ProviderSpec | None:
+    told = _Told(preset, variables, because=found[0], report=report)
+    client_id = variables.get(preset.client_id_variable)
+    if client_id is None:
+        told.not_set(preset.client_id_variable)
+    if not variables.mentions(preset.client_secret_variable):
+        told.not_set(preset.client_secret_variable)
+    secret = variables.secret(preset.client_secret_variable)
+    scopes = _scopes(preset, variables, told=told, report=report)
+    provider_id, label, chainlit_id = _name(preset, variables)
+    located = locate(preset, told, client_id=client_id)
+    if located is None or client_id is None or secret is None:
+        return None
+    place = located.place
+    return ProviderSpec(
+        id=provider_id,
+        label=label,
+        preset=preset.id,
+        issuer=place.issuer,
+        issuer_of_token=place.issuer_of_token,
+        client_id=client_id,
+        client_secret=Secret(secret),
+        scopes=scopes or (*preset.scopes, *place.scopes),
+        discovery=place.discovery,
+        endpoints=place.endpoints,
+        chainlit_id=chainlit_id,
+        token_endpoint_auth_method=preset.token_endpoint_auth_method,
+        authorize_params=(
+            *preset.authorize_params,
+            *place.authorize_params,
+            *prompt_params(provider_id, preset, written=None, variables=variables),
+        ),
+        options=located.options,
+        admission=Admission(tenants=place.tenants),
+        variables=found,
+    )
+
+
+def _scopes(preset: Preset, variables: Variables, *, told: _Told, report: Report) -> tuple[str, ...] | None:
+    name = preset.scopes_variable
+    written = None if name is None else variables.get(name)
+    if name is None or written is None:
+        if name is not None and preset.scopes_required:
+            told.not_set(name)
+        return None
+    scopes = tuple(dict.fromkeys(re.split(r"[,\s]+", written)))
+    fault = fault_of_scopes((*preset.always_scopes, *scopes), flow=preset.flow)
+    if fault is not None:
+        report.environment(name, *fault)
+    return scopes
+
+
+def _name(preset: Preset, variables: Variables) -> tuple[str, str, str | None]:
+    """Return id, label and Chainlit's id, where that is no id here; the name that renames a provider becomes all."""
+    name = None if preset.name_variable is None else variables.get(preset.name_variable)
+    if preset.name_variable is None or name is None:
+        return preset.id, preset.label, None
+    slug = variables.slug(preset.name_variable, default=preset.id)
+    return slug, name, None if name == slug else name

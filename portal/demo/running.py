@@ -1,0 +1,134 @@
+"""Running a demo: the demo provider, the portal and the apps, with everything else of the environment kept out."""
+
+import argparse
+import os
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from portal.configuration import load
+from portal.contract.argument_types import PORT_OR_ANY
+from portal.demo.people import PEOPLE
+from portal.demo.setup import SECRET_VARIABLE, Sample, write_down
+from portal.errors import StoreUnavailable
+from portal.machine import startup
+from portal.machine.browser import show
+from portal.machine.failure import ENDED, CommandFailed
+from portal.machine.ports import DEFAULT, require_free
+from portal.machine.processes import Processes
+from portal.machine.programs import harmless, host_header, provider_program
+from portal.machine.readiness import Door
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what ``demo`` and ``try`` have in common."""
+    parser.add_argument(
+        "--port",
+        type=PORT_OR_ANY,
+        default=DEFAULT,
+        metavar="N",
+        help=f"the portal's port; provider and apps get ports after it; 0 for any free ones (default {DEFAULT})",
+    )
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    parser.add_argument(
+        "--plain-names",
+        action="store_true",
+        help="use 127.0.0.1 instead of names under .localhost, for Safari; portal and apps then share cookies",
+    )
+    parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="where to keep database, key and logs")
+
+
+def run(
+    sample: Sample,
+    *,
+    command: str,
+    browser: bool,
+    environ: Mapping[str, str] = os.environ,
+    hidden: Collection[str] | None = None,
+    failed: Callable[[str], None] = lambda _log: None,
+) -> int:
+    """Run *sample* until somebody asks for the end.
+
+    *hidden* is what the log of an app may hold and no terminal may show; *failed* gets the end of the log of an
+    app that could not be started, and may give up.
+
+    Raises:
+        CommandFailed: a port is taken, or the folder or the database cannot be used.
+    """
+    _require_ports(sample, command=command)
+    try:
+        key = write_down(sample)
+    except OSError as error:
+        problem = f"The folder {sample.folder} cannot be used: {error.strerror}. Choose another with --data-dir."
+        raise CommandFailed(problem) from error
+    plain = harmless(environ)
+    shared = {SECRET_VARIABLE: secrets.token_urlsafe(32)}
+    of_portal = {**plain, **shared, "PORTAL_CONFIG": str(sample.config), "PORTAL_SECRET_KEY": key}
+    settings = load(of_portal)
+    logs = sample.folder / "logs"
+    launch = startup.Launch(
+        settings=settings,
+        port=sample.ports.portal,
+        environ=of_portal,
+        app_environ=plain,
+        secrets_from={},
+        cwd=sample.folder,  # a .env, wsgi.py or gunicorn.conf.py of the folder where this was typed is none of ours
+        logs=logs,
+        workers=1,
+        threads=16,
+    )
+    provider = provider_program(
+        port=sample.ports.provider, environ={**plain, **shared}, cwd=sample.folder, log=logs / "provider.log"
+    )
+    print(f"Starting {sample.name} …", flush=True)
+    with Processes().until_told() as processes:
+        processes.start(provider)
+        try:
+            startup.start(processes, launch)
+        except StoreUnavailable as error:
+            raise CommandFailed(f"The database in {sample.folder} cannot be used.", exit_code=ENDED) from error
+
+        def announce() -> None:
+            print(announcement(sample), flush=True)
+            show(sample.portal_url, wanted=browser, environ=environ)
+
+        doors = (startup.portal_door(launch), _provider_door(sample))
+        watchman = startup.Watchman(settings, doors=doors, announce=announce, hidden=hidden, failed=failed)
+        code = startup.stay(processes, watchman.look)
+        print("Ending …", flush=True)
+    return code
+
+
+def _require_ports(sample: Sample, *, command: str) -> None:
+    ports = sample.ports
+    purposes = {ports.portal: "the portal", ports.provider: "the demo provider"}
+    purposes |= {port: f"the app {app.title}" for app, port in zip(sample.apps, ports.apps, strict=True)}
+    other = ports.portal + 100
+    require_free(
+        purposes,
+        mend=f"Choose others with --port, for example: {command} --port {other} (which uses {other}, {other + 1} and "
+        f"from {other + 10} on).",
+    )
+
+
+def _provider_door(sample: Sample) -> Door:
+    return Door(port=sample.ports.provider, host=host_header(sample.issuer), path="/healthz")
+
+
+def announcement(sample: Sample) -> str:
+    """Return what the person is told once the portal can be used."""
+    widest = max(len(person.name) for person in PEOPLE)
+    people = "\n".join(f"    {person.name:<{widest}}   {_memberships(person)}" for person in PEOPLE)
+    safari = "" if sample.plain_names else "\n  If your browser does not find that address (Safari), use --plain-names."
+    return (
+        f"\n  Open  {sample.portal_url}\n\n"
+        f"  Who can sign in, without a password:\n{people}\n\n"
+        f"  The demo provider lets anybody in as anybody; it answers this computer only.\n"
+        f"  Logs: {sample.folder / 'logs'}{safari}\n"
+        f"  Ctrl-C ends everything.\n"
+    )
+
+
+def _memberships(person: Any) -> str:
+    return "; ".join(f"{one.tenant_name}: {', '.join(one.roles)}" for one in person.memberships)

@@ -1,0 +1,151 @@
+"""Putting a backup back: checked whole beside the database first, then exchanged for it.
+
+The past must not come back with it: every sign-in of the backup is ended, with its app sessions, and
+the browser sessions go.  The database that was there is kept.
+"""
+
+import os
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import gmtime, strftime
+from typing import IO, Final
+
+import sqlalchemy as sa
+
+from portal.access.revocation import EndReason
+from portal.errors import StoreUnavailable, StoreUnusable
+from portal.settings import Secret, Settings
+from portal.storage import tables
+from portal.storage.backups import BackupFailed, Manifest, fingerprint, unpack
+from portal.storage.instance_lock import nobody_runs
+from portal.web.browser_sessions import FILE as SESSIONS
+from portal.web.services import Services, build_services
+
+_BESIDE: Final = ("-wal", "-shm", "")
+"""What belongs to a SQLite file; the file itself last, so that a log never outlives its database."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What was done."""
+
+    manifest: Manifest
+    ended: int
+    """Sign-ins that were ended."""
+    kept: Path | None
+    """Where the previous database is now."""
+    configuration: bytes | None
+    """The ``portal.toml`` in the backup."""
+
+
+def restore(file: Path, *, database: Path, settings: Settings, now: int, opened: IO[bytes] | None = None) -> Restored:
+    """Make the backup *file* the portal's *database*, an SQLite file; *opened* is as :func:`unpack` takes it.
+
+    Raises:
+        BackupFailed: nothing was changed, and why.
+    """
+    staged = database.with_name(f"{database.name}.restoring")
+    try:
+        with nobody_runs(settings.data_dir) as alone:
+            if not alone:
+                raise BackupFailed(f"A portal runs on {settings.data_dir}. Stop it, then restore.")
+            database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _remove(staged)  # of a restore that was interrupted
+            try:
+                manifest, configuration = unpack(file, to=staged, secret_keys=settings.secret_keys, opened=opened)
+                ended = _prepare(staged, manifest, settings, now=now)
+                kept = _set_aside(database, now=now)
+                staged.replace(database)
+            finally:
+                _remove(staged)
+            _remove(settings.data_dir / SESSIONS)
+            for folder in {database.parent, settings.data_dir}:
+                _settle(folder)
+    except StoreUnusable as error:
+        raise BackupFailed(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
+    except OSError as error:
+        raise BackupFailed(f"{error.filename or database.parent} cannot be used: {error.strerror}.") from error
+    return Restored(manifest=manifest, ended=ended, kept=kept, configuration=configuration)
+
+
+def _prepare(staged: Path, manifest: Manifest, settings: Settings, *, now: int) -> int:
+    """Bring *staged* up to date, see that it can be read, and end its sign-ins; return how many.
+
+    Raises:
+        BackupFailed: it is damaged, of another version, or sealed under other secret keys.
+    """
+    try:
+        with closing(sqlite3.connect(staged)) as connection:
+            # The portal makes none; one that somebody put there could undo what is ended here, or later.
+            foreign = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()
+        if foreign is not None:
+            raise BackupFailed("The database in the backup was changed: it holds what no portal puts there.")
+        built = build_services(
+            replace(settings, database_url=Secret(f"sqlite:///{staged}")), clock=lambda: now, providers={}
+        )
+        try:
+            if not built.keys.is_readable() or built.credentials.unreadable():
+                raise BackupFailed(_sealed_otherwise(manifest, settings))
+            ended = _end_all(built, now=now)
+        finally:
+            built.database.close()
+        with closing(sqlite3.connect(staged)) as connection:
+            sound = connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            connection.execute("PRAGMA journal_mode = DELETE")  # so that nothing of it stands in a log beside it
+    except (StoreUnavailable, sqlite3.Error) as error:
+        raise BackupFailed(f"The database in the backup cannot be used: {error}.") from error
+    if not sound:
+        raise BackupFailed("The database in the backup is damaged.")
+    return ended
+
+
+def _sealed_otherwise(manifest: Manifest, settings: Settings) -> str:
+    ours = ", ".join(map(fingerprint, settings.secret_keys))
+    return (
+        "PORTAL_SECRET_KEY cannot read all the keys in this backup. It was made with those of fingerprint "
+        f"{', '.join(manifest.keys)}; this is {ours}. Set all it was made with, and any of before, after commas."
+    )
+
+
+def _end_all(built: Services, *, now: int) -> int:
+    living = sa.select(tables.sign_ins.c.id).where(tables.sign_ins.c.ended_at.is_(None))
+    with built.database.write() as connection:
+        ids = list(connection.execute(living).scalars())
+        for sign_in_id in ids:
+            row = built.sign_ins.lock(connection, sign_in_id)
+            if row is not None:
+                # The guards may still hold sessions of that time: the outbox tells them once the portal runs.
+                built.sign_ins.end_locked(connection, row, reason=EndReason.RESTORED, now=now)
+    return len(ids)
+
+
+def _set_aside(database: Path, *, now: int) -> Path | None:
+    if not database.exists():
+        return None
+    with suppress(sqlite3.Error), closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # a damaged one is kept as it is
+    stem = f"{database.name}.before-{strftime('%Y%m%dT%H%M%SZ', gmtime(now))}"
+    kept, number = database.with_name(stem), 1
+    while kept.exists():
+        number += 1
+        kept = database.with_name(f"{stem}-{number}")
+    for end in _BESIDE:
+        with suppress(FileNotFoundError):
+            Path(f"{database}{end}").rename(f"{kept}{end}")
+    return kept
+
+
+def _remove(database: Path) -> None:
+    for end in (*_BESIDE, ".lock"):
+        Path(f"{database}{end}").unlink(missing_ok=True)
+
+
+def _settle(folder: Path) -> None:
+    """Have the names in *folder* survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

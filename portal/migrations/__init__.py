@@ -1,1 +1,0 @@
-"""The history of the portal's tables, applied by ``portal.database`` at start."""

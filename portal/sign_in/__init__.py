@@ -1,0 +1,1 @@
+"""Signing in: provider types, providers, claims, admission and the company's hook."""

@@ -1,0 +1,107 @@
+"""Who may come in, once they have proved who they are: the rules of the configuration, then the company's own hook.
+
+Pure but for the hook, and closed by default: what is asked for and not known refuses.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TypeAlias
+
+from portal.errors import NotAdmitted
+from portal.rules.identity import Identity
+from portal.settings import ProviderSpec
+from portal.sign_in.provider_types import preset_of
+
+
+class AdmissionRefusal(StrEnum):
+    """Why somebody was not admitted.  Values are logged and documented; keep alphabetized."""
+
+    DOMAIN_NOT_ALLOWED = "domain-not-allowed"
+    GROUP_NOT_ALLOWED = "group-not-allowed"
+    GROUPS_UNKNOWN = "groups-unknown"
+    """The provider would not tell them all, or told more than are read, so perhaps one would do."""
+    HOOK_FAILED = "hook-failed"
+    """It raised, took too long, or returned what is nobody, or somebody else."""
+    ORGANISATION_NOT_ALLOWED = "organisation-not-allowed"
+    REFUSED_BY_HOOK = "refused-by-hook"
+    TENANT_NOT_ALLOWED = "tenant-not-allowed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """Somebody at the door, and what the hook may ask their provider with."""
+
+    identity: Identity
+    claims: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """What was verified or asked for, as the provider wrote it."""
+    access_token: str = field(repr=False)
+    id_token: str | None = field(repr=False)
+
+
+Hook: TypeAlias = Callable[[Arrival], Identity | None]
+"""Returns whom to admit, perhaps with roles it gave; ``None`` refuses, and so does whatever it raises."""
+
+
+def admit(arrival: Arrival, *, spec: ProviderSpec, hook: Hook | None) -> Identity:
+    """Return who comes in.
+
+    Raises:
+        NotAdmitted: with the first reason found.
+    """
+    identity = admitted_by_rules(arrival.identity, spec=spec)
+    if hook is None:
+        return identity
+    try:
+        chosen = hook(replace(arrival, identity=identity))
+    except Exception as error:  # it is the company's code, and whatever goes wrong in it admits nobody
+        raise NotAdmitted(AdmissionRefusal.HOOK_FAILED) from error
+    if chosen is None:
+        raise NotAdmitted(AdmissionRefusal.REFUSED_BY_HOOK)
+    # It may give roles; it cannot make them somebody else, nor say anything in their provider's place.
+    if not isinstance(chosen, Identity) or _without_given(chosen) != _without_given(identity):
+        raise NotAdmitted(AdmissionRefusal.HOOK_FAILED)
+    return chosen
+
+
+def _without_given(identity: Identity) -> Identity:
+    plain = tuple(replace(one, given=frozenset()) for one in identity.affiliations)
+    return replace(identity, affiliations=plain)
+
+
+def admitted_by_rules(identity: Identity, *, spec: ProviderSpec) -> Identity:
+    """Return *identity*, narrowed to the tenants that are allowed, if it meets every condition of *spec*.
+
+    Raises:
+        NotAdmitted: it does not.
+    """
+    rules, preset = spec.admission, preset_of(spec)
+    if rules.domains and (preset.domain is None or preset.domain(identity) not in rules.domains):
+        raise NotAdmitted(AdmissionRefusal.DOMAIN_NOT_ALLOWED)
+    known = frozenset[str]() if preset.organisations is None else preset.organisations(identity)
+    asked = rules.organisations
+    if preset.organisations_ignore_case:
+        asked, known = frozenset(map(_without_case, asked)), frozenset(map(_without_case, known))
+    if asked and asked.isdisjoint(known):
+        unknown = preset.organisations_are_groups and _are_left_out(identity)
+        raise NotAdmitted(AdmissionRefusal.GROUPS_UNKNOWN if unknown else AdmissionRefusal.ORGANISATION_NOT_ALLOWED)
+    if rules.tenants:
+        # Roles in a tenant that is not allowed must be of no force either.
+        within = tuple(one for one in identity.affiliations if one.tenant in rules.tenants)
+        if not within:
+            raise NotAdmitted(AdmissionRefusal.TENANT_NOT_ALLOWED)
+        identity = replace(identity, affiliations=within)
+    if rules.groups and all(rules.groups.isdisjoint(one.groups) for one in identity.affiliations):
+        unknown = _are_left_out(identity)
+        raise NotAdmitted(AdmissionRefusal.GROUPS_UNKNOWN if unknown else AdmissionRefusal.GROUP_NOT_ALLOWED)
+    return identity
+
+
+def _without_case(name: str) -> str:
+    """Return *name* in lower case; beyond ASCII, letters that only look alike could become one."""
+    return name.lower() if name.isascii() else name
+
+
+def _are_left_out(identity: Identity) -> bool:
+    return any(one.groups_left_out for one in identity.affiliations)

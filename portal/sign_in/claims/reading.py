@@ -1,0 +1,107 @@
+"""What every reading has in common: from verified claims and affiliations to an identity."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from portal.contract.truncation import shortened
+from portal.errors import CallbackRejected, ClaimsTooLarge
+from portal.rules.expressions import NAMED, RAW, evaluated
+from portal.rules.identity import Affiliation, Identity
+from portal.settings import ProviderSpec
+from portal.sign_in.claims import values
+
+_OF_THE_TOKEN: Final = frozenset({"at_hash", "c_hash", "nonce", "s_hash"})
+"""Claims about one exchange, of no use to a rule."""
+_OF_THE_EXCHANGE: Final = frozenset({"aud", "auth_time", "azp", "exp", "iat", "iss", "jti", "nbf", "portal:cut", "sid"})
+"""Claims about the exchange itself, which say nothing of the person."""
+MAX_SHOWN_NAMES: Final = 100
+"""Names of claims kept with a sign-in, for admins."""
+MAX_SHOWN_NAME: Final = 120
+"""Characters of one of them."""
+MAX_TENANTS: Final = 1000
+"""Most tenants of one person."""
+
+
+def identity_of(claims: Mapping[str, object], *, spec: ProviderSpec, affiliations: Sequence[Affiliation]) -> Identity:
+    """Return the identity that *claims*, verified ones or a view of such, describe, belonging to *affiliations*.
+
+    Raises:
+        CallbackRejected: ``sub`` is unusable, or the claims are no JSON.
+        ClaimsTooLarge: there are too many affiliations.
+    """
+    if len(affiliations) > MAX_TENANTS:
+        raise ClaimsTooLarge(f"{len(affiliations)} tenants, more than the {MAX_TENANTS} that are read")
+    return Identity(
+        provider=spec.id,
+        issuer=values.issuer(claims, configured=spec.issuer),
+        subject=values.subject(claims),
+        name=values.shown_name(claims),
+        email=values.email(claims),
+        email_verified=values.email_verified(claims, assumed=spec.assumes_email),
+        picture=values.picture(claims),
+        affiliations=tuple(affiliations),
+        claims=_kept(claims),
+        unread=tuple(_unread(claims, spec)),
+    )
+
+
+def named_claims(claims: Mapping[str, object], spec: ProviderSpec) -> Mapping[str, object]:
+    """Return *claims* with groups and roles as the provider's own settings say where they are.
+
+    ``groups_claim`` and ``roles_claim`` are expressions over the claims; what they yield stands in place of the list.
+    """
+    chosen = {name: spec.options[f"{name}_claim"] for name in NAMED if f"{name}_claim" in spec.options}
+    document = {**claims, RAW: claims}
+    return {**claims, **{name: evaluated(expression, document) for name, expression in chosen.items()}}
+
+
+def affiliation_in(tenant: str, claims: Mapping[str, object], *, name: str | None = None) -> Affiliation:
+    """Return what *claims*, of the whole token or of one tenant within it, say about *tenant*."""
+    return Affiliation(
+        tenant=tenant,
+        tenant_name=name,
+        roles=values.names(claims.get("roles")),
+        groups=values.names(claims.get("groups")),
+        permissions=values.names(claims.get("permissions")),
+        groups_left_out=values.unread(claims.get("groups")),
+    )
+
+
+def names_sent(claims: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the names of *claims*, sorted, without those about the exchange: for people who look for one.
+
+    What is too long, or too much, is said as a number and never left out in silence.
+    """
+    names = sorted(name for name in claims if name not in _OF_THE_TOKEN | _OF_THE_EXCHANGE and values.is_plain(name))
+    shown = [shortened(name, longest=MAX_SHOWN_NAME) for name in names]
+    beyond = len(shown) - MAX_SHOWN_NAMES
+    return tuple(shown) if beyond <= 0 else (*shown[:MAX_SHOWN_NAMES], f"… and {beyond} more")
+
+
+def _kept(claims: Mapping[str, object]) -> Mapping[str, object]:
+    left_out = _OF_THE_TOKEN | {name for name in NAMED if not values.unread(claims.get(name))}
+    kept = {name: value for name, value in claims.items() if name not in left_out}
+    try:
+        json.dumps(kept, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CallbackRejected("the claims are no JSON") from error
+    return MappingProxyType(kept)
+
+
+def _unread(claims: Mapping[str, object], spec: ProviderSpec) -> Iterator[str]:
+    """Yield, in words for admins, what stands in *claims* and says nothing to us; no values."""
+    for name in NAMED:
+        number = values.unread(claims.get(name))
+        if number and f"{name}_claim" not in spec.options:
+            are = f"entry of {name} is not a name" if number == 1 else f"entries of {name} are not names"
+            yield f"{number} {are}; rules find what was sent under {RAW}.{name}"
+    tenants = claims.get("tenants")
+    unusable = [one for one in tenants if values.identifier(one) is None] if type(tenants) is dict else []
+    if unusable:
+        yield f"{len(unusable)} of tenants without a usable id"
+    readings: tuple[tuple[str, object], ...] = (("email", values.email(claims)), ("picture", values.picture(claims)))
+    for name, read in readings:
+        if claims.get(name) and read is None:
+            yield f"{name} is not usable"

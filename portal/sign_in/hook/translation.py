@@ -1,0 +1,123 @@
+"""What the hook is told, in Chainlit's words, and what its answer means.  Pure.
+
+Chainlit hands on what a provider's userinfo says.  Here it is what was verified, and an address stands in it only
+where the provider vouches for it: a hook that lets in whoever has an address of the company's must not be told one
+that anybody could have typed.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Final
+
+from portal.rules.identity import Identity
+from portal.settings import ProviderSpec
+from portal.sign_in.admission import Arrival
+from portal.sign_in.hook.chainlit import Person
+from portal.sign_in.provider_types import preset_of
+from portal.sign_in.provider_types.base import CUT
+
+_OF_GRAPH: Final = {"id": "oid", "displayName": "name", "mail": "email"}
+_ALSO_CALLED: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "azure-ad": _OF_GRAPH,
+        "azure-ad-hybrid": _OF_GRAPH,
+        "google": {"id": "sub", "verified_email": "email_verified"},
+    }
+)
+"""Per make: what the API that Chainlit asks calls a claim of the ID token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Whom the hook admits."""
+
+    identity: Identity
+    unknown: frozenset[str]
+    """What it called roles and ``portal.toml`` does not know; of no force."""
+    foreign: frozenset[str]
+    """Tenants it gave roles in that are not the person's; of no force."""
+
+
+def raw_user_data(arrival: Arrival, *, spec: ProviderSpec) -> dict[str, Any]:
+    """Return what the provider says of who arrives: a copy, with the address only if it is verified."""
+    preset = preset_of(spec)
+    data = deepcopy({name: value for name, value in arrival.claims.items() if name != CUT})
+    if preset.flow == "oauth2" and preset.calls:  # the first answer is about the person, the others stand beside it
+        user = data.pop(preset.calls[0].name, None)
+        data = {**data, **(user if type(user) is dict else {})}
+    data.pop("email", None)
+    if arrival.identity.verified_email is not None:
+        data["email"] = arrival.identity.verified_email
+    for name, claim in _ALSO_CALLED.get(preset.id, {}).items():
+        if claim in data:
+            data.setdefault(name, data[claim])
+    return data
+
+
+def default_user(arrival: Arrival, *, spec: ProviderSpec, make: Callable[..., Person]) -> Person:
+    """Return the user that Chainlit would admit, as *make* builds it."""
+    identity = arrival.identity
+    metadata: dict[str, Any] = {"provider": spec.chainlit_id or spec.id}
+    if identity.picture is not None:
+        metadata["image"] = identity.picture
+    tenants = [tenant for tenant in identity.tenants if tenant]
+    if tenants:
+        metadata["tenants"] = tenants
+    return make(identifier=_identifier(identity, spec), display_name=identity.name, metadata=metadata)
+
+
+def _identifier(identity: Identity, spec: ProviderSpec) -> str:
+    """Return GitHub's login, the member that ``user_identifier`` names, else the verified address, else the subject.
+
+    What looks like an address is one: nobody can come by a company's address by choosing it as their name.
+    """
+    named = "preferred_username" if spec.preset == "github" else spec.options.get("user_identifier", "")
+    chosen = identity.claims.get(named)
+    if isinstance(chosen, str) and chosen and "@" not in chosen:
+        return chosen
+    if identity.verified_email is not None:
+        return identity.verified_email
+    return identity.id if "@" in identity.subject else identity.subject
+
+
+def read_answer(returned: object, *, identity: Identity, roles: Collection[str]) -> Answer:
+    """Return *identity* with the roles that *returned*, a user, has in its metadata; nothing else of it counts.
+
+    ``metadata["role"]`` is a name and ``metadata["roles"]`` a list of names, given in each tenant of this sign-in, or
+    a mapping from tenants to such lists.  *roles* are those of ``portal.toml``.
+
+    Raises:
+        TypeError: it is no user, or what it calls roles are none.
+    """
+    metadata = getattr(returned, "metadata", None)
+    if not isinstance(getattr(returned, "identifier", None), str) or not isinstance(metadata, Mapping):
+        raise TypeError(f"the hook returned a {type(returned).__name__}, which is no user")
+    everywhere = set(_names(metadata.get("role")))
+    within: dict[str, set[str]] = {}
+    given = metadata.get("roles")
+    if isinstance(given, Mapping):
+        for tenant, names in given.items():
+            within[tenant] = set(_names(names))
+    else:
+        everywhere |= set(_names(given))
+    affiliations = tuple(
+        replace(one, given=frozenset((everywhere | within.get(one.tenant, set())) & set(roles)))
+        for one in identity.affiliations
+    )
+    named = everywhere.union(*within.values())
+    return Answer(
+        identity=replace(identity, affiliations=affiliations),
+        unknown=frozenset(named - set(roles)),
+        foreign=frozenset(str(tenant) for tenant in within if tenant not in identity.tenants),
+    )
+
+
+def _names(value: object) -> Iterator[str]:
+    if value is None:
+        return
+    many = (value,) if isinstance(value, str) else value
+    if not isinstance(many, list | tuple | set | frozenset) or not all(isinstance(one, str) for one in many):
+        raise TypeError("the hook's metadata holds roles that are no list of names")
+    yield from many

@@ -1,0 +1,90 @@
+"""The makes of providers the portal knows: one module each, and one line here.
+
+Pure.  "Adding a provider" in ``docs/architecture.md`` says what else a new one needs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
+
+from portal.rules.identity import Identity, VerifiedClaims
+from portal.settings import ProviderSpec
+from portal.sign_in.claims.reading import names_sent
+from portal.sign_in.claims.values import handle
+from portal.sign_in.provider_types.auth0 import AUTH0
+from portal.sign_in.provider_types.azure_ad import AZURE_AD, AZURE_AD_HYBRID
+from portal.sign_in.provider_types.base import Preset
+from portal.sign_in.provider_types.cognito import COGNITO
+from portal.sign_in.provider_types.descope import DESCOPE
+from portal.sign_in.provider_types.generic import GENERIC
+from portal.sign_in.provider_types.github import GITHUB
+from portal.sign_in.provider_types.gitlab import GITLAB
+from portal.sign_in.provider_types.google import GOOGLE
+from portal.sign_in.provider_types.huggingface import HUGGINGFACE
+from portal.sign_in.provider_types.keycloak import KEYCLOAK
+from portal.sign_in.provider_types.oidc import OIDC
+from portal.sign_in.provider_types.okta import OKTA
+
+PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
+    {
+        preset.id: preset
+        for preset in (
+            OIDC,
+            DESCOPE,
+            GITHUB,
+            GITLAB,
+            GOOGLE,
+            AZURE_AD,
+            AZURE_AD_HYBRID,
+            HUGGINGFACE,
+            KEYCLOAK,
+            OKTA,
+            AUTH0,
+            COGNITO,
+            GENERIC,
+        )
+    }
+)
+"""By id, in the order in which the environment turns them on."""
+
+
+def preset_of(spec: ProviderSpec) -> Preset:
+    """Return what is known of the make of *spec*.
+
+    Raises:
+        KeyError: there is no such make; the configuration names only those there are.
+    """
+    return PRESETS[spec.preset]
+
+
+def preset_at(issuer: str) -> Preset | None:
+    """Return the make that alone is at *issuer*, however its last slash is written; ``None``: any may be there."""
+    plain = issuer.rstrip("/").lower()
+    return next((one for one in PRESETS.values() if plain in one.issuers), None)
+
+
+def names_provider(named: object, claims: Mapping[str, object], spec: ProviderSpec) -> bool:
+    """Say whether *named*, with the other *claims* of an ID token, is the provider *spec*.
+
+    Raises:
+        KeyError: there is no such make.
+    """
+    preset = preset_of(spec)
+    if spec.issuer_of_token:
+        return preset.of_token is not None and preset.of_token(spec, named) is not None
+    return preset.is_issuer(named, claims, spec)
+
+
+def read_identity(claims: VerifiedClaims, *, spec: ProviderSpec) -> Identity:
+    """Return who *claims* of the provider *spec* are about.
+
+    Raises:
+        CallbackRejected: the claims identify nobody.
+        KeyError: there is no such make.
+    """
+    preset = preset_of(spec)
+    identity = preset.read(claims, spec)
+    return replace(
+        identity, sent=names_sent(claims), handle=handle(identity.claims), handle_is_unique=preset.unique_handles
+    )

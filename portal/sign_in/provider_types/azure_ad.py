@@ -1,0 +1,259 @@
+"""Microsoft Entra ID (Azure AD): one company's tenant, or several that are listed.
+
+People are known by tenant and object id (``tid``, ``oid``).  Addresses are nobody's: whoever administers any tenant can
+write a stranger's address there, so one counts only where Microsoft says that its domain's owner vouches for it
+(``xms_edov``).  Whoever is in more groups than a token holds is asked about at Microsoft Graph, at the address of the
+configuration, and never where the token points to.
+"""
+
+import json
+import re
+from base64 import urlsafe_b64decode
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final, TypeGuard
+
+from portal.errors import CallbackRejected
+from portal.rules.identity import Affiliation, Identity, VerifiedClaims
+from portal.settings import ProviderSpec
+from portal.sign_in.claims import values
+from portal.sign_in.claims.reading import identity_of
+from portal.sign_in.provider_types.base import (
+    CUT,
+    DISCOVERY,
+    REQUIRED,
+    Call,
+    Option,
+    OptionUnusable,
+    Place,
+    Preset,
+    Refresh,
+)
+from portal.sign_in.provider_types.sign_out import Leaving, with_query
+
+CONSUMERS: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"
+"""The tenant of everybody's private Microsoft accounts."""
+AUTHORITY: Final = "https://login.microsoftonline.com"
+GRAPHS: Final[Mapping[str, str]] = {
+    AUTHORITY: "https://graph.microsoft.com",
+    "https://login.microsoftonline.us": "https://graph.microsoft.us",
+    "https://login.partner.microsoftonline.cn": "https://microsoftgraph.chinacloudapi.cn",
+}
+"""Where Microsoft Graph is, by authority: the global service and the national clouds."""
+PAGES: Final = 3
+"""Of 999 memberships each, which is as many as Graph gives at once."""
+
+_ANY_TENANT: Final = "{tenantid}"
+"""Stands in the issuer that ``common`` and ``organizations`` name, to the letter."""
+_GUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TRUE: Final = (True, "1", "true")
+"""Spellings of a true ``xms_edov`` that have been seen; the reference says "Boolean"."""
+_MEMBERSHIPS: Final = "memberships"
+_ABOUT_OVERAGE: Final = frozenset({"_claim_names", "hasgroups"})
+_NOT_KEPT: Final = frozenset({_MEMBERSHIPS, CUT, "_claim_sources", "aio", "rh", "uti"})
+"""A list that affiliations hold already, addresses nobody is to ask, and what only Microsoft can read."""
+
+
+def is_entra(named: object, claims: Mapping[str, object], spec: ProviderSpec) -> bool:
+    """Say whether *named* is the issuer of the tenant that *claims* are of, in a token of version 2.0.
+
+    Where several tenants may come, the issuer is a template.  Any tenant on earth fits it, private accounts too, so
+    without a list of tenants it fits nobody; ``portal.sign_in.admission`` holds the tenant against the list.
+    """
+    several = _ANY_TENANT in spec.issuer
+    if not isinstance(named, str) or (several and not spec.admission.tenants):
+        return False
+    if not claims:  # a callback (RFC 9207): the token that follows says which tenant
+        before, _, after = spec.issuer.partition(_ANY_TENANT)
+        inner = named.removeprefix(before).removesuffix(after)
+        return named == spec.issuer or (several and _is_guid(inner) and named == f"{before}{inner}{after}")
+    tenant = claims.get("tid")
+    if not _is_guid(tenant) or claims.get("ver") != "2.0":
+        return False
+    return named == spec.issuer.replace(_ANY_TENANT, tenant) and named.endswith(f"/{tenant}/v2.0")
+
+
+def is_key_of(named: object, claims: Mapping[str, object]) -> bool:
+    """Say whether a key beside which the issuer *named* stands may sign *claims*.
+
+    Keys of private accounts stand in the same list as those of companies, and must not speak for a company.
+    """
+    return isinstance(named, str) and named.replace(_ANY_TENANT, str(claims.get("tid"))) == claims.get("iss")
+
+
+def read_entra(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
+    """Return the identity in Entra's claims and, for somebody in very many groups, the answer ``memberships``.
+
+    Raises:
+        CallbackRejected: they name no tenant, or nobody in it.
+    """
+    tenant, person = claims.get("tid"), claims.get("oid")
+    if not _is_guid(tenant) or not _is_guid(person):
+        raise CallbackRejected("the ID token has no tid, or no oid (which takes the scope profile)")
+    groups = _groups(claims)
+    left_out = _NOT_KEPT if groups is None else _NOT_KEPT | _ABOUT_OVERAGE
+    view = {name: value for name, value in claims.items() if name not in left_out}
+    if "email" in view or "email_verified" in view:
+        # Nothing else may vouch for an address, whatever a tenant's own claims are called.
+        view["email_verified"] = any(claims.get("xms_edov") == one for one in _TRUE)
+    affiliation = Affiliation(
+        tenant=tenant,
+        roles=values.names(claims.get("roles")),
+        groups=frozenset() if groups is None else groups,
+        groups_left_out=_left_out(claims, groups),
+    )
+    identity = identity_of(view, spec=spec, affiliations=[affiliation])
+    issuer = values.issuer(claims, configured=spec.issuer.replace(_ANY_TENANT, tenant))
+    return replace(identity, issuer=issuer, subject=person)
+
+
+def exceeds_token(claims: Mapping[str, object]) -> bool:
+    """Say whether somebody is in more groups than their token holds ("groups overage claim")."""
+    elsewhere = claims.get("_claim_names")
+    return (isinstance(elsewhere, Mapping) and "groups" in elsewhere) or claims.get("hasgroups") in (True, "true")
+
+
+def entra_sign_out(spec: ProviderSpec, leaving: Leaving) -> str | None:
+    """Return the URL that signs a browser out at Entra, of the very account where the token has ``login_hint``.
+
+    Entra wants no ID token for it; without the hint it asks which account is meant.
+    """
+    del spec
+    if leaving.end_session is None:
+        return None
+    params = {"post_logout_redirect_uri": leaving.post_logout_redirect_uri, "state": leaving.state}
+    hint = values.identifier(_members(leaving.id_token_hint).get("login_hint"))
+    return with_query(leaving.end_session, params if hint is None else {"logout_hint": hint, **params})
+
+
+def _groups(claims: Mapping[str, object]) -> frozenset[str] | None:
+    """Return the groups in *claims*; ``None`` where there are too many for a token and nobody told them."""
+    if not exceeds_token(claims):
+        return values.names(claims.get("groups"))
+    answer = claims.get(_MEMBERSHIPS)
+    if type(answer) is not list:
+        return None
+    # The list holds directory roles and administrative units, too.
+    groups = [one for one in answer if type(one) is dict and one.get("@odata.type") == "#microsoft.graph.group"]
+    return frozenset(one["id"] for one in groups if _is_guid(one.get("id")))
+
+
+def _left_out(claims: Mapping[str, object], groups: frozenset[str] | None) -> int:
+    """Return how many groups are not among *groups*, at least: Graph says no number of those it does not tell."""
+    if not exceeds_token(claims):
+        return values.unread(claims.get("groups"))
+    return int(groups is None or _MEMBERSHIPS in values.names(claims.get(CUT)))
+
+
+def _is_guid(value: object) -> TypeGuard[str]:
+    return type(value) is str and _GUID.fullmatch(value) is not None
+
+
+def _members(id_token: str | None) -> Mapping[str, object]:
+    """Return the claims of an ID token that was verified when it came."""
+    payload = (id_token or "").split(".")[1:2]
+    try:
+        found = json.loads(urlsafe_b64decode(payload[0] + "=" * (-len(payload[0]) % 4))) if payload else {}
+    except (ValueError, RecursionError):
+        return {}
+    return found if type(found) is dict else {}
+
+
+def _memberships_at(spec: ProviderSpec) -> str:
+    base = spec.options.get("graph") or GRAPHS[spec.options.get("authority", AUTHORITY)]
+    return f"{base}/v1.0/me/transitiveMemberOf?$select=id&$top=999"
+
+
+def _locate(options: Mapping[str, str]) -> Place:
+    authority = options.get("authority", AUTHORITY)
+    graph = options.get("graph", GRAPHS.get(authority))
+    if graph is None:
+        raise OptionUnusable("graph", "is missing beside an authority of your own.", "Write where its Graph is.")
+    if graph.startswith("http:") and not authority.startswith("http:"):
+        raise OptionUnusable("graph", "is plain http.", "Write the https address of the cloud's Microsoft Graph.")
+    tenants = tuple(dict.fromkeys(one.lower() for one in re.split(r"[,\s]+", options["tenant_id"]) if one))
+    for one in tenants or ("",):
+        if not _is_guid(one):
+            raise OptionUnusable(
+                "tenant_id",
+                f"holds {one!r}, which is no tenant's id.",
+                "Write the Directory (tenant) ID of the app's overview, a GUID; several are separated by commas.",
+            )
+    if len(tenants) == 1:
+        return Place(issuer=f"{authority}/{tenants[0]}/v2.0", tenants=frozenset(tenants))
+    if "single_tenant" in options:
+        raise OptionUnusable("single_tenant", "is set, and tenant_id names several.", "Unset it, or name one tenant.")
+    way = "common" if CONSUMERS in tenants else "organizations"
+    return Place(
+        issuer=f"{authority}/{_ANY_TENANT}/v2.0",
+        discovery=f"{authority}/{way}/v2.0{DISCOVERY}",
+        tenants=frozenset(tenants),
+    )
+
+
+def _preset(preset_id: str, *, variables: str) -> Preset:
+    return Preset(
+        id=preset_id,
+        label="Microsoft",
+        flow="openid",
+        read=read_entra,
+        locate=_locate,
+        options=(
+            Option(
+                key="tenant_id",
+                variable=f"{variables}_TENANT_ID",
+                meaning="The company's tenant, by its id; several, separated by commas, let their people in too.",
+                example="8eaef023-2b34-4da1-9baa-8bc8c9d6a490",
+                default=REQUIRED,
+            ),
+            Option(
+                key="single_tenant",
+                variable=f"{variables}_ENABLE_SINGLE_TENANT",
+                meaning="Chainlit's switch, on with any text: holds `tenant_id` to one tenant.",
+                example="true",
+                default="as many as `tenant_id` names",
+            ),
+            Option(
+                key="authority",
+                meaning="Where people sign in, in a national cloud.",
+                example="https://login.microsoftonline.us",
+                default=AUTHORITY,
+                form="base",
+            ),
+            Option(
+                key="graph",
+                meaning="Microsoft Graph, where very many groups are asked for.",
+                example="https://dod-graph.microsoft.us",
+                default="that of the authority",
+                form="base",
+            ),
+        ),
+        variables=variables,
+        scopes=("openid", "profile", "email", "User.Read"),
+        scopes_variable=f"{variables}_SCOPES",
+        always_scopes=("openid", "profile", "email"),
+        claim_scopes={"groups": (), "roles": ()},  # the app's registration says whether they come
+        is_issuer=is_entra,
+        is_key_issuer=is_key_of,
+        asks_userinfo=False,
+        token_endpoint_auth_method="client_secret_post",  # noqa: S106 - the name of a method, no secret
+        calls=(
+            Call(
+                name=_MEMBERSHIPS,
+                url=_memberships_at,
+                wanted=exceeds_token,
+                pages=PAGES,
+                is_odata=True,
+                # 401 is Graph's word for a token made for another API, which scopes of the company's own may bring.
+                refusals=frozenset({401, 403, 404}),
+            ),
+        ),
+        tenants=True,
+        sign_out=entra_sign_out,
+        refresh=Refresh(scopes=("offline_access",), repeats_scope=True),
+    )
+
+
+AZURE_AD: Final = _preset("azure-ad", variables="OAUTH_AZURE_AD")
+AZURE_AD_HYBRID: Final = _preset("azure-ad-hybrid", variables="OAUTH_AZURE_AD_HYBRID")
+"""Chainlit's other way to the same provider; here both take the code flow, which shows no token to the browser."""

@@ -1,0 +1,119 @@
+"""Any plain OAuth 2.0 provider, as Chainlit's ``OAUTH_GENERIC_*`` describe one.
+
+Chainlit takes an address, or whatever ``user_identifier`` names, for the person.  Here a person is what the provider
+never gives to another: the member that ``user_identifier`` names, if it is not the address; else ``sub``, else ``id``.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from portal.errors import CallbackRejected
+from portal.rules.identity import NO_TENANT, Identity, VerifiedClaims
+from portal.settings import Endpoints, ProviderSpec
+from portal.sign_in.claims.reading import affiliation_in, identity_of, named_claims
+from portal.sign_in.provider_types.base import CLAIM_OPTIONS, REQUIRED, Call, Option, Place, Preset, at_userinfo
+
+_ADDRESS: Final = re.compile(r".*mail.*|upn|user_?principal_?name", re.IGNORECASE | re.DOTALL)
+"""Names of members that are reassigned, or chosen freely: never a key.  By name and not by value, so that it is one
+and the same member for all people of a provider."""
+
+
+def read_generic(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
+    """Return the identity in the answer ``user``.
+
+    Raises:
+        CallbackRejected: it holds no member that can be a key.
+    """
+    user = claims.get("user")
+    members: Mapping[str, object] = user if type(user) is dict else {}
+    chosen = spec.options.get("user_identifier")
+    names = ("sub", "id") if chosen is None or _ADDRESS.fullmatch(chosen) else (chosen,)
+    subject = next((text for name in names if (text := _subject(members.get(name))) is not None), None)
+    if subject is None:
+        raise CallbackRejected(f"the user has no member {' or '.join(names)} to be known by")
+    view = {**members, "sub": subject, "iss": spec.issuer}
+    return identity_of(view, spec=spec, affiliations=[affiliation_in(NO_TENANT, named_claims(members, spec))])
+
+
+def _subject(value: object) -> str | None:
+    # Numbers are as good a name as texts; but 7 and "7" must be one person and True nobody.
+    return str(value) if type(value) is int else value if isinstance(value, str) and value else None
+
+
+def is_generic(named: object, claims: Mapping[str, object], spec: ProviderSpec) -> bool:
+    """Say whether *named* is the issuer that was configured; where none was, every name is as good as none.
+
+    What keeps answers of several providers apart then is that each has a callback of its own (RFC 9700, 4.4.2.2).
+    """
+    del claims
+    unknown = spec.endpoints is not None and spec.issuer == spec.endpoints.userinfo
+    return unknown or named == spec.issuer
+
+
+def _locate(options: Mapping[str, str]) -> Place:
+    user = options["user_info_url"]
+    return Place(
+        # The whole address and not its host alone: one host may serve the people of several companies.
+        issuer=options.get("issuer", user),
+        endpoints=Endpoints(authorize=options["auth_url"], token=options["token_url"], userinfo=user),
+    )
+
+
+GENERIC: Final = Preset(
+    id="generic",
+    label="OAuth 2.0",
+    flow="oauth2",
+    read=read_generic,
+    locate=_locate,
+    options=(
+        Option(
+            key="auth_url",
+            variable="OAUTH_GENERIC_AUTH_URL",
+            meaning="Authorization endpoint.",
+            example="https://id.example.com/oauth/authorize",
+            default=REQUIRED,
+            form="endpoint",
+        ),
+        Option(
+            key="token_url",
+            variable="OAUTH_GENERIC_TOKEN_URL",
+            meaning="Token endpoint.",
+            example="https://id.example.com/oauth/token",
+            default=REQUIRED,
+            form="endpoint",
+        ),
+        Option(
+            key="user_info_url",
+            variable="OAUTH_GENERIC_USER_INFO_URL",
+            meaning="Says who the owner of an access token is; also what the accounts are kept under.",
+            example="https://id.example.com/api/me",
+            default=REQUIRED,
+            form="endpoint",
+        ),
+        Option(
+            key="user_identifier",
+            variable="OAUTH_GENERIC_USER_IDENTIFIER",
+            meaning="The member of that answer people are known by; an address never is a key.",
+            example="user_id",
+            default="sub, else id",
+        ),
+        Option(
+            key="issuer",
+            meaning="What the provider calls itself in iss of a callback (RFC 9207); then accounts are kept under it.",
+            example="https://id.example.com",
+            default="user_info_url",
+            form="issuer",
+        ),
+        *CLAIM_OPTIONS,
+    ),
+    variables="OAUTH_GENERIC",
+    name_variable="OAUTH_GENERIC_NAME",
+    scopes=(),
+    scopes_variable="OAUTH_GENERIC_SCOPES",
+    scopes_required=True,
+    is_issuer=is_generic,
+    token_endpoint_auth_method="client_secret_post",  # noqa: S106 - the name of a method, no secret
+    may_assume_email=True,
+    calls=(Call(name="user", url=at_userinfo("")),),
+)

@@ -1,0 +1,201 @@
+"""GitHub, and GitHub Enterprise Server: plain OAuth 2.0; who somebody is, its API says.
+
+Organisations and teams are groups, by name (``example-org``, ``example-org/ml-admins``) and by number (``org:99001``,
+``team:555``): names can be given up and taken by somebody else, numbers cannot.  An organisation that does not let the
+portal see its members is silently absent, so absence gives nothing and proves nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from portal.errors import CallbackRejected
+from portal.rules.identity import Affiliation, Identity, VerifiedClaims
+from portal.settings import Endpoints, ProviderSpec
+from portal.sign_in.claims import values
+from portal.sign_in.claims.reading import identity_of
+from portal.sign_in.provider_types.base import CUT, Call, Option, OptionUnusable, Place, Preset, at_userinfo
+
+_AUTHORIZE: Final = "/login/oauth/authorize"
+_USER: Final = "/user"
+_PAGES: Final = 10
+"""Of a hundred entries each."""
+_REFUSALS: Final = frozenset({403, 404})
+"""What a token without the scope, or an app that may not look, is told; 401 means a token that is worth nothing."""
+
+
+def read_github(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
+    """Return the identity in the answers ``user``, ``emails``, ``memberships`` and ``teams``.
+
+    Raises:
+        CallbackRejected: ``user`` has no numeric id.
+    """
+    user = _object(claims.get("user"))
+    number = user.get("id")
+    if type(number) is not int or number <= 0:
+        raise CallbackRejected("GitHub's user has no numeric id")
+    # An invitation ("pending") is no membership.
+    active = [one for one in _entries(claims, "memberships") if one.get("state") == "active"]
+    organisations = [_object(one.get("organization")) for one in active]
+    names = [name for one in organisations for name in _names(one, prefix="", key="login", numbered="org")]
+    teams = [name for one in _entries(claims, "teams") for name in _team_names(one, organisations)]
+    roles = [
+        f"{login}:{role}"
+        for one, organisation in zip(active, organisations, strict=True)
+        if (login := values.identifier(organisation.get("login"))) and (role := values.identifier(one.get("role")))
+    ]
+    view = {
+        "sub": str(number),
+        "name": user.get("name"),
+        "preferred_username": user.get("login"),
+        "picture": user.get("avatar_url"),
+        "organisations": names,
+        **_address(claims, user),
+    }
+    return identity_of(
+        {name: value for name, value in view.items() if value is not None},
+        spec=spec,
+        affiliations=[
+            Affiliation(
+                groups=frozenset((*names, *teams)),
+                groups_left_out=len({"memberships", "teams"} & values.names(claims.get(CUT))),
+                roles=frozenset(roles),
+            ),
+        ],
+    )
+
+
+def organisations_of(identity: Identity) -> frozenset[str]:
+    """Return the organisations somebody is an active member of, by name and as ``org:<number>``."""
+    known = identity.claims.get("organisations")
+    return frozenset(known) if type(known) is list else frozenset()
+
+
+def _address(claims: Mapping[str, object], user: Mapping[str, object]) -> dict[str, object]:
+    """Return the primary address if it is verified; else the public one, which nobody vouches for."""
+    for one in _entries(claims, "emails"):
+        if one.get("primary") is True and one.get("verified") is True:
+            return {"email": one.get("email"), "email_verified": True}
+    return {"email": user.get("email"), "email_verified": False}
+
+
+def _names(one: Mapping[str, object], *, prefix: str, key: str, numbered: str) -> Iterator[str]:
+    """Yield the name of an organisation or team, and its number, as far as it has them."""
+    if (name := values.identifier(one.get(key))) is not None:
+        yield f"{prefix}{name}"
+    if type(number := one.get("id")) is int:
+        yield f"{numbered}:{number}"
+
+
+def _team_names(team: Mapping[str, object], organisations: list[Mapping[str, object]]) -> Iterator[str]:
+    """Yield the names of *team*, if it is one of an organisation with an active membership."""
+    of = _object(team.get("organization"))
+    login = values.identifier(of.get("login"))
+    if login is not None and any(type(of.get("id")) is int and of["id"] == one.get("id") for one in organisations):
+        yield from _names(team, prefix=f"{login}/", key="slug", numbered="team")
+
+
+def _entries(claims: Mapping[str, object], name: str) -> list[Mapping[str, object]]:
+    answer = claims.get(name)
+    return [one for one in answer if type(one) is dict] if type(answer) is list else []
+
+
+def _object(value: object) -> Mapping[str, object]:
+    return value if type(value) is dict else {}
+
+
+def _locate(options: Mapping[str, str]) -> Place:
+    """Return where GitHub is: github.com, the server ``domain``, or where the three addresses say."""
+    names = ("auth_url", "token_url", "user_info_url")
+    written = [name for name in names if name in options]
+    if "domain" in options:
+        if written:
+            raise OptionUnusable("domain", f"stands beside {written[0]}.", "Write one of the two.")
+        base = options["domain"]
+        authorize, token, user = f"{base}{_AUTHORIZE}", f"{base}/login/oauth/access_token", f"{base}/api/v3{_USER}"
+    elif written:
+        missing = [name for name in names if name not in options]
+        if missing:
+            raise OptionUnusable(missing[0], "is missing beside the others.", "Set all three addresses of the server.")
+        authorize, token, user = (options[name] for name in names)
+    else:
+        base = "https://github.com"
+        authorize, token, user = (
+            f"{base}{_AUTHORIZE}",
+            f"{base}/login/oauth/access_token",
+            f"https://api.github.com{_USER}",
+        )
+    if not authorize.endswith(_AUTHORIZE):
+        raise OptionUnusable("auth_url", f"does not end in {_AUTHORIZE}.", "Write the server's own address.")
+    if not user.endswith(_USER):
+        raise OptionUnusable("user_info_url", f"does not end in {_USER}.", "Write https://<server>/api/v3/user.")
+    return Place(
+        issuer=authorize.removesuffix("/authorize"),
+        endpoints=Endpoints(authorize=authorize, token=token, userinfo=user),
+    )
+
+
+GITHUB: Final = Preset(
+    id="github",
+    label="GitHub",
+    flow="oauth2",
+    read=read_github,
+    locate=_locate,
+    options=(
+        Option(
+            key="domain",
+            meaning="The GitHub Enterprise Server.",
+            example="github.example.com",
+            default="github.com",
+            form="base",
+        ),
+        Option(
+            key="auth_url",
+            variable="OAUTH_GITHUB_AUTH_URL",
+            meaning="Enterprise Server's authorization endpoint; the three addresses stand together.",
+            example="https://github.example.com/login/oauth/authorize",
+            default="github.com's",
+            form="endpoint",
+        ),
+        Option(
+            key="token_url",
+            variable="OAUTH_GITHUB_TOKEN_URL",
+            meaning="Enterprise Server's token endpoint.",
+            example="https://github.example.com/login/oauth/access_token",
+            default="github.com's",
+            form="endpoint",
+        ),
+        Option(
+            key="user_info_url",
+            variable="OAUTH_GITHUB_USER_INFO_URL",
+            meaning="Enterprise Server's API for the user; addresses, organisations and teams are asked for below it.",
+            example="https://github.example.com/api/v3/user",
+            default="github.com's",
+            form="endpoint",
+        ),
+    ),
+    variables="OAUTH_GITHUB",
+    scopes=("user:email", "read:org"),
+    made_of={"groups": ("memberships", "teams"), "roles": ("memberships",)},
+    claim_scopes={
+        "email": ("user:email", "user"),
+        **dict.fromkeys(("groups", "organisations", "roles"), ("read:org", "write:org", "admin:org")),
+    },
+    token_endpoint_auth_method="client_secret_post",  # noqa: S106 - the name of a method, no secret
+    unique_handles=True,
+    login_hint="login",
+    prompts=frozenset({"consent", "select_account"}),
+    calls=(
+        Call(name="user", url=at_userinfo("")),
+        Call(name="emails", url=at_userinfo("/emails?per_page=100"), pages=_PAGES, refusals=_REFUSALS),
+        Call(
+            name="memberships",
+            url=at_userinfo("/memberships/orgs?state=active&per_page=100"),
+            pages=_PAGES,
+            refusals=_REFUSALS,
+        ),
+        Call(name="teams", url=at_userinfo("/teams?per_page=100"), pages=_PAGES, refusals=_REFUSALS),
+    ),
+    organisations=organisations_of,
+    organisations_ignore_case=True,
+    organisations_are_groups=True,
+)

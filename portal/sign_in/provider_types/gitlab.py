@@ -1,0 +1,82 @@
+"""GitLab, on gitlab.com or self-managed: groups are full paths, and roles within them stand in claims of their own.
+
+Being in ``research/ml`` makes nobody a member of ``research``, and ``research`` is not ``research-2``: paths are
+compared whole.  What GitLab says is in its ``doorkeeper_openid_connect.rb``: ``groups`` (also inherited) comes from
+userinfo alone, ``groups_direct`` from the ID token alone, and what is empty is left out.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from portal.rules.identity import Affiliation, Identity, VerifiedClaims
+from portal.settings import ProviderSpec
+from portal.sign_in.claims import values
+from portal.sign_in.claims.reading import identity_of
+from portal.sign_in.provider_types.base import REQUIRED, Option, Place, Preset, Refresh
+
+_MEMBERSHIPS: Final = ("groups_direct", "groups")
+_ROLES: Final = {
+    f"https://gitlab.org/claims/groups/{role}": role
+    for role in (
+        "owner",
+        "maintainer",
+        "developer",
+    )
+}
+
+
+def read_gitlab(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
+    """Return the identity in GitLab's claims.
+
+    The lists are read once and not kept: who is in a large group inherits hundreds of paths, in several claims.
+    """
+    groups = frozenset[str]().union(*(values.names(claims.get(name)) for name in _MEMBERSHIPS))
+    left_out = sum(values.unread(claims.get(name)) for name in _MEMBERSHIPS)
+    kept = {name: value for name, value in claims.items() if name not in {*_MEMBERSHIPS, *_ROLES}}
+    affiliation = Affiliation(groups=groups, groups_left_out=left_out, roles=frozenset(_roles(claims)))
+    return identity_of(kept, spec=spec, affiliations=[affiliation])
+
+
+def organisations_of(identity: Identity) -> frozenset[str]:
+    """Return the top-level groups somebody is a member of; a member of a subgroup alone may be a guest there."""
+    return frozenset(path for path in identity.affiliations[0].groups if "/" not in path)
+
+
+def _roles(claims: Mapping[str, object]) -> Iterator[str]:
+    for claim, role in _ROLES.items():
+        for path in values.names(claims.get(claim)):
+            yield f"{path}:{role}"
+
+
+def _locate(options: Mapping[str, str]) -> Place:
+    return Place(issuer=options["domain"])
+
+
+GITLAB: Final = Preset(
+    id="gitlab",
+    label="GitLab",
+    flow="openid",
+    read=read_gitlab,
+    locate=_locate,
+    options=(
+        Option(
+            key="domain",
+            variable="OAUTH_GITLAB_DOMAIN",
+            meaning="Where GitLab is, with its path if it has one.",
+            example="gitlab.example.com",
+            default=REQUIRED,
+            form="base",
+        ),
+    ),
+    variables="OAUTH_GITLAB",
+    made_of={"groups": _MEMBERSHIPS, "roles": tuple(_ROLES)},
+    claim_scopes={"groups": (), "roles": ()},
+    unique_handles=True,
+    login_hint=None,
+    # GitLab answers select_account with an error: it has no page for it.
+    prompts=frozenset({"none", "login", "consent"}),
+    organisations=organisations_of,
+    organisations_ignore_case=True,
+    organisations_are_groups=True,
+    refresh=Refresh(),
+)

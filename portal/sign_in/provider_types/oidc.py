@@ -1,0 +1,67 @@
+"""Any OpenID Connect provider: ``roles`` and ``groups`` at the top of the claims, and no tenants."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from portal.rules.identity import NO_TENANT, Identity, VerifiedClaims
+from portal.settings import ProviderSpec
+from portal.sign_in.claims.reading import affiliation_in, identity_of, named_claims
+from portal.sign_in.provider_types.base import (
+    CLAIM_OPTIONS,
+    REQUIRED,
+    Option,
+    OptionUnusable,
+    Place,
+    Preset,
+    Refresh,
+    is_document,
+    place_of_document,
+)
+from portal.sign_in.provider_types.sign_out import standard_sign_out
+
+
+def read_oidc(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
+    """Return the identity in the standard claims of OpenID Connect Core, section 5.1."""
+    return identity_of(claims, spec=spec, affiliations=[affiliation_in(NO_TENANT, named_claims(claims, spec))])
+
+
+def _locate(options: Mapping[str, str]) -> Place:
+    issuer, discovery = options["issuer"], options.get("discovery")
+    if not is_document(issuer):
+        return Place(issuer=issuer, discovery=discovery)
+    if discovery is not None:
+        raise OptionUnusable(
+            "issuer", "is the address of metadata, beside discovery.", "Write the issuer that the metadata names."
+        )
+    return place_of_document(issuer)
+
+
+OIDC: Final = Preset(
+    id="oidc",
+    label="OpenID Connect",
+    flow="openid",
+    read=read_oidc,
+    locate=_locate,
+    options=(
+        Option(
+            key="issuer",
+            meaning="Exactly as the provider writes it in iss, a trailing slash counts; or the address of its "
+            "discovery document, whose issuer counts then if it is at the same host.",
+            example="https://id.example.com",
+            default=REQUIRED,
+            form="issuer",
+        ),
+        Option(
+            key="discovery",
+            meaning="Where its discovery document is, if not below the issuer.",
+            example="https://id.example.com/tenant/.well-known/openid-configuration",
+            default="below the issuer",
+            form="endpoint",
+        ),
+        *CLAIM_OPTIONS,
+    ),
+    takes_endpoints=True,
+    may_assume_email=True,
+    sign_out=standard_sign_out,
+    refresh=Refresh(scopes=("offline_access",)),
+)

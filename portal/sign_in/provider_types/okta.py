@@ -1,0 +1,118 @@
+"""Okta: the org itself, its authorization server ``default``, or one of its own making; each is an issuer of its own.
+
+The ID token of a code flow is thin: names and groups stand in userinfo, which the sign-in asks for anyway.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+from urllib.parse import urlsplit
+
+from portal.rules.identity import NO_TENANT, Identity, VerifiedClaims
+from portal.settings import ProviderSpec
+from portal.sign_in.claims.reading import affiliation_in, identity_of, named_claims
+from portal.sign_in.provider_types.base import (
+    CLAIM_OPTIONS,
+    DISCOVERY,
+    REQUIRED,
+    Option,
+    OptionUnusable,
+    Place,
+    Preset,
+    Refresh,
+)
+from portal.sign_in.provider_types.hosts import origin_said
+from portal.sign_in.provider_types.sign_out import MAX_URL, Leaving, with_query
+
+EVERYONE: Final = frozenset({"Everyone"})
+"""The group that Okta puts everybody into: it says nothing of anybody."""
+_DEFAULT: Final = "default"
+_NONE: Final = "false"
+"""Chainlit's word for no authorization server, which is the org itself."""
+_SERVER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ADMIN: Final = re.compile(r"[a-z0-9-]+-admin\.(?:okta|oktapreview|okta-emea|okta-gov)\.[a-z]+")
+
+
+def read_okta(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
+    """Return the identity in the claims of ID token and userinfo; the group of everybody is none."""
+    affiliation = affiliation_in(NO_TENANT, named_claims(claims, spec))
+    return identity_of(claims, spec=spec, affiliations=[replace(affiliation, groups=affiliation.groups - EVERYONE)])
+
+
+def okta_sign_out(spec: ProviderSpec, leaving: Leaving) -> str | None:
+    """Return where to sign out; ``None`` without the ID token, for which Okta has nothing but an error page."""
+    del spec
+    if leaving.end_session is None or leaving.id_token_hint is None:
+        return None
+    url = with_query(
+        leaving.end_session,
+        {
+            "id_token_hint": leaving.id_token_hint,
+            "post_logout_redirect_uri": leaving.post_logout_redirect_uri,
+            "state": leaving.state,
+        },
+    )
+    return url if len(url) <= MAX_URL else None
+
+
+def _locate(options: Mapping[str, str]) -> Place:
+    origin = origin_said(options, "domain")
+    if _ADMIN.fullmatch(urlsplit(origin).hostname or ""):
+        raise OptionUnusable(
+            "domain", "is where Okta is administered.", "Write the org's own host, without -admin: company.okta.com."
+        )
+    server = options.get("authorization_server_id", _DEFAULT)
+    if not _SERVER.fullmatch(server):
+        raise OptionUnusable(
+            "authorization_server_id",
+            "is no authorization server's id.",
+            "Write default, an id like aus1a2b3c4d5e6f7g8h9, or false for the org itself.",
+        )
+    of_the_org = server.lower() == _NONE
+    base = origin if of_the_org else f"{origin}/oauth2/{server}"
+    issuer = options.get("issuer")
+    return Place(
+        issuer=issuer or base,
+        discovery=None if issuer is None else f"{base}{DISCOVERY}",
+        # Every org knows this scope; at the other servers it is an error until somebody makes it.
+        scopes=("groups",) if of_the_org else (),
+    )
+
+
+OKTA: Final = Preset(
+    id="okta",
+    label="Okta",
+    flow="openid",
+    read=read_okta,
+    locate=_locate,
+    options=(
+        Option(
+            key="domain",
+            variable="OAUTH_OKTA_DOMAIN",
+            meaning="The org's host, or its custom domain, with https:// or without.",
+            example="company.okta.com",
+            default=REQUIRED,
+            form="base",
+        ),
+        Option(
+            key="authorization_server_id",
+            variable="OAUTH_OKTA_AUTHORIZATION_SERVER_ID",
+            meaning="The authorization server there; false for the org itself.",
+            example="aus1a2b3c4d5e6f7g8h9",
+            default="default",
+        ),
+        Option(
+            key="issuer",
+            meaning="What iss says, where that server is set to say another host than domain.",
+            example="https://company.okta.com/oauth2/default",
+            default="as domain and server say",
+            form="issuer",
+        ),
+        *CLAIM_OPTIONS,
+    ),
+    variables="OAUTH_OKTA",
+    prompts=frozenset({"none", "login", "consent"}),
+    sign_out=okta_sign_out,
+    refresh=Refresh(scopes=("offline_access",)),
+)

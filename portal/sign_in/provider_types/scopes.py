@@ -1,0 +1,130 @@
+"""Scopes: which are asked for, and which claims cannot come without one more.  Pure.
+
+OpenID Connect Core, section 5.4, says which claims come with which scope; beyond that each make of provider has its
+own, and most that have groups release them with a scope of that name only.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from portal.settings import ProviderSpec
+from portal.sign_in.provider_types import preset_of
+
+_PROFILE: Final = (
+    *("birthdate", "family_name", "gender", "given_name", "locale", "middle_name", "name", "nickname", "picture"),
+    *("preferred_username", "profile", "updated_at", "website", "zoneinfo"),
+)
+STANDARD: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        **dict.fromkeys(_PROFILE, ("profile",)),
+        **dict.fromkeys(("email", "email_verified"), ("email",)),
+        **dict.fromkeys(("phone_number", "phone_number_verified"), ("phone",)),
+        "address": ("address",),
+    }
+)
+"""Per claim the scopes any one of which brings it (section 5.4)."""
+_OFTEN_SCOPED: Final = frozenset({"groups", "roles"})
+"""Claims that many providers release with a scope of that name only."""
+_BEFORE_NAME: Final = re.compile(r"[.:/]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingScope:
+    """A claim that the configuration reads, and the scope without which it does not come."""
+
+    claim: str
+    read_by: tuple[str, ...]
+    """Dotted keys of the configuration."""
+    scope: str
+    certain: bool
+    """Whether it is known that this provider has that scope."""
+    line: str
+    """What to write so that it is asked for."""
+
+    @property
+    def what(self) -> str:
+        """What is wrong, as a sentence."""
+        reads = f"{_listed(self.read_by)} {'reads' if len(self.read_by) == 1 else 'read'} {self.claim}"
+        if self.certain:
+            return f"{reads}, which needs the scope {self.scope}, and that is not asked for."
+        return f"{reads}, which many providers give only with the scope {self.scope}, and that is not asked for."
+
+    @property
+    def fix(self) -> str:
+        """What to do about it, as a sentence."""
+        return self.line if self.certain else f"If this provider has that scope: {self.line}"
+
+
+def scopes_asked(spec: ProviderSpec) -> tuple[str, ...]:
+    """Return the scopes that are asked for: those of the configuration, and those without which nothing is proved."""
+    preset = preset_of(spec)
+    always = ("openid", *preset.always_scopes) if preset.flow == "openid" else ()
+    return tuple(dict.fromkeys((*always, *spec.scopes)))
+
+
+def scopes_missing(
+    spec: ProviderSpec, wanted: Mapping[str, tuple[str, ...]], *, offered: frozenset[str] | None
+) -> Iterator[MissingScope]:
+    """Yield, for each claim of *wanted* that the scopes asked for cannot bring, the scope that does.
+
+    *wanted* says by claim who reads it; *offered* are the scopes that the provider's metadata lists, ``None`` where
+    that is not known.
+    """
+    asked = scopes_asked(spec)
+    found = {claim: _scope_of(claim, spec, asked=frozenset(asked), offered=offered) for claim in sorted(wanted)}
+    missing = {claim: one for claim, one in found.items() if one is not None}
+    for claim, (scope, certain) in missing.items():
+        alike = dict.fromkeys(other for other, known in missing.values() if known is certain)
+        line = line_of_scopes(spec, (*asked, *alike))
+        yield MissingScope(claim=claim, read_by=wanted[claim], scope=scope, certain=certain, line=line)
+
+
+def never_said(spec: ProviderSpec, wanted: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """Yield a sentence where *wanted* reads groups of a make that tells none of anybody."""
+    preset, read_by = preset_of(spec), wanted.get("groups", ())
+    if read_by and not preset.groups:
+        yield f"{_listed(read_by)} {'reads' if len(read_by) == 1 else 'read'} groups, and {preset.label} tells none."
+
+
+def is_settled(spec: ProviderSpec, claim: str) -> bool:
+    """Say whether the make of *spec* is known well enough to say, without asking it, which scope brings *claim*."""
+    return claim in _known(spec) or preset_of(spec).flow != "openid"
+
+
+def _scope_of(
+    claim: str, spec: ProviderSpec, *, asked: frozenset[str], offered: frozenset[str] | None
+) -> tuple[str, bool] | None:
+    known = _known(spec).get(claim)
+    if known is not None:
+        return (known[0], True) if known and asked.isdisjoint(known) else None
+    if preset_of(spec).flow != "openid":
+        return None
+    if offered is None:
+        return (claim, False) if claim in _OFTEN_SCOPED and spec.preset == "oidc" and claim not in asked else None
+    named = sorted(one for one in offered if _BEFORE_NAME.split(one)[-1] == claim)
+    return (named[0], True) if named and asked.isdisjoint(named) else None
+
+
+def _known(spec: ProviderSpec) -> Mapping[str, tuple[str, ...]]:
+    preset = preset_of(spec)
+    return {**(STANDARD if preset.flow == "openid" else {}), **preset.claim_scopes}
+
+
+def line_of_scopes(spec: ProviderSpec, scopes: tuple[str, ...]) -> str:
+    """Return the sentence that says where to write *scopes* for *spec*."""
+    preset, of_section = preset_of(spec), f"scopes = {json.dumps(scopes)}"
+    if not spec.variables:
+        return f'Write {of_section} in the [[providers]] with id = "{spec.id}".'
+    variable = "OAUTH_SCOPES" if "OAUTH_CLIENT_ID" in spec.variables else preset.scopes_variable
+    if variable is not None:
+        return f'Set {variable}="{" ".join(scopes)}".'
+    instead = f"in place of {spec.variables[0]} and the others"
+    return f'Write {of_section} in a [[providers]] with preset = "{spec.preset}", {instead}.'
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else names[0]

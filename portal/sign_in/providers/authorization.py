@@ -1,0 +1,49 @@
+"""The way to the provider: one authorization request (RFC 6749, section 4.1.1), with what makes it safe."""
+
+from typing import Final
+
+from authlib.integrations.requests_client import OAuth2Session
+
+from portal.settings import ProviderSpec
+from portal.sign_in.attempts import Attempt
+from portal.sign_in.provider_types import preset_of
+from portal.sign_in.provider_types.scopes import scopes_asked
+
+_OURS: Final = frozenset(
+    {
+        "client_id",
+        "code_challenge",
+        "code_challenge_method",
+        "nonce",
+        "redirect_uri",
+        "request",
+        "request_uri",
+        "response_mode",
+        "response_type",
+        "scope",
+        "state",
+    }
+)
+"""Parameters of the authorization request that a configuration cannot change."""
+
+
+def authorization_url(endpoint: str, attempt: Attempt, *, spec: ProviderSpec, login_hint: str | None) -> str:
+    """Return the URL at *endpoint* that begins *attempt*."""
+    preset = preset_of(spec)
+    extra = {name: value for name, value in spec.authorize_params if name not in _OURS}
+    if login_hint and preset.login_hint is not None:
+        extra[preset.login_hint] = login_hint
+    if preset.flow == "openid":
+        extra["nonce"] = attempt.nonce
+    # Anything but S256 would make Authlib leave PKCE out without a word.
+    challenge = {"code_challenge_method": "S256"} if preset.pkce else {}
+    with OAuth2Session(spec.client_id, **challenge) as session:
+        url, _ = session.create_authorization_url(
+            endpoint,
+            state=attempt.state,
+            code_verifier=attempt.code_verifier if preset.pkce else None,
+            redirect_uri=attempt.redirect_uri,
+            scope=" ".join(scopes_asked(spec)) or None,
+            **extra,
+        )
+    return str(url)

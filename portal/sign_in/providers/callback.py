@@ -1,0 +1,58 @@
+"""What a callback says: a code, or no.
+
+Pure.  Called only after the callback's state was matched with an attempt of this browser, so
+that a stranger's link cannot make the portal tell somebody that their provider refused them.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
+from portal.sign_in.providers.base import quoted
+
+MAX_CODE: Final = 12 * 1024
+"""Longest authorization code accepted, in characters; a whole request line may be little longer."""
+
+_PASSING: Final = frozenset({"server_error", "temporarily_unavailable"})
+_CONFIGURATION: Final = frozenset(
+    {
+        "invalid_client",
+        "invalid_request",
+        "invalid_scope",
+        "redirect_uri_mismatch",  # GitHub
+        "unauthorized_client",
+        "unsupported_response_mode",
+        "unsupported_response_type",
+    }
+)
+"""What the portal asks for is not set up there: the same for everybody, until an operator corrects it."""
+
+
+def read_code(callback: Mapping[str, str], *, issuer: str | Callable[[str], bool], names_itself: bool) -> str:
+    """Return the authorization code of *callback*; *issuer* is the one accepted, or says whether one is.
+
+    Raises:
+        CallbackRejected: it came from another provider, or carries no code.
+        ProviderRefused: it carries an error instead (RFC 6749, section 4.1.2.1).
+        ProviderMisconfigured: the error says that the portal may not ask as it does.
+        ProviderUnavailable: the error says that the provider is in trouble.
+    """
+    # RFC 9207, section 2.4: before anything else is believed, errors included.
+    named = callback.get("iss")
+    if named is None and names_itself:
+        raise CallbackRejected("the callback lacks the iss that the provider promises")
+    if named is not None and not (issuer(named) if callable(issuer) else named == issuer):
+        raise CallbackRejected(f"the callback is of issuer {quoted(named)}")
+    error = callback.get("error")
+    description = callback.get("error_description")
+    answered = quoted(error) if description is None else f"{quoted(error)}: {quoted(description)}"
+    if error in _PASSING:
+        raise ProviderUnavailable(f"the provider answered {answered}")
+    if error in _CONFIGURATION:
+        raise ProviderMisconfigured(f"the provider answered {answered}")
+    if error is not None:
+        raise ProviderRefused(f"the provider answered {answered}")
+    code = callback.get("code")
+    if not code or len(code) > MAX_CODE:
+        raise CallbackRejected("the callback carries no usable code")
+    return code

@@ -1,0 +1,83 @@
+"""Asking a provider what it is, and whether it knows the portal, without signing anybody in."""
+
+from dataclasses import replace
+from typing import Final
+
+from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderUnavailable
+from portal.settings import ProviderSpec
+from portal.sign_in.attempts import new_attempt
+from portal.sign_in.providers.authorization_probe import ask_authorization
+from portal.sign_in.providers.base import Survey
+from portal.sign_in.providers.client_credentials import BASIC, BasicCredentials
+from portal.sign_in.providers.exchange import exchange_code
+from portal.sign_in.providers.transport import Budget, Transport
+
+MADE_UP_CODE: Final = "made-up-by-portal-providers-test"
+
+
+def tried(
+    survey: Survey,
+    *,
+    spec: ProviderSpec,
+    authorize: str,
+    token: str,
+    redirect_uri: str,
+    basic: BasicCredentials,
+    transport: Transport,
+) -> Survey:
+    """Return *survey* with what both endpoints say of the portal as a client.  Takes the budget of two requests."""
+    problem, is_refusal = client_problem(
+        spec=spec,
+        endpoint=token,
+        method=survey.auth_method or BASIC,
+        redirect_uri=redirect_uri,
+        basic=basic,
+        transport=transport,
+        budget=transport.budget(),
+    )
+    asked = ask_authorization(
+        spec=spec, endpoint=authorize, redirect_uri=redirect_uri, transport=transport, budget=transport.budget()
+    )
+    return replace(
+        survey,
+        client_problem=problem,
+        client_refused=is_refusal,
+        request_problem=asked.problem,
+        callback_known=asked.callback_known,
+        callback_unclear=asked.unclear,
+    )
+
+
+def client_problem(
+    *,
+    spec: ProviderSpec,
+    endpoint: str,
+    method: str,
+    redirect_uri: str,
+    basic: BasicCredentials,
+    transport: Transport,
+    budget: Budget,
+) -> tuple[str | None, bool]:
+    """Return what is wrong with the portal as a client at the token endpoint, or ``None``; and whether it refuses it.
+
+    It is asked with a code that nobody was given.  A provider that looks at the client first (RFC 6749, section 5.2)
+    says so where id or secret are wrong; that it refuses the code instead proves nothing, since it may look at that
+    first.
+    """
+    attempt = new_attempt(provider=spec.id, redirect_uri=redirect_uri, return_to="/", now=0)
+    try:
+        exchange_code(
+            MADE_UP_CODE,
+            attempt,
+            spec=spec,
+            endpoint=endpoint,
+            method=method,
+            basic=basic,
+            transport=transport,
+            budget=budget,
+        )
+    except ProviderUnavailable as error:
+        return str(error), isinstance(error, ProviderMisconfigured)
+    except CallbackRejected:
+        return None, False
+    return "the token endpoint gave a token for a code that was made up", False

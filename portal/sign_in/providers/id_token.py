@@ -1,0 +1,247 @@
+"""The ID token: OpenID Connect Core 1.0, section 3.1.3.7, as one pure function.
+
+Not left to the libraries: Authlib 1.9 lets a foreign audience pass when ``azp`` is ours and
+follows whatever algorithm discovery lists; joserfc takes ``exp == now`` and a missing ``exp``.
+"""
+
+import hashlib
+import hmac
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Collection, Mapping, Sequence
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from joserfc import jws
+from joserfc.errors import BadSignatureError
+from joserfc.jws import JWSRegistry
+
+from portal.contract import Rejected, claim_values
+from portal.errors import CallbackRejected
+from portal.rules.identity import VerifiedClaims
+from portal.settings import OLDER_NAMES, algorithm_named
+from portal.sign_in.claims.values import MAX_SUBJECT
+from portal.sign_in.providers.json_documents import read_object
+from portal.sign_in.providers.keys import FAMILY_OF, SHARED, VerificationKey
+
+MAX_ID_TOKEN: Final = 1 << 20
+"""Longest ID token read, in characters."""
+_MAX_HEADER: Final = 16 * 1024
+"""Longest header of one, in characters: some carry a chain of certificates."""
+_MAX_SIGNATURE: Final = 2048
+"""Longest signature, in characters: that of the longest RSA key there may be takes 1366."""
+SKEW: Final = 60
+"""How far the provider's clock may be off, in seconds."""
+MAX_AGE: Final = 600
+"""Longest time since the token was issued, in seconds; it comes straight from the token endpoint."""
+
+_COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+"""RFC 7515, section 7.1, to the letter: decoders skip what does not belong, each in its own way; never a JWE's five."""
+_LATEST: Final = 1 << 40
+_REFUSED_HEADERS: Final = frozenset({"b64", "crit", "jwk", "zip", "enc"})
+"""Headers that would change how the token is read, or bring a key of the sender's choice.  Where its keys are
+(``jku``, ``x5u``), some providers write into every token; that is followed by nothing here."""
+_TYPES: Final = frozenset({"jwt", "application/jwt"})
+_KNOWN: Final = FAMILY_OF.keys() | SHARED
+_ALGORITHMS: Final = {
+    **JWSRegistry.algorithms,
+    **{older: JWSRegistry.algorithms[name] for older, name in OLDER_NAMES.items()},
+}
+"""With the older names for the same: joserfc's own ``EdDSA`` would take a key on another curve."""
+
+IssuerTest: TypeAlias = Callable[[object, Mapping[str, object]], bool]
+
+
+class IdTokenProblem(StrEnum):
+    """Why an ID token was refused.  Values are logged and documented; keep alphabetized."""
+
+    ACCESS_TOKEN_MISMATCH = "access-token-mismatch"  # noqa: S105 - a reason, no secret
+    """``at_hash`` is of another access token."""
+    BAD_SHAPE = "bad-shape"
+    BAD_SIGNATURE = "bad-signature"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not-yet-valid"
+    TOO_LONG = "too-long"
+    TOO_OLD = "too-old"
+    UNKNOWN_KEY = "unknown-key"
+    """The header names no key of the provider; the only problem that newer keys may mend."""
+    UNREADABLE = "unreadable"
+    WRONG_ALGORITHM = "wrong-algorithm"
+    WRONG_AUDIENCE = "wrong-audience"
+    WRONG_ISSUER = "wrong-issuer"
+    WRONG_NONCE = "wrong-nonce"
+    WRONG_PARTY = "wrong-party"
+    """``azp`` is another client, or missing where there are several audiences."""
+    WRONG_TYPE = "wrong-type"
+
+
+class IdTokenRejected(CallbackRejected):
+    """The ID token proves nothing."""
+
+    def __init__(self, problem: IdTokenProblem) -> None:
+        super().__init__(f"ID token: {problem}")
+        self.problem = problem
+
+
+def verify_id_token(
+    token: object,
+    *,
+    keys: Sequence[VerificationKey],
+    issuer: str | IssuerTest,
+    key_issuer: IssuerTest | None = None,
+    client_id: str,
+    algorithms: Collection[str],
+    nonce: str,
+    now: int,
+    access_token: str | None = None,
+) -> VerifiedClaims:
+    """Return the claims of *token*.
+
+    *issuer* is the one accepted, or says of an ``iss`` and the claims around it whether they are the provider's;
+    *key_issuer* says it of the ``issuer`` that stands beside the key, where that means something.
+    *algorithms* are those of the configuration.  Symmetric ones verify only where *keys* are a client secret, which
+    no published key is; ``none`` is refused even there.
+
+    Raises:
+        IdTokenRejected: with the first problem found, and only ever this.
+    """
+    text = _compact(token)
+    header = _segment(text.partition(".")[0])
+    algorithm = _algorithm(header, allowed=algorithms)
+    key = _key(header, algorithm=algorithm, keys=keys)
+    claims = _signed_claims(text, key=key, written=str(header["alg"]))
+    if not (issuer(claims.get("iss"), claims) if callable(issuer) else claims.get("iss") == issuer):
+        raise IdTokenRejected(IdTokenProblem.WRONG_ISSUER)
+    if key_issuer is not None and key.issuer is not None and not key_issuer(key.issuer, claims):
+        raise IdTokenRejected(IdTokenProblem.WRONG_ISSUER)
+    _check_audience(claims, client_id=client_id)
+    _check_times(claims, now=now)
+    _check_nonce(claims, nonce=nonce)
+    _check_access_token(claims, algorithm=algorithm, access_token=access_token)
+    try:
+        claim_values.text(claims, "sub", longest=MAX_SUBJECT)
+    except Rejected as error:
+        raise IdTokenRejected(IdTokenProblem.BAD_SHAPE) from error
+    if "events" in claims:  # a logout token, which the same key signs (Back-Channel Logout 1.0, section 2.4)
+        raise IdTokenRejected(IdTokenProblem.WRONG_TYPE)
+    return VerifiedClaims(claims)
+
+
+def issuer_claimed(token: object) -> object:
+    """Return the ``iss`` of *token*, which nothing vouches for yet.
+
+    Raises:
+        IdTokenRejected: it cannot be read.
+    """
+    return _segment(_compact(token).split(".")[1]).get("iss")
+
+
+def _compact(token: object) -> str:
+    if type(token) is str and len(token) > MAX_ID_TOKEN:
+        raise IdTokenRejected(IdTokenProblem.TOO_LONG)
+    if type(token) is not str or not _COMPACT.fullmatch(token):
+        raise IdTokenRejected(IdTokenProblem.UNREADABLE)
+    return token
+
+
+def _segment(segment: str) -> dict[str, object]:
+    try:
+        return read_object(urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+    except ValueError as error:
+        raise IdTokenRejected(IdTokenProblem.UNREADABLE) from error
+
+
+def _algorithm(header: Mapping[str, object], *, allowed: Collection[str]) -> str:
+    if not _REFUSED_HEADERS.isdisjoint(header):
+        raise IdTokenRejected(IdTokenProblem.BAD_SHAPE)
+    kind = header.get("typ", "JWT")
+    if not isinstance(kind, str) or kind.lower() not in _TYPES:
+        raise IdTokenRejected(IdTokenProblem.WRONG_TYPE)
+    written = header.get("alg")
+    algorithm = algorithm_named(written) if isinstance(written, str) else ""
+    if algorithm not in allowed or algorithm not in _KNOWN:
+        raise IdTokenRejected(IdTokenProblem.WRONG_ALGORITHM)
+    return algorithm
+
+
+def _key(header: Mapping[str, object], *, algorithm: str, keys: Sequence[VerificationKey]) -> VerificationKey:
+    kid = header.get("kid")
+    if not isinstance(kid, str | None):
+        raise IdTokenRejected(IdTokenProblem.BAD_SHAPE)
+    # A shared secret has no name, whatever the header calls it.
+    named = [key for key in keys if kid in {None, key.kid} or algorithm in SHARED]
+    fitting = [key for key in named if algorithm in key.algorithms]
+    # Without a kid there must be no choice (section 10.1); a kid of another family is no unknown key.
+    if named and not fitting:
+        raise IdTokenRejected(IdTokenProblem.WRONG_ALGORITHM)
+    if len(fitting) != 1:
+        raise IdTokenRejected(IdTokenProblem.UNKNOWN_KEY)
+    return fitting[0]
+
+
+def _signed_claims(text: str, *, key: VerificationKey, written: str) -> dict[str, object]:
+    registry = JWSRegistry(algorithms=[written], strict_check_header=False)
+    registry.algorithms = _ALGORITHMS
+    registry.max_header_length, registry.max_payload_length = _MAX_HEADER, MAX_ID_TOKEN
+    registry.max_signature_length = _MAX_SIGNATURE
+    try:
+        payload = jws.deserialize_compact(text, key.key, algorithms=[written], registry=registry).payload
+    except BadSignatureError as error:
+        raise IdTokenRejected(IdTokenProblem.BAD_SIGNATURE) from error
+    except Exception as error:  # hostile input raises more than JoseError: TypeError, UnicodeError, binascii.Error
+        raise IdTokenRejected(IdTokenProblem.UNREADABLE) from error
+    try:
+        return read_object(payload or b"")
+    except ValueError as error:
+        raise IdTokenRejected(IdTokenProblem.UNREADABLE) from error
+
+
+def _check_audience(claims: Mapping[str, object], *, client_id: str) -> None:
+    audience = claims.get("aud")
+    audiences = [audience] if isinstance(audience, str) else audience
+    if not isinstance(audiences, list) or not all(isinstance(one, str) for one in audiences):
+        raise IdTokenRejected(IdTokenProblem.BAD_SHAPE)
+    if client_id not in audiences:
+        raise IdTokenRejected(IdTokenProblem.WRONG_AUDIENCE)
+    if claims.get("azp", client_id) != client_id or (len(audiences) > 1 and "azp" not in claims):
+        raise IdTokenRejected(IdTokenProblem.WRONG_PARTY)
+
+
+def _check_times(claims: Mapping[str, object], *, now: int) -> None:
+    if now >= _moment(claims, "exp") + SKEW:  # RFC 7519, section 4.1.4: "on or after" is too late
+        raise IdTokenRejected(IdTokenProblem.EXPIRED)
+    issued_at = _moment(claims, "iat")
+    if issued_at > now + SKEW or ("nbf" in claims and _moment(claims, "nbf") > now + SKEW):
+        raise IdTokenRejected(IdTokenProblem.NOT_YET_VALID)
+    if now >= issued_at + MAX_AGE + SKEW:
+        raise IdTokenRejected(IdTokenProblem.TOO_OLD)
+
+
+def _moment(claims: Mapping[str, object], name: str) -> float:
+    value = claims.get(name)
+    # NumericDate may carry a fraction; True is an int to Python and no time to anybody.
+    if type(value) not in {int, float} or not isinstance(value, int | float) or not 0 <= value < _LATEST:
+        raise IdTokenRejected(IdTokenProblem.BAD_SHAPE)
+    return value
+
+
+def _check_nonce(claims: Mapping[str, object], *, nonce: str) -> None:
+    presented = claims.get("nonce")
+    if not isinstance(presented, str) or not nonce or not _same(presented, nonce):
+        raise IdTokenRejected(IdTokenProblem.WRONG_NONCE)
+
+
+def _check_access_token(claims: Mapping[str, object], *, algorithm: str, access_token: str | None) -> None:
+    """Compare ``at_hash``, where it is there (section 3.1.3.6)."""
+    if "at_hash" not in claims:
+        return
+    presented = claims["at_hash"]
+    name = "sha512" if algorithm == "Ed25519" else f"sha{algorithm[2:]}"
+    digest = hashlib.new(name, (access_token or "").encode("utf-8", "surrogatepass")).digest()
+    expected = urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode("ascii")
+    if access_token is None or not isinstance(presented, str) or not _same(presented.rstrip("="), expected):
+        raise IdTokenRejected(IdTokenProblem.ACCESS_TOKEN_MISMATCH)
+
+
+def _same(presented: str, expected: str) -> bool:
+    return hmac.compare_digest(presented.encode("utf-8", "surrogatepass"), expected.encode())

@@ -1,0 +1,151 @@
+"""What a provider says of itself: OpenID Connect Discovery 1.0, section 3, reduced to what we use.
+
+Pure: fetching is ``portal.sign_in.providers.transport``'s work, keeping ``portal.sign_in.providers.document_cache``'s.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from portal.contract import is_loopback_url
+from portal.errors import ProviderMisconfigured
+from portal.settings import Endpoints
+from portal.sign_in.provider_types.base import DISCOVERY
+from portal.sign_in.providers.base import quoted
+
+_MAX_URL: Final = 2048
+
+
+class IssuerMismatch(ProviderMisconfigured):
+    """The metadata is of another issuer than the configuration names."""
+
+    def __init__(self, message: str, *, named: str | None = None) -> None:
+        super().__init__(message)
+        self.named = named
+        """What the metadata calls the provider, if that could be an issuer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """Where a provider's endpoints are, and what it promises of its answers."""
+
+    issuer: str
+    authorize: str
+    token: str
+    jwks: str
+    userinfo: str | None = None
+    end_session: str | None = None
+    token_auth_methods: frozenset[str] = frozenset({"client_secret_basic"})
+    """Client authentication at the token endpoint; the default of Discovery, section 3."""
+    names_itself: bool = False
+    """Whether each callback carries ``iss`` (RFC 9207, section 3)."""
+    signing_algorithms: frozenset[str] | None = None
+    """What it says it signs ID tokens with; told to operators, and believed by nothing.  ``None``: it does not say."""
+    challenge_methods: frozenset[str] | None = None
+    """Of PKCE (RFC 8414, section 2); the same holds."""
+    scopes: frozenset[str] | None = None
+    """It may know more than it lists; the same holds."""
+
+    def endpoints(self) -> Endpoints:
+        """Return where its endpoints are, and no more."""
+        return Endpoints(
+            authorize=self.authorize,
+            token=self.token,
+            jwks=self.jwks,
+            userinfo=self.userinfo,
+            end_session=self.end_session,
+        )
+
+
+def discovery_url(issuer: str) -> str:
+    """Return where the metadata of *issuer* is (Discovery, section 4)."""
+    return issuer.rstrip("/") + DISCOVERY
+
+
+def read_metadata(document: Mapping[str, object], *, issuer: str) -> Metadata:
+    """Return the metadata in *document*, which must be that of *issuer* to the letter.
+
+    Raises:
+        IssuerMismatch: it is somebody else's.
+        ProviderMisconfigured: it lacks what we need, or names an endpoint that is not safe.
+    """
+    # Discovery, section 4.3: else one provider could speak for another.
+    named = document.get("issuer")
+    if named != issuer:
+        usable = named if isinstance(named, str) and is_safe_endpoint(named, issuer=issuer) else None
+        raise IssuerMismatch(f"the metadata is of issuer {quoted(named)}, not of {issuer}", named=usable)
+    methods = _listed(document, "token_endpoint_auth_methods_supported")
+    return Metadata(
+        issuer=issuer,
+        authorize=_required(document, "authorization_endpoint", issuer=issuer),
+        token=_required(document, "token_endpoint", issuer=issuer),
+        jwks=_required(document, "jwks_uri", issuer=issuer),
+        userinfo=_optional(document, "userinfo_endpoint", issuer=issuer),
+        end_session=_optional(document, "end_session_endpoint", issuer=issuer),
+        token_auth_methods=frozenset({"client_secret_basic"}) if methods is None else methods,
+        names_itself=document.get("authorization_response_iss_parameter_supported") is True,
+        signing_algorithms=_listed(document, "id_token_signing_alg_values_supported"),
+        challenge_methods=_listed(document, "code_challenge_methods_supported"),
+        scopes=_listed(document, "scopes_supported"),
+    )
+
+
+def metadata_of(endpoints: Endpoints, *, issuer: str) -> Metadata:
+    """Return the metadata that *endpoints*, configured by hand, amount to.
+
+    Raises:
+        ProviderMisconfigured: one of them is not safe.
+    """
+    written = {
+        "issuer": issuer,
+        "authorization_endpoint": endpoints.authorize,
+        "token_endpoint": endpoints.token,
+        "jwks_uri": endpoints.jwks,
+        "userinfo_endpoint": endpoints.userinfo,
+        "end_session_endpoint": endpoints.end_session,
+    }
+    return read_metadata({name: value for name, value in written.items() if value is not None}, issuer=issuer)
+
+
+def is_safe_endpoint(url: object, *, issuer: str) -> bool:
+    """Say whether *url* may be called, or a browser sent there, on behalf of *issuer*.
+
+    https everywhere; plain http on this machine only, and only for an issuer on this machine:
+    else a provider's metadata could make the portal call its own neighbours.
+    """
+    if type(url) is not str or not 0 < len(url) <= _MAX_URL or not url.isascii() or not url.isprintable():
+        return False
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        return False
+    # "http://localhost:80@evil.example" names another host than it seems to.
+    if not host or "@" in parts.netloc or "\\" in url or " " in url or parts.fragment:
+        return False
+    if parts.scheme == "https":
+        return True
+    # Entra's issuer for people of several tenants is a template, and no address before it is filled in.
+    filled_in = issuer.replace("{", "").replace("}", "")
+    return parts.scheme == "http" and is_loopback_url(url) and is_loopback_url(filled_in)
+
+
+def _required(document: Mapping[str, object], name: str, *, issuer: str) -> str:
+    url = document.get(name)
+    if not isinstance(url, str) or not is_safe_endpoint(url, issuer=issuer):
+        raise ProviderMisconfigured(f"{name} is {quoted(url)}: it must be an https URL")
+    return url
+
+
+def _optional(document: Mapping[str, object], name: str, *, issuer: str) -> str | None:
+    return None if document.get(name) is None else _required(document, name, issuer=issuer)
+
+
+def _listed(document: Mapping[str, object], name: str) -> frozenset[str] | None:
+    """Return the texts in the list *name*; ``None`` where there is no such member."""
+    if name not in document:
+        return None
+    values = document[name]
+    return frozenset(one for one in values if isinstance(one, str)) if isinstance(values, list) else frozenset()

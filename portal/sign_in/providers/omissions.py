@@ -1,0 +1,30 @@
+"""What was too long, or withheld by the provider, leaves a line in the log: how much is missing, without names."""
+
+import logging
+from dataclasses import replace
+from typing import Final
+
+from portal.rules.identity import Identity
+from portal.settings import ProviderSpec
+from portal.sign_in.provider_types.sign_out import NO_TOKEN, Leaving, SignOutWay
+
+_log: Final = logging.getLogger("portal.providers")
+
+
+def note_left_out(identity: Identity, *, spec: ProviderSpec) -> None:
+    """Log how many groups of *identity* the portal does not know, if it knows that there are such."""
+    number = sum(one.groups_left_out for one in identity.affiliations)
+    if number:
+        _log.warning("groups left out", extra={"fields": {"provider": spec.id, "at_least": number}})
+    if identity.unread:
+        _log.warning("claims not read", extra={"fields": {"provider": spec.id, "claims": list(identity.unread)}})
+
+
+def note_hint_left_out(url: str | None, leaving: Leaving, *, way: SignOutWay, spec: ProviderSpec) -> None:
+    """Log that the ID token of *leaving* was too long for the *url* that *way* gave, if a shorter one is in it."""
+    if leaving.id_token_hint is None or (url is not None and leaving.id_token_hint in url):
+        return
+    shorter = way(spec, replace(leaving, id_token_hint=NO_TOKEN))
+    if shorter is not None and NO_TOKEN in shorter:
+        fields = {"provider": spec.id, "characters": len(leaving.id_token_hint)}
+        _log.warning("ID token left out of the sign-out", extra={"fields": fields})

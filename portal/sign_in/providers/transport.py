@@ -1,0 +1,271 @@
+"""Calls to a provider, bounded in time, size, number and reach.
+
+Neither ``requests`` nor Authlib bounds a call by itself: without this module a provider that
+trickles one byte a second would hold a worker's thread for as long as it likes.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from portal.contract.call_errors import call_fault, certificate_fault
+from portal.contract.egress import NotABundle, NotAProxy, Outbound
+from portal.errors import (
+    ClaimsTooLarge,
+    ProviderMisconfigured,
+    ProviderNotBelieved,
+    ProviderUnavailable,
+    ProxyUnavailable,
+)
+from portal.http_client import tls_of
+from portal.sign_in.providers.base import quoted
+from portal.sign_in.providers.json_documents import read_object
+from portal.sign_in.providers.ssrf_policy import Reach
+
+T = TypeVar("T")
+
+TRANSPORT_ERRORS: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
+"""What a call can raise where there is no usable answer; ``requests`` does not wrap everything below it."""
+
+_CHUNK: Final = 64 * 1024
+_NOTHING_THERE: Final = frozenset({requests.codes.not_found, requests.codes.gone})
+_JSON_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of our time and memory a provider gets."""
+
+    connect: float = 3.05
+    """Seconds to open a connection."""
+    read: float = 7.0
+    """Seconds of silence on an open connection."""
+    total: float = 10.0
+    """Seconds for everything that one request of a browser makes us ask the provider."""
+    largest: int = 1 << 21
+    """Bytes of one answer."""
+    at_once: int = 32
+    """Calls under way at the same time, those included that nobody waits for any more."""
+    waiting: int = 8
+    """Requests of browsers that wait for it at the same time, of the threads that one worker has for everything."""
+    queue: float = 1.0
+    """Seconds that one more of them waits to be among these."""
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+class AnswerTooLong(ProviderUnavailable):
+    """A provider's answer has more bytes than are read."""
+
+
+@contextmanager
+def about_a_person() -> Iterator[None]:
+    """Distinguish an answer about a person that is too long from a provider that is away: trying again does not help.
+
+    Raises:
+        ClaimsTooLarge: the answer is longer than is read.
+    """
+    try:
+        yield
+    except AnswerTooLong as error:
+        raise ClaimsTooLarge(str(error)) from error
+
+
+class Budget:
+    """Seconds that remain for one request of a browser."""
+
+    def __init__(self, seconds: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._until = monotonic() + seconds
+
+    def left(self) -> float:
+        """Return the seconds that remain; negative when they are used up."""
+        return self._until - self._monotonic()
+
+    def at_most(self, seconds: float) -> "Budget":
+        """Return a budget of *seconds* within this one."""
+        return Budget(min(seconds, self.left()), monotonic=self._monotonic)
+
+
+class Transport:
+    """All calls to one provider; they go where *reach* lets them, on the way out that *outbound* describes."""
+
+    def __init__(self, limits: Limits, *, reach: Reach, outbound: Outbound | None = None) -> None:
+        self.limits = limits
+        self.reach = reach
+        self.outbound = outbound or Outbound()
+        self._places = threading.BoundedSemaphore(limits.at_once)
+        self._requests = threading.BoundedSemaphore(limits.waiting)
+
+    @contextmanager
+    def request(self) -> Iterator[Budget]:
+        """Give one request of a browser its budget, and one of the places of those that may wait for the provider.
+
+        Raises:
+            ProviderUnavailable: they are all taken: more would keep everybody else from being served.
+        """
+        if not self._requests.acquire(timeout=self.limits.queue):
+            raise ProviderUnavailable(f"{self.limits.waiting} requests are waiting for it already")
+        try:
+            yield self.budget()
+        finally:
+            self._requests.release()
+
+    def budget(self) -> Budget:
+        """Return a fresh budget for one request of a browser."""
+        return Budget(self.limits.total)
+
+    def bind(self, session: requests.Session, *, budget: Budget, shows_redirect: bool = False) -> None:
+        """Make every call through *session* keep to our limits and to *budget*."""
+        adapter = _BoundedAdapter(self, budget, shows_redirect=shows_redirect)
+        session.trust_env = False  # proxies and certificates are the adapter's; ~/.netrc is nobody's
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        session.headers.update(_JSON_HEADERS)
+
+    def fetch(
+        self,
+        url: str,
+        *,
+        budget: Budget,
+        headers: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+        shows_redirect: bool = False,
+    ) -> requests.Response:
+        """Return what *url* answers, whatever its status; *body* is posted as JSON where there is one.
+
+        No redirect is followed; with *shows_redirect* it is an answer like any other.
+
+        Raises:
+            ProviderNotBelieved: its certificate is not believed.
+            ProxyUnavailable: the proxy on the way refuses, or is away.
+            ProviderUnavailable: there is no whole answer, or it redirects.
+        """
+        method = "GET" if body is None else "POST"
+        with requests.Session() as session:
+            self.bind(session, budget=budget, shows_redirect=shows_redirect)
+            try:
+                return session.request(method, url, headers=headers, json=body, allow_redirects=False)
+            except TRANSPORT_ERRORS as error:
+                raise self.failed(f"{method} {url}", error, url=url) from error
+
+    def get_object(self, url: str, *, budget: Budget, headers: Mapping[str, str] | None = None) -> dict[str, object]:
+        """Return the JSON object at *url*.
+
+        Raises:
+            ProviderMisconfigured: there is nothing at that address.
+            ProviderUnavailable: for every other answer, and for none.
+        """
+        response = self.fetch(url, budget=budget, headers=headers)
+        if response.status_code in _NOTHING_THERE:
+            raise ProviderMisconfigured(f"GET {url}: status {response.status_code}: there is nothing at this address")
+        if response.status_code != requests.codes.ok:
+            raise ProviderUnavailable(f"GET {url}: status {response.status_code}")
+        try:
+            return read_object(response.content)
+        except ValueError as error:
+            raise ProviderUnavailable(f"GET {url}: {type(error).__name__}") from error
+
+    def failed(self, call: str, error: Exception, *, url: str) -> ProviderUnavailable:
+        """Return what to raise where *call* of *url* failed with *error*, with what an operator can mend of it."""
+        if isinstance(error, NotABundle | NotAProxy):
+            return ProxyUnavailable(f"{call}: the way out is misconfigured: {error}")
+        text = f"{call}: {call_fault(error, proxy=self.outbound.proxy_for(url))}"
+        if isinstance(error, requests.exceptions.ProxyError):
+            return ProxyUnavailable(text)
+        return ProviderUnavailable(text) if certificate_fault(error) is None else ProviderNotBelieved(text)
+
+    def within(self, budget: Budget, work: Callable[[], T]) -> T:
+        """Return what *work* returns, or give it up when *budget* is used up.
+
+        The thread that is given up ends by its own time-outs; how many there can be is bounded.
+
+        Raises:
+            ProviderUnavailable: the budget is used up, or too many calls are under way.
+        """
+        if not self._places.acquire(blocking=False):
+            raise ProviderUnavailable("too many calls are under way")
+        outcome: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                outcome.set_result(work())
+            except Exception as error:  # noqa: BLE001 - handed to the thread that waits, which raises it
+                outcome.set_exception(error)
+            finally:
+                self._places.release()
+
+        threading.Thread(target=run, name="provider-call", daemon=True).start()
+        try:
+            return outcome.result(timeout=max(budget.left(), 0))
+        except TimeoutError as error:
+            raise ProviderUnavailable("no whole answer in time") from error
+
+
+class _BoundedAdapter(HTTPAdapter):
+    """Sends one request and reads its whole answer, within the limits and on the way out that is configured."""
+
+    def __init__(self, transport: Transport, budget: Budget, *, shows_redirect: bool) -> None:
+        super().__init__(max_retries=0)
+        self._shows_redirect = shows_redirect
+        self._transport = transport
+        self._budget = budget
+        self.poolmanager.pool_classes_by_scheme = transport.reach.pools
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: object, cert: object = None
+    ) -> Any:
+        """Return what a connection is opened with: a context of ours, where there is TLS."""
+        del verify, cert
+        host, _ = super().build_connection_pool_key_attributes(request, True)
+        is_tls = host["scheme"] == "https"
+        return host, {"ssl_context": tls_of(self._transport.outbound)} if is_tls else {}
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """Return the pools of *proxy*, which may speak TLS itself."""
+        return super().proxy_manager_for(proxy, proxy_ssl_context=tls_of(self._transport.outbound), **options)
+
+    def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
+        """Leave the context as it is; the base class would have it believe the public authorities besides."""
+
+    def send(  # type: ignore[override]  # every caller is requests.Session, which passes these by name
+        self, request: requests.PreparedRequest, **options: object
+    ) -> requests.Response:
+        return self._transport.within(self._budget, partial(self._exchange, request, options))
+
+    def _exchange(self, request: requests.PreparedRequest, options: dict[str, object]) -> requests.Response:
+        limits, outbound, url = self._transport.limits, self._transport.outbound, str(request.url)
+        if url.startswith("https://"):
+            tls_of(outbound)  # here, because requests would make an invalid address of what it raises
+        proxy = outbound.proxy_for(url)
+        if proxy is not None:
+            self._transport.reach.check_by_proxy((urlsplit(url).hostname or "").removesuffix("."))
+        proxies = {} if proxy is None else {"https": proxy}
+        options.update(stream=True, timeout=(limits.connect, limits.read), proxies=proxies)
+        response = super().send(request, **options)  # type: ignore[arg-type]  # requests' own names and values
+        with response:
+            # A redirect could carry the code, the secret or an access token to another host.
+            if (response.is_redirect or response.is_permanent_redirect) and not self._shows_redirect:
+                text = f"{request.method} redirects to {quoted(response.headers.get('Location'))}"
+                # One that is permanent asks for another address to be written (RFC 9110, section 15.4).
+                raise ProviderMisconfigured(text) if response.is_permanent_redirect else ProviderUnavailable(text)
+            body = bytearray()
+            for chunk in response.iter_content(_CHUNK):
+                body += chunk
+                if len(body) > limits.largest:
+                    raise AnswerTooLong(f"the answer of {url} is longer than {limits.largest} bytes")
+                if self._budget.left() <= 0:
+                    raise ProviderUnavailable("no whole answer in time")
+            response._content = bytes(body)  # noqa: SLF001 - where requests keeps a body that was read
+        return response

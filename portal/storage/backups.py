@@ -1,0 +1,282 @@
+"""Backups of the embedded database: one archive, made while the portal runs.
+
+A gzipped tar with four members: ``manifest.json``, ``manifest.mac``, where there is one ``portal.toml``, and
+``portal.db``.  No secret key is in it; the manifest tells by fingerprints which one reads it.  The second member is
+the HMAC-SHA256 (RFC 2104) of the first, under a key derived from the portal's secret key, and the first has digest
+and size of all others: what is restored is what a portal with that key wrote, and nothing of it is used before that
+is known.
+"""
+
+import gzip
+import hashlib
+import hmac
+import json
+import os
+import re
+import shutil
+import sqlite3
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from io import BytesIO
+from pathlib import Path
+from time import gmtime, strftime
+from typing import IO, Final
+
+from portal.settings import Secret
+from portal.storage.sealing import derive_key
+from portal.storage.sqlite_files import BUSY_TIMEOUT
+
+FORMAT: Final = 2
+MANIFEST: Final = "manifest.json"
+MAC: Final = "manifest.mac"
+DATABASE: Final = "portal.db"
+CONFIGURATION: Final = "portal.toml"
+_PURPOSE: Final = "backups"
+_LARGEST_TEXT: Final = 4 * 1024 * 1024
+_LARGEST_READ: Final = 8 * 1024 * 1024
+"""Most bytes that reading the archive may ask for at once: a header of tar's own states its size, too."""
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{16}")
+
+
+class BackupFailed(Exception):
+    """``str(error)`` says why, for the operator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a backup says of itself."""
+
+    format: int
+    portal: str
+    """Version of the portal that made it."""
+    made_at: str
+    revision: str
+    """Of the database's tables."""
+    keys: tuple[str, ...]
+    """Fingerprints of the secret keys it can be read with; the first one sealed last."""
+    sha256: Mapping[str, str]
+    """Of every other member but :data:`MAC`, by its name, in hexadecimal."""
+    sizes: Mapping[str, int]
+    """Of the same, in bytes."""
+
+
+def fingerprint(key: Secret) -> str:
+    """Return 16 hexadecimal digits that tell one secret key from another, and nothing of it."""
+    return derive_key(key, "fingerprint").hex()[:16]
+
+
+def make_backup(
+    database: Path, file: Path, *, secret_keys: Sequence[Secret], configuration: Path | None, now: int
+) -> Manifest:
+    """Write a backup of *database* to *file*, which must not be there; readable by its owner alone.
+
+    Raises:
+        BackupFailed: it was not made, and nothing is left of it.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=file.parent, prefix=".portal-backup-") as name:  # mode 0700
+            folder = Path(name)
+            copy = folder / DATABASE
+            revision = _copy(database, copy)
+            texts = (
+                {}
+                if configuration is None or not configuration.is_file()
+                else {CONFIGURATION: configuration.read_bytes()}
+            )
+            manifest = Manifest(
+                format=FORMAT,
+                portal=_version(),
+                made_at=strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(now)),
+                revision=revision,
+                keys=tuple(map(fingerprint, secret_keys)),
+                sha256={name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
+                | {DATABASE: _digest(copy)},
+                sizes={name: len(text) for name, text in texts.items()} | {DATABASE: copy.stat().st_size},
+            )
+            said = json.dumps(asdict(manifest), indent=2).encode()
+            archive = folder / "archive"
+            _pack(archive, {MANIFEST: said, MAC: _mac(said, secret_keys[0]), **texts}, copy, now=now)
+            os.link(archive, file)  # never over a file, and never half of one
+    except FileExistsError as error:
+        raise BackupFailed(f"{file} is there already; a backup overwrites nothing.") from error
+    except OSError as error:
+        raise BackupFailed(f"{file} cannot be written: {error.strerror or error}.") from error
+    except sqlite3.Error as error:
+        raise BackupFailed(f"The database cannot be read: {error}.") from error
+    return manifest
+
+
+def unpack(
+    file: Path, *, to: Path, secret_keys: Sequence[Secret], opened: IO[bytes] | None = None
+) -> tuple[Manifest, bytes | None]:
+    """Write the database in *file* to *to*, which must not be there; return manifest and ``portal.toml``.
+
+    *opened* is the file itself, where somebody else opened it, who may read it; it is left open.
+
+    Raises:
+        BackupFailed: it is no backup, not whole, not readable, or not as a portal with one of *secret_keys* made it.
+    """
+    try:
+        with _opened(file if opened is None else opened) as archive:
+            said = _text(archive, MANIFEST, size=None)
+            manifest = _genuine(said, _text(archive, MAC, size=None), secret_keys, file)
+            configuration = None
+            if CONFIGURATION in manifest.sizes:
+                configuration = _text(archive, CONFIGURATION, size=manifest.sizes[CONFIGURATION])
+                _require(hashlib.sha256(configuration).hexdigest() == manifest.sha256[CONFIGURATION], file)
+            content = _content(archive, DATABASE, size=manifest.sizes[DATABASE])
+            with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as out:
+                shutil.copyfileobj(content, out)
+                out.flush()
+                os.fsync(out.fileno())
+            _require(_digest(to) == manifest.sha256[DATABASE] and archive.next() is None, file)
+    except (
+        tarfile.TarError,
+        zlib.error,
+        gzip.BadGzipFile,
+        EOFError,
+        LookupError,
+        ValueError,
+        TypeError,
+        RecursionError,
+    ) as error:
+        raise BackupFailed(f"{file} is no backup of a portal, or not whole.") from error
+    except OSError as error:
+        raise BackupFailed(f"{file} cannot be read: {error.strerror or error}.") from error
+    return manifest, configuration
+
+
+class _Bounded:
+    """What tarfile reads of the archive: what is larger than any header of ours is not read into memory."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.tell = stream.tell
+        self.seek = stream.seek
+
+    def read(self, size: int) -> bytes:
+        """Return up to *size* bytes.
+
+        Raises:
+            ValueError: that is more than a backup of ours needs.
+        """
+        if not 0 <= size <= _LARGEST_READ:
+            raise ValueError("more at once than there is in a backup")
+        return self._stream.read(size)
+
+
+@contextmanager
+def _opened(file: Path | IO[bytes]) -> Iterator[tarfile.TarFile]:
+    with gzip.open(file) as stream, tarfile.TarFile(fileobj=_Bounded(stream)) as archive:  # type: ignore[arg-type] # read, tell and seek are all it takes
+        yield archive
+
+
+def _content(archive: tarfile.TarFile, name: str, *, size: int | None) -> IO[bytes]:
+    """Return the next member of *archive*, which must be *name*; *size* as it is known, else small.
+
+    Only members of known names and kinds in their order, and nothing is extracted by its own path.
+    """
+    member = archive.next()
+    if member is None or member.name != name or member.type != tarfile.REGTYPE:
+        raise ValueError(f"there is no {name}")
+    if member.size != size if size is not None else member.size > _LARGEST_TEXT:
+        raise ValueError(f"{name} has another size")
+    content = archive.extractfile(member)
+    if content is None:
+        raise ValueError(f"{name} is no file")
+    return content
+
+
+def _text(archive: tarfile.TarFile, name: str, *, size: int | None) -> bytes:
+    content = _content(archive, name, size=size)
+    return content.read(_LARGEST_TEXT)
+
+
+def _require(unchanged: bool, file: Path) -> None:  # noqa: FBT001 - it is what is required
+    if not unchanged:
+        raise BackupFailed(_changed(file))
+
+
+def _changed(file: Path) -> str:
+    return f"{file} was changed or damaged since it was made: it is not what the portal wrote."
+
+
+def _mac(said: bytes, key: Secret) -> bytes:
+    return hmac.new(derive_key(key, _PURPOSE), said, hashlib.sha256).hexdigest().encode()
+
+
+def _genuine(said: bytes, mac: bytes, secret_keys: Sequence[Secret], file: Path) -> Manifest:
+    """Return the manifest *said*, which *mac* vouches for under one of *secret_keys*.
+
+    Raises:
+        BackupFailed: it does not; what it says then serves for nothing but the reason.
+    """
+    genuine = [hmac.compare_digest(mac, _mac(said, key)) for key in secret_keys]
+    stated = json.loads(said)
+    if type(stated) is not dict or stated.get("format") != FORMAT or type(stated["format"]) is not int:
+        raise BackupFailed("This backup was made by another version of the portal, in a format that is not known here.")
+    if not any(genuine):
+        ours, theirs = tuple(map(fingerprint, secret_keys)), stated.get("keys")
+        if type(theirs) is not list or not all(type(one) is str and _FINGERPRINT.fullmatch(one) for one in theirs):
+            raise BackupFailed(_changed(file))
+        if theirs and theirs[0] not in ours:
+            raise BackupFailed(_wrong_key(theirs[0], ours))
+        raise BackupFailed(_changed(file))
+    return Manifest(**{**stated, "keys": tuple(stated["keys"])})
+
+
+def _wrong_key(theirs: str, ours: Sequence[str]) -> str:
+    return (
+        f"This backup was made with another secret key. Its fingerprint is {theirs}; "
+        f"that of PORTAL_SECRET_KEY is {', '.join(ours)}. Set the one it was made with, alone or after a comma."
+    )
+
+
+def _copy(database: Path, copy: Path) -> str:
+    """Copy *database* as it is at this moment, while others write; return the revision of its tables."""
+    if not database.is_file():
+        raise BackupFailed(f"There is no database at {database}.")
+    with (
+        closing(sqlite3.connect(database, timeout=BUSY_TIMEOUT)) as source,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
+        target.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
+        if target.execute("PRAGMA quick_check").fetchone() != ("ok",):
+            raise BackupFailed("The database is damaged; what can be read of it is no backup.")
+        row = target.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(row[0]) if row else ""
+
+
+def _pack(archive: Path, texts: Mapping[str, bytes], copy: Path, *, now: int) -> None:
+    with os.fdopen(os.open(archive, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        with tarfile.open(fileobj=file, mode="w:gz") as packed:
+            for name, text in texts.items():
+                packed.addfile(_member(name, len(text), now=now), BytesIO(text))
+            with copy.open("rb") as content:
+                packed.addfile(_member(DATABASE, copy.stat().st_size, now=now), content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _member(name: str, size: int, *, now: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode, member.mtime = size, 0o600, now
+    return member
+
+
+def _version() -> str:
+    try:
+        return version("gradio-portal")
+    except PackageNotFoundError:  # a checkout that is not installed
+        return "unknown"
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -1,0 +1,260 @@
+"""The portal's database: SQLite in WAL mode, or PostgreSQL through psycopg.
+
+Reads and writes are said apart.  A write is one transaction: on SQLite it takes the write lock at
+its beginning (``BEGIN IMMEDIATE``), so that it never fails half-way for want of it; on PostgreSQL
+the stores lock the rows they decide over (``FOR UPDATE``).
+"""
+
+import os
+import secrets
+import sqlite3
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import event, exc
+from sqlalchemy.engine import URL, make_url
+
+from portal.errors import StoreUnavailable, StoreUnusable
+from portal.settings import Secret
+from portal.storage import tables
+from portal.storage.sqlite_files import BUSY_TIMEOUT, identity_of, preparing
+
+_MIGRATIONS: Final = Path(__file__).with_name("migrations")
+_MIGRATION_LOCK: Final = 0x67726164696F  # one number for all portals: PostgreSQL's advisory locks are per database
+_PING_PATIENCE: Final = 2
+_WRITE: Final = "portal_write"
+_OPENED: Final = "portal_file"
+_NO_DRIVER: Final = (
+    "psycopg, which speaks with PostgreSQL, cannot be loaded; install it with pip install 'gradio-portal[postgresql]'"
+)
+_inherited: Final[list[sa.Pool]] = []
+"""Connections of a parent process: neither used nor closed here."""
+_UNUSABLE: Final = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
+
+
+class Database:
+    """One database, shared by the threads of a process and by processes.
+
+    Raises:
+        StoreUnusable: the driver of PostgreSQL is not installed.
+    """
+
+    def __init__(self, url: Secret) -> None:
+        self._url = _normal(make_url(url.reveal()))
+        self._is_sqlite = self._url.get_backend_name() == "sqlite"
+        try:
+            self._engine = _sqlite_engine(self._url) if self._is_sqlite else _postgresql_engine(self._url)
+        except ImportError as error:  # psycopg is not there, or finds no libpq
+            raise StoreUnusable(_NO_DRIVER) from error
+        self._writing = self._engine.execution_options(**{_WRITE: True})
+        weakref.finalize(self, self._engine.dispose)
+        os.register_at_fork(after_in_child=_leaving(weakref.ref(self)))
+
+    def upgrade(self) -> tuple[str | None, str]:
+        """Bring the tables up to date; several processes may do so at once.
+
+        Returns the revisions before and after; ``None`` stands for a database without tables.
+
+        Raises:
+            StoreUnavailable: the database cannot be used.
+        """
+        path = self.file
+        if path is None:
+            return self._migrate()
+        try:
+            with preparing(path):
+                return self._migrate()
+        except (OSError, sqlite3.Error) as error:
+            kind = StoreUnusable if type(error) is sqlite3.DatabaseError else StoreUnavailable
+            raise kind(f"the database file cannot be used: {error}") from error
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; ``None`` where the database is in memory, or PostgreSQL."""
+        return _file_of(self._url) if self._is_sqlite else None
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Yield a connection for reading; each statement sees what is committed when it begins.
+
+        Raises:
+            StoreUnavailable: the database cannot be used.
+        """
+        with _translated(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Yield a connection in one transaction, committed at the end, rolled back by any exception.
+
+        Raises:
+            StoreUnavailable: the database cannot be used.
+        """
+        with _translated(), self._writing.begin() as connection:
+            yield connection
+
+    def ping(self) -> None:
+        """Check that the database answers and can be written to, by writing a number that has no reader.
+
+        Waits two seconds for other writers, and not as long as what is worth waiting for.
+
+        Raises:
+            StoreUnavailable: it does not, or cannot: locked, full, read-only or gone.
+        """
+        if not self._is_sqlite:
+            with self.write() as connection:
+                connection.execute(sa.text(f"SET LOCAL lock_timeout = '{_PING_PATIENCE}s'"))
+                connection.execute(sa.text(f"SET LOCAL statement_timeout = '{_PING_PATIENCE}s'"))
+                # PostgreSQL writes a row also where nothing in it changes.
+                same = tables.signing_keys.c.signs_from
+                connection.execute(sa.update(tables.signing_keys).values(signs_from=same))
+            return
+        with self.read() as connection:
+            usual = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {min(usual, _PING_PATIENCE * 1000)}")
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                # SQLite leaves out writes that change nothing.
+                connection.exec_driver_sql(f"PRAGMA user_version = {secrets.randbits(31)}")
+                connection.exec_driver_sql("COMMIT")  # a full disk shows here
+            finally:
+                connection.rollback()
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {usual}")
+
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        self._engine.dispose()
+
+    def leave_connections(self) -> None:
+        """Use none of the connections so far: they belong to the process this one was forked from."""
+        _inherited.append(self._engine.pool)
+        self._engine.dispose(close=False)
+
+    def _migrate(self) -> tuple[str | None, str]:
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        with self.write() as connection:
+            if not self._is_sqlite:
+                # Whoever comes second waits for the first; a step over large tables may take its time.
+                connection.execute(sa.text("SET LOCAL lock_timeout = '120s'"))
+                connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            present = MigrationContext.configure(connection).get_current_revision()
+            head = str(ScriptDirectory.from_config(config).get_current_head())
+            if present != head:
+                config.attributes["connection"] = connection
+                try:
+                    command.upgrade(config, "head")
+                except CommandError as error:
+                    raise StoreUnusable(f"the database was made by another version: {error}") from error
+            return present, head
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except _UNUSABLE as error:
+        raise StoreUnavailable(f"{type(error).__name__}: {_cause(error)}") from error
+    except exc.DatabaseError as error:
+        # A file that is no database, or damaged, is a plain DatabaseError; a broken constraint is a fault of ours.
+        if type(error) is exc.DatabaseError:
+            raise StoreUnusable(_cause(error)) from error
+        raise
+
+
+def _cause(error: Exception) -> str:
+    """Return what the driver said, without the statement and its values, which may hold personal data."""
+    return str(getattr(error, "orig", None) or type(error).__name__).partition("\n")[0]
+
+
+def _normal(url: URL) -> URL:
+    if url.drivername in {"postgres", "postgresql"}:
+        return url.set(drivername="postgresql+psycopg")
+    if url.drivername in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
+        return url
+    raise ValueError(f"the portal speaks sqlite and postgresql, not {url.drivername}")
+
+
+def _file_of(url: URL) -> Path | None:
+    return None if url.database in {None, "", ":memory:"} else Path(str(url.database))
+
+
+def _sqlite_engine(url: URL) -> sa.Engine:
+    # An in-memory database lives in its one connection; threads take turns with it.
+    pool = {"pool_size": 1, "max_overflow": 0} if _file_of(url) is None else {"pool_size": 8, "max_overflow": 56}
+    engine = sa.create_engine(
+        url,
+        poolclass=sa.QueuePool,
+        hide_parameters=True,  # values are personal data, and errors are logged
+        pool_timeout=BUSY_TIMEOUT,
+        connect_args={"check_same_thread": False} | ({} if "timeout" in url.query else {"timeout": BUSY_TIMEOUT}),
+        **pool,
+    )
+
+    path = _file_of(url)
+
+    @event.listens_for(engine, "do_connect")
+    def refuse_to_make(*_: object) -> None:
+        # SQLite would make an empty database in the place of one that is gone; only upgrade() makes one.
+        if path is not None and identity_of(path) is None:
+            raise sqlite3.OperationalError("the database file is gone")
+
+    @event.listens_for(engine, "checkout")
+    def refuse_the_deleted(_connection: object, record: Any, _proxy: object) -> None:
+        if path is not None and record.info.get(_OPENED) != identity_of(path):
+            raise exc.DisconnectionError("the database file was exchanged")  # the pool connects anew
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, record: Any) -> None:
+        if path is not None:
+            record.info[_OPENED] = identity_of(path)
+        # The driver begins no transactions of its own; "begin" below does.
+        connection.isolation_level = None
+        connection.execute("PRAGMA foreign_keys = ON")
+        # A sign-out that was confirmed must survive a power cut.
+        connection.execute("PRAGMA synchronous = FULL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # Reading needs no BEGIN: each statement is a transaction.
+        if connection.get_execution_options().get(_WRITE):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql_engine(url: URL) -> sa.Engine:
+    waits: dict[str, object] = {
+        "connect_timeout": 5,
+        "options": "-c lock_timeout=5s -c statement_timeout=15s -c idle_in_transaction_session_timeout=30s",
+    }
+    # What the operator's URL says wins.
+    waits = {name: value for name, value in waits.items() if name not in url.query}
+    return sa.create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=8,
+        max_overflow=24,
+        pool_timeout=BUSY_TIMEOUT,
+        pool_pre_ping=True,
+        connect_args=waits,
+    )
+
+
+def _leaving(known: "weakref.ref[Database]") -> Callable[[], None]:
+    def leave() -> None:
+        database = known()
+        if database is not None:
+            database.leave_connections()
+
+    return leave

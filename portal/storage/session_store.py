@@ -1,0 +1,327 @@
+"""Flask-Session over a SQLite file of our own, without the traps of its stores.
+
+Ids are hashed at rest, values are JSON strings and never pickle, a row is written only when
+something changed, and a session that was removed meanwhile is not written back.
+"""
+
+import json
+import logging
+import os
+import sqlite3
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from flask import Flask, Request, Response
+from flask.sessions import SessionMixin
+from flask_session.base import ServerSideSession, ServerSideSessionInterface
+
+from portal.clock import Clock
+from portal.errors import StoreUnavailable, StoreUnusable
+from portal.storage.sqlite_files import BUSY_TIMEOUT, identity_of, preparing
+
+_log: Final = logging.getLogger("portal.sessions")
+_SCHEMA: Final = (
+    """
+    CREATE TABLE IF NOT EXISTS sessions (id TEXT PRIMARY KEY, data TEXT NOT NULL, expires_at INTEGER NOT NULL)
+    WITHOUT ROWID
+    """,
+    "CREATE INDEX IF NOT EXISTS ix_sessions_expires_at ON sessions (expires_at)",
+)
+_MAX_COOKIE: Final = 128
+"""Longest session id looked up, in characters."""
+_SWEEP: Final = 600
+"""How often each process drops expired sessions, in seconds."""
+_SWEPT: Final = 500
+"""Most sessions dropped at once."""
+_UNAVAILABLE: Final = "The portal cannot reach its store at the moment. Please try again in a minute.\n"
+_inherited: Final[list[sqlite3.Connection]] = []
+"""Connections of a parent process: neither used nor closed here."""
+
+
+class BrowserSession(ServerSideSession):  # type: ignore[misc] # flask_session ships no types
+    """What ``flask.session`` is in the portal: a few strings."""
+
+    permanent = True  # the cookie outlives the window; for how long it is worth anything the sign-in says
+
+    def __init__(self, initial: dict[str, str] | None = None, *, sid: str) -> None:
+        super().__init__(initial, sid=sid)
+        self.new = initial is None
+        """Whether it was not read from the store; what was read there is never made anew."""
+        self.is_written = False
+        """Whether it was written before the response was made."""
+
+    def __bool__(self) -> bool:
+        return len(self) > 0
+
+    def clear(self) -> None:
+        """Forget everything; Flask-Session's own method would leave a member of its own."""
+        for name in tuple(self):
+            del self[name]
+        self.modified = True
+
+
+class UnreadableSession(dict[str, Any], SessionMixin):
+    """Stands for a session that could not be read: whoever needs it gets a 503, other pages work."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise StoreUnavailable("the session store cannot be used")
+
+    __getitem__ = __setitem__ = __delitem__ = __contains__ = __iter__ = __len__ = __bool__ = _refuse
+    get = setdefault = pop = popitem = clear = update = keys = values = items = _refuse
+
+
+class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_session ships no types
+    """Browser sessions in one SQLite file, for the workers of one machine."""
+
+    session_class = BrowserSession
+    null_session_class = UnreadableSession  # Flask saves no null session
+
+    def __init__(self, app: Flask, path: Path, *, clock: Clock) -> None:
+        super().__init__(app, key_prefix="", use_signer=False, permanent=True, sid_length=32)
+        self.serializer = None  # its decoder falls back to pickle
+        self._path = path
+        self._clock = clock
+        self._swept_at: int | None = None
+        self._idle: deque[tuple[sqlite3.Connection, tuple[int, int] | None]] = deque()
+        """With the file each was opened on."""
+        self._has_folder = False
+        weakref.finalize(self, _close_all, self._idle)
+        os.register_at_fork(after_in_child=_leaving(weakref.ref(self)))
+
+    @contextmanager
+    def exchanging(self, session: BrowserSession) -> Iterator[None]:
+        """Give *session* a new id, and write it at once; the old one goes when the block has succeeded.
+
+        Where the block fails, the new one goes, and the browser keeps the old.
+
+        Raises:
+            StoreUnavailable: it was not written.
+        """
+        former = None if session.new else session.sid
+        session.sid, session.new = self._generate_sid(self.sid_length), True
+        try:
+            session.is_written = self._write(session)
+        except (sqlite3.Error, OSError) as error:
+            _forget(session)
+            raise StoreUnavailable(f"the session store cannot be written: {error}") from error
+        try:
+            yield
+        except BaseException:
+            self._try_to_delete(session.sid)
+            _forget(session)
+            raise
+        if former is not None:
+            self._try_to_delete(former)
+
+    def _try_to_delete(self, sid: str) -> None:
+        try:
+            self._delete_session(self._get_store_id(sid))
+        except (sqlite3.Error, OSError) as error:
+            # The sign-in it names has ended, or never was, so the row is worth nothing; it expires.
+            _log.error("a session could not be removed: %s", error)
+
+    def open_session(self, app: Flask, request: Request) -> BrowserSession | UnreadableSession:
+        """Return the session the browser names, a new one, or one that raises when it is used."""
+        try:
+            sid = request.cookies.get(self.get_cookie_name(app), "")
+            data = self._retrieve_session_data(self._get_store_id(sid)) if 0 < len(sid) <= _MAX_COOKIE else None
+        except (sqlite3.Error, OSError) as error:
+            # An exception here, before the request is dispatched, would pass every error page by.
+            _log.error("the session store cannot be read: %s", error)
+            return UnreadableSession()
+        # Never the browser's choice of an id: an unknown one gets another.
+        return (
+            BrowserSession(sid=self._generate_sid(self.sid_length)) if data is None else BrowserSession(data, sid=sid)
+        )
+
+    def save_session(self, app: Flask, session: BrowserSession, response: Response) -> None:
+        """Write *session* if it changed, and tell the browser."""
+        if session.accessed:
+            response.vary.add("Cookie")
+        if not session.modified:
+            return
+        response.vary.add("Cookie")
+        if not session:
+            self._remove(app, session, response)
+            return
+        try:
+            is_kept = session.is_written or self._write(session)
+        except (sqlite3.Error, OSError) as error:
+            _log.error("the session store cannot be written: %s", error)
+            _become_unavailable(response)
+            return
+        if is_kept:
+            response.set_cookie(
+                self.get_cookie_name(app),
+                session.sid,
+                expires=self.get_expiration_time(app, session),
+                **self._attributes(app),
+            )
+
+    def _remove(self, app: Flask, session: BrowserSession, response: Response) -> None:
+        # With all its attributes: browsers ignore the removal of a __Host- cookie that does not say Secure.
+        response.delete_cookie(self.get_cookie_name(app), **self._attributes(app))
+        if not session.new:
+            self._try_to_delete(session.sid)
+
+    def _attributes(self, app: Flask) -> dict[str, Any]:
+        return {
+            "path": self.get_cookie_path(app),
+            "secure": self.get_cookie_secure(app),
+            "httponly": self.get_cookie_httponly(app),
+            "samesite": self.get_cookie_samesite(app),
+        }
+
+    def _write(self, session: BrowserSession) -> bool:
+        """Write *session*; return ``False`` if it was removed meanwhile, and stays so."""
+        return self._upsert_session(self.app.permanent_session_lifetime, session, self._get_store_id(session.sid))
+
+    def _get_store_id(self, sid: str) -> str:
+        return sha256(sid.encode("utf-8", "replace")).hexdigest()
+
+    def _retrieve_session_data(self, store_id: str) -> dict[str, str] | None:
+        with self._connected() as connection:
+            row = connection.execute(
+                "SELECT data FROM sessions WHERE id = ? AND expires_at > ?", (store_id, self._clock())
+            ).fetchone()
+        return None if row is None else _parsed(row[0])
+
+    def _delete_session(self, store_id: str) -> None:
+        with self._connected() as connection:
+            connection.execute("DELETE FROM sessions WHERE id = ?", (store_id,))
+
+    def _upsert_session(self, session_lifetime: timedelta, session: BrowserSession, store_id: str) -> bool:
+        data = json.dumps(dict(session))
+        now = self._clock()
+        values = (data, now + int(session_lifetime.total_seconds()), store_id)
+        with self._connected() as connection:
+            if not session.new:
+                # Signed out or rotated by another request meanwhile: writing it back would revive the old
+                # cookie, and sending it would put the browser's new one out.
+                update = "UPDATE sessions SET data = ?, expires_at = ? WHERE id = ?"
+                return connection.execute(update, values).rowcount == 1
+            connection.execute("INSERT INTO sessions (data, expires_at, id) VALUES (?, ?, ?)", values)
+        if self._swept_at is None or not 0 <= now - self._swept_at < _SWEEP:
+            self._swept_at = now
+            self._delete_expired_sessions()
+        return True
+
+    def _delete_expired_sessions(self) -> None:
+        with self._connected() as connection:
+            connection.execute(
+                "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= ? LIMIT ?)",
+                (self._clock(), _SWEPT),
+            )
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        connection, opened = self._usable()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append((connection, opened))
+
+    def _usable(self) -> tuple[sqlite3.Connection, tuple[int, int] | None]:
+        present = identity_of(self._path)
+        while self._idle:
+            try:
+                connection, opened = self._idle.pop()
+            except IndexError:  # another thread took the last one
+                break
+            if opened == present and present is not None:
+                return connection, opened
+            connection.close()  # its file was deleted or exchanged
+        connection = self._connect()
+        return connection, identity_of(self._path)
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            return self._prepared()
+        except StoreUnusable as error:  # as the other failures of a file, so that no page is passed by
+            raise PermissionError(str(error)) from error
+
+    def _prepared(self) -> sqlite3.Connection:
+        with preparing(self._path, make_folder=not self._has_folder):
+            self._has_folder = True
+            connection = sqlite3.connect(
+                self._path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+            )
+            try:
+                # A lost session costs a sign-in, and revives none: no need to wait for the disk.
+                connection.execute("PRAGMA synchronous = NORMAL")
+                for statement in _SCHEMA:
+                    connection.execute(statement)
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    def ping(self) -> None:
+        """Check that sessions can be written, by writing one that no browser can name.
+
+        Raises:
+            StoreUnavailable: they cannot.
+        """
+        try:
+            with self._connected() as connection:
+                connection.execute("INSERT OR REPLACE INTO sessions (data, expires_at, id) VALUES ('{}', 0, 'ping')")
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailable(f"the session store cannot be written: {error}") from error
+
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        _close_all(self._idle)
+
+    def leave_connections(self) -> None:
+        """Use none of the connections so far: they belong to the process this one was forked from."""
+        _inherited.extend(connection for connection, _ in self._idle)
+        self._idle.clear()
+
+
+def _forget(session: BrowserSession) -> None:
+    """Have neither the page about a failure nor the end of the request take *session* for one."""
+    session.clear()
+    session.modified = False
+
+
+def _parsed(data: object) -> dict[str, str] | None:
+    """Return the strings in *data*; anything else, whoever planted it, is no session."""
+    try:
+        value = json.loads(data) if type(data) is str else None
+    except (ValueError, RecursionError):
+        return None
+    if type(value) is not dict or not all(type(one) is str for one in value.values()):
+        return None
+    return value
+
+
+def _become_unavailable(response: Response) -> None:
+    """Make *response* say that nothing was kept, so that no page claims otherwise."""
+    response.headers.remove("Location")
+    response.headers.remove("Set-Cookie")
+    response.headers["Cache-Control"] = "no-store"
+    response.status_code = StoreUnavailable.status
+    response.mimetype = "text/plain"
+    response.set_data(_UNAVAILABLE)
+
+
+def _close_all(connections: deque[tuple[sqlite3.Connection, tuple[int, int] | None]]) -> None:
+    while connections:
+        connections.pop()[0].close()
+
+
+def _leaving(known: "weakref.ref[SessionStore]") -> Callable[[], None]:
+    def leave() -> None:
+        store = known()
+        if store is not None:
+            store.leave_connections()
+
+    return leave

@@ -1,0 +1,59 @@
+"""SQLite files as the portal keeps them: private to its user, in WAL mode, prepared once.
+
+Several workers may start at the same moment, so the preparation is guarded by a lock that holds
+across processes and ends with its holder.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+from portal.storage.private_files import close_to_others
+
+BUSY_TIMEOUT: Final = 5.0
+"""How long a statement waits for another writer, in seconds."""
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at *path* from any other, or ``None`` where there is none.
+
+    A connection goes on with a file that was deleted or exchanged, and whatever it writes is lost.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+@contextmanager
+def preparing(path: Path, *, make_folder: bool = True) -> Iterator[None]:
+    """Hold the lock on preparing the database *path*; inside, the file exists and is in WAL mode.
+
+    Without *make_folder* a folder that is gone stays gone, so that it can be put back.
+
+    Raises:
+        OSError: the folder or the file cannot be made.
+        StoreUnusable: the file is somebody else's and open to more than them.
+        sqlite3.Error: the file is no database.
+    """
+    if make_folder:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # A file of its own: closing any descriptor of the database would drop SQLite's POSIX locks on it.
+    lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for file in (path, *(path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm", ".lock"))):
+            close_to_others(file)
+        if not path.exists():
+            # SQLite gives its -wal and -shm files the mode of the database.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+        yield
+    finally:
+        os.close(lock)

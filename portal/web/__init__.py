@@ -1,0 +1,1 @@
+"""The Flask application: its services, its limits and its views."""

@@ -1,0 +1,113 @@
+"""The portal as a Flask application: which parts it has, in which order.
+
+Everything a test replaces is a keyword of :func:`create_app`; nothing is kept in a module.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from flask import Flask
+from jinja2 import StrictUndefined
+
+from portal.clock import Clock, system_clock
+from portal.server.request_reader import LARGEST_BODY
+from portal.settings import Settings
+from portal.sign_in.providers.base import Provider
+from portal.web.browser_sessions import install_sessions
+from portal.web.rate_limits import Limits, install_limits, limits_of
+from portal.web.services import build_services, install_services
+from portal.web.views import (
+    account,
+    api,
+    app_states,
+    apps,
+    auth,
+    catalogue,
+    health,
+    known_addresses,
+    metrics,
+    oauth,
+    probe,
+    tenant,
+    well_known,
+)
+from portal.web.views.errors import install_error_pages
+from portal.web.views.headers import install_headers
+from portal.web.views.metrics import install_metrics
+from portal.web.views.request_checks import install_form_checks, install_request_checks
+from portal.web.views.request_log import install_request_log
+from portal.web.views.static_files import install_static_files
+from portal.web.views.times import iso, utc
+
+_PACKAGE: Final = Path(__file__).resolve().parents[1]
+_BLUEPRINTS: Final = (
+    catalogue.blueprint,
+    app_states.blueprint,
+    apps.blueprint,
+    account.blueprint,
+    tenant.blueprint,
+    auth.blueprint,
+    known_addresses.blueprint,
+    oauth.blueprint,
+    api.blueprint,
+    health.blueprint,
+    metrics.blueprint,
+    probe.blueprint,
+    well_known.blueprint,
+)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    clock: Clock = system_clock,
+    providers: Mapping[str, Provider] | None = None,
+    limits: Limits | None = None,
+) -> Flask:
+    """Build the portal described by *settings*; starts no thread and calls nobody.
+
+    Raises:
+        StoreUnavailable: the database cannot be opened or brought up to date.
+    """
+    static = resource_folder("static")
+    app = Flask("portal", template_folder=str(resource_folder("templates")), static_folder=str(static))
+    app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, MAX_FORM_MEMORY_SIZE=LARGEST_BODY)
+    built = build_services(settings, clock=clock, providers=providers)
+    install_services(app, built)
+    install_sessions(app, settings, clock=clock)
+    install_request_log(app, settings.trusted_proxies)
+    install_metrics(app, built.metrics)
+    install_headers(app, https=settings.url.startswith("https://"))
+    install_request_checks(app, settings)
+    install_limits(app, settings, limits or limits_of(settings))
+    install_form_checks(app)
+    install_error_pages(app)
+    install_templates(app)
+    install_static_files(app, static)
+    for blueprint in _BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    return app
+
+
+def install_templates(app: Flask) -> None:
+    """Have templates see what their page gives them and nothing else; a name that is missing is an error."""
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(iso=iso, utc=utc)
+    app.template_context_processors.clear()
+    for ambient in ("config", "g", "get_flashed_messages", "request", "session", "url_for"):
+        app.jinja_env.globals.pop(ambient, None)
+
+
+def resource_folder(name: str) -> Path:
+    """Return the folder *name*: inside the package where it is installed, beside it in a checkout.
+
+    Raises:
+        FileNotFoundError: the installation is incomplete.
+    """
+    for folder in (_PACKAGE / name, _PACKAGE.parent / name):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(f"the portal's {name} folder is missing from this installation")

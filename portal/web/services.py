@@ -1,0 +1,134 @@
+"""Everything a request may use, as one frozen object.
+
+Built once per process by :func:`build_services`; views read it through :func:`services`.
+Nothing here decides anything.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+from flask import Flask, current_app
+
+from portal.access.access_tokens import AccessTokens
+from portal.access.app_credentials import AppCredentials
+from portal.access.app_sessions import AppSessions
+from portal.access.audit import Audit
+from portal.access.outbox import Outbox
+from portal.access.probe_tokens import ProbeTokens
+from portal.access.sign_ins import SignIns
+from portal.access.signing_keys import SigningKeys
+from portal.clock import Clock
+from portal.settings import Settings
+from portal.sign_in.admission import Hook
+from portal.sign_in.hook import hook_of, load_hook
+from portal.sign_in.providers.base import Provider
+from portal.sign_in.providers.registry import build_providers
+from portal.storage.database import Database
+from portal.storage.sealing import Sealer
+from portal.web.metrics import Metrics
+
+_KEY: Final = "portal.services"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The stores, the providers and what they are built from."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    keys: SigningKeys
+    credentials: AppCredentials
+    audit: Audit
+    sign_ins: SignIns
+    app_sessions: AppSessions
+    access_tokens: AccessTokens
+    outbox: Outbox
+    probe_tokens: ProbeTokens
+    metrics: Metrics
+    providers: Mapping[str, Provider]
+    """By id, in the order of the configuration."""
+    hook: Hook | None = None
+    """The company's own rule for who may come in."""
+
+
+def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, Provider] | None = None) -> Services:
+    """Open the stores of *settings* and connect what uses them; starts no thread and calls nobody.
+
+    Raises:
+        StoreUnavailable: the database cannot be opened or brought up to date.
+        SettingsError: the sign-in hook cannot be loaded.
+    """
+    hook = _hook_of(settings)
+    database = Database(settings.database_url)
+    database.upgrade()
+    audit = Audit(database)
+    keys = signing_keys(settings, database)
+    metrics = Metrics()
+    outbox = Outbox(database, keys, settings, clock=clock, counted=metrics.pushed, beside=audit.tell_left_out)
+    sign_ins = SignIns(
+        database,
+        audit,
+        outbox,
+        idle=settings.idle_lifetime,
+        absolute=settings.absolute_lifetime,
+        sealer=_sealer(settings, "ID tokens"),
+    )
+    return Services(
+        settings=settings,
+        clock=clock,
+        database=database,
+        keys=keys,
+        credentials=app_credentials(settings, database, clock=clock),
+        audit=audit,
+        sign_ins=sign_ins,
+        app_sessions=AppSessions(database, keys=keys, sign_ins=sign_ins, audit=audit, outbox=outbox, settings=settings),
+        access_tokens=AccessTokens(_sealer(settings, "portal API access tokens")),
+        outbox=outbox,
+        probe_tokens=ProbeTokens(keys, issuer=settings.url),
+        metrics=metrics,
+        providers=build_providers(settings) if providers is None else providers,
+        hook=hook,
+    )
+
+
+def _hook_of(settings: Settings) -> Hook | None:
+    """Return the company's own rule, loaded; ``None`` where there is none.
+
+    Raises:
+        SettingsError: it cannot be loaded.
+    """
+    if settings.sign_in_hook is None:
+        return None
+    roles = frozenset(rule.role for rule in settings.roles)
+    return hook_of(load_hook(settings.sign_in_hook), providers=settings.provider, roles=roles)
+
+
+def app_credentials(settings: Settings, database: Database, *, clock: Clock) -> AppCredentials:
+    """Return the client secrets of the apps; also for what starts the apps and hands each its own."""
+    return AppCredentials(database, _sealer(settings, "app credentials"), clock=clock)
+
+
+def signing_keys(settings: Settings, database: Database) -> SigningKeys:
+    """Return the signing keys; also for what looks at the apps in the portal's name."""
+    return SigningKeys(database, _sealer(settings, "signing keys"))
+
+
+def install_services(app: Flask, built: Services) -> None:
+    """Make *built* what :func:`services` answers within *app*."""
+    app.extensions[_KEY] = built
+
+
+def services() -> Services:
+    """Return the services of the current app."""
+    return cast("Services", current_app.extensions[_KEY])
+
+
+def sealer(purpose: str) -> Sealer:
+    """Return what seals for *purpose* in the current app."""
+    return _sealer(services().settings, purpose)
+
+
+def _sealer(settings: Settings, purpose: str) -> Sealer:
+    return Sealer(settings.secret_keys, purpose=purpose)

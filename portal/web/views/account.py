@@ -1,0 +1,92 @@
+"""The account page: who somebody is here, and where else they are signed in."""
+
+from typing import Final
+
+from flask import Blueprint, abort, redirect
+from flask.typing import ResponseReturnValue
+
+from portal.access.revocation import EndReason
+from portal.access.sign_ins import SignIn
+from portal.rules.identity import Identity
+from portal.rules.policy import Standing
+from portal.web.browser_sessions import csrf_token
+from portal.web.services import services
+from portal.web.views.browser_names import browser_name
+from portal.web.views.current_sign_in import require_sign_in, require_standing
+from portal.web.views.labels import provider_label, tenant_label, tenant_name_of
+from portal.web.views.pages import AccountPage, OtherSignIn, TenantChoice, render
+
+blueprint = Blueprint("account", __name__)
+
+_HOUR: Final = 3600
+
+
+@blueprint.get("/account")
+def index() -> ResponseReturnValue:
+    """Show who is signed in, in which tenant, with which roles and why, until when, and where else."""
+    standing, sign_in = require_standing(), require_sign_in()
+    return render(
+        AccountPage(
+            identity=sign_in.identity,
+            provider_label=provider_label(sign_in.identity.provider),
+            tenant_name=tenant_label(standing),
+            tenants=tenant_choices(standing),
+            grants=standing.grants,
+            signed_in_at=sign_in.created_at,
+            ends_at=sign_in.expires_at,
+            idle_hours=in_words(services().settings.idle_lifetime),
+            elsewhere=_elsewhere(sign_in),
+            csrf=csrf_token(),
+        )
+    )
+
+
+@blueprint.post("/account/sign-ins/<sign_in_id>/end")
+def end_elsewhere(sign_in_id: str) -> ResponseReturnValue:
+    """End one of the person's own sign-ins somewhere else."""
+    sign_in, now = require_sign_in(), services().clock()
+    if all(other.id != sign_in_id for other in _others(sign_in)):  # nobody ends a stranger's, nor learns of it
+        abort(404)
+    pushes = services().sign_ins.end(sign_in_id, reason=EndReason.SIGNED_OUT, now=now, by=sign_in.identity.id)
+    services().outbox.deliver(pushes, now=now)
+    return redirect("/account", 303)
+
+
+def tenant_choices(standing: Standing) -> tuple[TenantChoice, ...]:
+    """Return the tenants to choose from; none for people of a single one."""
+    identity = standing.identity
+    if len(identity.tenants) == 1:
+        return ()
+    return tuple(
+        TenantChoice(tenant=tenant, label=_label(identity, tenant), current=tenant == standing.tenant)
+        for tenant in identity.tenants
+    )
+
+
+def in_words(seconds: int) -> str:
+    """Return a length of time as a person would say it: whole hours, or minutes below two hours."""
+    if seconds >= 2 * _HOUR:
+        return f"{seconds // _HOUR} hours"
+    minutes = max(1, seconds // 60)
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"
+
+
+def _elsewhere(sign_in: SignIn) -> tuple[OtherSignIn, ...]:
+    return tuple(
+        OtherSignIn(
+            id=other.id,
+            browser=browser_name(other.browser),
+            tenant_name=tenant_name_of(other.identity, other.tenant),
+            last_seen_at=other.last_seen_at,
+        )
+        for other in _others(sign_in)
+    )
+
+
+def _others(sign_in: SignIn) -> list[SignIn]:
+    found = services().sign_ins.of_identity(sign_in.identity.id, now=services().clock())
+    return [other for other in found if other.id != sign_in.id]
+
+
+def _label(identity: Identity, tenant: str) -> str:
+    return tenant_name_of(identity, tenant) or "No tenant"

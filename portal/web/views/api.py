@@ -1,0 +1,163 @@
+"""The portal's API for apps: what an app may read and do for the person in it, within their tenant.
+
+A token is worth what its app session, the person's roles and the app's rights say at the moment
+of use (RFC 6750 for how it is presented and refused).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from flask import Blueprint, Response, abort, jsonify, make_response, request
+from flask.typing import ResponseReturnValue
+
+from portal.access.audit import AuditEntry, AuditEvent
+from portal.access.revocation import EndReason
+from portal.access.sign_ins import MOST_LISTED, SignIn
+from portal.contract import Inactive
+from portal.rules.policy import Standing, api_rights, standing_in
+from portal.web.services import sealer, services
+from portal.web.views.labels import provider_label
+
+blueprint = Blueprint("api", __name__)
+
+_MOST_EVENTS: Final = 200
+_CURSORS: Final = "portal API cursors"
+"""What cursors are sealed for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """An app, acting for one person."""
+
+    app: str
+    standing: Standing
+    sign_in_id: str
+
+
+@blueprint.get("/api/sign-ins")
+def sign_ins() -> ResponseReturnValue:
+    """List who is signed in, in the person's tenant: the latest first, a page at a time."""
+    caller = caller_with("sign-ins:read")
+    limit, cursor = _page(most=MOST_LISTED, default=MOST_LISTED)
+    after = None
+    if cursor is not None:
+        at, _, last = cursor.partition(" ")
+        after = (int(at), last)
+    found = services().sign_ins.of_tenant(
+        caller.standing.tenant,
+        issuer=caller.standing.identity.issuer,
+        now=services().clock(),
+        limit=limit + 1,
+        after=after,
+    )
+    living = found[:limit]
+    more = _cursor(f"{living[-1].created_at} {living[-1].id}") if len(found) > limit else None
+    return jsonify(sign_ins=[_sign_in_json(sign_in, caller=caller) for sign_in in living], next=more)
+
+
+@blueprint.get("/api/audit")
+def audit() -> ResponseReturnValue:
+    """List the events of the person's tenant: the latest first, a page at a time."""
+    caller = caller_with("audit:read")
+    limit, cursor = _page(most=_MOST_EVENTS, default=50)
+    found = services().audit.recent(
+        issuer=caller.standing.identity.issuer,
+        tenant=caller.standing.tenant,
+        limit=limit + 1,
+        before=None if cursor is None else int(cursor),
+        without=frozenset(request.args.getlist("without")) & frozenset(AuditEvent),
+    )
+    entries = found[:limit]
+    more = _cursor(str(entries[-1].id)) if len(found) > limit else None
+    return jsonify(events=[_event_json(entry) for entry in entries], next=more)
+
+
+@blueprint.post("/api/sign-ins/<sign_in_id>/end")
+def end_sign_in(sign_in_id: str) -> ResponseReturnValue:
+    """End one sign-in of the person's tenant, and everything that was open in it."""
+    caller, now = caller_with("sign-ins:end"), services().clock()
+    target = services().sign_ins.peek(sign_in_id, now=now)  # being looked at keeps nobody's sign-in from growing idle
+    theirs = (caller.standing.identity.issuer, caller.standing.tenant)
+    # Another tenant's does not exist; nor does that of another provider's tenant of the same name.
+    if target is None or (target.identity.issuer, target.tenant) != theirs:
+        abort(_refusal(404, "not_found"))
+    by = f"{caller.standing.identity.username} in {caller.app}"
+    pushes = services().sign_ins.end(target.id, reason=EndReason.SIGN_IN_ENDED, now=now, by=by)
+    services().outbox.deliver(pushes, now=now)
+    return "", 204
+
+
+def caller_with(right: str) -> Caller:
+    """Return who calls, if the presented token gives *right* now; else leave the view with 401 or 403."""
+    credentials = request.authorization
+    if credentials is None or credentials.type != "bearer" or not credentials.token:
+        abort(_refusal(401, None))  # RFC 6750, section 3.1: no error code where no credentials came
+    settings, now = services().settings, services().clock()
+    grant = services().access_tokens.read(credentials.token, now=now)
+    app = None if grant is None else settings.catalogue.find(grant.app)
+    if grant is None or app is None:
+        abort(_refusal(401, "invalid_token"))
+    live = services().app_sessions.live(grant.session, app=app, now=now)
+    if isinstance(live, Inactive):
+        abort(_refusal(401, "invalid_token"))
+    rights = api_rights(app, standing=live.standing, rights_of_roles=settings.rights_of_roles)
+    if right not in rights & grant.scopes:
+        abort(_refusal(403, "insufficient_scope", scope=right))
+    return Caller(app=app.slug, standing=live.standing, sign_in_id=live.sign_in_id)
+
+
+def _page(*, most: int, default: int) -> tuple[int, str | None]:
+    """Return how many are asked for, and where the page before ended; or leave the view with 400."""
+    limit = request.args.get("limit", default=default, type=int)
+    if not 1 <= limit <= most:
+        abort(_refusal(400, "invalid_request"))
+    presented = request.args.get("cursor")
+    if presented is None:
+        return limit, None
+    opened = sealer(_CURSORS).open(presented) or b""
+    name, _, place = opened.decode().partition(":")
+    if name != request.endpoint:  # not one of ours, or of another list
+        abort(_refusal(400, "invalid_request"))
+    return limit, place
+
+
+def _cursor(place: str) -> str:
+    """Return *place* so that only the portal can read it: ids count other tenants' events too."""
+    return sealer(_CURSORS).seal(f"{request.endpoint}:{place}".encode())
+
+
+def _refusal(status: int, error: str | None, *, scope: str | None = None) -> Response:
+    response = make_response(jsonify({} if error is None else {"error": error}), status)
+    if status in {401, 403}:
+        details = {"realm": "portal", "error": error, "scope": scope}
+        stated = ", ".join(f'{name}="{value}"' for name, value in details.items() if value is not None)
+        response.headers["WWW-Authenticate"] = f"Bearer {stated}"
+    return response
+
+
+def _sign_in_json(sign_in: SignIn, *, caller: Caller) -> dict[str, object]:
+    standing = standing_in(sign_in.identity, tenant=sign_in.tenant, rules=services().settings.roles)
+    return {
+        "id": sign_in.id,
+        "name": sign_in.identity.name,
+        "email": sign_in.identity.email,
+        "email_verified": sign_in.identity.email_verified,
+        "tenant": sign_in.tenant or None,
+        "roles": sorted(standing.roles) if standing is not None else [],
+        "provider": provider_label(sign_in.identity.provider),
+        "since": sign_in.created_at,
+        "last_seen": sign_in.last_seen_at,
+        "until": sign_in.expires_at,
+        "current": sign_in.id == caller.sign_in_id,
+    }
+
+
+def _event_json(entry: AuditEntry) -> dict[str, object]:
+    return {
+        "at": entry.at,
+        "event": entry.event,
+        "name": entry.name,
+        "email": entry.email,
+        "app": entry.app,
+        "detail": entry.detail,
+    }

@@ -1,0 +1,82 @@
+"""Every error as a page with a sentence and a reference, or as JSON where a machine asked.
+
+What an exception says goes to the log only.
+"""
+
+import logging
+from typing import Final
+
+from flask import Flask, Response, g, jsonify, make_response, request
+from werkzeug.exceptions import HTTPException, TooManyRequests
+
+from portal.errors import PortalError, SignInFailed
+from portal.rules.redirects import HOME, safe_next
+from portal.web.services import services
+from portal.web.views.current_sign_in import here, sign_in_path
+from portal.web.views.headers import widen
+from portal.web.views.pages import ErrorPage, render
+from portal.web.views.request_checks import ForeignHost, FormExpired, is_machine_path
+
+_LOGGER: Final = logging.getLogger("portal.errors")
+_SERVER_ERROR: Final = 500
+_LAUNCH: Final = "apps.launch"
+"""The one route whose answers stand in a frame."""
+
+
+def install_error_pages(app: Flask) -> None:
+    """Answer every error of *app*."""
+    app.register_error_handler(PortalError, portal_error)
+    app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(Exception, unexpected_error)
+
+
+def portal_error(error: PortalError) -> Response:
+    """Answer an error raised on purpose."""
+    level = logging.ERROR if error.status >= _SERVER_ERROR else logging.WARNING
+    _LOGGER.log(level, "%s: %s", error.code, error, exc_info=error if error.status == _SERVER_ERROR else None)
+    retry, address = None, None
+    if isinstance(error, ForeignHost):
+        address = services().settings.url
+        retry = address + _same_page()
+    elif isinstance(error, SignInFailed):
+        retry = sign_in_path(g.get("going_to", HOME), ask=True)
+    elif isinstance(error, FormExpired):
+        retry = "/"
+    return error_response(error.code, error.status, retry=retry, address=address)
+
+
+def _same_page() -> str:
+    """Return the path of this page, where it is one to return to, for another origin to be put before it."""
+    return HOME if request.root_path or request.method not in {"GET", "HEAD"} else safe_next(here())
+
+
+def http_error(error: HTTPException) -> Response:
+    """Answer an error of HTTP, such as a page that does not exist."""
+    status = error.code or _SERVER_ERROR
+    response = error_response(f"http-{status}", status)
+    for name, value in error.get_headers(request.environ):
+        if name.lower() in {"allow", "retry-after"}:
+            response.headers[name] = value
+    if isinstance(error, TooManyRequests):
+        response.headers.setdefault("Retry-After", "60")
+    return response
+
+
+def unexpected_error(error: Exception) -> Response:
+    """Answer what nobody thought of; the traceback is for the log."""
+    _LOGGER.error("unexpected: %s", type(error).__name__, exc_info=error)
+    return error_response("unexpected", _SERVER_ERROR)
+
+
+def error_response(code: str, status: int, *, retry: str | None = None, address: str | None = None) -> Response:
+    """Return the page, or the JSON, that tells about *code*."""
+    services().metrics.refused(code)
+    if is_machine_path(request.path):
+        response = jsonify(error=code, reference=g.get("reference", ""))
+    else:
+        framed = request.endpoint == _LAUNCH
+        if framed:
+            widen(frame_ancestors="'self'")
+        response = make_response(render(ErrorPage(code=code, retry=retry, address=address, framed=framed)))
+    response.status_code = status
+    return response

@@ -1,0 +1,95 @@
+"""What apps ask of the portal with their client secret: keys, introspection, access tokens.
+
+No cookie is read here, and nothing is learnt about another app's sessions.
+"""
+
+from typing import Final
+
+from flask import Blueprint, abort, jsonify
+from flask.typing import ResponseReturnValue
+
+from portal.access.access_tokens import LIFETIME
+from portal.access.audit import AuditEvent
+from portal.contract import Inactive, Introspection
+from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET, NOT_IN_USE
+from portal.rules.catalogue import AppSpec
+from portal.rules.policy import api_rights
+from portal.web.services import services
+from portal.web.views.client_authentication import calling_app, form_values, refusal
+
+blueprint = Blueprint("oauth", __name__)
+
+TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a name of RFC 8693
+ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a name of RFC 8693
+
+
+@blueprint.get("/.well-known/jwks.json")
+def jwks() -> ResponseReturnValue:
+    """Publish the keys that tickets and logout tokens are signed with."""
+    response = jsonify(services().keys.public_jwks(services().clock()))
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return response
+
+
+@blueprint.post("/oauth/introspect")
+def introspect() -> ResponseReturnValue:
+    """Redeem a ticket, or say whether an app session still lives (RFC 7662)."""
+    app, form = calling_app(), form_values()
+    token = form.get("token")
+    if token is None:
+        abort(refusal("invalid_request"))
+    in_use = form.get(NOT_IN_USE) != "true"
+    answer = _introspection(token, hint=form.get("token_type_hint"), app=app, in_use=in_use)
+    if isinstance(answer, Inactive):
+        return jsonify(answer.to_json())
+    return jsonify(answer.to_json(issuer=services().settings.url, audience=app.slug))
+
+
+@blueprint.post("/oauth/token")
+def token() -> ResponseReturnValue:
+    """Exchange a live app session for an access token to the portal's API (RFC 8693)."""
+    app, form, now = calling_app(), form_values(), services().clock()
+    if form.get("grant_type") != TOKEN_EXCHANGE:
+        abort(refusal("unsupported_grant_type"))
+    if (
+        form.get("subject_token_type") != HINT_APP_SESSION
+        or form.get("requested_token_type", ACCESS_TOKEN) != ACCESS_TOKEN
+    ):
+        abort(refusal("invalid_request"))
+    live = services().app_sessions.live(form.get("subject_token"), app=app, now=now)
+    if isinstance(live, Inactive):
+        abort(refusal("invalid_request"))  # RFC 8693, section 2.2.2
+    rights = api_rights(app, standing=live.standing, rights_of_roles=services().settings.rights_of_roles)
+    granted = rights & frozenset(form.get("scope", "").split())
+    if not granted:
+        abort(refusal("invalid_scope"))
+    scope = " ".join(sorted(granted))
+    services().audit.record(
+        AuditEvent.API_USED,
+        now=now,
+        identity=live.standing.identity,
+        tenant=live.standing.tenant,
+        app=app.slug,
+        detail=scope,
+    )
+    return jsonify(
+        access_token=services().access_tokens.issue(app=app.slug, session=live.sid, scopes=granted, now=now),
+        issued_token_type=ACCESS_TOKEN,
+        token_type="Bearer",  # noqa: S106 - a token type, no token
+        expires_in=LIFETIME,
+        scope=scope,
+    )
+
+
+def _introspection(presented: str, *, hint: str | None, app: AppSpec, in_use: bool) -> Introspection:
+    now = services().clock()
+    if hint == HINT_TICKET:
+        answer = services().app_sessions.redeem(presented, app=app, now=now)
+        if isinstance(answer, Inactive):
+            services().metrics.refused(answer.code)
+        else:
+            services().metrics.launched(app.slug)
+        return answer
+    if hint == HINT_APP_SESSION:
+        return services().app_sessions.renew(presented, app=app, now=now, in_use=in_use)
+    return Inactive(code="unsupported-token-type")

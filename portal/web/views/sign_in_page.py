@@ -1,0 +1,106 @@
+"""What the sign-in page offers: a button per provider, the last used first, and where an address leads."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import urlencode
+
+from flask import request
+from werkzeug.wrappers import Response
+
+from portal.rules.redirects import HOME
+from portal.settings import ProviderSpec
+from portal.sign_in.claims import values
+from portal.web.services import services
+from portal.web.views.pages import ProviderButton, SignInPage
+
+ASK: Final = "ask"
+"""The parameter of ``/sign-in`` that has the page shown, also where strangers are sent straight on."""
+_LAST_USED_FOR: Final = 365 * 86400
+_CONTINUE: Final = "Continue with"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """How a make wants to be shown on a button."""
+
+    drawing: str
+    """Its symbol in ``static/marks.svg``."""
+    invitation: str = _CONTINUE
+    """What stands before its label."""
+
+
+_MICROSOFT: Final = Mark(drawing="microsoft", invitation="Sign in with")
+_PLAIN: Final = Mark(drawing="key")
+MARKS: Final[Mapping[str, Mark]] = MappingProxyType(
+    {
+        "auth0": Mark(drawing="auth0"),
+        "azure-ad": _MICROSOFT,
+        "azure-ad-hybrid": _MICROSOFT,
+        "github": Mark(drawing="github"),
+        "gitlab": Mark(drawing="gitlab"),
+        "google": Mark(drawing="google"),
+        "huggingface": Mark(drawing="huggingface", invitation="Sign in with"),
+        "okta": Mark(drawing="okta"),
+    }
+)
+"""By preset.  Makes whose owners allow no use of their mark without asking have the plain one."""
+
+
+def sign_in_page(*, target: str, address: str = "", address_unknown: bool = False) -> SignInPage:
+    """Return the page that leads to *target*; with *address_unknown*, it says that *address* leads nowhere."""
+    specs = [provider.spec for provider in services().providers.values()]
+    return SignInPage(
+        # The path only: an app's title would tell a stranger that the app exists.
+        going_to=None if target == HOME else target.partition("?")[0].partition("#")[0],
+        target=target,
+        buttons=buttons(specs, last_used=last_used(), target=target),
+        asks_address=any(spec.domains and (spec.hidden or len(specs) > 1) for spec in specs),
+        address=address,
+        address_unknown=address_unknown,
+    )
+
+
+def buttons(specs: Iterable[ProviderSpec], *, last_used: str | None, target: str) -> tuple[ProviderButton, ...]:
+    """Return a button for each of *specs* that is not hidden, the one called *last_used* first, the others in order."""
+    known = sorted((spec for spec in specs if not spec.hidden), key=lambda spec: spec.id != last_used)
+    query = "" if target == HOME else f"?{urlencode({'next': target}, safe='/?')}"
+    return tuple(
+        ProviderButton(
+            invitation=MARKS.get(spec.preset, _PLAIN).invitation,
+            label=spec.label,
+            href=f"/auth/oauth/{spec.id}{query}",
+            mark=MARKS.get(spec.preset, _PLAIN).drawing,
+            was_last=len(known) > 1 and spec.id == last_used,
+        )
+        for spec in known
+    )
+
+
+def provider_of_address(address: str, specs: Iterable[ProviderSpec]) -> ProviderSpec | None:
+    """Return the one of *specs* whose ``domains`` hold that of *address*; ``None`` for what is no address too."""
+    plain = values.email({"email": address})
+    domain = "" if plain is None else plain.rpartition("@")[2].lower()
+    return next((spec for spec in specs if domain in spec.domains), None)
+
+
+def last_used() -> str | None:
+    """Return the id of the provider that this browser says it used last; good for the order of buttons alone."""
+    return request.cookies.get(_cookie_name())
+
+
+def remember_last_used(provider_id: str, response: Response) -> None:
+    """Have the browser remember the provider for a year."""
+    response.set_cookie(
+        _cookie_name(),
+        provider_id,
+        max_age=_LAST_USED_FOR,
+        secure=services().settings.secure_cookies,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def _cookie_name() -> str:
+    return "__Host-portal-provider" if services().settings.secure_cookies else "portal-provider"

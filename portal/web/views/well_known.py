@@ -1,0 +1,41 @@
+"""What programs look for at any web site: whether to index it, and where to report a weakness (RFC 9116)."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from flask import Blueprint, Response, abort
+from flask.typing import ResponseReturnValue
+
+from portal.web.services import services
+
+blueprint = Blueprint("well_known", __name__)
+
+_GOOD_FOR: Final = timedelta(days=180)
+"""How long the contact may be believed from now on; RFC 9116, section 2.5.5, wants less than a year."""
+
+
+@blueprint.get("/robots.txt")
+def robots() -> ResponseReturnValue:
+    """Ask search engines to stay away: all there is for them is a sign-in page."""
+    return _text("User-agent: *\nDisallow: /\n")
+
+
+@blueprint.get("/.well-known/security.txt")
+def security() -> ResponseReturnValue:
+    """Say where weaknesses are reported, where the operator has said so."""
+    settings = services().settings
+    if settings.security_contact is None:
+        abort(404)
+    until = datetime.fromtimestamp(services().clock(), tz=UTC) + _GOOD_FOR
+    lines = [
+        f"Contact: {settings.security_contact}",
+        f"Expires: {until.strftime('%Y-%m-%dT%H:%M:%SZ')}",
+        f"Canonical: {settings.url}/.well-known/security.txt",
+    ]
+    return _text("\n".join([*lines, ""]))
+
+
+def _text(text: str) -> Response:
+    response = Response(text, content_type="text/plain; charset=utf-8")
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    return response

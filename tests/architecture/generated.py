@@ -1,0 +1,51 @@
+"""The parts of the documents that are written from the code: ``make docs`` writes them, and a test compares them.
+
+Each stands between ``<!-- generated: NAME -->`` and ``<!-- end -->`` in a Markdown file.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from tests.architecture import wings
+from tests.architecture.sources import ROOT
+
+PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
+    {"picture of the wings": wings.picture, "table of the wings": wings.table}
+)
+"""What is generated, by the name that stands in the documents."""
+
+_PART: Final = re.compile(r"(<!-- generated: (?P<name>[^>]+) -->\n)(?P<text>.*?)(\n<!-- end -->)", re.DOTALL)
+
+
+def documents() -> tuple[Path, ...]:
+    """Return every document of the project."""
+    return (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
+
+
+def names_in(text: str) -> list[str]:
+    """Return the names of the generated parts in *text*."""
+    return [match["name"] for match in _PART.finditer(text)]
+
+
+def renewed(text: str) -> str:
+    """Return *text* with its generated parts as the code has them now.
+
+    Raises:
+        KeyError: a part has a name that nothing here generates.
+    """
+    return _PART.sub(lambda match: f"{match[1]}{PARTS[match['name']]()}{match[4]}", text)
+
+
+def main() -> None:
+    """Write every generated part anew."""
+    for document in documents():
+        text = document.read_text(encoding="utf-8")
+        if (new := renewed(text)) != text:
+            document.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""The generated parts of the documents are what ``make docs`` would write."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.generated import PARTS, documents, names_in, renewed
+from tests.architecture.sources import ROOT
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_document_is_up_to_date(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+
+    assert text == renewed(text), "run make docs"
+
+
+def test_every_part_stands_in_a_document_once() -> None:
+    assert sorted(name for document in documents() for name in names_in(document.read_text("utf-8"))) == sorted(PARTS)

@@ -1,0 +1,216 @@
+"""A process does what its supervisor says: a real server around a real guard, and the other end of its channel."""
+
+# ruff: noqa: ASYNC110 - what is waited for sets no event
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from gradio_apps.runtime.channel import Accept, Elsewhere, End, Ended, Leave, Said, Told, read_said
+from gradio_apps.runtime.channel_handler import DESCRIPTOR, Steering, channel_from
+from gradio_apps.runtime.host.servers import FrontServer, own_config
+from tests.gradio_apps.guard.environment import APP, House, a_house
+from tests.gradio_apps.guard.test_draining import DATA, JOIN, gradio
+from tests.processes import PATIENCE
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@dataclass(slots=True)
+class Steered:
+    """The server, and what the supervisor hears."""
+
+    house: House
+    server: FrontServer
+    port: int
+    writer: asyncio.StreamWriter
+    said: list[Said | Ended] = field(default_factory=list)
+
+    def tell(self, told: Told) -> None:
+        self.writer.write(told.to_line())
+
+    async def hears(self, holds: Callable[[Said], bool]) -> Said:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                for one in self.said:
+                    if isinstance(one, Said) and holds(one):
+                        return one
+                await asyncio.sleep(0.02)
+
+    def client(self, **headers: str) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{self.port}",
+            headers={**self.house.signed_in(), **headers},
+            timeout=PATIENCE,
+            trust_env=False,
+        )
+
+
+@asynccontextmanager
+async def steered() -> AsyncIterator[Steered]:
+    """A server that is steered, held until it is told to take connections."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    sock.listen()
+    port = sock.getsockname()[1]
+    async with a_house(gradio) as house:
+        steering = Steering(theirs, guard=house.guard, state=lambda: "running", problem=lambda: "")
+        config = own_config(house.guard, lifespan="off", timeout_graceful_shutdown=1)
+        server = FrontServer(config, sock=sock, before_stop=lambda: None, steer=steering.start)
+        reader, writer = await asyncio.open_connection(sock=ours)
+        running = asyncio.create_task(server.serve())
+        world = Steered(house, server, port, writer)
+
+        async def hear() -> None:
+            while line := await reader.readline():
+                said = read_said(line)
+                assert said is not None
+                world.said.append(said)
+
+        hearing = asyncio.create_task(hear())
+        try:
+            yield world
+        finally:
+            server.stop_requested = True
+            await running
+            for task in (hearing, *steering._tasks):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            writer.close()
+            assert steering._writer is not None
+            steering._writer.close()
+
+
+async def test_it_ends_when_its_supervisor_is_gone() -> None:
+    async with steered() as world:
+        world.tell(Accept())
+        await world.hears(lambda said: said.accepting)
+        world.writer.close()
+        async with asyncio.timeout(PATIENCE):
+            while not world.server.stop_requested:
+                await asyncio.sleep(0.02)
+
+
+async def test_nothing_is_taken_before_it_is_told_to() -> None:
+    async with steered() as world, world.client() as client:
+        waiting = asyncio.create_task(client.get("/"))
+        assert not (await world.hears(lambda said: said.state == "running")).accepting
+        assert not waiting.done()
+        world.tell(Accept())
+        assert (await waiting).status_code == 200
+        await world.hears(lambda said: said.accepting)
+        world.tell(Accept())  # once more changes nothing
+        assert (await client.get("/")).status_code == 200
+
+
+async def test_what_is_under_way_is_told() -> None:
+    async with steered() as world, world.client() as client:
+        world.tell(Accept())
+        async with client.stream("GET", DATA, params={"session_hash": "hash"}):
+            said = await world.hears(lambda said: said.open == {"stream": 1})
+            assert said.listening == ("hash",)
+
+
+async def test_who_leaves_finishes_what_runs_and_begins_nothing_new() -> None:
+    async with steered() as world, world.client() as kept, world.client() as streaming:
+        world.tell(Accept())
+        assert (await kept.get("/")).status_code == 200
+        async with streaming.stream("GET", DATA, params={"session_hash": "hash"}) as stream:
+            await world.hears(lambda said: said.listening == ("hash",))
+            world.tell(Leave(600))
+            left = await world.hears(lambda said: not said.accepting and said.listening == ("hash",))
+            assert left.open == {"stream": 1}
+            # A connection that is open is answered, for the last time; an event goes to the process that follows,
+            # unless this page takes its answers from here.
+            body = json.dumps({"session_hash": "another"})
+            answer = await kept.post(JOIN, content=body, headers={"content-type": "application/json"})
+            assert (answer.status_code, answer.headers["location"]) == (307, APP + JOIN)
+            assert answer.headers["connection"] == "close"
+            assert not world.server.stop_requested
+            async for line in stream.aiter_lines():
+                assert line == "data: {}"
+                break
+        async with asyncio.timeout(PATIENCE):
+            while not world.server.stop_requested:
+                await asyncio.sleep(0.05)
+
+
+async def test_who_leaves_waits_for_whoever_is_about_to_listen() -> None:
+    async with steered() as world, world.client(connection="close") as client:
+        world.tell(Accept())
+        joined = await client.post(
+            JOIN, content='{"session_hash": "hash"}', headers={"content-type": "application/json"}
+        )
+        assert joined.status_code == 200
+        world.tell(Leave(600))
+        # The stream comes by a connection of its own, and here: not yet let go.
+        async with client.stream("GET", DATA, params={"session_hash": "hash"}) as stream:
+            assert stream.status_code == 200
+            await world.hears(lambda said: not said.accepting and said.listening == ("hash",))
+
+
+async def test_time_to_leave_is_bounded() -> None:
+    async with steered() as world, world.client() as client:
+        world.tell(Accept())
+        async with client.stream("GET", DATA, params={"session_hash": "hash"}):
+            await world.hears(lambda said: bool(said.open))
+            world.tell(Leave(0.1))
+            async with asyncio.timeout(PATIENCE):
+                while not world.server.stop_requested:
+                    await asyncio.sleep(0.05)
+
+
+async def test_sessions_that_wait_elsewhere_and_that_ended_elsewhere() -> None:
+    async with steered() as world, world.client() as client:
+        world.tell(Accept())
+        world.tell(Elsewhere(("hash",)))
+        assert (await client.get("/")).status_code == 200
+        refused = await client.post(
+            JOIN, content='{"session_hash": "hash"}', headers={"content-type": "application/json"}
+        )
+        assert refused.status_code == 503
+        world.tell(End("app-session-1"))
+        world.writer.write(b"nonsense\n")
+        async with asyncio.timeout(PATIENCE):
+            while (await client.get("/config")).status_code != 401:
+                await asyncio.sleep(0.02)
+        # Told by the supervisor, it is not told back; ended here, it is.
+        world.house.guard.end_session("another")
+        async with asyncio.timeout(PATIENCE):
+            while Ended("another") not in world.said:
+                await asyncio.sleep(0.02)
+        assert Ended("app-session-1") not in world.said
+
+
+def test_without_a_channel_nobody_steers() -> None:
+    for value in ("", "x", "-1", "²"):
+        environ = {DESCRIPTOR: value}
+        assert channel_from(environ) is None
+        assert environ == {}
+
+
+def test_the_channel_is_not_handed_on_to_what_the_author_starts() -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        os.set_inheritable(theirs.fileno(), True)
+        environ = {DESCRIPTOR: str(theirs.detach()), "A": "b"}
+        channel = channel_from(environ)
+        assert channel is not None
+        with channel:
+            assert not os.get_inheritable(channel.fileno())
+            assert environ == {"A": "b"}

@@ -1,0 +1,194 @@
+"""The record: one row for the tenant's admins, one line for the operator."""
+
+import json
+import logging
+
+import pytest
+
+from portal.access.audit import MAX_DETAIL, MOST_OF_ONE, MOST_UNNAMED, WINDOW, AuditEvent
+from portal.storage import tables
+from tests.builders import ISSUER, NOW, an_identity
+from tests.portal.store_environment import House
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
+    return [json.loads(record.getMessage()) for record in caplog.records if record.name == "portal.audit"]
+
+
+def test_an_event_is_a_row_and_a_line(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "portal.audit")
+    house.audit.record(
+        AuditEvent.APP_DENIED,
+        now=NOW,
+        identity=an_identity(),
+        tenant="acme",
+        app="forecast",
+        detail="missing-role",
+        reference="abcd1234",
+    )
+    (entry,) = house.audit.recent(issuer=ISSUER, tenant="acme", limit=10)
+
+    assert (entry.at, entry.event, entry.app, entry.detail) == (NOW, "app-denied", "forecast", "missing-role")
+    assert (entry.name, entry.email, entry.tenant, entry.reference) == (
+        "Ana Analyst",
+        "ana@example.com",
+        "acme",
+        "abcd1234",
+    )
+    assert lines(caplog) == [
+        {
+            "at": NOW,
+            "event": "app-denied",
+            "identity_id": an_identity().id,
+            "issuer": ISSUER,
+            "tenant": "acme",
+            "app": "forecast",
+            "detail": "missing-role",
+            "reference": "abcd1234",
+        }
+    ]
+
+
+def test_the_line_names_nobody_and_holds_no_line_break(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "portal.audit")
+    house.audit.record(AuditEvent.SIGN_IN_REFUSED, now=NOW, identity=an_identity(), detail="a\nb\x1b[2J\u2028c")
+    (record,) = [record for record in caplog.records if record.name == "portal.audit"]
+
+    assert record.getMessage().isascii()
+    assert record.getMessage().isprintable()
+    assert "ana@example.com" not in record.getMessage()
+    assert "Ana" not in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("name", "email", "verified", "kept"),
+    [
+        ("Ana", "ana@example.com", True, ("Ana", "ana@example.com")),
+        ("Ana", "ceo@example.com", False, ("Ana", None)),
+        (None, "ceo@example.com", False, ("ceo@example.com (not verified)", None)),
+        (None, "ana@example.com", True, (None, "ana@example.com")),
+        (None, None, False, (None, None)),
+    ],
+)
+def test_an_address_that_nobody_vouches_for_is_not_taken_for_one(
+    house: House, name: str | None, email: str | None, kept: tuple[str | None, str | None], *, verified: bool
+) -> None:
+    identity = an_identity(name=name, email=email, email_verified=verified)
+    house.audit.record(AuditEvent.SIGNED_IN, now=NOW, identity=identity, tenant="acme")
+    (entry,) = house.audit.recent(issuer=ISSUER, tenant="acme", limit=1)
+
+    assert (entry.name, entry.email) == kept
+
+
+def test_a_tenant_reads_its_own_events_newest_first(house: House) -> None:
+    for number in range(5):
+        house.audit.record(
+            AuditEvent.APP_OPENED, now=NOW + number, identity=an_identity(), tenant="acme", app=f"app-{number}"
+        )
+    house.audit.record(AuditEvent.APP_OPENED, now=NOW, identity=an_identity(), tenant="beta", app="secret")
+    house.audit.record(AuditEvent.TICKET_REFUSED, now=NOW, app="secret")
+
+    latest = house.audit.recent(issuer=ISSUER, tenant="acme", limit=3)
+    assert [entry.app for entry in latest] == ["app-4", "app-3", "app-2"]
+    assert house.audit.recent(issuer="https://partner.example.com", tenant="acme", limit=3) == []
+    assert [entry.app for entry in house.audit.recent(issuer=ISSUER, tenant="acme", limit=99)][-1] == "app-0"
+    assert house.audit.recent(issuer=ISSUER, tenant="", limit=99) == []
+    assert house.audit.recent(issuer=ISSUER, tenant="acme", limit=-1) == []
+
+
+@pytest.mark.parametrize("text", ["x" * 10_000, "nul\0", "\udce9", "ü" * 10_000])
+def test_hostile_text_is_cut_and_stored(house: House, text: str) -> None:
+    house.audit.record(
+        AuditEvent.SIGN_IN_REFUSED,
+        now=NOW,
+        identity=an_identity(name=text, email=text),
+        tenant=text,
+        app=text,
+        detail=text,
+        reference=text,
+    )
+    (row,) = house.rows(tables.audit)
+
+    assert len(row["detail"]) <= MAX_DETAIL
+    assert len(row["reference"]) <= 64
+
+
+def test_within_a_transaction_the_row_shares_its_fate(house: House) -> None:
+    def fail() -> None:
+        with house.database.write() as connection:
+            house.audit.record(AuditEvent.SIGNED_IN, now=NOW, connection=connection)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+
+    assert house.rows(tables.audit) == []
+
+
+def test_the_line_is_written_even_where_the_row_cannot_be(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "portal.audit")
+    with house.database.write() as connection:
+        tables.audit.drop(connection)
+
+    with pytest.raises(Exception, match="audit"):
+        house.audit.record(AuditEvent.SIGNED_IN, now=NOW)
+    assert [line["event"] for line in lines(caplog)] == ["signed-in"]
+
+
+def test_the_vocabulary_is_sorted_and_unique() -> None:
+    values = [event.value for event in AuditEvent]
+
+    assert values == sorted(set(values))
+
+
+class TestBounds:
+    """A person who causes events could fill the disk, and push everything else out of an admin's sight."""
+
+    def deny(self, house: House, times: int, *, subject: str = "ana", now: int = NOW) -> None:
+        for _ in range(times):
+            who = an_identity(subject=subject)
+            house.audit.record(AuditEvent.APP_DENIED, now=now, identity=who, tenant="acme", detail="unknown-app")
+
+    def test_one_person_leaves_some_of_a_kind_and_a_count_of_the_rest(
+        self, house: House, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "portal.audit")
+        self.deny(house, MOST_OF_ONE + 2000)
+        assert len(house.rows(tables.audit)) == len(lines(caplog)) == MOST_OF_ONE
+        self.deny(house, 1, subject="bob")
+        house.audit.record(AuditEvent.TENANT_SWITCHED, now=NOW, identity=an_identity(subject="ana"), tenant="acme")
+        assert len(house.rows(tables.audit)) == MOST_OF_ONE + 2  # others, and other kinds, are not in its way
+
+        house.audit.tell_left_out(NOW + WINDOW - 1)
+        assert len(house.rows(tables.audit)) == MOST_OF_ONE + 2
+        house.audit.tell_left_out(NOW + WINDOW)
+        house.audit.tell_left_out(NOW + WINDOW)
+        (latest, *_) = house.audit.recent(issuer=ISSUER, tenant="acme", limit=1)
+        assert (latest.event, latest.detail, latest.name) == ("events-left-out", "2000 app-denied", "Ana Analyst")
+        assert len(house.rows(tables.audit)) == MOST_OF_ONE + 3
+
+    def test_the_next_window_begins_by_itself_and_forgets_no_count(self, house: House) -> None:
+        self.deny(house, MOST_OF_ONE + 5)
+        self.deny(house, MOST_OF_ONE + 7, now=NOW + WINDOW)
+        assert len(house.rows(tables.audit)) == 2 * MOST_OF_ONE
+        house.audit.tell_left_out(NOW + 2 * WINDOW)
+        assert house.events()[-1] == ("events-left-out", "12 app-denied")
+
+    def test_strangers_are_bounded_together(self, house: House) -> None:
+        for _ in range(MOST_UNNAMED + 9):
+            house.audit.record(AuditEvent.SIGN_IN_REFUSED, now=NOW, detail="company: callback-rejected")
+        house.audit.tell_left_out(NOW + WINDOW)
+        assert len(house.rows(tables.audit)) == MOST_UNNAMED + 1
+        assert house.events()[-1] == ("events-left-out", "9 sign-in-refused")
+
+
+def test_a_page_begins_where_the_one_before_ended_and_kinds_can_be_left_out(house: House) -> None:
+    for number in range(5):
+        for event in (AuditEvent.APP_OPENED, AuditEvent.API_USED):
+            house.audit.record(event, now=NOW, identity=an_identity(), tenant="acme", app=f"app-{number}")
+    seen: list[str | None] = []
+    before: int | None = None
+    while page := house.audit.recent(issuer=ISSUER, tenant="acme", limit=2, before=before, without={"api-used"}):
+        seen += [entry.app for entry in page]
+        before = page[-1].id
+    assert seen == [f"app-{number}" for number in (4, 3, 2, 1, 0)]

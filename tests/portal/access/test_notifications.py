@@ -1,0 +1,235 @@
+"""A round of pushes: where they go, what they carry, and how long an app may hold them up."""
+
+import ssl
+import threading
+import time
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from portal.access.notifications import ALL, PATH, TOGETHER, Pusher, in_turn, place_of
+from portal.access.revocation import PendingPush
+from portal.access.signing_keys import SigningKeys
+from portal.contract import verify_logout_token
+from portal.contract.egress import Outbound
+from portal.http_client import way_to
+from portal.rules.catalogue import AppSpec, Catalogue
+from portal.settings import Secret
+from portal.storage.database import Database
+from tests.builders import NOW, PORTAL, an_app
+from tests.certificates import issue
+from tests.portal.access.listening_app import ListeningApp, listening, nobody_listening
+from tests.portal.store_environment import a_sealer
+from tests.provider.forward_proxy import forward_proxy
+from tests.provider.misbehaving import Answer, misbehaving_provider
+
+
+def a_push(number: int = 1, *, app: str = "forecast") -> PendingPush:
+    return PendingPush(id=f"push-{number}", app=app, session=f"session-{number}")
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> SigningKeys:
+    database = Database(Secret(f"sqlite:///{tmp_path / 'keys.db'}"))
+    database.upgrade()
+    return SigningKeys(database, a_sealer())
+
+
+def push(keys: SigningKeys, app: AppSpec, *pushes: PendingPush) -> frozenset[str]:
+    pusher = Pusher(Catalogue((app,)), issuer=PORTAL)
+    return pusher.push(pushes or (a_push(),), key=keys.signing_key(NOW), now=NOW)
+
+
+def hold(released: threading.Event) -> None:
+    released.wait(60)
+
+
+def local(app: ListeningApp) -> AppSpec:
+    return an_app(url=f"http://forecast.demo.localhost:{app.port}")
+
+
+@pytest.mark.parametrize(
+    ("url", "internal_url", "expected"),
+    [
+        ("https://f.example.com", None, ("https://f.example.com" + PATH, "f.example.com", None, False)),
+        ("https://f.example.com/f", None, ("https://f.example.com/f" + PATH, "f.example.com", None, False)),
+        (
+            "https://f.example.com",
+            "http://127.0.0.1:7871",
+            ("http://127.0.0.1:7871" + PATH, "f.example.com", None, True),
+        ),
+        (
+            "https://f.example.com/f",
+            "https://10.0.0.7:8443/f/",
+            ("https://10.0.0.7:8443/f" + PATH, "f.example.com", None, True),
+        ),
+        (
+            "https://f.example.com/f",
+            "http://127.0.0.1:7871",
+            ("http://127.0.0.1:7871/f" + PATH, "f.example.com", None, True),
+        ),
+        ("http://f.localhost:7871", None, ("http://127.0.0.1:7871" + PATH, "f.localhost:7871", None, True)),
+        ("http://localhost", None, ("http://127.0.0.1" + PATH, "localhost", None, True)),
+        ("https://f.localhost:1", None, ("https://127.0.0.1:1" + PATH, "f.localhost:1", "f.localhost", True)),
+        ("http://[::1]:7871", None, ("http://[::1]:7871" + PATH, "[::1]:7871", None, True)),
+        (
+            "https://localhost.evil.test",
+            None,
+            ("https://localhost.evil.test" + PATH, "localhost.evil.test", None, False),
+        ),
+    ],
+)
+def test_a_push_goes_to_where_the_portal_reaches_the_app_under_its_public_name(
+    url: str, internal_url: str | None, expected: tuple[str, str, str | None, bool]
+) -> None:
+    place = place_of(an_app(url=url, internal_url=internal_url))
+
+    assert (place.url, place.host, place.server_name, place.is_internal) == expected
+
+
+def test_the_app_receives_a_logout_token_for_its_session(keys: SigningKeys) -> None:
+    with listening() as app:
+        assert push(keys, local(app)) == {"push-1"}
+        ((path, host, text),) = app.received
+
+    token = verify_logout_token(text, keys=keys.key_set(NOW), issuer=PORTAL, audience="forecast", now=NOW, leeway=0)
+    assert (path, host) == (PATH, f"forecast.demo.localhost:{app.port}")
+    assert token.session == "session-1"
+
+
+def test_each_push_has_a_token_of_its_own(keys: SigningKeys) -> None:
+    with listening() as app:
+        push(keys, local(app), a_push(1), a_push(2))
+        tokens = [
+            verify_logout_token(text, keys=keys.key_set(NOW), issuer=PORTAL, audience="forecast", now=NOW)
+            for text in app.tokens
+        ]
+
+    assert {token.session for token in tokens} == {"session-1", "session-2"}
+    assert len({token.id for token in tokens}) == 2
+
+
+@pytest.mark.parametrize(("status", "delivered"), [(200, True), (204, True), (302, False), (400, False), (503, False)])
+def test_only_an_agreement_counts(keys: SigningKeys, status: int, delivered: bool) -> None:  # noqa: FBT001 - an expectation
+    with listening() as app:
+        app.status = status
+
+        assert bool(push(keys, local(app))) is delivered
+        assert [path for path, _, _ in app.received] == [PATH]
+
+
+def test_an_app_that_is_down_is_to_be_tried_again(keys: SigningKeys) -> None:
+    with nobody_listening() as port:
+        assert push(keys, an_app(url=f"http://127.0.0.1:{port}")) == frozenset()
+
+
+@pytest.mark.parametrize("url", ["http://no-such-name.invalid", "http://127.0.0.1:1\x7f", "ftp://127.0.0.1"])
+def test_an_address_that_leads_nowhere_fails_quietly(keys: SigningKeys, url: str) -> None:
+    assert push(keys, an_app(url=url)) == frozenset()
+
+
+def test_an_app_that_left_the_catalogue_is_not_to_be_tried_again(keys: SigningKeys) -> None:
+    assert push(keys, an_app(), a_push(app="gone")) == {"push-1"}
+
+
+def test_an_app_that_answers_drop_by_drop_holds_nobody_up(keys: SigningKeys) -> None:
+    """
+    Each byte comes before a time-out between bytes would; the time for the whole ends it, and others are told.
+    """
+    released = threading.Event()
+
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        while not released.wait(0.1):
+            handler.wfile.write(b"H")
+
+    with listening() as slow, listening() as quick:
+        slow.before = drip
+        apps = (
+            an_app(slug="slow", url=f"http://slow.localhost:{slow.port}"),
+            an_app(slug="quick", url=f"http://quick.localhost:{quick.port}"),
+        )
+        pusher = Pusher(Catalogue(apps), issuer=PORTAL)
+        pushes = (*(a_push(number, app="slow") for number in range(8)), a_push(99, app="quick"))
+        begun = time.monotonic()
+        delivered = pusher.push(pushes, key=keys.signing_key(NOW), now=NOW)
+        took = time.monotonic() - begun
+        released.set()
+
+    assert delivered == {"push-99"}
+    assert took < 4 * ALL
+
+
+def test_more_than_fit_into_one_round_are_left_for_the_next(keys: SigningKeys) -> None:
+    released = threading.Event()
+    with listening() as app:
+        app.before = lambda _handler: hold(released)
+        begun = time.monotonic()
+        delivered = push(keys, local(app), *(a_push(number) for number in range(150)))
+        took = time.monotonic() - begun
+        released.set()
+
+    assert delivered == frozenset()
+    assert len(app.received) <= TOGETHER
+    assert took < 4 * ALL
+
+
+def test_a_proxy_of_the_environment_does_not_see_pushes_on_this_machine(
+    keys: SigningKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with nobody_listening() as port, listening() as app:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+
+        assert push(keys, local(app)) == {"push-1"}
+
+
+def test_a_push_beyond_this_machine_goes_through_the_proxy_and_one_to_an_internal_address_does_not(
+    keys: SigningKeys,
+) -> None:
+    far, near = "https://forecast.corp.example", "https://10.255.255.1:8443"
+    with forward_proxy() as proxy:
+        outbound = Outbound(proxy=proxy.url)
+        for app in (an_app(url=far), an_app(url=far, internal_url=near)):
+            way = way_to(place_of(app).url, outbound, is_internal=place_of(app).is_internal)
+            assert (way.proxy is None) == (app.internal_url == near)
+        pusher = Pusher(Catalogue((an_app(url=far),)), issuer=PORTAL, outbound=outbound)
+        assert pusher.push((a_push(),), key=keys.signing_key(NOW), now=NOW) == frozenset()
+    assert proxy.asked == ["CONNECT forecast.corp.example:443"]
+
+
+def test_a_push_is_believed_to_have_arrived_only_with_a_certificate_of_the_companys(
+    keys: SigningKeys, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificate = issue(tmp_path, ["forecast.demo.localhost"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.certificate, certificate.key)
+    with misbehaving_provider(tls=context) as there:
+        there.respond[PATH] = lambda _: Answer(b"")
+        app = an_app(url=f"https://forecast.demo.localhost:{there.port}")
+        delivered = [
+            Pusher(Catalogue((app,)), issuer=PORTAL, outbound=outbound).push(
+                (a_push(),), key=keys.signing_key(NOW), now=NOW
+            )
+            for outbound in (Outbound(authorities=certificate.authority), Outbound())
+        ]
+
+    assert delivered == [{"push-1"}, frozenset()]
+    assert "its certificate is not believed: self-signed certificate in certificate chain" in caplog.text
+
+
+def test_a_way_out_that_cannot_be_gone_keeps_pushes_for_later(
+    keys: SigningKeys, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbound = Outbound(proxy="socks5://me:secret@proxy.example.com")
+    pusher = Pusher(Catalogue((an_app(),)), issuer=PORTAL, outbound=outbound)
+
+    assert pusher.push((a_push(),), key=keys.signing_key(NOW), now=NOW) == frozenset()
+    assert "the way out is misconfigured: is a SOCKS proxy" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_each_app_has_its_turn() -> None:
+    pushes = [PendingPush(id=f"{app}{at}", app=app, session="s") for app in "aab" for at in range(2)]
+    assert [push.id for push in in_turn([*pushes, *pushes[4:]])] == ["a0", "b0", "a1", "b1", "a0", "b0", "a1", "b1"]

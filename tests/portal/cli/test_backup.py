@@ -1,0 +1,111 @@
+"""``portal migrate``, ``portal backup`` and ``portal restore`` as they are typed."""
+
+from pathlib import Path
+
+import pytest
+
+from portal.cli import main
+from portal.settings import Secret
+from portal.storage.database import Database
+from portal.storage.instance_lock import nobody_runs
+from tests.portal.cli.test_main import GOOD, SECRET, config
+
+__all__ = ["config"]
+
+
+class TestMigrate:
+    def test_it_says_what_it_did(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        del config
+        assert main(["migrate"]) == 0
+        assert "The database was empty; its tables are now those of revision 0001." in capsys.readouterr().out
+        assert main(["migrate"]) == 0
+        assert "The database is up to date, at revision 0001." in capsys.readouterr().out
+
+    def test_a_new_secret_key_takes_over(
+        self, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        del config
+        assert main(["apps", "secret", "forecast"]) == 0
+        secret = capsys.readouterr().out
+        new = SECRET[::-1]
+        monkeypatch.setenv("PORTAL_SECRET_KEY", f"{new},{SECRET}")
+        assert main(["migrate"]) == 0
+        assert "One value was sealed anew under the first secret key." in capsys.readouterr().out
+        monkeypatch.setenv("PORTAL_SECRET_KEY", new)
+        assert main(["migrate"]) == 0
+        assert "sealed" not in capsys.readouterr().out
+        assert main(["apps", "secret", "forecast"]) == 0
+        assert capsys.readouterr().out == secret
+        monkeypatch.setenv("PORTAL_SECRET_KEY", SECRET)
+        assert main(["migrate"]) == 0
+        assert "One value of the database cannot be read under PORTAL_SECRET_KEY." in capsys.readouterr().out
+
+    def test_a_database_that_cannot_be_used_is_named(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (config.parent / ".portal").mkdir()
+        (config.parent / ".portal" / "portal.db").write_bytes(b"no database at all " * 500)
+        assert main(["migrate"]) == 1
+        assert "The database cannot be used" in capsys.readouterr().err
+
+
+class TestBackupAndRestore:
+    def test_there_and_back(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["migrate"]) == 0
+        assert main(["backup", "today.backup"]) == 0
+        said = capsys.readouterr().out
+        assert "today.backup holds the database at revision 0001, and portal.toml." in said
+        assert "keep PORTAL_SECRET_KEY elsewhere" in said
+        assert SECRET not in said
+
+        config.write_text(GOOD.replace("Example AI", "Another title"))
+        assert main(["restore", "today.backup"]) == 0
+        said = capsys.readouterr().out
+        assert "0 sign-ins were ended, and every browser must sign in again." in said
+        assert "What was there before is kept as " in said
+        assert "tar -xzOf today.backup portal.toml" in said
+        with nobody_runs(config.parent / ".portal") as alone:
+            assert alone
+
+    def test_the_same_configuration_is_no_word_worth(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["migrate"]) == 0
+        assert main(["backup", "b", "--config", str(config)]) == 0
+        capsys.readouterr()
+        assert main(["restore", "b", "--config", str(config)]) == 0
+        assert "portal.toml" not in capsys.readouterr().out
+
+    def test_what_cannot_be_done_is_a_failure(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        del config
+        assert main(["backup", "b"]) == 1
+        assert "There is no database at" in capsys.readouterr().err
+        assert main(["restore", "b"]) == 1
+        assert "Nothing was changed. " in capsys.readouterr().err
+
+    @pytest.mark.parametrize(("command", "program"), [("backup", "pg_dump"), ("restore", "pg_restore")])
+    def test_postgresql_has_its_own_programs(
+        self,
+        config: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        command: str,
+        program: str,
+    ) -> None:
+        del config
+        monkeypatch.setenv("PORTAL_DATABASE_URL", "postgresql://portal:hush-hush@db.example.com/portal")
+        assert main([command, "b"]) == 2
+        err = capsys.readouterr().err
+        assert program in err
+        assert "hush-hush" not in err
+
+    def test_one_sign_in_is_one(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["migrate"]) == 0
+        database = Database(Secret(f"sqlite:///{config.parent / '.portal' / 'portal.db'}"))
+        _sign_in(database, config.parent)
+        database.close()
+        assert main(["backup", "b"]) == 0
+        assert main(["restore", "b"]) == 0
+        assert "One sign-in was ended" in capsys.readouterr().out
+
+
+def _sign_in(database: Database, folder: Path) -> None:
+    from tests.portal.store_environment import a_house
+
+    a_house(database, folder).sign_in()

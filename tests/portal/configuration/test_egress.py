@@ -1,0 +1,120 @@
+"""The way out as the configuration has it: what is a problem, when, and what ``portal check`` says of it."""
+
+from pathlib import Path
+
+import pytest
+
+from portal.cli.egress_report import told
+from portal.contract.egress import Outbound
+from portal.settings import Endpoints
+from tests.builders import a_provider, settings_for
+from tests.certificates import issue
+from tests.portal.configuration.reading import ENVIRON, GOOD, loaded, problems
+
+PROXY = "http://me:secret@proxy.example.com:3128"
+LOOPBACK = (
+    GOOD.replace("https://portal.example.com", "http://portal.demo.localhost:7800")
+    .replace("https://{app}.apps.example.com", "http://{app}.demo.localhost:{port}")
+    .replace("https://forecast.apps.example.com", "http://forecast.demo.localhost:7871")
+    .replace("https://id.example.com", "http://id.demo.localhost:7999")
+)
+"""Nothing leaves this machine."""
+
+
+def with_authorities(text: str) -> str:
+    return GOOD.replace("[portal]", f'[portal]\nca_file = "{text}"')
+
+
+def test_the_companys_authorities_are_found_beside_the_file_or_by_a_variable(tmp_path: Path) -> None:
+    authority = issue(tmp_path, ["portal.example.com"]).authority
+
+    assert loaded(tmp_path, with_authorities(authority.name)).outbound.authorities == authority
+    by_variable = loaded(tmp_path, with_authorities("other.pem"), {**ENVIRON, "PORTAL_CA_FILE": str(authority)})
+    assert by_variable.outbound.authorities == authority
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "cannot be read: No such file or directory."), ("text", "holds no certificate in PEM."), ("", "in PEM.")],
+    ids=["missing", "no PEM", "empty"],
+)
+def test_authorities_that_cannot_be_read_are_a_problem(content: str | None, said: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content)
+
+    [of_file] = problems(tmp_path, with_authorities("ca.pem"))
+    [of_variable] = problems(tmp_path, GOOD, {**ENVIRON, "PORTAL_CA_FILE": str(tmp_path / "ca.pem")})
+    assert (of_file.key, of_variable.key) == ("portal.ca_file", "PORTAL_CA_FILE")
+    assert of_file.what.endswith(said)
+    assert [one.what for one in problems(tmp_path, with_authorities("."))] == ["names a folder."]
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"HTTPS_PROXY": "socks5://me:secret@proxy:1080"}, "is a SOCKS proxy, which is not spoken here."),
+        ({"all_proxy": "http://me:secret@proxy:port"}, "is no address."),
+        ({"SSL_CERT_FILE": "/nowhere.pem"}, "names what cannot be read: No such file or directory."),
+        ({"REQUESTS_CA_BUNDLE": "/nowhere.pem"}, "names what cannot be read: No such file or directory."),
+    ],
+    ids=["socks", "no address", "no bundle", "no bundle of requests"],
+)
+def test_what_cannot_be_used_is_a_problem_where_it_is_needed(
+    environ: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    [problem] = problems(tmp_path, GOOD, {**ENVIRON, **environ})
+
+    assert (problem.key, problem.what) == (next(iter(environ)), said)
+    assert "secret" not in str(problem)
+    assert problems(tmp_path, LOOPBACK, {**ENVIRON, **environ}) == []
+    if "SSL" not in problem.key and "CA" not in problem.key:
+        assert problems(tmp_path, GOOD, {**ENVIRON, **environ, "NO_PROXY": ".example.com"}) == []
+
+
+def test_the_summary_says_what_is_called_how(tmp_path: Path) -> None:
+    authority = issue(tmp_path, ["portal.example.com"]).authority
+    environ = {**ENVIRON, "https_proxy": PROXY, "NO_PROXY": ".apps.example.com", "SSL_CERT_FILE": str(authority)}
+    environ["PORTAL_CA_FILE"] = str(authority)
+
+    lines = list(told(loaded(tmp_path, GOOD, environ)))
+    assert lines == [
+        f"certificates are believed of 1 in {authority}, by SSL_CERT_FILE, and of 1 in {authority}",
+        "proxy proxy.example.com:3128, by https_proxy; it resolves the names",
+        "company: through the proxy",
+        "forecast: directly, by NO_PROXY",
+    ]
+    internal = GOOD.replace("[apps.forecast]", '[apps.forecast]\ninternal_url = "https://10.0.0.7"')
+    assert list(told(loaded(tmp_path, internal, environ)))[-1] == "forecast: directly, at its internal_url"
+
+
+def test_apis_that_are_reached_in_another_way_are_told_apart(tmp_path: Path) -> None:
+    ends = Endpoints(
+        authorize="https://id.example.com/a", token="https://id.example.com/t", userinfo="https://api.example.com/u"
+    )
+    spec = a_provider(preset="generic", endpoints=ends)
+
+    def lines(*no_proxy: str) -> list[str]:
+        outbound = Outbound(proxy=PROXY, no_proxy=no_proxy)
+        return list(told(settings_for(tmp_path, providers=(spec,), outbound=outbound)))
+
+    assert f"{spec.id}: through the proxy" in lines()
+    assert f"{spec.id}, id.example.com: through the proxy" in lines("api.example.com")
+    assert f"{spec.id}, api.example.com: directly, by NO_PROXY" in lines("api.example.com")
+
+
+def test_without_anything_said_the_summary_says_so(tmp_path: Path) -> None:
+    assert list(told(settings_for(tmp_path))) == [
+        "certificates are believed of the public authorities",
+        "no proxy: everything is called directly",
+    ]
+
+
+def test_what_cannot_be_used_and_need_not_be_is_said_and_no_failure(tmp_path: Path) -> None:
+    outbound = Outbound(proxy="socks5://me:secret@proxy:1080", bundle=Path("/nowhere.pem"))
+
+    lines = list(told(settings_for(tmp_path, outbound=outbound)))
+    assert (
+        lines[0]
+        == "certificates are believed of /nowhere.pem (cannot be read: No such file or directory), by SSL_CERT_FILE"
+    )
+    assert lines[1] == "the proxy of HTTPS_PROXY is a SOCKS proxy, which is not spoken here; nothing needs it"

@@ -1,0 +1,28 @@
+from typing import Any
+
+import pytest
+
+from portal.sign_in.claims.merging import united
+
+ANA, BEA = "ana@example.com", "bea@example.com"
+
+
+@pytest.mark.parametrize(
+    ("userinfo", "claims", "expected"),
+    [
+        ({"email": ANA, "email_verified": True}, {}, {"email": ANA, "email_verified": True}),
+        ({}, {"email": ANA, "email_verified": True}, {"email": ANA, "email_verified": True}),
+        ({"email": ANA}, {"email": ANA}, {"email": ANA}),
+        ({"email": BEA}, {"email": ANA}, {"email": ANA}),
+        ({"email_verified": True}, {}, {"email_verified": True}),
+        # What is said of one address vouches for no other, and silence about that other is no silence any more.
+        ({"email": BEA, "email_verified": True}, {"email": ANA}, {"email": ANA, "email_verified": False}),
+        ({"email": BEA, "email_verified": False}, {"email": ANA}, {"email": ANA, "email_verified": False}),
+        ({"email": BEA}, {"email_verified": True}, {"email": BEA, "email_verified": False}),
+        ({"email_verified": True}, {"email": ANA}, {"email": ANA, "email_verified": False}),
+    ],
+)
+def test_the_address_that_stays_has_what_is_said_of_it(
+    userinfo: dict[str, Any], claims: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    assert united(userinfo, claims) == expected

@@ -1,0 +1,62 @@
+import logging
+from dataclasses import replace
+
+import pytest
+
+from portal.rules.identity import Affiliation
+from portal.sign_in.provider_types.cognito import cognito_sign_out
+from portal.sign_in.provider_types.okta import okta_sign_out
+from portal.sign_in.provider_types.sign_out import Leaving, SignOutWay, standard_sign_out
+from portal.sign_in.providers.omissions import note_hint_left_out, note_left_out
+from tests.builders import a_provider, an_identity
+
+LEAVING = Leaving(
+    end_session="https://id.example.com/end",
+    id_token_hint="a.b.c",
+    post_logout_redirect_uri="https://portal.example.com/signed-out",
+    state="s",
+)
+
+
+def noted(caplog: pytest.LogCaptureFixture, *affiliations: Affiliation) -> list[logging.LogRecord]:
+    with caplog.at_level(logging.INFO, logger="portal.providers"):
+        note_left_out(an_identity(affiliations=affiliations), spec=a_provider())
+    return caplog.records
+
+
+def test_how_much_is_missing_is_logged_and_no_names(caplog: pytest.LogCaptureFixture) -> None:
+    acme = Affiliation(tenant="acme", groups=frozenset({"Secret project"}), groups_left_out=100)
+    (record,) = noted(caplog, acme, Affiliation(tenant="beta", groups_left_out=1))
+
+    assert (record.levelname, record.getMessage()) == ("WARNING", "groups left out")
+    assert vars(record)["fields"] == {"provider": "company", "at_least": 101}
+
+
+def test_where_nothing_is_missing_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    assert noted(caplog, Affiliation(groups=frozenset({"a"}))) == []
+
+
+@pytest.mark.parametrize(
+    ("way", "token", "is_noted"),
+    [
+        (standard_sign_out, "a.b.c", False),
+        (standard_sign_out, None, False),
+        (standard_sign_out, "a" * 8000, True),
+        # Without the token Okta has nothing but an error page, so nobody is sent there.
+        (okta_sign_out, "a" * 8000, True),
+        (okta_sign_out, "a.b.c", False),
+        # Cognito is told of no token.
+        (cognito_sign_out, "a" * 8000, False),
+    ],
+)
+def test_an_id_token_too_long_for_the_sign_out_is_logged_and_not_shown(
+    caplog: pytest.LogCaptureFixture, way: SignOutWay, token: str | None, *, is_noted: bool
+) -> None:
+    leaving, spec = replace(LEAVING, id_token_hint=token), a_provider()
+    with caplog.at_level(logging.INFO, logger="portal.providers"):
+        note_hint_left_out(way(spec, leaving), leaving, way=way, spec=spec)
+
+    assert [record.getMessage() for record in caplog.records] == ["ID token left out of the sign-out"] * is_noted
+    assert [vars(record)["fields"] for record in caplog.records] == [
+        {"provider": "company", "characters": 8000}
+    ] * is_noted

@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+
+from portal.errors import SettingsError
+from portal.sign_in.provider_types import PRESETS
+from portal.sign_in.providers.oauth2 import OAuth2Provider
+from portal.sign_in.providers.oidc import OidcProvider
+from portal.sign_in.providers.registry import FLOWS, build_providers
+from tests.builders import a_provider, settings_for
+from tests.portal.sign_in.provider_types.reading import spec_at
+
+
+def test_providers_come_in_the_order_of_the_configuration(tmp_path: Path) -> None:
+    specs = (a_provider(id="one"), a_provider(id="two", preset="descope"))
+    providers = build_providers(settings_for(tmp_path, providers=specs))
+
+    assert list(providers) == ["one", "two"]
+    assert [provider.spec for provider in providers.values()] == list(specs)
+    assert isinstance(providers["one"], OidcProvider)
+
+
+def test_every_unknown_make_is_named_at_once(tmp_path: Path) -> None:
+    specs = (a_provider(id="one", preset="ldap"), a_provider(), a_provider(id="two", preset="saml"))
+
+    with pytest.raises(SettingsError) as caught:
+        build_providers(settings_for(tmp_path, providers=specs))
+    assert [problem.key for problem in caught.value.problems] == ["one.preset", "two.preset"]
+
+
+def test_every_make_has_a_flow() -> None:
+    assert {preset.flow for preset in PRESETS.values()} == set(FLOWS)
+
+
+def test_a_plain_oauth_provider_has_the_plain_flow(tmp_path: Path) -> None:
+    spec = spec_at("github")
+
+    assert isinstance(build_providers(settings_for(tmp_path, providers=(spec,)))[spec.id], OAuth2Provider)
+
+
+def test_metadata_of_one_provider_cannot_claim_the_issuer_written_for_another(tmp_path: Path) -> None:
+    written = a_provider(id="one", issuer="https://id.example.com/tenant-b")
+    named = a_provider(
+        id="two",
+        issuer="https://id.example.com/tenant-a",
+        issuer_of_document=True,
+        discovery="https://id.example.com/tenant-a/.well-known/openid-configuration",
+    )
+    spec = build_providers(settings_for(tmp_path, providers=(written, named)))["two"].spec
+
+    assert spec.called("https://id.example.com/tenant-b") is spec
+    assert spec.called("https://id.example.com/tenant-a/").issuer == "https://id.example.com/tenant-a/"

@@ -1,0 +1,150 @@
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from portal.errors import ProviderUnavailable
+from portal.sign_in.providers.ssrf_policy import Reach
+from portal.sign_in.providers.transport import Budget, Limits, Transport
+from tests.provider.misbehaving import Answer, MisbehavingProvider, Request, as_json, misbehaving_provider
+
+HERE = Reach({"127.0.0.1"})
+
+
+@pytest.fixture
+def theirs() -> Iterator[MisbehavingProvider]:
+    with misbehaving_provider() as provider:
+        yield provider
+
+
+class TestGetObject:
+    def test_an_object_comes_back(self, theirs: MisbehavingProvider) -> None:
+        theirs.respond["/a"] = lambda _: as_json({"b": 1})
+        transport = Transport(Limits(read=60, total=60), reach=HERE)
+
+        assert transport.get_object(f"{theirs.issuer}/a", budget=transport.budget()) == {"b": 1}
+
+    @pytest.mark.parametrize(("length", "fits"), [(1000, True), (1001, False)])
+    def test_an_answer_may_be_so_long_and_no_longer(
+        self,
+        theirs: MisbehavingProvider,
+        length: int,
+        fits: bool,  # noqa: FBT001 - one column of the table
+    ) -> None:
+        theirs.respond["/a"] = lambda _: Answer(b'{"a":"' + b"x" * (length - 8) + b'"}')
+        transport = Transport(Limits(read=60, total=60, largest=1000), reach=HERE)
+
+        if fits:
+            assert transport.get_object(f"{theirs.issuer}/a", budget=transport.budget())
+        else:
+            with pytest.raises(ProviderUnavailable, match="longer than 1000"):
+                transport.get_object(f"{theirs.issuer}/a", budget=transport.budget())
+
+    def test_credentials_of_the_machine_are_not_sent(self, theirs: MisbehavingProvider) -> None:
+        """
+        requests looks hosts up in ~/.netrc unless it is told who to be.
+        """
+        seen: list[dict[str, str]] = []
+
+        def respond(request: Request) -> Answer:
+            seen.append(request.headers)
+            return as_json({})
+
+        theirs.respond["/a"] = respond
+        transport = Transport(Limits(read=60, total=60), reach=HERE)
+        transport.get_object(f"{theirs.issuer}/a", budget=transport.budget())
+
+        assert "authorization" not in seen[0]
+        assert "cookie" not in seen[0]
+        assert seen[0]["accept-encoding"] == "identity"
+
+    def test_a_budget_that_is_used_up_asks_nobody(self, theirs: MisbehavingProvider) -> None:
+        transport = Transport(Limits(), reach=HERE)
+
+        with pytest.raises(ProviderUnavailable):
+            transport.get_object(f"{theirs.issuer}/a", budget=Budget(-1))
+
+    def test_a_call_nobody_waits_for_any_more_stops_reading(self, theirs: MisbehavingProvider) -> None:
+        """
+        Else a body without end would keep its thread, and memory, until it is too long.
+        """
+
+        class OfTheOtherThread(Budget):
+            def left(self) -> float:
+                return -1 if threading.current_thread().name == "provider-call" else 60
+
+        theirs.respond["/a"] = lambda _: as_json({})
+        transport = Transport(Limits(read=60), reach=HERE)
+
+        with pytest.raises(ProviderUnavailable, match="in time"):
+            transport.get_object(f"{theirs.issuer}/a", budget=OfTheOtherThread(60))
+
+
+class TestWithin:
+    def test_errors_come_back_as_they_were(self) -> None:
+        transport = Transport(Limits(), reach=HERE)
+
+        def fail() -> None:
+            raise LookupError("mine")
+
+        with pytest.raises(LookupError, match="mine"):
+            transport.within(Budget(60), fail)
+
+    def test_calls_nobody_waits_for_any_more_keep_their_places(self) -> None:
+        """
+        A provider that answers nobody must not make threads pile up without end.
+        """
+        transport = Transport(Limits(at_once=2), reach=HERE)
+        go_on = threading.Event()
+        for _ in range(2):
+            with pytest.raises(ProviderUnavailable, match="in time"):
+                transport.within(Budget(0.01), go_on.wait)
+        with pytest.raises(ProviderUnavailable, match="too many"):
+            transport.within(Budget(60), go_on.wait)
+
+        go_on.set()
+        for _ in range(1000):  # until the two have ended
+            try:
+                assert transport.within(Budget(60), lambda: "place") == "place"
+            except ProviderUnavailable:
+                threading.Event().wait(0.01)
+            else:
+                return
+        pytest.fail("no place came free")
+
+
+class TestRequest:
+    def test_only_so_many_wait_and_the_next_is_told_so(self) -> None:
+        """
+        A worker's threads serve everything; those that wait for one provider must not be all of them.
+        """
+        transport = Transport(Limits(waiting=2, queue=0.01), reach=HERE)
+        with transport.request(), transport.request():
+            third = transport.request()
+            with pytest.raises(ProviderUnavailable, match="2 requests"):
+                third.__enter__()
+        with transport.request() as budget:
+            assert budget.left() > 0
+
+    def test_a_request_that_fails_gives_its_place_back(self) -> None:
+        transport = Transport(Limits(waiting=1, queue=0.01), reach=HERE)
+        for _ in range(3):
+            with pytest.raises(LookupError), transport.request():
+                raise LookupError
+
+    def test_a_place_that_comes_free_in_time_serves(self) -> None:
+        transport = Transport(Limits(waiting=1, queue=60), reach=HERE)
+        entered, leave = threading.Event(), threading.Event()
+
+        def occupy() -> None:
+            with transport.request():
+                entered.set()
+                leave.wait(60)
+
+        other = threading.Thread(target=occupy)
+        other.start()
+        entered.wait(60)
+        threading.Timer(0.05, leave.set).start()
+        with transport.request():
+            assert leave.is_set()
+        other.join(60)

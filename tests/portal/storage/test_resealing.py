@@ -1,0 +1,122 @@
+"""A new secret key takes over from an old one, and the old one can go."""
+
+import inspect
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from portal.access.app_credentials import AppCredentials
+from portal.settings import Secret, Settings
+from portal.storage import tables
+from portal.storage.database import Database
+from portal.storage.resealing import SEALED, Resealed, reseal
+from portal.storage.sealing import Sealer
+from portal.web.services import build_services
+from tests.builders import NOW, an_identity, settings_for
+
+OLD, NEW, LOST = Secret("o" * 20 + "ld-key-of-somebody"), Secret("n" * 20 + "ew-key-of-somebody"), Secret("x" * 43)
+
+
+def under(tmp_path: Path, *keys: Secret) -> Settings:
+    return settings_for(tmp_path / "data", secret_keys=keys)
+
+
+def kept(settings: Settings) -> tuple[str, bool, str | None]:
+    """What the portal reads of what it keeps: an app's secret, whether its keys are good, a hint for sign-out."""
+    built = build_services(settings, clock=lambda: NOW, providers={})
+    try:
+        with built.database.read() as connection:
+            hint = connection.execute(sa.select(tables.sign_ins.c.id_token)).scalar_one()
+        opened = Sealer(settings.secret_keys, purpose="ID tokens").open(hint)
+        return (
+            built.credentials.secret_of("forecast").reveal(),
+            built.keys.is_readable(),
+            None if opened is None else opened.decode(),
+        )
+    finally:
+        built.database.close()
+
+
+@pytest.fixture
+def before(tmp_path: Path) -> tuple[str, bool, str | None]:
+    built = build_services(under(tmp_path, OLD), clock=lambda: NOW, providers={})
+    built.sign_ins.begin(an_identity(), tenant="acme", browser="Firefox", now=NOW, id_token="the-id-token")
+    built.keys.ensure(NOW)
+    secret = built.credentials.secret_of("forecast").reveal()
+    built.database.close()
+    return secret, True, "the-id-token"
+
+
+def resealed(settings: Settings) -> Resealed:
+    database = Database(settings.database_url)
+    try:
+        return reseal(database, settings.secret_keys)
+    finally:
+        database.close()
+
+
+def test_the_old_key_can_go_when_everything_is_sealed_anew(
+    tmp_path: Path, before: tuple[str, bool, str | None]
+) -> None:
+    assert kept(under(tmp_path, NEW, OLD)) == before
+    assert resealed(under(tmp_path, NEW, OLD)) == Resealed(anew=3, lost=0)
+
+    assert kept(under(tmp_path, NEW)) == before
+
+
+def test_twice_is_once(tmp_path: Path, before: tuple[str, bool, str | None]) -> None:
+    del before
+    resealed(under(tmp_path, NEW, OLD))
+
+    assert resealed(under(tmp_path, NEW, OLD)) == Resealed(anew=0, lost=0)
+    assert resealed(under(tmp_path, NEW)) == Resealed(anew=0, lost=0)
+
+
+def test_what_no_key_opens_is_counted_and_left(tmp_path: Path, before: tuple[str, bool, str | None]) -> None:
+    assert resealed(under(tmp_path, NEW, LOST)) == Resealed(anew=0, lost=3)
+    assert kept(under(tmp_path, OLD)) == before
+
+
+def test_what_changes_meanwhile_is_not_undone(
+    tmp_path: Path, before: tuple[str, bool, str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An app's secret is made anew between the look and the change."""
+    settings = under(tmp_path, NEW, OLD)
+    database = Database(settings.database_url)
+    rotated: list[str] = []
+    write = database.write
+
+    def write_after_somebody_else() -> object:
+        if not rotated:
+            rotated.append("")
+            credentials = AppCredentials(database, Sealer(settings.secret_keys, purpose="app credentials"))
+            rotated[0] = credentials.rotate("forecast").reveal()
+        return write()
+
+    monkeypatch.setattr(database, "write", write_after_somebody_else)
+    assert reseal(database, settings.secret_keys) == Resealed(anew=2, lost=0)
+    database.close()
+
+    assert kept(under(tmp_path, NEW))[0] == rotated[0] != before[0]
+
+
+def test_no_sealed_column_is_forgotten() -> None:
+    said = re.findall(r'Column\("(\w+)".*#.*\bsealed\b', inspect.getsource(tables))
+
+    assert sorted(said) == sorted(column.name for column, _ in SEALED)
+
+
+def test_another_client_secret_at_a_provider_ends_no_sign_in(tmp_path: Path) -> None:
+    settings = under(tmp_path, OLD)
+    built = build_services(settings, clock=lambda: NOW)
+    sign_in = built.sign_ins.begin(an_identity(), tenant="acme", browser="Firefox", now=NOW)
+    built.database.close()
+    (provider,) = settings.providers
+    changed = replace(settings, providers=(replace(provider, client_secret=LOST),))
+    built = build_services(changed, clock=lambda: NOW + 60)
+
+    assert built.sign_ins.peek(sign_in.id, now=NOW + 60) is not None
+    built.database.close()

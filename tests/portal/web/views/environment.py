@@ -1,0 +1,169 @@
+"""A portal in one folder, with a provider that lets everybody in, and browsers to visit it."""
+
+import re
+from collections.abc import Mapping
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from portal.rules.catalogue import AppSpec, Catalogue
+from portal.rules.identity import Affiliation, Identity
+from portal.settings import ProviderSpec, Settings
+from portal.sign_in.attempts import Attempt
+from portal.sign_in.providers.base import Completed, Survey
+from portal.web.app import create_app
+from portal.web.rate_limits import Limits
+from portal.web.services import Services, services
+from tests.builders import NOW, PORTAL, a_provider, an_app, an_identity, settings_for
+from tests.prepared import prepared
+
+UNLIMITED = Limits(sign_in="10000 per minute", callback="10000 per minute", launch="10000 per minute")
+OWN = {"Sec-Fetch-Site": "same-origin", "Origin": PORTAL}
+"""What a browser says of a form on one of our pages."""
+NAVIGATION = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
+"""What a browser says when the app page's frame loads."""
+
+TESS = an_identity(
+    subject="tess",
+    name="Tess Two-Tenants",
+    email="tess@example.com",
+    affiliations=(
+        Affiliation(tenant="acme", tenant_name="Acme", roles=frozenset({"Member"})),
+        Affiliation(tenant="beta", tenant_name="Beta", roles=frozenset({"Tenant Admin"})),
+    ),
+)
+"""Belongs to two tenants, admin in one."""
+
+APPS = Catalogue(
+    (
+        an_app(),
+        an_app(
+            slug="admin-dashboard",
+            title="Admin dashboard",
+            url="https://admin-dashboard.apps.example.com",
+            open_to=frozenset({"admin"}),
+            portal_api=frozenset({"audit:read", "sign-ins:read", "sign-ins:end"}),
+        ),
+        an_app(
+            slug="beta-only",
+            title="Beta secret",
+            url="https://beta-only.apps.example.com",
+            open_to=frozenset({"everyone"}),
+            tenants=frozenset({"beta"}),
+        ),
+        an_app(slug="closed", title="Closed", url="https://closed.apps.example.com", open_to=frozenset()),
+    )
+)
+
+
+class OpenDoor:
+    """A provider at which everybody is who they say they are."""
+
+    def __init__(self, spec: ProviderSpec) -> None:
+        self.spec = spec
+        self.person = an_identity()
+        self._attempts = 0
+
+    def begin(
+        self, *, redirect_uri: str, return_to: str, now: int, login_hint: str | None = None
+    ) -> tuple[str, Attempt]:
+        del login_hint
+        self._attempts += 1
+        state = f"state-{self._attempts}"
+        attempt = Attempt(
+            provider=self.spec.id,
+            state=state,
+            nonce="nonce",
+            code_verifier="v" * 43,
+            redirect_uri=redirect_uri,
+            return_to=return_to,
+            begun_at=now,
+        )
+        return f"https://id.example.com/authorize?state={state}", attempt
+
+    def complete(self, attempt: Attempt, callback: Mapping[str, str], *, now: int) -> Completed:
+        del attempt, callback, now
+        return Completed(identity=self.person, id_token="id-token", access_token="access-token")
+
+    def end_session_url(self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str) -> str | None:
+        del id_token_hint, post_logout_redirect_uri, state
+        return None
+
+    def survey(self, *, redirect_uri: str | None = None) -> Survey:
+        del redirect_uri
+        return Survey()
+
+
+class Browser(FlaskClient):
+    """A browser that knows where the portal is."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        kwargs.setdefault("base_url", PORTAL)
+        return super().open(*args, **kwargs)
+
+
+class House:
+    """One running portal; time stands still until :attr:`now` is changed."""
+
+    def __init__(self, folder: Path, *, limits: Limits = UNLIMITED, **changes: Any) -> None:
+        self.now = NOW
+        self.settings: Settings = prepared(settings_for(folder, **{"catalogue": APPS, **changes}))
+        self.door = OpenDoor(a_provider())
+        self.app: Flask = create_app(
+            self.settings, clock=lambda: self.now, providers={"company": self.door}, limits=limits
+        )
+
+        self.app.test_client_class = Browser
+
+    @property
+    def services(self) -> Services:
+        with self.app.app_context():
+            return services()
+
+    def browser(self) -> FlaskClient:
+        """Return a browser of its own."""
+        client = self.app.test_client()
+        client.environ_base["HTTP_USER_AGENT"] = "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/150.0"
+        return client
+
+    def signed_in(self, person: Identity | None = None) -> FlaskClient:
+        """Return a browser in which *person* (Ana, if none is given) is signed in."""
+        browser = self.browser()
+        self.sign_in(browser, person)
+        return browser
+
+    def sign_in(self, browser: FlaskClient, person: Identity | None = None, *, going_to: str = "/") -> TestResponse:
+        """Sign *person* in, in *browser*, the way everybody does; return the callback's answer."""
+        self.door.person = person or an_identity()
+        begun = browser.get("/auth/oauth/company", query_string={"next": going_to})
+        state = begun.headers["Location"].partition("state=")[2]
+        answer = browser.get("/auth/oauth/company/callback", query_string={"state": state, "code": "code"})
+        assert answer.status_code == 303, answer.text
+        return answer
+
+    def launched(self, browser: FlaskClient, slug: str = "forecast", path: str = "/") -> str:
+        """Return the ticket that launching *slug* puts into its form."""
+        answer = browser.get(f"/apps/{slug}/.portal/launch", query_string={"next": path}, headers=NAVIGATION)
+        assert answer.status_code == 200, answer.text
+        return field_of(answer, "ticket")
+
+    def ask(self, slug: str, path: str, form: Mapping[str, str], *, secret: str | None = None) -> TestResponse:
+        """POST *form* as the app *slug*."""
+        known = self.services.credentials.secret_of(slug).reveal() if secret is None else secret
+        return self.browser().post(path, data=form, auth=(slug, known))
+
+    def spec(self, slug: str) -> AppSpec:
+        found = self.settings.catalogue.find(slug)
+        assert found is not None
+        return found
+
+
+def field_of(answer: TestResponse, name: str) -> str:
+    """Return the value of the first hidden field called *name*."""
+    found = re.search(rf'name="{name}" value="([^"]*)"', answer.text)
+    assert found is not None, f"no field {name}"
+    return unescape(found[1])

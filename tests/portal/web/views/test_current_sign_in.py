@@ -1,0 +1,80 @@
+"""Who is asking."""
+
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+from flask import g
+
+from portal.storage import tables
+from portal.web.views.current_sign_in import current_standing, here, known_sign_in, sign_in_path, standing_of
+from portal.web.views.pages import shown
+from tests.builders import an_identity
+from tests.portal.web.views.environment import TESS, House
+
+
+def test_a_stranger_has_no_standing(house: House) -> None:
+    with house.app.test_request_context():
+        assert known_sign_in() is None
+        assert current_standing() is None
+
+
+def test_a_tenant_that_is_no_longer_theirs_makes_nobody_of_them(house: House) -> None:
+    browser = house.signed_in(TESS)
+    assert browser.get("/").status_code == 200
+    with house.services.database.write() as connection:
+        connection.execute(sa.update(tables.sign_ins).values(tenant="lost"))
+    assert browser.get("/").status_code == 303
+    assert browser.get("/sign-in").status_code == 200  # and no redirect back and forth
+
+
+def test_a_standing_is_that_of_the_sign_ins_tenant(house: House) -> None:
+    house.signed_in(TESS)
+    sign_in = house.services.sign_ins.of_identity(TESS.id, now=house.now)[0]
+    with house.app.test_request_context():
+        g.sign_in = sign_in
+        standing = current_standing()
+        assert standing is not None
+        assert standing.tenant == "beta"
+        with pytest.raises(LookupError):
+            standing_of(replace(sign_in, tenant="lost"))
+
+
+def test_a_session_whose_sign_in_ended_is_a_strangers(house: House) -> None:
+    browser = house.signed_in()
+    house.now += house.settings.absolute_lifetime
+    assert browser.get("/").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/a?b=c", "/a?b=c"), ("/a b", "/a%20b"), ("/ü?x=%22", "/%C3%BC?x=%22"), ("/", "/")],
+)
+def test_here_is_what_a_browser_would_write(house: House, path: str, expected: str) -> None:
+    with house.app.test_request_context(path):
+        assert here() == expected
+
+
+def test_the_way_to_sign_in_leads_back_but_never_off_site() -> None:
+    assert sign_in_path("/account") == "/sign-in?next=%2Faccount"
+    assert sign_in_path("/") == "/sign-in"
+    assert sign_in_path("//evil.example") == "/sign-in"
+
+
+@pytest.mark.parametrize(
+    ("name", "email", "shown_as", "initials"),
+    [
+        ("Ana Analyst", "ana@example.com", "Ana Analyst", "AA"),
+        ("Ana Maria van der Analyst", None, "Ana Maria van der Analyst", "AA"),
+        ("Ana", None, "Ana", "A"),
+        (None, "ana.analyst@example.com", "ana.analyst@example.com", "AA"),
+        (None, None, "Somebody", "S"),
+        ("  ", None, "Somebody", "S"),
+        ("😀 !", None, "😀 !", "😀"),
+    ],
+)
+def test_people_without_a_picture_are_shown_by_initials(
+    name: str | None, email: str | None, shown_as: str, initials: str
+) -> None:
+    person = shown(an_identity(name=name, email=email))
+    assert (person.name, person.initials) == (shown_as, initials)

@@ -1,0 +1,107 @@
+"""Errors as pages, and as JSON for machines."""
+
+import logging
+import re
+
+import pytest
+
+from portal.errors import PortalError, StoreUnavailable
+from portal.web.views.apps import LaunchRefused
+from portal.web.views.request_checks import FormExpired
+from tests.portal.web.views.environment import NAVIGATION, House
+
+
+def failing(house: House, error: Exception, path: str = "/failing") -> House:
+    def fail() -> str:
+        raise error
+
+    house.app.add_url_rule(path, f"failing {path}", fail)
+    return house
+
+
+def family(error: type[PortalError]) -> list[type[PortalError]]:
+    return [error, *(below for child in error.__subclasses__() for below in family(child))]
+
+
+CODES = sorted({kind.code for kind in family(PortalError) if hasattr(kind, "code") and kind.code != "settings"})
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_code_has_a_sentence_of_its_own(house: House, code: str) -> None:
+    sentences = house.app.jinja_env.get_template("errors/_sentences.html").module.SENTENCES  # type: ignore[attr-defined]
+    assert code in sentences
+    heading, explanation = sentences[code]
+    assert heading
+    assert explanation.endswith(".")
+
+
+def test_what_went_wrong_is_for_the_log_only(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    failing(house, ValueError("the secret of the house"))
+    with caplog.at_level(logging.ERROR):
+        answer = house.browser().get("/failing")
+    assert answer.status_code == 500
+    assert "secret of the house" not in answer.text
+    assert "ValueError" not in answer.text
+    assert answer.headers["X-Request-Id"] in answer.text
+    assert "ValueError" in caplog.text
+
+
+def test_a_store_that_is_away_is_a_503_also_for_the_signed_in(house: House) -> None:
+    failing(house, StoreUnavailable("sqlite is locked: /secret/path"))
+    answer = house.signed_in().get("/failing")
+    assert answer.status_code == 503
+    assert "/secret/path" not in answer.text
+    assert "out of order for a moment" in answer.text
+
+
+def test_machines_get_json(house: House) -> None:
+    failing(house, StoreUnavailable("away"), "/api/failing")
+    answer = house.browser().get("/api/failing")
+    assert answer.status_code == 503
+    assert answer.get_json() == {"error": "store-unavailable", "reference": answer.headers["X-Request-Id"]}
+
+
+def test_a_missing_page_is_a_404_and_a_machines_is_json(house: House) -> None:
+    assert "There is nothing here" in house.browser().get("/nothing").text
+    assert house.browser().get("/oauth/nothing").get_json()["error"] == "http-404"
+
+
+def test_a_wrong_method_is_a_405_that_says_what_is_allowed(house: House) -> None:
+    answer = house.browser().get("/tenant")
+    assert answer.status_code == 405
+    assert "POST" in answer.headers["Allow"]
+    answer = house.browser().get("/oauth/introspect")
+    assert (answer.status_code, answer.get_json()["error"]) == (405, "http-405")
+
+
+def test_a_request_that_is_too_large_is_refused(house: House) -> None:
+    answer = house.browser().post("/oauth/introspect", data={"token": "x" * 70_000}, auth=("forecast", "x"))
+    assert answer.status_code in {401, 413}
+    secret = house.services.credentials.secret_of("forecast").reveal()
+    answer = house.browser().post("/oauth/introspect", data={"token": "x" * 70_000}, auth=("forecast", secret))
+    assert answer.status_code == 413
+
+
+def test_a_code_nobody_wrote_a_sentence_for_still_gives_a_page(house: House) -> None:
+    class Novel(PortalError):
+        code = "novel"
+        status = 418
+
+    failing(house, Novel("x"))
+    answer = house.browser().get("/failing")
+    assert answer.status_code == 418
+    assert "That did not work" in answer.text
+
+
+@pytest.mark.parametrize(("error", "href"), [(FormExpired("x"), "/"), (LaunchRefused("x"), None)])
+def test_trying_again_is_offered_where_it_may_help(house: House, error: PortalError, href: str | None) -> None:
+    failing(house, error)
+    found = re.search(r'href="([^"]*)">Try again', house.browser().get("/failing").text)
+    assert (found and found[1]) == href
+
+
+def test_in_the_frame_an_error_leads_out_of_it(house: House) -> None:
+    answer = house.signed_in().get("/apps/nothing/.portal/launch", headers=NAVIGATION)
+    assert answer.status_code == 404
+    assert 'href="/" target="_top"' in answer.text
+    assert "frame-ancestors 'self'" in answer.headers["Content-Security-Policy"]

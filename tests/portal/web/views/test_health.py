@@ -1,0 +1,142 @@
+"""Alive and ready."""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from portal.contract.egress import Outbound
+from portal.errors import StoreUnavailable
+from portal.rules.catalogue import Catalogue
+from portal.storage.session_store import SessionStore
+from portal.web.services import Services
+from portal.web.views.health import Readiness, apps_that_are_down
+from tests.builders import an_app
+from tests.portal.web.views.environment import House
+
+
+@contextmanager
+def guard_answering(status: int) -> Iterator[tuple[int, list[tuple[str, str]]]]:
+    """Answer every health check with *status*; yield the port, and the path and host of each request."""
+    asked: list[tuple[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["Host"]))
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server.server_address[1], asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_living_portal_says_so_to_everybody_at_every_name(house: House) -> None:
+    answer = house.browser().get("/healthz", base_url="http://10.0.0.7:8000")
+    assert (answer.status_code, answer.get_json()) == (200, {"state": "alive"})
+
+
+def test_a_portal_with_all_it_needs_is_ready(house: House) -> None:
+    answer = house.browser().get("/readyz", base_url="http://10.0.0.7:8000")
+    assert (answer.status_code, answer.get_json()) == (200, {"state": "ready", "missing": []})
+
+
+def test_an_app_that_must_be_up_is_asked_under_its_own_name() -> None:
+    with guard_answering(200) as (port, asked):
+        app = an_app(url=f"http://forecast.demo.localhost:{port}/run", required=True)
+        assert apps_that_are_down([app], outbound=Outbound()) == []
+    assert asked == [("/run/.portal/health", f"forecast.demo.localhost:{port}")]
+
+
+def test_the_internal_address_comes_first() -> None:
+    with guard_answering(200) as (port, asked):
+        app = an_app(internal_url=f"http://127.0.0.1:{port}", required=True)
+        assert apps_that_are_down([app], outbound=Outbound()) == []
+    assert asked == [("/.portal/health", "forecast.apps.example.com")]
+
+
+def test_an_app_that_starts_or_redirects_is_not_up() -> None:
+    for status in (503, 302, 404):
+        with guard_answering(status) as (port, _):
+            assert apps_that_are_down([an_app(internal_url=f"http://127.0.0.1:{port}")], outbound=Outbound()) == [
+                "forecast"
+            ]
+
+
+def test_readiness_tells_that_apps_are_missing_but_never_which(tmp_path: Path) -> None:
+    with guard_answering(503) as (port, _):
+        app = an_app(internal_url=f"http://127.0.0.1:{port}", required=True)
+        house = House(tmp_path, catalogue=Catalogue((app, an_app(slug="optional", internal_url="http://127.0.0.1:1"))))
+        answer = house.browser().get("/readyz")
+    assert (answer.status_code, answer.get_json()) == (503, {"state": "missing", "missing": ["apps"]})
+
+
+def test_an_app_nobody_answers_for_is_missing(tmp_path: Path) -> None:
+    app = an_app(internal_url="http://127.0.0.1:1", required=True)
+    house = House(tmp_path, catalogue=Catalogue((app,)))
+    assert house.browser().get("/readyz").get_json()["missing"] == ["apps"]
+
+
+def test_a_database_that_is_away_is_missing_and_so_are_the_keys(house: House) -> None:
+    class Away:
+        def ping(self) -> None:
+            raise StoreUnavailable("away")
+
+        def signing_key(self, now: int) -> None:
+            raise StoreUnavailable(f"away at {now}")
+
+    known = house.services
+    stand_in = Services(
+        **{
+            **{name: getattr(known, name) for name in Services.__dataclass_fields__},
+            "database": Away(),
+            "keys": Away(),
+        }
+    )
+    assert Readiness().look(stand_in, check_sessions=lambda: None) == ["database", "keys"]
+
+
+def test_what_is_missing_is_logged_when_it_changes(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    def away() -> None:
+        raise StoreUnavailable("the session store cannot be written")
+
+    def there() -> None:
+        """All is well."""
+
+    caplog.set_level(logging.INFO, "portal.health")
+    readiness = Readiness()
+    for check in (there, away, away, away, there, there):
+        readiness.look(house.services, check_sessions=check)
+    assert [record.getMessage() for record in caplog.records] == ["the session store cannot be written", "ready"]
+
+
+def test_sessions_that_cannot_be_written_are_missing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(SessionStore, "_connected", full)
+    assert house.browser().get("/readyz").get_json()["missing"] == ["sessions"]
+
+
+def test_an_app_is_not_asked_by_everybody_who_asks_the_portal(tmp_path: Path) -> None:
+    with guard_answering(200) as (port, asked):
+        app = an_app(internal_url=f"http://127.0.0.1:{port}", required=True)
+        browser = House(tmp_path, catalogue=Catalogue((app,))).browser()
+        for _ in range(5):
+            assert browser.get("/readyz").status_code == 200
+    assert 1 <= len(asked) < 5

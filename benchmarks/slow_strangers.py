@@ -25,9 +25,9 @@ import requests
 
 from portal.contract.descriptors import raise_limit
 from tests.certificates import Certificate, issue
-from tests.journeys.deployment import House, running_house
+from tests.journeys.deployment import Deployment, running_deployment
 from tests.journeys.plain_browser import PlainBrowser, found
-from tests.journeys.reverse_proxy import running_front
+from tests.journeys.reverse_proxy import running_proxy
 from tests.portal.deployment.test_caddy_runs import running_caddy
 from tests.ports import free_ports
 from tests.provider.process import Person
@@ -77,9 +77,9 @@ def main() -> int:
     raise_limit()
     rows = []
     for front in options.front or ["none", "nginx", "caddy"]:
-        with tempfile.TemporaryDirectory() as folder, running(Path(folder), front) as (house, authority):
+        with tempfile.TemporaryDirectory() as folder, running(Path(folder), front) as (deployment, authority):
             for target in options.target or ["app", "portal"]:
-                row = measured(house, authority, front=front, target=target, count=options.strangers)
+                row = measured(deployment, authority, front=front, target=target, count=options.strangers)
                 rows.append(row)
                 if not options.json:
                     print(line(row), flush=True)
@@ -89,23 +89,23 @@ def main() -> int:
 
 
 @contextlib.contextmanager
-def running(folder: Path, front: str) -> Iterator[tuple[House, Path | None]]:
+def running(folder: Path, front: str) -> Iterator[tuple[Deployment, Path | None]]:
     """Run portal, provider and app, behind *front*; give who signed its certificate."""
     (folder / "app.py").write_text(APP)
     more = {"stream": folder / "app.py"}
     if front == "none":
-        with running_house(folder, own=(), more=more) as house:
-            yield house, None
+        with running_deployment(folder, own=(), more=more) as deployment:
+            yield deployment, None
         return
     certificate = issue(folder, [PORTAL, "stream.demo.localhost"])
     fronts: dict[str, Front] = {
-        "nginx": lambda place, environ, ports: running_front(
+        "nginx": lambda place, environ, ports: running_proxy(
             place, environ, certificate, ports=ports, connections=CONNECTIONS
         ),
         "caddy": lambda place, environ, ports: caddy(place, environ, certificate, ports=ports),
     }
-    with running_house(folder, own=(), more=more, front=fronts[front]) as house:
-        yield house, certificate.authority
+    with running_deployment(folder, own=(), more=more, front=fronts[front]) as deployment:
+        yield deployment, certificate.authority
 
 
 @contextlib.contextmanager
@@ -122,17 +122,17 @@ def caddy(
         yield
 
 
-def measured(house: House, authority: Path | None, *, front: str, target: str, count: int) -> Row:
+def measured(deployment: Deployment, authority: Path | None, *, front: str, target: str, count: int) -> Row:
     """Have *count* strangers be slow at *target*, and look what a person sees meanwhile."""
-    app = house.apps["stream"]
+    app = deployment.apps["stream"]
     browser = PlainBrowser(authority=authority, patience=PATIENCE)
-    back = Person("ada").sign_in(browser.get(f"{house.url}/auth/oauth/company").headers["Location"])
+    back = Person("ada").sign_in(browser.get(f"{deployment.url}/auth/oauth/company").headers["Location"])
     browser.get(back)
-    browser.open_app(house.url, "stream")
-    there = urlsplit(app if target == "app" else house.url)
+    browser.open_app(deployment.url, "stream")
+    there = urlsplit(app if target == "app" else deployment.url)
     path = "/.portal/session" if target == "app" else "/sign-in"
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: {there.netloc}\r\nOrigin: {house.url}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: {there.netloc}\r\nOrigin: {deployment.url}\r\n"
         "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9000\r\n\r\n"
     ).encode()
     tls = None if authority is None else ssl.create_default_context(cafile=authority)
@@ -140,9 +140,9 @@ def measured(house: House, authority: Path | None, *, front: str, target: str, c
         until = time.monotonic() + 30  # not all get in where there is a bound
         while strangers.opened < count and time.monotonic() < until:
             time.sleep(0.1)
-        portal_times = times(lambda: browser.get(house.url))
+        portal_times = times(lambda: browser.get(deployment.url))
         app_times = times(lambda: browser.get(f"{app}/"))
-        cut = cut_after(browser, house, app)
+        cut = cut_after(browser, deployment, app)
         came = strangers.opened
     return Row(front, target, came, *summary(portal_times), *summary(app_times), cut)
 
@@ -167,7 +167,7 @@ def summary(found: list[float] | None) -> tuple[float | None, float | None]:
     return (None, None) if found is None else (round(statistics.median(found), 1), round(max(found), 1))
 
 
-def cut_after(browser: PlainBrowser, house: House, app: str) -> float | None:
+def cut_after(browser: PlainBrowser, deployment: Deployment, app: str) -> float | None:
     """Sign out while a stream runs; return how many seconds later its last byte came."""
     last = [0.0]
     ended = threading.Event()
@@ -181,9 +181,9 @@ def cut_after(browser: PlainBrowser, house: House, app: str) -> float | None:
     try:
         stream = browser.get(f"{app}/stream", stream=True)
         threading.Thread(target=read, args=(stream,), daemon=True).start()
-        csrf = found(r'name="csrf" value="([^"]+)"', browser.get(f"{house.url}/sign-out"))
+        csrf = found(r'name="csrf" value="([^"]+)"', browser.get(f"{deployment.url}/sign-out"))
         begun = time.perf_counter()
-        browser.post(f"{house.url}/sign-out", origin=house.url, csrf=csrf)
+        browser.post(f"{deployment.url}/sign-out", origin=deployment.url, csrf=csrf)
     except (requests.RequestException, AssertionError):
         return None
     return round(max(0.0, last[0] - begun), 3) if ended.wait(30) else None

@@ -15,7 +15,7 @@ import gradio as gr
 import httpx
 
 from gradio_apps.runtime.guard.api import PortalApiError as NoToken
-from gradio_apps.runtime.guard.http_client import Way
+from gradio_apps.runtime.guard.http_client import ClientSettings
 
 _SCOPE_KEY: Final = "portal.api"
 _MOST_PAGES: Final = 20
@@ -48,7 +48,7 @@ class Access(Protocol):
         """Headers that each call must carry besides the token, such as ``Host``."""
 
     @property
-    def way(self) -> Way:
+    def way(self) -> ClientSettings:
         """How the portal is called: proxy and certificates."""
 
     def token(self, scopes: str) -> str:
@@ -169,7 +169,7 @@ class PortalApi:
 
 
 @cache
-def _client_of(way: Way) -> httpx.Client:
+def _client_of(way: ClientSettings) -> httpx.Client:
     """Return a client that is kept: building one costs more than a call."""
     return httpx.Client(timeout=_TIMEOUT, follow_redirects=False, **way.keywords())
 

@@ -17,12 +17,12 @@ from typing import Final
 import gradio_apps.runtime.guard
 import gradio_apps.runtime.host
 import portal.contract
-from gradio_apps.runtime.channel_handler import Steering, channel_from
+from gradio_apps.runtime.channel_handler import ChannelHandler, channel_from
 from gradio_apps.runtime.guard import Guard, GuardSettingsError, guard_settings_from
-from gradio_apps.runtime.host import Front, HostedApp, SourceError, read_source, run
+from gradio_apps.runtime.host import HostedApp, ServerThread, SourceError, read_source, run
 from gradio_apps.runtime.host.module_names import import_all
 from gradio_apps.runtime.host.process import GRACE
-from gradio_apps.runtime.startup_state import SECRET_NAMES, USUAL, waiting_from
+from gradio_apps.runtime.startup_state import SECRET_NAMES, USUAL, startup_state_from
 from portal.contract.argument_types import PORT_OR_ANY
 from portal.contract.descriptors import raise_limit
 
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(f"{options.host}:{options.port}: {error.strerror}. Choose another with --port.")
     linger, allowed, grace = failure_pause(os.environ), start_timeout(os.environ), stop_grace(os.environ)
     channel = channel_from(os.environ)
-    waiting = waiting_from(os.environ, secret=settings.secret)
+    waiting = startup_state_from(os.environ, secret=settings.secret)
     scrub(os.environ)
     for package in (gradio_apps.runtime.guard, gradio_apps.runtime.host, portal.contract):
         import_all(package, but=("gradio_hooks", "found"))  # those import Gradio, which takes seconds
@@ -79,8 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     host.before_stop(guard.work.stop)
     steer = None
     if channel is not None:
-        steer = Steering(channel, guard=guard, state=lambda: host.state, problem=lambda: host.problem).start
-    front = Front(guard, host=host, sock=sock, grace=grace, steer=steer, trusted=settings.trusted_proxies)
+        steer = ChannelHandler(channel, guard=guard, state=lambda: host.state, problem=lambda: host.problem).start
+    front = ServerThread(guard, host=host, sock=sock, grace=grace, steer=steer, trusted=settings.trusted_proxies)
     front.start()
     return run(source, host=host, front=front, linger=linger, cwd=options.cwd, allowed=allowed)
 

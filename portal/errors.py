@@ -116,20 +116,20 @@ class SettingsError(PortalError):
 
 
 class Problem:
-    """One thing wrong in the configuration: where, what, and how to mend it."""
+    """One thing wrong in the configuration: where, what, and how to fix it."""
 
-    __slots__ = ("key", "mend", "place", "what")
+    __slots__ = ("fix", "key", "place", "what")
 
-    def __init__(self, *, place: str, key: str, what: str, mend: str) -> None:
+    def __init__(self, *, place: str, key: str, what: str, fix: str) -> None:
         self.place = place
         """The file, or ``environment``."""
         self.key = key
         """Dotted key or variable name."""
         self.what = what
-        self.mend = mend
+        self.fix = fix
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.key}: {self.what} {self.mend}"
+        return f"{self.place}: {self.key}: {self.what} {self.fix}"
 
     def __repr__(self) -> str:
         return f"Problem({self!s})"

@@ -8,7 +8,7 @@ from typing import TypedDict
 import httpx
 
 from portal.contract.call_errors import call_fault
-from portal.contract.egress import Outbound, tls_context
+from portal.contract.egress import Egress, tls_context
 
 
 class Keywords(TypedDict):
@@ -20,7 +20,7 @@ class Keywords(TypedDict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class ClientSettings:
     """How one address is called."""
 
     proxy: str | None
@@ -38,22 +38,22 @@ class Way:
         return call_fault(error, proxy=self.proxy)
 
 
-def way_to(url: str, outbound: Outbound, *, is_internal: bool) -> Way:
+def client_settings_for(url: str, egress: Egress, *, is_internal: bool) -> ClientSettings:
     """Return how *url* is called; *is_internal*: it was given as an address of our own network, so directly.
 
     Raises:
         NotABundle: the authorities cannot be read.
         NotAProxy: the proxy cannot be used.
     """
-    proxy = None if is_internal else outbound.proxy_for(url)
-    return Way(proxy=proxy, tls=tls_of(outbound) if url.startswith("https://") else None)
+    proxy = None if is_internal else egress.proxy_for(url)
+    return ClientSettings(proxy=proxy, tls=tls_of(egress) if url.startswith("https://") else None)
 
 
 @cache
-def tls_of(outbound: Outbound) -> SSLContext:
+def tls_of(egress: Egress) -> SSLContext:
     """Return what TLS connections are opened with; made once, in some 20 ms, as the configuration is read once.
 
     Raises:
         NotABundle: the authorities cannot be read.
     """
-    return tls_context(outbound, public=partial(httpx.create_ssl_context, trust_env=False))
+    return tls_context(egress, public=partial(httpx.create_ssl_context, trust_env=False))

@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 from urllib.parse import quote, urlsplit
 
 from portal.contract import takes_secure_cookies
-from portal.contract.egress import Outbound
+from portal.contract.egress import Egress
 from portal.contract.forwarded import Network, TrustedProxies
 from portal.rules.catalogue import Catalogue
 from portal.rules.policy import RoleRule
@@ -119,14 +119,14 @@ class ProviderSpec:
     """Name in addresses, ``/auth/oauth/<id>``; lower-case letters, digits and hyphens."""
     label: str
     """What its button says, after "Continue with"."""
-    preset: str
-    """What is known of providers of its make: a key of ``portal.sign_in.provider_types.PRESETS``."""
+    provider_type: str
+    """What is known of providers of its make: a key of ``portal.sign_in.provider_types.PROVIDER_TYPES``."""
     issuer: str
     """Exactly as the provider writes it in ``iss``; at a plain OAuth 2.0 provider, what its accounts are kept under."""
     issuer_of_document: bool = False
     """Whether :attr:`discovery` was written instead: its issuer counts, as far as :meth:`called` accepts it."""
     issuer_of_token: bool = False
-    """Whether no issuer was written: what the preset finds in an ID token counts; :attr:`issuer` is its address."""
+    """Whether no issuer was written: the one found in an ID token counts then; :attr:`issuer` is its address."""
     issuers_of_others: frozenset[str] = field(default=frozenset(), compare=False)
     """Issuers that are written for other providers, and that metadata cannot claim for this one."""
     client_id: str
@@ -147,7 +147,7 @@ class ProviderSpec:
     authorize_params: tuple[tuple[str, str], ...] = ()
     """Extra parameters of the authorization request."""
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """What its preset was told besides, by the keys of the preset's options; not the issuer."""
+    """What its provider type was told besides, by the keys of the provider type's options; not the issuer."""
     admission: Admission = field(default_factory=Admission)
     assumes_email: bool = False
     """Whether an address of which the provider does not say whether it is verified counts as verified."""
@@ -226,7 +226,7 @@ class Settings:
     """Where the supervised apps reach the portal; ``None`` means :attr:`url`."""
     trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)
     """Web servers whose ``X-Forwarded-For`` portal and guards believe."""
-    outbound: Outbound = field(default_factory=Outbound)
+    egress: Egress = field(default_factory=Egress)
     """The way out: the proxy, and whose certificates are believed."""
     metrics_from: tuple[Network, ...] = (ip_network("127.0.0.1"), ip_network("::1"))
     """Who may read ``/metrics``; nobody where it is empty."""

@@ -78,7 +78,7 @@ def a_provider(**changes: Any) -> ProviderSpec:
     spec = ProviderSpec(
         id="company",
         label="Example Company",
-        preset="oidc",
+        provider_type="oidc",
         issuer=ISSUER,
         client_id="portal",
         client_secret=Secret("client-secret"),

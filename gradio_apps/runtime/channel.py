@@ -36,7 +36,7 @@ _LONGEST: Final = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Status:
     """How a process says that it is."""
 
     state: State = "starting"
@@ -94,7 +94,7 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
+class Draining:
     """These Gradio sessions have an event stream open in another process; each line replaces the one before."""
 
     sessions: tuple[str, ...]
@@ -115,10 +115,10 @@ class End:
         return _line({"do": "end", "session": self.session})
 
 
-Told: TypeAlias = Accept | Leave | Elsewhere | End
+Told: TypeAlias = Accept | Leave | Draining | End
 
 
-def read_said(line: bytes) -> Said | Ended | None:
+def read_said(line: bytes) -> Status | Ended | None:
     """Return what a process says in *line*, or ``None`` where that is nothing that can be said."""
     members = _members(line)
     if "ended" in members:
@@ -133,7 +133,7 @@ def read_said(line: bytes) -> Said | Ended | None:
         return None
     if not _are_sessions(listening):
         return None
-    return Said(
+    return Status(
         state=cast("State", state),
         accepting=accepting,
         problem="".join(character for character in problem[:_MAX_PROBLEM] if character.isprintable()),
@@ -150,7 +150,7 @@ def read_told(line: bytes) -> Told | None:
         case {"do": "leave", "seconds": int() | float() as seconds} if 0 <= seconds <= _LONGEST:
             return Leave(float(seconds))
         case {"do": "elsewhere", "sessions": list() as sessions} if _are_sessions(sessions):
-            return Elsewhere(tuple(sessions))
+            return Draining(tuple(sessions))
         case {"do": "end", "session": str() as session} if _is_id(session):
             return End(session)
         case _:

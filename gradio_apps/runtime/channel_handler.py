@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, MutableMapping
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from gradio_apps.runtime.channel import MAX_LINE, Accept, Elsewhere, End, Ended, Leave, Said, State, read_told
+from gradio_apps.runtime.channel import MAX_LINE, Accept, Draining, End, Ended, Leave, State, Status, read_told
 from gradio_apps.runtime.guard import Guard
 
 DESCRIPTOR: Final = "PORTAL_SUPERVISOR_FD"
@@ -49,7 +49,7 @@ class Server(Protocol):
         """Return once what was taken before is open."""
 
 
-class Steering:
+class ChannelHandler:
     """Obeys the supervisor at the other end of *channel*; lives in the loop that serves *guard*."""
 
     def __init__(
@@ -80,7 +80,7 @@ class Steering:
                         self._say(server)
                     case Leave(seconds):
                         self._go_on(self._leave(server, seconds))
-                    case Elsewhere(sessions):
+                    case Draining(sessions):
                         self._guard.work.elsewhere(sessions)
                     case End(session):
                         self._remember(session)
@@ -117,9 +117,9 @@ class Steering:
     def _say(self, server: Server) -> None:
         self._send(self._said(server).to_line())
 
-    def _said(self, server: Server) -> Said:
+    def _said(self, server: Server) -> Status:
         work = self._guard.work
-        return Said(
+        return Status(
             state=self._state(),
             accepting=server.accepting,
             problem=self._problem(),

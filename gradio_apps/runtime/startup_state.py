@@ -18,7 +18,7 @@ _STDERR: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class StartupState:
     """What is read once, before the author's code can change it."""
 
     begun: float
@@ -44,11 +44,11 @@ class Waiting:
         return lambda: self.progress(host, now=time.monotonic())
 
 
-def waiting_from(environ: Mapping[str, str], *, secret: str) -> Waiting:
+def startup_state_from(environ: Mapping[str, str], *, secret: str) -> StartupState:
     """Read from *environ* what the supervisor said of this app's starts; *secret* is the app's client secret."""
     usual = environ.get(USUAL, "")
     names = [name for name in environ.get(SECRET_NAMES, "").split(",") if name]
-    return Waiting(
+    return StartupState(
         begun=time.monotonic(),
         usual=float(usual) if usual.isascii() and usual.isdigit() else None,
         hidden=(secret, *(environ[name] for name in names if name in environ)),

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 
 from portal.access.audit import Audit, AuditEvent
 from portal.access.outbox import Outbox
-from portal.access.revocation import EndReason, PendingPush, end_app_sessions
-from portal.access.session_validation import SESSION_WITH_SIGN_IN, Judge, Judgement, Over
+from portal.access.revocation import PendingNotification, RevocationReason, revoke_app_sessions
+from portal.access.session_validation import SESSION_WITH_SIGN_IN, EndedSession, Judgement, SessionValidator
 from portal.access.sign_ins import TOUCH, Row, SignIn, SignIns
 from portal.access.signing_keys import SigningKeys
 from portal.access.stored_identity import read_identity
@@ -30,7 +30,7 @@ from portal.settings import Settings
 from portal.storage import tables
 from portal.storage.database import Database
 
-__all__ = ["AppSessions", "EndReason", "LiveSession", "Refusal"]
+__all__ = ["AppSessions", "LiveSession", "Refusal", "RevocationReason"]
 
 MOST_LIVING: Final = 8
 """Most living sessions of one sign-in with one app; the least recently used make room for the next."""
@@ -77,7 +77,7 @@ class AppSessions:
         self._audit = audit
         self._outbox = outbox
         self._tickets = Tickets(keys, issuer=settings.url)
-        self._judge = Judge(settings.roles, sign_ins=sign_ins)
+        self._judge = SessionValidator(settings.roles, sign_ins=sign_ins)
 
     def issue(self, allowed: Allowed, *, sign_in: SignIn, next: str, now: int) -> str:  # noqa: A002 - the ticket's word
         """Return a signed ticket to the allowed app, which opens it at the path *next*.
@@ -155,18 +155,18 @@ class AppSessions:
 
     def _redeem(
         self, connection: sa.Connection, ticket: Ticket, *, app: AppSpec, now: int
-    ) -> tuple[Introspection, tuple[PendingPush, ...]]:
+    ) -> tuple[Introspection, tuple[PendingNotification, ...]]:
         row = self._locked(connection, ticket.session)
         if row is None or not _is_of(row, ticket, app):
             return self._refuse(connection, Refusal.BAD_TICKET, row=row, app=app, now=now), ()
         if row.redeemed_at is not None:
             # RFC 6749, section 4.1.2: a code used twice may have been stolen, and what came of its first use
             # should be revoked; the same holds for a ticket.
-            reason = EndReason.ALREADY_REDEEMED
+            reason = RevocationReason.ALREADY_REDEEMED
             pushes = self._end_session(connection, row.sid, reason=reason, now=now)
             return self._refuse(connection, reason, row=row, app=app, now=now), pushes
         judged, pushes = self._settled(connection, row, app=app, now=now)
-        if isinstance(judged, Over):
+        if isinstance(judged, EndedSession):
             return self._refuse(connection, judged.reason, row=row, app=app, now=now), pushes
         table = tables.app_sessions
         seen = {"redeemed_at": now, "last_seen_at": now}
@@ -197,13 +197,13 @@ class AppSessions:
             row = connection.execute(SESSION_WITH_SIGN_IN, {"sid": sid}).first()
         if row is None or row.app != app.slug or row.redeemed_at is None:
             return Inactive(code=Refusal.UNKNOWN_SESSION)
-        judged = self._judge.judge(row, app=app, now=now)
+        judged = self._judge.validate(row, app=app, now=now)
         if isinstance(judged, Allowed):
             return row, judged
         if row.session_ended_at is not None:
             return Inactive(code=judged.reason)
         # It is over and its row does not say so yet: judge again under the lock, and say so.
-        pushes: tuple[PendingPush, ...] = ()
+        pushes: tuple[PendingNotification, ...] = ()
         with self._database.write() as connection:
             row = self._locked(connection, sid)
             if row is not None:
@@ -215,14 +215,14 @@ class AppSessions:
 
     def _settled(
         self, connection: sa.Connection, row: Row, *, app: AppSpec, now: int
-    ) -> tuple[Judgement, tuple[PendingPush, ...]]:
+    ) -> tuple[Judgement, tuple[PendingNotification, ...]]:
         """Judge a *row* whose sign-in is locked, and write down what is over."""
-        judged = self._judge.judge(row, app=app, now=now)
+        judged = self._judge.validate(row, app=app, now=now)
         if isinstance(judged, Allowed) or row.session_ended_at is not None:
             return judged, ()
-        if judged.reason is EndReason.SIGN_IN_EXPIRED:
+        if judged.reason is RevocationReason.SIGN_IN_EXPIRED:
             return judged, self._sign_ins.end_locked(connection, row, reason=judged.reason, now=now)
-        if judged.reason is EndReason.DENIED:
+        if judged.reason is RevocationReason.DENIED:
             self._audit.record(
                 AuditEvent.APP_DENIED,
                 now=now,
@@ -235,11 +235,13 @@ class AppSessions:
         return judged, self._end_session(connection, row.sid, reason=judged.reason, now=now)
 
     def _end_session(
-        self, connection: sa.Connection, sid: str, *, reason: EndReason, now: int
-    ) -> tuple[PendingPush, ...]:
-        return end_app_sessions(connection, tables.app_sessions.c.id == sid, reason=reason, now=now)
+        self, connection: sa.Connection, sid: str, *, reason: RevocationReason, now: int
+    ) -> tuple[PendingNotification, ...]:
+        return revoke_app_sessions(connection, tables.app_sessions.c.id == sid, reason=reason, now=now)
 
-    def _make_room(self, connection: sa.Connection, row: Row, *, app: AppSpec, now: int) -> tuple[PendingPush, ...]:
+    def _make_room(
+        self, connection: sa.Connection, row: Row, *, app: AppSpec, now: int
+    ) -> tuple[PendingNotification, ...]:
         table = tables.app_sessions
         others = (
             sa.select(table.c.id)
@@ -253,10 +255,10 @@ class AppSessions:
             .order_by(table.c.last_seen_at.desc(), table.c.redeemed_at.desc(), table.c.id)
         )
         surplus = list(connection.execute(others.offset(MOST_LIVING - 1)).scalars())
-        return end_app_sessions(connection, table.c.id.in_(surplus), reason=EndReason.SUPERSEDED, now=now)
+        return revoke_app_sessions(connection, table.c.id.in_(surplus), reason=RevocationReason.SUPERSEDED, now=now)
 
     def _refuse(
-        self, connection: sa.Connection, code: Refusal | EndReason, *, row: Row | None, app: AppSpec, now: int
+        self, connection: sa.Connection, code: Refusal | RevocationReason, *, row: Row | None, app: AppSpec, now: int
     ) -> Inactive:
         self._audit.refused_ticket(
             now=now,

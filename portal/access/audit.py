@@ -14,7 +14,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from portal.contract.truncation import shortened
-from portal.rules.fixed_window import Allowance
+from portal.rules.fixed_window import FixedWindowLimiter
 from portal.rules.identity import Identity
 from portal.storage import tables
 from portal.storage.database import Database
@@ -97,9 +97,9 @@ class Audit:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._refusals: Allowance[tuple[str, bool]] = Allowance(most=MOST_REFUSED, window=_MINUTE)
-        self._of_one: Allowance[_Author] = Allowance(most=MOST_OF_ONE, window=WINDOW)
-        self._unnamed: Allowance[_Author] = Allowance(most=MOST_UNNAMED, window=WINDOW)
+        self._refusals: FixedWindowLimiter[tuple[str, bool]] = FixedWindowLimiter(most=MOST_REFUSED, window=_MINUTE)
+        self._of_one: FixedWindowLimiter[_Author] = FixedWindowLimiter(most=MOST_OF_ONE, window=WINDOW)
+        self._unnamed: FixedWindowLimiter[_Author] = FixedWindowLimiter(most=MOST_UNNAMED, window=WINDOW)
 
     def record(
         self,

@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 import httpx
 from joserfc.jwk import OKPKey
 
-from portal.access.revocation import PendingPush
+from portal.access.revocation import PendingNotification
 from portal.contract import LogoutToken, is_localhost_name, is_loopback_host, sign_logout_token
-from portal.contract.egress import NotABundle, NotAProxy, Outbound
-from portal.http_client import Way, way_to
+from portal.contract.egress import Egress, NotABundle, NotAProxy
+from portal.http_client import ClientSettings, client_settings_for
 from portal.rules.catalogue import AppSpec, Catalogue
 
 _log: Final = logging.getLogger("portal.outbox")
@@ -37,7 +37,7 @@ _TOKEN_LIFETIME: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Recipient:
     """Where to send a push, and what the app is called there."""
 
     url: str
@@ -49,7 +49,7 @@ class Place:
     """Whether no proxy leads there: this machine, or an address given as ``internal_url``."""
 
 
-def place_of(app: AppSpec) -> Place:
+def recipient_of(app: AppSpec) -> Recipient:
     """Return where *app* takes its pushes: at its internal address if it has one."""
     reached = urlsplit(app.internal_url or app.url)
     name = reached.hostname or ""
@@ -59,7 +59,7 @@ def place_of(app: AppSpec) -> Place:
         # RFC 6761, section 6.3: such names are loopback; not every resolver knows.
         netloc = "127.0.0.1" if reached.port is None else f"127.0.0.1:{reached.port}"
     path = reached.path.rstrip("/") or urlsplit(app.url).path  # the guard answers under its own path, whoever asks
-    return Place(
+    return Recipient(
         url=f"{reached.scheme}://{netloc}{path.rstrip('/')}{PATH}",
         host=urlsplit(app.url).netloc,
         server_name=name if under_localhost and reached.scheme == "https" else None,
@@ -67,7 +67,7 @@ def place_of(app: AppSpec) -> Place:
     )
 
 
-def in_turn(pushes: Sequence[PendingPush]) -> tuple[PendingPush, ...]:
+def in_turn(pushes: Sequence[PendingNotification]) -> tuple[PendingNotification, ...]:
     """Return *pushes* with the first of each app, then the second of each: one that hangs must not take every place."""
     before: Counter[str] = Counter()
     ranks: list[int] = []
@@ -77,21 +77,21 @@ def in_turn(pushes: Sequence[PendingPush]) -> tuple[PendingPush, ...]:
     return tuple(push for _, push in sorted(zip(ranks, pushes, strict=True), key=itemgetter(0)))
 
 
-class Pusher:
+class Notifier:
     """Sends logout tokens to the apps of one catalogue."""
 
-    def __init__(self, catalogue: Catalogue, *, issuer: str, outbound: Outbound | None = None) -> None:
+    def __init__(self, catalogue: Catalogue, *, issuer: str, egress: Egress | None = None) -> None:
         self._catalogue = catalogue
         self._issuer = issuer
-        self._outbound = outbound or Outbound()
+        self._egress = egress or Egress()
 
-    def push(self, pushes: Sequence[PendingPush], *, key: OKPKey, now: int) -> frozenset[str]:
+    def push(self, pushes: Sequence[PendingNotification], *, key: OKPKey, now: int) -> frozenset[str]:
         """Try each of *pushes* once; return the ids of those there is no need to try again."""
         # In a thread of its own: the caller's may be running a loop already.
         with ThreadPoolExecutor(1, "portal-push") as threads:
             return threads.submit(self._run, in_turn(pushes), key, now).result()
 
-    def _run(self, pushes: Sequence[PendingPush], key: OKPKey, now: int) -> frozenset[str]:
+    def _run(self, pushes: Sequence[PendingNotification], key: OKPKey, now: int) -> frozenset[str]:
         loop = asyncio.new_event_loop()
         try:
             return loop.run_until_complete(self._round(pushes, key, now))
@@ -101,30 +101,30 @@ class Pusher:
             # Closing does not wait for the threads that resolve names; asyncio.run() would, for as long as they take.
             loop.close()
 
-    async def _round(self, pushes: Sequence[PendingPush], key: OKPKey, now: int) -> frozenset[str]:
+    async def _round(self, pushes: Sequence[PendingNotification], key: OKPKey, now: int) -> frozenset[str]:
         loop = asyncio.get_running_loop()
         # What cannot begin in time for its own two seconds is left for the next round.
         last_start = loop.time() + ALL - EACH
         free = asyncio.Semaphore(TOGETHER)
         async with AsyncExitStack() as stack:
-            clients: dict[Way, httpx.AsyncClient] = {}
+            clients: dict[ClientSettings, httpx.AsyncClient] = {}
 
-            def client_for(way: Way) -> httpx.AsyncClient:
+            def client_for(way: ClientSettings) -> httpx.AsyncClient:
                 if way not in clients:
                     clients[way] = httpx.AsyncClient(timeout=EACH, follow_redirects=False, **way.keywords())
                     stack.push_async_callback(clients[way].aclose)
                 return clients[way]
 
-            async def one(push: PendingPush) -> bool:
+            async def one(push: PendingNotification) -> bool:
                 app = self._catalogue.find(push.app)
                 if app is None:
                     return True  # an app that is gone has nothing left to end
-                place = place_of(app)
+                place = recipient_of(app)
                 async with free:
                     if loop.time() > last_start:
                         return False
                     try:
-                        way = way_to(place.url, self._outbound, is_internal=place.is_internal)
+                        way = client_settings_for(place.url, self._egress, is_internal=place.is_internal)
                     except (NotABundle, NotAProxy) as error:
                         _log.warning("push to %s failed: the way out is misconfigured: %s", push.app, error)
                         return False
@@ -137,7 +137,9 @@ class Pusher:
             answers = await asyncio.gather(*(one(push) for push in pushes))
         return frozenset(push.id for push, is_done in zip(pushes, answers, strict=True) if is_done)
 
-    async def _post(self, client: httpx.AsyncClient, place: Place, push: PendingPush, key: OKPKey, now: int) -> bool:
+    async def _post(
+        self, client: httpx.AsyncClient, place: Recipient, push: PendingNotification, key: OKPKey, now: int
+    ) -> bool:
         token = LogoutToken(
             id=secrets.token_urlsafe(16),
             issuer=self._issuer,

@@ -16,8 +16,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from portal.access.notifications import Pusher
-from portal.access.revocation import LEASE, PendingPush
+from portal.access.notifications import Notifier
+from portal.access.revocation import LEASE, PendingNotification
 from portal.access.signing_keys import SigningKeys
 from portal.clock import Clock, system_clock
 from portal.errors import StoreUnavailable
@@ -63,18 +63,18 @@ class Outbox:
         self._clock = clock
         self._counted = counted
         self._beside = beside
-        self._pusher = Pusher(settings.catalogue, issuer=settings.url, outbound=settings.outbound)
+        self._pusher = Notifier(settings.catalogue, issuer=settings.url, egress=settings.egress)
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._house: threading.Thread | None = None
+        self._deployment: threading.Thread | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._lanes: dict[str, Future[None]] = {}
         """By app."""
-        self._handed_over: deque[PendingPush] = deque()
+        self._handed_over: deque[PendingNotification] = deque()
         self._purged_at: int | None = None
 
-    def deliver(self, pushes: Sequence[PendingPush], *, now: int) -> None:
+    def deliver(self, pushes: Sequence[PendingNotification], *, now: int) -> None:
         """Try each of *pushes* once, all together, for about two seconds; what fails is tried again later.
 
         Never raises: the endings are committed, and the rows are in the outbox.
@@ -95,7 +95,7 @@ class Outbox:
         """
         return sum(self._work_off(app, now) for app in self._apps_due(now))
 
-    def hand_over(self, pushes: Sequence[PendingPush]) -> None:
+    def hand_over(self, pushes: Sequence[PendingNotification]) -> None:
         """Leave *pushes*, which are committed and leased to this process, to the background thread, at once.
 
         Where none runs here, another process takes them up when the lease ends.
@@ -112,17 +112,17 @@ class Outbox:
             self._pool = ThreadPoolExecutor(_MOST_LANES, "portal-outbox-lane")
             self._thread = threading.Thread(target=self._run, name="portal-outbox", daemon=True)
             self._thread.start()
-            self._house = threading.Thread(target=self._run_house, name="portal-housekeeping", daemon=True)
-            self._house.start()
+            self._deployment = threading.Thread(target=self._run_deployment, name="portal-housekeeping", daemon=True)
+            self._deployment.start()
 
     def stop(self) -> None:
         """End the background threads, and wait for the deliveries they are at."""
         thread, self._thread = self._thread, None
-        if thread is not None and self._house is not None and self._pool is not None:
+        if thread is not None and self._deployment is not None and self._pool is not None:
             self._stop.set()
             self._wake.set()
             thread.join()
-            self._house.join()
+            self._deployment.join()
             self._pool.shutdown(cancel_futures=True)
 
     def _run(self) -> None:
@@ -132,7 +132,7 @@ class Outbox:
             self._wake.wait(_LOOK)
             self._wake.clear()
 
-    def _run_house(self) -> None:
+    def _run_deployment(self) -> None:
         while not self._stop.is_set():
             self._attempt(self._keep_house)
             self._stop.wait(_LOOK)
@@ -152,14 +152,14 @@ class Outbox:
         return self._pool.submit(self._attempt, task)
 
     def _deliver_handed_over(self, _now: int) -> None:
-        by_app: dict[str, list[PendingPush]] = {}
+        by_app: dict[str, list[PendingNotification]] = {}
         for _ in range(len(self._handed_over)):
             push = self._handed_over.popleft()
             by_app.setdefault(push.app, []).append(push)
         for pushes in by_app.values():
             self._submit(partial(self._deliver_at, pushes))
 
-    def _deliver_at(self, pushes: Sequence[PendingPush], now: int) -> None:
+    def _deliver_at(self, pushes: Sequence[PendingNotification], now: int) -> None:
         self.deliver(pushes, now=now)
 
     def _open_lanes(self, now: int) -> None:
@@ -200,7 +200,7 @@ class Outbox:
             query = sa.select(table.c.app).where(table.c.due_at <= now).distinct().order_by(table.c.app)
             return list(connection.execute(query).scalars())
 
-    def _claim(self, app: str, attempts: dict[str, int], now: int) -> tuple[PendingPush, ...]:
+    def _claim(self, app: str, attempts: dict[str, int], now: int) -> tuple[PendingNotification, ...]:
         table = tables.outbox
         with self._database.write() as connection:
             due = sa.and_(table.c.app == app, table.c.due_at <= now)
@@ -210,7 +210,7 @@ class Outbox:
             lease = {"due_at": now + LEASE, "attempts": table.c.attempts + 1}
             connection.execute(sa.update(table).where(table.c.id.in_(ids)).values(lease))
         attempts.update({row.id: row.attempts + 1 for row in rows})
-        return tuple(PendingPush(id=row.id, app=row.app, session=row.session) for row in rows)
+        return tuple(PendingNotification(id=row.id, app=row.app, session=row.session) for row in rows)
 
     def _postpone(self, app: str, *, until: int, now: int) -> None:
         """Leave what else is due of *app*, which took nothing: a thousand rows need not each wait for it."""
@@ -221,7 +221,7 @@ class Outbox:
             connection.execute(sa.update(table).where(due).values(due_at=until))
 
     def _settle(
-        self, pushes: Sequence[PendingPush], delivered: frozenset[str], *, attempts: Mapping[str, int], now: int
+        self, pushes: Sequence[PendingNotification], delivered: frozenset[str], *, attempts: Mapping[str, int], now: int
     ) -> None:
         table = tables.outbox
         failed = [push for push in pushes if push.id not in delivered]

@@ -18,7 +18,7 @@ LEASE: Final = 10
 """How long a worker has a push for itself before another may take it up, in seconds."""
 
 
-class EndReason(StrEnum):
+class RevocationReason(StrEnum):
     """Why a sign-in or an app session ended.  Values reach guards and the audit; keep alphabetized."""
 
     ALREADY_REDEEMED = "already-redeemed"
@@ -38,7 +38,7 @@ class EndReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PendingPush:
+class PendingNotification:
     """One app session has ended and its app does not know yet."""
 
     id: str
@@ -47,9 +47,9 @@ class PendingPush:
     session: str
 
 
-def end_app_sessions(
-    connection: sa.Connection, *conditions: sa.ColumnElement[bool], reason: EndReason, now: int
-) -> tuple[PendingPush, ...]:
+def revoke_app_sessions(
+    connection: sa.Connection, *conditions: sa.ColumnElement[bool], reason: RevocationReason, now: int
+) -> tuple[PendingNotification, ...]:
     """End the living app sessions that meet *conditions*; return the pushes due, leased to the caller."""
     table = tables.app_sessions
     query = sa.select(table.c.id, table.c.app, table.c.redeemed_at, table.c.ticket_expires_at)
@@ -66,9 +66,13 @@ def end_app_sessions(
     )
 
 
-def enqueue(connection: sa.Connection, ended: Iterable[tuple[str, str]], *, now: int) -> tuple[PendingPush, ...]:
+def enqueue(
+    connection: sa.Connection, ended: Iterable[tuple[str, str]], *, now: int
+) -> tuple[PendingNotification, ...]:
     """Put a push for each (app, session) of *ended* in the outbox, leased to the caller."""
-    pushes = tuple(PendingPush(id=secrets.token_urlsafe(16), app=app, session=session) for app, session in ended)
+    pushes = tuple(
+        PendingNotification(id=secrets.token_urlsafe(16), app=app, session=session) for app, session in ended
+    )
     rows = [
         {
             "id": push.id,

@@ -6,9 +6,9 @@ from typing import Final, Literal, TypeAlias
 
 import sqlalchemy as sa
 
-from portal.access.revocation import EndReason
+from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import Row, SignIns
-from portal.access.stored_identity import Standings, read_identity
+from portal.access.stored_identity import StandingCache, read_identity
 from portal.rules.catalogue import AppSpec
 from portal.rules.policy import Allowed, RoleRule, may_open, reason_of
 from portal.storage import tables
@@ -39,39 +39,39 @@ SESSION_WITH_SIGN_IN: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Over:
+class EndedSession:
     """The app session does not live (any more)."""
 
-    reason: EndReason
+    reason: RevocationReason
     detail: str = ""
 
     def __bool__(self) -> Literal[False]:
         return False
 
 
-Judgement: TypeAlias = Allowed | Over
+Judgement: TypeAlias = Allowed | EndedSession
 
 
-class Judge:
+class SessionValidator:
     """Judges app sessions by the rules of one configuration."""
 
     def __init__(self, rules: Iterable[RoleRule], *, sign_ins: SignIns) -> None:
         self._rules = tuple(rules)
-        self._standings = Standings(self._rules)
+        self._standings = StandingCache(self._rules)
         self._sign_ins = sign_ins
 
-    def judge(self, row: Row, *, app: AppSpec, now: int) -> Judgement:
+    def validate(self, row: Row, *, app: AppSpec, now: int) -> Judgement:
         """Decide whether the session in *row*, of :data:`SESSION_WITH_SIGN_IN`, lives in *app*."""
         if row.session_ended_at is not None:
-            return Over(EndReason(row.session_end_reason))
+            return EndedSession(RevocationReason(row.session_end_reason))
         if row.ended_at is not None:
-            return Over(EndReason(row.end_reason))
+            return EndedSession(RevocationReason(row.end_reason))
         if self._sign_ins.is_expired(row, now=now):
-            return Over(EndReason.SIGN_IN_EXPIRED)
+            return EndedSession(RevocationReason.SIGN_IN_EXPIRED)
         if row.session_tenant != row.tenant:
-            return Over(EndReason.TENANT_SWITCHED)
+            return EndedSession(RevocationReason.TENANT_SWITCHED)
         decision = may_open(app, standing=self._standings.of(row.identity, tenant=row.tenant))
         if isinstance(decision, Allowed):
             return decision
         reason = reason_of(decision, rules=self._rules, identity=read_identity(row.identity))
-        return Over(EndReason.DENIED, reason)
+        return EndedSession(RevocationReason.DENIED, reason)

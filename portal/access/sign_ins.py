@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from portal.access.audit import Audit, AuditEvent
 from portal.access.outbox import Outbox
-from portal.access.revocation import EndReason, PendingPush, end_app_sessions
+from portal.access.revocation import PendingNotification, RevocationReason, revoke_app_sessions
 from portal.access.stored_identity import read_identity, write_identity
 from portal.contract.truncation import shortened
 from portal.errors import StoreUnavailable
@@ -22,7 +22,7 @@ from portal.storage import tables
 from portal.storage.database import Database
 from portal.storage.sealing import Sealer
 
-__all__ = ["EndReason", "SignIn", "SignIns"]
+__all__ = ["RevocationReason", "SignIn", "SignIns"]
 
 Row: TypeAlias = sa.Row[*tuple[Any, ...]]
 """A row of whatever columns the query named."""
@@ -87,7 +87,7 @@ class SignIns:
         id_token: str | None = None,
         sign_in_id: str | None = None,
         detail: str = "",
-    ) -> tuple[SignIn, tuple[PendingPush, ...]]:
+    ) -> tuple[SignIn, tuple[PendingNotification, ...]]:
         """Sign *identity* in, in *tenant*, and end the sign-in *former* of the same browser: both, or neither.
 
         Returns the sign-in, and the pushes to deliver for the former; *sign_in_id* is one of :func:`new_id`, and
@@ -119,12 +119,12 @@ class SignIns:
             "last_seen_at": now,
             "expires_at": sign_in.expires_at,
         }
-        pushes: tuple[PendingPush, ...] = ()
+        pushes: tuple[PendingNotification, ...] = ()
         with self._database.write() as connection:
             if former is not None:
                 ended = self.lock(connection, former)
                 if ended is not None and ended.ended_at is None:
-                    pushes = self.end_locked(connection, ended, reason=EndReason.SIGNED_OUT, now=now)
+                    pushes = self.end_locked(connection, ended, reason=RevocationReason.SIGNED_OUT, now=now)
             connection.execute(sa.insert(tables.sign_ins).values(row))
             self._audit.record(
                 AuditEvent.SIGNED_IN, now=now, identity=identity, tenant=tenant, detail=detail, connection=connection
@@ -159,7 +159,9 @@ class SignIns:
         is_living = row is not None and row.ended_at is None and not self.is_expired(row, now=now)
         return _parsed(row) if row is not None and is_living else None
 
-    def end(self, sign_in_id: str, *, reason: EndReason, now: int, by: str = "") -> tuple[PendingPush, ...]:
+    def end(
+        self, sign_in_id: str, *, reason: RevocationReason, now: int, by: str = ""
+    ) -> tuple[PendingNotification, ...]:
         """End a sign-in and all its app sessions; return the pushes to deliver.
 
         *by* names who did it, where it was not the person.  Ending what has ended changes nothing.
@@ -170,7 +172,7 @@ class SignIns:
                 return ()
             return self.end_locked(connection, row, reason=reason, now=now, by=by)
 
-    def switch_tenant(self, sign_in_id: str, *, tenant: str, now: int) -> tuple[PendingPush, ...]:
+    def switch_tenant(self, sign_in_id: str, *, tenant: str, now: int) -> tuple[PendingNotification, ...]:
         """Go on in *tenant*; end the app sessions of the one before, and return the pushes to deliver.
 
         Raises:
@@ -195,7 +197,7 @@ class SignIns:
                 connection=connection,
             )
             of_before = tables.app_sessions.c.sign_in_id == sign_in_id
-            return end_app_sessions(connection, of_before, reason=EndReason.TENANT_SWITCHED, now=now)
+            return revoke_app_sessions(connection, of_before, reason=RevocationReason.TENANT_SWITCHED, now=now)
 
     def of_tenant(
         self, tenant: str, *, issuer: str, now: int, limit: int = MOST_LISTED, after: tuple[int, str] | None = None
@@ -250,8 +252,8 @@ class SignIns:
         return connection.execute(_BY_ID.with_for_update(), {"sign_in_id": sign_in_id}).first()
 
     def end_locked(
-        self, connection: sa.Connection, row: Row, *, reason: EndReason, now: int, by: str = ""
-    ) -> tuple[PendingPush, ...]:
+        self, connection: sa.Connection, row: Row, *, reason: RevocationReason, now: int, by: str = ""
+    ) -> tuple[PendingNotification, ...]:
         """End the sign-in of a *row* that is locked in this transaction and has not ended."""
         table = tables.sign_ins
         values = {
@@ -260,7 +262,7 @@ class SignIns:
             "ended_by": shortened(by, longest=MAX_BY),
         }
         connection.execute(sa.update(table).where(table.c.id == row.id).values(values))
-        is_own = reason is EndReason.SIGNED_OUT
+        is_own = reason is RevocationReason.SIGNED_OUT
         self._audit.record(
             AuditEvent.SIGNED_OUT if is_own else AuditEvent.SIGN_IN_ENDED,
             now=now,
@@ -269,7 +271,7 @@ class SignIns:
             detail="" if is_own else f"{reason.value} by {by}" if by else reason.value,
             connection=connection,
         )
-        return end_app_sessions(connection, tables.app_sessions.c.sign_in_id == row.id, reason=reason, now=now)
+        return revoke_app_sessions(connection, tables.app_sessions.c.sign_in_id == row.id, reason=reason, now=now)
 
     def _row(self, sign_in_id: str) -> Row | None:
         if not 0 < len(sign_in_id) <= _MAX_ID or not sign_in_id.isascii() or not sign_in_id.isprintable():
@@ -280,12 +282,12 @@ class SignIns:
     def _expire(self, sign_in_id: str, *, now: int) -> None:
         # It is over, written down or not; whoever looks next tries again.
         with suppress(StoreUnavailable):
-            pushes: tuple[PendingPush, ...] = ()
+            pushes: tuple[PendingNotification, ...] = ()
             with self._database.write() as connection:
                 row = self.lock(connection, sign_in_id)
                 # Looked at again under the lock: another request may have touched or ended it.
                 if row is not None and row.ended_at is None and self.is_expired(row, now=now):
-                    pushes = self.end_locked(connection, row, reason=EndReason.SIGN_IN_EXPIRED, now=now)
+                    pushes = self.end_locked(connection, row, reason=RevocationReason.SIGN_IN_EXPIRED, now=now)
             self._outbox.hand_over(pushes)
 
     def _touch(self, sign_in_id: str, *, now: int) -> None:
@@ -325,7 +327,7 @@ class SignIns:
         with self._database.read() as connection:
             surplus = list(connection.execute(others).scalars())
         for one in surplus:
-            self._outbox.hand_over(self.end(one, reason=EndReason.SUPERSEDED, now=now))
+            self._outbox.hand_over(self.end(one, reason=RevocationReason.SUPERSEDED, now=now))
 
 
 _BY_ID: Final = sa.select(tables.sign_ins).where(tables.sign_ins.c.id == sa.bindparam("sign_in_id"))

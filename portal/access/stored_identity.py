@@ -103,7 +103,7 @@ def read_identity(text: str) -> Identity:
     )
 
 
-class Standings:
+class StandingCache:
     """Roles of stored identities, worked out once per identity, tenant and set of rules."""
 
     def __init__(self, rules: Iterable[RoleRule]) -> None:

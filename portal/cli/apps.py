@@ -150,8 +150,8 @@ def show_secret(options: argparse.Namespace) -> int:
         raise CommandFailed(f"The database cannot be used: {error}", exit_code=ENDED) from error
     print(secret.reveal())
     if options.rotate:
-        mend = "start it again with this one" if app.source is None else "portal reload hands it on"
-        sys.stderr.write(f"portal: the old secret of {app.slug} opens nothing any more: {mend}.\n")
+        fix = "start it again with this one" if app.source is None else "portal reload hands it on"
+        sys.stderr.write(f"portal: the old secret of {app.slug} opens nothing any more: {fix}.\n")
     return 0
 
 

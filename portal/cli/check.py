@@ -10,7 +10,7 @@ from portal.cli import egress_report
 from portal.cli.serve import port_of
 from portal.configuration.consistency import organisations_passed_over
 from portal.configuration.space_readme import sign_in_of
-from portal.deployment.sites import NoFront, PortTaken, sites_of
+from portal.deployment.sites import CannotConfigure, PortTaken, sites_of
 from portal.deployment.systemd import PORTAL_USER
 from portal.machine.failure import CommandFailed
 from portal.machine.hook_trial import require_hook
@@ -77,7 +77,7 @@ def summary(settings: Settings, *, offered: Mapping[str, frozenset[str]] = Mappi
         yield f"  note: {taken}"
     yield ""
     yield "Calls to others"
-    yield from (f"  {line}" for line in egress_report.told(settings))
+    yield from (f"  {line}" for line in egress_report.format_egress(settings))
     yield ""
     yield "Providers"
     for spec in settings.providers:
@@ -98,14 +98,14 @@ def summary(settings: Settings, *, offered: Mapping[str, frozenset[str]] = Mappi
 
 
 def _of_provider(spec: ProviderSpec, settings: Settings, *, offered: frozenset[str] | None) -> Iterator[str]:
-    yield f"  {spec.id}: {spec.label} ({spec.preset}), {_issuer(spec)}"
+    yield f"  {spec.id}: {spec.label} ({spec.provider_type}), {_issuer(spec)}"
     yield f"    callback {settings.callback_of(spec)}"
     if spec.domains:
         only = ", and in no other way" if spec.hidden else ""
         yield f"    addresses in {', '.join(sorted(spec.domains))} lead there{only}"
     for caution in cautions_on(spec):
         yield f"    note: {caution.what}"
-        yield f"      {caution.mend}"
+        yield f"      {caution.fix}"
     wanted = claims_wanted(settings, spec)
     yield from (f"    note: {one}" for one in never_said(spec, wanted))
     for one in scopes_missing(spec, wanted, offered=offered):
@@ -130,7 +130,7 @@ def _port_taken(settings: Settings) -> str | None:
         sites_of(settings, port=port_of(settings))
     except PortTaken as error:
         return str(error)
-    except NoFront:  # there is no web server to be, such as on loopback
+    except CannotConfigure:  # there is no web server to be, such as on loopback
         pass
     return None
 

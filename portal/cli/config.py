@@ -16,14 +16,14 @@ from portal.configuration.loading import FILE_NAME
 from portal.contract.argument_types import PORT, THREADS, WORKERS
 from portal.deployment.caddy import CURRENT, caddy_configuration
 from portal.deployment.nginx import bucket_needed, long_names, nginx_configuration
-from portal.deployment.sites import NoFront, sites_of
+from portal.deployment.sites import CannotConfigure, sites_of
 from portal.deployment.systemd import PORTALS_OWN, Commands, systemd_units
 from portal.machine.environments import OWN_INTERPRETER
 from portal.machine.exposure import env_file_problems, files_of
 from portal.machine.failure import ENDED, CommandFailed
-from portal.machine.problems import configured, told
+from portal.machine.problems import configured, format_problems
 from portal.machine.programs import PATIENT, portal_program
-from portal.machine.users import ThisMachine, accounts_of
+from portal.machine.users import SystemUsers, accounts_of
 from portal.settings import Settings
 
 _SERVE: Final = ("-P", "-m", "gradio_apps.serve")
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
             _write_units(units, options.output)
         else:
             _write(_web_server(settings, options, port=port), options.output)
-    except (NoFront, ValueError) as error:
+    except (CannotConfigure, ValueError) as error:
         raise CommandFailed(str(error)) from error
     except OSError as error:
         if error.filename is None:  # standard output: for every command the same
@@ -118,12 +118,12 @@ def _require_env_files(settings: Settings, *, file: Path, variables: Mapping[str
     Raises:
         CommandFailed: one could be exchanged by somebody else than root, read by another app, or is the portal's own.
     """
-    accounts, _ = accounts_of(settings, place=str(file), directory=ThisMachine())
+    accounts, _ = accounts_of(settings, place=str(file), directory=SystemUsers())
     files = files_of(file, here=Path.cwd(), variables=variables)
     files = replace(files, secret=(*files.secret, PORTALS_OWN))
     problems = env_file_problems(settings, accounts, files, by_units=True)
     if problems:
-        raise CommandFailed(told(problems))
+        raise CommandFailed(format_problems(problems))
 
 
 def _commands(options: argparse.Namespace, *, port: int) -> Commands:

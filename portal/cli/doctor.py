@@ -1,4 +1,4 @@
-"""``portal doctor``: through the real front, what breaks Gradio before a person does, each with its mend."""
+"""``portal doctor``: through the real front, what breaks Gradio before a person does, each with its fix."""
 
 import argparse
 import asyncio
@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from portal.access.probe_tokens import ProbeTokens
 from portal.clock import system_clock
 from portal.contract.argument_types import WholeNumber
-from portal.contract.egress import NotABundle, Outbound, read_outbound
+from portal.contract.egress import Egress, NotABundle, read_egress
 from portal.doctor.connection_probes import trusting
-from portal.doctor.examination import Leave, Means, examine, examine_from_outside
+from portal.doctor.examination import Leave, Tools, examine, examine_from_outside
 from portal.doctor.findings import PORTAL
 from portal.doctor.report import as_object, as_text, count
 from portal.errors import StoreUnavailable
@@ -34,8 +34,8 @@ def add_to(commands: Any) -> None:
     """Add this subcommand to *commands*."""
     parser = commands.add_parser(
         "doctor",
-        help="look at portal and apps through the web server in front, and say what to mend",
-        description="Look at portal and apps through the web server in front, as a browser would; say what to mend.",
+        help="look at portal and apps through the web server in front, and say what to fix",
+        description="Look at portal and apps through the web server in front, as a browser would; say what to fix.",
     )
     parser.add_argument(
         "url", nargs="?", metavar="URL", help="only what a stranger sees of this portal; needs no configuration"
@@ -59,12 +59,12 @@ def run(options: argparse.Namespace) -> int:
     if options.url is not None:
         url = _checked(options.url)
         addresses = {PORTAL: url}
-        findings = asyncio.run(examine_from_outside(url, _means(options, read_outbound(os.environ))))
+        findings = asyncio.run(examine_from_outside(url, _means(options, read_egress(os.environ))))
     else:
         settings, _ = configured(options.config)
         addresses = {PORTAL: settings.url, **{app.slug: app.url for app in settings.catalogue}}
         leave, why_not = _leave(settings)
-        means = _means(options, settings.outbound, leave=leave, no_leave=why_not)
+        means = _means(options, settings.egress, leave=leave, no_leave=why_not)
         if not options.json and means.silence is not None:
             sys.stderr.write(f"Looking; this takes {means.silence} seconds (--quick leaves the long silence out).\n")
         findings = asyncio.run(examine(settings, build_providers(settings), means))
@@ -76,13 +76,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _means(
-    options: argparse.Namespace, outbound: Outbound, *, leave: Leave | None = None, no_leave: str | None = None
-) -> Means:
+    options: argparse.Namespace, egress: Egress, *, leave: Leave | None = None, no_leave: str | None = None
+) -> Tools:
     try:
-        handshakes, requests = trusting(outbound, options.ca), trusting(outbound, options.ca)
+        handshakes, requests = trusting(egress, options.ca), trusting(egress, options.ca)
     except NotABundle as error:
         raise CommandFailed(f"The authorities cannot be used: a file or folder of them {error}.") from error
-    return Means(
+    return Tools(
         for_handshakes=handshakes,
         for_requests=requests,
         clock=system_clock,

@@ -5,26 +5,26 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from portal.contract import is_loopback_url
-from portal.contract.egress import NotABundle, NotAProxy, Outbound, count_authorities, read_proxy, shown_proxy
+from portal.contract.egress import Egress, NotABundle, NotAProxy, count_authorities, read_proxy, shown_proxy
 from portal.settings import Settings
 from portal.sign_in.provider_types.called_hosts import called_for
 
 
-def told(settings: Settings) -> Iterator[str]:
+def format_egress(settings: Settings) -> Iterator[str]:
     """Yield lines on whose certificates are believed, which proxy there is, and what is called through it."""
-    outbound = settings.outbound
-    yield f"certificates are believed of {', and of '.join(_authorities(outbound))}"
-    if outbound.proxy is None:
+    egress = settings.egress
+    yield f"certificates are believed of {', and of '.join(_authorities(egress))}"
+    if egress.proxy is None:
         yield "no proxy: everything is called directly"
         return
     try:
-        proxy = shown_proxy(read_proxy(outbound.proxy))
+        proxy = shown_proxy(read_proxy(egress.proxy))
     except NotAProxy as error:
-        yield f"the proxy of {outbound.proxy_name} {error}; nothing needs it"
+        yield f"the proxy of {egress.proxy_name} {error}; nothing needs it"
         return
-    yield f"proxy {proxy}, by {outbound.proxy_name}; it resolves the names"
+    yield f"proxy {proxy}, by {egress.proxy_name}; it resolves the names"
     for spec in settings.providers:
-        by_host = {urlsplit(url).hostname: _way(url, outbound) for url in called_for(spec)}
+        by_host = {urlsplit(url).hostname: _way(url, egress) for url in called_for(spec)}
         ways = dict.fromkeys(by_host.values())
         for way in ways:
             hosts = ", ".join(str(host) for host, its_way in by_host.items() if its_way == way)
@@ -32,17 +32,13 @@ def told(settings: Settings) -> Iterator[str]:
     for app in settings.catalogue:
         if app.source is None:
             internal = app.internal_url is not None
-            yield f"{app.slug}: {'directly, at its internal_url' if internal else _way(app.url, outbound)}"
+            yield f"{app.slug}: {'directly, at its internal_url' if internal else _way(app.url, egress)}"
 
 
-def _authorities(outbound: Outbound) -> Iterator[str]:
-    yield (
-        "the public authorities"
-        if outbound.bundle is None
-        else f"{_counted(outbound.bundle)}, by {outbound.bundle_name}"
-    )
-    if outbound.authorities is not None:
-        yield _counted(outbound.authorities)
+def _authorities(egress: Egress) -> Iterator[str]:
+    yield ("the public authorities" if egress.bundle is None else f"{_counted(egress.bundle)}, by {egress.bundle_name}")
+    if egress.authorities is not None:
+        yield _counted(egress.authorities)
 
 
 def _counted(bundle: Path) -> str:
@@ -53,7 +49,7 @@ def _counted(bundle: Path) -> str:
     return f"those in {bundle}" if count is None else f"{count} in {bundle}"
 
 
-def _way(url: str, outbound: Outbound) -> str:
-    if outbound.proxy_for(url) is not None:
+def _way(url: str, egress: Egress) -> str:
+    if egress.proxy_for(url) is not None:
         return "through the proxy"
     return "directly, on this machine" if is_loopback_url(url) else "directly, by NO_PROXY"

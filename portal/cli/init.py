@@ -16,15 +16,15 @@ from typing import Any, Final
 from portal.cli.initial_files import CLIENT_SECRET, PROVIDER, Answers, dotenv, portal_toml
 from portal.cli.prompts import Questions
 from portal.configuration import load
-from portal.contract.egress import read_outbound
+from portal.contract.egress import read_egress
 from portal.contract.slugs import RULE, is_slug
 from portal.errors import Problem, SettingsError
 from portal.machine.failure import CommandFailed
-from portal.machine.problems import told
+from portal.machine.problems import format_problems
 from portal.machine.terminal import plain
 from portal.settings import Secret, Settings
-from portal.sign_in.provider_types import PRESETS
-from portal.sign_in.provider_types.base import Option, Preset
+from portal.sign_in.provider_types import PROVIDER_TYPES
+from portal.sign_in.provider_types.base import Option, ProviderType
 from portal.sign_in.provider_types.oidc import OIDC
 from portal.sign_in.providers.listed_scopes import scopes_with_groups
 
@@ -42,9 +42,11 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--url", metavar="URL", help="where browsers reach the portal")
     parser.add_argument("--apps-url", metavar="TEMPLATE", help="where browsers reach apps, over {app} and {port}")
     parser.add_argument(
-        "--preset",
+        "--type",
+        "--preset",  # its earlier name
+        dest="provider_type",
         metavar="NAME",
-        help=f"the make of the identity provider: {', '.join(PRESETS)} (default: {OIDC.id}, any of OpenID Connect)",
+        help=f"the type of the identity provider: {', '.join(PROVIDER_TYPES)} (default: {OIDC.id})",
     )
     parser.add_argument("--issuer", metavar="URL", help="the identity provider, exactly as it writes itself in iss")
     parser.add_argument(
@@ -82,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
             "Work in another folder, or say --force: what is replaced is kept beside."
         )
     answers, settings = _checked_answers(options, folder)
-    answers = replace(answers, scopes=scopes_with_groups(replace(settings, outbound=read_outbound(os.environ))))
+    answers = replace(answers, scopes=scopes_with_groups(replace(settings, egress=read_egress(os.environ))))
     toml = portal_toml(answers)
     written = {ENV: dotenv(answers, secret_key=Secret(secrets.token_urlsafe(48))), TOML: toml}
     kept = [_set_aside(folder / name) for name in present]
@@ -116,17 +118,19 @@ def _checked_answers(options: argparse.Namespace, folder: Path) -> tuple[Answers
 
 def _answers(options: argparse.Namespace, questions: Questions) -> Answers:
     url = questions.ask("--url", "Where browsers reach the portal, like https://portal.example.com", given=options.url)
-    makes = f"The make of identity provider: {', '.join(PRESETS)} (empty: {OIDC.id}, any OpenID Connect provider)"
-    named = questions.ask("--preset", makes, given=options.preset, optional=True, check=_preset) or OIDC.id
-    given = _provider_options(options, PRESETS[named])
-    told = [
+    makes = (
+        f"The make of identity provider: {', '.join(PROVIDER_TYPES)} (empty: {OIDC.id}, any OpenID Connect provider)"
+    )
+    named = questions.ask("--type", makes, given=options.provider_type, optional=True, check=_provider_type) or OIDC.id
+    given = _provider_options(options, PROVIDER_TYPES[named])
+    format_problems = [
         (
             option.key,
             questions.ask(
                 _flag(option), f"{option.key}: {option.meaning} Like {option.example}", given=given.get(option.key)
             ),
         )
-        for option in PRESETS[named].options
+        for option in PROVIDER_TYPES[named].options
         if option.required or option.key in given
     ]
     client_id = questions.ask("--client-id", "The portal's client id there", given=options.client_id)
@@ -145,8 +149,8 @@ def _answers(options: argparse.Namespace, questions: Questions) -> Answers:
     return Answers(
         url=url or "",
         apps_url=apps_url,
-        preset=named,
-        options=tuple((key, value) for key, value in told if value is not None),
+        provider_type=named,
+        options=tuple((key, value) for key, value in format_problems if value is not None),
         client_id=client_id or "",
         client_secret=_client_secret(options.client_secret_file, questions),
         title=title or "Gradio Portal",
@@ -169,18 +173,18 @@ def _yes_or_no(word: str) -> None:
         raise CommandFailed("Write yes or no.")
 
 
-def _preset(name: str) -> None:
-    if name not in PRESETS:
-        raise CommandFailed(f"There is no preset called {name!r}. There are: {', '.join(PRESETS)}.")
+def _provider_type(name: str) -> None:
+    if name not in PROVIDER_TYPES:
+        raise CommandFailed(f"There is no provider type called {name!r}. There are: {', '.join(PROVIDER_TYPES)}.")
 
 
 def _flag(option: Option) -> str:
     return "--issuer" if option.key == "issuer" else f"--provider {option.key}=…"
 
 
-def _provider_options(options: argparse.Namespace, preset: Preset) -> dict[str, str]:
+def _provider_options(options: argparse.Namespace, provider_type: ProviderType) -> dict[str, str]:
     """Return what flags say of a provider of this make, by key."""
-    known = {option.key for option in preset.options}
+    known = {option.key for option in provider_type.options}
     given = {} if options.issuer is None else {"issuer": options.issuer}
     for one in options.provider:
         key, separator, value = one.partition("=")
@@ -192,7 +196,8 @@ def _provider_options(options: argparse.Namespace, preset: Preset) -> dict[str, 
     unknown = sorted(given.keys() - known)
     if unknown:
         raise CommandFailed(
-            f"{preset.label} takes no {' and no '.join(unknown)}. It takes: {', '.join(sorted(known)) or 'nothing'}."
+            f"{provider_type.label} takes no {' and no '.join(unknown)}. "
+            f"It takes: {', '.join(sorted(known)) or 'nothing'}."
         )
     return given
 
@@ -250,7 +255,7 @@ def _check(folder: Path, toml: str) -> Settings:
         _write(trial, toml, mode=0o600)
         return load(variables, path=trial)
     except SettingsError as error:
-        raise CommandFailed(f"Nothing was written: {told(_named(error.problems, trial))}") from error
+        raise CommandFailed(f"Nothing was written: {format_problems(_named(error.problems, trial))}") from error
     finally:
         with suppress(OSError):
             trial.unlink(missing_ok=True)
@@ -258,8 +263,7 @@ def _check(folder: Path, toml: str) -> Settings:
 
 def _named(problems: tuple[Problem, ...], trial: Path) -> tuple[Problem, ...]:
     return tuple(
-        Problem(place=one.place.replace(str(trial), TOML), key=one.key, what=one.what, mend=one.mend)
-        for one in problems
+        Problem(place=one.place.replace(str(trial), TOML), key=one.key, what=one.what, fix=one.fix) for one in problems
     )
 
 

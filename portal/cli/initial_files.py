@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from portal.settings import Secret
-from portal.sign_in.provider_types import PRESETS
+from portal.sign_in.provider_types import PROVIDER_TYPES
 
 CLIENT_SECRET: Final = "COMPANY_CLIENT_SECRET"  # noqa: S105 - the name of a variable
 PROVIDER: Final = "company"
@@ -20,7 +20,7 @@ class Answers:
 
     url: str
     apps_url: str | None
-    preset: str
+    provider_type: str
     """The make of provider."""
     options: tuple[tuple[str, str], ...]
     """What that make is told besides: keys of ``[[providers]]`` with their values."""
@@ -88,14 +88,14 @@ def _portal(answers: Answers) -> list[str]:
 
 
 def _providers(answers: Answers) -> list[str]:
-    meanings = {option.key: option.meaning for option in PRESETS[answers.preset].options}
+    meanings = {option.key: option.meaning for option in PROVIDER_TYPES[answers.provider_type].options}
     lines = [
         "# Where people prove who they are. Register this callback there:",
         f"# {_commented(answers.url.rstrip('/'))}/auth/oauth/{PROVIDER}/callback",
         "[[providers]]",
         f'id = "{PROVIDER}"',
         "# The make of provider; docs/providers has a page for each.",
-        f"preset = {_quoted(answers.preset)}",
+        f"type = {_quoted(answers.provider_type)}",
         '# What the button says, after "Continue with".',
         'label = "your company"',
     ]

@@ -12,10 +12,10 @@ from portal.contract.interpreters import OLDEST_PYTHON, is_at_least
 from portal.contract.spaces import front_matter_of
 from portal.machine import environments
 from portal.machine.build_commands import Builder, builder_for
-from portal.machine.environment_plan import Beside, CannotBeServed, wanted_for
+from portal.machine.environment_plan import CannotBeServed, SourceFiles, install_plan_for
 from portal.machine.failure import ENDED, CommandFailed
-from portal.machine.problems import configured, told
-from portal.machine.users import Accounts, ThisMachine, accounts_of
+from portal.machine.problems import configured, format_problems
+from portal.machine.users import Accounts, SystemUsers, accounts_of
 from portal.rules.catalogue import AppSpec
 from portal.settings import Settings
 
@@ -65,10 +65,10 @@ def _accounts(app: AppSpec, settings: Settings, *, place: str) -> Accounts:
     """
     if os.geteuid() != 0:
         return Accounts(portal=None)
-    accounts, problems = accounts_of(settings, place=place, directory=ThisMachine())
+    accounts, problems = accounts_of(settings, place=place, directory=SystemUsers())
     ours = tuple(one for one in problems if one.key in {"portal.user", f"apps.{app.slug}.user"})
     if ours:
-        raise CommandFailed(told(ours))
+        raise CommandFailed(format_problems(ours))
     return accounts
 
 
@@ -99,7 +99,7 @@ def _make(app: AppSpec, python: Path, options: argparse.Namespace, builder: Buil
         raise CommandFailed(f"{base} is Python {version}; {oldest} or newer is needed.")
     requirements, beside = _beside(app, options.requirements)
     try:
-        wanted = wanted_for(beside, python=".".join(version.split(".")[:2]))
+        wanted = install_plan_for(beside, python=".".join(version.split(".")[:2]))
     except CannotBeServed as error:
         raise CommandFailed(str(error)) from error
     tool = environments.tool_for(options.tool, path=os.environ.get("PATH"), builder=builder)
@@ -111,7 +111,7 @@ def _make(app: AppSpec, python: Path, options: argparse.Namespace, builder: Buil
         print(f"{app.slug}: {note}", flush=True)
     since = monotonic()
     made = environments.make(
-        environments.Order(
+        environments.EnvironmentRequest(
             folder=folder,
             base=base,
             program=python.name,
@@ -155,7 +155,7 @@ def _what_now(app: AppSpec, python: Path, *, known: bool) -> str:
     return "`portal reload` takes it up, or the next `portal serve`."
 
 
-def _beside(app: AppSpec, named: Path | None) -> tuple[Path | None, Beside]:
+def _beside(app: AppSpec, named: Path | None) -> tuple[Path | None, SourceFiles]:
     source = Path(app.source or "")
     folder = source if source.is_dir() else source.parent
     if named is not None and not named.is_file():
@@ -171,7 +171,7 @@ def _beside(app: AppSpec, named: Path | None) -> tuple[Path | None, Beside]:
             raise CommandFailed(f"{file}: it cannot be read as text.") from error
     space = source.is_dir()
     readme = front_matter_of(folder / "README.md") if space else {}
-    return (None if text is None else file.absolute()), Beside(
+    return (None if text is None else file.absolute()), SourceFiles(
         requirements=text,
         requirements_name=file.name,
         sdk_version=readme.get("sdk_version"),

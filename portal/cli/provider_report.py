@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from portal.settings import Admission, ProviderSpec, Settings
-from portal.sign_in.provider_types import preset_of
+from portal.sign_in.provider_types import type_of
 from portal.sign_in.provider_types.abilities import proof_in_words, refresh_in_words
 from portal.sign_in.provider_types.scopes import scopes_asked
 from portal.sign_in.provider_types.sign_out import NO_TOKEN
-from portal.sign_in.providers.base import Provider, Survey
-from portal.sign_in.providers.diagnostics import Shortcoming, shortcomings_of, usable_algorithms
+from portal.sign_in.providers.base import Provider, ProviderDiagnostics
+from portal.sign_in.providers.diagnostics import Limitation, shortcomings_of, usable_algorithms
 from portal.sign_in.wanted_claims import claims_wanted
 
 _KINDS: Final = ("domains", "organisations", "tenants", "groups")
@@ -24,7 +24,7 @@ class ProviderReport:
     """What there is to say of one provider."""
 
     spec: ProviderSpec
-    survey: Survey
+    diagnostics: ProviderDiagnostics
     callback: str
     """To be registered there."""
     signed_out: str
@@ -37,22 +37,22 @@ class ProviderReport:
     """Where signing out goes on; ``None``: nowhere, or it could not be learned."""
 
     @property
-    def shortcomings(self) -> tuple[Shortcoming, ...]:
+    def limitations(self) -> tuple[Limitation, ...]:
         """What is missing."""
-        return shortcomings_of(self.spec, self.survey, wanted=self.wanted)
+        return shortcomings_of(self.spec, self.diagnostics, wanted=self.wanted)
 
     @property
     def usable(self) -> bool:
         """Whether nothing was found that keeps everybody from signing in."""
-        return not any(one.blocks for one in self.shortcomings)
+        return not any(one.blocks for one in self.limitations)
 
     def to_json(self) -> dict[str, object]:
         """Return this as JSON values."""
-        spec, survey, preset = self.spec, self.survey, preset_of(self.spec)
+        spec, diagnostics, provider_type = self.spec, self.diagnostics, type_of(self.spec)
         return {
             "id": spec.id,
             "label": spec.label,
-            "preset": spec.preset,
+            "type": spec.provider_type,
             "variables": list(spec.variables),
             "client_id": spec.client_id,
             "has_client_secret": spec.client_secret is not None,
@@ -62,57 +62,58 @@ class ProviderReport:
             "admission": {kind: sorted(getattr(spec.admission, kind)) for kind in _KINDS},
             "sign_in_hook": self.hook,
             "usable": self.usable,
-            "proof": proof_in_words(preset),
-            "discovery": survey.discovery,
-            "problem": survey.problem,
+            "proof": proof_in_words(provider_type),
+            "discovery": diagnostics.discovery,
+            "problem": diagnostics.problem,
             "endpoints": self._endpoints(),
-            "keys": len(survey.keys),
-            "algorithms": sorted(usable_algorithms(spec, survey)),
-            "client_authentication": survey.auth_method,
-            "callback_registered": survey.callback_known,
-            "pkce": preset.pkce,
+            "keys": len(diagnostics.keys),
+            "algorithms": sorted(usable_algorithms(spec, diagnostics)),
+            "client_authentication": diagnostics.auth_method,
+            "callback_registered": diagnostics.callback_known,
+            "pkce": provider_type.pkce,
             "sign_out": self.sign_out,
-            "sign_out_callback": None if preset.sign_out is None else self.signed_out,
-            "refresh": refresh_in_words(preset),
-            "missing": [{"what": one.what, "mend": one.mend, "blocks": one.blocks} for one in self.shortcomings],
+            "sign_out_callback": None if provider_type.sign_out is None else self.signed_out,
+            "refresh": refresh_in_words(provider_type),
+            "missing": [{"what": one.what, "fix": one.fix, "blocks": one.blocks} for one in self.limitations],
         }
 
     def lines(self) -> Iterator[str]:
         """Yield this as lines for a terminal: what is configured, and whether it can be reached."""
-        spec, preset = self.spec, preset_of(self.spec)
-        yield f"{spec.id}: {spec.label} ({spec.preset})"
+        spec, provider_type = self.spec, type_of(self.spec)
+        yield f"{spec.id}: {spec.label} ({spec.provider_type})"
         yield f"  turned on by   {', '.join(spec.variables) or '[[providers]] of the file'}"
         yield f"  client         {spec.client_id}, {'no secret' if spec.client_secret is None else 'with a secret'}"
         yield f"  issuer         {self._issuer}"
         yield f"  reached        {self._reached()}"
-        if self.survey.problem is not None:
-            yield f"    {self.shortcomings[0].mend}"
+        if self.diagnostics.problem is not None:
+            yield f"    {self.limitations[0].fix}"
         yield f"  callback       {self.callback}"
         yield f"  scopes         {' '.join(scopes_asked(spec)) or 'none'}"
         yield f"  comes in       {_who(spec.admission)}{', if the sign-in hook agrees' if self.hook else ''}"
         yield f"  signing out    {self._signing_out()}"
-        if preset.sign_out is not None:
+        if provider_type.sign_out is not None:
             yield f"    back to      {self.signed_out}"
-        yield f"  refresh token  {refresh_in_words(preset)}"
+        yield f"  refresh token  {refresh_in_words(provider_type)}"
 
     def details(self) -> Iterator[str]:
         """Yield lines about what it says of itself."""
-        survey, preset = self.survey, preset_of(self.spec)
+        diagnostics, provider_type = self.diagnostics, type_of(self.spec)
         for name, url in self._endpoints().items():
             yield f"  {name.replace('_', ' '):<14} {url}"
-        if preset.flow == "openid" and survey.keys:
-            yield f"  keys           {len(survey.keys)}"
-            algorithms = ", ".join(sorted(usable_algorithms(self.spec, survey)))
+        if provider_type.flow == "openid" and diagnostics.keys:
+            yield f"  keys           {len(diagnostics.keys)}"
+            algorithms = ", ".join(sorted(usable_algorithms(self.spec, diagnostics)))
             yield f"  ID tokens      {algorithms or 'signed in no way that is accepted'}"
-        if survey.auth_method is not None:
-            refused = "" if survey.client_problem is not None else ", not refused with a made-up code"
-            yield f"  the client by  {survey.auth_method}{refused}"
-        if survey.callback_known is not None:
-            yield f"  the callback   {'is registered' if survey.callback_known else 'is refused, or the client is'}"
-        yield f"  PKCE           {'S256' if preset.pkce else 'not sent'}"
+        if diagnostics.auth_method is not None:
+            refused = "" if diagnostics.client_problem is not None else ", not refused with a made-up code"
+            yield f"  the client by  {diagnostics.auth_method}{refused}"
+        if diagnostics.callback_known is not None:
+            said = "is registered" if diagnostics.callback_known else "is refused, or the client is"
+            yield f"  the callback   {said}"
+        yield f"  PKCE           {'S256' if provider_type.pkce else 'not sent'}"
 
     def _endpoints(self) -> Mapping[str, str]:
-        ends = self.survey.endpoints
+        ends = self.diagnostics.endpoints
         if ends is None:
             return {}
         named = {
@@ -129,22 +130,22 @@ class ProviderReport:
         """The issuer that ID tokens must name."""
         if self.spec.issuer_of_token:
             return f"the user pool that ID tokens from {self.spec.issuer} name"
-        return self.spec.called(self.survey.issuer).issuer
+        return self.spec.called(self.diagnostics.issuer).issuer
 
     def _reached(self) -> str:
-        survey = self.survey
-        if survey.problem is not None:
-            return f"no: {survey.problem}"
-        if preset_of(self.spec).flow == "oauth2":
+        diagnostics = self.diagnostics
+        if diagnostics.problem is not None:
+            return f"no: {diagnostics.problem}"
+        if type_of(self.spec).flow == "oauth2":
             return "not asked: it says nothing of itself before somebody comes"
         if self.spec.issuer_of_token:
             return "not asked: which user pool it is, its ID tokens say"
-        return "yes, its keys" if survey.discovery is None else f"yes, {survey.discovery}"
+        return "yes, its keys" if diagnostics.discovery is None else f"yes, {diagnostics.discovery}"
 
     def _signing_out(self) -> str:
         if self.sign_out is not None:
             return f"goes on at {self.sign_out}"
-        if preset_of(self.spec).sign_out is not None and self.survey.problem is not None:
+        if type_of(self.spec).sign_out is not None and self.diagnostics.problem is not None:
             return "not known, while it cannot be reached"
         return "ends here; the sign-in there goes on"
 
@@ -156,13 +157,13 @@ def report_on(provider: Provider, settings: Settings, *, trying_client: bool) ->
     """
     spec, signed_out = provider.spec, f"{settings.url}/signed-out"
     callback = settings.callback_of(spec)
-    survey = provider.survey(redirect_uri=callback if trying_client else None)
+    diagnostics = provider.diagnostics(redirect_uri=callback if trying_client else None)
     leaving = None
-    if survey.problem is None:
+    if diagnostics.problem is None:
         leaving = provider.end_session_url(id_token_hint=NO_TOKEN, post_logout_redirect_uri=signed_out, state="state")
     return ProviderReport(
         spec=spec,
-        survey=survey,
+        diagnostics=diagnostics,
         callback=callback,
         signed_out=signed_out,
         hook=settings.sign_in_hook,

@@ -12,7 +12,7 @@ from portal.clock import system_clock
 from portal.errors import ProviderUnavailable, choices
 from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.problems import configured
-from portal.sign_in.provider_types import preset_of
+from portal.sign_in.provider_types import type_of
 from portal.sign_in.provider_types.abilities import proof_in_words
 from portal.sign_in.providers.base import Provider
 from portal.sign_in.providers.registry import build_providers
@@ -84,7 +84,7 @@ def run_test(options: argparse.Namespace) -> int:
 
 
 def _authorization_url(provider: Provider, report: ProviderReport) -> str | None:
-    if report.survey.problem is not None:
+    if report.diagnostics.problem is not None:
         return None
     try:
         url, _ = provider.begin(redirect_uri=report.callback, return_to="/", now=system_clock())
@@ -96,7 +96,7 @@ def _authorization_url(provider: Provider, report: ProviderReport) -> str | None
 def _tested(report: ProviderReport, url: str | None) -> Iterator[str]:
     yield from report.lines()
     yield ""
-    yield f"Who came is proved by {proof_in_words(preset_of(report.spec))}."
+    yield f"Who came is proved by {proof_in_words(type_of(report.spec))}."
     yield from report.details()
     yield from _missing(report, blocking_only=False)
     if url is not None:
@@ -112,16 +112,16 @@ def _tested(report: ProviderReport, url: str | None) -> Iterator[str]:
 def _verdict(report: ProviderReport) -> str:
     if not report.usable:
         return "No one can sign in there now."
-    if report.survey.callback_known:
+    if report.diagnostics.callback_known:
         return "Nothing was found that keeps people from signing in."
     return "Nothing was found that keeps people from signing in; whether the callback is registered was not seen."
 
 
 def _missing(report: ProviderReport, *, blocking_only: bool) -> Iterator[str]:
-    for one in report.shortcomings:
+    for one in report.limitations:
         # That it cannot be reached stands among the lines already.
-        if one.what == report.survey.problem or (blocking_only and not one.blocks):
+        if one.what == report.diagnostics.problem or (blocking_only and not one.blocks):
             continue
         yield ""
         yield f"  {'MISSING' if one.blocks else 'Note'}: {one.what}"
-        yield f"    {one.mend}"
+        yield f"    {one.fix}"

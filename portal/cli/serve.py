@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         app.port: f"the app {app.slug}" for app in settings.catalogue if app.source is not None and app.port
     }
     require_first(settings)
-    require_free(purposes, mend="Choose others: --port for the portal, portal.apps_port or apps.<slug>.port for apps.")
+    require_free(purposes, fix="Choose others: --port for the portal, portal.apps_port or apps.<slug>.port for apps.")
     processes = Processes()
     serving = Serving(processes, launch, configure=lambda: _next_launch(options))
     # A terminal that is closed sends the same signal, and means the end.
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
             print(f"The portal runs at {settings.url}, listening on 127.0.0.1:{launch.port}.", flush=True)
             show(settings.url, wanted=is_loopback_url(settings.url) and not options.no_browser)
 
-        watchman = startup.Watchman(settings, doors=(startup.portal_door(launch),), announce=announce)
+        watchman = startup.StartupMonitor(settings, doors=(startup.portal_door(launch),), announce=announce)
 
         def step() -> None:
             watchman.look()

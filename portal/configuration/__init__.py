@@ -1,6 +1,6 @@
 """Reads ``portal.toml`` and the environment into ``Settings``, or reports every problem at once.
 
-Everything is read once, at the start; every problem is told at once, with file, key and mend; no
+Everything is read once, at the start; every problem is told at once, with file, key and fix; no
 secret is ever repeated.
 """
 

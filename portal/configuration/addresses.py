@@ -21,14 +21,14 @@ _MAX_HOST: Final = 253
 _SECOND_LEVEL: Final = frozenset({"ac", "co", "com", "edu", "gob", "gov", "gouv", "mil", "ne", "net", "or", "org"})
 
 
-class Fault(NamedTuple):
+class AddressProblem(NamedTuple):
     """Why an address cannot be used, and what to write instead."""
 
     what: str
-    mend: str
+    fix: str
 
 
-def fault_of(url: str, *, path: Literal["none", "plain", "any"], query: bool = False) -> Fault | None:
+def problem_of(url: str, *, path: Literal["none", "plain", "any"], query: bool = False) -> AddressProblem | None:
     """Return what is wrong with *url*, or ``None``.
 
     *path* says what may follow the host: nothing; plain segments; or anything a provider writes.
@@ -36,17 +36,23 @@ def fault_of(url: str, *, path: Literal["none", "plain", "any"], query: bool = F
     """
     parts = _split(url)
     if parts is None or parts.scheme not in _DEFAULT_PORTS or not _is_host(parts.hostname or ""):
-        return Fault("is no http(s) address with a plain host name.", "Write it like https://portal.example.com.")
+        return AddressProblem(
+            "is no http(s) address with a plain host name.", "Write it like https://portal.example.com."
+        )
     if parts.username is not None or parts.password is not None:
-        return Fault("has a name or password in it.", "Leave out everything before the @.")
+        return AddressProblem("has a name or password in it.", "Leave out everything before the @.")
     if parts.fragment or "#" in url or (not query and "?" in url):
-        return Fault("has a query or fragment.", "End it before the ? or #.")
+        return AddressProblem("has a query or fragment.", "End it before the ? or #.")
     if path == "none" and parts.path not in {"", "/"}:
-        return Fault("has a path.", "Write scheme, host and port only; the portal lives at the root of its host.")
+        return AddressProblem(
+            "has a path.", "Write scheme, host and port only; the portal lives at the root of its host."
+        )
     if path == "plain" and (not _PLAIN_PATH.fullmatch(parts.path) or {".", ".."} & set(parts.path.split("/"))):
-        return Fault("has a path that is not plain.", "Use letters, digits and . _ ~ - between single slashes.")
+        return AddressProblem(
+            "has a path that is not plain.", "Use letters, digits and . _ ~ - between single slashes."
+        )
     if parts.scheme == "http" and not is_loopback_url(url):
-        return Fault("is plain http outside loopback.", "Use https.")
+        return AddressProblem("is plain http outside loopback.", "Use https.")
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from portal.configuration.addresses import fault_of, normalised
+from portal.configuration.addresses import normalised, problem_of
 from portal.configuration.app_users import uid_for
 from portal.configuration.documented import keys_under
 from portal.configuration.environment import VARIABLE, Variables, shown
@@ -15,7 +15,7 @@ from portal.configuration.report import Report
 from portal.configuration.tables import MAX_PORT, Table
 from portal.contract import is_local_path
 from portal.contract.slugs import RULE, is_slug
-from portal.contract.spaces import NoSpace, app_file_of
+from portal.contract.spaces import NotASpace, app_file_of
 from portal.errors import choices
 from portal.rules.browser_features import GRANTABLE
 from portal.rules.catalogue import EVERYONE, AppSpec
@@ -150,9 +150,9 @@ class AppReader:
         if stat.S_ISDIR(mode):
             try:
                 app_file_of(path)
-            except NoSpace as error:
-                mend = "Name the folder of a Space of Gradio, with its app in it, or the app's own file."
-                table.problem("source", f"names {source!r}, which cannot be run: {error}", mend)
+            except NotASpace as error:
+                fix = "Name the folder of a Space of Gradio, with its app in it, or the app's own file."
+                table.problem("source", f"names {source!r}, which cannot be run: {error}", fix)
             except OSError:  # its own user may read it, and the app will say what is wrong with it
                 pass
             return str(path)
@@ -212,9 +212,9 @@ class AppReader:
             if table.has("url") or port is None:
                 return None
             written = template.replace("{app}", slug).replace("{port}", str(port))
-            if fault_of(written, path="plain") is not None:
+            if problem_of(written, path="plain") is not None:
                 return None  # noted once, at the template
-        fault = fault_of(written, path="plain")
+        fault = problem_of(written, path="plain")
         if fault is not None:
             table.problem("url", *fault)
             return None
@@ -222,7 +222,7 @@ class AppReader:
 
     def _internal_url(self, table: Table) -> str | None:
         url = table.text("internal_url")
-        fault = None if url is None else fault_of(url, path="plain")
+        fault = None if url is None else problem_of(url, path="plain")
         if fault is not None:
             table.problem("internal_url", *fault)
             return None

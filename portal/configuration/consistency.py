@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from portal.configuration.addresses import (
     cookie_mode,
-    fault_of,
     host_of,
     normalised,
     origin_of,
+    problem_of,
 )
 from portal.configuration.app_users import clashes, free_number
 from portal.configuration.report import Report
@@ -57,7 +57,7 @@ def check_template(template: str | None, *, place: str, key: str, report: Report
     if "{app}" not in template and "{port}" not in template:
         report.at(place, key, "gives all apps one address.", "Put {app} or {port} into it.")
         return
-    fault = fault_of(template.replace("{app}", "app").replace("{port}", "7810"), path="plain")
+    fault = problem_of(template.replace("{app}", "app").replace("{port}", "7810"), path="plain")
     if fault is not None:
         report.at(place, key, *fault)
 
@@ -136,7 +136,7 @@ def check_callbacks(settings: Settings, *, of_environment: ProviderSpec | None, 
                 ENVIRONMENT if here else report.place,
                 "OAUTH_REDIRECT_URI" if here else f"providers.{spec.id}.redirect_uri",
                 "is no callback of this portal.",
-                f"Register and write one of: {', '.join(wanted)}; or mend the portal's own address.",
+                f"Register and write one of: {', '.join(wanted)}; or fix the portal's own address.",
             )
 
 
@@ -225,7 +225,8 @@ def organisations_passed_over(app: AppSpec, settings: Settings) -> tuple[str, ..
         return ()
     concerned = [spec for spec in settings.providers if app.provider in {None, EVERY_PROVIDER, spec.id}]
     held = all(
-        spec.preset == "huggingface" and (spec.admission.organisations or spec.admission.tenants) for spec in concerned
+        spec.provider_type == "huggingface" and (spec.admission.organisations or spec.admission.tenants)
+        for spec in concerned
     )
     return () if held else asked.organisations
 
@@ -240,8 +241,8 @@ def check_addresses(settings: Settings, *, report: Report) -> None:
                 "would run as the portal's own user: it could read the portal's database, keys and environment.",
                 _OWN_USER,
             )
-        for what, mend, key in _faults_of(app, settings):
-            report.file(f"apps.{app.slug}.{key}", what, mend)
+        for what, fix, key in _faults_of(app, settings):
+            report.file(f"apps.{app.slug}.{key}", what, fix)
 
 
 def runs_as_the_portal(app: AppSpec, settings: Settings) -> bool:

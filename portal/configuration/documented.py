@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from portal.sign_in.provider_types.base import Preset
+from portal.sign_in.provider_types.base import ProviderType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,16 +168,17 @@ PROVIDERS: Final = (
     _row("providers.id", "Name in addresses: the callback is /auth/oauth/<id>/callback.", REQUIRED, '"company"'),
     _row("providers.label", 'What its button says, after "Continue with".', "the id", '"Example Company"'),
     _row(
-        "providers.preset",
+        "providers.type",
         "Its make, which says how it signs people in and how its claims are read: one of the pages in providers/.",
         '"oidc"',
         '"oidc"',
     ),
-    _row("providers.kind", "What preset was called before.", "preset", '"oidc"'),
+    _row("providers.preset", "An earlier name of type.", "type", '"oidc"'),
+    _row("providers.kind", "An earlier name of type.", "type", '"oidc"'),
     _row(
         "providers.issuer",
         "Exactly as the provider writes it in iss, a trailing slash counts; or the address of its discovery document, "
-        "whose issuer counts then if it is at the same host. Other presets know it, and take what their pages say "
+        "whose issuer counts then if it is at the same host. Other types know it, and take what their pages say "
         "instead.",
         "required; for descope, https://api.descope.com/<client_id>",
         '"https://id.example.com"',
@@ -193,7 +194,7 @@ PROVIDERS: Final = (
     _row(
         "providers.scopes",
         "What is asked for; with OpenID Connect, openid must be among it.",
-        'OAUTH_SCOPES beside OAUTH_CLIENT_ID; else as the preset says, ["openid", "profile", "email"] for oidc',
+        'OAUTH_SCOPES beside OAUTH_CLIENT_ID; else as the type says, ["openid", "profile", "email"] for oidc',
         '["openid", "profile", "email", "groups"]',
     ),
     _row(
@@ -251,19 +252,19 @@ PROVIDERS: Final = (
     ),
     _row(
         "providers.allowed_organisations",
-        "Who may come in: members of one of these organisations, where the preset knows them.",
+        "Who may come in: members of one of these organisations, where the type knows them.",
         "everybody",
         '["example-org"]',
     ),
     _row(
         "providers.allowed_tenants",
-        "Who may come in: people of one of these tenants, and in no other tenant, where the preset knows tenants.",
+        "Who may come in: people of one of these tenants, and in no other tenant, where the type knows tenants.",
         "everybody",
         '["acme"]',
     ),
     _row(
         "providers.allowed_groups",
-        "Who may come in: members of one of these groups, where the preset knows groups.",
+        "Who may come in: members of one of these groups, where the type knows groups.",
         "everybody",
         '["AI-Users"]',
     ),
@@ -623,11 +624,11 @@ SETTINGS: Final[tuple[Setting, ...]] = PORTAL + PROVIDERS + ROLES + APPS + ENVIR
 """All of them, in the order of the documentation."""
 
 
-def rows_of(preset: Preset) -> Iterator[str]:
-    """Yield the rows of the page of *preset* in ``docs/providers/`` about what it is told."""
-    own = preset.variables is not None
-    client_id = preset.client_id_variable if own else None
-    client_secret = preset.client_secret_variable if own else None
+def rows_of(provider_type: ProviderType) -> Iterator[str]:
+    """Yield the rows of the page of *provider_type* in ``docs/providers/`` about what it is told."""
+    own = provider_type.variables is not None
+    client_id = provider_type.client_id_variable if own else None
+    client_secret = provider_type.client_secret_variable if own else None
     yield _told("client_id", client_id, "The portal's client id there.", REQUIRED, "portal")
     yield _told(
         "client_secret_env",
@@ -636,14 +637,14 @@ def rows_of(preset: Preset) -> Iterator[str]:
         REQUIRED,
         "COMPANY_CLIENT_SECRET",
     )
-    for one in preset.options:
+    for one in provider_type.options:
         yield _told(one.key, one.variable, one.meaning, one.default, one.example)
-    if preset.name_variable is not None:
+    if provider_type.name_variable is not None:
         about_name = "Its name on its button, in addresses and in its callback."
-        yield _told("id", preset.name_variable, about_name, preset.id, "company")
-    scopes = " ".join(preset.scopes)
-    missing = REQUIRED if preset.scopes_required else scopes or "none"
-    yield _told("scopes", preset.scopes_variable, "What is asked for.", missing, scopes or "profile email")
+        yield _told("id", provider_type.name_variable, about_name, provider_type.id, "company")
+    scopes = " ".join(provider_type.scopes)
+    missing = REQUIRED if provider_type.scopes_required else scopes or "none"
+    yield _told("scopes", provider_type.scopes_variable, "What is asked for.", missing, scopes or "profile email")
 
 
 def _told(key: str, variable: str | None, meaning: str, default: str, example: str) -> str:

@@ -7,7 +7,7 @@ from portal.configuration.environment import Variables
 from portal.configuration.report import Report
 from portal.configuration.tables import Table
 from portal.contract import is_loopback_url
-from portal.contract.egress import NotABundle, NotAProxy, Outbound, count_authorities, read_outbound
+from portal.contract.egress import Egress, NotABundle, NotAProxy, count_authorities, read_egress
 from portal.settings import Settings
 from portal.sign_in.provider_types.called_hosts import called_for
 
@@ -25,33 +25,33 @@ def read_ca_file(table: Table, *, folder: Path, here: Path, variables: Variables
         what = "names a folder."
     except NotABundle as error:
         what = f"names a file that {error}."
-    mend = "Name a file of PEM with the certificates of your own authorities."
+    fix = "Name a file of PEM with the certificates of your own authorities."
     if of_environment is None:
-        table.problem("ca_file", what, mend)
+        table.problem("ca_file", what, fix)
     else:
-        report.environment("PORTAL_CA_FILE", what, mend)
+        report.environment("PORTAL_CA_FILE", what, fix)
     return None
 
 
-def read_way_out(variables: Variables, *, ca_file: Path | None) -> Outbound:
+def read_way_out(variables: Variables, *, ca_file: Path | None) -> Egress:
     """Return the way out; what is wrong with it is noted by :func:`check_way_out`, where it is needed."""
-    return read_outbound({name: variables.get(name) or "" for name in variables.names()}, authorities=ca_file)
+    return read_egress({name: variables.get(name) or "" for name in variables.names()}, authorities=ca_file)
 
 
 def check_way_out(settings: Settings, *, report: Report) -> None:
     """Note a proxy or a bundle that cannot be used, if there is anything to be called with them."""
-    outbound, targets = settings.outbound, list(targets_of(settings))
+    egress, targets = settings.egress, list(targets_of(settings))
     try:
         for url in targets:
-            outbound.proxy_for(url)
+            egress.proxy_for(url)
     except NotAProxy as error:
-        mend = "Write it as http://proxy.example.com:3128, or name in NO_PROXY what is called directly."
-        report.environment(outbound.proxy_name, f"{error}.", mend)
-    if targets and outbound.bundle is not None:
+        fix = "Write it as http://proxy.example.com:3128, or name in NO_PROXY what is called directly."
+        report.environment(egress.proxy_name, f"{error}.", fix)
+    if targets and egress.bundle is not None:
         try:
-            count_authorities(outbound.bundle)
+            count_authorities(egress.bundle)
         except NotABundle as error:
-            report.environment(outbound.bundle_name, f"names what {error}.", "Mend the path, or leave it out.")
+            report.environment(egress.bundle_name, f"names what {error}.", "Fix the path, or leave it out.")
 
 
 def targets_of(settings: Settings) -> Iterator[str]:

@@ -86,7 +86,7 @@ class Variables:
             text = Path(file).read_text(encoding="utf-8-sig").strip()
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            self._report.environment(f"{name}_FILE", f"names a file that cannot be read: {reason}.", "Mend the path.")
+            self._report.environment(f"{name}_FILE", f"names a file that cannot be read: {reason}.", "Fix the path.")
             return None
         if not text:
             self._report.environment(f"{name}_FILE", "names an empty file.", "Put the secret into it.")

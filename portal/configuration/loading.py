@@ -26,10 +26,10 @@ from portal.configuration.portal_table import CALLBACK, callback_says_place, pla
 from portal.configuration.prompts import check_prompts
 from portal.configuration.provider_tables import read_providers
 from portal.configuration.provider_type_variables import (
-    check_misspelt_for_presets,
-    presets_mentioned,
-    read_providers_of_presets,
-    variables_of_presets,
+    check_misspelt_for_types,
+    read_providers_by_type,
+    types_mentioned,
+    variables_of_types,
 )
 from portal.configuration.provider_variables import TUTORIAL, read_provider_of_environment
 from portal.configuration.report import Report
@@ -69,8 +69,8 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool =
     named = variables_named_by(document)
     used = {*named, CALLBACK} if callback_says_place(variables, in_file="url" in tables["portal"]) else named
     of_environment = read_provider_of_environment(variables, used_by_file=used, report=report)
-    of_presets = read_providers_of_presets(variables, used_by_file=named, report=report)
-    providers = (*listed, *of_presets, *(() if of_environment is None else (of_environment,)))
+    of_types = read_providers_by_type(variables, used_by_file=named, report=report)
+    providers = (*listed, *of_types, *(() if of_environment is None else (of_environment,)))
     sign_in_hook = read_hook_name(variables, report)
     roles = read_roles(tables["roles"], has_hook=variables.get(SIGN_IN_HOOK) is not None, report=report)
     if of_environment is not None and variables.get(TUTORIAL) is not None:
@@ -112,7 +112,7 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool =
         site=portal.site,
         trusted_proxies=portal.trusted_proxies,
         metrics_from=portal.metrics_from,
-        outbound=read_way_out(variables, ca_file=portal.ca_file),
+        egress=read_way_out(variables, ca_file=portal.ca_file),
     )
     if variables.get("PORTAL_APPS_URL") is not None:
         check_template(portal.apps_url, place=ENVIRONMENT, key="PORTAL_APPS_URL", report=report)
@@ -121,7 +121,7 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool =
     check_providers(settings, report=report)
     check_ways_in(settings, report=report)
     known = [*ids_of(document), *(spec.id for spec in providers)]
-    check_prompts(variables, provider_ids=[*known, *presets_mentioned(variables)], report=report)
+    check_prompts(variables, provider_ids=[*known, *types_mentioned(variables)], report=report)
     check_roles(settings, providers=known, report=report)
     check_catalogue(settings, slugs=tables["apps"].keys(), report=report)
     check_users(settings, report=report)
@@ -134,8 +134,8 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool =
     check_way_out(settings, report=report)
     check_misspelt(variables, report)
     of_apps = {name for app in settings.catalogue for name in app.secrets}
-    check_misspelt_for_presets(variables, used={*named, *of_apps}, report=report)
-    read = {*VARIABLES, *variables_of_presets(), *named, *of_apps}
+    check_misspelt_for_types(variables, used={*named, *of_apps}, report=report)
+    read = {*VARIABLES, *variables_of_types(), *named, *of_apps}
     check_placeholders(variables, document, names=read, report=report)
     report.stop_if_any()
     return settings

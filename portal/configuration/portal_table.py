@@ -8,12 +8,12 @@ from typing import Final, cast, get_args
 from urllib.parse import urlsplit
 
 from portal.configuration.addresses import (
-    fault_of,
     host_of,
     is_site,
     is_within,
     normalised,
     origin_of,
+    problem_of,
 )
 from portal.configuration.app_users import NotARange, read_range
 from portal.configuration.documented import keys_under
@@ -113,7 +113,7 @@ def _address(table: Table, key: str, variable: str, variables: Variables, report
     url = of_environment or table.text(key)
     if url is None:
         return None
-    fault = fault_of(url, path="none")
+    fault = problem_of(url, path="none")
     if fault is None:
         return normalised(url)
     if of_environment is not None:
@@ -141,7 +141,7 @@ def _chainlits(table: Table, variables: Variables, report: Report) -> str | None
     url = variables.get(CHAINLIT_URL)
     if url is None or table.has("url") or variables.get("PORTAL_URL") is not None:
         return None
-    fault = fault_of(url, path="none")
+    fault = problem_of(url, path="none")
     if fault is not None:
         report.environment(CHAINLIT_URL, *fault)
     return normalised(url) if fault is None else None
@@ -152,7 +152,7 @@ def _origin_of_callback(table: Table, variables: Variables) -> str | None:
     callback = variables.get(CALLBACK)
     if callback is None or not callback_says_place(variables, in_file=table.has("url")):
         return None
-    return origin_of(callback) if fault_of(callback, path="plain") is None else None
+    return origin_of(callback) if problem_of(callback, path="plain") is None else None
 
 
 def callback_says_place(variables: Variables, *, in_file: bool) -> bool:
@@ -163,12 +163,12 @@ def callback_says_place(variables: Variables, *, in_file: bool) -> bool:
 def _note_missing(table: Table, variables: Variables, report: Report) -> None:
     """Note that nothing says the portal's address; or why the callback, which would, does not."""
     callback = variables.get(CALLBACK)
-    fault = None if callback is None else fault_of(callback, path="plain")
+    fault = None if callback is None else problem_of(callback, path="plain")
     if fault is None:
         table.problem("url", "is missing.", "Say where browsers reach the portal, here or as PORTAL_URL.")
     else:
         what = f"would say where the portal is, which nothing else does, but {fault.what}"
-        report.environment(CALLBACK, what, f"{fault.mend} Or say where browsers reach the portal, as PORTAL_URL.")
+        report.environment(CALLBACK, what, f"{fault.fix} Or say where browsers reach the portal, as PORTAL_URL.")
 
 
 def _of_space(table: Table, variables: Variables, report: Report) -> str | None:
@@ -181,7 +181,7 @@ def _of_space(table: Table, variables: Variables, report: Report) -> str | None:
         return None
     host = hosts.partition(",")[0].strip()
     url = f"https://{host}"
-    if "/" in host or fault_of(url, path="none") is not None:
+    if "/" in host or problem_of(url, path="none") is not None:
         report.environment(
             SPACE_HOST, "does not begin with a host.", "Leave it as the Space sets it, or set PORTAL_URL."
         )
@@ -207,11 +207,11 @@ def _trusted_proxies(table: Table, variables: Variables, report: Report) -> Trus
         try:
             networks.append(read_network(text))
         except NotANetwork as error:
-            what, mend = f"names {text!r}, which {error}.", "Write the addresses of your own web servers."
+            what, fix = f"names {text!r}, which {error}.", "Write the addresses of your own web servers."
             if of_environment is None:
-                table.problem("trusted_proxies", what, mend)
+                table.problem("trusted_proxies", what, fix)
             else:
-                report.environment("PORTAL_TRUSTED_PROXIES", what, mend)
+                report.environment("PORTAL_TRUSTED_PROXIES", what, fix)
     return TrustedProxies(tuple(networks))
 
 

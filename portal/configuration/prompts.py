@@ -7,14 +7,14 @@ from typing import Final
 from portal.configuration.environment import Variables
 from portal.configuration.report import Report
 from portal.errors import choices, closest
-from portal.sign_in.provider_types.base import PROMPTS, Preset, prompt_variable
+from portal.sign_in.provider_types.base import PROMPTS, ProviderType, prompt_variable
 
 EVERY: Final = "OAUTH_PROMPT"
 _ONE: Final = re.compile(r"OAUTH_[A-Z0-9_]+_PROMPT")
 
 
 def prompt_params(
-    provider_id: str, preset: Preset, *, written: str | None, variables: Variables
+    provider_id: str, provider_type: ProviderType, *, written: str | None, variables: Variables
 ) -> tuple[tuple[str, str], ...]:
     """Return the parameter for the provider *provider_id*, if there is something to say.
 
@@ -22,7 +22,7 @@ def prompt_params(
     provider honours it.
     """
     said_to_all = set((variables.get(EVERY) or "").split())
-    general = " ".join(sorted(said_to_all)) if said_to_all and said_to_all <= preset.prompts else None
+    general = " ".join(sorted(said_to_all)) if said_to_all and said_to_all <= provider_type.prompts else None
     prompt = variables.get(prompt_variable(provider_id)) or written or general
     return () if prompt is None else (("prompt", prompt),)
 
@@ -38,5 +38,5 @@ def check_prompts(variables: Variables, *, provider_ids: Iterable[str], report: 
             report.environment(name, "asks for what no provider knows.", choices(" ".join(words), PROMPTS))
         if name != EVERY and name not in known:
             near = closest(name, known)
-            mend = f"Did you mean {near}?" if near is not None else f"Known: {', '.join(sorted(known)) or 'none'}."
-            report.environment(name, "is about no provider that is turned on.", mend)
+            fix = f"Did you mean {near}?" if near is not None else f"Known: {', '.join(sorted(known)) or 'none'}."
+            report.environment(name, "is about no provider that is turned on.", fix)

@@ -8,13 +8,13 @@ from typing import Final
 from portal.configuration.tables import Table
 from portal.settings import Admission
 from portal.sign_in.claims.values import compared
-from portal.sign_in.provider_types.base import Place, Preset
+from portal.sign_in.provider_types.base import ProviderLocation, ProviderType
 
 _DOMAIN: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
 
 
-def read_admission(table: Table, preset: Preset | None, *, options: Mapping[str, str] | None) -> Admission:
-    """Return what *table* asks of somebody who comes in by a provider of *preset* that was told *options*.
+def read_admission(table: Table, provider_type: ProviderType | None, *, options: Mapping[str, str] | None) -> Admission:
+    """Return what *table* asks of somebody who comes in by a provider of *provider_type* that was told *options*.
 
     What nobody there could meet is noted, as far as it is known: ``None`` where something else is wrong already.
     """
@@ -24,31 +24,38 @@ def read_admission(table: Table, preset: Preset | None, *, options: Mapping[str,
         tenants=_names(table, "allowed_tenants"),
         groups=frozenset(map(compared, _names(table, "allowed_groups"))),
     )
-    if preset is not None:
-        _check_held(admission, preset, table, options=options)
+    if provider_type is not None:
+        _check_held(admission, provider_type, table, options=options)
     return admission
 
 
-def _check_held(admission: Admission, preset: Preset, table: Table, *, options: Mapping[str, str] | None) -> None:
-    """Note each condition on what a provider of *preset* does not say of anybody: it would keep everybody out."""
-    has_tenants = preset.tenants is not False if options is None else preset.has_tenants(options)
+def _check_held(
+    admission: Admission, provider_type: ProviderType, table: Table, *, options: Mapping[str, str] | None
+) -> None:
+    """Note each condition on a claim that providers of *provider_type* never give: it would keep everybody out."""
+    has_tenants = provider_type.tenants is not False if options is None else provider_type.has_tenants(options)
     conditions = (
-        ("allowed_domains", admission.domains, preset.domain is not None, "vouches for no domain"),
-        ("allowed_organisations", admission.organisations, preset.organisations is not None, "knows no organisations"),
+        ("allowed_domains", admission.domains, provider_type.domain is not None, "vouches for no domain"),
+        (
+            "allowed_organisations",
+            admission.organisations,
+            provider_type.organisations is not None,
+            "knows no organisations",
+        ),
         ("allowed_tenants", admission.tenants, has_tenants, "knows no tenants"),
-        ("allowed_groups", admission.groups, preset.groups, "says no groups"),
+        ("allowed_groups", admission.groups, provider_type.groups, "says no groups"),
     )
     instead = [key for key, _, can, _ in conditions if can]
     for key, asked, can, why in conditions:
         if asked and not can:
-            ways = [*instead, *(_switch(preset) if key == "allowed_tenants" else ())]
-            table.problem(key, f"cannot be held: {preset.label} {why}.", _one_of(ways))
+            ways = [*instead, *(_switch(provider_type) if key == "allowed_tenants" else ())]
+            table.problem(key, f"cannot be held: {provider_type.label} {why}.", _one_of(ways))
 
 
-def _switch(preset: Preset) -> Iterator[str]:
-    """Yield what would have providers of *preset* say tenants."""
-    if isinstance(preset.tenants, tuple):
-        option, value = preset.tenants
+def _switch(provider_type: ProviderType) -> Iterator[str]:
+    """Yield what would have providers of *provider_type* say tenants."""
+    if isinstance(provider_type.tenants, tuple):
+        option, value = provider_type.tenants
         yield f'beside it {option} = "{value}"'
 
 
@@ -57,7 +64,7 @@ def _one_of(ways: Sequence[str]) -> str:
     return f"Write {', '.join(others)} or {last}." if others else f"Write {last}."
 
 
-def within_tenants(admission: Admission, place: Place, table: Table) -> Admission:
+def within_tenants(admission: Admission, place: ProviderLocation, table: Table) -> Admission:
     """Return *admission* held to the tenants of *place*, if it names any."""
     if not place.tenants:
         return admission

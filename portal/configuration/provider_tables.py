@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from portal.configuration.addresses import fault_of
+from portal.configuration.addresses import problem_of
 from portal.configuration.documented import keys_under
 from portal.configuration.environment import VARIABLE, Variables, shown
 from portal.configuration.prompts import prompt_params
@@ -22,19 +22,21 @@ from portal.settings import (
     Secret,
     algorithm_named,
 )
-from portal.sign_in.provider_types import PRESETS, preset_at
-from portal.sign_in.provider_types.base import PROMPTS, Flow, Option, Place, Preset, is_document
+from portal.sign_in.provider_types import PROVIDER_TYPES, provider_type_at
+from portal.sign_in.provider_types.base import PROMPTS, Flow, Option, ProviderLocation, ProviderType, is_document
 
 ASSUME: Final = "assume"
 AUTH_METHODS: Final = frozenset({"client_secret_basic", "client_secret_post", "none"})
+TYPE_KEYS: Final = ("type", "preset", "kind")
+"""The key that names the provider type, and its earlier names."""
 DEFAULT: Final = "oidc"
-"""The preset of a provider that names none."""
+"""The provider type of a provider that names none."""
 SCOPES: Final = "OAUTH_SCOPES"
 """What is asked for with the client that ``OAUTH_CLIENT_ID`` and ``OAUTH_CLIENT_SECRET`` are."""
 _ASKED: Final = PROMPTS - {"none"}
 _SCOPE: Final = re.compile(r"[!#-\[\]-~]+")  # scope-token of RFC 6749, 3.3
 _OF_SOME: Final = frozenset({"issuer", "endpoints"})
-"""Keys that stand in the table of every provider only where its preset takes them."""
+"""Keys that stand in the table of every provider only where its provider type takes them."""
 
 
 def read_providers(values: object, *, variables: Variables, report: Report) -> tuple[ProviderSpec, ...]:
@@ -46,29 +48,29 @@ def read_providers(values: object, *, variables: Variables, report: Report) -> t
     for index, one in enumerate(values):
         provider_id = one.get("id")
         at = f"providers.{provider_id}" if is_slug(provider_id) else f"providers[{index}]"
-        preset = _preset_named(one)
-        table = Table(one, at=at, known=_known(preset), report=report)
-        spec = _spec(table, preset, variables=variables, report=report)
+        provider_type = _type_named(one)
+        table = Table(one, at=at, known=_known(provider_type), report=report)
+        spec = _spec(table, provider_type, variables=variables, report=report)
         if spec is not None:
             specs.append(spec)
     return tuple(specs)
 
 
-def _preset_named(values: Mapping[str, object]) -> Preset | None:
-    name = values.get("preset", values.get("kind", DEFAULT))
-    return PRESETS.get(name) if isinstance(name, str) else None
+def _type_named(values: Mapping[str, object]) -> ProviderType | None:
+    name = next((values[key] for key in TYPE_KEYS if key in values), DEFAULT)
+    return PROVIDER_TYPES.get(name) if isinstance(name, str) else None
 
 
-def _known(preset: Preset | None) -> frozenset[str]:
+def _known(provider_type: ProviderType | None) -> frozenset[str]:
     """Return the keys that may stand in a provider's table; every one there is, where it is not clear of what make."""
-    makes = PRESETS.values() if preset is None else (preset,)
-    keys = keys_under("providers") - (_OF_SOME if preset is not None else frozenset())
+    makes = PROVIDER_TYPES.values() if provider_type is None else (provider_type,)
+    keys = keys_under("providers") - (_OF_SOME if provider_type is not None else frozenset())
     options = {option.key for make in makes for option in make.options}
     return keys | options | ({"endpoints"} if any(make.takes_endpoints for make in makes) else set())
 
 
-class _Told:
-    """The options of a preset, as one table says them."""
+class _TableOptions:
+    """The options of a provider type, as one table says them."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -80,32 +82,32 @@ class _Told:
         if not self._table.has(option.key):
             self.problem(option.key, "is missing.", f'Write it, like {option.key} = "{option.example}".')
 
-    def problem(self, key: str, what: str, mend: str) -> None:
-        self._table.problem(key, what, mend)
+    def problem(self, key: str, what: str, fix: str) -> None:
+        self._table.problem(key, what, fix)
 
 
-def _spec(table: Table, named: Preset | None, *, variables: Variables, report: Report) -> ProviderSpec | None:
-    preset = named or PRESETS[DEFAULT]
+def _spec(table: Table, named: ProviderType | None, *, variables: Variables, report: Report) -> ProviderSpec | None:
+    provider_type = named or PROVIDER_TYPES[DEFAULT]
     provider_id = table.text("id")
     if provider_id is None and not table.has("id"):
         table.problem("id", "is missing.", "Give the provider a name for addresses.")
     elif provider_id is not None and not is_slug(provider_id):
         table.problem("id", "cannot stand in addresses.", f"Use {RULE}.")
         provider_id = None
-    _check_preset(table)
+    _check_type(table)
     client_id = _client_id(table, variables)
-    located = None if named is None else locate(preset, _Told(table), client_id=client_id)
+    located = None if named is None else locate(provider_type, _TableOptions(table), client_id=client_id)
     if located is not None:
-        _check_issuer(table, preset, located.place)
+        _check_issuer(table, provider_type, located.place)
     method = table.text("token_endpoint_auth_method")
     if method is not None and method not in AUTH_METHODS:
         table.problem("token_endpoint_auth_method", f"names {method!r}, which is none.", choices(method, AUTH_METHODS))
     secret = _client_secret(table, variables, public=method == "none")
-    scopes = _scopes(table, preset, variables=variables, report=report)
+    scopes = _scopes(table, provider_type, variables=variables, report=report)
     prompt = table.text("prompt")
     if prompt is not None and not set(prompt.split()) <= _ASKED:
         table.problem("prompt", f"names {prompt!r}, which the portal cannot ask for.", choices(prompt, _ASKED))
-    endpoints = _endpoints(table, report) if preset.takes_endpoints else None
+    endpoints = _endpoints(table, report) if provider_type.takes_endpoints else None
     if endpoints is not None and located is not None and located.place.discovery is not None:
         key = "issuer" if located.place.issuer_of_document else "discovery"
         table.problem(key, "names metadata, beside endpoints.", "Write the issuer alone, or leave endpoints out.")
@@ -120,23 +122,24 @@ def _spec(table: Table, named: Preset | None, *, variables: Variables, report: R
     place = located.place
     return ProviderSpec(
         id=provider_id,
-        label=label or (preset.label if provider_id == preset.id else provider_id.replace("-", " ").capitalize()),
-        preset=preset.id,
+        label=label
+        or (provider_type.label if provider_id == provider_type.id else provider_id.replace("-", " ").capitalize()),
+        provider_type=provider_type.id,
         issuer=place.issuer,
         issuer_of_document=place.issuer_of_document,
         issuer_of_token=place.issuer_of_token,
         client_id=client_id,
         client_secret=secret,
-        scopes=scopes or (*preset.scopes, *place.scopes),
+        scopes=scopes or (*provider_type.scopes, *place.scopes),
         discovery=place.discovery,
         endpoints=endpoints or place.endpoints,
         redirect_uri=redirect_uri,
-        token_endpoint_auth_method=method or preset.token_endpoint_auth_method,
+        token_endpoint_auth_method=method or provider_type.token_endpoint_auth_method,
         algorithms=algorithms,
         authorize_params=(
-            *preset.authorize_params,
+            *provider_type.authorize_params,
             *place.authorize_params,
-            *prompt_params(provider_id, preset, written=prompt, variables=variables),
+            *prompt_params(provider_id, provider_type, written=prompt, variables=variables),
         ),
         options=located.options,
         admission=within_tenants(admission, place, table),
@@ -146,23 +149,23 @@ def _spec(table: Table, named: Preset | None, *, variables: Variables, report: R
     )
 
 
-def _check_preset(table: Table) -> None:
-    key = "preset" if table.has("preset") else "kind"
+def _check_type(table: Table) -> None:
+    key, *others = [key for key in TYPE_KEYS if table.has(key)] or [TYPE_KEYS[0]]
     name = table.text(key)
-    if table.has("preset") and table.has("kind"):
-        table.problem("kind", "stands beside preset, which says the same.", "Leave it out.")
-    if name is not None and name not in PRESETS:
-        table.problem(key, f"names {name!r}, which is none.", choices(name, PRESETS))
+    for other in others:
+        table.problem(other, f"is an earlier name of {key}, which is there too.", "Leave it out.")
+    if name is not None and name not in PROVIDER_TYPES:
+        table.problem(key, f"names {name!r}, which is none.", choices(name, PROVIDER_TYPES))
 
 
-def _check_issuer(table: Table, preset: Preset, place: Place) -> None:
-    """Note an issuer whose claims another preset must read: it knows what they vouch for."""
-    owner = preset_at(place.issuer)
-    if owner is not None and owner is not preset:
+def _check_issuer(table: Table, provider_type: ProviderType, place: ProviderLocation) -> None:
+    """Note an issuer whose claims another provider type must read: it knows what they vouch for."""
+    owner = provider_type_at(place.issuer)
+    if owner is not None and owner is not provider_type:
         table.problem(
             "issuer",
             f"is that of {owner.label}, whose claims need a reading of their own.",
-            f'Write preset = "{owner.id}", and leave issuer out.',
+            f'Write type = "{owner.id}", and leave issuer out.',
         )
     elif is_document(place.issuer):
         table.problem("issuer", "is the address of metadata.", "Write the issuer that the metadata names.")
@@ -232,14 +235,18 @@ def _algorithms(table: Table, secret: Secret | None) -> tuple[str, ...]:
     return PUBLIC_KEY_ALGORITHMS
 
 
-def _scopes(table: Table, preset: Preset, *, variables: Variables, report: Report) -> tuple[str, ...] | None:
+def _scopes(
+    table: Table, provider_type: ProviderType, *, variables: Variables, report: Report
+) -> tuple[str, ...] | None:
     scopes = table.texts("scopes")
     takes_up = table.says("client_id_env", "OAUTH_CLIENT_ID") or table.says("client_secret_env", "OAUTH_CLIENT_SECRET")
     # Beside the client of a Space stand the scopes it may ask for.
     beside = variables.get(SCOPES) if takes_up and not table.has("scopes") else None
     if beside is not None:
         scopes = tuple(dict.fromkeys(re.split(r"[,\s]+", beside)))
-    fault = None if scopes is None else fault_of_scopes((*preset.always_scopes, *scopes), flow=preset.flow)
+    fault = (
+        None if scopes is None else fault_of_scopes((*provider_type.always_scopes, *scopes), flow=provider_type.flow)
+    )
     if fault is not None and beside is not None:
         report.environment(SCOPES, *fault)
     elif fault is not None:
@@ -278,21 +285,21 @@ def _check_address(table: Table, key: str, url: str | None, *, required: bool) -
         if required and not table.has(key):
             table.problem(key, "is missing.", "Write the address the provider gives for it.")
         return
-    fault = fault_of(url, path="any", query=True)
+    fault = problem_of(url, path="any", query=True)
     if fault is not None:
         table.problem(key, *fault)
 
 
-def _assumes_email(table: Table, preset: Preset | None) -> bool:
+def _assumes_email(table: Table, provider_type: ProviderType | None) -> bool:
     written = table.text("email_verified")
     if written is None:
         return False
     if written != ASSUME:
         table.problem("email_verified", f"must be {ASSUME!r}.", f'Write email_verified = "{ASSUME}", or leave it out.')
-    elif preset is not None and not preset.may_assume_email:
+    elif provider_type is not None and not provider_type.may_assume_email:
         table.problem(
             "email_verified",
-            f"cannot be assumed: {preset.label} says of every address whether it can be trusted.",
+            f"cannot be assumed: {provider_type.label} says of every address whether it can be trusted.",
             "Leave it out.",
         )
     return written == ASSUME

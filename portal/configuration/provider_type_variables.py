@@ -12,8 +12,8 @@ from portal.configuration.provider_type_options import locate
 from portal.configuration.report import Report
 from portal.errors import closest
 from portal.settings import Admission, ProviderSpec, Secret
-from portal.sign_in.provider_types import PRESETS
-from portal.sign_in.provider_types.base import Option, Preset
+from portal.sign_in.provider_types import PROVIDER_TYPES
+from portal.sign_in.provider_types.base import Option, ProviderType
 
 _NEAR: Final = 0.8
 _PREFIXES: Final = ("OAUTH_", "OPENID_")
@@ -23,43 +23,45 @@ _VERY_NEAR: Final = 0.92
 """How alike two names must be (difflib): OAUTH_GITHUB_TOKEN and OAUTH_GITHUB_TOKEN_URL are less than this."""
 
 
-def read_providers_of_presets(
+def read_providers_by_type(
     variables: Variables, *, used_by_file: Collection[str], report: Report
 ) -> tuple[ProviderSpec, ...]:
     """Return the providers that variables turn on; *used_by_file* are variables that the file names for its own."""
     specs: list[ProviderSpec] = []
-    for preset in PRESETS.values():
-        found = [name for name in preset.own_variables() if variables.mentions(name) and name not in used_by_file]
+    for provider_type in PROVIDER_TYPES.values():
+        found = [
+            name for name in provider_type.own_variables() if variables.mentions(name) and name not in used_by_file
+        ]
         if found:
-            spec = _spec(preset, variables, found=tuple(found), report=report)
+            spec = _spec(provider_type, variables, found=tuple(found), report=report)
             if spec is not None:
                 specs.append(spec)
     return tuple(specs)
 
 
-def presets_mentioned(variables: Variables) -> frozenset[str]:
-    """Return the ids of the presets that variables are about, sound or not."""
-    return frozenset(one.id for one in PRESETS.values() if any(map(variables.mentions, one.own_variables())))
+def types_mentioned(variables: Variables) -> frozenset[str]:
+    """Return the ids of the provider types that variables are about, sound or not."""
+    return frozenset(one.id for one in PROVIDER_TYPES.values() if any(map(variables.mentions, one.own_variables())))
 
 
-def variables_of_presets() -> frozenset[str]:
-    """Return every variable that is about one preset alone."""
-    return frozenset(name for one in PRESETS.values() for name in one.own_variables())
+def variables_of_types() -> frozenset[str]:
+    """Return every variable that is about one provider type alone."""
+    return frozenset(name for one in PROVIDER_TYPES.values() for name in one.own_variables())
 
 
-def check_misspelt_for_presets(variables: Variables, *, used: Collection[str], report: Report) -> None:
+def check_misspelt_for_types(variables: Variables, *, used: Collection[str], report: Report) -> None:
     """Note variables that are meant for a provider and not known; *used* are those that the file names.
 
     A setting must not be ignored silently.  Where no variable turns the provider on,
     only a slip of a letter or two counts: other names may be another program's.
     """
-    on = presets_mentioned(variables)
-    presets = {f"{one.variables}_": one for one in PRESETS.values() if one.variables is not None}
-    known = set(variables_of_presets())
-    known |= {f"{one.client_secret_variable}_FILE" for one in presets.values()}
+    on = types_mentioned(variables)
+    provider_types = {f"{one.variables}_": one for one in PROVIDER_TYPES.values() if one.variables is not None}
+    known = set(variables_of_types())
+    known |= {f"{one.client_secret_variable}_FILE" for one in provider_types.values()}
     for name in sorted(variables.names() - known):
         plain = name.removesuffix("_FILE")
-        prefix = max((one for one in presets if name.startswith(one)), key=len, default=None)
+        prefix = max((one for one in provider_types if name.startswith(one)), key=len, default=None)
         # With _PROMPT at its end it may be about a provider that is called so, and has a check of its own.
         if not {name, plain}.isdisjoint(used) or name.endswith("_PROMPT"):
             continue
@@ -67,15 +69,15 @@ def check_misspelt_for_presets(variables: Variables, *, used: Collection[str], r
             _check_of_none(name, plain, known=known, variables=variables, report=report)
             continue
         if plain in known:
-            mend = f"Only secrets are read from files: set {plain}."
+            fix = f"Only secrets are read from files: set {plain}."
         else:
-            preset = presets[prefix]
-            near = closest(plain, known, cutoff=_NEAR if preset.id in on else _VERY_NEAR)
-            if near is None and preset.id not in on:
+            provider_type = provider_types[prefix]
+            near = closest(plain, known, cutoff=_NEAR if provider_type.id in on else _VERY_NEAR)
+            if near is None and provider_type.id not in on:
                 continue
-            own = ", ".join(sorted(preset.own_variables()))
-            mend = f"{preset.label} has {own}." if near is None else f"Did you mean {near}?"
-        report.environment(name, "is not a variable of the portal.", mend)
+            own = ", ".join(sorted(provider_type.own_variables()))
+            fix = f"{provider_type.label} has {own}." if near is None else f"Did you mean {near}?"
+        report.environment(name, "is not a variable of the portal.", fix)
 
 
 def _check_of_none(name: str, plain: str, *, known: set[str], variables: Variables, report: Report) -> None:
@@ -99,11 +101,11 @@ def _is_secret_file(name: str, plain: str) -> bool:
     return name != plain and plain.endswith("_CLIENT_SECRET") and plain in VARIABLES
 
 
-class _Told:
-    """The options of one preset, as its variables say them."""
+class _VariableOptions:
+    """The options of one provider type, as its variables say them."""
 
-    def __init__(self, preset: Preset, variables: Variables, *, because: str, report: Report) -> None:
-        self._preset = preset
+    def __init__(self, provider_type: ProviderType, variables: Variables, *, because: str, report: Report) -> None:
+        self._provider_type = provider_type
         self._variables = variables
         self._because = because
         self._report = report
@@ -114,52 +116,54 @@ class _Told:
     def missing(self, option: Option) -> None:
         self.not_set(option.variable or option.key)
 
-    def problem(self, key: str, what: str, mend: str) -> None:
-        named = next((one.variable for one in self._preset.options if one.key == key), None)
-        self._report.environment(named or self._because, what, mend)
+    def problem(self, key: str, what: str, fix: str) -> None:
+        named = next((one.variable for one in self._provider_type.options if one.key == key), None)
+        self._report.environment(named or self._because, what, fix)
 
     def not_set(self, name: str) -> None:
-        option = next((one for one in self._preset.options if one.variable == name), None)
+        option = next((one for one in self._provider_type.options if one.variable == name), None)
         line = f"{name}=…" if option is None else f"{name}={option.example}"
         meaning = "" if option is None else f" ({option.meaning.rstrip('.')})"
         self._report.environment(
             name,
-            f"is not set, and {self._preset.label}, which {self._because} turns on, needs it.",
+            f"is not set, and {self._provider_type.label}, which {self._because} turns on, needs it.",
             f"Add the line {line}{meaning}, or unset {self._because}.",
         )
 
 
-def _spec(preset: Preset, variables: Variables, *, found: tuple[str, ...], report: Report) -> ProviderSpec | None:
-    told = _Told(preset, variables, because=found[0], report=report)
-    client_id = variables.get(preset.client_id_variable)
+def _spec(
+    provider_type: ProviderType, variables: Variables, *, found: tuple[str, ...], report: Report
+) -> ProviderSpec | None:
+    told = _VariableOptions(provider_type, variables, because=found[0], report=report)
+    client_id = variables.get(provider_type.client_id_variable)
     if client_id is None:
-        told.not_set(preset.client_id_variable)
-    if not variables.mentions(preset.client_secret_variable):
-        told.not_set(preset.client_secret_variable)
-    secret = variables.secret(preset.client_secret_variable)
-    scopes = _scopes(preset, variables, told=told, report=report)
-    provider_id, label, chainlit_id = _name(preset, variables)
-    located = locate(preset, told, client_id=client_id)
+        told.not_set(provider_type.client_id_variable)
+    if not variables.mentions(provider_type.client_secret_variable):
+        told.not_set(provider_type.client_secret_variable)
+    secret = variables.secret(provider_type.client_secret_variable)
+    scopes = _scopes(provider_type, variables, told=told, report=report)
+    provider_id, label, chainlit_id = _name(provider_type, variables)
+    located = locate(provider_type, told, client_id=client_id)
     if located is None or client_id is None or secret is None:
         return None
     place = located.place
     return ProviderSpec(
         id=provider_id,
         label=label,
-        preset=preset.id,
+        provider_type=provider_type.id,
         issuer=place.issuer,
         issuer_of_token=place.issuer_of_token,
         client_id=client_id,
         client_secret=Secret(secret),
-        scopes=scopes or (*preset.scopes, *place.scopes),
+        scopes=scopes or (*provider_type.scopes, *place.scopes),
         discovery=place.discovery,
         endpoints=place.endpoints,
         chainlit_id=chainlit_id,
-        token_endpoint_auth_method=preset.token_endpoint_auth_method,
+        token_endpoint_auth_method=provider_type.token_endpoint_auth_method,
         authorize_params=(
-            *preset.authorize_params,
+            *provider_type.authorize_params,
             *place.authorize_params,
-            *prompt_params(provider_id, preset, written=None, variables=variables),
+            *prompt_params(provider_id, provider_type, written=None, variables=variables),
         ),
         options=located.options,
         admission=Admission(tenants=place.tenants),
@@ -167,24 +171,26 @@ def _spec(preset: Preset, variables: Variables, *, found: tuple[str, ...], repor
     )
 
 
-def _scopes(preset: Preset, variables: Variables, *, told: _Told, report: Report) -> tuple[str, ...] | None:
-    name = preset.scopes_variable
+def _scopes(
+    provider_type: ProviderType, variables: Variables, *, told: _VariableOptions, report: Report
+) -> tuple[str, ...] | None:
+    name = provider_type.scopes_variable
     written = None if name is None else variables.get(name)
     if name is None or written is None:
-        if name is not None and preset.scopes_required:
+        if name is not None and provider_type.scopes_required:
             told.not_set(name)
         return None
     scopes = tuple(dict.fromkeys(re.split(r"[,\s]+", written)))
-    fault = fault_of_scopes((*preset.always_scopes, *scopes), flow=preset.flow)
+    fault = fault_of_scopes((*provider_type.always_scopes, *scopes), flow=provider_type.flow)
     if fault is not None:
         report.environment(name, *fault)
     return scopes
 
 
-def _name(preset: Preset, variables: Variables) -> tuple[str, str, str | None]:
+def _name(provider_type: ProviderType, variables: Variables) -> tuple[str, str, str | None]:
     """Return id, label and Chainlit's id, where that is no id here; the name that renames a provider becomes all."""
-    name = None if preset.name_variable is None else variables.get(preset.name_variable)
-    if preset.name_variable is None or name is None:
-        return preset.id, preset.label, None
-    slug = variables.slug(preset.name_variable, default=preset.id)
+    name = None if provider_type.name_variable is None else variables.get(provider_type.name_variable)
+    if provider_type.name_variable is None or name is None:
+        return provider_type.id, provider_type.label, None
+    slug = variables.slug(provider_type.name_variable, default=provider_type.id)
     return slug, name, None if name == slug else name

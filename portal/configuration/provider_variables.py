@@ -9,15 +9,15 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from portal.configuration.addresses import fault_of, host_of
+from portal.configuration.addresses import host_of, problem_of
 from portal.configuration.documented import EXAMPLES
 from portal.configuration.environment import Variables
 from portal.configuration.prompts import prompt_params
 from portal.configuration.provider_tables import SCOPES, fault_of_scopes
 from portal.configuration.report import Report
 from portal.settings import Endpoints, ProviderSpec, Secret
-from portal.sign_in.provider_types import PRESETS, preset_at
-from portal.sign_in.provider_types.base import Place, Preset, is_document, place_of_document
+from portal.sign_in.provider_types import PROVIDER_TYPES, provider_type_at
+from portal.sign_in.provider_types.base import ProviderLocation, ProviderType, is_document, place_of_document
 
 GENERIC: Final = "OPENID_PROVIDER_URL"
 TUTORIAL: Final = "OAUTH_AUTHORIZE_URL"
@@ -86,21 +86,21 @@ def _check_beside(variables: Variables, *, used_by_file: Collection[str], report
 
 def _generic(variables: Variables, report: Report) -> ProviderSpec | None:
     written = _address(variables, GENERIC, report)
-    place = place_of_document(written) if is_document(written) else Place(issuer=written)
+    place = place_of_document(written) if is_document(written) else ProviderLocation(issuer=written)
     issuer = place.issuer
     name = variables.get(NAME)
     client_id, secret = _client(variables, report)
-    known = preset_at(issuer)
-    preset = known or PRESETS["oidc"]
+    known = provider_type_at(issuer)
+    provider_type = known or PROVIDER_TYPES["oidc"]
     issuer = issuer if known is None else issuer.rstrip("/").lower()
     provider_id = variables.slug(NAME, default="openid" if known is None else known.id)
-    scopes = _scopes(variables, preset=preset, report=report)
+    scopes = _scopes(variables, provider_type=provider_type, report=report)
     if client_id is None:
         return None
     return ProviderSpec(
         id=provider_id,
         label=name or (host_of(issuer) if known is None else known.label),
-        preset=preset.id,
+        provider_type=provider_type.id,
         issuer=issuer,
         issuer_of_document=place.issuer_of_document and known is None,
         discovery=place.discovery if known is None else None,
@@ -108,10 +108,10 @@ def _generic(variables: Variables, report: Report) -> ProviderSpec | None:
         client_secret=secret,
         scopes=scopes,
         redirect_uri=variables.get("OAUTH_REDIRECT_URI"),
-        token_endpoint_auth_method=preset.token_endpoint_auth_method,
+        token_endpoint_auth_method=provider_type.token_endpoint_auth_method,
         authorize_params=(
-            *preset.authorize_params,
-            *prompt_params(provider_id, preset, written=None, variables=variables),
+            *provider_type.authorize_params,
+            *prompt_params(provider_id, provider_type, written=None, variables=variables),
         ),
         variables=(GENERIC, *_SHARED),
     )
@@ -135,17 +135,17 @@ def _tutorial(variables: Variables, report: Report) -> ProviderSpec | None:
         )
     if client_id is None:
         return None
-    preset = PRESETS["descope"]
+    provider_type = PROVIDER_TYPES["descope"]
     provider_id = variables.slug(NAME, default="descope")
     logout = authorize.removesuffix(_DESCOPE_AUTHORIZE) + _DESCOPE_LOGOUT
     return ProviderSpec(
         id=provider_id,
         label=name.capitalize() if name.islower() else name,
-        preset=preset.id,
+        provider_type=provider_type.id,
         issuer=jwks.removesuffix(_JWKS),
         client_id=client_id,
         client_secret=secret,
-        scopes=_scopes(variables, preset=preset, report=report),
+        scopes=_scopes(variables, provider_type=provider_type, report=report),
         endpoints=Endpoints(
             authorize=authorize,
             token=addresses["OAUTH_ACCESS_TOKEN_URL"],
@@ -154,14 +154,14 @@ def _tutorial(variables: Variables, report: Report) -> ProviderSpec | None:
             end_session=logout if authorize.endswith(_DESCOPE_AUTHORIZE) else None,
         ),
         redirect_uri=variables.get("OAUTH_REDIRECT_URI"),
-        authorize_params=prompt_params(provider_id, preset, written=None, variables=variables),
+        authorize_params=prompt_params(provider_id, provider_type, written=None, variables=variables),
         variables=(TUTORIAL, *_SHARED),
     )
 
 
 def _address(variables: Variables, name: str, report: Report) -> str:
     url = variables.get(name) or ""
-    fault = fault_of(url, path="any", query=name != GENERIC or is_document(url)) if url else None
+    fault = problem_of(url, path="any", query=name != GENERIC or is_document(url)) if url else None
     if fault is not None:
         report.environment(name, *fault)
     return url
@@ -178,10 +178,10 @@ def _client(variables: Variables, report: Report) -> tuple[str | None, Secret | 
     return client_id, None if secret is None else Secret(secret)
 
 
-def _scopes(variables: Variables, *, preset: Preset, report: Report) -> tuple[str, ...]:
+def _scopes(variables: Variables, *, provider_type: ProviderType, report: Report) -> tuple[str, ...]:
     written = variables.get("OAUTH_SCOPES")
-    scopes = preset.scopes if written is None else tuple(dict.fromkeys(re.split(r"[,\s]+", written)))
-    fault = fault_of_scopes(scopes, flow=preset.flow)
+    scopes = provider_type.scopes if written is None else tuple(dict.fromkeys(re.split(r"[,\s]+", written)))
+    fault = fault_of_scopes(scopes, flow=provider_type.flow)
     if fault is not None:
         report.environment("OAUTH_SCOPES", *fault)
     return scopes

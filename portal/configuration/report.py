@@ -13,22 +13,22 @@ class Report:
         self.place = place
         self.problems: list[Problem] = []
 
-    def file(self, key: str, what: str, mend: str) -> None:
+    def file(self, key: str, what: str, fix: str) -> None:
         """Note a problem at the dotted *key* of the file."""
-        self.problems.append(Problem(place=self.place, key=key, what=what, mend=mend))
+        self.problems.append(Problem(place=self.place, key=key, what=what, fix=fix))
 
-    def environment(self, name: str, what: str, mend: str) -> None:
+    def environment(self, name: str, what: str, fix: str) -> None:
         """Note a problem with the environment variable *name*."""
-        self.problems.append(Problem(place=ENVIRONMENT, key=name, what=what, mend=mend))
+        self.problems.append(Problem(place=ENVIRONMENT, key=name, what=what, fix=fix))
 
-    def at(self, place: str, key: str, what: str, mend: str) -> None:
+    def at(self, place: str, key: str, what: str, fix: str) -> None:
         """Note a problem in *place*, which is the file or :data:`ENVIRONMENT`."""
-        self.problems.append(Problem(place=place, key=key, what=what, mend=mend))
+        self.problems.append(Problem(place=place, key=key, what=what, fix=fix))
 
-    def instead(self, place: str, key: str, what: str, mend: str) -> None:
+    def instead(self, place: str, key: str, what: str, fix: str) -> None:
         """Note a problem in *place* that explains whatever else was noted of *key*."""
         self.problems = [one for one in self.problems if (one.place, one.key) != (place, key)]
-        self.at(place, key, what, mend)
+        self.at(place, key, what, fix)
 
     def stop_if_any(self) -> None:
         """Raise everything noted so far.

@@ -54,9 +54,9 @@ class Table:
         what = "is a secret, and secrets do not stand in the file." if key in _SECRETS else "is no setting."
         self.problem(key, what, _ELSEWHERE.get(key) or choices(key, known))
 
-    def problem(self, key: str, what: str, mend: str) -> None:
+    def problem(self, key: str, what: str, fix: str) -> None:
         """Note a problem with *key* of this table."""
-        self._report.file(self.key(key), what, mend)
+        self._report.file(self.key(key), what, fix)
 
     def key(self, key: str) -> str:
         """Return the dotted key of *key*."""
@@ -148,16 +148,16 @@ class Table:
     def lifetime(self, key: str, default: int, *, longest: int) -> int:
         """Return the duration *key* in seconds: a number of them, or like ``"8h"``; from 60 s to *longest*."""
         what = f"must be a duration from one minute to {longest // 86400} days."
-        mend = f'Write {key} = "30m", "8h", "30d", or a number of seconds.'
-        return self._duration(key, default, range(60, longest + 1), what, mend)
+        fix = f'Write {key} = "30m", "8h", "30d", or a number of seconds.'
+        return self._duration(key, default, range(60, longest + 1), what, fix)
 
     def seconds(self, key: str, default: int, *, longest: int) -> int:
         """Return the short duration *key* in seconds: a number of them, or like ``"10m"``; from 1 s to *longest*."""
         what = f"must be a duration from one second to {longest // 60} minutes."
-        mend = f'Write {key} = "90s", "10m", or a number of seconds.'
-        return self._duration(key, default, range(1, longest + 1), what, mend)
+        fix = f'Write {key} = "90s", "10m", or a number of seconds.'
+        return self._duration(key, default, range(1, longest + 1), what, fix)
 
-    def _duration(self, key: str, default: int, allowed: range, what: str, mend: str) -> int:
+    def _duration(self, key: str, default: int, allowed: range, what: str, fix: str) -> int:
         value = self._values.get(key)
         if value is None:
             return default
@@ -165,7 +165,7 @@ class Table:
         if type(value) is str and (match := _LIFETIME.fullmatch(value.strip())):
             seconds = int(match[1]) * _SECONDS[match[2]]
         if seconds is None or seconds not in allowed:
-            self.problem(key, what, mend)
+            self.problem(key, what, fix)
             return default
         return seconds
 

@@ -18,7 +18,7 @@ def read_document(file: Path, *, must_exist: bool, report: Report) -> Mapping[st
     try:
         return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        report.file("(the file)", f"cannot be read: {error.strerror}.", "Mend PORTAL_CONFIG, or make the file.")
+        report.file("(the file)", f"cannot be read: {error.strerror}.", "Fix PORTAL_CONFIG, or make the file.")
     except UnicodeDecodeError:
         report.file("(the file)", "is no UTF-8 text.", "Save it as UTF-8.")
     except tomllib.TOMLDecodeError as error:
@@ -29,12 +29,12 @@ def read_document(file: Path, *, must_exist: bool, report: Report) -> Mapping[st
 
 
 def _no_toml(said: str, at: str) -> tuple[str, str]:
-    """Return what is wrong, and the mend, by what tomllib *said* of the place *at*."""
+    """Return what is wrong, and the fix, by what tomllib *said* of the place *at*."""
     if said.startswith("Cannot declare"):
         return f"has a section a second time {at}.", "Write each section once, with all of its keys."
     if said.startswith("Cannot overwrite"):
         return f"has a key a second time {at}.", "Leave one of the two out."
-    return f"is no TOML {at}.", "Mend that line; texts stand in double quotes."
+    return f"is no TOML {at}.", "Fix that line; texts stand in double quotes."
 
 
 def sections(document: Mapping[str, object], *, report: Report) -> Mapping[str, Mapping[str, object]]:

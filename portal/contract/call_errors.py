@@ -1,6 +1,6 @@
 """Why a call came to nothing, in words for a log: pure, and nothing of what was sent or answered in them.
 
-``requests``, ``urllib3``, ``httpx`` and ``ssl`` wrap each other's errors; what an operator can mend lies at the
+``requests``, ``urllib3``, ``httpx`` and ``ssl`` wrap each other's errors; what an operator can fix lies at the
 bottom.
 """
 

@@ -33,7 +33,7 @@ class NotABundle(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outbound:
+class Egress:
     """The way out, as the environment and the configuration have it."""
 
     proxy: str | None = field(default=None, repr=False)
@@ -64,12 +64,12 @@ class Outbound:
         return any(_matches(entry, parts) for entry in self.no_proxy)
 
 
-def read_outbound(environ: Mapping[str, str], *, authorities: Path | None = None) -> Outbound:
+def read_egress(environ: Mapping[str, str], *, authorities: Path | None = None) -> Egress:
     """Return the way out that *environ* describes, with *authorities* besides; nothing is opened."""
     proxy_name = _first(environ, PROXY_NAMES)
     bundle_name = _first(environ, BUNDLE_NAMES)
     excepted = _first(environ, _NO_PROXY_NAMES)
-    return Outbound(
+    return Egress(
         proxy=None if proxy_name is None else environ[proxy_name].strip(),
         proxy_name=proxy_name or PROXY_NAMES[1],
         no_proxy=() if excepted is None else tuple(environ[excepted].replace(",", " ").split()),
@@ -110,15 +110,15 @@ def shown_proxy(proxy: str) -> str:
     return f"{host}:{parts.port or _DEFAULT_PORTS[parts.scheme]}"
 
 
-def tls_context(outbound: Outbound, *, public: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+def tls_context(egress: Egress, *, public: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
     """Return what TLS connections are opened with; *public* makes the context that believes the public authorities.
 
     Raises:
         NotABundle: a bundle cannot be used.
     """
     # Such a context checks certificate and name, and believes nobody yet.
-    context = public() if outbound.bundle is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    for bundle in (outbound.bundle, outbound.authorities):
+    context = public() if egress.bundle is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    for bundle in (egress.bundle, egress.authorities):
         if bundle is not None:
             load_authorities(context, bundle)
     return context

@@ -18,7 +18,7 @@ class Rejection(StrEnum):
     TOO_LARGE = "too-large"
     TOO_LONG_LIVED = "too-long-lived"
     UNKNOWN_KEY = "unknown-key"
-    """The header names no key of the set; the only rejection a refetch of the keys may mend."""
+    """The header names no key of the set; the only rejection a refetch of the keys may fix."""
     UNREADABLE = "unreadable"
     """Not a compact JWS at all."""
     WRONG_AUDIENCE = "wrong-audience"

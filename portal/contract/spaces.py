@@ -11,7 +11,7 @@ _LARGEST_README: Final = 1 << 20
 _DEFAULT_APP_FILE: Final = "app.py"
 
 
-class NoSpace(Exception):
+class NotASpace(Exception):
     """The folder is none that can be run here; ``str(error)`` says why."""
 
 
@@ -42,23 +42,23 @@ def app_file_of(folder: Path) -> Path:
     """Return the file of the app in *folder*, which its README names as ``app_file``.
 
     Raises:
-        NoSpace: there is none, or the Space is not a Gradio one.
+        NotASpace: there is none, or the Space is not a Gradio one.
         OSError: the folder or its README cannot be read.
     """
     readme = folder / "README.md"
     settings = front_matter_of(readme)
     if settings.get("sdk", "gradio") != "gradio":
-        raise NoSpace(f"{readme}: sdk is {settings['sdk']!r}, only gradio can be run here.")
+        raise NotASpace(f"{readme}: sdk is {settings['sdk']!r}, only gradio can be run here.")
     file = (folder / settings.get("app_file", _DEFAULT_APP_FILE)).resolve()
     # A Space is somebody else's folder: its README must not point out of it.
     if not file.is_relative_to(folder.resolve()):
-        raise NoSpace(f"{readme}: app_file leads out of the folder.")
+        raise NotASpace(f"{readme}: app_file leads out of the folder.")
     try:
         mode = file.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         mode = 0
     if not stat.S_ISREG(mode):
-        raise NoSpace(f"{file}: no such file; app_file in {readme} names the app.")
+        raise NotASpace(f"{file}: no such file; app_file in {readme} names the app.")
     return file
 
 

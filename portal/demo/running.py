@@ -18,7 +18,7 @@ from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.ports import DEFAULT, require_free
 from portal.machine.processes import Processes
 from portal.machine.programs import harmless, host_header, provider_program
-from portal.machine.readiness import Door
+from portal.machine.readiness import HealthCheck
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +94,7 @@ def run(
             show(sample.portal_url, wanted=browser, environ=environ)
 
         doors = (startup.portal_door(launch), _provider_door(sample))
-        watchman = startup.Watchman(settings, doors=doors, announce=announce, hidden=hidden, failed=failed)
+        watchman = startup.StartupMonitor(settings, doors=doors, announce=announce, hidden=hidden, failed=failed)
         code = startup.stay(processes, watchman.look)
         print("Ending …", flush=True)
     return code
@@ -107,13 +107,13 @@ def _require_ports(sample: Sample, *, command: str) -> None:
     other = ports.portal + 100
     require_free(
         purposes,
-        mend=f"Choose others with --port, for example: {command} --port {other} (which uses {other}, {other + 1} and "
+        fix=f"Choose others with --port, for example: {command} --port {other} (which uses {other}, {other + 1} and "
         f"from {other + 10} on).",
     )
 
 
-def _provider_door(sample: Sample) -> Door:
-    return Door(port=sample.ports.provider, host=host_header(sample.issuer), path="/healthz")
+def _provider_door(sample: Sample) -> HealthCheck:
+    return HealthCheck(port=sample.ports.provider, host=host_header(sample.issuer), path="/healthz")
 
 
 def announcement(sample: Sample) -> str:

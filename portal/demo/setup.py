@@ -83,7 +83,7 @@ def as_toml(sample: Sample) -> str:
         "[[providers]]",
         _pair("id", "demo"),
         _pair("label", "a sample person"),
-        _pair("kind", "descope"),
+        _pair("type", "descope"),
         _pair("issuer", sample.issuer),
         _pair("client_id", CLIENT_ID),
         _pair("client_secret_env", SECRET_VARIABLE),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from portal.contract.strict_transport import STRICT_TRANSPORT
-from portal.deployment.sites import LARGEST_BODY, Place, Site, apps_elsewhere, sites_of
+from portal.deployment.sites import LARGEST_BODY, Location, Site, apps_elsewhere, sites_of
 from portal.settings import Settings
 
 CURRENT: Final = (2, 7)
@@ -22,7 +22,7 @@ def caddy_configuration(
     """Return a Caddyfile for *version* of Caddy; without *certificate* and *key* Caddy gets its own (ACME).
 
     Raises:
-        NoFront: an address is plain http.
+        CannotConfigure: an address is plain http.
         ValueError: a path cannot be written into a Caddyfile.
     """
     lines = ["# Written by `portal config caddy` from portal.toml; write it anew when that changes."]
@@ -62,7 +62,7 @@ def _site(site: Site, tls: str | None, version: tuple[int, int]) -> Iterator[str
     yield "}"
 
 
-def _proxy(place: Place, version: tuple[int, int]) -> Iterator[str]:
+def _proxy(place: Location, version: tuple[int, int]) -> Iterator[str]:
     yield f"\t\t# {place.what}"
     if not place.is_app:
         yield "\t\trespond /metrics 404"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from portal.contract.strict_transport import STRICT_TRANSPORT
-from portal.deployment.sites import LARGEST_BODY, Place, Site, apps_elsewhere, sites_of
+from portal.deployment.sites import LARGEST_BODY, Location, Site, apps_elsewhere, sites_of
 from portal.settings import Settings
 
 _HTTPS: Final = 443
@@ -31,7 +31,7 @@ def nginx_configuration(settings: Settings, *, port: int, certificate: Path, key
     """Return a file for ``/etc/nginx/conf.d``; the portal listens on *port* of this machine.
 
     Raises:
-        NoFront: an address is plain http.
+        CannotConfigure: an address is plain http.
         ValueError: a path cannot be written into a configuration of nginx.
     """
     sites = sites_of(settings, port=port)
@@ -129,7 +129,7 @@ def _server(site: Site, settings: Settings, *, certificate: str, key: str) -> It
     yield "}"
 
 
-def _location(place: Place) -> Iterator[str]:
+def _location(place: Location) -> Iterator[str]:
     yield f"    # {place.what}"
     if place.path:
         yield f"    location = {place.path} {{"

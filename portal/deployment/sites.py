@@ -18,16 +18,16 @@ LARGEST_BODY: Final = "128k"
 """Most that a reverse proxy takes and buffers of a request to the portal, which itself takes less."""
 
 
-class NoFront(Exception):
+class CannotConfigure(Exception):
     """No web server can be configured for these settings; the text says why, and what to do."""
 
 
-class PortTaken(NoFront):
+class PortTaken(CannotConfigure):
     """The web server would have to listen where the portal or an app listens already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Location:
     """Somewhere on a host name."""
 
     what: str
@@ -50,7 +50,7 @@ class Site:
     host: str
     """Without port; an IPv6 address in brackets."""
     port: int
-    places: tuple[Place, ...]
+    places: tuple[Location, ...]
     """The longest paths first."""
 
     @property
@@ -71,15 +71,15 @@ def sites_of(settings: Settings, *, port: int) -> tuple[Site, ...]:
     ``internal_url`` is a port of this machine, like apps in containers that share its loopback.
 
     Raises:
-        NoFront: an address is plain http, so that there is no TLS to end.
+        CannotConfigure: an address is plain http, so that there is no TLS to end.
         PortTaken: an address has the port of one who listens on this machine.
     """
-    places: dict[tuple[str, int], list[Place]] = {}
-    _add(places, settings.url, Place(what=PORTAL, path="", port=port))
+    places: dict[tuple[str, int], list[Location]] = {}
+    _add(places, settings.url, Location(what=PORTAL, path="", port=port))
     for app in settings.catalogue:
         own = _port_here(app)
         if own is not None:
-            _add(places, app.url, Place(what=app.slug, path=urlsplit(app.url).path.rstrip("/"), port=own))
+            _add(places, app.url, Location(what=app.slug, path=urlsplit(app.url).path.rstrip("/"), port=own))
     _require_free(places)
     return tuple(
         Site(host=host, port=number, places=tuple(sorted(found, key=lambda place: -len(place.path))))
@@ -106,7 +106,7 @@ def _port_here(app: AppSpec) -> int | None:
     return parts.port if parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"} else None
 
 
-def _require_free(places: Mapping[tuple[str, int], Iterable[Place]]) -> None:
+def _require_free(places: Mapping[tuple[str, int], Iterable[Location]]) -> None:
     taken = {place.port: place.what for found in places.values() for place in found}
     for host, number in places:
         # On 80 a name without a port is led to https.
@@ -120,10 +120,10 @@ def _require_free(places: Mapping[tuple[str, int], Iterable[Place]]) -> None:
             )
 
 
-def _add(places: dict[tuple[str, int], list[Place]], url: str, place: Place) -> None:
+def _add(places: dict[tuple[str, int], list[Location]], url: str, place: Location) -> None:
     parts = urlsplit(url)
     if parts.scheme != "https":
-        raise NoFront(
+        raise CannotConfigure(
             f"{url} ({place.what}) is plain http, so there is no TLS to end. "
             "Write https addresses into portal.url and portal.apps_url."
         )

@@ -23,7 +23,7 @@ _FRONT_MEND: Final = "portal config nginx and portal config caddy write a front 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class SentRequest:
     """The request that was sent."""
 
     path: str
@@ -126,7 +126,7 @@ def judge_admission(subject: str, answer: Answer | Unreached, *, is_app: bool) -
     )
 
 
-def judge_arrival(subject: str, echo: Echo, sent: Sent) -> Iterator[Finding]:
+def judge_arrival(subject: str, echo: Echo, sent: SentRequest) -> Iterator[Finding]:
     """Yield how what was *sent* arrived."""
     if echo.path == sent.path:
         yield ok(subject, Check.PATH, "Path and query arrive as they were sent.")

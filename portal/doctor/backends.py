@@ -5,8 +5,8 @@ from typing import Final
 from portal.doctor.findings import PORTAL, Check, Finding, ok, problem, warning
 from portal.doctor.observations import Answer, Unreached
 from portal.settings import ProviderSpec
-from portal.sign_in.providers.base import Survey
-from portal.sign_in.providers.diagnostics import mend_of_issuer, shortcomings_of
+from portal.sign_in.providers.base import ProviderDiagnostics
+from portal.sign_in.providers.diagnostics import fix_for_issuer, shortcomings_of
 
 SCARCE: Final = 1 << 30
 """Bytes of room in the data folder below which it is worth a word."""
@@ -15,21 +15,21 @@ NONE: Final = 64 << 20
 _MB: Final = 1000**2
 
 
-def judge_provider(spec: ProviderSpec, callback: str, survey: Survey) -> Finding:
+def judge_provider(spec: ProviderSpec, callback: str, diagnostics: ProviderDiagnostics) -> Finding:
     """Return whether the provider *spec* can be used, by what it says of itself."""
-    if survey.problem is not None:
+    if diagnostics.problem is not None:
         return problem(
             PORTAL,
             Check.PROVIDER,
-            f"{spec.label} ({spec.issuer}) cannot be used: {survey.problem}.",
-            mend_of_issuer(spec, survey)
+            f"{spec.label} ({spec.issuer}) cannot be used: {diagnostics.problem}.",
+            fix_for_issuer(spec, diagnostics)
             or "Check the issuer, and the way out: HTTPS_PROXY and NO_PROXY for an outbound proxy, portal.ca_file for "
             "an authority of your company's. Nobody can sign in there until it answers.",
         )
-    blocking = next((one for one in shortcomings_of(spec, survey) if one.blocks), None)
+    blocking = next((one for one in shortcomings_of(spec, diagnostics) if one.blocks), None)
     if blocking is not None:
         said = f"{spec.label} ({spec.issuer}) lets nobody in: {blocking.what.removesuffix('.')}."
-        return problem(PORTAL, Check.PROVIDER, said, blocking.mend)
+        return problem(PORTAL, Check.PROVIDER, said, blocking.fix)
     return ok(PORTAL, Check.PROVIDER, f"{spec.label} answers. Its callback must be registered there: {callback}")
 
 
@@ -50,10 +50,10 @@ def judge_push(subject: str, where: str, answer: Answer | Unreached) -> Finding:
 def judge_disk(folder: str, free: int) -> Finding:
     """Return whether there is room where the database and the logs are."""
     said = f"{free / _MB:.0f} MB are free at {folder}."
-    mend = "Make room: without it nobody can sign in. Logs of apps stand in logs/ there."
+    fix = "Make room: without it nobody can sign in. Logs of apps stand in logs/ there."
     if free < NONE:
-        return problem(PORTAL, Check.DISK, said, mend)
-    return warning(PORTAL, Check.DISK, said, mend) if free < SCARCE else ok(PORTAL, Check.DISK, said)
+        return problem(PORTAL, Check.DISK, said, fix)
+    return warning(PORTAL, Check.DISK, said, fix) if free < SCARCE else ok(PORTAL, Check.DISK, said)
 
 
 def judge_keys(wrong: str | None) -> Finding | None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from portal.contract import is_localhost_name
-from portal.contract.egress import Outbound, load_authorities
+from portal.contract.egress import Egress, load_authorities
 from portal.doctor.observations import Answer, CertificateProblem, Connection, Unreached
 
 PATIENCE: Final = 10.0
@@ -40,7 +40,7 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[tuple[str, ...]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
+class PublicAddress:
     """A public address, taken apart."""
 
     scheme: str
@@ -53,11 +53,11 @@ class Where:
     """Empty, or without a trailing slash."""
 
 
-def where(url: str) -> Where:
+def where(url: str) -> PublicAddress:
     """Return *url* of a checked configuration, taken apart."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    return Where(
+    return PublicAddress(
         scheme=parts.scheme,
         host=host,
         port=parts.port or _PORTS[parts.scheme],
@@ -66,7 +66,7 @@ def where(url: str) -> Where:
     )
 
 
-def trusting(outbound: Outbound, authority: Path | None) -> ssl.SSLContext:
+def trusting(egress: Egress, authority: Path | None) -> ssl.SSLContext:
     """Return what browsers here may be expected to believe: the public authorities, this machine's, and the company's.
 
     Raises:
@@ -74,7 +74,7 @@ def trusting(outbound: Outbound, authority: Path | None) -> ssl.SSLContext:
     """
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
-    for bundle in (outbound.bundle, outbound.authorities, authority):
+    for bundle in (egress.bundle, egress.authorities, authority):
         if bundle is not None:
             load_authorities(context, bundle)
     return context
@@ -93,7 +93,7 @@ async def resolved(host: str, port: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(one[4][0]) for one in found))[:_MOST]
 
 
-async def connection(place: Where, *, trust: ssl.SSLContext, resolve: Resolve) -> Connection:
+async def connection(place: PublicAddress, *, trust: ssl.SSLContext, resolve: Resolve) -> Connection:
     """Return how far a browser gets at *place*."""
     addresses = await resolve(place.host, place.port)
     silent = tuple([one for one in addresses if not await _listens(one, place.port)])

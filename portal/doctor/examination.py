@@ -13,7 +13,7 @@ from typing import Final
 
 import httpx
 
-from portal.access.notifications import EACH, PATH, place_of
+from portal.access.notifications import EACH, PATH, recipient_of
 from portal.clock import Clock
 from portal.configuration import cookie_mode
 from portal.contract.egress import NotABundle, NotAProxy
@@ -27,16 +27,16 @@ from portal.doctor.arrival import (
     judge_way_to_the_portal,
 )
 from portal.doctor.backends import judge_disk, judge_keys, judge_provider, judge_push
-from portal.doctor.connection_probes import Resolve, Where, connection, plain_http, resolved, where
+from portal.doctor.connection_probes import PublicAddress, Resolve, connection, plain_http, resolved, where
 from portal.doctor.connections import judge_connection, judge_plain_http
 from portal.doctor.findings import PORTAL, Check, Finding, problem
 from portal.doctor.observations import Answer, Echo, Unreached, read_echo
-from portal.doctor.probing import EVENTS, PAUSE, Asker
+from portal.doctor.probing import EVENTS, PAUSE, Prober
 from portal.doctor.transfers import judge_download, judge_silence, judge_socket, judge_stream, judge_upload
-from portal.http_client import way_to
+from portal.http_client import client_settings_for
 from portal.rules.catalogue import AppSpec
 from portal.settings import Settings
-from portal.sign_in.provider_types import preset_of
+from portal.sign_in.provider_types import type_of
 from portal.sign_in.providers.base import Provider
 
 TRANSFER: Final = 20_000_000
@@ -49,7 +49,7 @@ Leave = Callable[[str | None], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
+class Tools:
     """What the doctor looks with."""
 
     for_handshakes: ssl.SSLContext
@@ -66,7 +66,7 @@ class Means:
     """Hosts whose connections were told about already."""
 
 
-async def examine(settings: Settings, providers: Mapping[str, Provider], means: Means) -> Sequence[Finding]:
+async def examine(settings: Settings, providers: Mapping[str, Provider], means: Tools) -> Sequence[Finding]:
     """Look at everything that *settings* name."""
     findings, ahead = await _portal(settings.url, means)
     transfers = asyncio.Semaphore(_TRANSFERS_AT_ONCE)
@@ -81,13 +81,13 @@ async def examine(settings: Settings, providers: Mapping[str, Provider], means: 
     return [*findings, *(finding for found in apps for finding in found)]
 
 
-async def examine_from_outside(url: str, means: Means) -> Sequence[Finding]:
+async def examine_from_outside(url: str, means: Tools) -> Sequence[Finding]:
     """Look at the portal at *url* as a stranger sees it."""
     findings, _ = await _portal(url, means)
     return findings
 
 
-async def _portal(url: str, means: Means) -> tuple[list[Finding], int]:
+async def _portal(url: str, means: Tools) -> tuple[list[Finding], int]:
     """Return what there is to say of the portal, and how far its clock is ahead of ours."""
     place = where(url)
     findings, asker = await _come_to(PORTAL, place, means, audience=None)
@@ -120,7 +120,7 @@ async def _portal(url: str, means: Means) -> tuple[list[Finding], int]:
 
 
 async def _app(
-    settings: Settings, app: AppSpec, means: Means, ahead: int, transfers: asyncio.Semaphore
+    settings: Settings, app: AppSpec, means: Tools, ahead: int, transfers: asyncio.Semaphore
 ) -> list[Finding]:
     findings, asker = await _come_to(app.slug, where(app.url), means, audience=app.slug)
     if asker is None:
@@ -151,7 +151,7 @@ async def _app(
 
 
 async def _streams_and_transfers(
-    settings: Settings, app: AppSpec, asker: Asker, means: Means, transfers: asyncio.Semaphore
+    settings: Settings, app: AppSpec, asker: Prober, means: Tools, transfers: asyncio.Semaphore
 ) -> list[Finding]:
     """Look at what takes its time, side by side, for a guard lets a few probes run at once."""
 
@@ -178,8 +178,8 @@ async def _streams_and_transfers(
 
 
 async def _come_to(
-    subject: str, place: Where, means: Means, *, audience: str | None
-) -> tuple[list[Finding], Asker | None]:
+    subject: str, place: PublicAddress, means: Tools, *, audience: str | None
+) -> tuple[list[Finding], Prober | None]:
     """Return what there is to say of the way to *place*, and who asks there, if anybody can."""
     # Apps under paths share a host: what is good about it is told once, and what is bad of each.
     key = (place.host, place.port)
@@ -195,7 +195,7 @@ async def _come_to(
     if not told and place.scheme == "https" and place.port == _HTTPS:
         findings.append(judge_plain_http(subject, await plain_http(place.host, address)))
     leave = means.leave
-    asker = Asker(
+    asker = Prober(
         place,
         address,
         trust=means.for_requests,
@@ -205,15 +205,15 @@ async def _come_to(
     return findings, asker
 
 
-async def _push(settings: Settings, app: AppSpec, means: Means) -> Finding:
+async def _push(settings: Settings, app: AppSpec, means: Tools) -> Finding:
     """Go the way of a push, from this machine, as the portal would."""
-    place = place_of(app)
+    place = recipient_of(app)
     base = place.url.removesuffix(PATH)
     headers = {"Host": place.host, **({} if means.leave is None else {PROBE_HEADER: means.leave(app.slug)})}
     extensions = {} if place.server_name is None else {"sni_hostname": place.server_name}
     seen: Answer | Unreached
     try:
-        way = way_to(place.url, settings.outbound, is_internal=place.is_internal)
+        way = client_settings_for(place.url, settings.egress, is_internal=place.is_internal)
         async with (
             httpx.AsyncClient(timeout=EACH, follow_redirects=False, **way.keywords()) as client,
             client.stream("GET", f"{base}{PROBE_PATH}echo", headers=headers, extensions=extensions) as answer,
@@ -230,9 +230,9 @@ async def _provider(settings: Settings, provider: Provider) -> Finding:
     spec = provider.spec
     callback = settings.callback_of(spec)
     # One that says nothing of itself is asked with a code that was made up, else it would not be asked at all.
-    is_silent = preset_of(spec).flow == "oauth2"
-    survey = await asyncio.to_thread(partial(provider.survey, redirect_uri=callback if is_silent else None))
-    return judge_provider(spec, callback, survey)
+    is_silent = type_of(spec).flow == "oauth2"
+    diagnostics = await asyncio.to_thread(partial(provider.diagnostics, redirect_uri=callback if is_silent else None))
+    return judge_provider(spec, callback, diagnostics)
 
 
 def _difference(echo: Echo, answer: Answer, ahead: int) -> int:

@@ -49,7 +49,7 @@ class Finding:
     check: Check
     level: Level
     said: str
-    mend: str = ""
+    fix: str = ""
 
 
 def ok(subject: str, check: Check, said: str) -> Finding:
@@ -57,11 +57,11 @@ def ok(subject: str, check: Check, said: str) -> Finding:
     return Finding(subject=subject, check=check, level="ok", said=said)
 
 
-def warning(subject: str, check: Check, said: str, mend: str) -> Finding:
+def warning(subject: str, check: Check, said: str, fix: str) -> Finding:
     """Return what works, and not as well as it could."""
-    return Finding(subject=subject, check=check, level="warning", said=said, mend=mend)
+    return Finding(subject=subject, check=check, level="warning", said=said, fix=fix)
 
 
-def problem(subject: str, check: Check, said: str, mend: str) -> Finding:
+def problem(subject: str, check: Check, said: str, fix: str) -> Finding:
     """Return what people will run into."""
-    return Finding(subject=subject, check=check, level="problem", said=said, mend=mend)
+    return Finding(subject=subject, check=check, level="problem", said=said, fix=fix)

@@ -14,8 +14,8 @@ import httpx
 
 from portal.clock import Clock
 from portal.contract.probe_tokens import PROBE_HEADER, PROBE_PATH
-from portal.doctor.arrival import Sent
-from portal.doctor.connection_probes import PATIENCE, Where, closed
+from portal.doctor.arrival import SentRequest
+from portal.doctor.connection_probes import PATIENCE, PublicAddress, closed
 from portal.doctor.observations import Answer, Events, Handshake, Transfer, Unreached
 
 MAX_ANSWER: Final = 256 * 1024
@@ -34,11 +34,17 @@ FORGED: Final = "192.0.2.66"
 """The address this doctor pretends to come from: nobody's (RFC 5737)."""
 
 
-class Asker:
+class Prober:
     """Asks one place, at one address of its name."""
 
     def __init__(
-        self, place: Where, address: str, *, trust: ssl.SSLContext, clock: Clock, leave: Callable[[], str] | None
+        self,
+        place: PublicAddress,
+        address: str,
+        *,
+        trust: ssl.SSLContext,
+        clock: Clock,
+        leave: Callable[[], str] | None,
     ) -> None:
         bracketed = f"[{address}]" if ":" in address else address
         self._place = place
@@ -66,11 +72,11 @@ class Asker:
         """Ask for the probe *what*."""
         return await self._get(PROBE_PATH + what, self._with_leave())
 
-    async def echo(self, *, is_app: bool) -> tuple[Answer | Unreached, Sent]:
+    async def echo(self, *, is_app: bool) -> tuple[Answer | Unreached, SentRequest]:
         """Send a request like a browser's, with a forged address, and return how it arrived."""
         name = f"{PROBE_PATH}echo" + ("/a%2Fb%20c//d" if is_app else "") + "?x=%2F%20y"
         origin = f"{self._place.scheme}://{self._place.authority}"
-        sent = Sent(
+        sent = SentRequest(
             path=self._place.path + name,
             headers={
                 "authorization": "Probe seen",

@@ -10,14 +10,14 @@ _WIDTH: Final = max(len(check.value) for check in Check)
 
 
 def as_text(findings: Sequence[Finding], *, addresses: Mapping[str, str]) -> Iterator[str]:
-    """Yield a line for each finding, grouped by what it is about, with the mend below; *addresses* by subject."""
+    """Yield a line for each finding, grouped by what it is about, with the fix below; *addresses* by subject."""
     for subject, url in addresses.items():
         yield f"{'The portal' if subject == PORTAL else subject}, {url}"
         for finding in findings:
             if finding.subject == subject:
                 yield f"  {finding.level:<7}  {finding.check.value:<{_WIDTH}}  {finding.said}"
-                if finding.mend:
-                    yield f"{'':<{_WIDTH + 13}}{finding.mend}"
+                if finding.fix:
+                    yield f"{'':<{_WIDTH + 13}}{finding.fix}"
         yield ""
     yield summary(findings)
 

@@ -33,7 +33,7 @@ _OF_WHO_ASKS: Final = re.compile(r"TMPDIR|XDG_\w+|NETRC|GIT_\w+|SSH_AUTH_SOCK|\w
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class CommandResult:
     """How a command ended; ``text`` has control characters spelled out, but for line breaks and tabs."""
 
     code: int
@@ -60,7 +60,7 @@ class Builder:
         cwd: Path | None = None,
         together: bool = False,
         timeout: float | None = None,
-    ) -> Done:
+    ) -> CommandResult:
         """Run *command* to its end, with what installers see of *environ*; *together* has errors in the output.
 
         Somebody else's process gets a session of its own, and so no terminal where it could type; what it leaves
@@ -91,7 +91,7 @@ class Builder:
                 if self.account is not None:
                     with suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
-        return Done(code=process.returncode, text=plain(output), errors=plain(errors or ""))
+        return CommandResult(code=process.returncode, text=plain(output), errors=plain(errors or ""))
 
     def variables(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return what of *environ* is seen: indexes, proxies, compilers, and no secret of the portal's."""

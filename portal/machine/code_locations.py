@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import portal
-from portal.machine.file_permissions import Place, place_of, status_of
+from portal.machine.file_permissions import GuardedPath, place_of, status_of
 from portal.rules.catalogue import AppSpec
 
 _PACKAGES: Final = Path(portal.__file__).resolve().parents[1]
@@ -19,7 +19,7 @@ _OURS: Final = ("portal", "gradio_apps")
 _CODE: Final = frozenset({".py", ".so"})
 
 
-def source_of(app: AppSpec) -> Iterator[Place]:
+def source_of(app: AppSpec) -> Iterator[GuardedPath]:
     """Yield what *app* is loaded from, and the folder whose other modules it would import before all others."""
     if app.source is None:
         return
@@ -35,10 +35,10 @@ def source_of(app: AppSpec) -> Iterator[Place]:
     with suppress(OSError):
         for entry in source.iterdir():
             if entry.suffix in _CODE or status_of(entry / "__init__.py") is not None:
-                yield Place(path=entry, status=status_of(entry))
+                yield GuardedPath(path=entry, status=status_of(entry))
 
 
-def interpreter_at(python: Path) -> Iterator[Place]:
+def interpreter_at(python: Path) -> Iterator[GuardedPath]:
     """Yield the interpreter *python*, what it reads when it starts, and the folders it imports from.
 
     That is so for the environment it is in, and for the interpreter that this one was made of.
@@ -54,7 +54,7 @@ def interpreter_at(python: Path) -> Iterator[Place]:
                 yield place_of(folder, adding=True)
 
 
-def installation(*, here: Path) -> Iterator[Place]:
+def installation(*, here: Path) -> Iterator[GuardedPath]:
     """Yield what the portal's own processes run, root's among them; not their working folder, *here*."""
     yield from interpreter_at(Path(sys.executable))
     folders = dict.fromkeys((*(here / entry for entry in sys.path), *(_PACKAGES / name for name in _OURS)))
@@ -64,10 +64,10 @@ def installation(*, here: Path) -> Iterator[Place]:
     for name in _OURS:
         for path in (_PACKAGES / name).rglob("*"):
             if path.suffix in _CODE or path.is_dir():
-                yield Place(path=path, status=status_of(path), adding=True)
+                yield GuardedPath(path=path, status=status_of(path), adding=True)
 
 
-def _module(name: str, python: str | None) -> Iterator[Place]:
+def _module(name: str, python: str | None) -> Iterator[GuardedPath]:
     """Yield what the module *name* could be loaded from, and the packages around it; nothing of it is imported."""
     folders = sys.path if python is None else [one / "site-packages" for one in _libraries_in(Path(python).parents[1])]
     for folder in folders:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from portal.contract.env_files import LARGEST, EnvFileError, fault_of_mode, read_env_file
 from portal.errors import Problem
-from portal.machine.file_permissions import Place, place_of, status_of
+from portal.machine.file_permissions import GuardedPath, place_of, status_of
 from portal.machine.users import Account
 from portal.rules.catalogue import AppSpec
 
@@ -29,10 +29,10 @@ class EnvFiles:
         found = self._fault(app.slug, place_of(Path(app.env_file).absolute()))
         if found is None:
             return None
-        what, mend = found
-        return Problem(place=self.place, key=f"apps.{app.slug}.env_file", what=what, mend=mend)
+        what, fix = found
+        return Problem(place=self.place, key=f"apps.{app.slug}.env_file", what=what, fix=fix)
 
-    def _fault(self, slug: str, file: Place) -> tuple[str, str] | None:
+    def _fault(self, slug: str, file: GuardedPath) -> tuple[str, str] | None:
         if file.status is None:
             gone = not _is_there(file.path)
             return (f"names {file.path}, which is not there.", "Make it, with mode 600.") if gone else None
@@ -46,16 +46,16 @@ class EnvFiles:
             )
         return self._exchanged(file) or self._read(slug, file) or _fault_of_content(file.path)
 
-    def _exchanged(self, file: Place) -> tuple[str, str] | None:
+    def _exchanged(self, file: GuardedPath) -> tuple[str, str] | None:
         # By its own app, too: it is read as root, and a link put in its place would lead to what is others'.
-        mend = f"Keep {file.path.name} in a folder of root's that no app may write to."
+        fix = f"Keep {file.path.name} in a folder of root's that no app may write to."
         for other, account in self.accounts.items():
             folder = file.exchanged_by(account)
             if folder is not None:
-                return f"can be exchanged by the app {other}, which runs as {account}: {folder} is open to it.", mend
+                return f"can be exchanged by the app {other}, which runs as {account}: {folder} is open to it.", fix
         return None
 
-    def _read(self, slug: str, file: Place) -> tuple[str, str] | None:
+    def _read(self, slug: str, file: GuardedPath) -> tuple[str, str] | None:
         own = self.accounts.get(slug)
         for other, account in self.accounts.items():
             shared = own is not None and own.uid == account.uid
@@ -77,7 +77,7 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _is_one_of(file: Place, others: Iterable[Path]) -> bool:
+def _is_one_of(file: GuardedPath, others: Iterable[Path]) -> bool:
     """Say whether *file* is one of *others*, by whatever name, link or other."""
     if file.status is None:
         return False

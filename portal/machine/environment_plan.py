@@ -22,11 +22,11 @@ _SPACE_EXTRAS: Final = "[oauth,mcp]"
 
 
 class CannotBeServed(Exception):
-    """The app asks for what the host does not know; the message says what, where, and the mend."""
+    """The app asks for what the host does not know; the message says what, where, and the fix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
+class SourceFiles:
     """What stands beside an app's source, as it was read."""
 
     requirements: str | None = None
@@ -42,7 +42,7 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class InstallPlan:
     """What to install."""
 
     added: tuple[str, ...]
@@ -51,7 +51,7 @@ class Wanted:
     """Sentences for the operator about what is not done as the author wrote it."""
 
 
-def wanted_for(beside: Beside, *, python: str) -> Wanted:
+def install_plan_for(beside: SourceFiles, *, python: str) -> InstallPlan:
     """Return what to install for an app with *beside* its source, into an environment of *python* (``3.11``).
 
     Raises:
@@ -77,7 +77,7 @@ def wanted_for(beside: Beside, *, python: str) -> Wanted:
         notes.append("packages.txt names Debian packages; they are not installed. Install them with apt, if need be.")
     if beside.requirements is None:
         notes.append(f"There is no {beside.requirements_name}; Gradio is installed, and what the guard needs.")
-    return Wanted(added=tuple(added), notes=tuple(notes))
+    return InstallPlan(added=tuple(added), notes=tuple(notes))
 
 
 def _gradio_of(text: str) -> Iterator[Requirement]:
@@ -110,7 +110,7 @@ def _allowed(asked: list[Requirement], *, name: str) -> tuple[str, ...]:
     return allowed
 
 
-def _chosen(allowed: tuple[str, ...], beside: Beside, notes: list[str], *, pinned: bool) -> str:
+def _chosen(allowed: tuple[str, ...], beside: SourceFiles, notes: list[str], *, pinned: bool) -> str:
     written_for = beside.sdk_version
     if written_for is None:
         return allowed[-1]

@@ -28,7 +28,7 @@ from portal.machine.build_commands import Builder, passed_on
 from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.file_access import unreadable
 from portal.machine.file_permissions import first_open, place_of
-from portal.machine.ownership_transfer import NotGiven, give_to_root
+from portal.machine.ownership_transfer import TransferRefused, give_to_root
 from portal.machine.users import Account
 
 Tool = Literal["uv", "pip"]
@@ -53,7 +53,7 @@ class Interpreter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class EnvironmentRequest:
     """What to make."""
 
     folder: Path
@@ -154,7 +154,7 @@ def alone_in(parent: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def make(order: Order, *, say: Callable[[str], None]) -> Interpreter:
+def make(order: EnvironmentRequest, *, say: Callable[[str], None]) -> Interpreter:
     """Build what *order* says, look whether it can serve an app, and put it in place; return what it has.
 
     Call it within :func:`alone_in` of the folder's parent.
@@ -219,18 +219,18 @@ def _end(building: Path, builder: Builder) -> None:
         return
     try:
         give_to_root(building, uid=builder.account.uid)
-    except (NotGiven, OSError, RecursionError) as error:
+    except (TransferRefused, OSError, RecursionError) as error:
         raise CommandFailed(f"What was installed cannot be given to root: {error}.", exit_code=ENDED) from error
 
 
-def _fit(python: Path, order: Order) -> Interpreter:
+def _fit(python: Path, order: EnvironmentRequest) -> Interpreter:
     found = looked_at(python, order.environ, order.builder)
     if isinstance(found, str):
         raise CommandFailed(f"What was installed cannot serve the app: {found}", exit_code=ENDED)
     return found
 
 
-def _commands(order: Order, building: Path) -> Iterator[tuple[str, list[str]]]:
+def _commands(order: EnvironmentRequest, building: Path) -> Iterator[tuple[str, list[str]]]:
     python = str(building / "bin" / "python")
     files = [] if order.requirements is None else ["-r", str(order.requirements)]
     named = ", ".join([*([] if order.requirements is None else [order.requirements.name]), *order.added])
@@ -246,7 +246,7 @@ def _commands(order: Order, building: Path) -> Iterator[tuple[str, list[str]]]:
         ]  # fmt: skip
 
 
-def _run(command: list[str], order: Order) -> None:
+def _run(command: list[str], order: EnvironmentRequest) -> None:
     # Paths in a requirements file begin where it stands.
     cwd = order.folder.parent if order.requirements is None else order.requirements.parent
     try:

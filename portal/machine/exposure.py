@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from portal.contract.egress import Outbound
+from portal.contract.egress import Egress
 from portal.contract.env_files import LARGEST, EnvFileError, read_env_file
 from portal.errors import Problem
 from portal.machine.code_locations import installation, interpreter_at, source_of
 from portal.machine.env_file_checks import EnvFiles
-from portal.machine.file_permissions import Place, first_open, place_of
+from portal.machine.file_permissions import GuardedPath, first_open, place_of
 from portal.machine.users import NOT_YET, Account, Accounts
 from portal.settings import SIGN_IN_HOOK, Settings
 
@@ -21,7 +21,7 @@ _PLACES: Final = frozenset({"PORTAL_DATABASE_URL_FILE", "PORTAL_RATE_LIMIT_STORA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Files:
+class PortalFiles:
     """Where what is the portal's own stands; absolute paths."""
 
     here: Path
@@ -34,17 +34,17 @@ class Files:
     """Where the portal looks in its working folder for what it does as it is told there: ``.env``, the sign-in hook."""
 
 
-def files_of(config: Path, *, here: Path, variables: Mapping[str, str]) -> Files:
+def files_of(config: Path, *, here: Path, variables: Mapping[str, str]) -> PortalFiles:
     """Return what is to be kept from apps: *config*, files that *variables* name, ``.env`` and the hook in *here*."""
     named = [
         here / value.strip() for name, value in sorted(variables.items()) if _names_a_secret(name) and value.strip()
     ]
     hook = here.joinpath(*variables.get(SIGN_IN_HOOK, "").partition(":")[0].strip().split("."))
     modules = () if hook == here else (hook.with_suffix(".py"), hook / "__init__.py")
-    return Files(here=here, config=config, secret=(here / ".env", *named), obeyed=(here / ".env", *modules))
+    return PortalFiles(here=here, config=config, secret=(here / ".env", *named), obeyed=(here / ".env", *modules))
 
 
-def exposed(settings: Settings, accounts: Accounts, files: Files) -> tuple[Problem, ...]:
+def exposed(settings: Settings, accounts: Accounts, files: PortalFiles) -> tuple[Problem, ...]:
     """Return what is open to users of apps that must not be; what cannot be looked at is passed over."""
     found = (
         *env_file_problems(settings, accounts, files, by_units=settings.apps_run_by == "systemd"),
@@ -55,7 +55,9 @@ def exposed(settings: Settings, accounts: Accounts, files: Files) -> tuple[Probl
     return tuple({str(one): one for one in found}.values())
 
 
-def env_file_problems(settings: Settings, accounts: Accounts, files: Files, *, by_units: bool) -> tuple[Problem, ...]:
+def env_file_problems(
+    settings: Settings, accounts: Accounts, files: PortalFiles, *, by_units: bool
+) -> tuple[Problem, ...]:
     """Return what is wrong with files of variables; *by_units*: of apps of units, whose users may not be there."""
     units = [app.slug for app in settings.catalogue if by_units and app.source is not None]
     known = dict.fromkeys(units, NOT_YET) | dict(accounts.apps)
@@ -64,9 +66,9 @@ def env_file_problems(settings: Settings, accounts: Accounts, files: Files, *, b
     return tuple(one for one in found if one is not None)
 
 
-def _changed(settings: Settings, accounts: Accounts, files: Files) -> Iterator[Problem]:
+def _changed(settings: Settings, accounts: Accounts, files: PortalFiles) -> Iterator[Problem]:
     obeyed = dict.fromkeys((*files.obeyed, *files.secret))
-    authorities = [(what, path) for what, path in _authorities(settings.outbound) if path is not None]
+    authorities = [(what, path) for what, path in _authorities(settings.egress) if path is not None]
     told: set[Path] = set()
     for what, path in (
         ("(the file)", files.config),
@@ -86,15 +88,15 @@ def _changeable(what: str, slug: str, account: Account, named: Path, *, place: s
         place=place,
         key=what,
         what=f"can be changed by the app {slug}, which runs as {account}: {named} is open to it.",
-        mend=f"Give {named} to root, with chown, and close it with chmod go-w.",
+        fix=f"Give {named} to root, with chown, and close it with chmod go-w.",
     )
 
 
-def _authorities(outbound: Outbound) -> tuple[tuple[str, Path | None], ...]:
-    return (("portal.ca_file", outbound.authorities), (outbound.bundle_name, outbound.bundle))
+def _authorities(egress: Egress) -> tuple[tuple[str, Path | None], ...]:
+    return (("portal.ca_file", egress.authorities), (egress.bundle_name, egress.bundle))
 
 
-def _readable(accounts: Accounts, files: Files) -> Iterator[Problem]:
+def _readable(accounts: Accounts, files: PortalFiles) -> Iterator[Problem]:
     for path in files.secret:
         file = place_of(path)
         for slug, account in accounts.apps.items():
@@ -103,12 +105,12 @@ def _readable(accounts: Accounts, files: Files) -> Iterator[Problem]:
                     place=str(files.config),
                     key=str(path),
                     what=f"holds secrets of the portal, and can be read by the app {slug}, which runs as {account}.",
-                    mend="Close it: chmod 600, and chown it to the portal's user.",
+                    fix="Close it: chmod 600, and chown it to the portal's user.",
                 )
                 break
 
 
-def _steered(settings: Settings, accounts: Accounts, files: Files) -> Iterator[Problem]:
+def _steered(settings: Settings, accounts: Accounts, files: PortalFiles) -> Iterator[Problem]:
     """Yield whose code others could change.  An app's own is its own: it runs as whom it would be changed by."""
     place = str(files.config)
     ours = {"(the installation)": installation(here=files.here)}
@@ -119,7 +121,7 @@ def _steered(settings: Settings, accounts: Accounts, files: Files) -> Iterator[P
         found = first_open(places, accounts.apps.items())
         if found is not None:
             yield _changeable(what, *found, place=place)
-    interpreters: dict[str, tuple[Place, ...]] = {}
+    interpreters: dict[str, tuple[GuardedPath, ...]] = {}
     for app in settings.catalogue:
         own = accounts.apps.get(app.slug)
         others = [(slug, one) for slug, one in accounts.apps.items() if own is None or one.uid != own.uid]
@@ -134,7 +136,7 @@ def _steered(settings: Settings, accounts: Accounts, files: Files) -> Iterator[P
                     place=place,
                     key=f"apps.{app.slug}.{key}",
                     what=f"can be changed by the app {slug}, which runs as {account}: {named} is open to it.",
-                    mend=f"Keep it where only root, or the user of {app.slug}, may write, such as a folder of root's.",
+                    fix=f"Keep it where only root, or the user of {app.slug}, may write, such as a folder of root's.",
                 )
 
 

@@ -18,7 +18,7 @@ _MOST_LINKS: Final = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class PathStep:
     """One name that is looked up in a folder on the way to a path."""
 
     folder: Path
@@ -36,9 +36,9 @@ def status_of(path: Path) -> os.stat_result | None:
         return None
 
 
-def steps_to(path: Path) -> tuple[Step, ...]:
+def steps_to(path: Path) -> tuple[PathStep, ...]:
     """Return every step on the way to the absolute *path*, also of links in it; as far as this user may look."""
-    steps: list[Step] = []
+    steps: list[PathStep] = []
     pending = list(reversed(path.parts[1:]))
     at, links = Path(path.anchor), 0
     while pending:
@@ -50,7 +50,7 @@ def steps_to(path: Path) -> tuple[Step, ...]:
         of_folder = status_of(at)
         if of_folder is None:
             break
-        steps.append(Step(folder=at, of_folder=of_folder, of_entry=_itself(entry)))
+        steps.append(PathStep(folder=at, of_folder=of_folder, of_entry=_itself(entry)))
         target = _leads_to(entry)
         if target is None:
             at = entry
@@ -73,7 +73,7 @@ def may_read(status: os.stat_result, account: Account) -> bool:
     return _may(status, account, stat.S_IRGRP, stat.S_IROTH)
 
 
-def may_exchange(step: Step, account: Account) -> bool:
+def may_exchange(step: PathStep, account: Account) -> bool:
     """Say whether *account* could put something else in the place of what is looked up in *step*.
 
     In a folder with the sticky bit that is the owner of the folder and of what is there; where nothing is, whoever
@@ -86,19 +86,19 @@ def may_exchange(step: Step, account: Account) -> bool:
     return account.is_number(step.of_folder.st_uid) or account.is_number(step.of_entry.st_uid)
 
 
-def reaches(steps: tuple[Step, ...], account: Account) -> bool:
+def reaches(steps: tuple[PathStep, ...], account: Account) -> bool:
     """Say whether *account* could get through all folders of *steps*, or let itself."""
     return all(_may(step.of_folder, account, stat.S_IXGRP, stat.S_IXOTH) for step in steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class GuardedPath:
     """Something that others must not change, as it is now: for as many accounts as there are, looked at once."""
 
     path: Path
     status: os.stat_result | None
     """Of what is there, links followed."""
-    steps: tuple[Step, ...] = ()
+    steps: tuple[PathStep, ...] = ()
     adding: bool = False
     """Whether it is a folder where something more would count too."""
 
@@ -123,12 +123,14 @@ class Place:
         )
 
 
-def place_of(path: Path, *, adding: bool = False) -> Place:
+def place_of(path: Path, *, adding: bool = False) -> GuardedPath:
     """Look at the absolute *path*; as far as this user may."""
-    return Place(path=path, status=status_of(path), steps=steps_to(path), adding=adding)
+    return GuardedPath(path=path, status=status_of(path), steps=steps_to(path), adding=adding)
 
 
-def first_open(places: Iterable[Place], accounts: Iterable[tuple[str, Account]]) -> tuple[str, Account, Path] | None:
+def first_open(
+    places: Iterable[GuardedPath], accounts: Iterable[tuple[str, Account]]
+) -> tuple[str, Account, Path] | None:
     """Return the first of *accounts*, by slug, that could change something of *places*, and what; or ``None``."""
     known = tuple(places)
     for slug, account in accounts:

@@ -14,7 +14,7 @@ from portal.contract.privileges import taken_up
 from portal.errors import ENVIRONMENT, Problem
 from portal.machine.failure import CommandFailed
 from portal.machine.privilege_drop import environment_for, groups_of
-from portal.machine.problems import told
+from portal.machine.problems import format_problems
 from portal.machine.processes import Program
 from portal.machine.users import Account
 from portal.settings import SIGN_IN_HOOK, Settings
@@ -33,7 +33,7 @@ def require_hook(settings: Settings, *, account: Account | None, patience: float
         return
     problem = _problem_of(settings.sign_in_hook, account=account, patience=patience)
     if problem is not None:
-        raise CommandFailed(told((problem,)))
+        raise CommandFailed(format_problems((problem,)))
 
 
 def _problem_of(name: str, *, account: Account | None, patience: float) -> Problem | None:
@@ -66,7 +66,7 @@ def _problem_of(name: str, *, account: Account | None, patience: float) -> Probl
         )
     try:
         verdict: dict[str, str] = json.loads(done.stdout)
-        return None if not verdict else _problem(verdict["what"], verdict["mend"])
+        return None if not verdict else _problem(verdict["what"], verdict["fix"])
     except (ValueError, LookupError, TypeError, RecursionError):
         return _problem(
             f"names a module that ended the process which loaded it, with code {done.returncode}.",
@@ -74,5 +74,5 @@ def _problem_of(name: str, *, account: Account | None, patience: float) -> Probl
         )
 
 
-def _problem(what: str, mend: str) -> Problem:
-    return Problem(place=ENVIRONMENT, key=SIGN_IN_HOOK, what=what, mend=mend)
+def _problem(what: str, fix: str) -> Problem:
+    return Problem(place=ENVIRONMENT, key=SIGN_IN_HOOK, what=what, fix=fix)

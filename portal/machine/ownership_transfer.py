@@ -18,7 +18,7 @@ _FILE: Final = 0o644
 _OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class NotGiven(Exception):
+class TransferRefused(Exception):
     """There is something that is not theirs alone to give; the text says what."""
 
 
@@ -65,11 +65,11 @@ def _take(descriptor: int, path: Path, *, uid: int, device: int) -> None:
             finally:
                 os.close(entry)
         else:
-            raise NotGiven(f"{inside} is no file, folder or link")
+            raise TransferRefused(f"{inside} is no file, folder or link")
 
 
 def _require(status: os.stat_result, path: Path, *, uid: int, device: int) -> None:
     if status.st_uid != uid or status.st_dev != device:
-        raise NotGiven(f"{path} belongs to somebody else (user {status.st_uid}), or is mounted there")
+        raise TransferRefused(f"{path} belongs to somebody else (user {status.st_uid}), or is mounted there")
     if not stat.S_ISDIR(status.st_mode) and status.st_nlink != 1:
-        raise NotGiven(f"{path} has another name, a hard link")
+        raise TransferRefused(f"{path} has another name, a hard link")

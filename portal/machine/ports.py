@@ -67,16 +67,16 @@ def free_ports(count: int) -> tuple[int, ...]:
     raise CommandFailed(f"There are no {count} free ports from {_NOT_EPHEMERAL[0]} to {_NOT_EPHEMERAL[-1]}.")
 
 
-def require_free(ports: Mapping[int, str], *, mend: str) -> None:
+def require_free(ports: Mapping[int, str], *, fix: str) -> None:
     """Check that nothing listens on *ports*, which maps each to what it is for.
 
     Raises:
-        CommandFailed: names every one that is taken, and says *mend*.
+        CommandFailed: names every one that is taken, and says *fix*.
     """
     taken = [f"port {port}, for {purpose}, {why}" for port, purpose in ports.items() if (why := fault_of(port))]
     if taken:
         sentence = "; ".join(taken)
-        raise CommandFailed(f"{sentence[0].upper()}{sentence[1:]}. {mend}")
+        raise CommandFailed(f"{sentence[0].upper()}{sentence[1:]}. {fix}")
 
 
 def fault_of(port: int) -> str | None:

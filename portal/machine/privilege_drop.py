@@ -12,8 +12,8 @@ from portal.deployment.systemd import PORTAL_USER
 from portal.machine.exposure import exposed, files_of
 from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.file_access import unreachable
-from portal.machine.problems import told
-from portal.machine.users import Account, Accounts, ThisMachine, accounts_of
+from portal.machine.problems import format_problems
+from portal.machine.users import Account, Accounts, SystemUsers, accounts_of
 from portal.settings import Settings
 
 _CHANGING_USER: Final = frozenset({"CAP_SETGID", "CAP_SETUID"})
@@ -27,11 +27,11 @@ def users_of(settings: Settings, *, config: Path | None, variables: Mapping[str,
     """
     chosen = config or Path(variables.get("PORTAL_CONFIG", "").strip() or FILE_NAME)
     file = Path.cwd() / chosen
-    accounts, problems = accounts_of(settings, place=str(chosen), directory=ThisMachine())
+    accounts, problems = accounts_of(settings, place=str(chosen), directory=SystemUsers())
     files = files_of(file, here=Path.cwd(), variables=variables)
     problems += exposed(settings, accounts, files)
     if problems:
-        raise CommandFailed(told(problems))
+        raise CommandFailed(format_problems(problems))
     return accounts
 
 
@@ -127,8 +127,8 @@ def acting_for(settings: Settings) -> Iterator[None]:
 def portal_account(settings: Settings) -> Account | None:
     """Return who the portal runs as; ``None`` where that is whoever starts it, or nobody whom this machine knows."""
     if settings.user is None and settings.apps_run_by == "systemd":
-        return ThisMachine().by_name(PORTAL_USER)
-    return None if settings.user is None else accounts_of(settings, place="", directory=ThisMachine())[0].portal
+        return SystemUsers().by_name(PORTAL_USER)
+    return None if settings.user is None else accounts_of(settings, place="", directory=SystemUsers())[0].portal
 
 
 def groups_of(account: Account) -> tuple[int, ...]:

@@ -30,7 +30,7 @@ def configured(
     try:
         return load(variables, path=path, unmade=unmade), variables
     except SettingsError as error:
-        raise CommandFailed(_without_file(path, variables) + told(error.problems)) from error
+        raise CommandFailed(_without_file(path, variables) + format_problems(error.problems)) from error
 
 
 def _without_file(path: Path | None, variables: Mapping[str, str]) -> str:
@@ -40,10 +40,10 @@ def _without_file(path: Path | None, variables: Mapping[str, str]) -> str:
     return f"no {FILE_NAME} here; `portal init` makes one. By variables of the environment alone, "
 
 
-def told(problems: tuple[Problem, ...]) -> str:
-    """Return *problems* as text: where, which key, what, and how to mend it."""
+def format_problems(problems: tuple[Problem, ...]) -> str:
+    """Return *problems* as text: where, which key, what, and how to fix it."""
     count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
     lines = [f"the configuration has {count}:"]
     for problem in problems:
-        lines += ["", f"  {problem.place}: {problem.key}", f"    {problem.what}", f"    {problem.mend}"]
+        lines += ["", f"  {problem.place}: {problem.key}", f"    {problem.what}", f"    {problem.fix}"]
     return "\n".join(lines)

@@ -122,7 +122,7 @@ def supervisor_document(
             "url": settings.url,
             "internal_url": settings.internal_url or f"http://{LOOPBACK}:{port}",
             "trusted_proxies": ", ".join(map(str, settings.trusted_proxies.networks)),
-            "ca_file": None if settings.outbound.authorities is None else str(settings.outbound.authorities),
+            "ca_file": None if settings.egress.authorities is None else str(settings.egress.authorities),
         },
         "apps": [
             _app(

@@ -13,7 +13,7 @@ _TIMEOUT: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class HealthCheck:
     """One place to knock at."""
 
     port: int
@@ -22,7 +22,7 @@ class Door:
     path: str
 
 
-def state_of(door: Door) -> State:
+def state_of(door: HealthCheck) -> State:
     """Return ``running`` where *door* answers 200, ``failed`` where it says so, else ``starting``."""
     connection = http.client.HTTPConnection(LOOPBACK, door.port, timeout=_TIMEOUT)
     try:

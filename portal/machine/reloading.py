@@ -16,9 +16,9 @@ from portal.machine import startup
 from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.processes import Processes
 from portal.machine.programs import SUPERVISOR, host_header
-from portal.machine.readiness import Door, state_of
+from portal.machine.readiness import HealthCheck, state_of
 from portal.machine.startup import Launch
-from portal.machine.supervisor_client import ask, told
+from portal.machine.supervisor_client import ask, format_states
 from portal.machine.workers import NewWorkers
 from portal.supervisor_socket import AppState, control_socket
 
@@ -95,8 +95,8 @@ class Reload:
         return None
 
     def _outcome(self) -> Outcome:
-        told = (self._portal, *(f"{slug}: {what}" for slug, what in sorted(self._apps.items())))
-        return Outcome(lines=told, exit_code=ENDED if self._failed else 0)
+        format_states = (self._portal, *(f"{slug}: {what}" for slug, what in sorted(self._apps.items())))
+        return Outcome(lines=format_states, exit_code=ENDED if self._failed else 0)
 
     def _set_apps_going(self, document: Mapping[str, object]) -> None:
         if self._processes.pid_of(SUPERVISOR) is None:
@@ -105,7 +105,7 @@ class Reload:
                 self._apps = {state.slug: "is started." for state in self._new.settings.catalogue if state.source}
             return
         with taken_up():  # where root started it, only root may say who runs what
-            answer = told(
+            answer = format_states(
                 control_socket(self._new.settings), "reload", {"document": document, "every_app": self._every_app}
             )
         states = {state.app: state for state in answer.apps}
@@ -129,7 +129,7 @@ class Reload:
                 del self._expected[state.app]
 
     def _portal_is_new(self) -> bool:
-        door = Door(port=self._new.port, host=host_header(self._new.settings.url), path="/healthz")
+        door = HealthCheck(port=self._new.port, host=host_header(self._new.settings.url), path="/healthz")
         if not self._workers.look() or state_of(door) != "running":
             return False
         self._portal = "The portal: its processes are new."

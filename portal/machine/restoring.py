@@ -14,7 +14,7 @@ from typing import IO, Final
 
 import sqlalchemy as sa
 
-from portal.access.revocation import EndReason
+from portal.access.revocation import RevocationReason
 from portal.errors import StoreUnavailable, StoreUnusable
 from portal.settings import Secret, Settings
 from portal.storage import tables
@@ -117,7 +117,7 @@ def _end_all(built: Services, *, now: int) -> int:
             row = built.sign_ins.lock(connection, sign_in_id)
             if row is not None:
                 # The guards may still hold sessions of that time: the outbox tells them once the portal runs.
-                built.sign_ins.end_locked(connection, row, reason=EndReason.RESTORED, now=now)
+                built.sign_ins.end_locked(connection, row, reason=RevocationReason.RESTORED, now=now)
     return len(ids)
 
 

@@ -22,7 +22,7 @@ from portal.machine.programs import (
     supervisor_document,
     supervisor_program,
 )
-from portal.machine.readiness import Door, state_of
+from portal.machine.readiness import HealthCheck, state_of
 from portal.machine.users import ROOT, Accounts
 from portal.rules.catalogue import AppSpec
 from portal.settings import Settings
@@ -130,19 +130,19 @@ def _log(launch: Launch, name: str) -> Path | None:
     return None if launch.logs is None else launch.logs / name
 
 
-def portal_door(launch: Launch) -> Door:
+def portal_door(launch: Launch) -> HealthCheck:
     """Return where the portal says that it is ready."""
-    return Door(port=launch.port, host=host_header(launch.settings.url), path="/readyz")
+    return HealthCheck(port=launch.port, host=host_header(launch.settings.url), path="/readyz")
 
 
-class Watchman:
+class StartupMonitor:
     """Looks after what was started, one door at a time, and says each thing once."""
 
     def __init__(
         self,
         settings: Settings,
         *,
-        doors: Iterable[Door],
+        doors: Iterable[HealthCheck],
         announce: Callable[[], None],
         hidden: Collection[str] | None = None,
         failed: Callable[[str], None] = lambda _log: None,
@@ -188,10 +188,10 @@ class Watchman:
             print("All apps are running.", flush=True)
 
 
-def health_of(app: AppSpec) -> Door:
+def health_of(app: AppSpec) -> HealthCheck:
     """Return where the guard of *app* says how it is."""
     path = urlsplit(app.url).path
-    return Door(port=app.port or 0, host=host_header(app.url), path=f"{path}/.portal/health")
+    return HealthCheck(port=app.port or 0, host=host_header(app.url), path=f"{path}/.portal/health")
 
 
 def stay(

@@ -7,7 +7,7 @@ from portal.machine.failure import ENDED, CommandFailed
 from portal.supervisor_socket import Answer, AppState, SupervisorAway, SupervisorRefused
 from portal.supervisor_socket import ask as ask_supervisor
 
-__all__ = ["AppState", "ask", "told"]
+__all__ = ["AppState", "ask", "format_states"]
 
 
 def ask(path: Path, do: str, *, app: str | None = None) -> tuple[AppState, ...]:
@@ -16,10 +16,10 @@ def ask(path: Path, do: str, *, app: str | None = None) -> tuple[AppState, ...]:
     Raises:
         CommandFailed: nobody answers, or the supervisor refuses.
     """
-    return told(path, do, {"app": app}).apps
+    return format_states(path, do, {"app": app}).apps
 
 
-def told(path: Path, do: str, members: Mapping[str, object]) -> Answer:
+def format_states(path: Path, do: str, members: Mapping[str, object]) -> Answer:
     """Do what :func:`ask` does; return all that was answered.
 
     Raises:

@@ -1,6 +1,6 @@
 """The users of this machine that portal and apps run as: who they are, and why they may not be that.
 
-``accounts_of`` decides over what a :class:`Directory` says; it asks nothing else.
+``accounts_of`` decides over what a :class:`UserDirectory` says; it asks nothing else.
 """
 
 import grp
@@ -46,7 +46,7 @@ NOT_YET: Final = Account(uid=-1, gid=-1)
 """Stands for a user that systemd makes, or that somebody has yet to make: it is in no group of this machine."""
 
 
-class Directory(Protocol):
+class UserDirectory(Protocol):
     """Whom this machine knows."""
 
     def by_name(self, name: str) -> Account | None:
@@ -59,7 +59,7 @@ class Directory(Protocol):
         """Say whether there is a group with the number *gid*."""
 
 
-class ThisMachine:
+class SystemUsers:
     """The users that the system's name service knows."""
 
     def by_name(self, name: str) -> Account | None:
@@ -100,7 +100,7 @@ class Accounts:
     """By slug: the apps that have a user of their own."""
 
 
-def accounts_of(settings: Settings, *, place: str, directory: Directory) -> tuple[Accounts, tuple[Problem, ...]]:
+def accounts_of(settings: Settings, *, place: str, directory: UserDirectory) -> tuple[Accounts, tuple[Problem, ...]]:
     """Return who runs what by *settings*, and every problem with that; *place* is the file, for problems."""
     portal = None if settings.user is None else _known(settings.user, directory)
     found = {app: _for_app(app.user, settings, directory) for app in settings.catalogue if app.user is not None}
@@ -114,7 +114,7 @@ def accounts_of(settings: Settings, *, place: str, directory: Directory) -> tupl
             faults = _faults(app, account, settings=settings, portal=portal, directory=directory)
             noted += [(key, *fault) for fault in faults]
     noted += [(f"apps.{slug}.user", *fault) for slug, fault in _same(settings, apps)]
-    problems = tuple(Problem(place=place, key=key, what=what, mend=mend) for key, what, mend in noted)
+    problems = tuple(Problem(place=place, key=key, what=what, fix=fix) for key, what, fix in noted)
     return Accounts(portal=portal, apps=apps), problems
 
 
@@ -131,18 +131,18 @@ def _faults_of_portal(settings: Settings, portal: Account | None, *, apps: bool)
         yield "is root, or of root's group.", "Make a user for the portal, with useradd --system."
 
 
-def _known(user: str, directory: Directory) -> Account | None:
+def _known(user: str, directory: UserDirectory) -> Account | None:
     return directory.by_uid(int(user)) if user.isdigit() else directory.by_name(user)
 
 
-def _for_app(user: str, settings: Settings, directory: Directory) -> Account | None:
+def _for_app(user: str, settings: Settings, directory: UserDirectory) -> Account | None:
     if user.isdigit() and settings.app_uids is not None and int(user) in settings.app_uids:
         return Account(uid=int(user), gid=int(user))
     return _known(user, directory)
 
 
 def _faults(
-    app: AppSpec, account: Account, *, settings: Settings, portal: Account | None, directory: Directory
+    app: AppSpec, account: Account, *, settings: Settings, portal: Account | None, directory: UserDirectory
 ) -> Iterator[tuple[str, str]]:
     own = "Give it a user of its own, with useradd --system."
     if _ROOT in {account.uid, account.gid}:

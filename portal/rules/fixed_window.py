@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 
-class Allowance(Generic[K]):
+class FixedWindowLimiter(Generic[K]):
     """At most *most* things of each key in *window* seconds, which begin with the first."""
 
     def __init__(self, *, most: int, window: int) -> None:

@@ -21,7 +21,7 @@ _BARE: Final = re.compile(rb"\n\r?\n")
 _NUMBER: Final = re.compile(rb"[0-9]{1,10}")
 
 
-class Arriving:
+class IncomingRequest:
     """One request, as far as it has come."""
 
     __slots__ = ("_body", "_came", "_head", "refusal")

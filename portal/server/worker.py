@@ -21,7 +21,7 @@ from gunicorn.http import errors  # type: ignore[import-untyped] # gunicorn ship
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
 from portal.contract.descriptors import raise_limit
-from portal.server.request_reader import REFUSAL, Arriving
+from portal.server.request_reader import REFUSAL, IncomingRequest
 
 ARRIVES_WITHIN: Final = 20.0
 """Seconds that a connection has for a whole request, head and body."""
@@ -51,7 +51,7 @@ class Connection(TConn):  # type: ignore[misc] # gunicorn ships no types
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.arriving = Arriving()
+        self.arriving = IncomingRequest()
         self.since = time.monotonic()
         self.held = 0
         """Bytes of it that are kept."""
@@ -60,7 +60,7 @@ class Connection(TConn):  # type: ignore[misc] # gunicorn ships no types
 
     def begin_anew(self) -> None:
         """Wait for the next request."""
-        self.arriving, self.since = Arriving(), time.monotonic()
+        self.arriving, self.since = IncomingRequest(), time.monotonic()
 
     @property
     def deadline(self) -> float:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from portal.errors import NotAdmitted
 from portal.rules.identity import Identity
 from portal.settings import ProviderSpec
-from portal.sign_in.provider_types import preset_of
+from portal.sign_in.provider_types import type_of
 
 
 class AdmissionRefusal(StrEnum):
@@ -76,15 +76,15 @@ def admitted_by_rules(identity: Identity, *, spec: ProviderSpec) -> Identity:
     Raises:
         NotAdmitted: it does not.
     """
-    rules, preset = spec.admission, preset_of(spec)
-    if rules.domains and (preset.domain is None or preset.domain(identity) not in rules.domains):
+    rules, provider_type = spec.admission, type_of(spec)
+    if rules.domains and (provider_type.domain is None or provider_type.domain(identity) not in rules.domains):
         raise NotAdmitted(AdmissionRefusal.DOMAIN_NOT_ALLOWED)
-    known = frozenset[str]() if preset.organisations is None else preset.organisations(identity)
+    known = frozenset[str]() if provider_type.organisations is None else provider_type.organisations(identity)
     asked = rules.organisations
-    if preset.organisations_ignore_case:
+    if provider_type.organisations_ignore_case:
         asked, known = frozenset(map(_without_case, asked)), frozenset(map(_without_case, known))
     if asked and asked.isdisjoint(known):
-        unknown = preset.organisations_are_groups and _are_left_out(identity)
+        unknown = provider_type.organisations_are_groups and _are_left_out(identity)
         raise NotAdmitted(AdmissionRefusal.GROUPS_UNKNOWN if unknown else AdmissionRefusal.ORGANISATION_NOT_ALLOWED)
     if rules.tenants:
         # Roles in a tenant that is not allowed must be of no force either.

@@ -25,7 +25,7 @@ from portal.rules.policy import (
 from portal.settings import ProviderSpec, Settings
 from portal.sign_in.admission import admitted_by_rules
 from portal.sign_in.claims.storing import kept
-from portal.sign_in.provider_types import names_provider, preset_of, read_identity
+from portal.sign_in.provider_types import names_provider, read_identity, type_of
 from portal.sign_in.provider_types.evidence import Evidence, claims_in, gaps_in
 
 
@@ -126,12 +126,12 @@ def explain(
     if spec is None:
         known = ", ".join(one.id for one in settings.providers) or "none"
         return Explanation(identity=None, refused=f"it is not clear which provider is meant; there are: {known}")
-    preset = preset_of(spec)
+    provider_type = type_of(spec)
     evidence = Evidence(claims=claims, userinfo=userinfo, answers=answers or {})
     gaps: tuple[str, ...] = ()
     try:
-        whole = claims_in(evidence, preset)
-        gaps = tuple(gaps_in(whole, evidence, preset))
+        whole = claims_in(evidence, provider_type)
+        gaps = tuple(gaps_in(whole, evidence, provider_type))
         identity = admitted_by_rules(read_identity(VerifiedClaims(whole), spec=spec), spec=spec)
         identity = kept(identity, rules=settings.roles)
     except (CallbackRejected, ClaimsTooLarge) as error:
@@ -158,7 +158,7 @@ def _provider(settings: Settings, claims: Mapping[str, object], provider_id: str
     of_issuer = [
         spec
         for spec in settings.providers
-        if "iss" in claims and preset_of(spec).is_issuer(claims["iss"], claims, spec.called(claims["iss"]))
+        if "iss" in claims and type_of(spec).is_issuer(claims["iss"], claims, spec.called(claims["iss"]))
     ]
     candidates = of_issuer or settings.providers
     return candidates[0] if len(candidates) == 1 else None
@@ -170,12 +170,12 @@ def _note_of_hook(settings: Settings) -> Iterator[str]:
 
 
 def _notes(identity: Identity, spec: ProviderSpec, tenant: str | None, *, rules: Sequence[RoleRule]) -> Iterator[str]:
-    called, preset = spec.called(identity.issuer), preset_of(spec)
-    if preset.flow == "openid" and not names_provider(identity.issuer, identity.claims, called):
+    called, provider_type = spec.called(identity.issuer), type_of(spec)
+    if provider_type.flow == "openid" and not names_provider(identity.issuer, identity.claims, called):
         yield f"iss is {identity.issuer!r}, but {spec.id} is {spec.issuer!r}: a sign-in with these claims is refused."
     if identity.email is not None and not identity.email_verified:
         yield "the provider does not vouch for the e-mail address, so it opens nothing."
-        if preset.may_assume_email and identity.claims.get("email_verified") is None:
+        if provider_type.may_assume_email and identity.claims.get("email_verified") is None:
             yield (
                 "it says nothing of whether the address is verified; if people cannot change theirs there, write "
                 'email_verified = "assume" in its [[providers]].'
@@ -185,7 +185,7 @@ def _notes(identity: Identity, spec: ProviderSpec, tenant: str | None, *, rules:
     without = frozenset(rule.role for rule in rules) - given
     why = looked_for(rules, identity=identity, roles=without)
     absent = absent_claims(rules, identity=identity, roles=without)
-    if any(frozenset(identity.sent).isdisjoint(preset.made_of.get(claim, ())) for claim in absent):
+    if any(frozenset(identity.sent).isdisjoint(provider_type.made_of.get(claim, ())) for claim in absent):
         yield f"nothing gave {', '.join(sorted(without))}: {why}."
     yield from (f"{one}." for one in identity.unread)
     missing = sum(one.groups_left_out for one in identity.affiliations)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from portal.rules.catalogue import EVERY_PROVIDER
 from portal.rules.expressions import claims_read
 from portal.settings import ProviderSpec, Settings
-from portal.sign_in.provider_types import preset_of
+from portal.sign_in.provider_types import type_of
 from portal.sign_in.provider_types.base import domain_of_verified_email
 
 
@@ -27,7 +27,7 @@ def _read(settings: Settings, spec: ProviderSpec) -> Iterator[tuple[str, str]]:
         yield "groups", f"providers.{spec.id}.allowed_groups"
     if spec.admission.organisations:
         yield "organisations", f"providers.{spec.id}.allowed_organisations"
-    if spec.admission.domains and preset_of(spec).domain is domain_of_verified_email:
+    if spec.admission.domains and type_of(spec).domain is domain_of_verified_email:
         yield "email", f"providers.{spec.id}.allowed_domains"
     for app in settings.catalogue:
         if app.people and app.provider in anybody:

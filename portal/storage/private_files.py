@@ -23,7 +23,7 @@ _NOBODYS: Final = frozenset({"lost+found"})
 """What a new file system begins with."""
 
 
-class Standing(Enum):
+class Protection(Enum):
     """Whose a file or folder is, and for whom it is open.  Keep alphabetized."""
 
     FOREIGN = auto()
@@ -36,13 +36,13 @@ class Standing(Enum):
     """Everybody's, like ``/tmp``: not to be closed."""
 
 
-def standing_of(*, mode: int, owner: int, me: int) -> Standing:
+def protection_of(*, mode: int, owner: int, me: int) -> Protection:
     """Return how a file or folder of *mode* and *owner* stands to the user *me*, all as ``stat`` has them."""
     if owner != me:
-        return Standing.FOREIGN
+        return Protection.FOREIGN
     if stat.S_ISDIR(mode) and mode & stat.S_ISVTX:
-        return Standing.SHARED
-    return Standing.OPEN if mode & _OTHERS else Standing.PRIVATE
+        return Protection.SHARED
+    return Protection.OPEN if mode & _OTHERS else Protection.PRIVATE
 
 
 def make_private_folder(folder: Path) -> None:
@@ -52,7 +52,7 @@ def make_private_folder(folder: Path) -> None:
 
     Raises:
         StoreUnusable: it is no folder, somebody else's, everybody's, or open and full of other things; the text says
-            how to mend it.
+            how to fix it.
         OSError: it cannot be made or looked at.
     """
     if os.path.lexists(folder) and not folder.is_dir():  # or a link that leads nowhere
@@ -65,17 +65,17 @@ def make_private_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
-        match standing_of(mode=status.st_mode, owner=status.st_uid, me=me):
-            case Standing.FOREIGN:
+        match protection_of(mode=status.st_mode, owner=status.st_uid, me=me):
+            case Protection.FOREIGN:
                 raise StoreUnusable(
                     f"the data folder {folder} belongs to {user(status.st_uid)}, and this runs as {user(me)}; run "
                     "it as that user, chown the folder to this one, or name a folder in it, which is then made"
                 )
-            case Standing.SHARED:
+            case Protection.SHARED:
                 raise StoreUnusable(_everybodys(folder))
-            case Standing.OPEN if _is_used_otherwise(descriptor):
+            case Protection.OPEN if _is_used_otherwise(descriptor):
                 raise StoreUnusable(_used_otherwise(folder, status))
-            case Standing.OPEN:
+            case Protection.OPEN:
                 os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & ~_OTHERS)
                 _log.warning("the data folder %s was open to others (%s) and is closed now", folder, _octal(status))
     finally:
@@ -116,15 +116,15 @@ def refusal(folder: Path, *, runs_as: int | None) -> str | None:
         if os.path.lexists(folder) and not folder.is_dir():
             return _no_folder(folder)
         status = folder.stat()
-        match standing_of(mode=status.st_mode, owner=status.st_uid, me=status.st_uid if runs_as is None else runs_as):
-            case Standing.FOREIGN:
+        match protection_of(mode=status.st_mode, owner=status.st_uid, me=status.st_uid if runs_as is None else runs_as):
+            case Protection.FOREIGN:
                 return (
                     f"the data folder {folder} belongs to {user(status.st_uid)}, and the portal runs as "
                     f"{user(runs_as or 0)}; chown the folder to that user, or name another"
                 )
-            case Standing.SHARED:
+            case Protection.SHARED:
                 return _everybodys(folder)
-            case Standing.OPEN if _is_used_otherwise(folder):
+            case Protection.OPEN if _is_used_otherwise(folder):
                 return _used_otherwise(folder, status)
     except OSError:
         pass
@@ -141,10 +141,10 @@ def told(folder: Path, *, runs_as: int | None) -> str:
         return f"cannot be looked at by {user(os.geteuid())}: {error.strerror}"
     owner, mode = user(status.st_uid), _octal(status)
     me = os.geteuid() if runs_as is None else runs_as
-    match standing_of(mode=status.st_mode, owner=status.st_uid, me=me):
-        case Standing.FOREIGN:
+    match protection_of(mode=status.st_mode, owner=status.st_uid, me=me):
+        case Protection.FOREIGN:
             return f"belongs to {owner}, mode {mode}: it is for a portal that runs as {owner}"
-        case Standing.OPEN:
+        case Protection.OPEN:
             return f"open to others, mode {mode}: the portal closes it when it starts"
         case _:
             return f"open to {owner} alone"

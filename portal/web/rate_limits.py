@@ -80,9 +80,9 @@ def client_key(trusted: TrustedProxies) -> str:
     sign_in_id = current_sign_in_id()
     if sign_in_id is not None:
         return f"sign-in:{sign_in_id}"
-    return household_of(trusted.client_of(request.remote_addr, request.headers.getlist("X-Forwarded-For")))
+    return key_of_address(trusted.client_of(request.remote_addr, request.headers.getlist("X-Forwarded-For")))
 
 
-def household_of(address: Address | None) -> str:
-    """Return what a client at *address* is counted by."""
+def key_of_address(address: Address | None) -> str:
+    """Return the rate-limit key of a client at *address*; all clients without an address share one key."""
     return "unknown" if address is None else rate_limit_key(address)

@@ -5,11 +5,15 @@ import re
 import pytest
 
 from portal.configuration.documented import VARIABLES
-from portal.sign_in.provider_types import PRESETS
+from portal.sign_in.provider_types import PROVIDER_TYPES
 from tests.architecture.pages import page
 
 PAGE = page("docs/coming-from.md")
-READ = VARIABLES | {name for preset in PRESETS.values() for name in preset.own_variables()} | {"OAUTH_<ID>_PROMPT"}
+READ = (
+    VARIABLES
+    | {name for provider_type in PROVIDER_TYPES.values() for name in provider_type.own_variables()}
+    | {"OAUTH_<ID>_PROMPT"}
+)
 
 CHAINLIT = """
 CHAINLIT_AUTH_COOKIE_NAME CHAINLIT_AUTH_COOKIE_PATH CHAINLIT_AUTH_SECRET CHAINLIT_COOKIE_SAMESITE CHAINLIT_CUSTOM_AUTH

@@ -74,7 +74,7 @@ def test_every_example_works(setting: Setting, tmp_path: Path) -> None:
     section = {"roles.<name>": "roles.admin", "apps.<slug>": "apps.user-dashboard"}.get(section, section)
     written[section][key] = setting.example
     if key in {"allowed_organisations", "allowed_tenants"}:
-        written[section]["preset"] = '"github"' if key == "allowed_organisations" else '"descope"'
+        written[section]["type"] = '"github"' if key == "allowed_organisations" else '"descope"'
         del written[section]["issuer"], written["providers.endpoints"]
     if key == "hidden":
         written[section]["domains"] = '["example.com"]'
@@ -127,7 +127,7 @@ def test_every_field_of_the_settings_can_be_configured() -> None:
     elsewhere = {
         "catalogue": "apps.<slug>.source",
         "database_url": "PORTAL_DATABASE_URL",
-        "outbound": "portal.ca_file",
+        "egress": "portal.ca_file",
         "providers": "providers.id",
         "rate_limit_storage": "PORTAL_RATE_LIMIT_STORAGE",
         "rights_of_roles": "roles.<name>.rights",

@@ -17,7 +17,7 @@ from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
 from gradio_apps.serve import EXIT_USAGE
 from portal.access.app_sessions import Refusal
 from portal.access.audit import AuditEvent
-from portal.access.revocation import EndReason
+from portal.access.revocation import RevocationReason
 from portal.contract import Rejection
 from portal.doctor.findings import Check
 from portal.machine.failure import ENDED, MISTAKEN
@@ -39,7 +39,7 @@ VOCABULARIES: dict[type[StrEnum], str] = {
     AuditEvent: "The audit",
     Check: "Findings of the doctor",
     Denial: "Denials",
-    EndReason: "Ends",
+    RevocationReason: "Ends",
     Event: "The supervisor",
     IdTokenProblem: "ID tokens",
     LaunchRefusal: "Launches",

@@ -207,21 +207,24 @@ def wait_until_open(machine: Machine, url: str, browser: PlainBrowser) -> None:
 
 
 def test_the_steps_lead_to_people_who_open_apps(machine: tuple[Machine, str]) -> None:
-    house, url = machine
-    browser = PlainBrowser(authority=house.folder / "authority.pem")
-    wait_until_open(house, url, browser)
+    deployment, url = machine
+    browser = PlainBrowser(authority=deployment.folder / "authority.pem")
+    wait_until_open(deployment, url, browser)
 
-    assert stat.S_IMODE((house.folder / "deployment" / ".env").stat().st_mode) == 0o600
-    secrets = {app: (house.folder / "deployment" / "secrets" / app) for app in APPS}
+    assert stat.S_IMODE((deployment.folder / "deployment" / ".env").stat().st_mode) == 0o600
+    secrets = {app: (deployment.folder / "deployment" / "secrets" / app) for app in APPS}
     assert {stat.S_IMODE(file.stat().st_mode) for file in secrets.values()} == {0o600}
     assert len({file.read_text() for file in secrets.values()}) == len(APPS)
 
     [health] = [one.text for one in steps() if one.word == "HEALTHCHECK"]
     words = health.partition("CMD ")[2]
     [probe] = re.findall(r'"-c", "(.*)"\]', words)
-    assert subprocess.run([sys.executable, "-c", house.here(probe, "portal")], check=False, timeout=60).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", deployment.here(probe, "portal")], check=False, timeout=60).returncode
+        == 0
+    )
 
-    showcase = f"https://showcase.apps.demo.localhost:{house.ports['443']}"
+    showcase = f"https://showcase.apps.demo.localhost:{deployment.ports['443']}"
     assert browser.get(f"{showcase}/config").headers["Location"] == f"{url}/apps/showcase/config"
     asked = browser.get(f"{url}/auth/oauth/company")
     assert browser.get(Person("ana").sign_in(asked.headers["Location"])).status_code == 303
@@ -232,22 +235,26 @@ def test_the_steps_lead_to_people_who_open_apps(machine: tuple[Machine, str]) ->
 
 
 def test_setup_may_be_run_again_and_changes_nothing_that_is_right(machine: tuple[Machine, str]) -> None:
-    house, _ = machine
-    before = {file: file.read_bytes() for file in sorted((house.folder / "deployment").rglob("*")) if file.is_file()}
-    house.run()
+    deployment, _ = machine
+    before = {
+        file: file.read_bytes() for file in sorted((deployment.folder / "deployment").rglob("*")) if file.is_file()
+    }
+    deployment.run()
 
-    after = {file: file.read_bytes() for file in sorted((house.folder / "deployment").rglob("*")) if file.is_file()}
+    after = {
+        file: file.read_bytes() for file in sorted((deployment.folder / "deployment").rglob("*")) if file.is_file()
+    }
     assert after == before
-    assert "is right already" in (house.folder / "setup.log").read_text()
+    assert "is right already" in (deployment.folder / "setup.log").read_text()
 
 
 def test_the_portal_ends_in_order_when_its_container_is_stopped(machine: tuple[Machine, str]) -> None:
     """
     The last of the module's tests: what is the container's first process takes SIGTERM itself.
     """
-    house, url = machine
-    wait_until_open(house, url, PlainBrowser(authority=house.folder / "authority.pem"))
+    deployment, url = machine
+    wait_until_open(deployment, url, PlainBrowser(authority=deployment.folder / "authority.pem"))
     for name in ("portal", *APPS):
-        house.running[name].terminate()
-        code = house.running[name].wait(60)
-        assert code == 0, (name, (house.folder / f"{name}.log").read_text())
+        deployment.running[name].terminate()
+        code = deployment.running[name].wait(60)
+        assert code == 0, (name, (deployment.folder / f"{name}.log").read_text())

@@ -6,10 +6,10 @@ from typing import Any
 import gradio as gr
 from starlette.requests import Request
 
-from gradio_apps.runtime.guard.http_client import Way
+from gradio_apps.runtime.guard.http_client import ClientSettings
 from portal.contract import Person
 from tests.builders import NOW, PORTAL
-from tests.gradio_apps.guard import environment as guarded
+from tests.gradio_apps.guard import deployment as guarded
 
 
 def a_person(**changes: Any) -> Person:
@@ -17,7 +17,7 @@ def a_person(**changes: Any) -> Person:
     return guarded.a_person(**{"signed_in_until": NOW + 3 * 86400, **changes})
 
 
-DIRECT = Way(proxy=None, tls=None)
+DIRECT = ClientSettings(proxy=None, tls=None)
 
 
 @dataclass
@@ -27,7 +27,7 @@ class FakeAccess:
     base_url: str = "http://127.0.0.1:7800"
     headers: dict[str, str] = field(default_factory=lambda: {"Host": "portal.example.com"})
     refusal: Exception | None = None
-    way: Way = DIRECT
+    way: ClientSettings = DIRECT
 
     def token(self, scopes: str) -> str:
         if self.refusal is not None:

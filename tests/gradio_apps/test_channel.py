@@ -8,11 +8,11 @@ import pytest
 from gradio_apps.runtime.channel import (
     MAX_SESSIONS,
     Accept,
-    Elsewhere,
+    Draining,
     End,
     Ended,
     Leave,
-    Said,
+    Status,
     Told,
     read_said,
     read_told,
@@ -24,20 +24,20 @@ GOOD: dict[str, Any] = {"state": "running", "accepting": True, "problem": "", "o
 @pytest.mark.parametrize(
     "said",
     [
-        Said(),
-        Said(state="failed", problem="The module 'x' is missing."),
-        Said(state="running", accepting=True, open={"stream": 2, "page": 5}, listening=("a", "b")),
+        Status(),
+        Status(state="failed", problem="The module 'x' is missing."),
+        Status(state="running", accepting=True, open={"stream": 2, "page": 5}, listening=("a", "b")),
         Ended("sid"),
     ],
     ids=["starting", "failed", "running", "ended"],
 )
-def test_what_a_process_says_is_read(said: Said | Ended) -> None:
+def test_what_a_process_says_is_read(said: Status | Ended) -> None:
     assert read_said(said.to_line()) == said
 
 
 @pytest.mark.parametrize(
     "told",
-    [Accept(), Leave(120), Elsewhere(("a", "b")), Elsewhere(()), End("sid")],
+    [Accept(), Leave(120), Draining(("a", "b")), Draining(()), End("sid")],
     ids=["accept", "leave", "elsewhere", "nowhere", "end"],
 )
 def test_what_a_supervisor_says_is_read(told: Told) -> None:
@@ -100,13 +100,13 @@ def test_what_cannot_be_done_is_not_done(told: dict[str, Any]) -> None:
 def test_a_problem_is_one_line_that_can_be_shown() -> None:
     said = read_said(json.dumps({**GOOD, "problem": "a\n\x1b[31m" + "x" * 1000}).encode())
 
-    assert isinstance(said, Said)
+    assert isinstance(said, Status)
     assert said.problem.startswith("a[31mx")
     assert len(said.problem) <= 400
 
 
 def test_more_sessions_than_fit_are_left_out_and_not_the_line() -> None:
-    said = Said(listening=tuple(map(str, range(2 * MAX_SESSIONS))))
+    said = Status(listening=tuple(map(str, range(2 * MAX_SESSIONS))))
 
     assert read_said(said.to_line()) is not None
-    assert read_told(Elsewhere(said.listening).to_line()) is not None
+    assert read_told(Draining(said.listening).to_line()) is not None

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from gradio_apps.runtime.channel import Accept, Elsewhere, End, Ended, Leave, Said, Told, read_said
-from gradio_apps.runtime.channel_handler import DESCRIPTOR, Steering, channel_from
-from gradio_apps.runtime.host.servers import FrontServer, own_config
-from tests.gradio_apps.guard.environment import APP, House, a_house
+from gradio_apps.runtime.channel import Accept, Draining, End, Ended, Leave, Status, Told, read_said
+from gradio_apps.runtime.channel_handler import DESCRIPTOR, ChannelHandler, channel_from
+from gradio_apps.runtime.host.servers import PublicServer, own_config
+from tests.gradio_apps.guard.deployment import APP, Deployment, a_deployment
 from tests.gradio_apps.guard.test_draining import DATA, JOIN, gradio
 from tests.processes import PATIENCE
 
@@ -32,27 +32,27 @@ def anyio_backend() -> str:
 class Steered:
     """The server, and what the supervisor hears."""
 
-    house: House
-    server: FrontServer
+    deployment: Deployment
+    server: PublicServer
     port: int
     writer: asyncio.StreamWriter
-    said: list[Said | Ended] = field(default_factory=list)
+    said: list[Status | Ended] = field(default_factory=list)
 
     def tell(self, told: Told) -> None:
         self.writer.write(told.to_line())
 
-    async def hears(self, holds: Callable[[Said], bool]) -> Said:
+    async def hears(self, holds: Callable[[Status], bool]) -> Status:
         async with asyncio.timeout(PATIENCE):
             while True:
                 for one in self.said:
-                    if isinstance(one, Said) and holds(one):
+                    if isinstance(one, Status) and holds(one):
                         return one
                 await asyncio.sleep(0.02)
 
     def client(self, **headers: str) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{self.port}",
-            headers={**self.house.signed_in(), **headers},
+            headers={**self.deployment.signed_in(), **headers},
             timeout=PATIENCE,
             trust_env=False,
         )
@@ -67,13 +67,13 @@ async def steered() -> AsyncIterator[Steered]:
     sock.bind(("127.0.0.1", 0))
     sock.listen()
     port = sock.getsockname()[1]
-    async with a_house(gradio) as house:
-        steering = Steering(theirs, guard=house.guard, state=lambda: "running", problem=lambda: "")
-        config = own_config(house.guard, lifespan="off", timeout_graceful_shutdown=1)
-        server = FrontServer(config, sock=sock, before_stop=lambda: None, steer=steering.start)
+    async with a_deployment(gradio) as deployment:
+        steering = ChannelHandler(theirs, guard=deployment.guard, state=lambda: "running", problem=lambda: "")
+        config = own_config(deployment.guard, lifespan="off", timeout_graceful_shutdown=1)
+        server = PublicServer(config, sock=sock, before_stop=lambda: None, steer=steering.start)
         reader, writer = await asyncio.open_connection(sock=ours)
         running = asyncio.create_task(server.serve())
-        world = Steered(house, server, port, writer)
+        world = Steered(deployment, server, port, writer)
 
         async def hear() -> None:
             while line := await reader.readline():
@@ -178,7 +178,7 @@ async def test_time_to_leave_is_bounded() -> None:
 async def test_sessions_that_wait_elsewhere_and_that_ended_elsewhere() -> None:
     async with steered() as world, world.client() as client:
         world.tell(Accept())
-        world.tell(Elsewhere(("hash",)))
+        world.tell(Draining(("hash",)))
         assert (await client.get("/")).status_code == 200
         refused = await client.post(
             JOIN, content='{"session_hash": "hash"}', headers={"content-type": "application/json"}
@@ -190,7 +190,7 @@ async def test_sessions_that_wait_elsewhere_and_that_ended_elsewhere() -> None:
             while (await client.get("/config")).status_code != 401:
                 await asyncio.sleep(0.02)
         # Told by the supervisor, it is not told back; ended here, it is.
-        world.house.guard.end_session("another")
+        world.deployment.guard.end_session("another")
         async with asyncio.timeout(PATIENCE):
             while Ended("another") not in world.said:
                 await asyncio.sleep(0.02)

@@ -8,7 +8,7 @@ import pytest
 
 from gradio_apps.portal_api import Event, PortalApi, PortalApiError, SignedIn
 from gradio_apps.runtime.guard.api import PortalApiError as NoToken
-from gradio_apps.runtime.guard.http_client import Way
+from gradio_apps.runtime.guard.http_client import ClientSettings
 from tests.gradio_apps.requests import NOW, FakeAccess, a_request, a_visit
 
 SIGN_IN = {
@@ -164,7 +164,7 @@ class TestOfARequest:
             PortalApi.of(request_)
 
     def test_clients_are_kept(self) -> None:
-        here, there = FakeAccess(), FakeAccess(way=Way(proxy=None, tls=None))
+        here, there = FakeAccess(), FakeAccess(way=ClientSettings(proxy=None, tls=None))
         pairs = [(PortalApi(here), PortalApi(here)), (PortalApi(there), PortalApi(there))]
 
         for one, other in pairs:

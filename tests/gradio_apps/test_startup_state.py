@@ -9,7 +9,7 @@ import pytest
 from gradio_apps.runtime.host import HostedApp
 from gradio_apps.runtime.last_line import LONGEST, last_line
 from gradio_apps.runtime.progress import Progress
-from gradio_apps.runtime.startup_state import Waiting, waiting_from
+from gradio_apps.runtime.startup_state import StartupState, startup_state_from
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_what_cannot_be_read_back_says_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "usual"), [("12", 12.0), ("", None), ("soon", None), ("²", None), ("-1", None)])
 def test_what_the_supervisor_says_is_read(text: str, usual: float | None) -> None:
     environ = {"PORTAL_USUAL_START": text, "PORTAL_SECRET_NAMES": "A,NOT_SET", "A": "hush", "B": "open"}
-    waiting = waiting_from(environ, secret="the-client-secret")
+    waiting = startup_state_from(environ, secret="the-client-secret")
     os.close(waiting.log)
 
     assert (waiting.usual, waiting.hidden) == (usual, ("the-client-secret", "hush"))
@@ -71,7 +71,7 @@ def test_what_the_supervisor_says_is_read(text: str, usual: float | None) -> Non
 def test_progress_follows_the_host(log: int) -> None:
     os.write(log, b"fetching 3 of 7 with hush\n")
     host = HostedApp()
-    waiting = Waiting(begun=100.0, usual=20.0, hidden=("hush",), log=log, log_since=0)
+    waiting = StartupState(begun=100.0, usual=20.0, hidden=("hush",), log=log, log_since=0)
     progress = waiting.progress(host, now=107.0)
 
     assert progress.in_words() == "Loading its code, for 7 s, usually ready after 20 s."

@@ -1,4 +1,4 @@
-"""Houses and browsers that the journeys share."""
+"""Deployments and browsers that the journeys share."""
 
 from collections.abc import Iterator
 
@@ -6,24 +6,24 @@ import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.journeys.browser import running_browser
-from tests.journeys.deployment import House, running_house
+from tests.journeys.deployment import Deployment, running_deployment
 
 SAME_SITE = "{app}.demo.localhost"
 ACROSS_SITES = "{app}.apps.localhost"
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Portal and apps on the same site, as recommended."""
-    with running_house(tmp_path_factory.mktemp("house"), apps=SAME_SITE) as house:
-        yield house
+    with running_deployment(tmp_path_factory.mktemp("house"), apps=SAME_SITE) as deployment:
+        yield deployment
 
 
 @pytest.fixture(scope="module")
-def house_across_sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def deployment_across_sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Portal and apps on two sites: the app's cookie is a third party's."""
-    with running_house(tmp_path_factory.mktemp("across"), apps=ACROSS_SITES) as house:
-        yield house
+    with running_deployment(tmp_path_factory.mktemp("across"), apps=ACROSS_SITES) as deployment:
+        yield deployment
 
 
 @pytest.fixture(scope="session")

@@ -86,7 +86,7 @@ port = {port}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class House:
+class Deployment:
     """A portal that answers, with its apps."""
 
     url: str
@@ -100,7 +100,7 @@ class House:
 
 
 @contextmanager
-def running_house(
+def running_deployment(
     folder: Path,
     *,
     portal: str = "portal.demo.localhost",
@@ -110,7 +110,7 @@ def running_house(
     more: Mapping[str, Path] | None = None,
     lines: str = "",
     **told: Any,
-) -> Iterator[House]:
+) -> Iterator[Deployment]:
     """Run provider, portal and apps until the block ends.
 
     *portal* and *apps* are host names, *apps* with a path where there is one; with *front*, a web server
@@ -152,7 +152,7 @@ def running_house(
             process = subprocess.Popen(
                 command, env=environment, cwd=folder, stdout=output, stderr=subprocess.STDOUT, text=True
             )
-        house = House(
+        deployment = Deployment(
             url=url,
             internal_url=f"http://127.0.0.1:{port}",
             provider=provider,
@@ -161,23 +161,23 @@ def running_house(
             process=process,
         )
         try:
-            _wait_until_ready(house, ports, log)
+            _wait_until_ready(deployment, ports, log)
             with contextlib.ExitStack() as before:
                 if front is not None:
                     before.enter_context(front(folder, environment, (port, front_port)))
-                yield house
+                yield deployment
         finally:
             end_in_time(process)
 
 
-def _wait_until_ready(house: House, ports: Mapping[str, int], log: Path) -> None:
-    waiting = {f"{house.internal_url}/readyz": house.url} | {
-        f"http://127.0.0.1:{port}{urlsplit(house.apps[slug]).path}/.portal/health": house.apps[slug]
+def _wait_until_ready(deployment: Deployment, ports: Mapping[str, int], log: Path) -> None:
+    waiting = {f"{deployment.internal_url}/readyz": deployment.url} | {
+        f"http://127.0.0.1:{port}{urlsplit(deployment.apps[slug]).path}/.portal/health": deployment.apps[slug]
         for slug, port in ports.items()
     }
     deadline = time.monotonic() + _START
     while waiting:
-        assert house.process.poll() is None, f"portal serve ended:\n{log.read_text()}"
+        assert deployment.process.poll() is None, f"portal serve ended:\n{log.read_text()}"
         assert time.monotonic() < deadline, f"not ready: {waiting}\n{log.read_text()}"
         for address, origin in list(waiting.items()):
             with contextlib.suppress(requests.RequestException):

@@ -10,7 +10,7 @@ from typing import Final
 
 from tests.journeys import steps
 from tests.journeys.browser import PATIENCE
-from tests.journeys.deployment import House
+from tests.journeys.deployment import Deployment
 from tests.journeys.firefox import Firefox, Place, Tab
 
 _PROTOCOLS: Final = "() => [...new Set(performance.getEntriesByType('resource').map(entry => entry.nextHopProtocol))]"
@@ -23,43 +23,43 @@ class Day:
     """Somebody's day in Firefox, with a stream in a tab of its own."""
 
     firefox: Firefox
-    house: House
+    deployment: Deployment
     tab: Tab
     streaming: Tab
 
 
-def begin_day(firefox: Firefox, house: House) -> Day:
+def begin_day(firefox: Firefox, deployment: Deployment) -> Day:
     """Have Ana sign in, and start a stream that would run for minutes."""
     tab = firefox.new_tab()
-    sign_in(tab, house, "Ana Analyst", path="/apps/showcase/?x=1")
-    tab.wait_for_url(re.escape(f"{house.url}/apps/showcase/?x=1"))
+    sign_in(tab, deployment, "Ana Analyst", path="/apps/showcase/?x=1")
+    tab.wait_for_url(re.escape(f"{deployment.url}/apps/showcase/?x=1"))
     tab.app.see("#words textarea")
     streaming = firefox.new_tab()
-    streaming.go(f"{house.url}/apps/showcase/")
+    streaming.go(f"{deployment.url}/apps/showcase/")
     start_stream(streaming.app)
-    return Day(firefox, house, tab, streaming)
+    return Day(firefox, deployment, tab, streaming)
 
 
 def use_everything(
     day: Day, folder: Path, *, body: bytes = steps.UPLOAD, second: tuple[str, str] = ("user-dashboard", "Ana Analyst")
 ) -> None:
     """Ana predicts, uploads *body* and downloads in the showcase, and opens the app *second*, which has its words."""
-    house, tab = day.house, day.tab
+    deployment, tab = day.deployment, day.tab
     tab.front()
     predict(tab.app, greeted="Ana Analyst")
-    assert tab.app.ask("() => location.href") == f"{house.apps['showcase']}/?x=1"
-    if house.url.startswith("https:"):
+    assert tab.app.ask("() => location.href") == f"{deployment.apps['showcase']}/?x=1"
+    if deployment.url.startswith("https:"):
         assert tab.app.ask(_PROTOCOLS) == ["h2"]
     upload(tab.app, folder, body=body)
     assert "ana@example.com,5050" in download(day.firefox, tab.app)
     slug, words = second
-    tab.go(f"{house.url}/apps/{slug}/")
+    tab.go(f"{deployment.url}/apps/{slug}/")
     tab.app.wait(_SAYS, words)
 
 
-def sign_in(tab: Tab, house: House, person: str, *, path: str = "/") -> None:
+def sign_in(tab: Tab, deployment: Deployment, person: str, *, path: str = "/") -> None:
     """Go to *path*, and sign in as *person* at the provider's page."""
-    tab.go(f"{house.url}{path}")
+    tab.go(f"{deployment.url}{path}")
     tab.click('aria/Continue with Example Company[role="link"]')
     tab.click(f'aria/{person}[role="button"]')
 
@@ -114,19 +114,19 @@ def check_long_stream(day: Day) -> None:
 
 def sign_out_elsewhere(day: Day) -> None:
     """Sign out in another tab while the showcase streams: bytes stop, it says so, and the frame is dead."""
-    house, tab = day.house, day.streaming
+    deployment, tab = day.deployment, day.streaming
     other = day.firefox.new_tab()
-    other.go(f"{house.url}/sign-out")
+    other.go(f"{deployment.url}/sign-out")
     other.click('aria/Sign out[role="button"]')
     other.click('aria/Yes, sign me out[role="button"]')
     other.see('aria/You are signed out[role="heading"]')
-    assert other.url.startswith(f"{house.url}/signed-out")
+    assert other.url.startswith(f"{deployment.url}/signed-out")
 
     tab.front()
     tab.wait("() => [...document.querySelectorAll('#notice-signed-out, #notice-ended')].some(one => !one.hidden)")
     before = tab.app.value("#stream textarea")
     time.sleep(3)
     assert tab.app.value("#stream textarea") == before
-    assert tab.app.ask(_STATUS, f"{house.apps['showcase']}/config") == 401
-    tab.go(f"{house.url}/apps/showcase/")
-    tab.wait_for_url(f"{re.escape(house.url)}/sign-in.*")
+    assert tab.app.ask(_STATUS, f"{deployment.apps['showcase']}/config") == 401
+    tab.go(f"{deployment.url}/apps/showcase/")
+    tab.wait_for_url(f"{re.escape(deployment.url)}/sign-in.*")

@@ -53,7 +53,7 @@ def whole_configuration(folder: Path, configuration: Path, *, connections: int =
 
 
 @contextmanager
-def running_front(
+def running_proxy(
     folder: Path,
     environ: Mapping[str, str],
     certificate: Certificate,

@@ -30,7 +30,7 @@ from portal.settings import Secret
 from portal.supervisor_socket import AppState, SupervisorAway, ask, control_socket
 from tests.builders import an_app
 from tests.journeys.workers import COOKIE, KEY, TLS
-from tests.portal.web.views.environment import NAVIGATION, House
+from tests.portal.web.views.deployment import NAVIGATION, Deployment
 from tests.ports import free_ports
 from tests.processes import PATIENCE, end_in_time
 
@@ -76,7 +76,7 @@ class Served:
 
     folder: Path
     process: "subprocess.Popen[str]"
-    house: House
+    deployment: Deployment
     port: int
     ports: dict[str, int]
     environ: dict[str, str]
@@ -107,7 +107,7 @@ class Served:
         file.write_text(text.replace(old, new))
 
     def apps(self) -> dict[str, AppState]:
-        return {state.app: state for state in ask(control_socket(self.house.settings), "list").apps}
+        return {state.app: state for state in ask(control_socket(self.deployment.settings), "list").apps}
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Ask the portal, on a connection of its own."""
@@ -120,7 +120,7 @@ class Served:
         answer = httpx.post(
             f"http://127.0.0.1:{self.port}/oauth/introspect",
             data={"token": sid, "token_type_hint": HINT_APP_SESSION},
-            auth=(slug, self.house.services.credentials.secret_of(slug).reveal()),
+            auth=(slug, self.deployment.services.credentials.secret_of(slug).reveal()),
             headers={"Host": f"portal.demo.localhost:{self.port}", "Connection": "close"},
             trust_env=False,
             timeout=PATIENCE,
@@ -142,7 +142,7 @@ class Served:
 
     def person(self) -> Person:
         """Sign somebody in, and open both apps."""
-        browser = self.house.signed_in()
+        browser = self.deployment.signed_in()
         kept = browser.get_cookie(COOKIE, domain="portal.demo.localhost")
         assert kept is not None
         sids, own = {}, {}
@@ -182,15 +182,15 @@ def served(folder: Path, *, forecast: str = "steady.py") -> Iterator[Served]:
             for slug, own in ports.items()
         )
     )
-    house = House(folder / "data", url=url, secret_keys=(Secret(KEY),), catalogue=catalogue)
+    deployment = Deployment(folder / "data", url=url, secret_keys=(Secret(KEY),), catalogue=catalogue)
 
     class Browser(FlaskClient):
         def open(self, *args: Any, **kwargs: Any) -> TestResponse:
             kwargs.setdefault("base_url", url)
             return super().open(*args, **kwargs)
 
-    house.app.test_client_class = Browser
-    house.now = int(time.time())
+    deployment.app.test_client_class = Browser
+    deployment.now = int(time.time())
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("PORTAL_", "OAUTH_"))}
     environ |= {"PORTAL_SECRET_KEY": KEY, "COMPANY_CLIENT_SECRET": "a-client-secret", "PYTHONUNBUFFERED": "1"}
     with (folder / "serve.log").open("w") as log:
@@ -205,7 +205,7 @@ def served(folder: Path, *, forecast: str = "steady.py") -> Iterator[Served]:
             start_new_session=True,
         )
     in_the_end = ExitStack()
-    running = Served(folder, process, house, port, ports, environ, in_the_end)
+    running = Served(folder, process, deployment, port, ports, environ, in_the_end)
     try:
         wait_until(lambda: running.get("/readyz").status_code == 200, running)
         wait_until(lambda: all(app.state == "running" for app in running.apps().values()), running)

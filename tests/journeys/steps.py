@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, FrameLocator, Page, expect
 
 from tests.journeys.browser import PATIENCE
-from tests.journeys.deployment import House
+from tests.journeys.deployment import Deployment
 
 UPLOAD = b"rows,of,a,table\n" * 4096
 LARGE = b"0123456789abcdef" * (50 * 2**16)
@@ -29,21 +29,21 @@ def new_page(context: BrowserContext) -> Page:
     return page
 
 
-def sign_in(page: Page, house: House, person: str, *, path: str = "/") -> None:
+def sign_in(page: Page, deployment: Deployment, person: str, *, path: str = "/") -> None:
     """Go to *path*, and sign in as *person* at the provider's page."""
-    page.goto(f"{house.url}{path}")
+    page.goto(f"{deployment.url}{path}")
     expect(page.get_by_role("heading", name="Sign in to Example AI")).to_be_visible()
     page.get_by_role("link", name="Continue with Example Company").click()
     page.get_by_role("button", name=person).click()
 
 
-def sign_out(page: Page, house: House) -> None:
+def sign_out(page: Page, deployment: Deployment) -> None:
     """Sign out at the portal and at the provider, back to the page that says so."""
-    page.goto(f"{house.url}/sign-out")
+    page.goto(f"{deployment.url}/sign-out")
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("button", name="Yes, sign me out").click()
     expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
-    assert page.url.startswith(f"{house.url}/signed-out")
+    assert page.url.startswith(f"{deployment.url}/signed-out")
 
 
 def frame_of(page: Page) -> FrameLocator:
@@ -111,10 +111,10 @@ def plot(app: FrameLocator) -> None:
     expect(app.locator("#plot canvas, #plot svg.marks").first).to_be_visible()
 
 
-def status_inside(page: Page, house: House, slug: str, path: str) -> int:
+def status_inside(page: Page, deployment: Deployment, slug: str, path: str) -> int:
     """Ask for *path* from within the frame of the app *slug*, with the cookies it has there; return the status."""
-    frame = next(frame for frame in page.frames if frame.url.startswith(house.apps[slug]))
-    address = f"{house.apps[slug]}{path}"
+    frame = next(frame for frame in page.frames if frame.url.startswith(deployment.apps[slug]))
+    address = f"{deployment.apps[slug]}{path}"
     status: int = frame.evaluate("address => fetch(address).then(answer => answer.status)", address)
     return status
 
@@ -125,19 +125,19 @@ def frame_address(page: Page) -> str:
     return address
 
 
-def follow_a_deep_link(page: Page, house: House) -> None:
+def follow_a_deep_link(page: Page, deployment: Deployment) -> None:
     """Go to a place inside the showcase; path and query of the portal's address are the frame's."""
     inside = "gradio_api/info?all_endpoints=true"
-    page.goto(f"{house.url}/apps/showcase/{inside}")
+    page.goto(f"{deployment.url}/apps/showcase/{inside}")
     expect(frame_of(page).get_by_text("named_endpoints")).to_be_visible()
-    assert frame_address(page) == f"{house.apps['showcase']}/{inside}"
+    assert frame_address(page) == f"{deployment.apps['showcase']}/{inside}"
 
 
-def use_the_login_button(page: Page, house: House, slug: str) -> None:
+def use_the_login_button(page: Page, deployment: Deployment, slug: str) -> None:
     """Use the button of Gradio's own inside the app *slug*: it knows who is there, and leads to the portal's page."""
-    page.goto(f"{house.url}/apps/{slug}/")
+    page.goto(f"{deployment.url}/apps/{slug}/")
     frame_of(page).get_by_role("button", name=re.compile("^Logout")).click()
-    expect(page).to_have_url(f"{house.url}/sign-out")
+    expect(page).to_have_url(f"{deployment.url}/sign-out")
     expect(page.get_by_role("heading", name="Sign out?")).to_be_visible()
 
 
@@ -149,15 +149,15 @@ def use_everything(page: Page, app: FrameLocator, folder: Path, *, body: bytes =
     plot(app)
 
 
-def sign_out_elsewhere(page: Page, house: House) -> None:
+def sign_out_elsewhere(page: Page, deployment: Deployment) -> None:
     """Sign out in another tab while the showcase streams in *page*: bytes stop, it says so, and the frame is dead."""
-    sign_out(new_page(page.context), house)
+    sign_out(new_page(page.context), deployment)
     expect(page.locator("#notice-signed-out, #notice-ended").filter(visible=True)).to_have_count(1)
     stream = frame_of(page).locator("#stream textarea")
     before = stream.input_value()
     time.sleep(3)
     assert stream.input_value() == before
     # None of the app answers this browser any more.
-    assert status_inside(page, house, "showcase", "/config") == 401
+    assert status_inside(page, deployment, "showcase", "/config") == 401
     page.reload()
-    expect(page).to_have_url(re.compile(rf"^{re.escape(house.url)}/sign-in"))
+    expect(page).to_have_url(re.compile(rf"^{re.escape(deployment.url)}/sign-in"))

@@ -15,10 +15,10 @@ from playwright.sync_api import Browser, Page, Playwright, ViewportSize, expect
 from tests.certificates import Certificate, issue
 from tests.journeys import in_firefox, steps
 from tests.journeys.browser import running_browser
-from tests.journeys.deployment import ROOT, House, running_house
+from tests.journeys.deployment import ROOT, Deployment, running_deployment
 from tests.journeys.firefox import running_firefox
 from tests.journeys.in_firefox import Day
-from tests.journeys.reverse_proxy import nginx, running_front
+from tests.journeys.reverse_proxy import nginx, running_proxy
 
 pytestmark = pytest.mark.usefixtures("journey")
 
@@ -40,7 +40,7 @@ LITTLE_TO_PAINT: ViewportSize = {"width": 480, "height": 320}
 class Told(NamedTuple):
     """A house, and the certificate in front of it."""
 
-    house: House
+    deployment: Deployment
     certificate: Certificate
 
 
@@ -51,28 +51,28 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 @pytest.fixture(scope="module")
-def houses(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Told]]:
+def deployments(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Told]]:
     """One house of each shape, all at once, so that their long streams run at the same time."""
     nginx()  # or skip, before everything else is started
 
     def front(
         folder: Path, environ: Mapping[str, str], ports: tuple[int, int]
     ) -> contextlib.AbstractContextManager[None]:
-        return running_front(folder, environ, certificate, ports=ports)
+        return running_proxy(folder, environ, certificate, ports=ports)
 
-    def started(apps: str) -> contextlib.AbstractContextManager[House]:
+    def started(apps: str) -> contextlib.AbstractContextManager[Deployment]:
         folder = tmp_path_factory.mktemp("behind")
         more = {"pathwise": PATHWISE, "own-sign-in": OWN_SIGN_IN}
-        return running_house(folder, portal=PORTAL, apps=apps, front=front, own=("showcase",), more=more)
+        return running_deployment(folder, portal=PORTAL, apps=apps, front=front, own=("showcase",), more=more)
 
     with contextlib.ExitStack() as stack:
         yield {shape: Told(stack.enter_context(started(apps)), certificate) for shape, apps in SHAPES.items()}
 
 
 @pytest.fixture(params=tuple(SHAPES))
-def told(request: pytest.FixtureRequest, houses: Mapping[str, Told]) -> Told:
+def told(request: pytest.FixtureRequest, deployments: Mapping[str, Told]) -> Told:
     """The house of one shape."""
-    return houses[request.param]
+    return deployments[request.param]
 
 
 @pytest.fixture(scope="module")
@@ -83,43 +83,43 @@ def browser(playwright: Playwright, certificate: Certificate) -> Iterator[Browse
 
 
 @pytest.fixture(scope="module")
-def long_streams(houses: Mapping[str, Told], browser: Browser) -> Iterator[Mapping[str, Page]]:
+def long_streams(deployments: Mapping[str, Told], browser: Browser) -> Iterator[Mapping[str, Page]]:
     """A stream in a tab of Uwe's for each shape, which runs while the others have their day."""
     with contextlib.ExitStack() as stack:
         pages = {}
-        for shape, told in houses.items():
+        for shape, told in deployments.items():
             context = stack.enter_context(browser.new_context(viewport=LITTLE_TO_PAINT))
             pages[shape] = page = steps.new_page(context)
-            steps.sign_in(page, told.house, "Uwe User", path="/apps/showcase/")
+            steps.sign_in(page, told.deployment, "Uwe User", path="/apps/showcase/")
             steps.start_stream(steps.frame_of(page), ticks=steps.LONG)
         yield pages
 
 
 @pytest.fixture(scope="module")
-def day_in_firefox(houses: Mapping[str, Told], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
+def day_in_firefox(deployments: Mapping[str, Told], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
     """Ana's day in Firefox, which trusts the tests' authority as it would a company's, with a stream in one tab."""
-    house, certificate = houses["a host for each app"]
+    deployment, certificate = deployments["a host for each app"]
     folder = tmp_path_factory.mktemp("firefox")
     with running_firefox(folder, authority=certificate.authority) as firefox:
-        yield in_firefox.begin_day(firefox, house)
+        yield in_firefox.begin_day(firefox, deployment)
 
 
 def test_log_out_in_the_app_is_the_portals(told: Told, browser: Browser) -> None:
     """
     By a link to the host's root, wherever the app is; the click alone does not sign out.
     """
-    house = told.house
+    deployment = told.deployment
     context = browser.new_context()
     page = steps.new_page(context)
-    steps.sign_in(page, house, "Ana Analyst", path="/apps/own-sign-in/")
+    steps.sign_in(page, deployment, "Ana Analyst", path="/apps/own-sign-in/")
     app = steps.frame_of(page)
     expect(app.get_by_label("Greeting")).to_have_value("Hello ana@example.com")
     app.get_by_role("link", name="Log out").click()
-    page.wait_for_url(f"{house.url}/sign-out")
+    page.wait_for_url(f"{deployment.url}/sign-out")
     expect(page.get_by_role("heading", name="Sign out?")).to_be_visible()
-    page.goto(f"{house.url}/logout")
+    page.goto(f"{deployment.url}/logout")
     expect(page.get_by_role("heading", name="Sign out?")).to_be_visible()
-    page.goto(f"{house.url}/apps/own-sign-in/")
+    page.goto(f"{deployment.url}/apps/own-sign-in/")
     expect(app.get_by_label("Greeting")).to_have_value("Hello ana@example.com")
     context.close()
 
@@ -136,26 +136,26 @@ def test_a_whole_day(told: Told, browser: Browser, tmp_path: Path) -> None:
     """
     Sign in, predict, stream, upload, download, a second app, sign out: all through the web server.
     """
-    house = told.house
+    deployment = told.deployment
     context = browser.new_context(accept_downloads=True)
     page = steps.new_page(context)
-    steps.sign_in(page, house, "Ana Analyst", path="/apps/showcase/?x=1")
-    expect(page).to_have_url(f"{house.url}/apps/showcase/?x=1")
+    steps.sign_in(page, deployment, "Ana Analyst", path="/apps/showcase/?x=1")
+    expect(page).to_have_url(f"{deployment.url}/apps/showcase/?x=1")
     app = steps.frame_of(page)
     steps.use_everything(page, app, tmp_path, body=steps.LARGE)
-    frame = next(frame for frame in page.frames if frame.url.startswith(house.apps["showcase"]))
-    assert frame.url == f"{house.apps['showcase']}/?x=1"
+    frame = next(frame for frame in page.frames if frame.url.startswith(deployment.apps["showcase"]))
+    assert frame.url == f"{deployment.apps['showcase']}/?x=1"
     protocol = "() => [...new Set(performance.getEntriesByType('resource').map(entry => entry.nextHopProtocol))]"
     assert frame.evaluate(protocol) == ["h2"]
 
-    steps.follow_a_deep_link(page, house)
-    steps.use_the_login_button(page, house, "pathwise")
+    steps.follow_a_deep_link(page, deployment)
+    steps.use_the_login_button(page, deployment, "pathwise")
 
     # A stream arrives in pieces, and stops when they sign out in another tab.
-    page.goto(f"{house.url}/apps/showcase/")
+    page.goto(f"{deployment.url}/apps/showcase/")
     app = steps.frame_of(page)
     steps.start_stream(app)
-    steps.sign_out_elsewhere(page, house)
+    steps.sign_out_elsewhere(page, deployment)
     context.close()
 
 
@@ -182,16 +182,16 @@ def test_forwarded_headers_are_the_web_servers_own(told: Told) -> None:
         "Forwarded": "for=203.0.113.66;host=evil.example.com",
         "X-Real-IP": "203.0.113.66",
     }
-    answer = ask(told, f"{told.house.url}/sign-in", **forged)
+    answer = ask(told, f"{told.deployment.url}/sign-in", **forged)
     assert answer.status_code == 200
-    lines = (told.house.folder / "serve.log").read_text().splitlines()
+    lines = (told.deployment.folder / "serve.log").read_text().splitlines()
     requests = [json.loads(line) for line in lines if line.startswith("{") and '"portal.requests"' in line]
     [line] = [line for line in requests if line["reference"] == answer.headers["X-Request-Id"]]
     assert line["client"] == "127.0.0.1"
 
     document = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none"}
-    challenged = ask(told, f"{told.house.apps['showcase']}/", **forged, **document)
-    assert challenged.headers["location"] == f"{told.house.url}/apps/showcase"
+    challenged = ask(told, f"{told.deployment.apps['showcase']}/", **forged, **document)
+    assert challenged.headers["location"] == f"{told.deployment.url}/apps/showcase"
 
 
 def test_the_longest_links_pass(told: Told) -> None:
@@ -200,27 +200,30 @@ def test_the_longest_links_pass(told: Told) -> None:
     """
     document = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none"}
     link = f"/?state={'x' * 4080}"
-    challenged = ask(told, f"{told.house.apps['showcase']}{link}", **document)
-    assert (challenged.status_code, challenged.headers["location"]) == (303, f"{told.house.url}/apps/showcase{link}")
+    challenged = ask(told, f"{told.deployment.apps['showcase']}{link}", **document)
+    assert (challenged.status_code, challenged.headers["location"]) == (
+        303,
+        f"{told.deployment.url}/apps/showcase{link}",
+    )
 
 
 def test_a_foreign_host_is_refused(told: Told) -> None:
     """
     Portal and guard decide that; the web server hands the name on as it came.
     """
-    assert ask(told, f"{told.house.url}/sign-in", Host="evil.example.com").status_code == 400
-    assert ask(told, f"{told.house.url}/sign-in").status_code == 200
+    assert ask(told, f"{told.deployment.url}/sign-in", Host="evil.example.com").status_code == 400
+    assert ask(told, f"{told.deployment.url}/sign-in").status_code == 200
 
 
 def test_what_is_nobodys_path_is_nobodys(told: Told) -> None:
     """
     The path goes on as it came, so an encoded way out of an app leads nowhere.
     """
-    app = told.house.apps["showcase"]
+    app = told.deployment.apps["showcase"]
     for url in (f"{app}/..%2f..%2f..%2faccount", f"{app}/%2e%2e/%2e%2e/account", f"{app}/../x/config"):
         answer = ask(told, url)
         assert answer.status_code in {303, 400, 401, 404, 421}, url
-        assert answer.headers.get("location", told.house.url).startswith(told.house.url)
+        assert answer.headers.get("location", told.deployment.url).startswith(told.deployment.url)
 
 
 def test_streams_outlive_what_web_servers_wait(long_streams: Mapping[str, Page]) -> None:

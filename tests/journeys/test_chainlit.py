@@ -30,7 +30,7 @@ ASK: Final = dedent(
     from portal.sign_in.hook import hook_of, load_hook
     from tests.builders import a_provider, an_identity
 
-    spec = a_provider(id="google", preset="google", issuer="https://accounts.google.com")
+    spec = a_provider(id="google", provider_type="google", issuer="https://accounts.google.com")
     loaded = load_hook("rules:oauth_callback")
     hook = hook_of(loaded, providers=lambda _: spec, roles=())
 
@@ -53,7 +53,7 @@ PORTAL_TOML: Final = """
 url = "http://portal.demo.localhost:7800"
 [[providers]]
 id = "google"
-preset = "google"
+type = "google"
 client_id = "portal.apps.googleusercontent.com"
 client_secret_env = "COMPANY_CLIENT_SECRET"
 """

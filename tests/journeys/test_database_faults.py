@@ -17,7 +17,7 @@ from sqlalchemy import event
 
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET
 from tests.journeys.workers import WORKERS, Portal, running_portal, wait_until
-from tests.portal.web.views.environment import NAVIGATION, House
+from tests.portal.web.views.deployment import NAVIGATION, Deployment
 
 MORE_THAN_THERE_ARE = 6
 """Requests in a row: enough that both workers, and several of their connections, get their turn."""
@@ -181,9 +181,9 @@ def test_a_worker_that_starts_meanwhile_waits_and_stops_nobody(tmp_path: Path, f
 
 
 @contextmanager
-def every_connection(house: House, pragma: str, after: str) -> Iterator[None]:
+def every_connection(deployment: Deployment, pragma: str, after: str) -> Iterator[None]:
     """Have *pragma* on every connection of the portal's database, and *after* when the block ends."""
-    database = house.services.database
+    database = deployment.services.database
 
     def apply(connection: Any, _record: object, _proxy: object) -> None:
         connection.execute(f"PRAGMA {chosen}")
@@ -206,12 +206,12 @@ FAULTS = {
 
 @pytest.mark.parametrize(("pragma", "after"), FAULTS.values(), ids=FAULTS)
 def test_nothing_can_be_written(tmp_path: Path, pragma: str, after: str) -> None:
-    house = House(tmp_path)
-    browser = house.signed_in()
-    ticket = house.launched(browser)
+    deployment = Deployment(tmp_path)
+    browser = deployment.signed_in()
+    ticket = deployment.launched(browser)
     form = {"token": ticket, "token_type_hint": HINT_TICKET}
-    secret = house.services.credentials.secret_of("forecast").reveal()
-    with every_connection(house, pragma, after):
+    secret = deployment.services.credentials.secret_of("forecast").reveal()
+    with every_connection(deployment, pragma, after):
         statuses = []
         for _ in range(300):  # a full database has room in its last pages for a while
             answer = browser.get("/apps/forecast/.portal/launch", headers=NAVIGATION)
@@ -223,13 +223,13 @@ def test_nothing_can_be_written(tmp_path: Path, pragma: str, after: str) -> None
         # What is signed in is seen as signed in.
         assert browser.get("/").status_code == 200
         if pragma.startswith("query_only"):
-            is_json_that_says_so(house.ask("forecast", "/oauth/introspect", form, secret=secret))
+            is_json_that_says_so(deployment.ask("forecast", "/oauth/introspect", form, secret=secret))
         if pragma.startswith("query_only"):
-            assert house.browser().get("/readyz").get_json()["missing"] == ["database"]
+            assert deployment.browser().get("/readyz").get_json()["missing"] == ["database"]
         state = browser.get("/auth/oauth/company").headers["Location"].partition("state=")[2]
         answer = browser.get("/auth/oauth/company/callback", query_string={"state": state, "code": "code"})
         assert answer.status_code in {303, 503}
     assert browser.get("/").status_code == 200
-    assert house.ask("forecast", "/oauth/introspect", form).get_json()["active"] is True
-    house.launched(browser)
-    house.signed_in()
+    assert deployment.ask("forecast", "/oauth/introspect", form).get_json()["active"] is True
+    deployment.launched(browser)
+    deployment.signed_in()

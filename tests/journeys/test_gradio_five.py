@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, expect
 
 from portal.contract.interpreters import GRADIO
 from tests.journeys import steps
-from tests.journeys.deployment import ROOT, running_house
+from tests.journeys.deployment import ROOT, running_deployment
 
 pytestmark = pytest.mark.usefixtures("journey")
 
@@ -145,10 +145,10 @@ def test_a_person_uses_it_in_the_portals_frame(made: Made, browser: Browser, tmp
     """
     (tmp_path / "five.py").write_text(APP)
     five, python = {"five": tmp_path / "five.py"}, f'python = "{made.python}"\n'
-    with running_house(tmp_path, own=(), more=five, lines=python) as house:
+    with running_deployment(tmp_path, own=(), more=five, lines=python) as deployment:
         context = browser.new_context(color_scheme="light", reduced_motion="reduce")
         page = steps.new_page(context)
-        steps.sign_in(page, house, "Ana Analyst", path="/apps/five/")
+        steps.sign_in(page, deployment, "Ana Analyst", path="/apps/five/")
         app = steps.frame_of(page)
         app.locator("#words textarea").fill("hello")
         app.locator("#send").click()
@@ -161,7 +161,7 @@ def test_a_person_uses_it_in_the_portals_frame(made: Made, browser: Browser, tmp
         page.get_by_role("button", name="Switch between light and dark").click()
         expect(app.locator("body")).to_have_class(re.compile(r"\bdark\b"))
 
-        [frame] = [one for one in page.frames if one.url.startswith(house.apps["five"])]
+        [frame] = [one for one in page.frames if one.url.startswith(deployment.apps["five"])]
         assert frame.evaluate(FRAMES) == "closed"
-        steps.sign_out(page, house)
+        steps.sign_out(page, deployment)
         context.close()

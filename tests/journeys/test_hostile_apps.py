@@ -189,18 +189,18 @@ def running(machine: Machine, isolation: str) -> Iterator[Running]:
     """``portal serve``, until the block ends; everything has ended then."""
     folder = Path(tempfile.mkdtemp(dir=machine.folder))
     folder.chmod(0o755)
-    house = Running(machine, folder, isolation)
-    with house.output.open("wb") as output:
+    deployment = Running(machine, folder, isolation)
+    with deployment.output.open("wb") as output:
         process = subprocess.Popen(
-            house.command("serve", "--no-browser"),
+            deployment.command("serve", "--no-browser"),
             cwd=folder,
-            env=house.environ,
+            env=deployment.environ,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_for(lambda: "All apps are running." in house.output.read_text(), process, house)
-        yield house
+        wait_for(lambda: "All apps are running." in deployment.output.read_text(), process, deployment)
+        yield deployment
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -209,21 +209,21 @@ def running(machine: Machine, isolation: str) -> Iterator[Running]:
             process.kill()
 
 
-def wait_for(condition: Any, process: "subprocess.Popen[bytes]", house: Running) -> None:
+def wait_for(condition: Any, process: "subprocess.Popen[bytes]", deployment: Running) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert process.poll() is None, house.output.read_text()
-        assert time.monotonic() < deadline, house.output.read_text()
+        assert process.poll() is None, deployment.output.read_text()
+        assert time.monotonic() < deadline, deployment.output.read_text()
         time.sleep(0.1)
 
 
-def process_of(house: Running, words: str) -> int:
+def process_of(deployment: Running, words: str) -> int:
     """The number of the first process of *house* whose command line has *words*."""
     for entry in sorted(Path("/proc").iterdir(), key=lambda one: one.name.zfill(9)):
         if entry.name.isdigit():
             try:
                 line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                inside = (entry / "cwd").readlink() == house.folder
+                inside = (entry / "cwd").readlink() == deployment.folder
             except OSError:
                 continue
             if words in line and inside:
@@ -231,42 +231,42 @@ def process_of(house: Running, words: str) -> int:
     raise AssertionError(f"no process has {words!r} in its command line")
 
 
-def let_loose(house: Running, victims_folder: Path) -> dict[str, Any]:
+def let_loose(deployment: Running, victims_folder: Path) -> dict[str, Any]:
     """Give the hostile app its targets, and return what it says it got."""
-    data = house.data
+    data = deployment.data
     targets = {
         "portal": {
-            "pid": process_of(house, "gunicorn"),
-            "port": house.port,
-            "host": f"portal.demo.localhost:{house.port}",
+            "pid": process_of(deployment, "gunicorn"),
+            "port": deployment.port,
+            "host": f"portal.demo.localhost:{deployment.port}",
         },
-        "supervisor": process_of(house, "gradio_apps.runtime.supervisor"),
+        "supervisor": process_of(deployment, "gradio_apps.runtime.supervisor"),
         "victim": {
-            "pid": house.app("victim").pid,
-            "port": house.ports["victim"],
-            "host": f"victim.demo.localhost:{house.ports['victim']}",
+            "pid": deployment.app("victim").pid,
+            "port": deployment.ports["victim"],
+            "host": f"victim.demo.localhost:{deployment.ports['victim']}",
             "cookie": "__Host-portal-app-victim",
             "session": "0123456789abcdef",
         },
         "control": str(data / "supervisor.sock"),
         "read": {
             "the database": str(data / "portal.db"),
-            "the key": str(house.folder / ".env"),
+            "the key": str(deployment.folder / ".env"),
             "the victim's log": str(data / "logs" / "victim.log"),
-            "the victim's env_file": str(house.folder / "victim.env"),
+            "the victim's env_file": str(deployment.folder / "victim.env"),
         },
-        "write": {"the configuration": str(house.folder / "portal.toml")},
+        "write": {"the configuration": str(deployment.folder / "portal.toml")},
         "make": {"the data folder": str(data), "the victim's folder": str(victims_folder)},
     }
-    new = house.folder / "targets.new"
+    new = deployment.folder / "targets.new"
     new.write_text(json.dumps(targets), encoding="utf-8")
     new.chmod(0o644)
-    new.rename(house.folder / "targets.json")
+    new.rename(deployment.folder / "targets.json")
     deadline = time.monotonic() + PATIENCE
-    while "HOSTILE {" not in house.log("hostile"):
-        assert time.monotonic() < deadline, house.log("hostile")
+    while "HOSTILE {" not in deployment.log("hostile"):
+        assert time.monotonic() < deadline, deployment.log("hostile")
         time.sleep(0.1)
-    line = next(line for line in house.log("hostile").splitlines() if line.startswith("HOSTILE {"))
+    line = next(line for line in deployment.log("hostile").splitlines() if line.startswith("HOSTILE {"))
     facts: dict[str, Any] = json.loads(line.removeprefix("HOSTILE "))
     return facts
 
@@ -275,10 +275,10 @@ def expected(column: int) -> dict[str, str]:
     return {attempt: (first, second)[column] for first, second, attempts in TABLE.values() for attempt in attempts}
 
 
-def is_up(house: Running) -> bool:
+def is_up(deployment: Running) -> bool:
     answer = httpx.get(
-        f"http://127.0.0.1:{house.port}/healthz",
-        headers={"Host": f"portal.demo.localhost:{house.port}"},
+        f"http://127.0.0.1:{deployment.port}/healthz",
+        headers={"Host": f"portal.demo.localhost:{deployment.port}"},
         timeout=PATIENCE,
         trust_env=False,
     )
@@ -288,8 +288,8 @@ def is_up(house: Running) -> bool:
 @pytest.fixture(scope="module")
 def own_user(machine: Machine) -> Iterator[Running]:
     """Apps as users of their own."""
-    with running(machine, f'app_uids = "{UIDS[0]}-{UIDS[-1]}"') as house:
-        yield house
+    with running(machine, f'app_uids = "{UIDS[0]}-{UIDS[-1]}"') as deployment:
+        yield deployment
 
 
 def test_a_user_of_its_own_gets_nothing_of_portal_and_other_apps(own_user: Running) -> None:
@@ -369,9 +369,9 @@ def test_an_app_is_restarted_and_gets_what_its_file_says_then(own_user: Running)
 
 
 def test_the_portals_user_gets_what_the_portal_has(machine: Machine) -> None:
-    with running(machine, "trust_apps = true") as house:
-        facts = let_loose(house, house.data / "tmp" / "victim")
-        up = is_up(house)
+    with running(machine, "trust_apps = true") as deployment:
+        facts = let_loose(deployment, deployment.data / "tmp" / "victim")
+        up = is_up(deployment)
     got = {attempt: outcome for attempt, (outcome, _) in facts["tried"].items()}
     wanted = expected(0)
     if _YAMA.exists() and _YAMA.read_text().strip() != "0":  # the system forbids tracing, whoever asks

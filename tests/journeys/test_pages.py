@@ -15,7 +15,7 @@ from gradio_apps.runtime.guard.settings import GuardSettings
 from gradio_apps.runtime.progress import Progress
 from portal.demo.app import create_provider
 from tests.journeys import steps
-from tests.journeys.deployment import House
+from tests.journeys.deployment import Deployment
 from tests.journeys.examiner import Finding, examine
 from tests.portal.demo.flow import an_authorization
 from tests.ports import free_ports
@@ -46,7 +46,7 @@ def test_the_examiner_is_awake(page: Page) -> None:
     assert found == {"color-contrast", "the page is 808 wide", "P  ends beyond 320"}
 
 
-def test_pages_that_a_stranger_sees(house: House, page: Page) -> None:
+def test_pages_that_a_stranger_sees(deployment: Deployment, page: Page) -> None:
     found = []
     for name, path, heading in (
         ("sign-in", "/sign-in", "Sign in to Example AI"),
@@ -58,28 +58,28 @@ def test_pages_that_a_stranger_sees(house: House, page: Page) -> None:
             "This sign-in was not begun",
         ),
     ):
-        page.goto(f"{house.url}{path}")
+        page.goto(f"{deployment.url}{path}")
         expect(page.get_by_role("heading", name=heading)).to_be_visible()
         found += examine(name, page)
 
     # Under another name of the same machine.
-    page.goto(f"{house.url}/account".replace("portal.demo.localhost", "localhost"))
+    page.goto(f"{deployment.url}/account".replace("portal.demo.localhost", "localhost"))
     expect(page.get_by_role("heading", name="This is not the address of the portal")).to_be_visible()
     found += examine("another name", page)
     assert page.evaluate("[...document.styleSheets].length") == 1
     page.get_by_role("link", name="Go there").click()
-    expect(page).to_have_url(f"{house.url}/sign-in?next=%2Faccount")
+    expect(page).to_have_url(f"{deployment.url}/sign-in?next=%2Faccount")
 
     # The session has ended, and the portal's page is still there: the frame says so by itself.
-    _show(page, f"{house.url}/stand-in", '<iframe src="/apps/showcase/.portal/launch?next=/"></iframe>')
+    _show(page, f"{deployment.url}/stand-in", '<iframe src="/apps/showcase/.portal/launch?next=/"></iframe>')
     expect(page.frame_locator("iframe").get_by_role("heading", name="You are signed out")).to_be_visible()
     found += examine("signed out, inside the frame", page, within=page.frames[1])
     _fail_if_any(found)
 
 
-def test_pages_of_somebody_signed_in(house: House, page: Page) -> None:
-    steps.sign_in(page, house, "Tess Two-Tenants")
-    expect(page).to_have_url(f"{house.url}/apps/admin-dashboard/")
+def test_pages_of_somebody_signed_in(deployment: Deployment, page: Page) -> None:
+    steps.sign_in(page, deployment, "Tess Two-Tenants")
+    expect(page).to_have_url(f"{deployment.url}/apps/admin-dashboard/")
     found = []
     for name, path, heading in (
         ("catalogue", "/", "Welcome, Tess"),
@@ -89,13 +89,13 @@ def test_pages_of_somebody_signed_in(house: House, page: Page) -> None:
         ("sign-out", "/sign-out", "Sign out?"),
         ("app", "/apps/showcase/", "Showcase"),
     ):
-        page.goto(f"{house.url}{path}")
+        page.goto(f"{deployment.url}{path}")
         expect(page.get_by_role("heading", name=heading).first).to_be_visible()
         expect(page.locator("#wait")).to_be_hidden()  # a moment's sentence, half behind the frame that comes up
         found += examine(name, page)
 
     # Every notice of the app's page, all at once.
-    page.goto(f"{house.url}/apps/showcase/%5Clost")
+    page.goto(f"{deployment.url}/apps/showcase/%5Clost")
     expect(page.get_by_text("opens at its start")).to_be_visible()
     expect(page.locator("#wait")).to_be_hidden()
     page.evaluate("document.querySelectorAll('.notice').forEach(notice => { notice.hidden = false; })")
@@ -103,47 +103,47 @@ def test_pages_of_somebody_signed_in(house: House, page: Page) -> None:
 
     # Pages that are there for a moment: held by keeping back what comes next.
     page.route("**/static/launch.js*", lambda route: route.abort())
-    page.goto(f"{house.url}/apps/showcase/.portal/launch?next=/")
+    page.goto(f"{deployment.url}/apps/showcase/.portal/launch?next=/")
     expect(page.get_by_role("button", name="Open Showcase")).to_be_visible()
     found += examine("launch", page)
     page.route("**/apps/showcase/.portal/launch?*", _stay)
-    page.goto(f"{house.url}/apps/showcase/?tab=1")
+    page.goto(f"{deployment.url}/apps/showcase/?tab=1")
     expect(page.get_by_role("link", name="Open Showcase")).to_be_visible()
     found += examine("on the way into a tab", page)
 
-    page.goto(f"{house.url}/account")
+    page.goto(f"{deployment.url}/account")
     page.get_by_role("button", name="Acme").click()
     expect(page.get_by_role("heading", name="Roles in Acme")).to_be_visible()
     for name, path in (
         ("denied", "/apps/admin-dashboard/"),
         ("denied, framed", "/apps/admin-dashboard/.portal/launch?next=/"),
     ):
-        page.goto(f"{house.url}{path}")
+        page.goto(f"{deployment.url}{path}")
         expect(page.get_by_role("heading", name="Administration is not open to you")).to_be_visible()
         found += examine(name, page)
 
     page.evaluate(_ASK_AT_ONCE, _ENOUGH)
-    page.goto(f"{house.url}/apps/nothing-here/")
+    page.goto(f"{deployment.url}/apps/nothing-here/")
     expect(page.get_by_role("heading", name="That was a lot at once")).to_be_visible()
     found += examine("too many requests", page)
 
-    page.goto(f"{house.url}/sign-out")
-    page.route(f"{house.provider.issuer}/**", _stay)
+    page.goto(f"{deployment.url}/sign-out")
+    page.route(f"{deployment.provider.issuer}/**", _stay)
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("link", name="Go on")).to_be_visible()
     found += examine("leaving for the provider", page)
     _fail_if_any(found)
 
 
-def test_pages_of_the_guard(house: House, page: Page) -> None:
-    origin = house.apps["showcase"]
+def test_pages_of_the_guard(deployment: Deployment, page: Page) -> None:
+    origin = deployment.apps["showcase"]
     page.goto(f"{origin}/.portal/arrived?to=/")
     expect(page.get_by_role("heading", name="Cookies are switched off")).to_be_visible()
     found = examine("guard: no cookies, as it really is", page)
 
     # The others need an app that fails or a portal that is away: made by the same code, with the real style sheet.
     pages = Pages(
-        GuardSettings(portal_url=house.url, app="showcase", app_url=origin, secret="s" * 32, title="Showcase")
+        GuardSettings(portal_url=deployment.url, app="showcase", app_url=origin, secret="s" * 32, title="Showcase")
     )
     health = {"state": ""}
     page.route("**/.portal/health", lambda route: route.fulfill(json=health))

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from tests.journeys import examiner, in_firefox
-from tests.journeys.deployment import House
+from tests.journeys.deployment import Deployment
 from tests.journeys.firefox import Tab, running_firefox
 
 pytestmark = pytest.mark.usefixtures("journey")
@@ -46,16 +46,16 @@ def _examine(name: str, tab: Tab) -> list[str]:
     return found + [f"{name}: {problem}" for problem in tab.ask(examiner.TOO_WIDE)]
 
 
-def test_pages_are_without_faults(house: House, tab: Tab) -> None:
-    tab.go(f"{house.url}/sign-in")
+def test_pages_are_without_faults(deployment: Deployment, tab: Tab) -> None:
+    tab.go(f"{deployment.url}/sign-in")
     tab.see("aria/Sign in to Example AI[role='heading']")
     found = _examine("sign-in", tab)
     tab.size(*examiner.WIDE)
-    in_firefox.sign_in(tab, house, "Ana Analyst")
-    tab.wait_for_url(f"{re.escape(house.url)}/apps/user-dashboard/")
+    in_firefox.sign_in(tab, deployment, "Ana Analyst")
+    tab.wait_for_url(f"{re.escape(deployment.url)}/apps/user-dashboard/")
     for name, path, element in _PAGES:
         tab.size(*examiner.WIDE)
-        tab.go(f"{house.url}{path}")
+        tab.go(f"{deployment.url}{path}")
         tab.see(element)
         tab.wait(_SETTLED)
         found += _examine(name, tab)
@@ -63,17 +63,17 @@ def test_pages_are_without_faults(house: House, tab: Tab) -> None:
 
 
 @pytest.mark.parametrize("tab", ["light"], indirect=True, ids=["light"])
-def test_the_keyboard_is_enough(house: House, tab: Tab) -> None:
+def test_the_keyboard_is_enough(deployment: Deployment, tab: Tab) -> None:
     """
     From the sign-in page into an app, by Tab and Enter; what has the focus is to be seen.
     """
-    tab.go(f"{house.url}/apps/showcase/")
+    tab.go(f"{deployment.url}/apps/showcase/")
     _press_until(tab, "Continue with Example Company")
     tab.press("Enter")
     tab.see('aria/Ana Analyst[role="button"]')
     _press_until(tab, "Ana Analyst", seen=False)  # a page of the provider's
     tab.press("Enter")
-    tab.wait_for_url(re.escape(f"{house.url}/apps/showcase/"))
+    tab.wait_for_url(re.escape(f"{deployment.url}/apps/showcase/"))
     tab.app.see("#words textarea")
     _press_until(tab, "frame", seen=False)  # what has it is inside
     tab.app.wait("() => document.hasFocus()")

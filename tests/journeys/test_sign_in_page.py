@@ -22,14 +22,16 @@ from tests.provider.scripted import ScriptedProvider
 pytestmark = pytest.mark.usefixtures("journey")
 
 _SPECS: Final = (
-    a_provider(id="google", label="Google", preset="google"),
-    a_provider(id="azure-ad", label="Microsoft", preset="azure-ad"),
-    a_provider(id="github", label="GitHub", preset="github"),
-    a_provider(id="gitlab", label="GitLab", preset="gitlab"),
-    a_provider(id="huggingface", label="Hugging Face", preset="huggingface"),
-    a_provider(id="auth0", label="Auth0", preset="auth0"),
-    a_provider(id="acme", label="Acme Industries of the North", preset="okta", domains=frozenset({"acme.example"})),
-    a_provider(id="beta", label="Beta", preset="keycloak", domains=frozenset({"beta.example"})),
+    a_provider(id="google", label="Google", provider_type="google"),
+    a_provider(id="azure-ad", label="Microsoft", provider_type="azure-ad"),
+    a_provider(id="github", label="GitHub", provider_type="github"),
+    a_provider(id="gitlab", label="GitLab", provider_type="gitlab"),
+    a_provider(id="huggingface", label="Hugging Face", provider_type="huggingface"),
+    a_provider(id="auth0", label="Auth0", provider_type="auth0"),
+    a_provider(
+        id="acme", label="Acme Industries of the North", provider_type="okta", domains=frozenset({"acme.example"})
+    ),
+    a_provider(id="beta", label="Beta", provider_type="keycloak", domains=frozenset({"beta.example"})),
 )
 _THERE: Final = "<!doctype html><html lang='en'><title>There</title><h1>Who are you?</h1></html>"
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from portal.supervisor_socket import ask
 from tests.journeys import in_firefox, steps
-from tests.journeys.deployment import ROOT, House, running_house
+from tests.journeys.deployment import ROOT, Deployment, running_deployment
 from tests.journeys.examiner import examine
 from tests.journeys.firefox import running_firefox
 from tests.ports import free_ports
@@ -44,14 +44,14 @@ gr.Interface(str, "text", "text", title="Here at last").launch()
 class Silent:
     """A house with an app that has no pages, one that does not run, and one that fails until a file is there."""
 
-    house: House
+    deployment: Deployment
     away: int
     """Port of the one that does not run."""
     ready: Path
 
     def tell(self, order: str, slug: str) -> None:
         """Have the supervisor stop or start an app."""
-        ask(self.house.folder / "data" / "supervisor.sock", order, {"app": slug})
+        ask(self.deployment.folder / "data" / "supervisor.sock", order, {"app": slug})
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +63,15 @@ def silent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Silent]:
     more = {"no-pages": ROOT / "tests" / "samples" / "no_pages.py"}
     [port] = free_ports(1)
     failing = f'\n[apps.failing]\nsource = "{source}"\nopen_to = ["everyone"]\nport = {port}\n'
-    with running_house(folder, own=(), more=more, lines=AWAY.format(port=away) + failing) as house:
-        yield Silent(house=house, away=away, ready=ready)
+    with running_deployment(folder, own=(), more=more, lines=AWAY.format(port=away) + failing) as deployment:
+        yield Silent(deployment=deployment, away=away, ready=ready)
 
 
 @pytest.fixture
 def page(silent: Silent, browser: Browser) -> Iterator[Page]:
     context = browser.new_context(reduced_motion="reduce")
     page = steps.new_page(context)
-    steps.sign_in(page, silent.house, "Ana Analyst")
+    steps.sign_in(page, silent.deployment, "Ana Analyst")
     expect(page.get_by_role("heading", name="Welcome, Ana")).to_be_visible()
     yield page
     context.close()
@@ -79,7 +79,7 @@ def page(silent: Silent, browser: Browser) -> Iterator[Page]:
 
 @pytest.mark.parametrize("path", ["", "text", "picture", "document"])
 def test_what_is_no_page_is_shown_and_nothing_turns_over_it(silent: Silent, page: Page, path: str) -> None:
-    page.goto(f"{silent.house.url}/apps/no-pages/{path}")
+    page.goto(f"{silent.deployment.url}/apps/no-pages/{path}")
     expect(page.locator("#wait")).to_be_hidden()
     expect(page.locator("#down")).to_be_hidden()
     expect(page.locator("#frame")).to_be_visible()
@@ -90,7 +90,7 @@ def test_what_is_no_page_is_shown_and_nothing_turns_over_it(silent: Silent, page
 
 @pytest.mark.parametrize("name", ["text", "picture", "document"])
 def test_nor_over_what_a_link_in_the_frame_leads_to(silent: Silent, page: Page, name: str) -> None:
-    page.goto(f"{silent.house.url}/apps/no-pages/page")
+    page.goto(f"{silent.deployment.url}/apps/no-pages/page")
     steps.frame_of(page).get_by_role("link", name=name).click()
     page.wait_for_timeout(5_000)  # longer than the page's script waits until it asks
     expect(page.locator("#wait")).to_be_hidden()
@@ -102,7 +102,7 @@ def test_a_refusal_of_the_portals_in_the_frame_is_there_to_be_read(silent: Silen
     refusal = '<!doctype html><html lang="en"><title>No</title><h1>Not open to you</h1></html>'
     page.route("**/launch?*", lambda route: route.fulfill(status=403, body=refusal, content_type="text/html"))
     page.route("**/app-states/*", lambda route: route.fulfill(status=404, json={"state": "unknown"}))
-    page.goto(f"{silent.house.url}/apps/no-pages/")
+    page.goto(f"{silent.deployment.url}/apps/no-pages/")
     expect(steps.frame_of(page).get_by_role("heading", name="Not open to you")).to_be_visible()
     page.wait_for_timeout(6_000)  # longer than the page's script waits until it asks
     expect(page.locator(".notice:visible")).to_have_count(0)
@@ -110,27 +110,27 @@ def test_a_refusal_of_the_portals_in_the_frame_is_there_to_be_read(silent: Silen
 
 
 def test_a_document_that_the_frame_cannot_show_opens_in_a_tab_of_its_own(silent: Silent, page: Page) -> None:
-    page.goto(f"{silent.house.url}/apps/no-pages/document?x=1")
+    page.goto(f"{silent.deployment.url}/apps/no-pages/document?x=1")
     with page.context.expect_page() as opened:
         steps.frame_of(page).get_by_role("link", name="Open it").click()
-    opened.value.wait_for_url(f"{silent.house.apps['no-pages']}/document?x=1")
+    opened.value.wait_for_url(f"{silent.deployment.apps['no-pages']}/document?x=1")
 
 
 def test_a_stopped_app_is_said_to_be_and_opens_when_it_is_started(silent: Silent, page: Page) -> None:
     silent.tell("stop", "no-pages")
     try:
-        page.goto(f"{silent.house.url}/apps/no-pages/text")
+        page.goto(f"{silent.deployment.url}/apps/no-pages/text")
         expect(page.get_by_role("heading", name="No pages is stopped")).to_be_visible()
         expect(page.locator("#wait")).to_be_hidden()
         expect(page.locator("#frame")).to_be_hidden()
         findings = examine("a stopped app", page)
         assert findings == []
-        page.goto(f"{silent.house.apps['no-pages']}/text")  # in a tab of its own
+        page.goto(f"{silent.deployment.apps['no-pages']}/text")  # in a tab of its own
         expect(page.get_by_role("heading", name="No pages is stopped")).to_be_visible()
         assert examine("a stopped app alone", page) == []
         page.get_by_role("link", name="Try again").click()
-        expect(page).to_have_url(f"{silent.house.url}/apps/no-pages/")
-        page.goto(f"{silent.house.url}/apps/no-pages/text")
+        expect(page).to_have_url(f"{silent.deployment.url}/apps/no-pages/")
+        page.goto(f"{silent.deployment.url}/apps/no-pages/text")
         expect(page.get_by_role("heading", name="No pages is stopped")).to_be_visible()
     finally:
         silent.tell("start", "no-pages")
@@ -139,7 +139,7 @@ def test_a_stopped_app_is_said_to_be_and_opens_when_it_is_started(silent: Silent
 
 
 def test_an_app_elsewhere_that_is_away_is_said_to_be_and_opens_when_it_is_back(silent: Silent, page: Page) -> None:
-    page.goto(f"{silent.house.url}/apps/away/")
+    page.goto(f"{silent.deployment.url}/apps/away/")
     expect(page.get_by_role("heading", name="Away cannot be reached")).to_be_visible()
     expect(page.locator("#frame")).to_be_hidden()
     assert examine("an app that is away", page) == []
@@ -150,10 +150,10 @@ def test_an_app_elsewhere_that_is_away_is_said_to_be_and_opens_when_it_is_back(s
 
 
 def test_an_app_that_failed_to_start_goes_on_by_itself_and_leads_back_to_the_portal(silent: Silent, page: Page) -> None:
-    page.goto(f"{silent.house.url}/apps/failing/")
+    page.goto(f"{silent.deployment.url}/apps/failing/")
     frame = steps.frame_of(page)
     expect(frame.get_by_role("heading", name="Failing did not start")).to_be_visible()
-    expect(frame.get_by_role("link", name="Back to the portal")).to_have_attribute("href", f"{silent.house.url}/")
+    expect(frame.get_by_role("link", name="Back to the portal")).to_have_attribute("href", f"{silent.deployment.url}/")
     silent.ready.touch()
     expect(frame.get_by_role("heading", name="Here at last")).to_be_visible()
     expect(page.locator("#down")).to_be_hidden()
@@ -165,13 +165,13 @@ def test_in_firefox_too(silent: Silent, tmp_path: Path) -> None:
     """
     with running_firefox(tmp_path) as firefox:
         tab = firefox.new_tab()
-        tab.go(f"{silent.house.url}/sign-in")
-        in_firefox.sign_in(tab, silent.house, "Ana Analyst")
-        tab.wait_for_url(f"{re.escape(silent.house.url)}/")
+        tab.go(f"{silent.deployment.url}/sign-in")
+        in_firefox.sign_in(tab, silent.deployment, "Ana Analyst")
+        tab.wait_for_url(f"{re.escape(silent.deployment.url)}/")
         for path in ("no-pages/", "no-pages/text", "no-pages/picture"):
-            tab.go(f"{silent.house.url}/apps/{path}")
+            tab.go(f"{silent.deployment.url}/apps/{path}")
             tab.wait(SETTLED)
-        tab.go(f"{silent.house.url}/apps/away/")
+        tab.go(f"{silent.deployment.url}/apps/away/")
         tab.see("aria/Away cannot be reached[role='heading']")
         with answering_at(silent.away):
             tab.wait(SETTLED)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.journeys import steps
-from tests.journeys.deployment import ROOT, House, running_house
+from tests.journeys.deployment import ROOT, Deployment, running_deployment
 
 pytestmark = pytest.mark.usefixtures("journey")
 
@@ -22,20 +22,20 @@ def slug_of(name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, journey: None) -> Iterator[House]:
+def deployment(tmp_path_factory: pytest.TempPathFactory, journey: None) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp("unmodified")
     data: Path = folder / "service.py"
     data.write_text("import uvicorn\nfrom fastapi import FastAPI\napp = FastAPI()\napp.get('/')(lambda: {'a': 1})\n")
     more = {slug_of(name): SAMPLES / f"{name}.py" for name in NAMES} | {"service": data}
-    with running_house(folder, own=(), more=more) as house:
-        yield house
+    with running_deployment(folder, own=(), more=more) as deployment:
+        yield deployment
 
 
 @pytest.fixture
-def page(house: House, browser: Browser) -> Iterator[Page]:
+def page(deployment: Deployment, browser: Browser) -> Iterator[Page]:
     context = browser.new_context(color_scheme="light")
     page = steps.new_page(context)
-    steps.sign_in(page, house, "Ana Analyst")
+    steps.sign_in(page, deployment, "Ana Analyst")
     expect(page.get_by_role("heading", name="Welcome, Ana")).to_be_visible()
     yield page
     context.close()
@@ -48,76 +48,76 @@ def greeting(page: Page) -> str:
 
 
 @pytest.mark.parametrize("slug", ["own-sign-in", "hub-sign-in", "session-user", "mounted-below"])
-def test_log_out_is_the_portals_and_asks_first(house: House, page: Page, slug: str) -> None:
+def test_log_out_is_the_portals_and_asks_first(deployment: Deployment, page: Page, slug: str) -> None:
     """
     Whatever sign-in the app had: the portal's page around the frame goes there; the click alone does not sign out.
     """
-    page.goto(f"{house.url}/apps/{slug}/")
+    page.goto(f"{deployment.url}/apps/{slug}/")
     assert greeting(page)
     steps.frame_of(page).get_by_role("link", name="Log out").click()
-    page.wait_for_url(f"{house.url}/sign-out")
+    page.wait_for_url(f"{deployment.url}/sign-out")
     expect(page.get_by_role("heading", name="Sign out?")).to_be_visible()
     page.get_by_role("link", name="Stay signed in").click()
     expect(page.get_by_role("heading", name="Welcome, Ana")).to_be_visible()
 
 
-def test_a_tab_of_its_own_goes_there_too(house: House, page: Page) -> None:
-    page.goto(f"{house.url}/apps/own-sign-in/?tab=1")
+def test_a_tab_of_its_own_goes_there_too(deployment: Deployment, page: Page) -> None:
+    page.goto(f"{deployment.url}/apps/own-sign-in/?tab=1")
     expect(page.get_by_label("Greeting")).to_have_value(re.compile("Hello ana@"))
     page.get_by_role("link", name="Log out").click()
-    page.wait_for_url(f"{house.url}/sign-out")
+    page.wait_for_url(f"{deployment.url}/sign-out")
 
 
-def test_no_app_leaves_its_frame_without_the_persons_doing(house: House, page: Page) -> None:
+def test_no_app_leaves_its_frame_without_the_persons_doing(deployment: Deployment, page: Page) -> None:
     """
     Without a click the page says what it is, and stays.
     """
-    page.goto(f"{house.url}/apps/own-sign-in/logout")
+    page.goto(f"{deployment.url}/apps/own-sign-in/logout")
     link = steps.frame_of(page).get_by_role("link", name="Go on to sign out")
     expect(link).to_be_visible()
     expect(page.locator("#wait")).to_be_hidden()
-    assert page.url == f"{house.url}/apps/own-sign-in/logout"
+    assert page.url == f"{deployment.url}/apps/own-sign-in/logout"
     link.click()
-    page.wait_for_url(f"{house.url}/sign-out")
+    page.wait_for_url(f"{deployment.url}/sign-out")
 
 
-def test_the_session_says_who_is_there_and_the_tutorials_links_lead_on(house: House, page: Page) -> None:
-    page.goto(f"{house.url}/apps/session-user/")
+def test_the_session_says_who_is_there_and_the_tutorials_links_lead_on(deployment: Deployment, page: Page) -> None:
+    page.goto(f"{deployment.url}/apps/session-user/")
     assert greeting(page).startswith("Hello, Ana Analyst <ana@example.com>:")
     steps.frame_of(page).get_by_role("link", name="Administration").click()
     expect(page.get_by_role("heading", name="Welcome, Ana")).to_be_visible()  # this portal has no admin-dashboard
-    page.goto(f"{house.url}/apps/session-user/auth/login")
+    page.goto(f"{deployment.url}/apps/session-user/auth/login")
     steps.frame_of(page).get_by_role("link", name="Open Session user").click()
     assert greeting(page).startswith("Hello, Ana Analyst")
 
 
-def test_an_interface_below_a_root_of_json_opens_by_itself(house: House, page: Page) -> None:
-    page.goto(f"{house.url}/apps/mounted-below/")
+def test_an_interface_below_a_root_of_json_opens_by_itself(deployment: Deployment, page: Page) -> None:
+    page.goto(f"{deployment.url}/apps/mounted-below/")
     assert greeting(page) == "mounted"
 
 
-def test_an_apps_page_called_launch_is_its_own(house: House, page: Page) -> None:
-    page.goto(f"{house.url}/apps/mounted-below/launch")
+def test_an_apps_page_called_launch_is_its_own(deployment: Deployment, page: Page) -> None:
+    page.goto(f"{deployment.url}/apps/mounted-below/launch")
     expect(steps.frame_of(page).get_by_role("heading", name="Lift-off")).to_be_visible()
 
 
-def test_what_is_no_page_is_shown(house: House, page: Page) -> None:
-    page.goto(f"{house.url}/apps/service/")
+def test_what_is_no_page_is_shown(deployment: Deployment, page: Page) -> None:
+    page.goto(f"{deployment.url}/apps/service/")
     expect(steps.frame_of(page).get_by_text('{"a":1}')).to_be_visible()
     expect(page.locator("#wait")).to_be_hidden()
     expect(page.locator(".notice:visible")).to_have_count(0)
 
 
-def test_an_app_that_forbids_frames_works_in_the_portals(house: House, page: Page) -> None:
-    page.goto(f"{house.url}/apps/company-headers/")
+def test_an_app_that_forbids_frames_works_in_the_portals(deployment: Deployment, page: Page) -> None:
+    page.goto(f"{deployment.url}/apps/company-headers/")
     frame = steps.frame_of(page)
     frame.get_by_role("button", name="Go", exact=True).click()
     expect(frame.get_by_label("Greeting")).to_have_value("secured")
     expect(page.locator("#wait")).to_be_hidden()
 
 
-def test_the_apps_own_switch_counts_until_the_portals_is_used_again(house: House, page: Page) -> None:
-    page.goto(f"{house.url}/apps/own-theme/")
+def test_the_apps_own_switch_counts_until_the_portals_is_used_again(deployment: Deployment, page: Page) -> None:
+    page.goto(f"{deployment.url}/apps/own-theme/")
     body, light, dark = steps.frame_of(page).locator("body"), re.compile(r"^(?!.*\bdark\b)"), re.compile(r"\bdark\b")
     by_class = steps.frame_of(page).get_by_role("button", name="By class")
     by_parameter = steps.frame_of(page).get_by_role("button", name="By parameter")

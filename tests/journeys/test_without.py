@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.journeys import steps
-from tests.journeys.deployment import House
+from tests.journeys.deployment import Deployment
 
 pytestmark = pytest.mark.usefixtures("journey")
 
@@ -37,13 +37,13 @@ def _tab_to(page: Page, target: Locator) -> None:
     pytest.fail(f"Tab does not reach {target}")
 
 
-def test_by_keyboard_alone(house: House, browser: Browser) -> None:
+def test_by_keyboard_alone(deployment: Deployment, browser: Browser) -> None:
     """
     In, into an app, into its frame, and out.
     """
     context = browser.new_context(reduced_motion="reduce")
     page = steps.new_page(context)
-    page.goto(house.url)
+    page.goto(deployment.url)
     expect(page).to_have_url(re.compile("/sign-in"))
 
     # The first stop skips what is the same on each page.
@@ -56,14 +56,14 @@ def test_by_keyboard_alone(house: House, browser: Browser) -> None:
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Ana Analyst").press("Enter")  # the provider's own page
 
-    expect(page).to_have_url(f"{house.url}/apps/user-dashboard/")
+    expect(page).to_have_url(f"{deployment.url}/apps/user-dashboard/")
     _tab_to(page, page.get_by_role("link", name="Apps"))
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Welcome, Ana")).to_be_visible()
     _tab_to(page, page.get_by_role("link", name="Showcase"))
     page.keyboard.press("Enter")
 
-    expect(page).to_have_url(f"{house.url}/apps/showcase/")
+    expect(page).to_have_url(f"{deployment.url}/apps/showcase/")
     expect(steps.frame_of(page).locator("#words textarea")).to_be_visible()
     _tab_to(page, page.get_by_role("link", name="Skip to the app"))
     page.keyboard.press("Enter")
@@ -77,7 +77,7 @@ def test_by_keyboard_alone(house: House, browser: Browser) -> None:
     page.keyboard.type("by hand")
     expect(words).to_have_value("by hand")
 
-    page.goto(house.url)
+    page.goto(deployment.url)
     _tab_to(page, page.get_by_role("link", name="Sign out"))
     page.keyboard.press("Enter")
     _tab_to(page, page.get_by_role("button", name="Sign out"))
@@ -87,22 +87,22 @@ def test_by_keyboard_alone(house: House, browser: Browser) -> None:
     context.close()
 
 
-def test_without_scripts(house: House, browser: Browser) -> None:
+def test_without_scripts(deployment: Deployment, browser: Browser) -> None:
     """
     The portal's part works: in, to the app's own page, and out.  Gradio itself does not work without scripts.
     """
     context = browser.new_context(java_script_enabled=False)
     page = steps.new_page(context)
-    steps.sign_in(page, house, "Uwe User")
-    expect(page).to_have_url(f"{house.url}/apps/user-dashboard/")
+    steps.sign_in(page, deployment, "Uwe User")
+    expect(page).to_have_url(f"{deployment.url}/apps/user-dashboard/")
     page.get_by_role("link", name="Apps").click()
     page.get_by_role("link", name="Showcase").click()
-    expect(page).to_have_url(f"{house.url}/apps/showcase/")
+    expect(page).to_have_url(f"{deployment.url}/apps/showcase/")
     expect(page.get_by_text("Switch between light and dark")).to_be_hidden()
-    with page.expect_response(f"{house.apps['showcase']}/") as opened:
+    with page.expect_response(f"{deployment.apps['showcase']}/") as opened:
         steps.frame_of(page).get_by_role("button", name="Open Showcase").click()
     assert opened.value.status == 200
     assert "gradio" in opened.value.text()
     expect(page.get_by_text("Opening Showcase")).to_be_hidden()
-    steps.sign_out(page, house)
+    steps.sign_out(page, deployment)
     context.close()

@@ -24,7 +24,7 @@ from portal.machine.programs import GUNICORN
 from portal.rules.catalogue import Catalogue
 from portal.settings import Secret
 from tests.builders import an_app
-from tests.portal.web.views.environment import NAVIGATION, House
+from tests.portal.web.views.deployment import NAVIGATION, Deployment
 from tests.ports import free_ports
 from tests.processes import PATIENCE, end_in_time
 
@@ -56,7 +56,7 @@ class Portal:
     """What runs."""
 
     port: int
-    house: House
+    deployment: Deployment
     process: subprocess.Popen[str]
     data: Path
     secret: str
@@ -89,7 +89,7 @@ class Portal:
 
     def signed_in(self) -> str:
         """Return the cookie of somebody who signed in."""
-        browser = self.house.signed_in()
+        browser = self.deployment.signed_in()
         cookie = browser.get_cookie(COOKIE, domain="portal.demo.localhost")
         assert cookie is not None
         return cookie.value
@@ -120,21 +120,21 @@ def running_portal(folder: Path) -> Iterator[Portal]:
     data = folder / "data"
     (folder / "portal.toml").write_text(_TOML.format(url=url))
     forecast = an_app(url="http://forecast.demo.localhost:9")
-    house = House(data, url=url, secret_keys=(Secret(KEY),), catalogue=Catalogue((forecast,)))
+    deployment = Deployment(data, url=url, secret_keys=(Secret(KEY),), catalogue=Catalogue((forecast,)))
 
     class Browser(FlaskClient):
         def open(self, *args: Any, **kwargs: Any) -> TestResponse:
             kwargs.setdefault("base_url", url)
             return super().open(*args, **kwargs)
 
-    house.app.test_client_class = Browser
-    secret = house.services.credentials.secret_of("forecast").reveal()
-    house.now = int(time.time())
+    deployment.app.test_client_class = Browser
+    secret = deployment.services.credentials.secret_of("forecast").reveal()
+    deployment.now = int(time.time())
     environ = {**os.environ, "PORTAL_SECRET_KEY": KEY, "COMPANY_CLIENT_SECRET": "a-client-secret"}
     command = [*GUNICORN, "--bind", f"127.0.0.1:{port}", "--workers", str(WORKERS), "--threads", "8"]
     with (folder / "portal.log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=subprocess.STDOUT, text=True)
-    portal = Portal(port=port, house=house, process=process, data=data, secret=secret)
+    portal = Portal(port=port, deployment=deployment, process=process, data=data, secret=secret)
     try:
         wait_until(lambda: portal.get("/readyz").status_code == 200, portal)
         # One answers before the other has loaded; whoever ends that one would leave nobody to ask.

@@ -11,7 +11,7 @@ import pytest
 from portal.settings import Secret
 from portal.storage.database import Database
 from tests.portal.storage import postgresql
-from tests.portal.store_environment import House, a_house
+from tests.portal.store_deployment import Deployment, a_deployment
 
 
 @pytest.fixture(scope="session")
@@ -66,5 +66,5 @@ def database(database_url: Secret) -> Iterator[Database]:
 
 
 @pytest.fixture
-def house(database: Database, tmp_path: Path) -> House:
-    return a_house(database, tmp_path)
+def deployment(database: Database, tmp_path: Path) -> Deployment:
+    return a_deployment(database, tmp_path)

@@ -25,8 +25,8 @@ def test_codes_tell_errors_apart() -> None:
 
 def test_settings_errors_carry_every_problem() -> None:
     problems = [
-        Problem(place="portal.toml", key="portal.url", what="is missing.", mend="Write it."),
-        Problem(place="environment", key="PORTAL_SECRET_KEY", what="is not set.", mend="Set it."),
+        Problem(place="portal.toml", key="portal.url", what="is missing.", fix="Write it."),
+        Problem(place="environment", key="PORTAL_SECRET_KEY", what="is not set.", fix="Set it."),
     ]
     error = SettingsError(problems)
 

@@ -24,7 +24,7 @@ def configured(folder: Path, environ: Mapping[str, str], text: str = "") -> Prov
     return spec
 
 
-class House:
+class Deployment:
     """A portal with one OpenID Connect provider, and a browser at it."""
 
     def __init__(self, folder: Path, spec: ProviderSpec) -> None:

@@ -7,7 +7,7 @@ from portal.errors import PortalError
 from portal.rules.identity import Identity
 from portal.settings import ProviderSpec
 from portal.sign_in.attempts import Attempt, new_attempt
-from portal.sign_in.providers.base import Completed, Survey
+from portal.sign_in.providers.base import Completed, ProviderDiagnostics
 from tests.builders import a_provider, an_identity
 
 AUTHORIZE = "https://id.example.com/authorize"
@@ -45,9 +45,9 @@ class ScriptedProvider:
         query = {"post_logout_redirect_uri": post_logout_redirect_uri, "state": state, "id_token_hint": id_token_hint}
         return f"{self.end_session}?{urlencode(query)}"
 
-    def survey(self, *, redirect_uri: str | None = None) -> Survey:
+    def diagnostics(self, *, redirect_uri: str | None = None) -> ProviderDiagnostics:
         del redirect_uri
-        return Survey(problem=None if self.fails_with is None else str(self.fails_with))
+        return ProviderDiagnostics(problem=None if self.fails_with is None else str(self.fails_with))
 
     def _fail(self) -> None:
         if self.fails_with is not None:

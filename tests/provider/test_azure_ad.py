@@ -11,7 +11,7 @@ import pytest
 from portal.rules.identity import Affiliation, Identity
 from portal.settings import Admission, ProviderSpec, Secret
 from tests.provider.browser import Browser
-from tests.provider.deployments import URL, House, configured
+from tests.provider.deployments import URL, Deployment, configured
 from tests.provider.emulations.azure_ad import (
     CAROL,
     CONSUMERS,
@@ -33,12 +33,12 @@ def theirs() -> Iterator[Entra]:
         yield emulation
 
 
-def spec_of(theirs: Entra, folder: Path, *tenants: str, preset: str = "azure-ad") -> ProviderSpec:
+def spec_of(theirs: Entra, folder: Path, *tenants: str, provider_type: str = "azure-ad") -> ProviderSpec:
     """Return what the configuration makes of Chainlit's variables, and of the address of another cloud."""
     lines = (
         "[[providers]]",
-        f'id = "{preset}"',
-        f'preset = "{preset}"',
+        f'id = "{provider_type}"',
+        f'type = "{provider_type}"',
         'client_id_env = "OAUTH_AZURE_AD_CLIENT_ID"',
         'client_secret_env = "OAUTH_AZURE_AD_CLIENT_SECRET"',
         f'tenant_id = "{",".join(tenants or (CONTOSO,))}"',
@@ -58,29 +58,29 @@ def spec(theirs: Entra, tmp_path: Path) -> ProviderSpec:
 
 
 @pytest.fixture
-def house(spec: ProviderSpec, tmp_path: Path) -> House:
-    return House(tmp_path, spec)
+def deployment(spec: ProviderSpec, tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path, spec)
 
 
 @pytest.fixture
-def several(theirs: Entra, tmp_path: Path) -> House:
+def several(theirs: Entra, tmp_path: Path) -> Deployment:
     """A portal for the people of two tenants."""
     theirs.way = "organizations"
-    return House(tmp_path, spec_of(theirs, tmp_path, CONTOSO, FABRIKAM))
+    return Deployment(tmp_path, spec_of(theirs, tmp_path, CONTOSO, FABRIKAM))
 
 
-def signed_in(house: House, theirs: Entra) -> Identity:
-    response = house.browser.get(theirs.consent(house.begin()))
+def signed_in(deployment: Deployment, theirs: Entra) -> Identity:
+    response = deployment.browser.get(theirs.consent(deployment.begin()))
     assert response.status_code == 303, response.text
     issuer = f"{theirs.url}/{theirs.home}/v2.0"
-    (sign_in,) = house.portal.services.sign_ins.of_tenant(theirs.home, issuer=issuer, now=house.portal.now)
+    (sign_in,) = deployment.portal.services.sign_ins.of_tenant(theirs.home, issuer=issuer, now=deployment.portal.now)
     return sign_in.identity
 
 
-def test_somebody_signs_in_in_their_tenant(house: House, theirs: Entra) -> None:
-    url = house.begin()
+def test_somebody_signs_in_in_their_tenant(deployment: Deployment, theirs: Entra) -> None:
+    url = deployment.begin()
     asked = parse_qs(urlsplit(url).query)
-    identity = signed_in(house, theirs)
+    identity = signed_in(deployment, theirs)
 
     assert asked["scope"] == ["openid profile email User.Read"]
     assert asked["redirect_uri"] == [f"{URL}/auth/oauth/azure-ad/callback"]
@@ -94,24 +94,24 @@ def test_somebody_signs_in_in_their_tenant(house: House, theirs: Entra) -> None:
 
 
 def test_the_hybrid_variables_lead_to_the_same_people(theirs: Entra, tmp_path: Path) -> None:
-    house = House(tmp_path, spec_of(theirs, tmp_path, preset="azure-ad-hybrid"))
-    url = house.begin()
+    deployment = Deployment(tmp_path, spec_of(theirs, tmp_path, provider_type="azure-ad-hybrid"))
+    url = deployment.begin()
 
     assert parse_qs(urlsplit(url).query)["redirect_uri"] == [f"{URL}/auth/oauth/azure-ad-hybrid/callback"]
     assert parse_qs(urlsplit(url).query)["response_type"] == ["code"]
-    assert signed_in(house, theirs).subject == CAROL
+    assert signed_in(deployment, theirs).subject == CAROL
 
 
 def test_chainlits_scopes_do_not_leave_out_who_it_is(spec: ProviderSpec, theirs: Entra, tmp_path: Path) -> None:
     scopes = ("https://graph.microsoft.com/User.Read", "offline_access")
-    house = House(tmp_path, replace(spec, scopes=scopes))
+    deployment = Deployment(tmp_path, replace(spec, scopes=scopes))
 
-    assert signed_in(house, theirs).subject == CAROL
+    assert signed_in(deployment, theirs).subject == CAROL
 
 
 class TestTenants:
     @pytest.mark.parametrize("home", [CONTOSO, FABRIKAM])
-    def test_people_of_each_that_is_listed_come_in(self, several: House, theirs: Entra, home: str) -> None:
+    def test_people_of_each_that_is_listed_come_in(self, several: Deployment, theirs: Entra, home: str) -> None:
         theirs.home = home
         identity = signed_in(several, theirs)
 
@@ -119,7 +119,7 @@ class TestTenants:
         assert identity.issuer == f"{theirs.url}/{home}/v2.0"
 
     @pytest.mark.parametrize("home", [STRANGERS])
-    def test_others_prove_who_they_are_and_stay_out(self, several: House, theirs: Entra, home: str) -> None:
+    def test_others_prove_who_they_are_and_stay_out(self, several: Deployment, theirs: Entra, home: str) -> None:
         theirs.home = home
         page = several.browser.get(theirs.consent(several.begin()))
 
@@ -128,30 +128,30 @@ class TestTenants:
         assert not several.browser.is_signed_in
 
     def test_private_accounts_do_not_get_through_unless_they_are_listed(
-        self, several: House, theirs: Entra, tmp_path: Path
+        self, several: Deployment, theirs: Entra, tmp_path: Path
     ) -> None:
         theirs.home = CONSUMERS
         assert several.browser.get(theirs.consent(several.begin())).status_code == 403
 
         (tmp_path / "other").mkdir()
-        house = House(tmp_path / "other", spec_of(theirs, tmp_path, CONTOSO, CONSUMERS))
+        deployment = Deployment(tmp_path / "other", spec_of(theirs, tmp_path, CONTOSO, CONSUMERS))
         theirs.way = "common"
-        assert signed_in(house, theirs).tenants == (CONSUMERS,)
+        assert signed_in(deployment, theirs).tenants == (CONSUMERS,)
 
-    def test_one_tenants_endpoints_turn_strangers_away_themselves(self, house: House, theirs: Entra) -> None:
+    def test_one_tenants_endpoints_turn_strangers_away_themselves(self, deployment: Deployment, theirs: Entra) -> None:
         theirs.home = STRANGERS
-        page = house.browser.get(theirs.consent(house.begin()))
+        page = deployment.browser.get(theirs.consent(deployment.begin()))
 
         assert page.status_code == 403
-        assert not house.browser.is_signed_in
+        assert not deployment.browser.is_signed_in
 
-    def test_a_token_of_another_tenant_is_none_of_this_one(self, house: House, theirs: Entra) -> None:
+    def test_a_token_of_another_tenant_is_none_of_this_one(self, deployment: Deployment, theirs: Entra) -> None:
         """The keys are the same for all tenants: what tells them apart is the issuer."""
         theirs.person |= {"iss": f"{theirs.url}/{STRANGERS}/v2.0", "tid": STRANGERS}
-        page = house.browser.get(theirs.consent(house.begin()))
+        page = deployment.browser.get(theirs.consent(deployment.begin()))
 
         assert page.status_code == 400
-        assert not house.browser.is_signed_in
+        assert not deployment.browser.is_signed_in
 
     @pytest.mark.parametrize(
         "claims",
@@ -171,7 +171,7 @@ class TestTenants:
         ids=json.dumps,
     )
     def test_tokens_that_do_not_say_whose_they_are(
-        self, several: House, theirs: Entra, claims: dict[str, object]
+        self, several: Deployment, theirs: Entra, claims: dict[str, object]
     ) -> None:
         named = {"the template": f"{theirs.url}/{{tenantid}}/v2.0", "common": f"{theirs.url}/common/v2.0"}
         said = {**claims, **({"iss": named[str(claims["iss"])]} if "iss" in claims else {})}
@@ -181,13 +181,13 @@ class TestTenants:
         assert page.status_code == 400
         assert not several.browser.is_signed_in
 
-    def test_the_key_of_private_accounts_signs_for_no_company(self, several: House, theirs: Entra) -> None:
+    def test_the_key_of_private_accounts_signs_for_no_company(self, several: Deployment, theirs: Entra) -> None:
         theirs.key_issuer = f"{theirs.url}/{CONSUMERS}/v2.0"
         page = several.browser.get(theirs.consent(several.begin()))
 
         assert page.status_code == 400
 
-    def test_a_callback_of_somebody_else_is_not_believed(self, several: House, theirs: Entra) -> None:
+    def test_a_callback_of_somebody_else_is_not_believed(self, several: Deployment, theirs: Entra) -> None:
         callback = theirs.consent(several.begin())
 
         assert several.browser.get(f"{callback}&iss=https://evil.test/{CONTOSO}/v2.0").status_code == 400
@@ -195,9 +195,9 @@ class TestTenants:
 
 
 class TestVeryManyGroups:
-    def test_they_are_asked_for_at_graph_and_nowhere_else(self, house: House, theirs: Entra) -> None:
+    def test_they_are_asked_for_at_graph_and_nowhere_else(self, deployment: Deployment, theirs: Entra) -> None:
         theirs.groups = MANY
-        identity = signed_in(house, theirs)
+        identity = signed_in(deployment, theirs)
 
         assert identity.affiliations[0].groups == set(MANY)
         assert theirs.paths().count(GRAPH) == 3
@@ -205,20 +205,20 @@ class TestVeryManyGroups:
         assert not {"_claim_names", "_claim_sources", "memberships"} & identity.claims.keys()
 
     def test_where_graph_will_not_say_nothing_follows(
-        self, house: House, theirs: Entra, caplog: pytest.LogCaptureFixture
+        self, deployment: Deployment, theirs: Entra, caplog: pytest.LogCaptureFixture
     ) -> None:
         theirs.groups, theirs.grants_graph = MANY, False
-        identity = signed_in(house, theirs)
+        identity = signed_in(deployment, theirs)
 
         assert identity.affiliations[0].groups == frozenset()
         assert identity.affiliations[0].roles == {"Portal.Admin"}
         assert "azure-ad will not say memberships" in caplog.text
 
-    def test_with_a_token_for_another_api_nothing_follows(self, house: House, theirs: Entra) -> None:
+    def test_with_a_token_for_another_api_nothing_follows(self, deployment: Deployment, theirs: Entra) -> None:
         """Scopes of the company's own API, and Graph's word for the token they bring: it will never be another."""
         theirs.groups = MANY
         theirs.instead[GRAPH] = as_json({"error": {"code": "InvalidAuthenticationToken"}}, status=401)
-        (affiliation,) = signed_in(house, theirs).affiliations
+        (affiliation,) = signed_in(deployment, theirs).affiliations
 
         assert (affiliation.groups, affiliation.groups_left_out) == (frozenset(), 1)
         assert affiliation.roles == {"Portal.Admin"}
@@ -227,9 +227,9 @@ class TestVeryManyGroups:
         self, spec: ProviderSpec, theirs: Entra, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         wanted = Admission(tenants=spec.admission.tenants, groups=frozenset({group(7)}))
-        house = House(tmp_path, replace(spec, admission=wanted))
+        deployment = Deployment(tmp_path, replace(spec, admission=wanted))
         theirs.groups, theirs.grants_graph = MANY, False
-        page = house.browser.get(theirs.consent(house.begin()))
+        page = deployment.browser.get(theirs.consent(deployment.begin()))
 
         assert page.status_code == 403
         assert "groups-unknown" in caplog.text
@@ -252,60 +252,60 @@ class TestVeryManyGroups:
         ],
         ids=lambda one: f"{one.status}-{one.body[:60]!r}-{sorted(one.headers)}",
     )
-    def test_a_graph_that_fails_signs_nobody_in(self, house: House, theirs: Entra, answer: Answer) -> None:
+    def test_a_graph_that_fails_signs_nobody_in(self, deployment: Deployment, theirs: Entra, answer: Answer) -> None:
         theirs.groups = MANY
         theirs.instead[GRAPH] = answer
-        page = house.browser.get(theirs.consent(house.begin()))
+        page = deployment.browser.get(theirs.consent(deployment.begin()))
 
         assert page.status_code == 502
-        assert not house.browser.is_signed_in
+        assert not deployment.browser.is_signed_in
 
-    def test_a_list_without_end_is_cut(self, house: House, theirs: Entra) -> None:
+    def test_a_list_without_end_is_cut(self, deployment: Deployment, theirs: Entra) -> None:
         theirs.groups = MANY
         entry = {"@odata.type": "#microsoft.graph.group", "id": group(7)}
         theirs.instead[GRAPH] = as_json({"value": [entry], "@odata.nextLink": f"{theirs.url}{GRAPH}"})
 
-        (affiliation,) = signed_in(house, theirs).affiliations
+        (affiliation,) = signed_in(deployment, theirs).affiliations
 
         assert (affiliation.groups, affiliation.groups_left_out) == (frozenset({group(7)}), 1)
         assert theirs.paths().count(GRAPH) == 3
 
 
-def test_an_address_counts_only_where_its_domains_owner_vouches(house: House, theirs: Entra) -> None:
+def test_an_address_counts_only_where_its_domains_owner_vouches(deployment: Deployment, theirs: Entra) -> None:
     theirs.person |= {"email": "boss@victim.example", "email_verified": True}
-    assert signed_in(house, theirs).verified_email is None
+    assert signed_in(deployment, theirs).verified_email is None
 
     theirs.person |= {"email": "carol@contoso.com", "xms_edov": True}
-    house.browser = Browser(house.portal)
-    house.browser.get(theirs.consent(house.begin()))
+    deployment.browser = Browser(deployment.portal)
+    deployment.browser.get(theirs.consent(deployment.begin()))
     emails = {
         one.identity.verified_email
-        for one in house.portal.services.sign_ins.of_tenant(
-            CONTOSO, issuer=f"{theirs.url}/{CONTOSO}/v2.0", now=house.portal.now
+        for one in deployment.portal.services.sign_ins.of_tenant(
+            CONTOSO, issuer=f"{theirs.url}/{CONTOSO}/v2.0", now=deployment.portal.now
         )
     }
     assert emails == {None, "carol@contoso.com"}
 
 
-def test_signing_out_names_the_account(house: House, theirs: Entra) -> None:
-    signed_in(house, theirs)
-    url = house.leave()
+def test_signing_out_names_the_account(deployment: Deployment, theirs: Entra) -> None:
+    signed_in(deployment, theirs)
+    url = deployment.leave()
 
     assert url is not None
     assert parse_qs(urlsplit(url).query)["logout_hint"] == ["O.CiQ2OTAyMjJiZQ"]
     assert "id_token_hint" not in url
     back = theirs.sign_out(url)
     assert back is not None
-    assert "has ended" in house.browser.get(back).text
+    assert "has ended" in deployment.browser.get(back).text
 
 
 def test_a_wrong_secret_is_the_portals_trouble(spec: ProviderSpec, theirs: Entra, tmp_path: Path) -> None:
-    house = House(tmp_path, replace(spec, client_secret=Secret("wrong")))
+    deployment = Deployment(tmp_path, replace(spec, client_secret=Secret("wrong")))
 
-    assert house.browser.get(theirs.consent(house.begin())).status_code == 500
+    assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == 500
 
 
 def test_a_tenant_that_is_not_there_is_said_so(theirs: Entra, tmp_path: Path) -> None:
-    house = House(tmp_path, spec_of(theirs, tmp_path, STRANGERS))
+    deployment = Deployment(tmp_path, spec_of(theirs, tmp_path, STRANGERS))
 
-    assert house.browser.get("/auth/oauth/azure-ad").status_code == 502
+    assert deployment.browser.get("/auth/oauth/azure-ad").status_code == 502

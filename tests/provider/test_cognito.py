@@ -10,7 +10,7 @@ import pytest
 
 from portal.settings import Admission, ProviderSpec
 from portal.sign_in.providers.diagnostics import shortcomings_of
-from tests.provider.deployments import URL, House, configured
+from tests.provider.deployments import URL, Deployment, configured
 from tests.provider.emulations.cognito import POOL, Cognito
 from tests.provider.emulations.serving import as_json, serving
 from tests.provider.signing import OTHER_RSA
@@ -28,7 +28,7 @@ def spec(theirs: Cognito, tmp_path: Path) -> ProviderSpec:
     text = f"""
 [[providers]]
 id = "aws-cognito"
-preset = "aws-cognito"
+type = "aws-cognito"
 domain = "{theirs.url}"
 issuer = "{theirs.issuer}"
 client_id_env = "OAUTH_COGNITO_CLIENT_ID"
@@ -39,8 +39,8 @@ client_secret_env = "OAUTH_COGNITO_CLIENT_SECRET"
 
 
 @pytest.fixture
-def house(spec: ProviderSpec, tmp_path: Path) -> House:
-    return House(tmp_path, spec)
+def deployment(spec: ProviderSpec, tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path, spec)
 
 
 def test_chainlits_variables_and_the_pools_id_say_where_everything_is(theirs: Cognito, tmp_path: Path) -> None:
@@ -60,12 +60,12 @@ def test_chainlits_variables_and_the_pools_id_say_where_everything_is(theirs: Co
     assert spec.endpoints.jwks == f"https://cognito-idp.eu-west-2.amazonaws.com/{POOL}/.well-known/jwks.json"
 
 
-def test_somebody_signs_in_at_the_domain_with_a_token_of_the_pool(house: House, theirs: Cognito) -> None:
-    url = house.begin()
+def test_somebody_signs_in_at_the_domain_with_a_token_of_the_pool(deployment: Deployment, theirs: Cognito) -> None:
+    url = deployment.begin()
 
-    assert house.browser.get(theirs.consent(url)).status_code == 303
+    assert deployment.browser.get(theirs.consent(url)).status_code == 303
     assert parse_qs(urlsplit(url).query)["redirect_uri"] == [f"{URL}/auth/oauth/aws-cognito/callback"]
-    identity = house.identity()
+    identity = deployment.identity()
     assert (identity.issuer, identity.subject) == (theirs.issuer, "7c5b7e0a-1111-4222-8333-0123456789ab")
     assert identity.verified_email == "erin@example.com"
     assert identity.affiliations[0].groups == {"ml-admins"}
@@ -76,17 +76,17 @@ class TestWithChainlitsThreeVariables:
     """Nothing says which user pool it is but the ID token that comes from the domain."""
 
     @pytest.fixture
-    def house(self, theirs: Cognito, tmp_path: Path) -> House:
+    def deployment(self, theirs: Cognito, tmp_path: Path) -> Deployment:
         environ = {
             "OAUTH_COGNITO_CLIENT_ID": theirs.CLIENT_ID,
             "OAUTH_COGNITO_CLIENT_SECRET": theirs.CLIENT_SECRET,
             "OAUTH_COGNITO_DOMAIN": theirs.url,
         }
-        return House(tmp_path, configured(tmp_path, environ))
+        return Deployment(tmp_path, configured(tmp_path, environ))
 
-    def test_somebody_signs_in_as_whom_they_are_in_the_pool(self, house: House, theirs: Cognito) -> None:
-        assert house.browser.get(theirs.consent(house.begin())).status_code == 303
-        (sign_in,) = house.portal.services.sign_ins.of_tenant("", issuer=theirs.issuer, now=house.portal.now)
+    def test_somebody_signs_in_as_whom_they_are_in_the_pool(self, deployment: Deployment, theirs: Cognito) -> None:
+        assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == 303
+        (sign_in,) = deployment.portal.services.sign_ins.of_tenant("", issuer=theirs.issuer, now=deployment.portal.now)
 
         assert (sign_in.identity.issuer, sign_in.identity.subject) == (
             theirs.issuer,
@@ -108,52 +108,52 @@ class TestWithChainlitsThreeVariables:
         ],
     )
     def test_a_token_of_nobody_or_for_others_signs_nobody_in(
-        self, house: House, theirs: Cognito, claims: dict[str, Any]
+        self, deployment: Deployment, theirs: Cognito, claims: dict[str, Any]
     ) -> None:
         theirs.id_token |= claims
 
-        assert house.browser.get(theirs.consent(house.begin())).status_code == 400
-        assert not house.browser.is_signed_in
+        assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == 400
+        assert not deployment.browser.is_signed_in
 
-    def test_the_pools_keys_must_have_signed_it(self, house: House, theirs: Cognito) -> None:
+    def test_the_pools_keys_must_have_signed_it(self, deployment: Deployment, theirs: Cognito) -> None:
         theirs.instead[f"/{POOL}/.well-known/jwks.json"] = as_json(
             {"keys": [{**OTHER_RSA.as_dict(private=False), "kid": "rsa"}]}
         )
 
-        assert house.browser.get(theirs.consent(house.begin())).status_code == 400
-        assert not house.browser.is_signed_in
+        assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == 400
+        assert not deployment.browser.is_signed_in
 
-    def test_what_can_be_asked_before_somebody_comes_is_asked(self, house: House) -> None:
-        provider = house.portal.providers["aws-cognito"]
-        survey = provider.survey(redirect_uri=f"{URL}/auth/oauth/aws-cognito/callback")
+    def test_what_can_be_asked_before_somebody_comes_is_asked(self, deployment: Deployment) -> None:
+        provider = deployment.portal.providers["aws-cognito"]
+        diagnostics = provider.diagnostics(redirect_uri=f"{URL}/auth/oauth/aws-cognito/callback")
 
-        assert (survey.problem, survey.client_problem) == (None, None)
-        assert survey.endpoints is not None
-        assert survey.endpoints.jwks is None
-        [caution] = [one for one in shortcomings_of(house.spec, survey) if "user pool" in one.what]
+        assert (diagnostics.problem, diagnostics.client_problem) == (None, None)
+        assert diagnostics.endpoints is not None
+        assert diagnostics.endpoints.jwks is None
+        [caution] = [one for one in shortcomings_of(deployment.spec, diagnostics) if "user pool" in one.what]
         assert not caution.blocks
 
-    def test_signing_out_goes_on_at_the_domain(self, house: House, theirs: Cognito) -> None:
-        house.browser.get(theirs.consent(house.begin()))
-        left = house.leave()
+    def test_signing_out_goes_on_at_the_domain(self, deployment: Deployment, theirs: Cognito) -> None:
+        deployment.browser.get(theirs.consent(deployment.begin()))
+        left = deployment.leave()
 
         assert left is not None
         assert left.startswith(f"{theirs.url}/logout?")
 
 
-def test_a_refresh_token_needs_no_scope(house: House, theirs: Cognito, tmp_path: Path) -> None:
+def test_a_refresh_token_needs_no_scope(deployment: Deployment, theirs: Cognito, tmp_path: Path) -> None:
     """And asking for one is an error."""
-    house = House(tmp_path, replace(house.spec, scopes=("openid", "offline_access")))
+    deployment = Deployment(tmp_path, replace(deployment.spec, scopes=("openid", "offline_access")))
 
-    assert house.browser.get(theirs.consent(house.begin())).status_code == 500
+    assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == 500
 
 
 @pytest.mark.parametrize("iss", ["", f"/eu-west-2_{'X' * 9}"])
-def test_tokens_of_another_pool_sign_nobody_in(house: House, theirs: Cognito, iss: str) -> None:
+def test_tokens_of_another_pool_sign_nobody_in(deployment: Deployment, theirs: Cognito, iss: str) -> None:
     theirs.issuer = f"{theirs.url}{iss}"
 
-    assert house.browser.get(theirs.consent(house.begin())).status_code == 400
-    assert not house.browser.is_signed_in
+    assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == 400
+    assert not deployment.browser.is_signed_in
 
 
 @pytest.mark.parametrize(
@@ -167,12 +167,12 @@ def test_tokens_of_another_pool_sign_nobody_in(house: House, theirs: Cognito, is
     ids=["access token", "access token without audience", "no nonce", "another nonce"],
 )
 def test_what_is_no_id_token_of_this_attempt_signs_nobody_in(
-    house: House, theirs: Cognito, claims: dict[str, Any]
+    deployment: Deployment, theirs: Cognito, claims: dict[str, Any]
 ) -> None:
     theirs.id_token |= claims
 
-    assert house.browser.get(theirs.consent(house.begin())).status_code == 400
-    assert not house.browser.is_signed_in
+    assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == 400
+    assert not deployment.browser.is_signed_in
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_what_is_no_id_token_of_this_attempt_signs_nobody_in(
     ],
 )
 def test_the_id_token_has_the_last_word_on_the_address(
-    house: House,
+    deployment: Deployment,
     theirs: Cognito,
     in_token: object,
     in_userinfo: object,
@@ -195,21 +195,21 @@ def test_the_id_token_has_the_last_word_on_the_address(
 ) -> None:
     theirs.id_token["email_verified"] = in_token
     theirs.userinfo["email_verified"] = in_userinfo
-    house.browser.get(theirs.consent(house.begin()))
+    deployment.browser.get(theirs.consent(deployment.begin()))
 
-    assert house.identity().email_verified is verified
+    assert deployment.identity().email_verified is verified
 
 
-def test_signing_out_is_cognitos_own_way(house: House, theirs: Cognito) -> None:
-    house.browser.get(theirs.consent(house.begin()))
-    left = house.leave()
+def test_signing_out_is_cognitos_own_way(deployment: Deployment, theirs: Cognito) -> None:
+    deployment.browser.get(theirs.consent(deployment.begin()))
+    left = deployment.leave()
 
     assert left is not None
     assert parse_qs(urlsplit(left).query) == {"client_id": ["portal"], "logout_uri": [f"{URL}/signed-out"]}
     back = theirs.sign_out(left)
     assert back == f"{URL}/signed-out"
-    assert "You are signed out" in house.browser.get(back).text
-    assert not house.browser.is_signed_in
+    assert "You are signed out" in deployment.browser.get(back).text
+    assert not deployment.browser.is_signed_in
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_signing_out_is_cognitos_own_way(house: House, theirs: Cognito) -> None:
 def test_who_may_come_in(
     theirs: Cognito, spec: ProviderSpec, tmp_path: Path, admission: Admission, status: int
 ) -> None:
-    house = House(tmp_path, replace(spec, admission=admission))
+    deployment = Deployment(tmp_path, replace(spec, admission=admission))
 
-    assert house.browser.get(theirs.consent(house.begin())).status_code == status
-    assert house.browser.is_signed_in is (status == 303)
+    assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == status
+    assert deployment.browser.is_signed_in is (status == 303)

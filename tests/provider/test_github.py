@@ -50,7 +50,7 @@ def spec(theirs: GitHub, tmp_path: Path) -> ProviderSpec:
     return spec
 
 
-class House:
+class Deployment:
     """A portal with one provider, and a browser at it."""
 
     def __init__(self, folder: Path, spec: ProviderSpec) -> None:
@@ -72,58 +72,58 @@ class House:
 
 
 @pytest.fixture
-def house(spec: ProviderSpec, tmp_path: Path) -> House:
-    return House(tmp_path, spec)
+def deployment(spec: ProviderSpec, tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path, spec)
 
 
-def test_somebody_signs_in_with_organisations_and_teams(house: House, theirs: GitHub) -> None:
-    url = house.begin()
+def test_somebody_signs_in_with_organisations_and_teams(deployment: Deployment, theirs: GitHub) -> None:
+    url = deployment.begin()
     asked = parse_qs(urlsplit(url).query)
-    response = house.browser.get(theirs.consent(url))
+    response = deployment.browser.get(theirs.consent(url))
 
     assert response.status_code == 303
     assert asked["scope"] == ["user:email read:org"]
     assert asked["redirect_uri"] == [f"{URL}/auth/oauth/github/callback"]
     assert asked["code_challenge_method"] == ["S256"]
     assert "nonce" not in asked
-    assert (house.issuer, house.identity.subject) == (f"{theirs.url}/login/oauth", "1234567")
-    assert house.identity.verified_email == "octo@example.com"
-    groups = house.identity.affiliations[0].groups
+    assert (deployment.issuer, deployment.identity.subject) == (f"{theirs.url}/login/oauth", "1234567")
+    assert deployment.identity.verified_email == "octo@example.com"
+    groups = deployment.identity.affiliations[0].groups
     assert {"example-org", "org:99001"} <= groups
     # Three pages of teams.
     assert {f"example-org/team-{number}" for number in range(5)} <= groups
     assert not any("other-org" in group for group in groups)
 
 
-def test_github_without_its_name_in_the_callback_is_github_all_the_same(house: House, theirs: GitHub) -> None:
+def test_github_without_its_name_in_the_callback_is_github_all_the_same(deployment: Deployment, theirs: GitHub) -> None:
     theirs.iss = None
-    house.browser.get(theirs.consent(house.begin()))
+    deployment.browser.get(theirs.consent(deployment.begin()))
 
-    assert house.browser.is_signed_in
+    assert deployment.browser.is_signed_in
 
 
 @pytest.mark.parametrize("iss", ["https://github.com/login/oauth", ISSUER, "x"])
-def test_a_callback_of_another_server_is_not_believed(house: House, theirs: GitHub, iss: str) -> None:
+def test_a_callback_of_another_server_is_not_believed(deployment: Deployment, theirs: GitHub, iss: str) -> None:
     theirs.iss = iss
-    page = house.browser.get(theirs.consent(house.begin()))
+    page = deployment.browser.get(theirs.consent(deployment.begin()))
 
     assert page.status_code == 400
     assert theirs.paths() == []
 
 
-def test_a_no_is_a_no(house: House, theirs: GitHub) -> None:
-    page = house.browser.get(theirs.refuse(house.begin()))
+def test_a_no_is_a_no(deployment: Deployment, theirs: GitHub) -> None:
+    page = deployment.browser.get(theirs.refuse(deployment.begin()))
 
     assert page.status_code == 403
     assert reference_in(page)
 
 
-def test_sign_out_ends_here_for_there_is_nothing_there(house: House, theirs: GitHub) -> None:
-    house.browser.get(theirs.consent(house.begin()))
-    response = house.browser.sign_out()
+def test_sign_out_ends_here_for_there_is_nothing_there(deployment: Deployment, theirs: GitHub) -> None:
+    deployment.browser.get(theirs.consent(deployment.begin()))
+    response = deployment.browser.sign_out()
 
     assert response.status_code == 303
-    assert not house.browser.is_signed_in
+    assert not deployment.browser.is_signed_in
 
 
 @pytest.mark.parametrize(
@@ -131,17 +131,17 @@ def test_sign_out_ends_here_for_there_is_nothing_there(house: House, theirs: Git
     [("read:org", True, False), ("user:email", False, True), ("", False, False)],
 )
 def test_what_is_not_granted_is_not_known(
-    house: House,
+    deployment: Deployment,
     theirs: GitHub,
     granted: str,
     groups: bool,  # noqa: FBT001 - one column of the table
     verified: bool,  # noqa: FBT001 - one column of the table
 ) -> None:
     theirs.scope = granted
-    house.browser.get(theirs.consent(house.begin()))
+    deployment.browser.get(theirs.consent(deployment.begin()))
 
-    assert bool(house.identity.affiliations[0].groups) is groups
-    assert (house.identity.verified_email is not None) is verified
+    assert bool(deployment.identity.affiliations[0].groups) is groups
+    assert (deployment.identity.verified_email is not None) is verified
 
 
 @pytest.mark.parametrize(
@@ -165,37 +165,37 @@ def test_what_is_not_granted_is_not_known(
     ],
     ids=lambda one: one if isinstance(one, str) else f"{one.status}-{one.body[:24]!r}-{sorted(one.headers)}",
 )
-def test_an_api_that_fails_signs_nobody_in(house: House, theirs: GitHub, path: str, answer: Answer) -> None:
+def test_an_api_that_fails_signs_nobody_in(deployment: Deployment, theirs: GitHub, path: str, answer: Answer) -> None:
     theirs.instead[path] = answer
-    page = house.browser.get(theirs.consent(house.begin()))
+    page = deployment.browser.get(theirs.consent(deployment.begin()))
 
     assert page.status_code == 502
-    assert not house.browser.is_signed_in
+    assert not deployment.browser.is_signed_in
 
 
-def test_an_answer_that_is_too_long_signs_nobody_in_and_says_so(house: House, theirs: GitHub) -> None:
+def test_an_answer_that_is_too_long_signs_nobody_in_and_says_so(deployment: Deployment, theirs: GitHub) -> None:
     theirs.instead[API] = Answer(b'{"a": "' + b"x" * 10_000_000 + b'"}')
-    page = house.browser.get(theirs.consent(house.begin()))
+    page = deployment.browser.get(theirs.consent(deployment.begin()))
 
     assert page.status_code == 403
     assert "says too much" in page.text
-    assert not house.browser.is_signed_in
+    assert not deployment.browser.is_signed_in
 
 
-def test_a_list_without_end_is_cut(house: House, theirs: GitHub) -> None:
+def test_a_list_without_end_is_cut(deployment: Deployment, theirs: GitHub) -> None:
     link = f'<{theirs.url}{API}/teams>; rel="next"'
     theirs.instead[f"{API}/teams"] = as_json(theirs.teams, Link=link)
-    house.browser.get(theirs.consent(house.begin()))
+    deployment.browser.get(theirs.consent(deployment.begin()))
 
-    assert house.browser.is_signed_in
+    assert deployment.browser.is_signed_in
     assert theirs.paths().count(f"{API}/teams") == 10
 
 
-def test_a_code_is_of_use_once_and_to_whom_it_was_given(house: House, theirs: GitHub) -> None:
-    callback = theirs.consent(house.begin())
-    house.browser.get(callback)
+def test_a_code_is_of_use_once_and_to_whom_it_was_given(deployment: Deployment, theirs: GitHub) -> None:
+    callback = theirs.consent(deployment.begin())
+    deployment.browser.get(callback)
     code = parse_qs(urlsplit(callback).query)["code"][0]
-    stranger = Browser(house.portal)
+    stranger = Browser(deployment.portal)
     mine = parse_qs(urlsplit(stranger.begin("/auth/oauth/github")).query)["state"][0]
     page = stranger.get(f"/auth/oauth/github/callback?code={code}&state={mine}")
 
@@ -203,19 +203,19 @@ def test_a_code_is_of_use_once_and_to_whom_it_was_given(house: House, theirs: Gi
     assert not stranger.is_signed_in
 
 
-def test_a_code_of_another_attempt_fails_at_pkce(house: House, theirs: GitHub) -> None:
-    code = parse_qs(urlsplit(theirs.consent(Browser(house.portal).begin("/auth/oauth/github"))).query)["code"][0]
-    mine = parse_qs(urlsplit(house.begin()).query)["state"][0]
-    page = house.browser.get(f"/auth/oauth/github/callback?code={code}&state={mine}")
+def test_a_code_of_another_attempt_fails_at_pkce(deployment: Deployment, theirs: GitHub) -> None:
+    code = parse_qs(urlsplit(theirs.consent(Browser(deployment.portal).begin("/auth/oauth/github"))).query)["code"][0]
+    mine = parse_qs(urlsplit(deployment.begin()).query)["state"][0]
+    page = deployment.browser.get(f"/auth/oauth/github/callback?code={code}&state={mine}")
 
     assert page.status_code == 400
-    assert not house.browser.is_signed_in
+    assert not deployment.browser.is_signed_in
 
 
 def test_a_wrong_secret_is_the_portals_trouble(theirs: GitHub, spec: ProviderSpec, tmp_path: Path) -> None:
-    house = House(tmp_path, replace(spec, client_secret=Secret("wrong")))
+    deployment = Deployment(tmp_path, replace(spec, client_secret=Secret("wrong")))
 
-    assert house.browser.get(theirs.consent(house.begin())).status_code == 500
+    assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == 500
 
 
 @pytest.mark.parametrize(
@@ -241,21 +241,21 @@ def test_a_wrong_secret_is_the_portals_trouble(theirs: GitHub, spec: ProviderSpe
     ],
 )
 def test_who_may_come_in(theirs: GitHub, spec: ProviderSpec, tmp_path: Path, admission: Admission, status: int) -> None:
-    house = House(tmp_path, replace(spec, admission=admission))
-    page = house.browser.get(theirs.consent(house.begin()))
+    deployment = Deployment(tmp_path, replace(spec, admission=admission))
+    page = deployment.browser.get(theirs.consent(deployment.begin()))
 
     assert page.status_code == status
-    assert house.browser.is_signed_in is (status == 303)
+    assert deployment.browser.is_signed_in is (status == 303)
     if status == 403:
         assert "does not let that account in" in page.text
 
 
-def test_a_login_to_begin_with_is_passed_on(house: House) -> None:
-    url = house.browser.begin("/auth/oauth/github?login_hint=octo@example.com")
+def test_a_login_to_begin_with_is_passed_on(deployment: Deployment) -> None:
+    url = deployment.browser.begin("/auth/oauth/github?login_hint=octo@example.com")
 
     assert parse_qs(urlsplit(url).query)["login"] == ["octo@example.com"]
 
 
 @pytest.mark.parametrize("hint", ["octo", "a@b@c", "x" * 320 + "@example.com", "a%0Ab@example.com", ""])
-def test_what_is_no_address_is_no_login(house: House, hint: str) -> None:
-    assert "login" not in parse_qs(urlsplit(house.browser.begin(f"/auth/oauth/github?login_hint={hint}")).query)
+def test_what_is_no_address_is_no_login(deployment: Deployment, hint: str) -> None:
+    assert "login" not in parse_qs(urlsplit(deployment.browser.begin(f"/auth/oauth/github?login_hint={hint}")).query)

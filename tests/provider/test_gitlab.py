@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from portal.settings import Admission, ProviderSpec
-from tests.provider.deployments import URL, House, configured
+from tests.provider.deployments import URL, Deployment, configured
 from tests.provider.emulations.gitlab import GitLab
 from tests.provider.emulations.openid import query_of
 from tests.provider.emulations.serving import serving
@@ -33,18 +33,18 @@ def spec(theirs: GitLab, tmp_path: Path) -> ProviderSpec:
 
 
 @pytest.fixture
-def house(spec: ProviderSpec, tmp_path: Path) -> House:
-    return House(tmp_path, spec)
+def deployment(spec: ProviderSpec, tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path, spec)
 
 
-def test_somebody_signs_in_with_groups_of_both_tokens(house: House, theirs: GitLab) -> None:
-    url = house.begin()
-    response = house.browser.get(theirs.consent(url))
+def test_somebody_signs_in_with_groups_of_both_tokens(deployment: Deployment, theirs: GitLab) -> None:
+    url = deployment.begin()
+    response = deployment.browser.get(theirs.consent(url))
 
     assert response.status_code == 303
     assert query_of(url)["scope"] == "openid profile email"
     assert query_of(url)["redirect_uri"] == f"{URL}/auth/oauth/gitlab/callback"
-    identity = house.identity()
+    identity = deployment.identity()
     assert (identity.issuer, identity.subject) == (theirs.issuer, "4217")
     assert identity.verified_email == "gina@example.com"
     (affiliation,) = identity.affiliations
@@ -54,51 +54,51 @@ def test_somebody_signs_in_with_groups_of_both_tokens(house: House, theirs: GitL
 
 @pytest.mark.parametrize("verified", [False, None, "true"], ids=str)
 def test_an_address_that_gitlab_does_not_vouch_for_opens_nothing(
-    house: House, theirs: GitLab, verified: object
+    deployment: Deployment, theirs: GitLab, verified: object
 ) -> None:
     theirs.email_verified = verified
-    house.browser.get(theirs.consent(house.begin()))
+    deployment.browser.get(theirs.consent(deployment.begin()))
 
-    assert house.identity().verified_email is None
+    assert deployment.identity().verified_email is None
 
 
-def test_without_the_scope_there_is_the_public_address_or_none(house: House, theirs: GitLab) -> None:
+def test_without_the_scope_there_is_the_public_address_or_none(deployment: Deployment, theirs: GitLab) -> None:
     theirs.scope = "openid profile"
-    house.browser.get(theirs.consent(house.begin()))
+    deployment.browser.get(theirs.consent(deployment.begin()))
 
-    assert house.identity().email is None
+    assert deployment.identity().email is None
 
 
-def test_hundreds_of_inherited_groups_sign_in_all_the_same(house: House, theirs: GitLab) -> None:
+def test_hundreds_of_inherited_groups_sign_in_all_the_same(deployment: Deployment, theirs: GitLab) -> None:
     theirs.inherited = [f"research/ml/{'a-long-name-' * 5}{number}" for number in range(2000)]
-    response = house.browser.get(theirs.consent(house.begin()))
+    response = deployment.browser.get(theirs.consent(deployment.begin()))
 
     assert response.status_code == 303
-    [not_kept] = [one for one in house.identity().unread if "groups" in one]
+    [not_kept] = [one for one in deployment.identity().unread if "groups" in one]
     assert not_kept.endswith("of groups not kept: no rule reads them")
 
 
-def test_a_no_is_a_no(house: House, theirs: GitLab) -> None:
-    assert house.browser.get(theirs.refuse(house.begin())).status_code == 403
-    assert not house.browser.is_signed_in
+def test_a_no_is_a_no(deployment: Deployment, theirs: GitLab) -> None:
+    assert deployment.browser.get(theirs.refuse(deployment.begin())).status_code == 403
+    assert not deployment.browser.is_signed_in
 
 
 def test_what_it_has_no_page_for_is_not_asked(theirs: GitLab, tmp_path: Path) -> None:
     """``OAUTH_PROMPT=select_account`` means all providers, and would end every sign-in here with an error."""
-    house = House(tmp_path, configured(tmp_path, variables(theirs) | {"OAUTH_PROMPT": "select_account"}))
-    url = house.browser.begin("/auth/oauth/gitlab?login_hint=gina@example.com")
+    deployment = Deployment(tmp_path, configured(tmp_path, variables(theirs) | {"OAUTH_PROMPT": "select_account"}))
+    url = deployment.browser.begin("/auth/oauth/gitlab?login_hint=gina@example.com")
 
     assert not {"prompt", "login_hint"} & query_of(url).keys()
-    assert house.browser.get(theirs.consent(url)).status_code == 303
+    assert deployment.browser.get(theirs.consent(url)).status_code == 303
 
 
-def test_signing_out_ends_here_for_there_is_nothing_there(house: House, theirs: GitLab) -> None:
-    house.browser.get(theirs.consent(house.begin()))
-    response = house.browser.sign_out()
+def test_signing_out_ends_here_for_there_is_nothing_there(deployment: Deployment, theirs: GitLab) -> None:
+    deployment.browser.get(theirs.consent(deployment.begin()))
+    response = deployment.browser.sign_out()
 
     assert response.status_code == 303
     assert response.headers["Location"].startswith("/signed-out")
-    assert not house.browser.is_signed_in
+    assert not deployment.browser.is_signed_in
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_signing_out_ends_here_for_there_is_nothing_there(house: House, theirs: 
     ids=["top", "above", "no top", "inherited", "others", "domain", "another domain"],
 )
 def test_who_may_come_in(theirs: GitLab, spec: ProviderSpec, tmp_path: Path, admission: Admission, status: int) -> None:
-    house = House(tmp_path, replace(spec, admission=admission))
+    deployment = Deployment(tmp_path, replace(spec, admission=admission))
 
-    assert house.browser.get(theirs.consent(house.begin())).status_code == status
-    assert house.browser.is_signed_in is (status == 303)
+    assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == status
+    assert deployment.browser.is_signed_in is (status == 303)

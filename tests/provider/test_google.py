@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from portal.settings import Admission, ProviderSpec
-from tests.provider.deployments import URL, House, configured
+from tests.provider.deployments import URL, Deployment, configured
 from tests.provider.emulations.google import BOB, Google
 from tests.provider.emulations.serving import serving
 
@@ -33,16 +33,16 @@ def spec(theirs: Google, tmp_path: Path) -> ProviderSpec:
 
 
 def test_somebody_of_a_workspace_signs_in_there(spec: ProviderSpec, theirs: Google, tmp_path: Path) -> None:
-    house = House(tmp_path, spec)
-    url = house.begin()
+    deployment = Deployment(tmp_path, spec)
+    url = deployment.begin()
     asked = parse_qs(urlsplit(url).query)
-    response = house.browser.get(theirs.consent(url))
+    response = deployment.browser.get(theirs.consent(url))
 
     assert response.status_code == 303
     assert asked["scope"] == ["openid profile email"]
     assert asked["redirect_uri"] == [f"{URL}/auth/oauth/google/callback"]
     assert "access_type" not in asked
-    identity = house.identity("example.org")
+    identity = deployment.identity("example.org")
     assert (identity.subject, identity.verified_email) == (BOB, "bob@example.org")
     assert identity.affiliations[0].groups == frozenset()
 
@@ -65,34 +65,34 @@ def test_only_one_workspace(
     spec: ProviderSpec, theirs: Google, tmp_path: Path, changes: dict[str, object], status: int
 ) -> None:
     theirs.account = {name: value for name, value in {**theirs.account, **changes}.items() if value is not None}
-    house = House(tmp_path, replace(spec, admission=WORKSPACE))
+    deployment = Deployment(tmp_path, replace(spec, admission=WORKSPACE))
     # The person can write hd into the link, or take it out.
-    page = house.browser.get(theirs.consent(f"{house.begin()}&hd=example.org"))
+    page = deployment.browser.get(theirs.consent(f"{deployment.begin()}&hd=example.org"))
 
     assert page.status_code == status
-    assert house.browser.is_signed_in is (status == 303)
+    assert deployment.browser.is_signed_in is (status == 303)
 
 
 def test_a_private_account_is_in_no_tenant(spec: ProviderSpec, theirs: Google, tmp_path: Path) -> None:
     theirs.account = {"sub": "1", "email": "bob@example.org", "email_verified": True}
-    house = House(tmp_path, spec)
-    house.browser.get(theirs.consent(house.begin()))
+    deployment = Deployment(tmp_path, spec)
+    deployment.browser.get(theirs.consent(deployment.begin()))
 
-    assert house.identity().verified_email is None
+    assert deployment.identity().verified_email is None
 
 
 @pytest.mark.parametrize(("prompt", "status"), [("consent", 303), ("login", 303), ("select_account", 303)])
 def test_a_prompt_that_google_does_not_know_is_not_passed_on(
     theirs: Google, tmp_path: Path, prompt: str, status: int
 ) -> None:
-    house = House(tmp_path, spec_of(theirs, tmp_path, OAUTH_PROMPT=prompt))
+    deployment = Deployment(tmp_path, spec_of(theirs, tmp_path, OAUTH_PROMPT=prompt))
 
-    assert house.browser.get(theirs.consent(house.begin())).status_code == status
+    assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == status
 
 
 def test_sign_out_ends_here_for_there_is_nothing_there(spec: ProviderSpec, theirs: Google, tmp_path: Path) -> None:
-    house = House(tmp_path, spec)
-    house.browser.get(theirs.consent(house.begin()))
+    deployment = Deployment(tmp_path, spec)
+    deployment.browser.get(theirs.consent(deployment.begin()))
 
-    assert house.leave() is None
-    assert not house.browser.is_signed_in
+    assert deployment.leave() is None
+    assert not deployment.browser.is_signed_in

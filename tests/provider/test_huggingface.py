@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from portal.settings import Admission, ProviderSpec
-from tests.provider.deployments import URL, House, configured
+from tests.provider.deployments import URL, Deployment, configured
 from tests.provider.emulations.huggingface import ACME, BETA, HuggingFace
 from tests.provider.emulations.openid import query_of
 from tests.provider.emulations.serving import serving
@@ -15,7 +15,7 @@ from tests.provider.emulations.serving import serving
 FILE = """
 [[providers]]
 id = "hub"
-preset = "huggingface"
+type = "huggingface"
 client_id_env = "OAUTH_CLIENT_ID"
 client_secret_env = "OAUTH_CLIENT_SECRET"
 """
@@ -47,8 +47,8 @@ def spec(theirs: HuggingFace, tmp_path: Path) -> ProviderSpec:
 
 
 @pytest.fixture
-def house(spec: ProviderSpec, tmp_path: Path) -> House:
-    return House(tmp_path, spec)
+def deployment(spec: ProviderSpec, tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path, spec)
 
 
 def of_file(folder: Path, theirs: HuggingFace, *lines: str) -> ProviderSpec:
@@ -56,14 +56,14 @@ def of_file(folder: Path, theirs: HuggingFace, *lines: str) -> ProviderSpec:
     return configured(folder, variables(theirs), text)
 
 
-def test_somebody_signs_in_with_what_a_space_has(house: House, theirs: HuggingFace) -> None:
-    url = house.begin()
-    response = house.browser.get(theirs.consent(url))
+def test_somebody_signs_in_with_what_a_space_has(deployment: Deployment, theirs: HuggingFace) -> None:
+    url = deployment.begin()
+    response = deployment.browser.get(theirs.consent(url))
 
     assert response.status_code == 303
     assert query_of(url)["scope"] == "openid profile"
     assert query_of(url)["redirect_uri"] == f"{URL}/auth/oauth/huggingface/callback"
-    identity = house.identity()
+    identity = deployment.identity()
     assert (identity.issuer, identity.subject, identity.name) == (
         theirs.issuer,
         "62ce7c39a1b2c3d4e5f60718",
@@ -76,43 +76,45 @@ def test_somebody_signs_in_with_what_a_space_has(house: House, theirs: HuggingFa
 
 
 def test_an_organisation_that_is_asked_for_says_the_role_too(theirs: HuggingFace, tmp_path: Path) -> None:
-    house = House(tmp_path, of_file(tmp_path, theirs, f'org_ids = "{ACME}"'))
-    url = house.begin()
-    house.browser.get(theirs.consent(url))
+    deployment = Deployment(tmp_path, of_file(tmp_path, theirs, f'org_ids = "{ACME}"'))
+    url = deployment.begin()
+    deployment.browser.get(theirs.consent(url))
 
     assert query_of(url)["orgIds"] == ACME
     assert query_of(url)["scope"] == "openid profile email"
-    assert house.identity().verified_email == "hugo@example.com"
-    assert house.identity().affiliations[0].roles == {"acme-ml:admin"}
+    assert deployment.identity().verified_email == "hugo@example.com"
+    assert deployment.identity().affiliations[0].roles == {"acme-ml:admin"}
 
 
 def test_organisations_may_be_tenants(theirs: HuggingFace, tmp_path: Path) -> None:
     theirs.restrictions[BETA] = {}
     theirs.org_ids = frozenset({ACME, BETA})
-    house = House(tmp_path, of_file(tmp_path, theirs, 'organisations_as = "tenants"', f'allowed_tenants = ["{BETA}"]'))
-    house.browser.get(theirs.consent(house.begin()))
+    deployment = Deployment(
+        tmp_path, of_file(tmp_path, theirs, 'organisations_as = "tenants"', f'allowed_tenants = ["{BETA}"]')
+    )
+    deployment.browser.get(theirs.consent(deployment.begin()))
 
-    (affiliation,) = house.identity(BETA).affiliations
+    (affiliation,) = deployment.identity(BETA).affiliations
     assert (affiliation.tenant, affiliation.tenant_name, affiliation.roles) == (BETA, "Beta", frozenset({"read"}))
 
 
 def test_a_registered_callback_of_a_space_goes_on(theirs: HuggingFace, tmp_path: Path) -> None:
-    house = House(tmp_path, of_file(tmp_path, theirs, f'redirect_uri = "{URL}/login/callback"'))
+    deployment = Deployment(tmp_path, of_file(tmp_path, theirs, f'redirect_uri = "{URL}/login/callback"'))
 
-    assert house.browser.get(theirs.consent(house.begin())).status_code == 303
-    assert house.browser.is_signed_in
-
-
-def test_a_no_is_a_no(house: House, theirs: HuggingFace) -> None:
-    assert house.browser.get(theirs.refuse(house.begin())).status_code == 403
-    assert not house.browser.is_signed_in
+    assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == 303
+    assert deployment.browser.is_signed_in
 
 
-def test_signing_out_ends_here_for_there_is_nothing_there(house: House, theirs: HuggingFace) -> None:
-    house.browser.get(theirs.consent(house.begin()))
+def test_a_no_is_a_no(deployment: Deployment, theirs: HuggingFace) -> None:
+    assert deployment.browser.get(theirs.refuse(deployment.begin())).status_code == 403
+    assert not deployment.browser.is_signed_in
 
-    assert house.browser.sign_out().status_code == 303
-    assert not house.browser.is_signed_in
+
+def test_signing_out_ends_here_for_there_is_nothing_there(deployment: Deployment, theirs: HuggingFace) -> None:
+    deployment.browser.get(theirs.consent(deployment.begin()))
+
+    assert deployment.browser.sign_out().status_code == 303
+    assert not deployment.browser.is_signed_in
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,7 @@ def test_the_authorized_organisation_is_held_here_too(
     theirs: HuggingFace, spec: ProviderSpec, tmp_path: Path, organisations: set[str], status: int
 ) -> None:
     """What ``hf_oauth_authorized_org`` means on the hub; a portal that relied on the hub alone would trust one word."""
-    house = House(tmp_path, replace(spec, admission=Admission(organisations=frozenset(organisations))))
+    deployment = Deployment(tmp_path, replace(spec, admission=Admission(organisations=frozenset(organisations))))
 
-    assert house.browser.get(theirs.consent(house.begin())).status_code == status
-    assert house.browser.is_signed_in is (status == 303)
+    assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == status
+    assert deployment.browser.is_signed_in is (status == 303)

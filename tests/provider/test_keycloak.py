@@ -11,7 +11,7 @@ import requests
 from portal.settings import Admission, ProviderSpec
 from tests.builders import ISSUER
 from tests.provider.browser import link_to_provider
-from tests.provider.deployments import URL, House, configured
+from tests.provider.deployments import URL, Deployment, configured
 from tests.provider.emulations.keycloak import ORGANIZATION, REALM, Keycloak
 from tests.provider.emulations.openid import query_of
 from tests.provider.emulations.serving import serving
@@ -38,17 +38,17 @@ def spec(theirs: Keycloak, tmp_path: Path) -> ProviderSpec:
 
 
 @pytest.fixture
-def house(spec: ProviderSpec, tmp_path: Path) -> House:
-    return House(tmp_path, spec)
+def deployment(spec: ProviderSpec, tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path, spec)
 
 
-def test_somebody_signs_in_with_the_roles_that_are_the_portals(house: House, theirs: Keycloak) -> None:
-    url = house.begin()
-    response = house.browser.get(theirs.consent(url))
+def test_somebody_signs_in_with_the_roles_that_are_the_portals(deployment: Deployment, theirs: Keycloak) -> None:
+    url = deployment.begin()
+    response = deployment.browser.get(theirs.consent(url))
 
     assert response.status_code == 303
     assert query_of(url)["redirect_uri"] == f"{URL}/auth/oauth/Acme%20SSO/callback"
-    identity = house.identity()
+    identity = deployment.identity()
     assert (identity.issuer, identity.subject) == (theirs.issuer, "f:1f3c:kim")
     assert identity.verified_email == "kim@example.com"
     (affiliation,) = identity.affiliations
@@ -56,21 +56,21 @@ def test_somebody_signs_in_with_the_roles_that_are_the_portals(house: House, the
     assert affiliation.groups == {"/research/ml"}
 
 
-def test_roles_that_no_mapper_adds_are_not_there(house: House, theirs: Keycloak) -> None:
+def test_roles_that_no_mapper_adds_are_not_there(deployment: Deployment, theirs: Keycloak) -> None:
     """Keycloak's default: roles are in the access token, which is somebody else's to read."""
     theirs.mappers = False
-    house.browser.get(theirs.consent(house.begin()))
+    deployment.browser.get(theirs.consent(deployment.begin()))
 
-    (affiliation,) = house.identity().affiliations
+    (affiliation,) = deployment.identity().affiliations
     assert (affiliation.roles, affiliation.groups) == (frozenset(), frozenset())
 
 
 @pytest.mark.parametrize("iss", [ISSUER, "x"])
-def test_a_callback_of_another_realm_is_not_believed(house: House, theirs: Keycloak, iss: str) -> None:
+def test_a_callback_of_another_realm_is_not_believed(deployment: Deployment, theirs: Keycloak, iss: str) -> None:
     theirs.iss = iss
 
-    assert house.browser.get(theirs.consent(house.begin())).status_code == 400
-    assert not house.browser.is_signed_in
+    assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == 400
+    assert not deployment.browser.is_signed_in
 
 
 def test_a_realm_of_another_name_is_refused_until_it_is_said(theirs: Keycloak, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_realm_of_another_name_is_refused_until_it_is_said(theirs: Keycloak, t
         (
             "[[providers]]",
             'id = "sso"',
-            'preset = "keycloak"',
+            'type = "keycloak"',
             f'client_id = "{theirs.CLIENT_ID}"',
             'client_secret_env = "SSO_SECRET"',
             f'base_url = "{theirs.url}/auth"',
@@ -89,17 +89,17 @@ def test_a_realm_of_another_name_is_refused_until_it_is_said(theirs: Keycloak, t
         )
     )
     secret = {"SSO_SECRET": theirs.CLIENT_SECRET}
-    unsaid = House(tmp_path / "1", configured(tmp_path, secret, text))
-    said = House(tmp_path / "2", configured(tmp_path, secret, f'{text}issuer = "{named}"\n'))
+    unsaid = Deployment(tmp_path / "1", configured(tmp_path, secret, text))
+    said = Deployment(tmp_path / "2", configured(tmp_path, secret, f'{text}issuer = "{named}"\n'))
 
     assert unsaid.browser.get("/auth/oauth/sso").status_code == 500
     said.browser.get(theirs.consent(said.begin()))
     assert said.identity().issuer == named
 
 
-def test_signing_out_goes_on_there_and_comes_back(house: House, theirs: Keycloak) -> None:
-    house.browser.get(theirs.consent(house.begin()))
-    url = link_to_provider(house.browser.sign_out())
+def test_signing_out_goes_on_there_and_comes_back(deployment: Deployment, theirs: Keycloak) -> None:
+    deployment.browser.get(theirs.consent(deployment.begin()))
+    url = link_to_provider(deployment.browser.sign_out())
 
     asked = query_of(url)
     assert urlsplit(url).path == "/auth/realms/acme%20co/protocol/openid-connect/logout"
@@ -129,7 +129,7 @@ def test_who_may_come_in(
     status: int,
 ) -> None:
     scope, admission = asked
-    house = House(tmp_path, replace(spec, scopes=("openid", scope), admission=admission))
+    deployment = Deployment(tmp_path, replace(spec, scopes=("openid", scope), admission=admission))
 
-    assert house.browser.get(theirs.consent(house.begin())).status_code == status
-    assert house.browser.is_signed_in is (status == 303)
+    assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == status
+    assert deployment.browser.is_signed_in is (status == 303)

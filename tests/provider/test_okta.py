@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from portal.settings import Admission
-from tests.provider.deployments import URL, House, configured
+from tests.provider.deployments import URL, Deployment, configured
 from tests.provider.emulations.okta import Okta
 from tests.provider.emulations.serving import Answer, as_json, serving
 
@@ -34,38 +34,40 @@ def variables(theirs: Okta, **others: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def house(theirs: Okta, tmp_path: Path) -> House:
-    return House(tmp_path, configured(tmp_path, variables(theirs)))
+def deployment(theirs: Okta, tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path, configured(tmp_path, variables(theirs)))
 
 
 @pytest.mark.parametrize("said", SERVERS)
 def test_somebody_signs_in_and_out_at_each_kind_of_server(theirs: Okta, tmp_path: Path, said: str) -> None:
     theirs.choose(SERVERS[said])
     spec = configured(tmp_path, variables(theirs, OAUTH_OKTA_AUTHORIZATION_SERVER_ID=said))
-    house = House(tmp_path, spec)
-    url = house.begin()
-    response = house.browser.get(theirs.consent(url))
+    deployment = Deployment(tmp_path, spec)
+    url = deployment.begin()
+    response = deployment.browser.get(theirs.consent(url))
 
     assert response.status_code == 303
     assert parse_qs(urlsplit(url).query)["redirect_uri"] == [f"{URL}/auth/oauth/okta/callback"]
-    identity = house.identity()
+    identity = deployment.identity()
     assert (identity.issuer, identity.subject) == (theirs.issuer, "00u1abcdEFGH2ijkl3m4")
     # Verified by userinfo alone: the ID token is thin.
     assert identity.verified_email == "alice@example.com"
 
-    left = house.leave()
+    left = deployment.leave()
     assert left is not None
     back = theirs.sign_out(left)
     assert back is not None
-    assert "here and at Okta has ended" in house.browser.get(back).text
+    assert "here and at Okta has ended" in deployment.browser.get(back).text
 
 
 def test_the_orgs_own_server_is_asked_for_groups(theirs: Okta, tmp_path: Path) -> None:
     theirs.choose("")
-    house = House(tmp_path, configured(tmp_path, variables(theirs, OAUTH_OKTA_AUTHORIZATION_SERVER_ID="false")))
-    house.browser.get(theirs.consent(house.begin()))
+    deployment = Deployment(
+        tmp_path, configured(tmp_path, variables(theirs, OAUTH_OKTA_AUTHORIZATION_SERVER_ID="false"))
+    )
+    deployment.browser.get(theirs.consent(deployment.begin()))
 
-    assert house.identity().affiliations[0].groups == {"ML-Admins"}
+    assert deployment.identity().affiliations[0].groups == {"ML-Admins"}
 
 
 def test_another_server_is_asked_for_groups_where_the_file_says_so(theirs: Okta, tmp_path: Path) -> None:
@@ -73,48 +75,50 @@ def test_another_server_is_asked_for_groups_where_the_file_says_so(theirs: Okta,
     text = f"""
 [[providers]]
 id = "okta"
-preset = "okta"
+type = "okta"
 domain = "{theirs.url}"
 client_id = "{theirs.CLIENT_ID}"
 client_secret_env = "COMPANY_SECRET"
 scopes = ["openid", "profile", "email", "groups"]
 """
-    house = House(tmp_path, configured(tmp_path, {"COMPANY_SECRET": theirs.CLIENT_SECRET}, text))
-    house.browser.get(theirs.consent(house.begin()))
+    deployment = Deployment(tmp_path, configured(tmp_path, {"COMPANY_SECRET": theirs.CLIENT_SECRET}, text))
+    deployment.browser.get(theirs.consent(deployment.begin()))
 
-    assert house.identity().affiliations[0].groups == {"ML-Admins"}
+    assert deployment.identity().affiliations[0].groups == {"ML-Admins"}
 
 
 def test_a_scope_the_server_does_not_know_is_the_operators_to_correct(
-    theirs: Okta, house: House, tmp_path: Path
+    theirs: Okta, deployment: Deployment, tmp_path: Path
 ) -> None:
-    spec = replace(house.spec, scopes=("openid", "groups"))
-    house = House(tmp_path, spec)
+    spec = replace(deployment.spec, scopes=("openid", "groups"))
+    deployment = Deployment(tmp_path, spec)
 
-    assert house.browser.get(theirs.consent(house.begin())).status_code == 500
-    assert not house.browser.is_signed_in
+    assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == 500
+    assert not deployment.browser.is_signed_in
 
 
 @pytest.mark.parametrize("there", ["", "aus9"])
-def test_tokens_of_another_server_of_the_same_org_sign_nobody_in(theirs: Okta, house: House, there: str) -> None:
+def test_tokens_of_another_server_of_the_same_org_sign_nobody_in(
+    theirs: Okta, deployment: Deployment, there: str
+) -> None:
     """They are signed by keys of the same org, and a server for one application lets in people of that one."""
-    callback = theirs.consent(house.begin())
+    callback = theirs.consent(deployment.begin())
     theirs.issuer = f"{theirs.url}/oauth2/{there}" if there else theirs.url
 
-    assert house.browser.get(callback).status_code == 400
-    assert not house.browser.is_signed_in
+    assert deployment.browser.get(callback).status_code == 400
+    assert not deployment.browser.is_signed_in
 
 
-def test_a_server_that_is_not_there_is_the_portals_trouble(theirs: Okta, house: House) -> None:
+def test_a_server_that_is_not_there_is_the_portals_trouble(theirs: Okta, deployment: Deployment) -> None:
     """Orgs without API Access Management have no ``default``."""
     theirs.choose("")
 
-    assert house.browser.get("/auth/oauth/okta").status_code == 500
+    assert deployment.browser.get("/auth/oauth/okta").status_code == 500
 
 
-def test_without_the_id_token_nobody_is_sent_to_an_error_page(theirs: Okta, house: House) -> None:
-    house.browser.get(theirs.consent(house.begin()))
-    provider = house.portal.providers["okta"]
+def test_without_the_id_token_nobody_is_sent_to_an_error_page(theirs: Okta, deployment: Deployment) -> None:
+    deployment.browser.get(theirs.consent(deployment.begin()))
+    provider = deployment.portal.providers["okta"]
 
     for hint in (None, "x" * 8000):
         url = provider.end_session_url(id_token_hint=hint, post_logout_redirect_uri=f"{URL}/signed-out", state="s")
@@ -132,11 +136,11 @@ def test_without_the_id_token_nobody_is_sent_to_an_error_page(theirs: Okta, hous
     ],
     ids=["of somebody else", "of nobody", "error", "no JSON", "elsewhere"],
 )
-def test_userinfo_that_fails_signs_nobody_in(theirs: Okta, house: House, answer: Answer, status: int) -> None:
+def test_userinfo_that_fails_signs_nobody_in(theirs: Okta, deployment: Deployment, answer: Answer, status: int) -> None:
     theirs.instead[f"{theirs.base}/userinfo"] = answer
 
-    assert house.browser.get(theirs.consent(house.begin())).status_code == status
-    assert not house.browser.is_signed_in
+    assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == status
+    assert not deployment.browser.is_signed_in
 
 
 @pytest.mark.parametrize(
@@ -155,7 +159,7 @@ def test_who_may_come_in(theirs: Okta, tmp_path: Path, admission: Admission, gro
     theirs.choose("")
     theirs.groups = groups
     spec = configured(tmp_path, variables(theirs, OAUTH_OKTA_AUTHORIZATION_SERVER_ID="false"))
-    house = House(tmp_path, replace(spec, admission=admission))
+    deployment = Deployment(tmp_path, replace(spec, admission=admission))
 
-    assert house.browser.get(theirs.consent(house.begin())).status_code == status
-    assert house.browser.is_signed_in is (status == 303)
+    assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == status
+    assert deployment.browser.is_signed_in is (status == 303)

@@ -12,7 +12,7 @@ import pytest
 
 from portal.rules.identity import Affiliation
 from portal.settings import Secret
-from portal.sign_in.providers.base import Survey
+from portal.sign_in.providers.base import ProviderDiagnostics
 from portal.sign_in.providers.oidc import OidcProvider
 from portal.sign_in.providers.transport import Limits
 from tests.builders import NOW, PORTAL, a_provider
@@ -40,7 +40,7 @@ def theirs(processes: None) -> Iterator[RunningProvider]:
 @pytest.fixture
 def real(tmp_path: Path, theirs: RunningProvider) -> Real:
     spec = a_provider(
-        preset="descope",
+        provider_type="descope",
         issuer=theirs.issuer,
         client_id=theirs.client_id,
         client_secret=Secret(theirs.client_secret),
@@ -97,32 +97,38 @@ class TestCredentials:
 class TestBeforeSomebodySignsIn:
     """What ``portal providers test`` learns of a certified provider without signing anybody in."""
 
-    def survey(self, theirs: RunningProvider, *, callback: str = f"{PORTAL}{CALLBACK}", **changes: object) -> Survey:
+    def diagnostics(
+        self, theirs: RunningProvider, *, callback: str = f"{PORTAL}{CALLBACK}", **changes: object
+    ) -> ProviderDiagnostics:
         given = {"client_id": theirs.client_id, "client_secret": Secret(theirs.client_secret), **changes}
-        return OidcProvider(a_provider(issuer=theirs.issuer, **given)).survey(redirect_uri=callback)
+        return OidcProvider(a_provider(issuer=theirs.issuer, **given)).diagnostics(redirect_uri=callback)
 
     def test_a_registration_that_fits(self, theirs: RunningProvider) -> None:
-        survey = self.survey(theirs)
+        diagnostics = self.diagnostics(theirs)
 
-        assert (survey.client_problem, survey.request_problem, survey.callback_known) == (None, None, True)
+        assert (diagnostics.client_problem, diagnostics.request_problem, diagnostics.callback_known) == (
+            None,
+            None,
+            True,
+        )
 
     def test_a_callback_that_is_not_registered(self, theirs: RunningProvider) -> None:
-        survey = self.survey(theirs, callback=f"{PORTAL}/auth/oauth/another/callback")
+        diagnostics = self.diagnostics(theirs, callback=f"{PORTAL}/auth/oauth/another/callback")
 
-        assert "redirect_uri" in str(survey.request_problem)
-        assert survey.callback_known is False
+        assert "redirect_uri" in str(diagnostics.request_problem)
+        assert diagnostics.callback_known is False
 
     def test_a_client_that_is_not_registered(self, theirs: RunningProvider) -> None:
-        survey = self.survey(theirs, client_id="another")
+        diagnostics = self.diagnostics(theirs, client_id="another")
 
-        assert "invalid_client" in str(survey.client_problem)
-        assert "client" in str(survey.request_problem)
+        assert "invalid_client" in str(diagnostics.client_problem)
+        assert "client" in str(diagnostics.request_problem)
 
     def test_a_wrong_secret(self, theirs: RunningProvider) -> None:
-        survey = self.survey(theirs, client_secret=Secret("wrong"))
+        diagnostics = self.diagnostics(theirs, client_secret=Secret("wrong"))
 
-        assert "invalid_client" in str(survey.client_problem)
-        assert (survey.request_problem, survey.callback_known) == (None, True)
+        assert "invalid_client" in str(diagnostics.client_problem)
+        assert (diagnostics.request_problem, diagnostics.callback_known) == (None, True)
 
 
 class TestAtARealProvider:

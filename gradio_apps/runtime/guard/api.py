@@ -12,7 +12,7 @@ from typing import Final
 
 import httpx
 
-from gradio_apps.runtime.guard.http_client import Way, way_to_portal
+from gradio_apps.runtime.guard.http_client import ClientSettings, client_settings
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract.introspection import HINT_APP_SESSION
 
@@ -108,7 +108,7 @@ class TokenExchange:
                     timeout=_TIMEOUT,
                     follow_redirects=False,
                     transport=self._transport,
-                    **way_to_portal(self.settings).keywords(),
+                    **client_settings(self.settings).keywords(),
                 )
             return self._client
 
@@ -133,9 +133,9 @@ class PortalApi:
         return self._exchange.settings.call_headers
 
     @property
-    def way(self) -> Way:
+    def way(self) -> ClientSettings:
         """How the portal is called: proxy and certificates."""
-        return way_to_portal(self._exchange.settings)
+        return client_settings(self._exchange.settings)
 
     def token(self, scopes: str) -> str:
         """Return a bearer token for *scopes*, separated by spaces; call it from a thread, not from a coroutine.

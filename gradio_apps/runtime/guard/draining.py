@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Final, Literal
 
 from gradio_apps.runtime.channel import MAX_SESSIONS, Kind
-from gradio_apps.runtime.guard.running_requests import Running
+from gradio_apps.runtime.guard.running_requests import RunningRequest
 
 PATIENCE: Final = 3.0
 """Seconds after which an event that nobody listens to does not count any more: a browser comes at once."""
@@ -22,12 +22,12 @@ Place = Literal["here", "next", "before"]
 """Where an event is to be begun: here, in the process that follows, or not yet, for the one before is at it."""
 
 
-class Work:
+class RunningWork:
     """What runs in this process."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._running: set[Running] = set()
+        self._running: set[RunningRequest] = set()
         self._listening: Counter[str] = Counter()
         self._joining = 0
         self._unheard: dict[str, tuple[Sequence[str], float]] = {}
@@ -79,7 +79,7 @@ class Work:
         return "before" if any(one in self._elsewhere for one in sessions) else "here"
 
     @contextmanager
-    def doing(self, running: Running) -> Iterator[None]:
+    def doing(self, running: RunningRequest) -> Iterator[None]:
         """Count *running* as long as the block lasts."""
         self._running.add(running)
         try:

@@ -45,7 +45,7 @@ _BEGINNING: Final = 2048
 """Bytes of an MCP server's stream in which it names the client's session."""
 
 
-class Gate:
+class GradioOwnership:
     """Looks at what requests speak of, and remembers what answers hand out."""
 
     def __init__(self, bindings: Bindings) -> None:

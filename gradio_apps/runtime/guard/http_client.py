@@ -9,7 +9,7 @@ import httpx
 
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract.call_errors import call_fault
-from portal.contract.egress import Outbound, tls_context
+from portal.contract.egress import Egress, tls_context
 
 
 class Keywords(TypedDict):
@@ -21,7 +21,7 @@ class Keywords(TypedDict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Way:
+class ClientSettings:
     """The way to the portal; one per process and portal, so that clients can be kept by it."""
 
     proxy: str | None
@@ -40,7 +40,7 @@ class Way:
 
 
 @cache
-def way_to_portal(settings: GuardSettings) -> Way:
+def client_settings(settings: GuardSettings) -> ClientSettings:
     """Return how the portal is called: directly where its address was given as an internal one.
 
     Raises:
@@ -49,9 +49,9 @@ def way_to_portal(settings: GuardSettings) -> Way:
     """
     url = settings.call_url
     # A proxy of the environment is for the world outside, not for the secret on its way to the portal.
-    proxy = None if settings.portal_internal_url is not None else settings.outbound.proxy_for(url)
-    return Way(proxy=proxy, tls=_tls(settings.outbound) if url.startswith("https://") else None)
+    proxy = None if settings.portal_internal_url is not None else settings.egress.proxy_for(url)
+    return ClientSettings(proxy=proxy, tls=_tls(settings.egress) if url.startswith("https://") else None)
 
 
-def _tls(outbound: Outbound) -> SSLContext:
-    return tls_context(outbound, public=partial(httpx.create_ssl_context, trust_env=False))
+def _tls(egress: Egress) -> SSLContext:
+    return tls_context(egress, public=partial(httpx.create_ssl_context, trust_env=False))

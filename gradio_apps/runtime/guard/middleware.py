@@ -21,8 +21,8 @@ from gradio_apps.runtime.guard.bindings import Bindings, owner_of
 from gradio_apps.runtime.guard.connections import CONNECTION, PER_PERSON, AtOnce, serving
 from gradio_apps.runtime.guard.cookies import CookieSeal
 from gradio_apps.runtime.guard.documents import InItsOwnTab, shows_no_pdf_in_frames
-from gradio_apps.runtime.guard.draining import Work
-from gradio_apps.runtime.guard.gradio_ownership import Gate, NotTheirs, Stopped
+from gradio_apps.runtime.guard.draining import RunningWork
+from gradio_apps.runtime.guard.gradio_ownership import GradioOwnership, NotTheirs, Stopped
 from gradio_apps.runtime.guard.handover import Handover
 from gradio_apps.runtime.guard.headers import AnswerHeaders, RawHeaders, client_of, read_request
 from gradio_apps.runtime.guard.injection import Injector, script_tag
@@ -33,11 +33,11 @@ from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
 from gradio_apps.runtime.guard.probes import Probes
 from gradio_apps.runtime.guard.request import Request
 from gradio_apps.runtime.guard.request_authorization import Challenge, Enter, Presented, Refuse, admit, misdirected
-from gradio_apps.runtime.guard.responses import Answering
-from gradio_apps.runtime.guard.running_requests import CLOSE_SIGNED_OUT, STOPPED, Running
+from gradio_apps.runtime.guard.responses import Responses
+from gradio_apps.runtime.guard.running_requests import CLOSE_SIGNED_OUT, STOPPED, RunningRequest
 from gradio_apps.runtime.guard.sessions import AppSession, Sessions
 from gradio_apps.runtime.guard.settings import GuardSettings
-from gradio_apps.runtime.guard.substitute_pages import Instead
+from gradio_apps.runtime.guard.substitute_pages import SubstitutePage
 from gradio_apps.runtime.progress import Progress
 from portal.contract import local_path, read_address
 from portal.contract.known_addresses import known_address
@@ -84,14 +84,14 @@ class Guard:
         self._tag = script_tag(settings)
         self._seal = CookieSeal(settings)
         self._headers = AnswerHeaders(settings)
-        self._answer = Answering(settings, answers=self._headers)
+        self._answer = Responses(settings, answers=self._headers)
         self._client = PortalClient(settings, transport=transport)
         self._exchange = TokenExchange(settings, clock=clock, transport=api_transport)
         self._sessions = Sessions(self._client, clock=clock, on_end=self._ended)
         self._tell_ended: Callable[[str], None] = lambda _sid: None
-        self.work = Work()
+        self.work = RunningWork()
         self._people = AtOnce(PER_PERSON)
-        self._gate = Gate(Bindings())
+        self._gate = GradioOwnership(Bindings())
         secure = "s" if settings.scheme == "https" else ""
         self._schemes = {"http": f"http{secure}", "websocket": f"ws{secure}"}
         keys = PortalKeys(self._client, clock=clock)
@@ -267,7 +267,7 @@ class Guard:
         injector = Injector(self._tag) if is_page else None
         if is_page or call.issues is not None:  # what is compressed cannot be read
             headers = [pair for pair in headers if pair[0] != b"accept-encoding"]
-        running = Running(
+        running = RunningRequest(
             self._sending(request),
             answers=self._headers,
             path=scope["path"],
@@ -313,7 +313,7 @@ class Guard:
             return request.send
         return InItsOwnTab(request.send, pages=self._answer.pages, page=self._answer.document(request.scope)).send
 
-    def _instead(self, request: Request, running: Running) -> Instead | None:
+    def _instead(self, request: Request, running: RunningRequest) -> SubstitutePage | None:
         """Return what is to stand in the place of a page that the app may not have, where there is such a thing."""
         presented = request.presented
         if presented.navigation is None or presented.method != "GET":
@@ -321,13 +321,13 @@ class Guard:
         path = request.scope["path"][len(self._path) :]
         known = known_address(path)
         if known is not None:
-            return Instead(running.send, partial(self._answer.known, running.own, known, presented))
+            return SubstitutePage(running.send, partial(self._answer.known, running.own, known, presented))
         interface = self._interface() if path == "/" else None
         if interface is None:
             return None
         query = request.scope.get("query_string", b"").decode("latin-1")
         target = self._path + local_path(f"{interface}?{query}" if query else interface, default=interface)
-        return Instead(running.send, partial(self._answer.redirect, running.own, target), only_pages=True)
+        return SubstitutePage(running.send, partial(self._answer.redirect, running.own, target), only_pages=True)
 
     async def _is_begun_here(self, request: Request, send: Send, sessions: Sequence[str]) -> bool:
         """Say whether an event of these Gradio *sessions* begins in this process; else answer where it does."""
@@ -339,7 +339,7 @@ class Guard:
             await self._answer.json(send, 503, {"detail": detail}, headers=[(b"retry-after", b"5")])
         return place == "here"
 
-    async def _tracked(self, session: AppSession, running: Running, work: Coroutine[Any, Any, None]) -> None:
+    async def _tracked(self, session: AppSession, running: RunningRequest, work: Coroutine[Any, Any, None]) -> None:
         """Run *work* so that the end of *session* ends it."""
         self._sessions.begin(session, running)
         try:
@@ -407,7 +407,7 @@ class Guard:
             await receive()
             await send({"type": "websocket.close", "code": CLOSE_FORBIDDEN, "reason": ""})
             return
-        running = Running(send, answers=self._headers, socket=True, stopping=lambda: self.work.stopping)
+        running = RunningRequest(send, answers=self._headers, socket=True, stopping=lambda: self.work.stopping)
         inner = self._scope_for(session, scope, headers)
         given = self._gate.messages(call, receive, owner) if call.reads_body else receive
 

@@ -15,7 +15,7 @@ from gradio_apps.runtime.guard.headers import client_of
 from gradio_apps.runtime.guard.portal_client import PortalAway
 from gradio_apps.runtime.guard.probes import Probes
 from gradio_apps.runtime.guard.request import Request
-from gradio_apps.runtime.guard.responses import Answering
+from gradio_apps.runtime.guard.responses import Responses
 from gradio_apps.runtime.guard.sessions import Sessions
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract import Rejected, in_query, local_path
@@ -44,7 +44,7 @@ class OwnRoutes:
         self,
         settings: GuardSettings,
         *,
-        answering: Answering,
+        answering: Responses,
         handover: Handover,
         probes: Probes,
         sessions: Sessions,
@@ -197,7 +197,7 @@ class OwnRoutes:
 class _Static:
     """One file of the guard's, read once and revalidated by its hash."""
 
-    def __init__(self, name: str, content_type: str, answering: Answering) -> None:
+    def __init__(self, name: str, content_type: str, answering: Responses) -> None:
         self._body = (_STATIC / name).read_bytes()
         self._type = content_type
         self._answer = answering

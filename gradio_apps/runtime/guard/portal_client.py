@@ -16,7 +16,7 @@ import httpx
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from gradio_apps.runtime.guard.http_client import way_to_portal
+from gradio_apps.runtime.guard.http_client import client_settings
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract import Introspection, Rejected, read_introspection
 from portal.contract.call_errors import is_own_failure
@@ -132,7 +132,7 @@ class PortalClient:
             if stalled or is_own_failure(error) or none_left():
                 log.error("portal-not-asked call=%s error=%s", path, "stalled" if stalled else type(error).__name__)  # noqa: TRY400 - a code, not a traceback
                 raise CannotAsk(path) from error
-            log.warning("portal-away call=%s error=%s", path, way_to_portal(self._settings).fault(error))
+            log.warning("portal-away call=%s error=%s", path, client_settings(self._settings).fault(error))
             raise PortalAway(path) from error
         if type(value) is not dict:
             raise PortalAway(path)
@@ -164,6 +164,6 @@ class PortalClient:
                 limits=_LIMITS,
                 follow_redirects=False,
                 transport=self._transport,
-                **way_to_portal(self._settings).keywords(),
+                **client_settings(self._settings).keywords(),
             )
         return self._client

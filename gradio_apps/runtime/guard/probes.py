@@ -22,7 +22,7 @@ from gradio_apps.runtime.guard.headers import AnswerHeaders, forwarded_for
 from gradio_apps.runtime.guard.keys import PortalKeys
 from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
 from gradio_apps.runtime.guard.request import Request
-from gradio_apps.runtime.guard.responses import Answering
+from gradio_apps.runtime.guard.responses import Responses
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract import ProbeToken, Rejected, verify_probe_token
 from portal.contract.probe_tokens import PROBE_HEADER, WRONG_TIME
@@ -53,7 +53,7 @@ class Probes:
         self,
         settings: GuardSettings,
         *,
-        answering: Answering,
+        answering: Responses,
         answers: AnswerHeaders,
         client: PortalClient,
         keys: PortalKeys,

@@ -19,7 +19,7 @@ _REFUSALS = {
 }
 
 
-class Answering:
+class Responses:
     """The guard's own answers for one app."""
 
     def __init__(self, settings: GuardSettings, *, answers: AnswerHeaders) -> None:

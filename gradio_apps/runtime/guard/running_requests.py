@@ -31,7 +31,7 @@ class Cut(OSError):
     """
 
 
-class Running:
+class RunningRequest:
     """One request or socket of one session, and the only way its answer takes."""
 
     __slots__ = (

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from gradio_apps.runtime.guard.portal_client import CannotAsk, PortalAway, PortalClient
-from gradio_apps.runtime.guard.running_requests import Running
+from gradio_apps.runtime.guard.running_requests import RunningRequest
 from portal.contract import Active, Inactive, Introspection, Person
 from portal.contract.tickets import LEEWAY, MAX_LIFETIME
 
@@ -51,7 +51,7 @@ class AppSession:
         self.unasked = False
         """Whether it could not be asked, last."""
         self.retry_at = now
-        self.running: set[Running] = set()
+        self.running: set[RunningRequest] = set()
 
     @property
     def in_use(self) -> bool:
@@ -131,7 +131,7 @@ class Sessions:
         self._on_end(sid)
         self._keep_sweeping()
 
-    def begin(self, session: AppSession, running: Running) -> None:
+    def begin(self, session: AppSession, running: RunningRequest) -> None:
         """Note that *running* runs for *session*, so that it can be cut."""
         session.running.add(running)
         if self._live.get(session.sid) is not session:  # ended between the look-up and here

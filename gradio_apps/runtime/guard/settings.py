@@ -12,7 +12,7 @@ from typing import Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from portal.contract import NotANetwork, TrustedProxies, is_loopback_url, read_network, takes_secure_cookies
-from portal.contract.egress import NotABundle, NotAProxy, Outbound, count_authorities, read_outbound
+from portal.contract.egress import Egress, NotABundle, NotAProxy, count_authorities, read_egress
 from portal.contract.slugs import RULE, is_slug
 
 Cookies = Literal["lax", "partitioned"]
@@ -50,7 +50,7 @@ class GuardSettings:
     """What pages call the app; the slug where empty."""
     trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)
     """Web servers whose word on the client's address is believed, besides those of this machine."""
-    outbound: Outbound = field(default_factory=Outbound)
+    egress: Egress = field(default_factory=Egress)
     """The way out: the proxy, and whose certificates are believed."""
     cookies: Cookies = "lax"
     """``lax`` where portal and app are the same site, ``partitioned`` where they are not."""
@@ -137,7 +137,7 @@ def guard_settings_from(environ: Mapping[str, str]) -> GuardSettings:
         title=environ.get("PORTAL_APP_TITLE", ""),
         secret=secret,
         trusted_proxies=_proxies(environ, problems),
-        outbound=_outbound(environ, problems, called=internal or portal_url, is_internal=internal is not None),
+        egress=_egress(environ, problems, called=internal or portal_url, is_internal=internal is not None),
         cookies="partitioned" if environ.get("PORTAL_APP_COOKIES") == "partitioned" else "lax",
     )
     if environ.get("PORTAL_APP_COOKIES", "lax") not in {"lax", "partitioned", ""}:
@@ -196,25 +196,25 @@ def _proxies(environ: Mapping[str, str], problems: list[str]) -> TrustedProxies:
     return TrustedProxies(tuple(networks))
 
 
-def _outbound(environ: Mapping[str, str], problems: list[str], *, called: str, is_internal: bool) -> Outbound:
+def _egress(environ: Mapping[str, str], problems: list[str], *, called: str, is_internal: bool) -> Egress:
     """Return the way out; what is wrong with it is a problem only if the address *called* is reached by it."""
     own = environ.get("PORTAL_CA_FILE", "").strip()
-    outbound = read_outbound(environ, authorities=Path(own) if own else None)
+    egress = read_egress(environ, authorities=Path(own) if own else None)
     if not called or is_loopback_url(called):
-        return outbound
-    bundles = {"PORTAL_CA_FILE": outbound.authorities, outbound.bundle_name: outbound.bundle}
+        return egress
+    bundles = {"PORTAL_CA_FILE": egress.authorities, egress.bundle_name: egress.bundle}
     for name, bundle in bundles.items():
         try:
             if bundle is not None:
                 count_authorities(bundle)
         except NotABundle as error:
-            problems.append(f"{name}: names what {error}. Mend the path, or leave it out.")
+            problems.append(f"{name}: names what {error}. Fix the path, or leave it out.")
     try:
         if not is_internal:
-            outbound.proxy_for(called)
+            egress.proxy_for(called)
     except NotAProxy as error:
-        problems.append(f"{outbound.proxy_name}: {error}. Write it as http://proxy.example.com:3128, or use NO_PROXY.")
-    return outbound
+        problems.append(f"{egress.proxy_name}: {error}. Write it as http://proxy.example.com:3128, or use NO_PROXY.")
+    return egress
 
 
 def _secret(environ: Mapping[str, str], problems: list[str]) -> str:

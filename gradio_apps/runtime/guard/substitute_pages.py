@@ -13,7 +13,7 @@ _MISSING: Final = frozenset({404, 405})
 _PAGES: Final = (b"text/html", b"application/xhtml+xml")
 
 
-class Instead:
+class SubstitutePage:
     """Holds back an answer of the app's that is not a page, and then answers in its place.
 
     With *only_pages*, that is also a good answer of another kind, such as JSON.

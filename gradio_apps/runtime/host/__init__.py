@@ -6,7 +6,7 @@
 """
 
 from gradio_apps.runtime.host.hosted import HostedApp, State
-from gradio_apps.runtime.host.process import Front, run
+from gradio_apps.runtime.host.process import ServerThread, run
 from gradio_apps.runtime.host.source import Source, SourceError, read_source
 
-__all__ = ["Front", "HostedApp", "Source", "SourceError", "State", "read_source", "run"]
+__all__ = ["HostedApp", "ServerThread", "Source", "SourceError", "State", "read_source", "run"]

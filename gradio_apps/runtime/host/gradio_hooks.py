@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from gradio_apps.runtime.host.gradio_minors import ON_THE_SERVER, Minor, installed_minor
 from gradio_apps.runtime.host.hosted import Captured, HostedApp
-from gradio_apps.runtime.host.idle_polling import Pause
+from gradio_apps.runtime.host.idle_polling import IdlePause
 from gradio_apps.runtime.host.person import PersonSession, username_for
 from gradio_apps.runtime.host.self_requests import in_own_call
 from portal.contract.known_addresses import SIGN_OUT_PATH
@@ -56,13 +56,13 @@ def install(host: HostedApp) -> None:
         setattr(owner, name, _always(said))
     for path, rest in minor.pauses.items():
         owner, name = owner_of(path)
-        setattr(owner, name, Pause(name, rest))
+        setattr(owner, name, IdlePause(name, rest))
     gradio.http_server.start_server = _start_server_for(host)
     gradio.routes.attach_oauth = _attach_oauth_for(host)
     no_empty_token(gradio.oauth.OAuthToken)
     take_lists(gradio.route_utils.Obj)
     button = gradio.components.login_button
-    button._js_handle_redirect = redirect_under(host.path, button._js_handle_redirect)  # noqa: SLF001  ours to mend
+    button._js_handle_redirect = redirect_under(host.path, button._js_handle_redirect)  # noqa: SLF001  ours to fix
     gradio.routes.App.api_info = KeptApart("api_info")
     gradio.routes.App.create_app = staticmethod(_create_app_for(gradio.routes.App.create_app, host, minor))
 

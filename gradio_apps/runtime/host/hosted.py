@@ -19,7 +19,7 @@ from gradio_apps.runtime.host.callers import Callers
 from gradio_apps.runtime.host.interfaces import only_interface
 from gradio_apps.runtime.host.lifespan import Lifespan
 from gradio_apps.runtime.host.person import SIGN_IN, person_in
-from gradio_apps.runtime.host.self_requests import ADDRESS, OwnListener
+from gradio_apps.runtime.host.self_requests import ADDRESS, SelfRequestListener
 
 State = Literal["starting", "running", "failed"]
 
@@ -35,7 +35,7 @@ class Captured:
     def __init__(self, host: "HostedApp", app: ASGIApp, *, on_close: Callable[[], None] | None = None) -> None:
         self.app = app
         self.lifespan = Lifespan(app)
-        self.listener: OwnListener | None = None
+        self.listener: SelfRequestListener | None = None
         self.port = 0
         """Port on which the app reaches itself; 0 where it was given none."""
         self.is_ready = False
@@ -199,7 +199,7 @@ class HostedApp:
         captured = Captured(self, app, on_close=on_close)
         await captured.lifespan.start()
         if own_calls:
-            captured.listener = OwnListener(app, state=captured.lifespan.state, callers=self._callers)
+            captured.listener = SelfRequestListener(app, state=captured.lifespan.state, callers=self._callers)
             captured.port = await captured.listener.open()
         if self.serves_anything:
             logger.warning("A second app was launched; one address serves one app, so nobody can reach it.")

@@ -21,7 +21,7 @@ class _State:
     since: float = 0.0
 
 
-class Pause:
+class IdlePause:
     """A pause between two looks of a ``gradio.queueing.Queue``, in the place of its attribute *name*.
 
     It is what Gradio set, and *rest* (seconds) where that is longer and nothing changed for :data:`AWAKE`.

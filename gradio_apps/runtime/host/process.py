@@ -25,7 +25,7 @@ from gradio_apps.runtime.host import module_names, script
 from gradio_apps.runtime.host.gradio_minors import UnknownGradio
 from gradio_apps.runtime.host.hosted import HostedApp
 from gradio_apps.runtime.host.self_requests import keep_from_proxies
-from gradio_apps.runtime.host.servers import FrontServer, own_config
+from gradio_apps.runtime.host.servers import PublicServer, own_config
 from gradio_apps.runtime.host.source import Source, SourceError
 from gradio_apps.runtime.progress import spoken
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
@@ -45,7 +45,7 @@ _CAUSES: Final = 8
 """How many errors behind an error are looked at."""
 
 
-class Front:
+class ServerThread:
     """The thread that serves *app* on *sock*, and the way to end it.
 
     *steer* says when it takes connections, and when no more.  Web servers that are *trusted* speak
@@ -59,11 +59,11 @@ class Front:
         host: HostedApp,
         sock: socket.socket,
         grace: int = GRACE,
-        steer: Callable[[FrontServer], Awaitable[None]] | None = None,
+        steer: Callable[[PublicServer], Awaitable[None]] | None = None,
         trusted: TrustedProxies | None = None,
     ) -> None:
         config = own_config(app, lifespan="on", timeout_graceful_shutdown=grace)
-        self._server = FrontServer(config, sock=sock, before_stop=host.run_before_stop, steer=steer, trusted=trusted)
+        self._server = PublicServer(config, sock=sock, before_stop=host.run_before_stop, steer=steer, trusted=trusted)
         self._host = host
         self._socket = sock
         self._main = threading.main_thread().ident or 0
@@ -113,7 +113,7 @@ def run(
     source: Source,
     *,
     host: HostedApp,
-    front: Front,
+    front: ServerThread,
     linger: float,
     cwd: Path | None = None,
     allowed: float | None = None,
@@ -142,7 +142,7 @@ def run(
     return exit_code
 
 
-def _outcome_of(source: Source, *, host: HostedApp, front: Front, cwd: Path | None) -> str | None:
+def _outcome_of(source: Source, *, host: HostedApp, front: ServerThread, cwd: Path | None) -> str | None:
     """Run the author's code; return what is wrong with how it ended, or ``None``."""
     try:
         _load(source, host=host, cwd=cwd)
@@ -188,7 +188,7 @@ def _missing(error: BaseException) -> str | None:
     return None
 
 
-def _too_late(allowed: float, *, host: HostedApp, front: Front, linger: float) -> None:
+def _too_late(allowed: float, *, host: HostedApp, front: ServerThread, linger: float) -> None:
     """End a process whose app has not come up in time, whatever its main thread is doing."""
     if host.state != "starting" or front.stopping:
         return
@@ -221,7 +221,7 @@ def _load(source: Source, *, host: HostedApp, cwd: Path | None) -> None:
             found.serve(app, capture=host.capture)
 
 
-def _take_signals(front: Front) -> None:
+def _take_signals(front: ServerThread) -> None:
     def handle(_number: int, _frame: FrameType | None) -> None:
         if front.ended:
             sys.exit(0)

@@ -10,7 +10,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from gradio_apps.runtime.guard.connections import CONNECTION, Connection, Connections
 
 
-class FrontProtocol(H11Protocol):
+class HttpProtocol(H11Protocol):
     """One connection over HTTP/1.1, which may become a WebSocket."""
 
     _connection: Connection

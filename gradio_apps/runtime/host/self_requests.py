@@ -44,7 +44,7 @@ def keep_from_proxies(environ: MutableMapping[str, str]) -> None:
     environ.update(dict.fromkeys(_NO_PROXY, excepted))
 
 
-class OwnCallsOnly:
+class SelfRequestsOnly:
     """ASGI middleware that serves the process it runs in, and no other."""
 
     def __init__(self, app: ASGIApp, *, state: dict[str, Any], callers: Callers) -> None:
@@ -84,14 +84,14 @@ def is_own_connection(peer: tuple[str, int], here: tuple[str, int]) -> bool:
     return False
 
 
-class OwnListener:
+class SelfRequestListener:
     """One listener on loopback for the app's own calls; open and close run in one event loop."""
 
     def __init__(self, app: ASGIApp, *, state: dict[str, Any], callers: Callers) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.bind((ADDRESS, 0))
         config = own_config(
-            OwnCallsOnly(app, state=state, callers=callers), lifespan="off", timeout_graceful_shutdown=1
+            SelfRequestsOnly(app, state=state, callers=callers), lifespan="off", timeout_graceful_shutdown=1
         )
         self._server = OwnServer(config)
         self._serving: asyncio.Task[None] | None = None

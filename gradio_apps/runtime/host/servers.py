@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from uvicorn.config import WS_PROTOCOLS
 
 from gradio_apps.runtime.guard.connections import Connections, Room
-from gradio_apps.runtime.host.protocols import FrontProtocol
+from gradio_apps.runtime.host.protocols import HttpProtocol
 from portal.contract import TrustedProxies, descriptors
 
 LARGEST_HEAD: Final = 64 * 1024
@@ -43,7 +43,7 @@ def own_config(app: ASGIApp, **options: Any) -> uvicorn.Config:
 
     Loop and parsers are named, so that they do not depend on what an app installs: with ``uvicorn[standard]``, uvicorn
     would take httptools, which has no limit for a head, and uvloop, which goes on accepting after
-    :meth:`FrontServer.stop_listening`.
+    :meth:`PublicServer.stop_listening`.
     """
     return uvicorn.Config(
         app,
@@ -81,7 +81,7 @@ class OwnServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, *, trusted: TrustedProxies | None = None) -> None:
         room = Room(descriptors.limit())
         self._connections = Connections(room, trusted=trusted or TrustedProxies(), clock=time.monotonic)
-        config.http = partial(FrontProtocol, connections=self._connections)  # type: ignore[assignment]  # it is only called
+        config.http = partial(HttpProtocol, connections=self._connections)  # type: ignore[assignment]  # it is only called
         super().__init__(config)
 
     async def on_tick(self, counter: int) -> bool:
@@ -96,7 +96,7 @@ class OwnServer(uvicorn.Server):
         yield
 
 
-class FrontServer(OwnServer):
+class PublicServer(OwnServer):
     """The server people reach.  :attr:`stop_requested` may be set from a signal handler: it takes no lock.
 
     With *steer* it takes no connection until it is told to: *steer* is called once everything else is ready.
@@ -108,7 +108,7 @@ class FrontServer(OwnServer):
         *,
         sock: socket.socket,
         before_stop: Callable[[], None],
-        steer: Callable[["FrontServer"], Awaitable[None]] | None = None,
+        steer: Callable[["PublicServer"], Awaitable[None]] | None = None,
         trusted: TrustedProxies | None = None,
     ) -> None:
         super().__init__(config, trusted=trusted)
@@ -141,7 +141,7 @@ class FrontServer(OwnServer):
         """Take connections; what has waited in the backlog comes first."""
         if not self.servers:
             protocol = partial(
-                FrontProtocol,
+                HttpProtocol,
                 connections=self._connections,
                 config=self.config,
                 server_state=self.server_state,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from portal.contract.spaces import NoSpace, app_file_of
+from portal.contract.spaces import NotASpace, app_file_of
 
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -51,5 +51,5 @@ def read_source(text: str, *, base: Path) -> Source:
 def _space(folder: Path) -> Source:
     try:
         return Source(folder=folder, file=app_file_of(folder))
-    except NoSpace as error:
+    except NotASpace as error:
         raise SourceError(str(error)) from error

@@ -9,7 +9,7 @@ Order = Literal["restart", "restart-now", "start", "stop"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class AppStatus:
     """One state of one app; times are of the monotonic clock."""
 
     state: State

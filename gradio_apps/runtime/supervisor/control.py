@@ -32,7 +32,7 @@ from typing import Final, cast, get_args
 
 from gradio_apps.runtime.supervisor.app_status import Order
 from gradio_apps.runtime.supervisor.document import DocumentError, read_plan
-from gradio_apps.runtime.supervisor.registry import OwnerChanged, Roster
+from gradio_apps.runtime.supervisor.registry import OwnerChanged, Registry
 from gradio_apps.runtime.supervisor.sockets import PortTaken
 from portal.contract.local_sockets import SocketTaken, listening_at, peer_of
 
@@ -47,8 +47,8 @@ class ControlError(Exception):
 class Control:
     """Answers operators, on one socket."""
 
-    def __init__(self, roster: Roster, *, uids: frozenset[int] | None = None) -> None:
-        self._roster = roster
+    def __init__(self, registry: Registry, *, uids: frozenset[int] | None = None) -> None:
+        self._roster = registry
         self._uids = frozenset({0, os.geteuid()}) if uids is None else uids
         self._server: asyncio.Server | None = None
         self._path = Path()
@@ -105,14 +105,14 @@ class Control:
             return self._reloaded(request)
         if do not in get_args(Order):
             return _refused("Not something that can be done.")
-        keeper = self._roster.find(app) if type(app) is str else None
-        if keeper is None:
+        manager = self._roster.find(app) if type(app) is str else None
+        if manager is None:
             return _refused(f"There is no app called {str(app)[:64]!r}.")
-        keeper.order(cast("Order", do))
-        return {"ok": True, "apps": [keeper.described()]}
+        manager.order(cast("Order", do))
+        return {"ok": True, "apps": [manager.described()]}
 
     def _listed(self) -> dict[str, object]:
-        return {"ok": True, "apps": [keeper.described() for keeper in self._roster]}
+        return {"ok": True, "apps": [manager.described() for manager in self._roster]}
 
     def _reloaded(self, request: Mapping[str, object]) -> dict[str, object]:
         try:

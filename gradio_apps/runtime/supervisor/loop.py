@@ -10,7 +10,7 @@ from gradio_apps.runtime.supervisor.control import Control, ControlError
 from gradio_apps.runtime.supervisor.descendants import Descendants
 from gradio_apps.runtime.supervisor.document import Plan
 from gradio_apps.runtime.supervisor.events import Event, Report
-from gradio_apps.runtime.supervisor.registry import Roster
+from gradio_apps.runtime.supervisor.registry import Registry
 from gradio_apps.runtime.supervisor.sockets import Listening
 
 _LOOK_AROUND: Final = 0.5
@@ -33,10 +33,10 @@ async def supervise(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)  # handlers only say so; the loop acts
     loop.add_signal_handler(signal.SIGCHLD, descendants.reap)
-    roster = Roster(
+    registry = Registry(
         plan=plan, listening=listening, outer=outer, report=report, descendants=descendants, command=command
     )
-    control = Control(roster)
+    control = Control(registry)
     waiting = asyncio.create_task(_ending(ending, parent, descendants))
     try:
         if plan.control is not None:
@@ -45,14 +45,14 @@ async def supervise(
             except ControlError as error:  # the apps matter more than the way to ask about them
                 report(Event.CONTROL_FAILED, problem=str(error))
         # A keeper that failed: nothing may be left running that nobody keeps.
-        await asyncio.wait([waiting, roster.failed], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([waiting, registry.failed], return_when=asyncio.FIRST_COMPLETED)
     finally:
         await control.close()
         waiting.cancel()
-        await roster.close()
+        await registry.close()
         report(Event.STOPPED)
-    if roster.failed.done():
-        roster.failed.result()
+    if registry.failed.done():
+        registry.failed.result()
 
 
 async def _ending(ending: asyncio.Event, parent: int, descendants: Descendants) -> None:

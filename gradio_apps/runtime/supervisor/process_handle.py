@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from gradio_apps.runtime.channel import MAX_LINE, Accept, Ended, Leave, Said, Told, read_said
+from gradio_apps.runtime.channel import MAX_LINE, Accept, Ended, Leave, Status, Told, read_said
 from gradio_apps.runtime.progress import spoken
 from gradio_apps.runtime.supervisor.child import Child
 from gradio_apps.runtime.supervisor.document import AppPlan
@@ -40,7 +40,7 @@ _BETWEEN: Final = 0.01
 """Seconds between two lines that are read of a process, so that none keeps the supervisor busy."""
 
 
-class Life:
+class ProcessHandle:
     """A process that runs, or ran."""
 
     def __init__(
@@ -49,14 +49,14 @@ class Life:
         *,
         app: AppPlan,
         report: Report,
-        on_ended: Callable[["Life", str], None],
-        on_gone: Callable[["Life"], None],
+        on_ended: Callable[["ProcessHandle", str], None],
+        on_gone: Callable[["ProcessHandle"], None],
     ) -> None:
         self.child = child
         self.app = app
         """What holds for it now: limits may change while it lives."""
         self.begun = time.monotonic()
-        self.said = Said()
+        self.said = Status()
         self.cause: str | None = None
         """Why we ended the process ourselves."""
         self.code: int | None = None
@@ -98,7 +98,7 @@ class Life:
         self._leaves_by = time.monotonic() + self.app.drain_timeout + LEAVE_MARGIN
         self.tell(Leave(self.app.drain_timeout))
 
-    async def until(self, holds: Callable[["Life"], bool], *, seconds: float = float("inf")) -> bool:
+    async def until(self, holds: Callable[["ProcessHandle"], bool], *, seconds: float = float("inf")) -> bool:
         """Wait until *holds* or the process has ended, no longer than *seconds*; return whether *holds*."""
         until = time.monotonic() + seconds
         while not holds(self) and self.code is None and time.monotonic() < until:  # noqa: ASYNC110  an end sets no event

@@ -11,8 +11,8 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
-from gradio_apps.runtime.channel import Elsewhere, End, Kind
-from gradio_apps.runtime.supervisor.app_status import Order, Standing
+from gradio_apps.runtime.channel import Draining, End, Kind
+from gradio_apps.runtime.supervisor.app_status import AppStatus, Order
 from gradio_apps.runtime.supervisor.child import Child, command_for
 from gradio_apps.runtime.supervisor.descendants import Descendants
 from gradio_apps.runtime.supervisor.document import AppPlan, Plan
@@ -22,7 +22,7 @@ from gradio_apps.runtime.supervisor.events import Event, Report
 from gradio_apps.runtime.supervisor.history import remember_start, usual_start
 from gradio_apps.runtime.supervisor.logs import last_line_of, open_log
 from gradio_apps.runtime.supervisor.memory import used_by
-from gradio_apps.runtime.supervisor.process_handle import Life
+from gradio_apps.runtime.supervisor.process_handle import ProcessHandle
 from gradio_apps.runtime.supervisor.processes import Process
 from gradio_apps.runtime.supervisor.reasons import reason_of
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD, Record, Restart, after_end
@@ -40,7 +40,7 @@ _TRIES: Final = 10
 """Tries after which it is given up that people are answered meanwhile."""
 
 
-class Keeper:
+class ProcessManager:
     """Keeps the processes of one app: one that answers, at times one that comes up, and those that still leave."""
 
     def __init__(
@@ -62,10 +62,10 @@ class Keeper:
         self._descendants = descendants
         self._hidden: set[str] = set()
         """Whatever was secret in one of its starts: logs outlive a secret that was changed."""
-        self._standing = Standing(state="starting", since=time.monotonic())
-        self._lives: set[Life] = set()
+        self._standing = AppStatus(state="starting", since=time.monotonic())
+        self._lives: set[ProcessHandle] = set()
         """Every process of this app that has not ended."""
-        self._leaving: set[Life] = set()
+        self._leaving: set[ProcessHandle] = set()
         self._beside: set[asyncio.Task[None]] = set()
         self._last_start: float | None = None
         self._stopped = False
@@ -162,7 +162,7 @@ class Keeper:
     async def _rest(self) -> None:
         """Stay stopped until an operator says otherwise."""
         await self._end_all()
-        self._enter(Standing(state="stopped", since=time.monotonic()))
+        self._enter(AppStatus(state="stopped", since=time.monotonic()))
         self._report(Event.APP_STOPPED, app=self._app.slug)
         waiting = await self._take_back()
         notice = Notice(self._app.title, self._plan.portal_url, self._app.slug)
@@ -186,9 +186,9 @@ class Keeper:
                 break
         return waiting
 
-    async def _kept(self, life: Life, *, hold: float, record: Record) -> Life:
+    async def _kept(self, life: ProcessHandle, *, hold: float, record: Record) -> ProcessHandle:
         """See *life*, and what takes its place, until one ends or is ended by order; return that one."""
-        self._enter(Standing(state="starting", since=life.begun, pid=life.pid))
+        self._enter(AppStatus(state="starting", since=life.begun, pid=life.pid))
         self._go_on(self._bring_up(life, hold=hold, record=record))
         while True:
             await self._order_or(life.wait())
@@ -200,7 +200,7 @@ class Keeper:
             self._ordered.clear()
             life = await self._replaced(life)
 
-    async def _bring_up(self, life: Life, *, hold: float, record: Record) -> None:
+    async def _bring_up(self, life: ProcessHandle, *, hold: float, record: Record) -> None:
         """Let *life* take connections, now or once it is up, and note how its start went."""
         await life.until(lambda one: one.said.state != "starting", seconds=hold)
         life.accept()
@@ -211,11 +211,11 @@ class Keeper:
             since = time.monotonic()
             reason = life.said.problem or reason_of(FAILED_TO_LOAD, problem=None, last=self._last_line())
             self._enter(
-                Standing(state="crashed", since=since, pid=life.pid, reason=reason, next_start=since + record.pause)
+                AppStatus(state="crashed", since=since, pid=life.pid, reason=reason, next_start=since + record.pause)
             )
             self._report(Event.APP_FAILED, app=self._app.slug, pid=life.pid, log=str(self._app.log))
 
-    async def _replaced(self, old: Life) -> Life:
+    async def _replaced(self, old: ProcessHandle) -> ProcessHandle:
         """Put a new process in the place of *old*; return the one that answers then, *old* if the new is no good."""
         try:
             new = self._start(Record(pause=0))
@@ -228,12 +228,12 @@ class Keeper:
         finally:
             self._standing = replace(self._standing, replacing=False)
 
-    async def _the_better(self, old: Life, new: Life) -> Life:
+    async def _the_better(self, old: ProcessHandle, new: ProcessHandle) -> ProcessHandle:
         """Wait for *new* to come up, and return the process that answers from then on."""
         await self._order_or(self._settled(new, old))
         if old.code is not None:  # then better one that says that it starts than nobody
             self._crashed(old, problem=None, restart=None)
-            self._enter(Standing(state="starting", since=new.begun, pid=new.pid))
+            self._enter(AppStatus(state="starting", since=new.begun, pid=new.pid))
             self._go_on(self._bring_up(new, hold=LONGEST_HOLD, record=Record()))
             return new
         if not new.is_up:
@@ -245,39 +245,39 @@ class Keeper:
         await self._hand_over(old, new)
         return new
 
-    async def _settled(self, new: Life, old: Life) -> None:
+    async def _settled(self, new: ProcessHandle, old: ProcessHandle) -> None:
         while new.code is None and new.said.state == "starting" and old.code is None:
             await new.until(lambda one: one.said.state != "starting", seconds=1)
 
-    async def _hand_over(self, old: Life, new: Life) -> None:
+    async def _hand_over(self, old: ProcessHandle, new: ProcessHandle) -> None:
         """Have *old* take no more connections, and *new* all of them: never both at one time."""
         old.leave()
         if not await old.until(lambda one: not one.said.accepting, seconds=LET_GO) and old.code is None:
             old.end_with("It was replaced, and did not let go of its address.")
             await old.wait()
-        new.tell(Elsewhere(old.said.listening))
+        new.tell(Draining(old.said.listening))
         new.accept()
         self._up(new)
         self._report(Event.APP_REPLACED, app=self._app.slug, pid=new.pid, before=old.pid)
         self._leaving.add(old)
         self._go_on(self._see_off(old))
 
-    async def _see_off(self, old: Life) -> None:
+    async def _see_off(self, old: ProcessHandle) -> None:
         """Tell the others what *old* is still at, until that one has ended."""
         since = time.monotonic()
         while old.code is None:
             sessions = tuple(sorted({one for life in self._leaving for one in life.said.listening}))
             for life in self._lives - self._leaving:
-                life.tell(Elsewhere(sessions))
+                life.tell(Draining(sessions))
             await _news_of(old)
         self._leaving.discard(old)
         if not self._leaving:
             for life in self._lives:
-                life.tell(Elsewhere(()))
+                life.tell(Draining(()))
         seconds = round(time.monotonic() - since, 1)
         self._report(Event.APP_LEFT, app=self._app.slug, pid=old.pid, seconds=seconds, problem=old.cause)
 
-    def _start(self, record: Record) -> Life:
+    def _start(self, record: Record) -> ProcessHandle:
         app = supplied(self._app)
         self._hidden.update(app.hidden)
         log = open_log(app.log)
@@ -294,7 +294,7 @@ class Keeper:
             )
         finally:
             os.close(log)
-        life = Life(
+        life = ProcessHandle(
             child,
             app=self._app,
             report=self._report,
@@ -306,26 +306,26 @@ class Keeper:
         self._report(Event.APP_STARTED, app=self._app.slug, pid=child.pid, port=self._listening.port)
         return life
 
-    def _tell_the_others(self, life: Life, session: str) -> None:
+    def _tell_the_others(self, life: ProcessHandle, session: str) -> None:
         for other in self._lives - {life}:
             other.tell(End(session))
 
-    def _up(self, life: Life) -> None:
+    def _up(self, life: ProcessHandle) -> None:
         self._last_start = round(time.monotonic() - life.begun, 1)
         if self._app.history is not None:
             remember_start(self._app.history, self._last_start)
-        self._enter(Standing(state="running", since=time.monotonic(), pid=life.pid))
+        self._enter(AppStatus(state="running", since=time.monotonic(), pid=life.pid))
         self._report(Event.APP_READY, app=self._app.slug, pid=life.pid)
 
-    def _crashed(self, life: Life | None, *, problem: str | None, restart: Restart | None) -> None:
+    def _crashed(self, life: ProcessHandle | None, *, problem: str | None, restart: Restart | None) -> None:
         """Note that *life* ended, or could not begin, and when the next one is started: now, without *restart*."""
         now, pause = time.monotonic(), 0.0 if restart is None else restart.wait
         code = None if life is None else life.code
         reason = reason_of(code, problem=problem, last=self._last_line()) if life is None else self._why(life)
         self._report(Event.APP_CRASHED, app=self._app.slug, code=code, problem=problem, reason=reason, pause=pause)
-        self._enter(Standing(state="crashed", since=now, reason=reason, next_start=now + pause))
+        self._enter(AppStatus(state="crashed", since=now, reason=reason, next_start=now + pause))
 
-    def _why(self, life: Life) -> str:
+    def _why(self, life: ProcessHandle) -> str:
         said = life.said.problem if life.said.state == "failed" else ""
         code = FAILED_TO_LOAD if life.code is None else life.code
         return life.cause or said or reason_of(code, problem=None, last=self._last_line())
@@ -335,7 +335,7 @@ class Keeper:
         failed = self._standing.failed_replacements + 1
         self._standing = replace(self._standing, failed_replacements=failed, problem=reason)
 
-    def _enter(self, standing: Standing) -> None:
+    def _enter(self, standing: AppStatus) -> None:
         """Take on *standing*, with what is counted over all of them; a process that is up ends an old problem."""
         old = self._standing
         self._standing = replace(
@@ -375,7 +375,7 @@ class Keeper:
         return last_line_of(self._app.log, hidden=self._hidden)
 
 
-async def _news_of(life: Life) -> None:
+async def _news_of(life: ProcessHandle) -> None:
     """Wait until *life* says something, for a moment at most."""
     before = life.said
     await life.until(lambda one: one.said is not before, seconds=_SAY_EVERY)

@@ -7,7 +7,7 @@ from gradio_apps.runtime.supervisor.changes import Change, changes_between
 from gradio_apps.runtime.supervisor.descendants import Descendants
 from gradio_apps.runtime.supervisor.document import Plan
 from gradio_apps.runtime.supervisor.events import Event, Report
-from gradio_apps.runtime.supervisor.process_manager import Keeper
+from gradio_apps.runtime.supervisor.process_manager import ProcessManager
 from gradio_apps.runtime.supervisor.sockets import Listening, listen
 
 
@@ -15,7 +15,7 @@ class OwnerChanged(Exception):
     """A running supervisor cannot stand for another user."""
 
 
-class Roster:
+class Registry:
     """The keepers of one supervisor."""
 
     def __init__(
@@ -33,16 +33,16 @@ class Roster:
         self._report = report
         self._descendants = descendants
         self._command = command
-        self._tasks: dict[Keeper, asyncio.Task[None]] = {}
+        self._tasks: dict[ProcessManager, asyncio.Task[None]] = {}
         self._going: set[asyncio.Task[None]] = set()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Has the error of a keeper that failed; they never end by themselves."""
         self._keepers = {one.app.slug: self._keep(one) for one in listening}
 
-    def __iter__(self) -> Iterator[Keeper]:
+    def __iter__(self) -> Iterator[ProcessManager]:
         return iter(self._keepers.values())
 
-    def find(self, slug: str) -> Keeper | None:
+    def find(self, slug: str) -> ProcessManager | None:
         """Return the keeper of the app *slug*, or ``None``."""
         return self._keepers.get(slug)
 
@@ -68,8 +68,8 @@ class Roster:
         }
         self._plan = plan
         passed_on = [freed[app.host, app.port] for app in anew if (app.host, app.port) in freed]
-        ends = {keeper: self._let_go(keeper, passed_on=keeper in passed_on) for keeper in going.values()}
-        kept: dict[str, Keeper] = {}
+        ends = {manager: self._let_go(manager, passed_on=manager in passed_on) for manager in going.values()}
+        kept: dict[str, ProcessManager] = {}
         for app in plan.apps:
             if app.slug in opened:
                 kept[app.slug] = self._keep(opened[app.slug])
@@ -84,13 +84,13 @@ class Roster:
 
     async def close(self) -> None:
         """End all apps."""
-        for keeper in self._keepers.values():
-            self._let_go(keeper)
+        for manager in self._keepers.values():
+            self._let_go(manager)
         await asyncio.gather(*self._going)
 
-    def _keep(self, listening: Listening, *, after: asyncio.Task[None] | None = None) -> Keeper:
+    def _keep(self, listening: Listening, *, after: asyncio.Task[None] | None = None) -> ProcessManager:
         """Begin to keep an app, *after* what had its address has gone."""
-        keeper = Keeper(
+        manager = ProcessManager(
             listening,
             plan=self._plan,
             outer=self._outer,
@@ -102,28 +102,28 @@ class Roster:
         async def run() -> None:
             if after is not None:
                 await asyncio.shield(after)
-            await keeper.run(taking_over=after is not None)
+            await manager.run(taking_over=after is not None)
 
-        task = self._tasks[keeper] = asyncio.get_running_loop().create_task(run())
+        task = self._tasks[manager] = asyncio.get_running_loop().create_task(run())
         task.add_done_callback(self._done)
-        return keeper
+        return manager
 
     def _done(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None and not self.failed.done():
             self.failed.set_exception(error)
 
-    def _let_go(self, keeper: Keeper, *, passed_on: bool = False) -> asyncio.Task[None]:
-        going = asyncio.get_running_loop().create_task(self._end(keeper, passed_on=passed_on))
+    def _let_go(self, manager: ProcessManager, *, passed_on: bool = False) -> asyncio.Task[None]:
+        going = asyncio.get_running_loop().create_task(self._end(manager, passed_on=passed_on))
         self._going.add(going)
         going.add_done_callback(self._going.discard)
         return going
 
-    async def _end(self, keeper: Keeper, *, passed_on: bool) -> None:
+    async def _end(self, manager: ProcessManager, *, passed_on: bool) -> None:
         """End an app, and close its socket to everybody; one that is *passed_on* the next app exchanges."""
-        task = self._tasks.pop(keeper)
+        task = self._tasks.pop(manager)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         if not passed_on:
-            keeper.listening.shut()
-        keeper.listening.socket.close()
+            manager.listening.shut()
+        manager.listening.socket.close()

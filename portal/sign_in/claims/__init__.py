@@ -1,4 +1,4 @@
-"""Careful reading of claims: what the readings of all presets have in common.
+"""Careful reading of claims: what the readings of all provider types have in common.
 
-Pure.  How one make of provider is read stands in its preset, ``portal.sign_in.provider_types.<make>``.
+Pure.  How one make of provider is read stands in its provider type, ``portal.sign_in.provider_types.<make>``.
 """

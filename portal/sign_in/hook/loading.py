@@ -1,4 +1,4 @@
-"""From the name of the hook to the function: every way in which it cannot be one is a problem with its mend."""
+"""From the name of the hook to the function: every way in which it cannot be one is a problem with its fix."""
 
 import importlib
 import inspect
@@ -96,5 +96,5 @@ def _number_of_arguments(function: Callable[..., object]) -> int:
     return takes
 
 
-def _fail(what: str, mend: str) -> NoReturn:
-    raise SettingsError([Problem(place=ENVIRONMENT, key=SIGN_IN_HOOK, what=what, mend=mend)])
+def _fail(what: str, fix: str) -> NoReturn:
+    raise SettingsError([Problem(place=ENVIRONMENT, key=SIGN_IN_HOOK, what=what, fix=fix)])

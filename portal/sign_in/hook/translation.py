@@ -15,7 +15,7 @@ from portal.rules.identity import Identity
 from portal.settings import ProviderSpec
 from portal.sign_in.admission import Arrival
 from portal.sign_in.hook.chainlit import Person
-from portal.sign_in.provider_types import preset_of
+from portal.sign_in.provider_types import type_of
 from portal.sign_in.provider_types.base import CUT
 
 _OF_GRAPH: Final = {"id": "oid", "displayName": "name", "mail": "email"}
@@ -42,15 +42,17 @@ class Answer:
 
 def raw_user_data(arrival: Arrival, *, spec: ProviderSpec) -> dict[str, Any]:
     """Return what the provider says of who arrives: a copy, with the address only if it is verified."""
-    preset = preset_of(spec)
+    provider_type = type_of(spec)
     data = deepcopy({name: value for name, value in arrival.claims.items() if name != CUT})
-    if preset.flow == "oauth2" and preset.calls:  # the first answer is about the person, the others stand beside it
-        user = data.pop(preset.calls[0].name, None)
+    if (
+        provider_type.flow == "oauth2" and provider_type.calls
+    ):  # the first answer is about the person, the others stand beside it
+        user = data.pop(provider_type.calls[0].name, None)
         data = {**data, **(user if type(user) is dict else {})}
     data.pop("email", None)
     if arrival.identity.verified_email is not None:
         data["email"] = arrival.identity.verified_email
-    for name, claim in _ALSO_CALLED.get(preset.id, {}).items():
+    for name, claim in _ALSO_CALLED.get(provider_type.id, {}).items():
         if claim in data:
             data.setdefault(name, data[claim])
     return data
@@ -73,7 +75,7 @@ def _identifier(identity: Identity, spec: ProviderSpec) -> str:
 
     What looks like an address is one: nobody can come by a company's address by choosing it as their name.
     """
-    named = "preferred_username" if spec.preset == "github" else spec.options.get("user_identifier", "")
+    named = "preferred_username" if spec.provider_type == "github" else spec.options.get("user_identifier", "")
     chosen = identity.claims.get(named)
     if isinstance(chosen, str) and chosen and "@" not in chosen:
         return chosen

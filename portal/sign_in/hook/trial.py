@@ -1,6 +1,6 @@
 """``python -m portal.sign_in.hook.trial NAME``: load the sign-in hook, and print what is wrong with it.
 
-The answer is one JSON object: empty where all is well, else ``what`` and ``mend``.
+The answer is one JSON object: empty where all is well, else ``what`` and ``fix``.
 """
 
 import json
@@ -20,7 +20,7 @@ def main() -> int:
             load_hook(sys.argv[1])
         except SettingsError as error:
             problem = error.problems[0]
-            verdict = {"what": problem.what, "mend": problem.mend}
+            verdict = {"what": problem.what, "fix": problem.fix}
         json.dump(verdict, answer)
     return 0
 

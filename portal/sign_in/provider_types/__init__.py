@@ -14,7 +14,7 @@ from portal.sign_in.claims.reading import names_sent
 from portal.sign_in.claims.values import handle
 from portal.sign_in.provider_types.auth0 import AUTH0
 from portal.sign_in.provider_types.azure_ad import AZURE_AD, AZURE_AD_HYBRID
-from portal.sign_in.provider_types.base import Preset
+from portal.sign_in.provider_types.base import ProviderType
 from portal.sign_in.provider_types.cognito import COGNITO
 from portal.sign_in.provider_types.descope import DESCOPE
 from portal.sign_in.provider_types.generic import GENERIC
@@ -26,10 +26,10 @@ from portal.sign_in.provider_types.keycloak import KEYCLOAK
 from portal.sign_in.provider_types.oidc import OIDC
 from portal.sign_in.provider_types.okta import OKTA
 
-PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
+PROVIDER_TYPES: Final[Mapping[str, ProviderType]] = MappingProxyType(
     {
-        preset.id: preset
-        for preset in (
+        provider_type.id: provider_type
+        for provider_type in (
             OIDC,
             DESCOPE,
             GITHUB,
@@ -49,19 +49,19 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
 """By id, in the order in which the environment turns them on."""
 
 
-def preset_of(spec: ProviderSpec) -> Preset:
+def type_of(spec: ProviderSpec) -> ProviderType:
     """Return what is known of the make of *spec*.
 
     Raises:
         KeyError: there is no such make; the configuration names only those there are.
     """
-    return PRESETS[spec.preset]
+    return PROVIDER_TYPES[spec.provider_type]
 
 
-def preset_at(issuer: str) -> Preset | None:
+def provider_type_at(issuer: str) -> ProviderType | None:
     """Return the make that alone is at *issuer*, however its last slash is written; ``None``: any may be there."""
     plain = issuer.rstrip("/").lower()
-    return next((one for one in PRESETS.values() if plain in one.issuers), None)
+    return next((one for one in PROVIDER_TYPES.values() if plain in one.issuers), None)
 
 
 def names_provider(named: object, claims: Mapping[str, object], spec: ProviderSpec) -> bool:
@@ -70,10 +70,10 @@ def names_provider(named: object, claims: Mapping[str, object], spec: ProviderSp
     Raises:
         KeyError: there is no such make.
     """
-    preset = preset_of(spec)
+    provider_type = type_of(spec)
     if spec.issuer_of_token:
-        return preset.of_token is not None and preset.of_token(spec, named) is not None
-    return preset.is_issuer(named, claims, spec)
+        return provider_type.of_token is not None and provider_type.of_token(spec, named) is not None
+    return provider_type.is_issuer(named, claims, spec)
 
 
 def read_identity(claims: VerifiedClaims, *, spec: ProviderSpec) -> Identity:
@@ -83,8 +83,8 @@ def read_identity(claims: VerifiedClaims, *, spec: ProviderSpec) -> Identity:
         CallbackRejected: the claims identify nobody.
         KeyError: there is no such make.
     """
-    preset = preset_of(spec)
-    identity = preset.read(claims, spec)
+    provider_type = type_of(spec)
+    identity = provider_type.read(claims, spec)
     return replace(
-        identity, sent=names_sent(claims), handle=handle(identity.claims), handle_is_unique=preset.unique_handles
+        identity, sent=names_sent(claims), handle=handle(identity.claims), handle_is_unique=provider_type.unique_handles
     )

@@ -14,9 +14,9 @@ from portal.rules.identity import NO_TENANT, Identity, VerifiedClaims
 from portal.settings import ProviderSpec
 from portal.sign_in.claims import values
 from portal.sign_in.claims.reading import affiliation_in, identity_of
-from portal.sign_in.provider_types.base import REQUIRED, Option, OptionUnusable, Place, Preset, Refresh
+from portal.sign_in.provider_types.base import REQUIRED, Option, ProviderLocation, ProviderType, Refresh, UnusableOption
 from portal.sign_in.provider_types.hosts import origin_said
-from portal.sign_in.provider_types.sign_out import Leaving, standard_sign_out, with_query
+from portal.sign_in.provider_types.sign_out import SignOutRequest, standard_sign_out, with_query
 
 _CLAIMS: Final = ("roles", "groups", "permissions", "tenant")
 _ORGANISATION_ID: Final = "org_"
@@ -46,7 +46,7 @@ def organisations_of(identity: Identity) -> frozenset[str]:
     return frozenset(one for one in _organisation(identity.claims) if one is not None)
 
 
-def auth0_sign_out(spec: ProviderSpec, leaving: Leaving) -> str | None:
+def auth0_sign_out(spec: ProviderSpec, leaving: SignOutRequest) -> str | None:
     """Return where to sign out: at the end-session endpoint where the tenant shows one, else the older way.
 
     The older way returns no state, but leaves a query where it was ("Redirect Users with Alternative Logout").
@@ -77,18 +77,18 @@ def _of_namespace(claims: Mapping[str, object], namespace: str | None) -> Mappin
     return {name: claims.get(f"{namespace.rstrip('/')}/{name}") for name in _CLAIMS}
 
 
-def _locate(options: Mapping[str, str]) -> Place:
+def _locate(options: Mapping[str, str]) -> ProviderLocation:
     origin = origin_said(options, "domain")
     original = origin_said(options, "original_domain") if "original_domain" in options else None
     namespace = options.get("namespace", "")
     if namespace.rstrip("/").rpartition("/")[2] in _CLAIMS:
-        raise OptionUnusable("namespace", "names one claim.", "Write what stands in front of /roles.")
+        raise UnusableOption("namespace", "names one claim.", "Write what stands in front of /roles.")
     organisation = options.get("organization")
     if organisation is not None and not _ORGANISATION.fullmatch(organisation):
-        raise OptionUnusable("organization", "is no organisation's id or name.", "Write its id, like org_9ybsU1dN2d.")
+        raise UnusableOption("organization", "is no organisation's id or name.", "Write its id, like org_9ybsU1dN2d.")
     if original is None and (urlsplit(origin).hostname or "").endswith(".auth0.com"):
         original = origin
-    return Place(
+    return ProviderLocation(
         issuer=f"{origin}/",
         authorize_params=(
             # An access token for userinfo and nothing else, whatever API the tenant has as its default.
@@ -98,7 +98,7 @@ def _locate(options: Mapping[str, str]) -> Place:
     )
 
 
-AUTH0: Final = Preset(
+AUTH0: Final = ProviderType(
     id="auth0",
     label="Auth0",
     flow="openid",

@@ -22,14 +22,14 @@ from portal.sign_in.provider_types.base import (
     CUT,
     DISCOVERY,
     REQUIRED,
-    Call,
+    ApiCall,
     Option,
-    OptionUnusable,
-    Place,
-    Preset,
+    ProviderLocation,
+    ProviderType,
     Refresh,
+    UnusableOption,
 )
-from portal.sign_in.provider_types.sign_out import Leaving, with_query
+from portal.sign_in.provider_types.sign_out import SignOutRequest, with_query
 
 CONSUMERS: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"
 """The tenant of everybody's private Microsoft accounts."""
@@ -113,7 +113,7 @@ def exceeds_token(claims: Mapping[str, object]) -> bool:
     return (isinstance(elsewhere, Mapping) and "groups" in elsewhere) or claims.get("hasgroups") in (True, "true")
 
 
-def entra_sign_out(spec: ProviderSpec, leaving: Leaving) -> str | None:
+def entra_sign_out(spec: ProviderSpec, leaving: SignOutRequest) -> str | None:
     """Return the URL that signs a browser out at Entra, of the very account where the token has ``login_hint``.
 
     Entra wants no ID token for it; without the hint it asks which account is meant.
@@ -164,36 +164,36 @@ def _memberships_at(spec: ProviderSpec) -> str:
     return f"{base}/v1.0/me/transitiveMemberOf?$select=id&$top=999"
 
 
-def _locate(options: Mapping[str, str]) -> Place:
+def _locate(options: Mapping[str, str]) -> ProviderLocation:
     authority = options.get("authority", AUTHORITY)
     graph = options.get("graph", GRAPHS.get(authority))
     if graph is None:
-        raise OptionUnusable("graph", "is missing beside an authority of your own.", "Write where its Graph is.")
+        raise UnusableOption("graph", "is missing beside an authority of your own.", "Write where its Graph is.")
     if graph.startswith("http:") and not authority.startswith("http:"):
-        raise OptionUnusable("graph", "is plain http.", "Write the https address of the cloud's Microsoft Graph.")
+        raise UnusableOption("graph", "is plain http.", "Write the https address of the cloud's Microsoft Graph.")
     tenants = tuple(dict.fromkeys(one.lower() for one in re.split(r"[,\s]+", options["tenant_id"]) if one))
     for one in tenants or ("",):
         if not _is_guid(one):
-            raise OptionUnusable(
+            raise UnusableOption(
                 "tenant_id",
                 f"holds {one!r}, which is no tenant's id.",
                 "Write the Directory (tenant) ID of the app's overview, a GUID; several are separated by commas.",
             )
     if len(tenants) == 1:
-        return Place(issuer=f"{authority}/{tenants[0]}/v2.0", tenants=frozenset(tenants))
+        return ProviderLocation(issuer=f"{authority}/{tenants[0]}/v2.0", tenants=frozenset(tenants))
     if "single_tenant" in options:
-        raise OptionUnusable("single_tenant", "is set, and tenant_id names several.", "Unset it, or name one tenant.")
+        raise UnusableOption("single_tenant", "is set, and tenant_id names several.", "Unset it, or name one tenant.")
     way = "common" if CONSUMERS in tenants else "organizations"
-    return Place(
+    return ProviderLocation(
         issuer=f"{authority}/{_ANY_TENANT}/v2.0",
         discovery=f"{authority}/{way}/v2.0{DISCOVERY}",
         tenants=frozenset(tenants),
     )
 
 
-def _preset(preset_id: str, *, variables: str) -> Preset:
-    return Preset(
-        id=preset_id,
+def _provider_type(provider_type_id: str, *, variables: str) -> ProviderType:
+    return ProviderType(
+        id=provider_type_id,
         label="Microsoft",
         flow="openid",
         read=read_entra,
@@ -238,7 +238,7 @@ def _preset(preset_id: str, *, variables: str) -> Preset:
         asks_userinfo=False,
         token_endpoint_auth_method="client_secret_post",  # noqa: S106 - the name of a method, no secret
         calls=(
-            Call(
+            ApiCall(
                 name=_MEMBERSHIPS,
                 url=_memberships_at,
                 wanted=exceeds_token,
@@ -254,6 +254,6 @@ def _preset(preset_id: str, *, variables: str) -> Preset:
     )
 
 
-AZURE_AD: Final = _preset("azure-ad", variables="OAUTH_AZURE_AD")
-AZURE_AD_HYBRID: Final = _preset("azure-ad-hybrid", variables="OAUTH_AZURE_AD_HYBRID")
+AZURE_AD: Final = _provider_type("azure-ad", variables="OAUTH_AZURE_AD")
+AZURE_AD_HYBRID: Final = _provider_type("azure-ad-hybrid", variables="OAUTH_AZURE_AD_HYBRID")
 """Chainlit's other way to the same provider; here both take the code flow, which shows no token to the browser."""

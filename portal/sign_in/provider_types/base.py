@@ -33,15 +33,15 @@ PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
 """OpenID Connect Core, section 3.1.2.1."""
 
 
-class OptionUnusable(Exception):
-    """What a preset was told leads nowhere."""
+class UnusableOption(Exception):
+    """What a provider type was told leads nowhere."""
 
-    def __init__(self, key: str, what: str, mend: str) -> None:
+    def __init__(self, key: str, what: str, fix: str) -> None:
         super().__init__(f"{key}: {what}")
         self.key = key
         """The option's key."""
         self.what = what
-        self.mend = mend
+        self.fix = fix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,21 +65,21 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ProviderLocation:
     """Where a provider is, worked out from its options."""
 
     issuer: str
     issuer_of_document: bool = False
     """Whether the issuer is what the metadata at :attr:`discovery` names; :attr:`issuer` is a guess then."""
     issuer_of_token: bool = False
-    """Whether the issuer shows in ID tokens only, by :attr:`Preset.of_token`; :attr:`issuer` is an address then."""
+    """Whether only ID tokens show the issuer, by :attr:`ProviderType.of_token`; :attr:`issuer` is then an address."""
     discovery: str | None = None
     """Where its metadata is, if not below the issuer."""
     endpoints: Endpoints | None = None
     """``None``: discovered."""
     authorize_params: tuple[tuple[str, str], ...] = ()
     scopes: tuple[str, ...] = ()
-    """What to ask for there besides the preset's scopes, where nobody says which."""
+    """What to ask for there besides the provider type's scopes, where nobody says which."""
     tenants: frozenset[str] = frozenset()
     """The only tenants whose people may come in, where the options name some; ``allowed_tenants`` can narrow them."""
 
@@ -102,12 +102,12 @@ CLAIM_OPTIONS: Final = (
 )
 """For provider types with groups and roles at the top of the claims: see ``claims.reading.named_claims``."""
 
-Locate: TypeAlias = Callable[[Mapping[str, str]], Place]
-"""From the options by key, ``client_id`` among them, to the place.  Raises :class:`OptionUnusable`."""
+Locate: TypeAlias = Callable[[Mapping[str, str]], ProviderLocation]
+"""From the options by key, ``client_id`` among them, to the place.  Raises :class:`UnusableOption`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class ApiCall:
     """One question to a provider's API, asked with the access token.
 
     The answer stands among the claims under :attr:`name`, in place of whatever a token claimed by that name.
@@ -140,11 +140,11 @@ class Refresh:
     """Whether the refresh request must name the scopes again."""
 
 
-def place_of_document(url: str) -> Place:
+def place_of_document(url: str) -> ProviderLocation:
     """Return the place that the metadata at *url* describe: its issuer counts."""
     before, _, after = url.partition(WELL_KNOWN)
     document = f"{before}{WELL_KNOWN}{after.rstrip('/')}"
-    return Place(issuer=before.rstrip("/"), issuer_of_document=True, discovery=document)
+    return ProviderLocation(issuer=before.rstrip("/"), issuer_of_document=True, discovery=document)
 
 
 def is_document(url: str) -> bool:
@@ -180,11 +180,11 @@ def domain_of_verified_email(identity: Identity) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preset:
+class ProviderType:
     """One make of provider."""
 
     id: str
-    """Its name in ``preset = "…"``, in addresses and in ``OAUTH_<ID>_PROMPT``: Chainlit's, where Chainlit has one."""
+    """Its name in ``type = "…"``, in addresses and in ``OAUTH_<ID>_PROMPT``: Chainlit's, where Chainlit has one."""
     label: str
     flow: Flow
     read: Reading
@@ -225,7 +225,7 @@ class Preset:
     """The parameter that carries an address to sign in with; ``None``: it takes none."""
     prompts: frozenset[str] = PROMPTS
     """What it honours of ``prompt``; ``OAUTH_PROMPT``, which is said to all alike, is passed on only as far."""
-    calls: tuple[Call, ...] = ()
+    calls: tuple[ApiCall, ...] = ()
     """What to ask its API, in this order; a plain OAuth 2.0 provider says who somebody is in the first."""
     domain: Callable[[Identity], str | None] | None = domain_of_verified_email
     """The company domain an account belongs to; ``None``: it vouches for none."""

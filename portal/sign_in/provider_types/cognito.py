@@ -16,9 +16,9 @@ from portal.rules.identity import NO_TENANT, Identity, VerifiedClaims
 from portal.settings import Endpoints, ProviderSpec
 from portal.sign_in.claims import values
 from portal.sign_in.claims.reading import affiliation_in, identity_of
-from portal.sign_in.provider_types.base import REQUIRED, Option, OptionUnusable, Place, Preset, Refresh
+from portal.sign_in.provider_types.base import REQUIRED, Option, ProviderLocation, ProviderType, Refresh, UnusableOption
 from portal.sign_in.provider_types.hosts import origin_said
-from portal.sign_in.provider_types.sign_out import Leaving, with_query
+from portal.sign_in.provider_types.sign_out import SignOutRequest, with_query
 
 _KEYS: Final = "/.well-known/jwks.json"
 _POOL: Final = re.compile(r"(?P<region>[a-z]{2}(?:-[a-z]+)+-[0-9]+)_[A-Za-z0-9]{1,40}")
@@ -55,7 +55,7 @@ def _granted(groups: object, *, issuer: str) -> frozenset[str]:
     return frozenset(one for one in values.names(groups) if not one.startswith(automatic))
 
 
-def cognito_sign_out(spec: ProviderSpec, leaving: Leaving) -> str | None:
+def cognito_sign_out(spec: ProviderSpec, leaving: SignOutRequest) -> str | None:
     """Return where to sign out: an endpoint with parameters of its own, which returns no state ("Logout endpoint")."""
     if leaving.end_session is None:
         return None
@@ -80,9 +80,9 @@ def pool_of_token(spec: ProviderSpec, issuer: object) -> ProviderSpec | None:
     return replace(spec, issuer=issuer, issuer_of_token=False, endpoints=ends)
 
 
-def _locate(options: Mapping[str, str]) -> Place:
+def _locate(options: Mapping[str, str]) -> ProviderLocation:
     origin, issuer = origin_said(options, "domain"), _issuer(options)
-    return Place(
+    return ProviderLocation(
         issuer=issuer or origin,
         issuer_of_token=issuer is None,
         # Written down and not discovered: a pool may have two domains, and names the one it likes.
@@ -99,17 +99,17 @@ def _locate(options: Mapping[str, str]) -> Place:
 def _issuer(options: Mapping[str, str]) -> str | None:
     pool, issuer = options.get("user_pool_id"), options.get("issuer")
     if pool is not None and issuer is not None:
-        raise OptionUnusable("issuer", "stands beside user_pool_id, which says it too.", "Write one of the two.")
+        raise UnusableOption("issuer", "stands beside user_pool_id, which says it too.", "Write one of the two.")
     if issuer is not None:
         return issuer
     if pool is None:
         return None
     found = _POOL.fullmatch(pool)
     if found is None:
-        raise OptionUnusable("user_pool_id", "is no user pool's id.", "Write it with its region: eu-west-2_Ab12Cd34E.")
+        raise UnusableOption("user_pool_id", "is no user pool's id.", "Write it with its region: eu-west-2_Ab12Cd34E.")
     hosted = _HOSTED.fullmatch(urlsplit(options["domain"]).hostname or "")
     if hosted is not None and hosted["region"] != found["region"]:
-        raise OptionUnusable(
+        raise UnusableOption(
             "user_pool_id",
             f"is of a pool in {found['region']}, and the domain of one in {hosted['region']}.",
             "Take both from the same user pool.",
@@ -118,7 +118,7 @@ def _issuer(options: Mapping[str, str]) -> str | None:
     return f"https://cognito-idp.{found['region']}.amazonaws.com{of_china}/{pool}"
 
 
-COGNITO: Final = Preset(
+COGNITO: Final = ProviderType(
     id="aws-cognito",
     label="Amazon Cognito",
     flow="openid",

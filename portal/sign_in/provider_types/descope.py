@@ -11,7 +11,7 @@ from portal.rules.identity import NO_TENANT, Affiliation, Identity, VerifiedClai
 from portal.settings import ProviderSpec
 from portal.sign_in.claims import values
 from portal.sign_in.claims.reading import affiliation_in, identity_of
-from portal.sign_in.provider_types.base import Option, Place, Preset, Refresh
+from portal.sign_in.provider_types.base import Option, ProviderLocation, ProviderType, Refresh
 from portal.sign_in.provider_types.sign_out import standard_sign_out
 
 
@@ -36,11 +36,11 @@ def _within(tenant: str, entry: object) -> Affiliation:
     return affiliation_in(tenant, members, name=values.identifier(members.get("name")))
 
 
-def _locate(options: Mapping[str, str]) -> Place:
-    return Place(issuer=options.get("issuer") or f"https://api.descope.com/{options['client_id']}")
+def _locate(options: Mapping[str, str]) -> ProviderLocation:
+    return ProviderLocation(issuer=options.get("issuer") or f"https://api.descope.com/{options['client_id']}")
 
 
-DESCOPE: Final = Preset(
+DESCOPE: Final = ProviderType(
     id="descope",
     label="Descope",
     flow="openid",

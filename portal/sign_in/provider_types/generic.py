@@ -12,7 +12,15 @@ from portal.errors import CallbackRejected
 from portal.rules.identity import NO_TENANT, Identity, VerifiedClaims
 from portal.settings import Endpoints, ProviderSpec
 from portal.sign_in.claims.reading import affiliation_in, identity_of, named_claims
-from portal.sign_in.provider_types.base import CLAIM_OPTIONS, REQUIRED, Call, Option, Place, Preset, at_userinfo
+from portal.sign_in.provider_types.base import (
+    CLAIM_OPTIONS,
+    REQUIRED,
+    ApiCall,
+    Option,
+    ProviderLocation,
+    ProviderType,
+    at_userinfo,
+)
 
 _ADDRESS: Final = re.compile(r".*mail.*|upn|user_?principal_?name", re.IGNORECASE | re.DOTALL)
 """Names of members that are reassigned, or chosen freely: never a key.  By name and not by value, so that it is one
@@ -51,16 +59,16 @@ def is_generic(named: object, claims: Mapping[str, object], spec: ProviderSpec) 
     return unknown or named == spec.issuer
 
 
-def _locate(options: Mapping[str, str]) -> Place:
+def _locate(options: Mapping[str, str]) -> ProviderLocation:
     user = options["user_info_url"]
-    return Place(
+    return ProviderLocation(
         # The whole address and not its host alone: one host may serve the people of several companies.
         issuer=options.get("issuer", user),
         endpoints=Endpoints(authorize=options["auth_url"], token=options["token_url"], userinfo=user),
     )
 
 
-GENERIC: Final = Preset(
+GENERIC: Final = ProviderType(
     id="generic",
     label="OAuth 2.0",
     flow="oauth2",
@@ -115,5 +123,5 @@ GENERIC: Final = Preset(
     is_issuer=is_generic,
     token_endpoint_auth_method="client_secret_post",  # noqa: S106 - the name of a method, no secret
     may_assume_email=True,
-    calls=(Call(name="user", url=at_userinfo("")),),
+    calls=(ApiCall(name="user", url=at_userinfo("")),),
 )

@@ -13,7 +13,15 @@ from portal.rules.identity import Affiliation, Identity, VerifiedClaims
 from portal.settings import Endpoints, ProviderSpec
 from portal.sign_in.claims import values
 from portal.sign_in.claims.reading import identity_of
-from portal.sign_in.provider_types.base import CUT, Call, Option, OptionUnusable, Place, Preset, at_userinfo
+from portal.sign_in.provider_types.base import (
+    CUT,
+    ApiCall,
+    Option,
+    ProviderLocation,
+    ProviderType,
+    UnusableOption,
+    at_userinfo,
+)
 
 _AUTHORIZE: Final = "/login/oauth/authorize"
 _USER: Final = "/user"
@@ -103,19 +111,19 @@ def _object(value: object) -> Mapping[str, object]:
     return value if type(value) is dict else {}
 
 
-def _locate(options: Mapping[str, str]) -> Place:
+def _locate(options: Mapping[str, str]) -> ProviderLocation:
     """Return where GitHub is: github.com, the server ``domain``, or where the three addresses say."""
     names = ("auth_url", "token_url", "user_info_url")
     written = [name for name in names if name in options]
     if "domain" in options:
         if written:
-            raise OptionUnusable("domain", f"stands beside {written[0]}.", "Write one of the two.")
+            raise UnusableOption("domain", f"stands beside {written[0]}.", "Write one of the two.")
         base = options["domain"]
         authorize, token, user = f"{base}{_AUTHORIZE}", f"{base}/login/oauth/access_token", f"{base}/api/v3{_USER}"
     elif written:
         missing = [name for name in names if name not in options]
         if missing:
-            raise OptionUnusable(missing[0], "is missing beside the others.", "Set all three addresses of the server.")
+            raise UnusableOption(missing[0], "is missing beside the others.", "Set all three addresses of the server.")
         authorize, token, user = (options[name] for name in names)
     else:
         base = "https://github.com"
@@ -125,16 +133,16 @@ def _locate(options: Mapping[str, str]) -> Place:
             f"https://api.github.com{_USER}",
         )
     if not authorize.endswith(_AUTHORIZE):
-        raise OptionUnusable("auth_url", f"does not end in {_AUTHORIZE}.", "Write the server's own address.")
+        raise UnusableOption("auth_url", f"does not end in {_AUTHORIZE}.", "Write the server's own address.")
     if not user.endswith(_USER):
-        raise OptionUnusable("user_info_url", f"does not end in {_USER}.", "Write https://<server>/api/v3/user.")
-    return Place(
+        raise UnusableOption("user_info_url", f"does not end in {_USER}.", "Write https://<server>/api/v3/user.")
+    return ProviderLocation(
         issuer=authorize.removesuffix("/authorize"),
         endpoints=Endpoints(authorize=authorize, token=token, userinfo=user),
     )
 
 
-GITHUB: Final = Preset(
+GITHUB: Final = ProviderType(
     id="github",
     label="GitHub",
     flow="oauth2",
@@ -185,15 +193,15 @@ GITHUB: Final = Preset(
     login_hint="login",
     prompts=frozenset({"consent", "select_account"}),
     calls=(
-        Call(name="user", url=at_userinfo("")),
-        Call(name="emails", url=at_userinfo("/emails?per_page=100"), pages=_PAGES, refusals=_REFUSALS),
-        Call(
+        ApiCall(name="user", url=at_userinfo("")),
+        ApiCall(name="emails", url=at_userinfo("/emails?per_page=100"), pages=_PAGES, refusals=_REFUSALS),
+        ApiCall(
             name="memberships",
             url=at_userinfo("/memberships/orgs?state=active&per_page=100"),
             pages=_PAGES,
             refusals=_REFUSALS,
         ),
-        Call(name="teams", url=at_userinfo("/teams?per_page=100"), pages=_PAGES, refusals=_REFUSALS),
+        ApiCall(name="teams", url=at_userinfo("/teams?per_page=100"), pages=_PAGES, refusals=_REFUSALS),
     ),
     organisations=organisations_of,
     organisations_ignore_case=True,

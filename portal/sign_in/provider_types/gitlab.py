@@ -12,7 +12,7 @@ from portal.rules.identity import Affiliation, Identity, VerifiedClaims
 from portal.settings import ProviderSpec
 from portal.sign_in.claims import values
 from portal.sign_in.claims.reading import identity_of
-from portal.sign_in.provider_types.base import REQUIRED, Option, Place, Preset, Refresh
+from portal.sign_in.provider_types.base import REQUIRED, Option, ProviderLocation, ProviderType, Refresh
 
 _MEMBERSHIPS: Final = ("groups_direct", "groups")
 _ROLES: Final = {
@@ -48,11 +48,11 @@ def _roles(claims: Mapping[str, object]) -> Iterator[str]:
             yield f"{path}:{role}"
 
 
-def _locate(options: Mapping[str, str]) -> Place:
-    return Place(issuer=options["domain"])
+def _locate(options: Mapping[str, str]) -> ProviderLocation:
+    return ProviderLocation(issuer=options["domain"])
 
 
-GITLAB: Final = Preset(
+GITLAB: Final = ProviderType(
     id="gitlab",
     label="GitLab",
     flow="openid",

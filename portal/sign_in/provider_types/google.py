@@ -12,7 +12,7 @@ from portal.rules.identity import NO_TENANT, Identity, VerifiedClaims
 from portal.settings import ProviderSpec
 from portal.sign_in.claims import values
 from portal.sign_in.claims.reading import affiliation_in, identity_of
-from portal.sign_in.provider_types.base import Place, Preset, Refresh
+from portal.sign_in.provider_types.base import ProviderLocation, ProviderType, Refresh
 
 ISSUER: Final = "https://accounts.google.com"
 LEGACY_ISSUER: Final = "accounts.google.com"
@@ -45,12 +45,12 @@ def workspace_of(identity: Identity) -> str | None:
     return identity.tenants[0].lower() or None
 
 
-def _locate(options: Mapping[str, str]) -> Place:
+def _locate(options: Mapping[str, str]) -> ProviderLocation:
     del options
-    return Place(issuer=ISSUER)
+    return ProviderLocation(issuer=ISSUER)
 
 
-GOOGLE: Final = Preset(
+GOOGLE: Final = ProviderType(
     id="google",
     label="Google",
     flow="openid",

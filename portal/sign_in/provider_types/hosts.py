@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from portal.sign_in.provider_types.base import OptionUnusable
+from portal.sign_in.provider_types.base import UnusableOption
 
 
 def origin_said(options: Mapping[str, str], key: str) -> str:
     """Return the option *key*, read as a ``base``, which must be scheme and host only.
 
     Raises:
-        OptionUnusable: a path follows the host.
+        UnusableOption: a path follows the host.
     """
     origin = options[key]
     if urlsplit(origin).path:
-        raise OptionUnusable(key, "has a path.", "Write the host alone, like login.example.com.")
+        raise UnusableOption(key, "has a path.", "Write the host alone, like login.example.com.")
     return origin

@@ -14,7 +14,7 @@ from portal.rules.identity import Affiliation, Identity, VerifiedClaims
 from portal.settings import ProviderSpec
 from portal.sign_in.claims import values
 from portal.sign_in.claims.reading import identity_of
-from portal.sign_in.provider_types.base import Option, OptionUnusable, Place, Preset, Refresh
+from portal.sign_in.provider_types.base import Option, ProviderLocation, ProviderType, Refresh, UnusableOption
 
 ISSUER: Final = "https://huggingface.co"
 TENANTS: Final = "tenants"
@@ -119,21 +119,21 @@ def _id(one: Mapping[str, object]) -> str | None:
     return sub if type(sub) is str and _ID.fullmatch(sub) else None
 
 
-def _locate(options: Mapping[str, str]) -> Place:
+def _locate(options: Mapping[str, str]) -> ProviderLocation:
     wanted = options.get("org_ids")
     if wanted is not None and not all(map(_ID.fullmatch, wanted.split(","))):
-        raise OptionUnusable(
+        raise UnusableOption(
             "org_ids", "is no id of an organisation.", "Write the organisation's sub from userinfo, not its name."
         )
     if options.get("organisations_as", _GROUPS) not in {_GROUPS, TENANTS}:
-        raise OptionUnusable("organisations_as", "is neither of the two.", f'Write "{_GROUPS}" or "{TENANTS}".')
-    return Place(
+        raise UnusableOption("organisations_as", "is neither of the two.", f'Write "{_GROUPS}" or "{TENANTS}".')
+    return ProviderLocation(
         issuer=options.get("issuer", ISSUER),
         authorize_params=() if wanted is None else (("orgIds", wanted),),
     )
 
 
-HUGGINGFACE: Final = Preset(
+HUGGINGFACE: Final = ProviderType(
     id="huggingface",
     label="Hugging Face",
     flow="openid",

@@ -18,10 +18,10 @@ from portal.sign_in.provider_types.base import (
     DISCOVERY,
     REQUIRED,
     Option,
-    OptionUnusable,
-    Place,
-    Preset,
+    ProviderLocation,
+    ProviderType,
     Refresh,
+    UnusableOption,
 )
 from portal.sign_in.provider_types.sign_out import standard_sign_out
 
@@ -59,19 +59,19 @@ def _object(value: object) -> Mapping[str, object]:
     return value if type(value) is dict else {}
 
 
-def _locate(options: Mapping[str, str]) -> Place:
+def _locate(options: Mapping[str, str]) -> ProviderLocation:
     """Return where the realm is: what it calls itself, and where the portal asks."""
     base, realm = options["base_url"], options["realm"]
     if f"{_REALMS}/" in f"{base}/":
-        raise OptionUnusable("base_url", f"goes on to {_REALMS}.", "End it before that; realm says the rest.")
+        raise UnusableOption("base_url", f"goes on to {_REALMS}.", "End it before that; realm says the rest.")
     if realm in {".", ".."} or "/" in realm or not values.is_plain(realm):
-        raise OptionUnusable("realm", "is no name of a realm.", "Write the realm's name, not its address.")
+        raise UnusableOption("realm", "is no name of a realm.", "Write the realm's name, not its address.")
     here = f"{base}{_REALMS}/{quote(realm, safe='')}"
     issuer = options.get("issuer", here)
-    return Place(issuer=issuer, discovery=None if issuer == here else f"{here}{DISCOVERY}")
+    return ProviderLocation(issuer=issuer, discovery=None if issuer == here else f"{here}{DISCOVERY}")
 
 
-KEYCLOAK: Final = Preset(
+KEYCLOAK: Final = ProviderType(
     id="keycloak",
     label="Keycloak",
     flow="openid",

@@ -10,10 +10,10 @@ from portal.sign_in.provider_types.base import (
     CLAIM_OPTIONS,
     REQUIRED,
     Option,
-    OptionUnusable,
-    Place,
-    Preset,
+    ProviderLocation,
+    ProviderType,
     Refresh,
+    UnusableOption,
     is_document,
     place_of_document,
 )
@@ -25,18 +25,18 @@ def read_oidc(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     return identity_of(claims, spec=spec, affiliations=[affiliation_in(NO_TENANT, named_claims(claims, spec))])
 
 
-def _locate(options: Mapping[str, str]) -> Place:
+def _locate(options: Mapping[str, str]) -> ProviderLocation:
     issuer, discovery = options["issuer"], options.get("discovery")
     if not is_document(issuer):
-        return Place(issuer=issuer, discovery=discovery)
+        return ProviderLocation(issuer=issuer, discovery=discovery)
     if discovery is not None:
-        raise OptionUnusable(
+        raise UnusableOption(
             "issuer", "is the address of metadata, beside discovery.", "Write the issuer that the metadata names."
         )
     return place_of_document(issuer)
 
 
-OIDC: Final = Preset(
+OIDC: Final = ProviderType(
     id="oidc",
     label="OpenID Connect",
     flow="openid",

@@ -17,13 +17,13 @@ from portal.sign_in.provider_types.base import (
     DISCOVERY,
     REQUIRED,
     Option,
-    OptionUnusable,
-    Place,
-    Preset,
+    ProviderLocation,
+    ProviderType,
     Refresh,
+    UnusableOption,
 )
 from portal.sign_in.provider_types.hosts import origin_said
-from portal.sign_in.provider_types.sign_out import MAX_URL, Leaving, with_query
+from portal.sign_in.provider_types.sign_out import MAX_URL, SignOutRequest, with_query
 
 EVERYONE: Final = frozenset({"Everyone"})
 """The group that Okta puts everybody into: it says nothing of anybody."""
@@ -40,7 +40,7 @@ def read_okta(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     return identity_of(claims, spec=spec, affiliations=[replace(affiliation, groups=affiliation.groups - EVERYONE)])
 
 
-def okta_sign_out(spec: ProviderSpec, leaving: Leaving) -> str | None:
+def okta_sign_out(spec: ProviderSpec, leaving: SignOutRequest) -> str | None:
     """Return where to sign out; ``None`` without the ID token, for which Okta has nothing but an error page."""
     del spec
     if leaving.end_session is None or leaving.id_token_hint is None:
@@ -56,15 +56,15 @@ def okta_sign_out(spec: ProviderSpec, leaving: Leaving) -> str | None:
     return url if len(url) <= MAX_URL else None
 
 
-def _locate(options: Mapping[str, str]) -> Place:
+def _locate(options: Mapping[str, str]) -> ProviderLocation:
     origin = origin_said(options, "domain")
     if _ADMIN.fullmatch(urlsplit(origin).hostname or ""):
-        raise OptionUnusable(
+        raise UnusableOption(
             "domain", "is where Okta is administered.", "Write the org's own host, without -admin: company.okta.com."
         )
     server = options.get("authorization_server_id", _DEFAULT)
     if not _SERVER.fullmatch(server):
-        raise OptionUnusable(
+        raise UnusableOption(
             "authorization_server_id",
             "is no authorization server's id.",
             "Write default, an id like aus1a2b3c4d5e6f7g8h9, or false for the org itself.",
@@ -72,7 +72,7 @@ def _locate(options: Mapping[str, str]) -> Place:
     of_the_org = server.lower() == _NONE
     base = origin if of_the_org else f"{origin}/oauth2/{server}"
     issuer = options.get("issuer")
-    return Place(
+    return ProviderLocation(
         issuer=issuer or base,
         discovery=None if issuer is None else f"{base}{DISCOVERY}",
         # Every org knows this scope; at the other servers it is an error until somebody makes it.
@@ -80,7 +80,7 @@ def _locate(options: Mapping[str, str]) -> Place:
     )
 
 
-OKTA: Final = Preset(
+OKTA: Final = ProviderType(
     id="okta",
     label="Okta",
     flow="openid",

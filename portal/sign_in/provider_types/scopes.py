@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from portal.settings import ProviderSpec
-from portal.sign_in.provider_types import preset_of
+from portal.sign_in.provider_types import type_of
 
 _PROFILE: Final = (
     *("birthdate", "family_name", "gender", "given_name", "locale", "middle_name", "name", "nickname", "picture"),
@@ -61,8 +61,8 @@ class MissingScope:
 
 def scopes_asked(spec: ProviderSpec) -> tuple[str, ...]:
     """Return the scopes that are asked for: those of the configuration, and those without which nothing is proved."""
-    preset = preset_of(spec)
-    always = ("openid", *preset.always_scopes) if preset.flow == "openid" else ()
+    provider_type = type_of(spec)
+    always = ("openid", *provider_type.always_scopes) if provider_type.flow == "openid" else ()
     return tuple(dict.fromkeys((*always, *spec.scopes)))
 
 
@@ -85,14 +85,15 @@ def scopes_missing(
 
 def never_said(spec: ProviderSpec, wanted: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     """Yield a sentence where *wanted* reads groups of a make that tells none of anybody."""
-    preset, read_by = preset_of(spec), wanted.get("groups", ())
-    if read_by and not preset.groups:
-        yield f"{_listed(read_by)} {'reads' if len(read_by) == 1 else 'read'} groups, and {preset.label} tells none."
+    provider_type, read_by = type_of(spec), wanted.get("groups", ())
+    if read_by and not provider_type.groups:
+        reads = "reads" if len(read_by) == 1 else "read"
+        yield f"{_listed(read_by)} {reads} groups, and {provider_type.label} tells none."
 
 
 def is_settled(spec: ProviderSpec, claim: str) -> bool:
     """Say whether the make of *spec* is known well enough to say, without asking it, which scope brings *claim*."""
-    return claim in _known(spec) or preset_of(spec).flow != "openid"
+    return claim in _known(spec) or type_of(spec).flow != "openid"
 
 
 def _scope_of(
@@ -101,29 +102,31 @@ def _scope_of(
     known = _known(spec).get(claim)
     if known is not None:
         return (known[0], True) if known and asked.isdisjoint(known) else None
-    if preset_of(spec).flow != "openid":
+    if type_of(spec).flow != "openid":
         return None
     if offered is None:
-        return (claim, False) if claim in _OFTEN_SCOPED and spec.preset == "oidc" and claim not in asked else None
+        return (
+            (claim, False) if claim in _OFTEN_SCOPED and spec.provider_type == "oidc" and claim not in asked else None
+        )
     named = sorted(one for one in offered if _BEFORE_NAME.split(one)[-1] == claim)
     return (named[0], True) if named and asked.isdisjoint(named) else None
 
 
 def _known(spec: ProviderSpec) -> Mapping[str, tuple[str, ...]]:
-    preset = preset_of(spec)
-    return {**(STANDARD if preset.flow == "openid" else {}), **preset.claim_scopes}
+    provider_type = type_of(spec)
+    return {**(STANDARD if provider_type.flow == "openid" else {}), **provider_type.claim_scopes}
 
 
 def line_of_scopes(spec: ProviderSpec, scopes: tuple[str, ...]) -> str:
     """Return the sentence that says where to write *scopes* for *spec*."""
-    preset, of_section = preset_of(spec), f"scopes = {json.dumps(scopes)}"
+    provider_type, of_section = type_of(spec), f"scopes = {json.dumps(scopes)}"
     if not spec.variables:
         return f'Write {of_section} in the [[providers]] with id = "{spec.id}".'
-    variable = "OAUTH_SCOPES" if "OAUTH_CLIENT_ID" in spec.variables else preset.scopes_variable
+    variable = "OAUTH_SCOPES" if "OAUTH_CLIENT_ID" in spec.variables else provider_type.scopes_variable
     if variable is not None:
         return f'Set {variable}="{" ".join(scopes)}".'
     instead = f"in place of {spec.variables[0]} and the others"
-    return f'Write {of_section} in a [[providers]] with preset = "{spec.preset}", {instead}.'
+    return f'Write {of_section} in a [[providers]] with type = "{spec.provider_type}", {instead}.'
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -1,6 +1,6 @@
 """Signing out at the provider: OpenID Connect RP-Initiated Logout 1.0, section 2.
 
-Pure.  Providers that want other parameters get a function of their own beside this one, in their preset.
+Pure.  Providers that want other parameters get a function of their own beside this one, in their provider type.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ NO_TOKEN: Final = "eyJhbGciOiJub25lIn0.e30."  # noqa: S105 - an empty, unsigned 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leaving:
+class SignOutRequest:
     """Somebody who signs out, as far as the provider must know."""
 
     end_session: str | None
@@ -27,11 +27,11 @@ class Leaving:
     state: str
 
 
-SignOutWay: TypeAlias = Callable[[ProviderSpec, Leaving], str | None]
+SignOutWay: TypeAlias = Callable[[ProviderSpec, SignOutRequest], str | None]
 """Returns where to send the browser; ``None``: the provider has no such place."""
 
 
-def standard_sign_out(spec: ProviderSpec, leaving: Leaving) -> str | None:
+def standard_sign_out(spec: ProviderSpec, leaving: SignOutRequest) -> str | None:
     """Return the URL that signs a browser out at the end-session endpoint and sends it back.
 
     The hint is left out where it would make the URL too long; the provider then asks the person.

@@ -12,7 +12,7 @@ import requests
 
 from portal.errors import ProviderUnavailable
 from portal.settings import ProviderSpec
-from portal.sign_in.provider_types.base import CUT, Call
+from portal.sign_in.provider_types.base import CUT, ApiCall
 from portal.sign_in.providers.base import quoted
 from portal.sign_in.providers.json_documents import read_list, read_object
 from portal.sign_in.providers.transport import Budget, Transport
@@ -23,7 +23,7 @@ _log: Final = logging.getLogger("portal.providers")
 def with_answers(
     claims: Mapping[str, object],
     *,
-    calls: Sequence[Call],
+    calls: Sequence[ApiCall],
     spec: ProviderSpec,
     access_token: str,
     transport: Transport,
@@ -54,7 +54,7 @@ def with_answers(
 
 
 def _answer(
-    call: Call, url: str, *, access_token: str, transport: Transport, budget: Budget
+    call: ApiCall, url: str, *, access_token: str, transport: Transport, budget: Budget
 ) -> tuple[object | None, bool]:
     """Return the answer, ``None`` where it is refused, and whether it has more pages than are asked for."""
     headers = {"Authorization": f"Bearer {access_token}"}

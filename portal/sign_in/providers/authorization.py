@@ -6,7 +6,7 @@ from authlib.integrations.requests_client import OAuth2Session
 
 from portal.settings import ProviderSpec
 from portal.sign_in.attempts import Attempt
-from portal.sign_in.provider_types import preset_of
+from portal.sign_in.provider_types import type_of
 from portal.sign_in.provider_types.scopes import scopes_asked
 
 _OURS: Final = frozenset(
@@ -29,19 +29,19 @@ _OURS: Final = frozenset(
 
 def authorization_url(endpoint: str, attempt: Attempt, *, spec: ProviderSpec, login_hint: str | None) -> str:
     """Return the URL at *endpoint* that begins *attempt*."""
-    preset = preset_of(spec)
+    provider_type = type_of(spec)
     extra = {name: value for name, value in spec.authorize_params if name not in _OURS}
-    if login_hint and preset.login_hint is not None:
-        extra[preset.login_hint] = login_hint
-    if preset.flow == "openid":
+    if login_hint and provider_type.login_hint is not None:
+        extra[provider_type.login_hint] = login_hint
+    if provider_type.flow == "openid":
         extra["nonce"] = attempt.nonce
     # Anything but S256 would make Authlib leave PKCE out without a word.
-    challenge = {"code_challenge_method": "S256"} if preset.pkce else {}
+    challenge = {"code_challenge_method": "S256"} if provider_type.pkce else {}
     with OAuth2Session(spec.client_id, **challenge) as session:
         url, _ = session.create_authorization_url(
             endpoint,
             state=attempt.state,
-            code_verifier=attempt.code_verifier if preset.pkce else None,
+            code_verifier=attempt.code_verifier if provider_type.pkce else None,
             redirect_uri=attempt.redirect_uri,
             scope=" ".join(scopes_asked(spec)) or None,
             **extra,

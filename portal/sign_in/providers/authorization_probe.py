@@ -44,7 +44,7 @@ _HTML: Final = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ProbeAnswer:
     """What an authorization endpoint made of one request."""
 
     kind: Kind
@@ -54,7 +54,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ProbeResult:
     """What two requests show together."""
 
     problem: str | None = None
@@ -67,69 +67,71 @@ class Asked:
 
 def ask_authorization(
     *, spec: ProviderSpec, endpoint: str, redirect_uri: str, transport: Transport, budget: Budget
-) -> Asked:
+) -> ProbeResult:
     """Return what *endpoint* makes of the portal's request, and of one with a callback that is not registered."""
     ours = _seen(spec, endpoint, redirect_uri, transport=transport, budget=budget)
     if ours.kind == "unclear":
-        return Asked(unclear=ours.clue)
+        return ProbeResult(unclear=ours.clue)
     if ours.kind == "refused" and not ours.may_be_chance:
         return _refused(ours)
     other = _seen(spec, endpoint, NOT_REGISTERED, transport=transport, budget=budget)
     if ours.kind == "refused":
         is_the_page = other.kind == "refused" and other.clue == ours.clue
-        return Asked(unclear=f"its page says {ours.clue}, whatever the callback") if is_the_page else _refused(ours)
+        return (
+            ProbeResult(unclear=f"its page says {ours.clue}, whatever the callback") if is_the_page else _refused(ours)
+        )
     if other.kind == "refused":
-        return Asked(callback_known=True)
-    return Asked(unclear=other.clue or "it asks people to sign in before it looks at the callback")
+        return ProbeResult(callback_known=True)
+    return ProbeResult(unclear=other.clue or "it asks people to sign in before it looks at the callback")
 
 
-def _refused(seen: Seen) -> Asked:
-    return Asked(problem=f"the authorization endpoint refuses the request: {seen.clue}", callback_known=False)
+def _refused(seen: ProbeAnswer) -> ProbeResult:
+    return ProbeResult(problem=f"the authorization endpoint refuses the request: {seen.clue}", callback_known=False)
 
 
-def _seen(spec: ProviderSpec, endpoint: str, redirect_uri: str, *, transport: Transport, budget: Budget) -> Seen:
+def _seen(spec: ProviderSpec, endpoint: str, redirect_uri: str, *, transport: Transport, budget: Budget) -> ProbeAnswer:
     attempt = new_attempt(provider=spec.id, redirect_uri=redirect_uri, return_to="/", now=0)
     url = authorization_url(endpoint, attempt, spec=spec, login_hint=None)
     try:
         response = transport.fetch(url, budget=budget, headers=_HTML, shows_redirect=True)
     except ProviderUnavailable as error:
-        return Seen("unclear", str(error).replace(url, endpoint))
+        return ProbeAnswer("unclear", str(error).replace(url, endpoint))
     target = response.headers.get("Location")
     if target is not None and 300 <= response.status_code < 400:  # noqa: PLR2004 - redirects
         return read_redirect(urljoin(url, target), redirect_uri=redirect_uri)
     return read_page(response.status_code, response.content)
 
 
-def read_redirect(target: str, *, redirect_uri: str) -> Seen:
+def read_redirect(target: str, *, redirect_uri: str) -> ProbeAnswer:
     """Return what a redirect to *target* shows."""
     try:
         parts = urlsplit(target)
     except ValueError:
-        return Seen("unclear", "it redirects to an address that cannot be read")
+        return ProbeAnswer("unclear", "it redirects to an address that cannot be read")
     params = {name: values[0] for name, values in parse_qs(f"{parts.query}&{parts.fragment}").items()}
     error = params.get("error", params.get("error_code"))
     clue = ": ".join(quoted(one) for one in (error, params.get("error_description")) if one is not None)
     if target.startswith(redirect_uri):
-        return Seen("passed") if error is None or error in _PASSED else Seen("refused", clue)
+        return ProbeAnswer("passed") if error is None or error in _PASSED else ProbeAnswer("refused", clue)
     if error is not None and error not in _PASSED:
-        return Seen("refused", clue)
+        return ProbeAnswer("refused", clue)
     if _ERROR_PAGE.search(parts.path) is not None:
         found = _REFUSAL_WORDS.search(target)
-        return Seen("refused", quoted(found[0] if found is not None else parts.path))
-    return Seen("passed")
+        return ProbeAnswer("refused", quoted(found[0] if found is not None else parts.path))
+    return ProbeAnswer("passed")
 
 
-def read_page(status: int, body: bytes) -> Seen:
+def read_page(status: int, body: bytes) -> ProbeAnswer:
     """Return what a page with *status* and *body* shows."""
     text = body.decode("utf-8", "replace")
     found = _REFUSAL_WORDS.search(text)
     if found is not None:
         clue = " ".join(found[0].split())
         is_certain = status != 200 or clue.startswith(("AADSTS", "MSIS"))  # noqa: PLR2004 - OK
-        return Seen("refused", quoted(clue), may_be_chance=not is_certain)
+        return ProbeAnswer("refused", quoted(clue), may_be_chance=not is_certain)
     if status in _REFUSALS:
-        return Seen("refused", _error_in(body) or f"status {status}")
-    return Seen("passed") if status == 200 else Seen("unclear", f"it answers with status {status}")  # noqa: PLR2004 - OK
+        return ProbeAnswer("refused", _error_in(body) or f"status {status}")
+    return ProbeAnswer("passed") if status == 200 else ProbeAnswer("unclear", f"it answers with status {status}")  # noqa: PLR2004 - OK
 
 
 def _error_in(body: bytes) -> str | None:

@@ -29,7 +29,7 @@ class Completed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
+class ProviderDiagnostics:
     """What can be learned of a provider without signing anybody in: for operators, and believed by nothing."""
 
     discovery: str | None = None
@@ -89,7 +89,7 @@ class Provider(Protocol):
     def end_session_url(self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str) -> str | None:
         """Return where to sign out at the provider; ``None`` if it has no such place or is away."""
 
-    def survey(self, *, redirect_uri: str | None = None) -> Survey:
+    def diagnostics(self, *, redirect_uri: str | None = None) -> ProviderDiagnostics:
         """Return what can be learned of the provider now; with *redirect_uri*, also whether it refuses the client."""
 
 

@@ -7,7 +7,7 @@ from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderUnava
 from portal.settings import ProviderSpec
 from portal.sign_in.attempts import new_attempt
 from portal.sign_in.providers.authorization_probe import ask_authorization
-from portal.sign_in.providers.base import Survey
+from portal.sign_in.providers.base import ProviderDiagnostics
 from portal.sign_in.providers.client_credentials import BASIC, BasicCredentials
 from portal.sign_in.providers.exchange import exchange_code
 from portal.sign_in.providers.transport import Budget, Transport
@@ -16,7 +16,7 @@ MADE_UP_CODE: Final = "made-up-by-portal-providers-test"
 
 
 def tried(
-    survey: Survey,
+    diagnostics: ProviderDiagnostics,
     *,
     spec: ProviderSpec,
     authorize: str,
@@ -24,12 +24,12 @@ def tried(
     redirect_uri: str,
     basic: BasicCredentials,
     transport: Transport,
-) -> Survey:
+) -> ProviderDiagnostics:
     """Return *survey* with what both endpoints say of the portal as a client.  Takes the budget of two requests."""
     problem, is_refusal = client_problem(
         spec=spec,
         endpoint=token,
-        method=survey.auth_method or BASIC,
+        method=diagnostics.auth_method or BASIC,
         redirect_uri=redirect_uri,
         basic=basic,
         transport=transport,
@@ -39,7 +39,7 @@ def tried(
         spec=spec, endpoint=authorize, redirect_uri=redirect_uri, transport=transport, budget=transport.budget()
     )
     return replace(
-        survey,
+        diagnostics,
         client_problem=problem,
         client_refused=is_refusal,
         request_problem=asked.problem,

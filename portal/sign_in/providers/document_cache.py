@@ -31,7 +31,7 @@ MOST_ISSUERS: Final = 8
 T = TypeVar("T")
 
 
-class Kept(Generic[T]):
+class DocumentCache(Generic[T]):
     """One document of one provider.  Safe to share between threads."""
 
     def __init__(self, load: Callable[[Budget], T], *, monotonic: Callable[[], float]) -> None:
@@ -110,21 +110,23 @@ class Kept(Generic[T]):
         return self._monotonic() - held[1]
 
 
-class KeptByIssuer(Generic[T]):
+class DocumentCacheByIssuer(Generic[T]):
     """One document for each of the few issuers that a provider's tokens name.  Safe to share between threads."""
 
     def __init__(self, load: Callable[[ProviderSpec, Budget], T], *, monotonic: Callable[[], float]) -> None:
         self._load = load
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._kept: dict[str, Kept[T]] = {}
+        self._kept: dict[str, DocumentCache[T]] = {}
 
-    def of(self, spec: ProviderSpec) -> Kept[T]:
+    def of(self, spec: ProviderSpec) -> DocumentCache[T]:
         """Return the document of the issuer of *spec*."""
         with self._lock:
             if spec.issuer not in self._kept and len(self._kept) >= MOST_ISSUERS:
                 self._kept.clear()
-            return self._kept.setdefault(spec.issuer, Kept(partial(self._load, spec), monotonic=self._monotonic))
+            return self._kept.setdefault(
+                spec.issuer, DocumentCache(partial(self._load, spec), monotonic=self._monotonic)
+            )
 
 
 class _Turn:

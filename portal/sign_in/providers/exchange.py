@@ -17,7 +17,7 @@ from requests.auth import AuthBase
 from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderUnavailable
 from portal.settings import ProviderSpec
 from portal.sign_in.attempts import Attempt
-from portal.sign_in.provider_types import preset_of
+from portal.sign_in.provider_types import type_of
 from portal.sign_in.providers.base import quoted
 from portal.sign_in.providers.client_credentials import BASIC, BasicCredentials
 from portal.sign_in.providers.json_documents import read_object
@@ -100,7 +100,7 @@ def _asked(
     budget: Budget,
 ) -> Tokens:
     secret = spec.client_secret
-    verifier = {"code_verifier": attempt.code_verifier} if preset_of(spec).pkce else {}
+    verifier = {"code_verifier": attempt.code_verifier} if type_of(spec).pkce else {}
     with OAuth2Session(
         spec.client_id, None if secret is None else secret.reveal(), token_endpoint_auth_method=method
     ) as session:
@@ -123,7 +123,7 @@ def _asked(
             raise transport.failed(f"POST {endpoint}", error, url=endpoint) from error
     access_token = answer.get("access_token")
     # RFC 6749, section 5.1, requires the type, and plain OAuth 2.0 providers of before it was written leave it out.
-    kind = answer.get("token_type", "bearer" if preset_of(spec).flow == "oauth2" else None)
+    kind = answer.get("token_type", "bearer" if type_of(spec).flow == "oauth2" else None)
     if not isinstance(access_token, str) or str(kind).lower() != "bearer":
         raise ProviderUnavailable("the token endpoint gave no bearer token")
     return Tokens(access_token=access_token, id_token=answer.get("id_token"))

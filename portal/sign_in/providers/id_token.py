@@ -64,7 +64,7 @@ class IdTokenProblem(StrEnum):
     TOO_LONG = "too-long"
     TOO_OLD = "too-old"
     UNKNOWN_KEY = "unknown-key"
-    """The header names no key of the provider; the only problem that newer keys may mend."""
+    """The header names no key of the provider; the only problem that newer keys may fix."""
     UNREADABLE = "unreadable"
     WRONG_ALGORITHM = "wrong-algorithm"
     WRONG_AUDIENCE = "wrong-audience"

@@ -42,7 +42,7 @@ def scopes_with_groups(settings: Settings) -> tuple[str, ...]:
 
 def scopes_of(provider: Provider) -> frozenset[str]:
     """Return the scopes that the metadata of *provider* lists; none where it does not answer."""
-    return provider.survey().scopes or frozenset()
+    return provider.diagnostics().scopes or frozenset()
 
 
 def _is_doubtful(spec: ProviderSpec, settings: Settings) -> bool:

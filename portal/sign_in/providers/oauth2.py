@@ -6,35 +6,33 @@ comes straight from the token endpoint and is asked about at once, so it cannot 
 
 from collections.abc import Mapping
 
-from portal.contract.egress import Outbound
+from portal.contract.egress import Egress
 from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderUnavailable
 from portal.rules.identity import VerifiedClaims
 from portal.settings import Endpoints, ProviderSpec
 from portal.sign_in.attempts import Attempt, new_attempt
-from portal.sign_in.provider_types import preset_of, read_identity
-from portal.sign_in.provider_types.sign_out import Leaving
+from portal.sign_in.provider_types import read_identity, type_of
+from portal.sign_in.provider_types.sign_out import SignOutRequest
 from portal.sign_in.providers.api_calls import with_answers
 from portal.sign_in.providers.authorization import authorization_url
-from portal.sign_in.providers.base import Completed, Survey
+from portal.sign_in.providers.base import Completed, ProviderDiagnostics
 from portal.sign_in.providers.callback import read_code
 from portal.sign_in.providers.client_credentials import BasicCredentials
 from portal.sign_in.providers.diagnostic_calls import tried
 from portal.sign_in.providers.exchange import client_authentication, exchange_code
 from portal.sign_in.providers.metadata import is_safe_endpoint
 from portal.sign_in.providers.omissions import note_left_out
-from portal.sign_in.providers.ssrf_policy import reach_of
+from portal.sign_in.providers.ssrf_policy import ssrf_policy_of
 from portal.sign_in.providers.transport import DEFAULT_LIMITS, Budget, Limits, Transport, about_a_person
 
 
 class OAuth2Provider:
     """One plain OAuth 2.0 provider.  Safe to share between threads."""
 
-    def __init__(
-        self, spec: ProviderSpec, *, limits: Limits = DEFAULT_LIMITS, outbound: Outbound | None = None
-    ) -> None:
+    def __init__(self, spec: ProviderSpec, *, limits: Limits = DEFAULT_LIMITS, egress: Egress | None = None) -> None:
         self.spec = spec
-        self._preset = preset_of(spec)
-        self._transport = Transport(limits, reach=reach_of(spec), outbound=outbound)
+        self._provider_type = type_of(spec)
+        self._transport = Transport(limits, reach=ssrf_policy_of(spec), egress=egress)
         self._basic = BasicCredentials(spec)
 
     def begin(
@@ -56,24 +54,24 @@ class OAuth2Provider:
 
     def end_session_url(self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str) -> str | None:
         """Return where to sign out at the provider; ``None`` if it has no such place."""
-        if self._preset.sign_out is None:
+        if self._provider_type.sign_out is None:
             return None
-        leaving = Leaving(
+        leaving = SignOutRequest(
             end_session=None if self.spec.endpoints is None else self.spec.endpoints.end_session,
             id_token_hint=id_token_hint,
             post_logout_redirect_uri=post_logout_redirect_uri,
             state=state,
         )
-        return self._preset.sign_out(self.spec, leaving)
+        return self._provider_type.sign_out(self.spec, leaving)
 
-    def survey(self, *, redirect_uri: str | None = None) -> Survey:
+    def diagnostics(self, *, redirect_uri: str | None = None) -> ProviderDiagnostics:
         """Return what is known of it; it says nothing of itself before somebody comes."""
         try:
             ends = self._endpoints()
         except ProviderUnavailable as error:
-            return Survey(problem=str(error))
+            return ProviderDiagnostics(problem=str(error))
         method = client_authentication(self.spec, supported=frozenset())
-        known = Survey(endpoints=ends, auth_method=method)
+        known = ProviderDiagnostics(endpoints=ends, auth_method=method)
         if redirect_uri is None:
             return known
         return tried(
@@ -100,7 +98,7 @@ class OAuth2Provider:
         with about_a_person():
             answers = with_answers(
                 {},
-                calls=self._preset.calls,
+                calls=self._provider_type.calls,
                 spec=self.spec,
                 access_token=tokens.access_token,
                 transport=self._transport,
@@ -111,7 +109,7 @@ class OAuth2Provider:
         return Completed(identity=identity, id_token=None, access_token=tokens.access_token, claims=answers)
 
     def _is_issuer(self, named: str) -> bool:
-        return self._preset.is_issuer(named, {}, self.spec)
+        return self._provider_type.is_issuer(named, {}, self.spec)
 
     def _endpoints(self) -> Endpoints:
         """Return the endpoints, all of them safe to call.

@@ -9,21 +9,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from portal.contract.egress import Outbound
+from portal.contract.egress import Egress
 from portal.errors import CallbackRejected, ClaimsTooLarge, ProviderMisconfigured, ProviderUnavailable
 from portal.rules.identity import VerifiedClaims
 from portal.settings import ProviderSpec
 from portal.sign_in.attempts import Attempt, new_attempt
 from portal.sign_in.claims.merging import united
-from portal.sign_in.provider_types import names_provider, preset_of, read_identity
-from portal.sign_in.provider_types.sign_out import Leaving
+from portal.sign_in.provider_types import names_provider, read_identity, type_of
+from portal.sign_in.provider_types.sign_out import SignOutRequest
 from portal.sign_in.providers.api_calls import with_answers
 from portal.sign_in.providers.authorization import authorization_url
-from portal.sign_in.providers.base import Completed, Survey
+from portal.sign_in.providers.base import Completed, ProviderDiagnostics
 from portal.sign_in.providers.callback import read_code
 from portal.sign_in.providers.client_credentials import BasicCredentials
 from portal.sign_in.providers.diagnostic_calls import tried
-from portal.sign_in.providers.document_cache import Kept, KeptByIssuer
+from portal.sign_in.providers.document_cache import DocumentCache, DocumentCacheByIssuer
 from portal.sign_in.providers.exchange import client_authentication, exchange_code
 from portal.sign_in.providers.id_token import (
     MAX_ID_TOKEN,
@@ -42,7 +42,7 @@ from portal.sign_in.providers.metadata import (
     read_metadata,
 )
 from portal.sign_in.providers.omissions import note_hint_left_out, note_left_out
-from portal.sign_in.providers.ssrf_policy import reach_of
+from portal.sign_in.providers.ssrf_policy import ssrf_policy_of
 from portal.sign_in.providers.transport import DEFAULT_LIMITS, Budget, Limits, Transport, about_a_person
 
 SIGN_OUT_BUDGET: Final = 2.0
@@ -57,16 +57,16 @@ class OidcProvider:
         spec: ProviderSpec,
         *,
         limits: Limits = DEFAULT_LIMITS,
-        outbound: Outbound | None = None,
+        egress: Egress | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.spec = spec
-        self._preset = preset_of(spec)
-        self._transport = Transport(limits, reach=reach_of(spec), outbound=outbound)
+        self._provider_type = type_of(spec)
+        self._transport = Transport(limits, reach=ssrf_policy_of(spec), egress=egress)
         self._basic = BasicCredentials(spec)
-        self._metadata = Kept(self._load_metadata, monotonic=monotonic)
-        self._keys = Kept(self._load_keys, monotonic=monotonic)
-        self._keys_of_tokens = KeptByIssuer(self._load_keys_of, monotonic=monotonic)
+        self._metadata = DocumentCache(self._load_metadata, monotonic=monotonic)
+        self._keys = DocumentCache(self._load_keys, monotonic=monotonic)
+        self._keys_of_tokens = DocumentCacheByIssuer(self._load_keys_of, monotonic=monotonic)
 
     def begin(
         self, *, redirect_uri: str, return_to: str, now: int, login_hint: str | None = None
@@ -86,26 +86,26 @@ class OidcProvider:
 
     def end_session_url(self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str) -> str | None:
         """Return where to sign out at the provider; ``None`` if it has no such place or is away."""
-        if self._preset.sign_out is None:
+        if self._provider_type.sign_out is None:
             return None
         try:
             metadata = self._metadata.get(budget=Budget(SIGN_OUT_BUDGET))
         except ProviderUnavailable:
             return None
-        leaving = Leaving(
+        leaving = SignOutRequest(
             end_session=metadata.end_session,
             id_token_hint=id_token_hint,
             post_logout_redirect_uri=post_logout_redirect_uri,
             state=state,
         )
-        url = self._preset.sign_out(self.spec, leaving)
-        note_hint_left_out(url, leaving, way=self._preset.sign_out, spec=self.spec)
+        url = self._provider_type.sign_out(self.spec, leaving)
+        note_hint_left_out(url, leaving, way=self._provider_type.sign_out, spec=self.spec)
         return url
 
-    def survey(self, *, redirect_uri: str | None = None) -> Survey:
+    def diagnostics(self, *, redirect_uri: str | None = None) -> ProviderDiagnostics:
         """Return what its metadata and keys say; with *redirect_uri*, also whether it refuses the client."""
         budget = self._transport.budget()
-        known = Survey(discovery=None if self.spec.endpoints is not None else self._discovery_url())
+        known = ProviderDiagnostics(discovery=None if self.spec.endpoints is not None else self._discovery_url())
         try:
             metadata = self._metadata.get(budget=budget)
             known = replace(
@@ -164,12 +164,12 @@ class OidcProvider:
             now=now,
             budget=budget,
         )
-        if metadata.userinfo is not None and self._preset.asks_userinfo:
+        if metadata.userinfo is not None and self._provider_type.asks_userinfo:
             claims = self._with_userinfo(claims, url=metadata.userinfo, access_token=tokens.access_token, budget=budget)
         with about_a_person():
             answered = with_answers(
                 claims,
-                calls=self._preset.calls,
+                calls=self._provider_type.calls,
                 spec=spec,
                 access_token=tokens.access_token,
                 transport=self._transport,
@@ -183,7 +183,7 @@ class OidcProvider:
         """Return *spec* with the issuer that *id_token* must be of; the token says it where nothing else does."""
         if not spec.issuer_of_token:
             return spec
-        of_token = self._preset.of_token
+        of_token = self._provider_type.of_token
         named = None if of_token is None else of_token(spec, issuer_claimed(id_token))
         if named is None:
             raise IdTokenRejected(IdTokenProblem.WRONG_ISSUER)
@@ -227,7 +227,7 @@ class OidcProvider:
                 id_token,
                 keys=keys,
                 issuer=lambda named, claims: names_provider(named, claims, spec),
-                key_issuer=self._preset.is_key_issuer,
+                key_issuer=self._provider_type.is_key_issuer,
                 client_id=self.spec.client_id,
                 algorithms=self.spec.algorithms,
                 nonce=attempt.nonce,

@@ -5,10 +5,10 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from portal.contract.egress import Outbound
+from portal.contract.egress import Egress
 from portal.errors import Problem, SettingsError
 from portal.settings import ProviderSpec, Settings
-from portal.sign_in.provider_types import PRESETS, preset_of
+from portal.sign_in.provider_types import PROVIDER_TYPES, type_of
 from portal.sign_in.provider_types.base import Flow
 from portal.sign_in.providers.base import Provider
 from portal.sign_in.providers.oauth2 import OAuth2Provider
@@ -18,7 +18,7 @@ from portal.sign_in.providers.oidc import OidcProvider
 class Maker(Protocol):
     """Makes the provider that a section of the configuration describes."""
 
-    def __call__(self, spec: ProviderSpec, /, *, outbound: Outbound) -> Provider:
+    def __call__(self, spec: ProviderSpec, /, *, egress: Egress) -> Provider:
         """Return it; it calls out as *outbound* says."""
 
 
@@ -37,15 +37,15 @@ def build_providers(settings: Settings) -> Mapping[str, Provider]:
     Raises:
         SettingsError: a provider is of a make nobody knows.
     """
-    unknown = [spec for spec in settings.providers if spec.preset not in PRESETS]
+    unknown = [spec for spec in settings.providers if spec.provider_type not in PROVIDER_TYPES]
     if unknown:
         raise SettingsError(
             [
                 Problem(
                     place="providers",
-                    key=f"{spec.id}.preset",
-                    what=f"{spec.preset!r} is no make of provider.",
-                    mend=f"Use one of {', '.join(sorted(PRESETS))}.",
+                    key=f"{spec.id}.type",
+                    what=f"{spec.provider_type!r} is no make of provider.",
+                    fix=f"Use one of {', '.join(sorted(PROVIDER_TYPES))}.",
                 )
                 for spec in unknown
             ]
@@ -54,4 +54,4 @@ def build_providers(settings: Settings) -> Mapping[str, Provider]:
     specs = (
         replace(spec, issuers_of_others=written) if spec.issuer_of_document else spec for spec in settings.providers
     )
-    return MappingProxyType({spec.id: FLOWS[preset_of(spec).flow](spec, outbound=settings.outbound) for spec in specs})
+    return MappingProxyType({spec.id: FLOWS[type_of(spec).flow](spec, egress=settings.egress) for spec in specs})

@@ -26,7 +26,7 @@ _NAT64: Final = b"\x00\x64\xff\x9b" + bytes(8)
 """RFC 6052, section 2.1: an IPv4 address in the clothes of an IPv6 one."""
 
 
-class Place(Enum):
+class AddressKind(Enum):
     """Where an address is, seen from here."""
 
     PUBLIC = "a public address"
@@ -36,7 +36,7 @@ class Place(Enum):
     LOOPBACK = "this machine"
 
 
-def place_of(address: str) -> Place:
+def kind_of(address: str) -> AddressKind:
     """Return where *address*, an IP address, is; what is neither public nor on this machine counts as private.
 
     Raises:
@@ -46,10 +46,10 @@ def place_of(address: str) -> Place:
     if isinstance(number, IPv6Address):
         number = _inner(number)
     if number.is_loopback or number.is_unspecified:
-        return Place.LOOPBACK
+        return AddressKind.LOOPBACK
     if number.is_link_local:
-        return Place.LINK_LOCAL
-    return Place.PUBLIC if number.is_global and not number.is_multicast else Place.PRIVATE
+        return AddressKind.LINK_LOCAL
+    return AddressKind.PUBLIC if number.is_global and not number.is_multicast else AddressKind.PRIVATE
 
 
 def _inner(number: IPv6Address) -> IPv4Address | IPv6Address:
@@ -58,12 +58,12 @@ def _inner(number: IPv6Address) -> IPv4Address | IPv6Address:
     return number.ipv4_mapped or number.sixtofour or number
 
 
-class Reach:
+class SsrfPolicy:
     """What one provider's documents may lead to.  Safe to share between threads."""
 
     def __init__(self, named: Collection[str]) -> None:
         self._named = frozenset(named)
-        self._met = frozenset({Place.PUBLIC})
+        self._met = frozenset({AddressKind.PUBLIC})
         self.pools: Final = _pools(self)
         """By scheme, pools whose connections keep to this."""
 
@@ -73,7 +73,7 @@ class Reach:
         Raises:
             ProviderUnavailable: only the provider names that host, and no host of the configuration is at such a place.
         """
-        place = place_of(address)
+        place = kind_of(address)
         if host not in self._named and place not in self._met:
             raise ProviderUnavailable(
                 f"its metadata leads to {quoted(host)}, which is {place.value}, as no host of the configuration is"
@@ -92,15 +92,15 @@ class Reach:
     def note(self, host: str, address: str) -> None:
         """Note that *host* is at *address*, as its certificate proves: where a named host is, others may be."""
         if host in self._named:
-            self._met |= {place_of(address)}
+            self._met |= {kind_of(address)}
 
 
-def reach_of(spec: ProviderSpec) -> Reach:
+def ssrf_policy_of(spec: ProviderSpec) -> SsrfPolicy:
     """Return the reach of the provider *spec*: what its configuration names, and what that allows."""
     ends = spec.endpoints
     shown = () if ends is None else (ends.authorize, ends.end_session)
     hosts = (urlsplit(url).hostname for url in (spec.issuer, spec.discovery, *called_for(spec), *shown) if url)
-    return Reach([host for host in hosts if host is not None])
+    return SsrfPolicy([host for host in hosts if host is not None])
 
 
 def _number(host: str) -> str | None:
@@ -116,7 +116,7 @@ def _number(host: str) -> str | None:
 
 
 class _Connection(HTTPConnection):
-    reach: Reach
+    reach: SsrfPolicy
 
     def _new_conn(self) -> socket.socket:
         with suppress(ValueError):  # a name: its address is known when there is a connection
@@ -142,7 +142,7 @@ class _TlsConnection(_Connection, HTTPSConnection):
     pass
 
 
-def _pools(kept_to: Reach) -> dict[str, type[HTTPConnectionPool]]:
+def _pools(kept_to: SsrfPolicy) -> dict[str, type[HTTPConnectionPool]]:
     class Connection(_Connection):
         reach = kept_to
 

@@ -19,7 +19,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from portal.contract.call_errors import call_fault, certificate_fault
-from portal.contract.egress import NotABundle, NotAProxy, Outbound
+from portal.contract.egress import Egress, NotABundle, NotAProxy
 from portal.errors import (
     ClaimsTooLarge,
     ProviderMisconfigured,
@@ -30,7 +30,7 @@ from portal.errors import (
 from portal.http_client import tls_of
 from portal.sign_in.providers.base import quoted
 from portal.sign_in.providers.json_documents import read_object
-from portal.sign_in.providers.ssrf_policy import Reach
+from portal.sign_in.providers.ssrf_policy import SsrfPolicy
 
 T = TypeVar("T")
 
@@ -101,10 +101,10 @@ class Budget:
 class Transport:
     """All calls to one provider; they go where *reach* lets them, on the way out that *outbound* describes."""
 
-    def __init__(self, limits: Limits, *, reach: Reach, outbound: Outbound | None = None) -> None:
+    def __init__(self, limits: Limits, *, reach: SsrfPolicy, egress: Egress | None = None) -> None:
         self.limits = limits
         self.reach = reach
-        self.outbound = outbound or Outbound()
+        self.egress = egress or Egress()
         self._places = threading.BoundedSemaphore(limits.at_once)
         self._requests = threading.BoundedSemaphore(limits.waiting)
 
@@ -178,10 +178,10 @@ class Transport:
             raise ProviderUnavailable(f"GET {url}: {type(error).__name__}") from error
 
     def failed(self, call: str, error: Exception, *, url: str) -> ProviderUnavailable:
-        """Return what to raise where *call* of *url* failed with *error*, with what an operator can mend of it."""
+        """Return what to raise where *call* of *url* failed with *error*, with what an operator can fix of it."""
         if isinstance(error, NotABundle | NotAProxy):
             return ProxyUnavailable(f"{call}: the way out is misconfigured: {error}")
-        text = f"{call}: {call_fault(error, proxy=self.outbound.proxy_for(url))}"
+        text = f"{call}: {call_fault(error, proxy=self.egress.proxy_for(url))}"
         if isinstance(error, requests.exceptions.ProxyError):
             return ProxyUnavailable(text)
         return ProviderUnavailable(text) if certificate_fault(error) is None else ProviderNotBelieved(text)
@@ -230,11 +230,11 @@ class _BoundedAdapter(HTTPAdapter):
         del verify, cert
         host, _ = super().build_connection_pool_key_attributes(request, True)
         is_tls = host["scheme"] == "https"
-        return host, {"ssl_context": tls_of(self._transport.outbound)} if is_tls else {}
+        return host, {"ssl_context": tls_of(self._transport.egress)} if is_tls else {}
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         """Return the pools of *proxy*, which may speak TLS itself."""
-        return super().proxy_manager_for(proxy, proxy_ssl_context=tls_of(self._transport.outbound), **options)
+        return super().proxy_manager_for(proxy, proxy_ssl_context=tls_of(self._transport.egress), **options)
 
     def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
         """Leave the context as it is; the base class would have it believe the public authorities besides."""
@@ -245,10 +245,10 @@ class _BoundedAdapter(HTTPAdapter):
         return self._transport.within(self._budget, partial(self._exchange, request, options))
 
     def _exchange(self, request: requests.PreparedRequest, options: dict[str, object]) -> requests.Response:
-        limits, outbound, url = self._transport.limits, self._transport.outbound, str(request.url)
+        limits, egress, url = self._transport.limits, self._transport.egress, str(request.url)
         if url.startswith("https://"):
-            tls_of(outbound)  # here, because requests would make an invalid address of what it raises
-        proxy = outbound.proxy_for(url)
+            tls_of(egress)  # here, because requests would make an invalid address of what it raises
+        proxy = egress.proxy_for(url)
         if proxy is not None:
             self._transport.reach.check_by_proxy((urlsplit(url).hostname or "").removesuffix("."))
         proxies = {} if proxy is None else {"https": proxy}

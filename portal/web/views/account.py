@@ -5,7 +5,7 @@ from typing import Final
 from flask import Blueprint, abort, redirect
 from flask.typing import ResponseReturnValue
 
-from portal.access.revocation import EndReason
+from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import SignIn
 from portal.rules.identity import Identity
 from portal.rules.policy import Standing
@@ -47,7 +47,7 @@ def end_elsewhere(sign_in_id: str) -> ResponseReturnValue:
     sign_in, now = require_sign_in(), services().clock()
     if all(other.id != sign_in_id for other in _others(sign_in)):  # nobody ends a stranger's, nor learns of it
         abort(404)
-    pushes = services().sign_ins.end(sign_in_id, reason=EndReason.SIGNED_OUT, now=now, by=sign_in.identity.id)
+    pushes = services().sign_ins.end(sign_in_id, reason=RevocationReason.SIGNED_OUT, now=now, by=sign_in.identity.id)
     services().outbox.deliver(pushes, now=now)
     return redirect("/account", 303)
 

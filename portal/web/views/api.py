@@ -11,7 +11,7 @@ from flask import Blueprint, Response, abort, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 
 from portal.access.audit import AuditEntry, AuditEvent
-from portal.access.revocation import EndReason
+from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import MOST_LISTED, SignIn
 from portal.contract import Inactive
 from portal.rules.policy import Standing, api_rights, standing_in
@@ -82,7 +82,7 @@ def end_sign_in(sign_in_id: str) -> ResponseReturnValue:
     if target is None or (target.identity.issuer, target.tenant) != theirs:
         abort(_refusal(404, "not_found"))
     by = f"{caller.standing.identity.username} in {caller.app}"
-    pushes = services().sign_ins.end(target.id, reason=EndReason.SIGN_IN_ENDED, now=now, by=by)
+    pushes = services().sign_ins.end(target.id, reason=RevocationReason.SIGN_IN_ENDED, now=now, by=by)
     services().outbox.deliver(pushes, now=now)
     return "", 204
 

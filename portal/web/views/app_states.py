@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from portal.rules.catalogue import AppSpec
 from portal.rules.policy import Allowed, may_open
 from portal.web.services import services
-from portal.web.views.cached_answer import KeptAnswer
+from portal.web.views.cached_answer import CachedAnswer
 from portal.web.views.current_sign_in import current_standing
 from portal.web.views.health import AppState, state_of
 
@@ -28,18 +28,18 @@ class AppStates:
 
     def __init__(self, ask: Callable[[AppSpec], AppState]) -> None:
         self._ask = ask
-        self._kept: dict[str, KeptAnswer[AppState]] = {}
+        self._kept: dict[str, CachedAnswer[AppState]] = {}
 
     def get(self, app: AppSpec) -> AppState:
         """Return how *app* stands; however many people wait for it, it is asked about once in a second."""
-        kept = self._kept.setdefault(app.slug, KeptAnswer(partial(self._ask, app)))
+        kept = self._kept.setdefault(app.slug, CachedAnswer(partial(self._ask, app)))
         return kept.get()
 
 
 @blueprint.record
 def keep_states(state: BlueprintSetupState) -> None:
     """Have each process keep what it learned for a moment."""
-    state.app.extensions[_KEPT] = AppStates(lambda app: state_of(app, outbound=services().settings.outbound))
+    state.app.extensions[_KEPT] = AppStates(lambda app: state_of(app, egress=services().settings.egress))
 
 
 @blueprint.get("/app-states/<slug>")

@@ -62,7 +62,7 @@ _ALONE: Final = "tab=1"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class AppLocation:
     """Where inside an app an address of its page leads."""
 
     path: str
@@ -125,7 +125,7 @@ def launch(slug: str) -> ResponseReturnValue:
     return render(LaunchPage(title=app.title, action=f"{app.url}/.portal/session", ticket=ticket))
 
 
-def place_within(slug: str, address: str) -> Place:
+def place_within(slug: str, address: str) -> AppLocation:
     """Return the place that *address*, a path of the portal below the app's page, names inside the app.
 
     The query belongs to the app, but for what portal and guard put there: ``tab=1``, and that the place was lost.
@@ -134,7 +134,7 @@ def place_within(slug: str, address: str) -> Place:
     fields = [field for field in query.split("&") if field]
     kept = [field for field in fields if field not in {_ALONE, PLACE_LOST}]
     inside = local_path(f"{path or '/'}{'?' if kept else ''}{'&'.join(kept)}", default="")
-    return Place(path=inside or "/", alone=_ALONE in fields, lost=not inside or PLACE_LOST in fields)
+    return AppLocation(path=inside or "/", alone=_ALONE in fields, lost=not inside or PLACE_LOST in fields)
 
 
 def start_of(slug: str, *, alone: bool = False) -> str:

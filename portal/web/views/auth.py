@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal.access.audit import AuditEvent
-from portal.access.revocation import EndReason
+from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import SignIn, new_id
 from portal.errors import AttemptUnknown, CallbackRejected, NotAdmitted, SignInFailed, StoreUnavailable
 from portal.rules.identity import Identity
@@ -138,7 +138,7 @@ def sign_out_now() -> ResponseReturnValue:
     if known is None:
         return redirect(url_for("auth.signed_out"), 303)
     id_token = services().sign_ins.id_token_of(known.id)
-    _end(known.id, reason=EndReason.SIGNED_OUT)
+    _end(known.id, reason=RevocationReason.SIGNED_OUT)
     end_session()
     forget_current_sign_in()
     return _leave(known, id_token=id_token)
@@ -323,7 +323,7 @@ def _without_roles(identity: Identity) -> str:
     return f"no role ({why})" if why else ""
 
 
-def _end(sign_in_id: str, *, reason: EndReason) -> None:
+def _end(sign_in_id: str, *, reason: RevocationReason) -> None:
     """End a sign-in, and tell the apps at once."""
     now = services().clock()
     pushes = services().sign_ins.end(sign_in_id, reason=reason, now=now)

@@ -13,7 +13,7 @@ STALE: Final = 5.0
 """How long it is given to those who ask while somebody works out the next, in seconds; later they wait."""
 
 
-class KeptAnswer(Generic[T]):
+class CachedAnswer(Generic[T]):
     """What *ask* said last, asked anew by one thread at a time.
 
     *clock* returns seconds that only grow.

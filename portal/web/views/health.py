@@ -16,14 +16,14 @@ from flask import Blueprint, current_app, jsonify
 from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 
-from portal.access.notifications import PATH, place_of
-from portal.contract.egress import NotABundle, NotAProxy, Outbound
+from portal.access.notifications import PATH, recipient_of
+from portal.contract.egress import Egress, NotABundle, NotAProxy
 from portal.errors import PortalError
-from portal.http_client import way_to
+from portal.http_client import client_settings_for
 from portal.rules.catalogue import AppSpec
 from portal.web.browser_sessions import check_store
 from portal.web.services import Services, services
-from portal.web.views.cached_answer import KeptAnswer
+from portal.web.views.cached_answer import CachedAnswer
 
 blueprint = Blueprint("health", __name__)
 
@@ -40,7 +40,7 @@ _LONGEST: Final = 2.0
 def keep_answers(state: BlueprintSetupState) -> None:
     """Have each process look once in a second at most: anybody may ask, and apps and database are asked each time."""
     readiness = Readiness()
-    state.app.extensions[_KEPT] = KeptAnswer(lambda: readiness.look(services(), check_sessions=check_store))
+    state.app.extensions[_KEPT] = CachedAnswer(lambda: readiness.look(services(), check_sessions=check_store))
 
 
 @blueprint.get("/healthz")
@@ -52,7 +52,7 @@ def alive() -> ResponseReturnValue:
 @blueprint.get("/readyz")
 def ready() -> ResponseReturnValue:
     """Say whether stores, keys and the apps that must be up are there, else 503 and what is missing."""
-    kept = cast("KeptAnswer[list[str]]", current_app.extensions[_KEPT])
+    kept = cast("CachedAnswer[list[str]]", current_app.extensions[_KEPT])
     missing = kept.get()
     return jsonify(state="missing" if missing else "ready", missing=missing), 503 if missing else 200
 
@@ -74,7 +74,7 @@ class Readiness:
         if not _holds(check_sessions, reasons):
             missing.append("sessions")
         required = [app for app in within.settings.catalogue if app.required]
-        down = apps_that_are_down(required, outbound=within.settings.outbound)
+        down = apps_that_are_down(required, egress=within.settings.egress)
         if down:
             reasons += [f"apps not ready: {', '.join(down)}"]
             missing.append("apps")
@@ -94,24 +94,24 @@ def _holds(check: Callable[[], object], reasons: list[str]) -> bool:
     return True
 
 
-def apps_that_are_down(apps: Sequence[AppSpec], *, outbound: Outbound) -> list[str]:
+def apps_that_are_down(apps: Sequence[AppSpec], *, egress: Egress) -> list[str]:
     """Return the slugs of those of *apps* whose guard does not say that they run; asks all at once."""
-    states = _states_of(apps, outbound) if apps else []
+    states = _states_of(apps, egress) if apps else []
     return [app.slug for app, state in zip(apps, states, strict=True) if state != "running"]
 
 
-def state_of(app: AppSpec, *, outbound: Outbound) -> AppState:
+def state_of(app: AppSpec, *, egress: Egress) -> AppState:
     """Ask the guard of *app*, or who stands in for it, how the app stands; takes :data:`_LONGEST` seconds at most."""
-    [state] = _states_of([app], outbound)
+    [state] = _states_of([app], egress)
     return state
 
 
-def _states_of(apps: Sequence[AppSpec], outbound: Outbound) -> list[AppState]:
+def _states_of(apps: Sequence[AppSpec], egress: Egress) -> list[AppState]:
     places = asyncio.Semaphore(_AT_ONCE)
 
     async def asked(app: AppSpec) -> AppState:
         async with places:
-            return await _asked(app, outbound)
+            return await _asked(app, egress)
 
     async def all_asked() -> list[AppState]:
         return await asyncio.gather(*map(asked, apps))
@@ -121,12 +121,12 @@ def _states_of(apps: Sequence[AppSpec], outbound: Outbound) -> list[AppState]:
         return threads.submit(asyncio.run, all_asked()).result()
 
 
-async def _asked(app: AppSpec, outbound: Outbound) -> AppState:
-    place = place_of(app)
+async def _asked(app: AppSpec, egress: Egress) -> AppState:
+    place = recipient_of(app)
     url = f"{place.url.removesuffix(PATH)}/.portal/health"
     extensions = {} if place.server_name is None else {"sni_hostname": place.server_name}
     try:
-        way = way_to(url, outbound, is_internal=place.is_internal)
+        way = client_settings_for(url, egress, is_internal=place.is_internal)
         async with (
             asyncio.timeout(_LONGEST),  # over all of it: an app elsewhere could answer byte by byte
             httpx.AsyncClient(timeout=_LONGEST, follow_redirects=False, **way.keywords()) as client,

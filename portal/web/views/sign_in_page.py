@@ -45,7 +45,7 @@ MARKS: Final[Mapping[str, Mark]] = MappingProxyType(
         "okta": Mark(drawing="okta"),
     }
 )
-"""By preset.  Makes whose owners allow no use of their mark without asking have the plain one."""
+"""By provider type.  Makes whose owners allow no use of their mark without asking have the plain one."""
 
 
 def sign_in_page(*, target: str, address: str = "", address_unknown: bool = False) -> SignInPage:
@@ -68,10 +68,10 @@ def buttons(specs: Iterable[ProviderSpec], *, last_used: str | None, target: str
     query = "" if target == HOME else f"?{urlencode({'next': target}, safe='/?')}"
     return tuple(
         ProviderButton(
-            invitation=MARKS.get(spec.preset, _PLAIN).invitation,
+            invitation=MARKS.get(spec.provider_type, _PLAIN).invitation,
             label=spec.label,
             href=f"/auth/oauth/{spec.id}{query}",
-            mark=MARKS.get(spec.preset, _PLAIN).drawing,
+            mark=MARKS.get(spec.provider_type, _PLAIN).drawing,
             was_last=len(known) > 1 and spec.id == last_used,
         )
         for spec in known

@@ -8,7 +8,7 @@ import pytest
 
 from gradio_apps.runtime.guard import PortalApi, PortalApiError
 from gradio_apps.runtime.guard.api import TokenExchange
-from tests.gradio_apps.guard.environment import Clock, a_house, guard_settings
+from tests.gradio_apps.guard.deployment import Clock, a_deployment, guard_settings
 
 
 class Endpoint:
@@ -128,10 +128,10 @@ def test_a_portal_that_is_away_has_one_too(exchange: TokenExchange, endpoint: En
 @pytest.mark.anyio
 async def test_a_push_takes_the_tokens_along(endpoint: Endpoint) -> None:
     settings = guard_settings(portal_internal_url="http://127.0.0.1:7800")
-    async with a_house(settings=settings, api_transport=httpx.MockTransport(endpoint)) as house:
-        await house.get("/")
-        api = house.app.scopes[0]["portal.api"]
+    async with a_deployment(settings=settings, api_transport=httpx.MockTransport(endpoint)) as deployment:
+        await deployment.get("/")
+        api = deployment.app.scopes[0]["portal.api"]
         assert api.token("a") == "token-1"
-        await house.push(house.logout_token())
+        await deployment.push(deployment.logout_token())
 
         assert api.token("a") == "token-2", "asked again, and the portal decides"

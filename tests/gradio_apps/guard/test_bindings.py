@@ -21,7 +21,7 @@ from gradio_apps.runtime.guard.gradio_calls import (
 from gradio_apps.runtime.guard.gradio_ownership import FOREIGN
 from gradio_apps.runtime.guard.gradio_routes import IdKind
 from tests.asgi import connected, drive, websocket_scope
-from tests.gradio_apps.guard.environment import House, a_house, a_person
+from tests.gradio_apps.guard.deployment import Deployment, a_deployment, a_person
 
 ANA, BEN = Owner("ana", "acme"), Owner("ben", "acme")
 
@@ -234,16 +234,16 @@ async def queue(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": said})
 
 
-async def people(house: House) -> tuple[dict[str, str], dict[str, str]]:
-    return house.signed_in("ana"), house.signed_in("ben", a_person(subject="ben"))
+async def people(deployment: Deployment) -> tuple[dict[str, str], dict[str, str]]:
+    return deployment.signed_in("ana"), deployment.signed_in("ben", a_person(subject="ben"))
 
 
 @pytest.mark.anyio
 class TestThroughTheGuard:
     async def test_another_persons_session_is_out_of_reach_everywhere(self) -> None:
-        async with a_house(queue) as house:
-            ana, ben = await people(house)
-            join = await house.post_json("/gradio_api/queue/join", '{"session_hash": "h", "data": []}', ana)
+        async with a_deployment(queue) as deployment:
+            ana, ben = await people(deployment)
+            join = await deployment.post_json("/gradio_api/queue/join", '{"session_hash": "h", "data": []}', ana)
             assert join.status == 200
             assert json.loads(join.body)["got"] == len('{"session_hash": "h", "data": []}')
             event = json.loads(join.body)["event_id"]
@@ -252,31 +252,31 @@ class TestThroughTheGuard:
 
             async def attempts(headers: dict[str, str]) -> list[int]:
                 outcomes = [
-                    await house.get("/gradio_api/queue/data?session_hash=h", headers),
-                    await house.get("/gradio_api/heartbeat/h", headers),
-                    await house.get("/gradio_api/deep_link?session_hash=h", headers),
-                    await house.get("/gradio_api/stream/h/1/2/playlist.m3u8", headers),
-                    await house.get(f"/gradio_api/call/predict/{event}", headers),
-                    await house.get(f"/gradio_api/queue/data?session_hash={quote(event)}", headers),
-                    await house.post_json("/gradio_api/queue/join", '{"session_hash": "h"}', headers),
-                    await house.post_json("/gradio_api/run/predict", '{"session_hash": "h"}', headers),
-                    await house.post_json("/gradio_api/call/predict", '{"session_hash": "h"}', headers),
-                    await house.post_json("/gradio_api/component_server", '{"session_hash": "h"}', headers),
-                    await house.post("/gradio_api/component_server", blob, {**headers, **forms}),
-                    await house.post_json(
+                    await deployment.get("/gradio_api/queue/data?session_hash=h", headers),
+                    await deployment.get("/gradio_api/heartbeat/h", headers),
+                    await deployment.get("/gradio_api/deep_link?session_hash=h", headers),
+                    await deployment.get("/gradio_api/stream/h/1/2/playlist.m3u8", headers),
+                    await deployment.get(f"/gradio_api/call/predict/{event}", headers),
+                    await deployment.get(f"/gradio_api/queue/data?session_hash={quote(event)}", headers),
+                    await deployment.post_json("/gradio_api/queue/join", '{"session_hash": "h"}', headers),
+                    await deployment.post_json("/gradio_api/run/predict", '{"session_hash": "h"}', headers),
+                    await deployment.post_json("/gradio_api/call/predict", '{"session_hash": "h"}', headers),
+                    await deployment.post_json("/gradio_api/component_server", '{"session_hash": "h"}', headers),
+                    await deployment.post("/gradio_api/component_server", blob, {**headers, **forms}),
+                    await deployment.post_json(
                         "/gradio_api/cancel",
                         f'{{"session_hash": "own", "fn_index": 0, "event_id": "{event}"}}',
                         headers,
                     ),
-                    await house.post_json("/gradio_api/reset", f'{{"event_id": "{event}"}}', headers),
-                    await house.post_json(f"/gradio_api/stream/{event}", '{"data": []}', headers),
-                    await house.post(f"/gradio_api/stream/{event}/close", b"", headers),
+                    await deployment.post_json("/gradio_api/reset", f'{{"event_id": "{event}"}}', headers),
+                    await deployment.post_json(f"/gradio_api/stream/{event}", '{"data": []}', headers),
+                    await deployment.post(f"/gradio_api/stream/{event}/close", b"", headers),
                 ]
                 return [outcome.status for outcome in outcomes]
 
-            served = len(house.app.scopes)
+            served = len(deployment.app.scopes)
             assert {403} == set(await attempts(ben))
-            assert served == len(house.app.scopes), "nothing reached the app"
+            assert served == len(deployment.app.scopes), "nothing reached the app"
             assert {200} == set(await attempts(ana))
 
     @pytest.mark.parametrize(
@@ -304,12 +304,12 @@ class TestThroughTheGuard:
     async def test_a_body_that_two_parsers_could_read_differently_is_refused(
         self, content_type: str, body: bytes
     ) -> None:
-        async with a_house(queue) as house:
-            answer = await house.post("/gradio_api/queue/join", body, content_type=content_type)
+        async with a_deployment(queue) as deployment:
+            answer = await deployment.post("/gradio_api/queue/join", body, content_type=content_type)
 
             assert answer.status == 400
             assert b'"detail"' in answer.body
-            assert house.app.scopes == []
+            assert deployment.app.scopes == []
 
     @pytest.mark.parametrize(
         ("content_type", "body"),
@@ -332,22 +332,22 @@ class TestThroughTheGuard:
         ],
     )
     async def test_a_form_that_names_no_single_session_is_refused(self, content_type: str, body: bytes) -> None:
-        async with a_house(queue) as house:
-            answer = await house.post("/gradio_api/component_server", body, content_type=content_type)
+        async with a_deployment(queue) as deployment:
+            answer = await deployment.post("/gradio_api/component_server", body, content_type=content_type)
 
             assert answer.status == 400
-            assert house.app.scopes == []
+            assert deployment.app.scopes == []
 
     async def test_two_content_types_are_none(self) -> None:
-        async with a_house(queue) as house:
-            scope = house.scope("/gradio_api/queue/join", method="POST")
+        async with a_deployment(queue) as deployment:
+            scope = deployment.scope("/gradio_api/queue/join", method="POST")
             scope["headers"] += [(b"content-type", b"application/json"), (b"content-type", b"text/plain")]
 
-            assert (await drive(house.guard, scope, body=b'{"session_hash": "h"}')).status == 400
+            assert (await drive(deployment.guard, scope, body=b'{"session_hash": "h"}')).status == 400
 
     async def test_a_body_in_pieces_reaches_the_app_whole(self) -> None:
-        async with a_house(queue) as house:
-            answer = await house.post(
+        async with a_deployment(queue) as deployment:
+            answer = await deployment.post(
                 "/gradio_api/queue/join", [b'{"session_', b'hash": "h"', b"}"], content_type="application/vnd.x+json"
             )
 
@@ -359,49 +359,51 @@ class TestThroughTheGuard:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": " ".join(heard).encode()})
 
-        async with a_house(listening) as house:
-            scope = house.scope("/gradio_api/queue/join", method="POST", content_type="application/json")
-            async with connected(house.guard, scope, body=b'{"session_hash": "h"}') as connection:
+        async with a_deployment(listening) as deployment:
+            scope = deployment.scope("/gradio_api/queue/join", method="POST", content_type="application/json")
+            async with connected(deployment.guard, scope, body=b'{"session_hash": "h"}') as connection:
                 connection.disconnect()
                 outcome = await connection.finish()
 
         assert outcome.body == b"http.request http.disconnect"
 
     async def test_a_body_without_limit_is_cut_off(self) -> None:
-        async with a_house(queue) as house:
-            answer = await house.post("/gradio_api/queue/join", [b"x" * 2**20] * 33, content_type="application/json")
+        async with a_deployment(queue) as deployment:
+            answer = await deployment.post(
+                "/gradio_api/queue/join", [b"x" * 2**20] * 33, content_type="application/json"
+            )
 
             assert answer.status == 413
 
     async def test_a_browser_that_leaves_in_the_middle_reaches_nothing(self) -> None:
-        async with a_house(queue) as house:
-            scope = house.scope("/gradio_api/queue/join", method="POST", content_type="application/json")
-            async with connected(house.guard, scope, body=[b"{", b""]) as connection:
+        async with a_deployment(queue) as deployment:
+            scope = deployment.scope("/gradio_api/queue/join", method="POST", content_type="application/json")
+            async with connected(deployment.guard, scope, body=[b"{", b""]) as connection:
                 connection._incoming.get_nowait()
                 connection.give({"type": "http.disconnect"})
                 connection._incoming.get_nowait()
                 outcome = await connection.finish()
 
             assert outcome.status == 0
-            assert house.app.scopes == []
+            assert deployment.app.scopes == []
 
     async def test_unclear_addresses_are_refused(self) -> None:
-        async with a_house(queue) as house:
-            assert (await house.get("/gradio_api/queue/data?session_hash=a&session_hash=b")).status == 400
+        async with a_deployment(queue) as deployment:
+            assert (await deployment.get("/gradio_api/queue/data?session_hash=a&session_hash=b")).status == 400
 
     async def test_a_failed_join_issues_nothing(self) -> None:
         async def failing(scope: Scope, receive: Receive, send: Send) -> None:
             await send({"type": "http.response.start", "status": 503, "headers": []})
             await send({"type": "http.response.body", "body": b'{"event_id": "e"}'})
 
-        async with a_house(failing) as house:
-            await house.post_json("/gradio_api/queue/join", '{"session_hash": "h"}')
+        async with a_deployment(failing) as deployment:
+            await deployment.post_json("/gradio_api/queue/join", '{"session_hash": "h"}')
 
-            assert (await house.get("/gradio_api/call/x/e")).status == 403
+            assert (await deployment.get("/gradio_api/call/x/e")).status == 403
 
     async def test_a_join_without_a_body_or_with_an_odd_answer_passes(self) -> None:
-        async with a_house() as house:  # answers "hello", which names no event
-            assert (await house.post("/gradio_api/queue/join", b"")).status == 200
+        async with a_deployment() as deployment:  # answers "hello", which names no event
+            assert (await deployment.post("/gradio_api/queue/join", b"")).status == 200
 
 
 async def a_streaming_app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -417,8 +419,8 @@ async def a_streaming_app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.send", "text": message["text"]})
 
 
-def frames_of(house: House, sid: str, event: str = "hers") -> Scope:
-    headers = {"host": house.host, "origin": house.settings.app_origin, "cookie": house.cookie(sid)}
+def frames_of(deployment: Deployment, sid: str, event: str = "hers") -> Scope:
+    headers = {"host": deployment.host, "origin": deployment.settings.app_origin, "cookie": deployment.cookie(sid)}
     return websocket_scope(f"/gradio_api/stream/{event}", headers=headers)
 
 
@@ -427,9 +429,11 @@ class TestFrames:
     """Gradio 5 takes frames of a running event over a WebSocket, and asks of nobody whose event it is."""
 
     async def test_the_owner_sends_frames_of_her_event(self) -> None:
-        async with a_house(a_streaming_app) as house:
-            await house.post_json("/gradio_api/queue/join", '{"session_hash": "her-hash"}', house.signed_in("ana"))
-            async with connected(house.guard, frames_of(house, "ana")) as connection:
+        async with a_deployment(a_streaming_app) as deployment:
+            await deployment.post_json(
+                "/gradio_api/queue/join", '{"session_hash": "her-hash"}', deployment.signed_in("ana")
+            )
+            async with connected(deployment.guard, frames_of(deployment, "ana")) as connection:
                 connection.give({"type": "websocket.receive", "text": '{"session_hash": "her-hash", "data": []}'})
                 await connection.until(lambda outcome: len(outcome.messages) == 2)
                 connection.give({"type": "websocket.disconnect"})
@@ -439,13 +443,15 @@ class TestFrames:
 
     @pytest.mark.parametrize("event", ["hers", "unheard-of", "e" * 200])
     async def test_nobody_sends_frames_of_an_event_that_is_not_theirs(self, event: str) -> None:
-        async with a_house(a_streaming_app) as house:
-            await house.post_json("/gradio_api/queue/join", '{"session_hash": "her-hash"}', house.signed_in("ana"))
-            house.portal.person("ben", a_person(subject="ben"))
-            outcome = await drive(house.guard, frames_of(house, "ben", event))
+        async with a_deployment(a_streaming_app) as deployment:
+            await deployment.post_json(
+                "/gradio_api/queue/join", '{"session_hash": "her-hash"}', deployment.signed_in("ana")
+            )
+            deployment.portal.person("ben", a_person(subject="ben"))
+            outcome = await drive(deployment.guard, frames_of(deployment, "ben", event))
 
             assert outcome.messages == [{"type": "websocket.close", "code": 4403, "reason": ""}]
-            assert len(house.app.scopes) == 1
+            assert len(deployment.app.scopes) == 1
 
     @pytest.mark.parametrize(
         "message",
@@ -463,11 +469,15 @@ class TestFrames:
     async def test_a_frame_with_somebody_elses_session_or_none_that_can_be_read_ends_the_socket(
         self, message: dict[str, object]
     ) -> None:
-        async with a_house(a_streaming_app) as house:
-            house.portal.person("ben", a_person(subject="ben"))
-            await house.post_json("/gradio_api/run/x", '{"session_hash": "bens-hash"}', house.signed_in("ben"))
-            await house.post_json("/gradio_api/queue/join", '{"session_hash": "her-hash"}', house.signed_in("ana"))
-            async with connected(house.guard, frames_of(house, "ana")) as connection:
+        async with a_deployment(a_streaming_app) as deployment:
+            deployment.portal.person("ben", a_person(subject="ben"))
+            await deployment.post_json(
+                "/gradio_api/run/x", '{"session_hash": "bens-hash"}', deployment.signed_in("ben")
+            )
+            await deployment.post_json(
+                "/gradio_api/queue/join", '{"session_hash": "her-hash"}', deployment.signed_in("ana")
+            )
+            async with connected(deployment.guard, frames_of(deployment, "ana")) as connection:
                 connection.give({"type": "websocket.receive", **message})
                 outcome = await connection.finish()
 

@@ -25,7 +25,7 @@ from gradio_apps.runtime.guard.bodies import (
     members_of,
 )
 from tests.asgi import drive
-from tests.gradio_apps.guard.environment import House, a_house, a_person
+from tests.gradio_apps.guard.deployment import Deployment, a_deployment, a_person
 
 JOIN = "/gradio_api/queue/join"
 LISTS = b'{"data":[' + b"[]," * 9_999_999 + b'[]],"session_hash":"h"}'
@@ -187,11 +187,11 @@ async def reading(scope: Scope, receive: Receive, send: Send) -> None:
     [JOIN, "/gradio_api/run/predict", "/gradio_api/call/predict", "/gradio_api/call/v2/predict", "/gradio_api/mcp/"],
 )
 async def test_whatever_gradio_would_build_is_bounded(path: str) -> None:
-    async with a_house(reading) as house:
-        outcome = await house.post(path, LISTS, content_type="application/json")
-        assert (outcome.status, house.app.scopes) == (413, [])
+    async with a_deployment(reading) as deployment:
+        outcome = await deployment.post(path, LISTS, content_type="application/json")
+        assert (outcome.status, deployment.app.scopes) == (413, [])
         plain = b'{"data": [], "session_hash": "h"}'
-        assert (await house.post(path, plain, content_type="application/json")).text == str(len(plain))
+        assert (await deployment.post(path, plain, content_type="application/json")).text == str(len(plain))
 
 
 @pytest.mark.anyio
@@ -208,11 +208,11 @@ async def test_a_long_body_is_looked_into_beside_the_event_loop(monkeypatch: pyt
 
     monkeypatch.setattr("gradio_apps.runtime.guard.gradio_calls.members_of", slowly)
     long = b'{"session_hash": "h", "data": ["' + b"x" * SMALL + b'"]}'
-    async with a_house(reading) as house:
-        posted = asyncio.create_task(house.post(JOIN, long, content_type="application/json"))
+    async with a_deployment(reading) as deployment:
+        posted = asyncio.create_task(deployment.post(JOIN, long, content_type="application/json"))
         while not looked.is_set():  # noqa: ASYNC110 - a thread's event
             await asyncio.sleep(0.01)
-        assert (await house.get("/.portal/health")).status == 200
+        assert (await deployment.get("/.portal/health")).status == 200
         assert not posted.done()
         let_go.set()
         assert (await posted).text == str(len(long))
@@ -220,22 +220,22 @@ async def test_a_long_body_is_looked_into_beside_the_event_loop(monkeypatch: pyt
 
 @pytest.mark.anyio
 async def test_what_one_person_sends_at_once_is_bounded_and_others_are_served() -> None:
-    async with a_house(reading) as house:
-        house.portal.person("ben", a_person(subject="ben"))
+    async with a_deployment(reading) as deployment:
+        deployment.portal.person("ben", a_person(subject="ben"))
         half, more = b'{"data": "' + b"x" * (MAX_BODY - 100), asyncio.Event()
-        slow = [asyncio.create_task(unfinished(house, half, more)) for _ in range(MAX_PER_OWNER // MAX_BODY)]
-        while house.guard._gate._bodies._held[Owner(a_person().subject, "acme")] < len(slow) * len(half):  # noqa: ASYNC110
+        slow = [asyncio.create_task(unfinished(deployment, half, more)) for _ in range(MAX_PER_OWNER // MAX_BODY)]
+        while deployment.guard._gate._bodies._held[Owner(a_person().subject, "acme")] < len(slow) * len(half):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-        refused = await house.post(JOIN, b'{"data": "' + b"x" * 1000 + b'"}', content_type="application/json")
+        refused = await deployment.post(JOIN, b'{"data": "' + b"x" * 1000 + b'"}', content_type="application/json")
         assert refused.status == 429
-        others = await house.post(JOIN, b"{}", house.signed_in("ben"), content_type="application/json")
+        others = await deployment.post(JOIN, b"{}", deployment.signed_in("ben"), content_type="application/json")
         assert others.status == 200
         more.set()
         assert [await one for one in slow] == [200] * len(slow)
-        assert (await house.post(JOIN, b"{}", content_type="application/json")).status == 200
+        assert (await deployment.post(JOIN, b"{}", content_type="application/json")).status == 200
 
 
-async def unfinished(house: House, half: bytes, more: asyncio.Event) -> int:
+async def unfinished(deployment: Deployment, half: bytes, more: asyncio.Event) -> int:
     """Send *half* of a body, and the rest after *more*; return the status of the answer."""
     sent: list[Message] = []
     pieces: list[Message] = [
@@ -251,8 +251,8 @@ async def unfinished(house: House, half: bytes, more: asyncio.Event) -> int:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = house.scope(JOIN, method="POST", content_type="application/json")
-    await house.guard(scope, receive, send)
+    scope = deployment.scope(JOIN, method="POST", content_type="application/json")
+    await deployment.guard(scope, receive, send)
     return int(sent[0]["status"])
 
 
@@ -261,11 +261,11 @@ async def test_without_a_thread_a_long_body_is_to_be_sent_again(monkeypatch: pyt
     def none_left(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    async with a_house(reading) as house:
+    async with a_deployment(reading) as deployment:
         monkeypatch.setattr(threading.Thread, "start", none_left)
         outcome = await drive(
-            house.guard,
-            house.scope(JOIN, method="POST", content_type="application/json"),
+            deployment.guard,
+            deployment.scope(JOIN, method="POST", content_type="application/json"),
             body=b'{"data": "' + b"x" * SMALL + b'"}',
         )
         assert outcome.status == 503

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from gradio_apps.runtime.guard.asgi import Receive, Scope, Send
 from gradio_apps.runtime.guard.caching import cache_control, is_hashed, same
 from tests.asgi import drive
-from tests.gradio_apps.guard.environment import a_house
+from tests.gradio_apps.guard.deployment import a_deployment
 
 FRAME = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe", "sec-fetch-site": "same-site", "accept": "text/html"}
 FILE = "/gradio_api/file=/tmp/gradio/0a1b/secret.png"
@@ -116,10 +116,10 @@ def tagged(status: int = 200) -> Any:
 @pytest.mark.anyio
 class TestThroughTheGuard:
     async def test_what_the_browser_has_is_not_sent_again(self) -> None:
-        async with a_house(tagged()) as house:
-            first = await house.get(FILE)
-            again = await house.get(FILE, if_none_match='"a"')
-            other = await house.get(FILE, if_none_match='"b"')
+        async with a_deployment(tagged()) as deployment:
+            first = await deployment.get(FILE)
+            again = await deployment.get(FILE, if_none_match='"a"')
+            other = await deployment.get(FILE, if_none_match='"b"')
 
         assert (first.status, first.body) == (200, b"abcdef")
         assert (again.status, again.body, again.complete) == (304, b"", True)
@@ -130,19 +130,19 @@ class TestThroughTheGuard:
         assert (other.status, other.body) == (200, b"abcdef")
 
     async def test_only_what_was_read_whole_and_well_is_the_same(self) -> None:
-        async with a_house(tagged(206)) as house:
-            assert (await house.get(FILE, if_none_match='"a"')).status == 206
-        async with a_house(tagged()) as house:
-            assert (await house.post(FILE, b"", if_none_match='"a"')).status == 200
-            head = await drive(house.guard, house.scope(FILE, method="HEAD", if_none_match='"a"'))
+        async with a_deployment(tagged(206)) as deployment:
+            assert (await deployment.get(FILE, if_none_match='"a"')).status == 206
+        async with a_deployment(tagged()) as deployment:
+            assert (await deployment.post(FILE, b"", if_none_match='"a"')).status == 200
+            head = await drive(deployment.guard, deployment.scope(FILE, method="HEAD", if_none_match='"a"'))
             assert head.status == 304
-            page = await house.get("/", {**house.signed_in(), **FRAME, "if-none-match": '"a"'})
+            page = await deployment.get("/", {**deployment.signed_in(), **FRAME, "if-none-match": '"a"'})
             assert page.status == 200, "a page carries the guard's script, and another tag than the app's"
 
     async def test_no_answer_of_the_app_is_without(self) -> None:
-        async with a_house(tagged()) as house:
+        async with a_deployment(tagged()) as deployment:
             for method in ("GET", "HEAD", "POST", "DELETE"):
-                answer = await drive(house.guard, house.scope("/anything", method=method))
+                answer = await drive(deployment.guard, deployment.scope("/anything", method=method))
                 assert answer.header("cache-control") == "private, no-cache"
 
 
@@ -158,11 +158,13 @@ async def test_gradios_own_files(tmp_path: Path) -> None:
     app = gr.mount_gradio_app(FastAPI(), demo, path="/", allowed_paths=[str(tmp_path)])
     assets = Path(gr.__file__).parent / "templates" / "frontend" / "assets"
     script = next(one.name for one in sorted(assets.iterdir()) if one.suffix == ".js" and is_hashed(one.name))
-    async with a_house(app) as house:
+    async with a_deployment(app) as deployment:
         path = f"/gradio_api/file={secret}"
-        file, program = await house.get(path), await house.get(f"/assets/{script}")
-        again = await house.get(path, if_none_match=str(file.header("etag")))
-        others = [await house.get(one) for one in ("/config", "/theme.css", "/static/img/logo.svg", "/favicon.ico")]
+        file, program = await deployment.get(path), await deployment.get(f"/assets/{script}")
+        again = await deployment.get(path, if_none_match=str(file.header("etag")))
+        others = [
+            await deployment.get(one) for one in ("/config", "/theme.css", "/static/img/logo.svg", "/favicon.ico")
+        ]
 
     assert (file.status, file.text, file.header("cache-control")) == (200, "hers", "private, no-cache")
     assert (again.status, again.body) == (304, b"")

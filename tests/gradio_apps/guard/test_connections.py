@@ -24,7 +24,7 @@ from gradio_apps.runtime.guard.connections import (
 from gradio_apps.runtime.guard.own_routes import FORMS_AT_ONCE
 from portal.contract import TrustedProxies, read_address, read_network
 from tests.asgi import drive
-from tests.gradio_apps.guard.environment import FORM, House, a_house, a_person
+from tests.gradio_apps.guard.deployment import FORM, Deployment, a_deployment, a_person
 from tests.gradio_apps.guard.test_running_requests import endless
 
 PROXIES = TrustedProxies((read_network("203.0.113.0/24"),))
@@ -241,67 +241,67 @@ def test_what_runs_at_once_is_counted_by_key_and_given_back() -> None:
 @pytest.mark.anyio
 class TestGuard:
     async def test_requests_of_one_person_are_bounded_over_all_their_sessions(self) -> None:
-        async with a_house(endless) as house:
+        async with a_deployment(endless) as deployment:
             running = [
                 asyncio.create_task(
-                    drive(house.guard, house.scope("/stream", headers=house.signed_in(f"session-{one}")))
+                    drive(deployment.guard, deployment.scope("/stream", headers=deployment.signed_in(f"session-{one}")))
                 )
                 for one in range(PER_PERSON)
             ]
-            while sum(house.guard.work.open().values()) < PER_PERSON:  # noqa: ASYNC110 - no event is set
+            while sum(deployment.guard.work.open().values()) < PER_PERSON:  # noqa: ASYNC110 - no event is set
                 await asyncio.sleep(0.01)
-            refused = await house.get("/", house.signed_in("one-more"))
+            refused = await deployment.get("/", deployment.signed_in("one-more"))
             assert (refused.status, refused.header("retry-after")) == (429, "5")
-            assert (await house.get("/.portal/health")).status == 200
-            house.portal.person("another", a_person(subject="ben"))
-            other = asyncio.create_task(house.get("/", house.signed_in("another")))
+            assert (await deployment.get("/.portal/health")).status == 200
+            deployment.portal.person("another", a_person(subject="ben"))
+            other = asyncio.create_task(deployment.get("/", deployment.signed_in("another")))
             await asyncio.sleep(0.05)
             assert not other.done(), "it runs"
             for one in (*running, other):
                 one.cancel()
 
     async def test_an_app_does_not_see_the_connection(self) -> None:
-        async with a_house() as house:
-            scope = house.scope("/")
+        async with a_deployment() as deployment:
+            scope = deployment.scope("/")
             scope[CONNECTION] = Server().open()
-            assert (await drive(house.guard, scope)).status == 200
-            [seen] = house.app.scopes
+            assert (await drive(deployment.guard, scope)).status == 200
+            [seen] = deployment.app.scopes
             assert CONNECTION not in seen
 
     async def test_with_too_many_connections_a_person_is_asked_to_come_again(self) -> None:
         server = Server(Room(64))
-        async with a_house() as house:
+        async with a_deployment() as deployment:
             with server.open().serving():
-                scope = house.scope("/")
+                scope = deployment.scope("/")
                 scope[CONNECTION] = server.open()
-                refused = await drive(house.guard, scope)
-            assert (refused.status, house.app.scopes) == (503, [])
-            assert (await drive(house.guard, scope)).status == 200
+                refused = await drive(deployment.guard, scope)
+            assert (refused.status, deployment.app.scopes) == (503, [])
+            assert (await drive(deployment.guard, scope)).status == 200
 
     @pytest.mark.parametrize("path", ["session", "backchannel-logout"])
     async def test_a_body_that_does_not_come_is_not_waited_for(
         self, path: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(own_routes, "FORM_TIME", 0.05)
-        async with a_house() as house:
-            outcome = await slow_post(house, path)
+        async with a_deployment() as deployment:
+            outcome = await slow_post(deployment, path)
             assert (outcome[0]["status"], (b"connection", b"close") in outcome[0]["headers"]) == (408, True)
 
     async def test_forms_of_one_client_are_bounded_and_each_by_itself(self) -> None:
-        async with a_house() as house, asyncio.TaskGroup() as tasks:
-            slow = [tasks.create_task(slow_post(house, "session")) for _ in range(FORMS_AT_ONCE)]
+        async with a_deployment() as deployment, asyncio.TaskGroup() as tasks:
+            slow = [tasks.create_task(slow_post(deployment, "session")) for _ in range(FORMS_AT_ONCE)]
             await asyncio.sleep(0)
-            [refused, *_] = await slow_post(house, "session")
+            [refused, *_] = await slow_post(deployment, "session")
             assert refused["status"] == 429
-            assert (await house.push(house.logout_token())).status == 200
-            other = tasks.create_task(slow_post(house, "session", client="192.0.2.2"))
+            assert (await deployment.push(deployment.logout_token())).status == 200
+            other = tasks.create_task(slow_post(deployment, "session", client="192.0.2.2"))
             await asyncio.sleep(0.05)
             assert not other.done()
             for one in (*slow, other):
                 one.cancel()
 
 
-async def slow_post(house: House, path: str, *, client: str = "192.0.2.1") -> list[Message]:
+async def slow_post(deployment: Deployment, path: str, *, client: str = "192.0.2.1") -> list[Message]:
     """Post a form that does not come; return what was answered."""
     sent: list[Message] = []
 
@@ -312,8 +312,8 @@ async def slow_post(house: House, path: str, *, client: str = "192.0.2.1") -> li
     async def send(message: Message) -> None:
         sent.append(message)
 
-    headers = {"host": house.host, "origin": "https://portal.example.com", "content-type": FORM}
-    scope: Scope = house.scope(f"/.portal/{path}", method="POST", headers=headers)
+    headers = {"host": deployment.host, "origin": "https://portal.example.com", "content-type": FORM}
+    scope: Scope = deployment.scope(f"/.portal/{path}", method="POST", headers=headers)
     scope["client"] = (client, 1)
-    await house.guard(scope, receive, send)
+    await deployment.guard(scope, receive, send)
     return sent

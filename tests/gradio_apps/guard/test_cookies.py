@@ -3,7 +3,7 @@
 import pytest
 
 from gradio_apps.runtime.guard.cookies import CookieSeal, hkdf, is_portal_cookie
-from tests.gradio_apps.guard.environment import guard_settings
+from tests.gradio_apps.guard.deployment import guard_settings
 
 SEAL = CookieSeal(guard_settings())
 NAME = "__Host-portal-app-forecast"

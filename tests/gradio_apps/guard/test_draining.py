@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gradio_apps.runtime.guard.asgi import Message, Receive, Scope, Send
-from gradio_apps.runtime.guard.draining import PATIENCE, Work
+from gradio_apps.runtime.guard.draining import PATIENCE, RunningWork
 from tests.asgi import Outcome, connected
-from tests.gradio_apps.guard.environment import APP, House, a_house
+from tests.gradio_apps.guard.deployment import APP, Deployment, a_deployment
 
 pytestmark = pytest.mark.anyio
 
@@ -25,10 +25,10 @@ class Clock:
 
 class TestQuiet:
     def test_nobody_is_between_the_two_when_nothing_happened(self) -> None:
-        assert Work().quiet
+        assert RunningWork().quiet
 
     def test_somebody_is_while_they_join_and_until_they_listen(self) -> None:
-        work = Work()
+        work = RunningWork()
         with work.joining():
             assert not work.quiet
             work.issued("event", ["hash"])
@@ -43,7 +43,7 @@ class TestQuiet:
         assert work.listening == ()
 
     def test_an_event_without_a_session_is_listened_to_by_its_own_name(self) -> None:
-        work = Work()
+        work = RunningWork()
         work.issued("event", [])
         with work.hearing(["other"]):
             assert not work.quiet
@@ -52,7 +52,7 @@ class TestQuiet:
 
     def test_who_does_not_come_is_not_waited_for(self) -> None:
         clock = Clock()
-        work = Work(clock=clock)
+        work = RunningWork(clock=clock)
         work.issued("event", ["hash"])
         clock.now += PATIENCE - 0.1
         assert not work.quiet
@@ -60,7 +60,7 @@ class TestQuiet:
         assert work.quiet
 
     def test_two_streams_of_one_session_are_two(self) -> None:
-        work = Work()
+        work = RunningWork()
         with work.hearing(["hash"]):
             with work.hearing(["hash"]):
                 pass
@@ -69,11 +69,11 @@ class TestQuiet:
 
 class TestPlace:
     def test_here_as_long_as_nobody_leaves(self) -> None:
-        assert Work().place_of(["hash"]) == "here"
-        assert Work().place_of([]) == "here"
+        assert RunningWork().place_of(["hash"]) == "here"
+        assert RunningWork().place_of([]) == "here"
 
     def test_who_leaves_begins_only_what_is_listened_to_here(self) -> None:
-        work = Work()
+        work = RunningWork()
         work.leave()
         assert work.place_of(["hash"]) == "next"
         assert work.place_of([]) == "next"
@@ -81,7 +81,7 @@ class TestPlace:
             assert work.place_of(["hash"]) == "here"
 
     def test_who_follows_waits_for_what_is_listened_to_there(self) -> None:
-        work = Work()
+        work = RunningWork()
         work.elsewhere(["hash"])
         assert work.place_of(["hash"]) == "before"
         assert work.place_of(["another"]) == "here"
@@ -114,21 +114,21 @@ async def gradio(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with a_house(gradio) as built:
+async def deployment() -> AsyncIterator[Deployment]:
+    async with a_deployment(gradio) as built:
         yield built
 
 
-async def join(house: House, session: str = "hash", path: str = JOIN) -> Outcome:
-    return await house.post_json(path, json.dumps({"data": [], "session_hash": session}))
+async def join(deployment: Deployment, session: str = "hash", path: str = JOIN) -> Outcome:
+    return await deployment.post_json(path, json.dumps({"data": [], "session_hash": session}))
 
 
 class TestGuard:
-    async def test_a_join_counts_until_its_stream_is_open(self, house: House) -> None:
-        assert (await join(house)).status == 200
-        work = house.guard.work
+    async def test_a_join_counts_until_its_stream_is_open(self, deployment: Deployment) -> None:
+        assert (await join(deployment)).status == 200
+        work = deployment.guard.work
         assert not work.quiet
-        async with connected(house.guard, house.scope(f"{DATA}?session_hash=hash")) as connection:
+        async with connected(deployment.guard, deployment.scope(f"{DATA}?session_hash=hash")) as connection:
             await connection.until(lambda outcome: outcome.body != b"")
             assert work.quiet
             assert work.listening == ("hash",)
@@ -137,35 +137,35 @@ class TestGuard:
         assert work.open() == {}
         assert work.listening == ()
 
-    async def test_an_open_page_is_nothing_to_wait_for(self, house: House) -> None:
-        async with connected(house.guard, house.scope("/gradio_api/heartbeat/hash")) as connection:
+    async def test_an_open_page_is_nothing_to_wait_for(self, deployment: Deployment) -> None:
+        async with connected(deployment.guard, deployment.scope("/gradio_api/heartbeat/hash")) as connection:
             await connection.until(lambda outcome: outcome.status == 200)
-            assert house.guard.work.open() == {"page": 1}
-            assert not house.guard.work.busy
+            assert deployment.guard.work.open() == {"page": 1}
+            assert not deployment.guard.work.busy
 
     @pytest.mark.parametrize("path", [JOIN, f"{JOIN}?__theme=dark&x=%20"])
-    async def test_who_leaves_sends_a_join_on_with_its_body(self, house: House, path: str) -> None:
-        house.guard.work.leave()
-        answer = await join(house, path=path)
+    async def test_who_leaves_sends_a_join_on_with_its_body(self, deployment: Deployment, path: str) -> None:
+        deployment.guard.work.leave()
+        answer = await join(deployment, path=path)
         assert (answer.status, answer.header("location")) == (307, APP + path)
-        assert (await house.get("/")).status == 200
+        assert (await deployment.get("/")).status == 200
 
-    async def test_a_join_is_never_sent_to_another_host(self, house: House) -> None:
-        house.guard.work.leave()
-        answer = await join(house, path=f"//evil.example{JOIN}")
+    async def test_a_join_is_never_sent_to_another_host(self, deployment: Deployment) -> None:
+        deployment.guard.work.leave()
+        answer = await join(deployment, path=f"//evil.example{JOIN}")
         assert (answer.status, answer.header("location")) == (307, f"{APP}//evil.example{JOIN}")
 
-    async def test_who_follows_says_that_something_still_runs(self, house: House) -> None:
-        house.guard.work.elsewhere(["hash"])
-        refused = await join(house)
+    async def test_who_follows_says_that_something_still_runs(self, deployment: Deployment) -> None:
+        deployment.guard.work.elsewhere(["hash"])
+        refused = await join(deployment)
         assert refused.status == 503
         assert "still runs" in json.loads(refused.body)["detail"]
-        assert (await join(house, "another")).status == 200
+        assert (await join(deployment, "another")).status == 200
 
-    async def test_the_end_of_a_session_is_told_and_taken_from_elsewhere(self, house: House) -> None:
-        assert (await house.get("/")).status == 200
+    async def test_the_end_of_a_session_is_told_and_taken_from_elsewhere(self, deployment: Deployment) -> None:
+        assert (await deployment.get("/")).status == 200
         told: list[str] = []
-        house.guard.tell_ended(told.append)
-        house.guard.end_session("app-session-1")
+        deployment.guard.tell_ended(told.append)
+        deployment.guard.end_session("app-session-1")
         assert told == ["app-session-1"]
-        assert (await house.get("/")).status == 401
+        assert (await deployment.get("/")).status == 401

@@ -21,7 +21,7 @@ from gradio_apps.runtime.guard.gradio_routes import IDS, PREFIX, ROUTES, SHARED,
 from gradio_apps.runtime.guard.headers import RawHeaders
 from portal.contract.interpreters import GRADIO, minor_of
 from tests.asgi import Outcome, drive, websocket_scope
-from tests.gradio_apps.guard.environment import House, a_house, a_person
+from tests.gradio_apps.guard.deployment import Deployment, a_deployment, a_person
 
 LIST_ROUTES = """
 import json
@@ -212,7 +212,7 @@ async def issuing(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def named(house: House, entry: Route, place: str, kind: IdKind, headers: dict[str, str]) -> Outcome:
+async def named(deployment: Deployment, entry: Route, place: str, kind: IdKind, headers: dict[str, str]) -> Outcome:
     """Send a request to *entry* that names Ana's id in *place*."""
     path = entry.path
     for name in entry.parameters:
@@ -228,9 +228,9 @@ async def named(house: House, entry: Route, place: str, kind: IdKind, headers: d
         body = part.encode()
     method = entry.methods.split()[0]
     if method != "WEBSOCKET":
-        return await drive(house.guard, house.scope(path, method=method, headers=headers), body=body)
-    socket = {"host": house.host, "origin": house.settings.app_origin, "cookie": headers["cookie"]}
-    return await drive(house.guard, websocket_scope(path, headers=socket))
+        return await drive(deployment.guard, deployment.scope(path, method=method, headers=headers), body=body)
+    socket = {"host": deployment.host, "origin": deployment.settings.app_origin, "cookie": headers["cookie"]}
+    return await drive(deployment.guard, websocket_scope(path, headers=socket))
 
 
 def named_so(case: tuple[Route, str, IdKind]) -> str:
@@ -244,25 +244,25 @@ async def test_another_persons_id_reaches_nothing_wherever_it_stands(case: tuple
     entry, place, kind = case
     if entry.methods == "WEBSOCKET" and place != "path":
         return  # its messages: test_bindings.py
-    async with a_house(issuing) as house:
-        ana = {**house.signed_in("ana"), "x-person": "ana"}
-        ben = {**house.signed_in("ben", a_person(subject="ben")), "x-person": "ben"}
-        await house.post_json("/gradio_api/queue/join", json.dumps({"session_hash": ANAS[IdKind.SESSION]}), ana)
-        await house.get(f"/gradio_api/upload_progress?upload_id={ANAS[IdKind.UPLOAD]}", ana)
-        await house.get("/gradio_api/mcp/sse", ana)
-        served = len(house.app.scopes)
+    async with a_deployment(issuing) as deployment:
+        ana = {**deployment.signed_in("ana"), "x-person": "ana"}
+        ben = {**deployment.signed_in("ben", a_person(subject="ben")), "x-person": "ben"}
+        await deployment.post_json("/gradio_api/queue/join", json.dumps({"session_hash": ANAS[IdKind.SESSION]}), ana)
+        await deployment.get(f"/gradio_api/upload_progress?upload_id={ANAS[IdKind.UPLOAD]}", ana)
+        await deployment.get("/gradio_api/mcp/sse", ana)
+        served = len(deployment.app.scopes)
 
-        refused = await named(house, entry, place, kind, ben)
+        refused = await named(deployment, entry, place, kind, ben)
 
         if entry.methods == "WEBSOCKET":
             assert [message["type"] for message in refused.messages] == ["websocket.close"]
         else:
             assert refused.status == (404 if kind is IdKind.MCP else 403)
-        assert len(house.app.scopes) == served
+        assert len(deployment.app.scopes) == served
         if entry.parameters == () or place == "path":  # other ids in the path would be unknown
-            allowed = await named(house, entry, place, kind, ana)
+            allowed = await named(deployment, entry, place, kind, ana)
             assert allowed.status == (0 if entry.methods == "WEBSOCKET" else 200)
-            assert len(house.app.scopes) == served + 1
+            assert len(deployment.app.scopes) == served + 1
 
 
 @pytest.mark.anyio
@@ -272,13 +272,13 @@ async def test_a_streamable_mcp_session_belongs_to_whom_the_answers_header_gave_
         await send({"type": "http.response.start", "status": 200, "headers": [(b"Mcp-Session-Id", b"anas")]})
         await send({"type": "http.response.body", "body": b""})
 
-    async with a_house(server) as house:
-        ana, ben = house.signed_in("ana"), house.signed_in("ben", a_person(subject="ben"))
-        assert (await house.post_json(path, "{}", ana)).status == 200
+    async with a_deployment(server) as deployment:
+        ana, ben = deployment.signed_in("ana"), deployment.signed_in("ben", a_person(subject="ben"))
+        assert (await deployment.post_json(path, "{}", ana)).status == 200
 
-        assert (await house.post_json(path, "{}", {**ana, "mcp-session-id": "anas"})).status == 200
-        assert (await house.post_json(path, "{}", {**ben, "mcp-session-id": "anas"})).status == 404
-        assert (await house.post_json(path, "{}", {**ana, "mcp-session-id": "unheard-of"})).status == 404
+        assert (await deployment.post_json(path, "{}", {**ana, "mcp-session-id": "anas"})).status == 200
+        assert (await deployment.post_json(path, "{}", {**ben, "mcp-session-id": "anas"})).status == 404
+        assert (await deployment.post_json(path, "{}", {**ana, "mcp-session-id": "unheard-of"})).status == 404
 
 
 @pytest.mark.anyio
@@ -293,11 +293,12 @@ async def test_what_an_mcp_tool_says_later_hands_out_no_session() -> None:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    async with a_house(server) as house:
-        await house.get("/gradio_api/mcp/sse")
+    async with a_deployment(server) as deployment:
+        await deployment.get("/gradio_api/mcp/sse")
 
         statuses = [
-            (await house.post_json(f"/gradio_api/mcp/messages/?session_id={one * 32}", "{}")).status for one in "bc"
+            (await deployment.post_json(f"/gradio_api/mcp/messages/?session_id={one * 32}", "{}")).status
+            for one in "bc"
         ]
 
     assert statuses == [200, 404]
@@ -305,26 +306,26 @@ async def test_what_an_mcp_tool_says_later_hands_out_no_session() -> None:
 
 @pytest.mark.anyio
 async def test_developers_tools_and_unknown_routes_are_not_there() -> None:
-    async with a_house(issuing) as house:
+    async with a_deployment(issuing) as deployment:
         for entry in [entry for entry in ROUTES if entry.developer]:
-            scope = house.scope(entry.path, method=entry.methods)
-            assert (await drive(house.guard, scope)).status == 404, entry
-        assert (await house.post_json("/gradio_api/of/a/later/minor", "{}")).status == 404
-        assert house.app.scopes == []
+            scope = deployment.scope(entry.path, method=entry.methods)
+            assert (await drive(deployment.guard, scope)).status == 404, entry
+        assert (await deployment.post_json("/gradio_api/of/a/later/minor", "{}")).status == 404
+        assert deployment.app.scopes == []
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("path", ["/gradio_api/queue/join%0A", "/gradio_api/cancel%0a", "/gradio_api/reset%0A"])
 async def test_a_line_feed_at_the_end_of_an_address_hides_no_body(path: str) -> None:
-    async with a_house(issuing) as house:
-        assert (await house.post_json(path, '{"session_hash": "h", "event_id": "e"}')).status == 400
-        assert house.app.scopes == []
+    async with a_deployment(issuing) as deployment:
+        assert (await deployment.post_json(path, '{"session_hash": "h", "event_id": "e"}')).status == 400
+        assert deployment.app.scopes == []
 
 
 @pytest.mark.anyio
 async def test_a_link_that_would_show_an_upload_as_a_page_is_refused() -> None:
-    async with a_house(issuing) as house:
-        assert (await house.get("/?deep_link=../0123")).status == 400
-        assert (await house.get("/config?deep_link=%2E%2E%2F0123")).status == 400
-        assert house.app.scopes == []
-        assert (await house.get("/?deep_link=0123-_a")).status == 200
+    async with a_deployment(issuing) as deployment:
+        assert (await deployment.get("/?deep_link=../0123")).status == 400
+        assert (await deployment.get("/config?deep_link=%2E%2E%2F0123")).status == 400
+        assert deployment.app.scopes == []
+        assert (await deployment.get("/?deep_link=0123-_a")).status == 200

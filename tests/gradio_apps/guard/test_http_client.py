@@ -13,7 +13,7 @@ import pytest
 
 from gradio_apps.portal_api import PortalApi
 from gradio_apps.runtime.guard import GuardSettingsError, guard_settings_from
-from gradio_apps.runtime.guard.http_client import way_to_portal
+from gradio_apps.runtime.guard.http_client import client_settings
 from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
 from gradio_apps.runtime.guard.settings import GuardSettings
 from tests.certificates import issue
@@ -82,7 +82,7 @@ async def test_an_internal_address_is_called_directly(network: Network) -> None:
     here = f"https://localhost:{network.portal.port}"
 
     assert await keys_of(network.settings(PORTAL_INTERNAL_URL=here)) == [KEY.kid]
-    assert way_to_portal(network.settings(PORTAL_INTERNAL_URL="https://portal.internal.example")).proxy is None
+    assert client_settings(network.settings(PORTAL_INTERNAL_URL="https://portal.internal.example")).proxy is None
     assert network.proxy.asked == []
 
 
@@ -110,7 +110,7 @@ async def test_what_is_in_the_way_is_named_and_no_password(
 
 def test_an_apps_own_calls_to_the_portals_api_take_the_same_way(network: Network) -> None:
     network.portal.respond["/api/sign-ins"] = lambda _: Answer(b'{"sign_ins": []}')
-    access = FakeAccess(base_url=PORTAL, headers={}, way=way_to_portal(network.settings()))
+    access = FakeAccess(base_url=PORTAL, headers={}, way=client_settings(network.settings()))
 
     assert PortalApi(access).sign_ins() == ()
     assert network.proxy.asked == ["CONNECT portal.corp.example:443"]
@@ -134,13 +134,13 @@ def test_a_way_that_cannot_be_gone_is_a_problem_at_the_start(changes: dict[str, 
     assert "secret@" not in str(caught.value)
     # and none where it is not gone
     nearby = guard_settings_from({**APP, **changes, "PORTAL_INTERNAL_URL": "http://127.0.0.1:7800"})
-    assert way_to_portal(nearby).keywords() == {"proxy": None, "trust_env": False, "verify": False}
+    assert client_settings(nearby).keywords() == {"proxy": None, "trust_env": False, "verify": False}
 
 
 def test_nothing_is_read_from_the_environment_at_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
-    way = way_to_portal(guard_settings_from(APP))
+    way = client_settings(guard_settings_from(APP))
 
     with httpx.Client(**way.keywords()) as client:
         assert client.trust_env is False

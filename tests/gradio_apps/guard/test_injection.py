@@ -4,7 +4,7 @@ import pytest
 
 from gradio_apps.runtime.guard.injection import REACH, Injector, script_tag
 from portal.contract.known_addresses import KNOWN_ADDRESSES
-from tests.gradio_apps.guard.environment import guard_settings
+from tests.gradio_apps.guard.deployment import guard_settings
 
 TAG = b"<script></script>"
 HTML = [(b"content-type", b"text/html; charset=utf-8")]

@@ -9,7 +9,7 @@ from joserfc.jwk import KeySet
 from gradio_apps.runtime.guard.keys import REFETCH_AFTER, PortalKeys
 from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
 from portal.contract import Rejected, Rejection
-from tests.gradio_apps.guard.environment import Clock, FakePortal, guard_settings
+from tests.gradio_apps.guard.deployment import Clock, FakePortal, guard_settings
 from tests.portal.contract.forging import KEY, a_key, public_jwk
 
 pytestmark = pytest.mark.anyio

@@ -13,12 +13,12 @@ from portal.contract import ProbeToken, TrustedProxies, read_network, sign_probe
 from portal.contract.probe_tokens import PROBE_HEADER
 from tests.asgi import Outcome, drive
 from tests.builders import NOW, PORTAL
-from tests.gradio_apps.guard.environment import (
+from tests.gradio_apps.guard.deployment import (
     APP,
     HOST,
     SECRET,
-    House,
-    a_house,
+    Deployment,
+    a_deployment,
     connected,
     guard_settings,
     websocket_scope,
@@ -31,9 +31,9 @@ PROBES = [("GET", "echo"), ("GET", "portal"), ("GET", "stream"), ("GET", "downlo
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with a_house() as house:
-        yield house
+async def deployment() -> AsyncIterator[Deployment]:
+    async with a_deployment() as deployment:
+        yield deployment
 
 
 def a_token(**changes: Any) -> str:
@@ -42,12 +42,12 @@ def a_token(**changes: Any) -> str:
 
 
 async def probe(
-    house: House, what: str, *, method: str = "GET", token: object = None, body: Any = b"", **more: str
+    deployment: Deployment, what: str, *, method: str = "GET", token: object = None, body: Any = b"", **more: str
 ) -> Outcome:
     presented = a_token() if token is None else str(token)
-    headers = {"host": house.host, PROBE_HEADER: presented}
-    scope = house.scope(f"{house.settings.path}/.portal/probe/{what}", method=method, headers=headers, **more)
-    return await drive(house.guard, scope, body=body)
+    headers = {"host": deployment.host, PROBE_HEADER: presented}
+    scope = deployment.scope(f"{deployment.settings.path}/.portal/probe/{what}", method=method, headers=headers, **more)
+    return await drive(deployment.guard, scope, body=body)
 
 
 def of_json(outcome: Outcome) -> dict[str, Any]:
@@ -55,9 +55,9 @@ def of_json(outcome: Outcome) -> dict[str, Any]:
     return value
 
 
-async def test_an_echo_says_how_a_request_arrived_and_how_the_answer_left(house: House) -> None:
+async def test_an_echo_says_how_a_request_arrived_and_how_the_answer_left(deployment: Deployment) -> None:
     outcome = await probe(
-        house,
+        deployment,
         "echo/a%2Fb%20c//d?x=%2F1",
         cookie="session=do-not-tell; portal-probe=1",
         origin=APP,
@@ -85,13 +85,13 @@ async def test_an_echo_says_how_a_request_arrived_and_how_the_answer_left(house:
     assert outcome.header("set-cookie") == (
         "__Host-portal-probe=probe-1; HttpOnly; Path=/; Secure; SameSite=Lax; Max-Age=0"
     )
-    assert house.app.scopes == []
+    assert deployment.app.scopes == []
 
 
 async def test_an_echo_tells_no_credential_and_looks_through_trusted_servers() -> None:
     trusted = TrustedProxies((read_network("192.0.2.0/24"),))
-    async with a_house(settings=guard_settings(trusted_proxies=trusted)) as house:
-        told = of_json(await probe(house, "echo", authorization=f"Bearer {SECRET}", x_forwarded_for="203.0.113.7"))
+    async with a_deployment(settings=guard_settings(trusted_proxies=trusted)) as deployment:
+        told = of_json(await probe(deployment, "echo", authorization=f"Bearer {SECRET}", x_forwarded_for="203.0.113.7"))
 
     assert told["client"] == "203.0.113.7"
     assert told["headers"] == {"host": [HOST]}
@@ -99,8 +99,8 @@ async def test_an_echo_tells_no_credential_and_looks_through_trusted_servers() -
 
 async def test_under_a_path_the_cookie_is_like_that_of_a_session() -> None:
     settings = guard_settings(app_url=f"https://{HOST}/run/forecast", cookies="partitioned")
-    async with a_house(settings=settings) as house:
-        outcome = await probe(house, "echo")
+    async with a_deployment(settings=settings) as deployment:
+        outcome = await probe(deployment, "echo")
 
     assert outcome.header("set-cookie") == (
         "__Secure-portal-probe=probe-1; HttpOnly; Path=/run/forecast/; Secure; SameSite=None; Partitioned; Max-Age=0"
@@ -109,127 +109,129 @@ async def test_under_a_path_the_cookie_is_like_that_of_a_session() -> None:
 
 
 @pytest.mark.parametrize(("method", "what"), PROBES, ids=[what for _, what in PROBES])
-async def test_without_a_token_there_is_nothing(house: House, method: str, what: str) -> None:
-    nothing = await house.get("/.portal/no-such-thing")
+async def test_without_a_token_there_is_nothing(deployment: Deployment, method: str, what: str) -> None:
+    nothing = await deployment.get("/.portal/no-such-thing")
     found = await drive(
-        house.guard, house.scope(f"/.portal/probe/{what}", method=method, headers=house.signed_in()), body=b"x"
+        deployment.guard,
+        deployment.scope(f"/.portal/probe/{what}", method=method, headers=deployment.signed_in()),
+        body=b"x",
     )
 
     assert (found.status, found.headers, found.body) == (404, nothing.headers, nothing.body)
-    assert house.portal.calls == []
+    assert deployment.portal.calls == []
 
 
 @pytest.mark.parametrize("hostile", one_of_each_reason(HOSTILE_PROBE_TOKENS), ids=lambda one: one.name)
-async def test_with_a_hostile_token_there_is_nothing_either(house: House, hostile: Hostile) -> None:
-    outcome = await probe(house, "echo", token=str(hostile.token))
+async def test_with_a_hostile_token_there_is_nothing_either(deployment: Deployment, hostile: Hostile) -> None:
+    outcome = await probe(deployment, "echo", token=str(hostile.token))
 
     if hostile.reason in {"expired", "not-yet-valid"}:  # genuine, and only the clocks differ
         assert (outcome.status, of_json(outcome)) == (401, {"detail": "The clocks do not agree.", "now": NOW})
     else:
         assert outcome.status == 404
     socket = await drive(
-        house.guard,
+        deployment.guard,
         websocket_scope("/.portal/probe/socket", headers={"host": HOST, PROBE_HEADER: str(hostile.token)}),
     )
     assert [message["type"] for message in socket.messages] == ["websocket.close"]
-    assert house.app.scopes == []
+    assert deployment.app.scopes == []
 
 
-async def test_two_tokens_are_none(house: House) -> None:
-    scope = house.scope("/.portal/probe/echo", headers={"host": HOST})
+async def test_two_tokens_are_none(deployment: Deployment) -> None:
+    scope = deployment.scope("/.portal/probe/echo", headers={"host": HOST})
     scope["headers"] += [(PROBE_HEADER.lower().encode(), a_token().encode())] * 2
 
-    assert (await drive(house.guard, scope)).status == 404
+    assert (await drive(deployment.guard, scope)).status == 404
 
 
-async def test_other_hosts_methods_and_names_are_not_there(house: House) -> None:
-    assert (await probe(house, "echo", host="other.example.com")).status == 421
-    assert (await probe(house, "echo", method="POST")).status == 404
-    assert (await probe(house, "nothing")).status == 404
+async def test_other_hosts_methods_and_names_are_not_there(deployment: Deployment) -> None:
+    assert (await probe(deployment, "echo", host="other.example.com")).status == 421
+    assert (await probe(deployment, "echo", method="POST")).status == 404
+    assert (await probe(deployment, "nothing")).status == 404
 
 
-async def test_a_stream_comes_in_pieces_and_is_bounded(house: House) -> None:
-    outcome = await probe(house, "stream?count=3&pause_ms=10")
+async def test_a_stream_comes_in_pieces_and_is_bounded(deployment: Deployment) -> None:
+    outcome = await probe(deployment, "stream?count=3&pause_ms=10")
 
     pieces = [message["body"] for message in outcome.messages if message.get("body")]
     assert pieces == [b"data: 0\n\n", b"data: 1\n\n", b"data: 2\n\n"]
     assert outcome.header("content-type") == "text/event-stream"
     for wrong in ("", "?count=2", "?count=0&pause_ms=1", "?count=2&pause_ms=181000", "?count=64&pause_ms=9999"):
-        assert (await probe(house, f"stream{wrong}")).status == 400, wrong
-    assert (await probe(house, "stream?count=1&pause_ms=1", body=b"x")).status == 400
+        assert (await probe(deployment, f"stream{wrong}")).status == 400, wrong
+    assert (await probe(deployment, "stream?count=1&pause_ms=1", body=b"x")).status == 400
 
 
-async def test_a_stream_ends_when_nobody_listens_and_only_some_run_at_once(house: House) -> None:
+async def test_a_stream_ends_when_nobody_listens_and_only_some_run_at_once(deployment: Deployment) -> None:
     headers = {"host": HOST, PROBE_HEADER: a_token()}
-    scope = house.scope("/.portal/probe/stream?count=2&pause_ms=90000", headers=headers)
-    opened = [connected(house.guard, scope) for _ in range(AT_ONCE)]
+    scope = deployment.scope("/.portal/probe/stream?count=2&pause_ms=90000", headers=headers)
+    opened = [connected(deployment.guard, scope) for _ in range(AT_ONCE)]
     streams = [await one.__aenter__() for one in opened]
     for stream in streams:
         await stream.until(lambda outcome: outcome.body)
 
-    assert (await probe(house, "echo")).status == 429
-    refused = await drive(house.guard, websocket_scope("/.portal/probe/socket", headers=headers))
+    assert (await probe(deployment, "echo")).status == 429
+    refused = await drive(deployment.guard, websocket_scope("/.portal/probe/socket", headers=headers))
     assert [message["type"] for message in refused.messages] == ["websocket.close"]
     for stream in streams:
         stream.disconnect()
         assert not (await stream.finish()).complete
-    assert (await probe(house, "echo")).status == 200
+    assert (await probe(deployment, "echo")).status == 200
 
 
-async def test_an_upload_is_counted_and_bounded(house: House) -> None:
-    outcome = await probe(house, "upload", method="POST", body=[b"a" * 70_000, b"b" * 5])
+async def test_an_upload_is_counted_and_bounded(deployment: Deployment) -> None:
+    outcome = await probe(deployment, "upload", method="POST", body=[b"a" * 70_000, b"b" * 5])
     assert (outcome.status, of_json(outcome)) == (200, {"received": 70_005})
 
     piece = b"\0" * (16 * 1024 * 1024)
-    outcome = await probe(house, "upload", method="POST", body=[piece, piece, piece, piece, b"1", b"2"])
+    outcome = await probe(deployment, "upload", method="POST", body=[piece, piece, piece, piece, b"1", b"2"])
     assert outcome.status == 413
 
 
-async def test_a_download_has_the_size_that_was_asked_for(house: House) -> None:
-    outcome = await probe(house, "download?size=200001")
+async def test_a_download_has_the_size_that_was_asked_for(deployment: Deployment) -> None:
+    outcome = await probe(deployment, "download?size=200001")
 
     assert (outcome.header("content-length"), len(outcome.body), outcome.complete) == ("200001", 200_001, True)
-    assert (await probe(house, f"download?size={MAX_BODY + 1}")).status == 400
-    assert (await probe(house, "download?size=-1")).status == 400
+    assert (await probe(deployment, f"download?size={MAX_BODY + 1}")).status == 400
+    assert (await probe(deployment, "download?size=-1")).status == 400
 
 
-async def test_a_socket_opens_for_a_token_alone(house: House) -> None:
+async def test_a_socket_opens_for_a_token_alone(deployment: Deployment) -> None:
     headers = {"host": HOST, PROBE_HEADER: a_token()}
-    outcome = await drive(house.guard, websocket_scope("/.portal/probe/socket", headers=headers))
+    outcome = await drive(deployment.guard, websocket_scope("/.portal/probe/socket", headers=headers))
     assert [message["type"] for message in outcome.messages] == [
         "websocket.accept",
         "websocket.send",
         "websocket.close",
     ]
     elsewhere = await drive(
-        house.guard, websocket_scope("/.portal/probe/socket", headers={**headers, "host": "other.example.com"})
+        deployment.guard, websocket_scope("/.portal/probe/socket", headers={**headers, "host": "other.example.com"})
     )
     assert [message["type"] for message in elsewhere.messages] == ["websocket.close"]
 
 
 @pytest.mark.parametrize("upgrade", [{"upgrade": "WebSocket"}, {}], ids=["with", "without"])
-async def test_a_handshake_that_is_none_says_what_is_missing(house: House, upgrade: dict[str, str]) -> None:
-    outcome = await probe(house, "socket", **upgrade)
+async def test_a_handshake_that_is_none_says_what_is_missing(deployment: Deployment, upgrade: dict[str, str]) -> None:
+    outcome = await probe(deployment, "socket", **upgrade)
 
     assert (outcome.status, of_json(outcome)) == (426, {"upgrade": bool(upgrade)})
 
 
-async def test_the_guard_says_how_it_gets_on_with_the_portal(house: House) -> None:
-    assert of_json(await probe(house, "portal")) == {"portal": "answers"}
-    assert not house.portal.sessions
+async def test_the_guard_says_how_it_gets_on_with_the_portal(deployment: Deployment) -> None:
+    assert of_json(await probe(deployment, "portal")) == {"portal": "answers"}
+    assert not deployment.portal.sessions
 
-    keys = await house.portal(httpx.Request("GET", f"{PORTAL}/.well-known/jwks.json"))
+    keys = await deployment.portal(httpx.Request("GET", f"{PORTAL}/.well-known/jwks.json"))
 
     def knows_no_secret(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, content=keys.content) if request.method == "GET" else httpx.Response(401)
 
-    house.portal.answer = knows_no_secret
-    assert of_json(await probe(house, "portal")) == {"portal": "refuses"}
-    house.portal.away = True
-    assert of_json(await probe(house, "portal")) == {"portal": "away"}
+    deployment.portal.answer = knows_no_secret
+    assert of_json(await probe(deployment, "portal")) == {"portal": "refuses"}
+    deployment.portal.away = True
+    assert of_json(await probe(deployment, "portal")) == {"portal": "away"}
 
 
-async def test_a_guard_that_never_reached_the_portal_says_that_it_cannot_tell(house: House) -> None:
-    house.portal.away = True
+async def test_a_guard_that_never_reached_the_portal_says_that_it_cannot_tell(deployment: Deployment) -> None:
+    deployment.portal.away = True
 
-    assert (await probe(house, "echo")).status == 503
+    assert (await probe(deployment, "echo")).status == 503

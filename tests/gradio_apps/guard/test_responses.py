@@ -13,7 +13,7 @@ from portal.contract import Inactive, TrustedProxies, read_network
 from portal.contract.known_addresses import KNOWN_ADDRESSES, PORTAL_PATHS, SIGN_OUT_PATH, known_address
 from tests.asgi import connected, drive, http_scope
 from tests.builders import NOW, PORTAL
-from tests.gradio_apps.guard.environment import APP, HOST, House, a_house, a_person, guard_settings
+from tests.gradio_apps.guard.deployment import APP, HOST, Deployment, a_deployment, a_person, guard_settings
 
 pytestmark = pytest.mark.anyio
 DOCUMENT = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "sec-fetch-site": "none"}
@@ -62,47 +62,53 @@ STRANGERS = (
 
 @pytest.mark.parametrize(("method", "path", "cookie"), STRANGERS)
 async def test_nothing_of_the_app_answers_without_a_session(method: str, path: str, cookie: str) -> None:
-    async with a_house(login_button=lambda: True) as house:
+    async with a_deployment(login_button=lambda: True) as deployment:
         headers = {"host": HOST, "sec-fetch-site": "same-origin"}
-        other = House(house.guard, house.app, house.portal, house.clock, guard_settings(secret="another-apps-secret!!"))
+        other = Deployment(
+            deployment.guard,
+            deployment.app,
+            deployment.portal,
+            deployment.clock,
+            guard_settings(secret="another-apps-secret!!"),
+        )
         headers |= {
             "none": {},
-            "forged": {"cookie": house.cookie()[:-1]},
+            "forged": {"cookie": deployment.cookie()[:-1]},
             "another app's": {"cookie": other.cookie()},
-            "ended": {"cookie": house.cookie("ended")},
+            "ended": {"cookie": deployment.cookie("ended")},
         }[cookie]
 
         answer = (
-            await house.get(path, headers)
+            await deployment.get(path, headers)
             if method == "GET"
-            else await drive(house.guard, http_scope(path, method=method, headers=headers))
+            else await drive(deployment.guard, http_scope(path, method=method, headers=headers))
         )
 
         assert answer.status in {401, 404}
-        assert house.app.scopes == []
+        assert deployment.app.scopes == []
         assert answer.header("content-type") == "application/json"
 
 
 class TestChallenge:
     async def test_a_call_gets_json_that_gradio_can_show(self) -> None:
-        async with a_house() as house:
-            answer = await house.get("/config", {"host": HOST})
+        async with a_deployment() as deployment:
+            answer = await deployment.get("/config", {"host": HOST})
 
             assert answer.status == 401
             assert answer.body == b'{"detail": "Your session has ended. Open the app again."}'
             assert answer.header("cache-control") == "no-store"
 
     async def test_a_preflight_gets_401_and_no_permission(self) -> None:
-        async with a_house() as house:
+        async with a_deployment() as deployment:
             headers = {"host": HOST, "origin": "https://evil.test", "access-control-request-method": "POST"}
-            answer = await drive(house.guard, http_scope("/", method="OPTIONS", headers=headers))
+            answer = await drive(deployment.guard, http_scope("/", method="OPTIONS", headers=headers))
 
             assert answer.status == 401
             assert answer.header("access-control-allow-origin") is None
 
     async def test_a_frame_gets_a_page_that_links_to_the_portals_page(self) -> None:
-        async with a_house() as house:
-            answer = await house.get("/", {"host": HOST, **FRAME})
+        async with a_deployment() as deployment:
+            answer = await deployment.get("/", {"host": HOST, **FRAME})
 
             assert answer.status == 401
             assert f'href="{PORTAL}/apps/forecast" target="_top"' in answer.text
@@ -125,57 +131,60 @@ class TestChallenge:
         ],
     )
     async def test_a_tab_goes_to_the_portals_page_at_the_same_path(self, path: str, target: str) -> None:
-        async with a_house() as house:
-            answer = await house.get(path, {"host": HOST, **DOCUMENT})
+        async with a_deployment() as deployment:
+            answer = await deployment.get(path, {"host": HOST, **DOCUMENT})
 
             assert (303, PORTAL + target) == (answer.status, answer.header("location"))
 
     async def test_a_tab_that_only_looks_gets_no_redirect(self) -> None:
-        async with a_house() as house:
+        async with a_deployment() as deployment:
             scope = http_scope("/", method="HEAD", headers={"host": HOST, **DOCUMENT})
 
-            assert (await drive(house.guard, scope)).status == 401
+            assert (await drive(deployment.guard, scope)).status == 401
 
     async def test_a_server_that_gives_no_raw_path_is_served_too(self) -> None:
-        async with a_house() as house:
+        async with a_deployment() as deployment:
             scope = http_scope("/x", headers={"host": HOST, **DOCUMENT})
             del scope["raw_path"]
 
-            assert f"{PORTAL}/apps/forecast/x" == (await drive(house.guard, scope)).header("location")
+            assert f"{PORTAL}/apps/forecast/x" == (await drive(deployment.guard, scope)).header("location")
 
     async def test_an_old_browser_gets_the_page(self) -> None:
-        async with a_house() as house:
-            answer = await house.get("/", {"host": HOST, "accept": "text/html,*/*"})
+        async with a_deployment() as deployment:
+            answer = await deployment.get("/", {"host": HOST, "accept": "text/html,*/*"})
 
             assert (answer.status, answer.header("content-type")) == (401, "text/html; charset=utf-8")
 
 
 class TestRefusals:
     async def test_another_name_is_misdirected(self) -> None:
-        async with a_house() as house:
+        async with a_deployment() as deployment:
             for host in ({"host": "evil.test"}, {}):
-                assert (await house.get("/", {**host, "cookie": house.cookie()})).status == 421
-                assert (await house.get("/.portal/frame.js", dict(host))).status == 421
+                assert (await deployment.get("/", {**host, "cookie": deployment.cookie()})).status == 421
+                assert (await deployment.get("/.portal/frame.js", dict(host))).status == 421
 
     async def test_a_sibling_app_cannot_drive_a_session(self) -> None:
-        async with a_house() as house:
-            sibling = house.signed_in() | {"sec-fetch-site": "same-site", "origin": "https://other.apps.example.com"}
+        async with a_deployment() as deployment:
+            sibling = deployment.signed_in() | {
+                "sec-fetch-site": "same-site",
+                "origin": "https://other.apps.example.com",
+            }
 
-            assert (await house.post_json("/gradio_api/queue/join", "{}", sibling)).status == 403
-            assert house.app.scopes == []
+            assert (await deployment.post_json("/gradio_api/queue/join", "{}", sibling)).status == 403
+            assert deployment.app.scopes == []
 
     async def test_service_workers_are_refused(self) -> None:
-        async with a_house() as house:
-            assert (await house.get("/sw.js", service_worker="script")).status == 403
-            assert (await house.get("/sw.js", sec_fetch_dest="serviceworker")).status == 403
-            assert house.app.scopes == []
+        async with a_deployment() as deployment:
+            assert (await deployment.get("/sw.js", service_worker="script")).status == 403
+            assert (await deployment.get("/sw.js", sec_fetch_dest="serviceworker")).status == 403
+            assert deployment.app.scopes == []
 
 
 class TestWhatTheAppSees:
     async def test_cookies_of_the_portal_and_forged_addresses_are_taken_out(self) -> None:
-        async with a_house() as house:
-            cookie = f"session=mine; portal-theme=dark; __Host-portal=secret; {house.cookie()}; x=1"
-            headers = house.signed_in() | {
+        async with a_deployment() as deployment:
+            cookie = f"session=mine; portal-theme=dark; __Host-portal=secret; {deployment.cookie()}; x=1"
+            headers = deployment.signed_in() | {
                 "cookie": cookie,
                 "x-forwarded-for": "10.0.0.1",
                 "x-forwarded-host": "evil.test",
@@ -185,8 +194,8 @@ class TestWhatTheAppSees:
                 "x-real-ip": "10.0.0.1",
                 "accept-language": "de",
             }
-            await house.get("/config", headers)
-            seen = {name.decode(): value.decode() for name, value in house.app.scopes[0]["headers"]}
+            await deployment.get("/config", headers)
+            seen = {name.decode(): value.decode() for name, value in deployment.app.scopes[0]["headers"]}
 
             assert seen.pop("cookie") == "session=mine; x=1"
             assert {"host", "sec-fetch-site", "sec-fetch-mode", "accept-language"} == set(seen)
@@ -211,19 +220,21 @@ class TestWhatTheAppSees:
         self, peer: tuple[str, int] | None, forwarded: str | None, seen: tuple[str, int] | None
     ) -> None:
         settings = guard_settings(trusted_proxies=TrustedProxies((read_network("10.0.0.0/8"),)))
-        async with a_house(settings=settings) as house:
+        async with a_deployment(settings=settings) as deployment:
             said = {} if forwarded is None else {"x-forwarded-for": forwarded}
-            scope = house.scope("/config", headers=house.signed_in() | said)
+            scope = deployment.scope("/config", headers=deployment.signed_in() | said)
             scope["client"] = peer
-            await drive(house.guard, scope)
+            await drive(deployment.guard, scope)
 
-            assert house.app.scopes[0]["client"] == seen
-            assert b"x-forwarded-for" not in dict(house.app.scopes[0]["headers"])
+            assert deployment.app.scopes[0]["client"] == seen
+            assert b"x-forwarded-for" not in dict(deployment.app.scopes[0]["headers"])
 
     async def test_the_person_is_in_the_scope(self) -> None:
-        async with a_house() as house:
-            await house.get("/config", house.signed_in(person=a_person(picture="https://img.example.com/a.png")))
-            (scope,) = house.app.scopes
+        async with a_deployment() as deployment:
+            await deployment.get(
+                "/config", deployment.signed_in(person=a_person(picture="https://img.example.com/a.png"))
+            )
+            (scope,) = deployment.app.scopes
 
             assert scope["portal.visitor"].username == "ana@example.com"
             assert scope["portal.api"].base_url == PORTAL
@@ -234,10 +245,10 @@ class TestWhatTheAppSees:
             assert (scope["scheme"], scope["root_path"]) == ("https", "")
 
     async def test_a_profile_is_called_as_the_provider_calls_the_account_and_the_person_is_not(self) -> None:
-        async with a_house() as house:
+        async with a_deployment() as deployment:
             somebody = a_person(username="id-of-ben", email=None, preferred_username="ben", name=None)
-            await house.get("/config", house.signed_in(person=somebody))
-            (scope,) = house.app.scopes
+            await deployment.get("/config", deployment.signed_in(person=somebody))
+            (scope,) = deployment.app.scopes
             userinfo = scope["session"]["oauth_info"]["userinfo"]
 
             assert (userinfo["preferred_username"], userinfo["name"]) == ("ben", "ben")
@@ -245,12 +256,12 @@ class TestWhatTheAppSees:
             assert scope["portal.visitor"].username == "id-of-ben"
 
     async def test_what_an_app_does_to_one_scope_does_not_reach_the_next(self) -> None:
-        async with a_house() as house:
-            await house.get("/config")
-            house.app.scopes[0]["session"].clear()
-            await house.get("/config")
+        async with a_deployment() as deployment:
+            await deployment.get("/config")
+            deployment.app.scopes[0]["session"].clear()
+            await deployment.get("/config")
 
-            assert "oauth_info" in house.app.scopes[1]["session"]
+            assert "oauth_info" in deployment.app.scopes[1]["session"]
 
 
 class TestWhatTheAppAnswers:
@@ -279,8 +290,8 @@ class TestWhatTheAppAnswers:
             ("Cache-Control", "public"),
             ("X-Custom", "kept"),
         )
-        async with a_house(app) as house:
-            answer = await house.get("/config")
+        async with a_deployment(app) as deployment:
+            answer = await deployment.get("/config")
 
             assert [
                 ("x-accel-buffering", "no"),
@@ -308,17 +319,17 @@ class TestWhatTheAppAnswers:
         """
         On every answer, also of the guard's own: pages, calls, redirects, files; never for what lies below the host.
         """
-        async with a_house(settings=guard_settings(app_url=url)) as house:
-            path = house.settings.path
+        async with a_deployment(settings=guard_settings(app_url=url)) as deployment:
+            path = deployment.settings.path
             answers = [
-                await house.get(f"{path}/config"),
-                await house.get(f"{path}/config", {"host": house.host}),
-                await house.get(f"{path}/", {"host": house.host, **FRAME}),
-                await house.get(f"{path}/", {"host": house.host, **DOCUMENT}),
-                await house.get(f"{path}/.portal/frame.js", {"host": house.host}),
-                await house.get(f"{path}/.portal/nothing", {"host": house.host}),
-                await house.post(f"{path}/.portal/session", b"", {"host": house.host}),
-                await house.get(f"{path}/config", {"host": "elsewhere.example"}),
+                await deployment.get(f"{path}/config"),
+                await deployment.get(f"{path}/config", {"host": deployment.host}),
+                await deployment.get(f"{path}/", {"host": deployment.host, **FRAME}),
+                await deployment.get(f"{path}/", {"host": deployment.host, **DOCUMENT}),
+                await deployment.get(f"{path}/.portal/frame.js", {"host": deployment.host}),
+                await deployment.get(f"{path}/.portal/nothing", {"host": deployment.host}),
+                await deployment.post(f"{path}/.portal/session", b"", {"host": deployment.host}),
+                await deployment.get(f"{path}/config", {"host": "elsewhere.example"}),
             ]
 
         assert {200, 303, 401, 421} <= {answer.status for answer in answers}
@@ -337,38 +348,38 @@ class TestWhatTheAppAnswers:
         ],
     )
     async def test_a_cookie_is_for_the_apps_host_alone(self, said: str, kept: str) -> None:
-        async with a_house(answering(("Set-Cookie", said))) as house:
-            assert (await house.get("/config")).header("set-cookie") == kept
+        async with a_deployment(answering(("Set-Cookie", said))) as deployment:
+            assert (await deployment.get("/config")).header("set-cookie") == kept
 
     async def test_an_apps_own_referrer_policy_stays(self) -> None:
-        async with a_house(answering(("Referrer-Policy", "no-referrer"))) as house:
-            assert (await house.get("/config")).header("referrer-policy") == "no-referrer"
+        async with a_deployment(answering(("Referrer-Policy", "no-referrer"))) as deployment:
+            assert (await deployment.get("/config")).header("referrer-policy") == "no-referrer"
 
     async def test_a_page_gets_the_script_and_its_right_length(self) -> None:
         body = b"<html><head></head></html>"
         app = answering(("content-type", "text/html"), ("content-length", str(len(body))), body=body)
-        async with a_house(app) as house:
-            answer = await house.get("/", house.signed_in() | FRAME, accept_encoding="gzip")
+        async with a_deployment(app) as deployment:
+            answer = await deployment.get("/", deployment.signed_in() | FRAME, accept_encoding="gzip")
 
             assert b'<head><script src="/.portal/frame.js"' in answer.body
             assert str(len(answer.body)) == answer.header("content-length")
-            assert b"accept-encoding" not in dict(house.app.scopes[0]["headers"])
+            assert b"accept-encoding" not in dict(deployment.app.scopes[0]["headers"])
 
     async def test_a_call_for_html_stays_as_it_is(self) -> None:
-        async with a_house(answering(("content-type", "text/html"))) as house:
-            answer = await house.get("/", accept_encoding="gzip")
+        async with a_deployment(answering(("content-type", "text/html"))) as deployment:
+            answer = await deployment.get("/", accept_encoding="gzip")
 
             assert answer.body == b"<html><head></head></html>"
-            assert b"accept-encoding" in dict(house.app.scopes[0]["headers"])
+            assert b"accept-encoding" in dict(deployment.app.scopes[0]["headers"])
 
 
 class TestStates:
     @pytest.mark.parametrize(("state", "words"), [("starting", "is starting"), ("failed", "did not start")])
     async def test_an_app_that_does_not_run_says_so_to_its_people_only(self, state: str, words: str) -> None:
-        async with a_house(state=lambda: state) as house:
-            page = await house.get("/", house.signed_in() | FRAME)
-            call = await house.get("/config")
-            stranger = await house.get("/config", {"host": HOST})
+        async with a_deployment(state=lambda: state) as deployment:
+            page = await deployment.get("/", deployment.signed_in() | FRAME)
+            call = await deployment.get("/config")
+            stranger = await deployment.get("/config", {"host": HOST})
 
             assert (page.status, call.status, stranger.status) == (503, 503, 401)
             assert words in page.text
@@ -380,16 +391,16 @@ class TestStates:
 
     @pytest.mark.parametrize(("state", "status"), [("running", 200), ("starting", 503), ("failed", 503)])
     async def test_health_is_told_under_any_name(self, state: str, status: int) -> None:
-        async with a_house(state=lambda: state) as house:
-            answer = await house.get("/.portal/health", {"host": "10.0.0.1:7871"})
+        async with a_deployment(state=lambda: state) as deployment:
+            answer = await deployment.get("/.portal/health", {"host": "10.0.0.1:7871"})
 
             assert (status, f'{{"state": "{state}"}}') == (answer.status, answer.text)
 
     async def test_a_page_that_waits_says_how_far_the_app_is_and_trusts_no_word_of_its_log(self) -> None:
         progress = Progress(phase="loading its code", elapsed=75, usual=12.4, last_line="<b>50 %</b> of a model")
-        async with a_house(state=lambda: "starting", progress=lambda: progress) as house:
-            page = await house.get("/", house.signed_in() | FRAME)
-            asked_again = await house.get("/", house.signed_in())
+        async with a_deployment(state=lambda: "starting", progress=lambda: progress) as deployment:
+            page = await deployment.get("/", deployment.signed_in() | FRAME)
+            asked_again = await deployment.get("/", deployment.signed_in())
 
         words = "Loading its code, for 1 min 15 s, usually ready after 12 s."
         assert words in page.text
@@ -402,8 +413,8 @@ class TestStates:
 
     async def test_a_page_of_a_failure_says_why(self) -> None:
         progress = Progress(problem="The module 'torch' is not installed where the app runs.", last_line="Traceback")
-        async with a_house(state=lambda: "failed", progress=lambda: progress) as house:
-            page = await house.get("/", house.signed_in() | FRAME)
+        async with a_deployment(state=lambda: "failed", progress=lambda: progress) as deployment:
+            page = await deployment.get("/", deployment.signed_in() | FRAME)
 
         assert "The module &#x27;torch&#x27; is not installed where the app runs." in page.text
         assert "Traceback" not in page.text
@@ -411,21 +422,21 @@ class TestStates:
 
 class TestOwnRoutes:
     async def test_the_script_asks_whether_the_session_lives(self) -> None:
-        async with a_house() as house:
-            alive = await house.get("/.portal/session")
+        async with a_deployment() as deployment:
+            alive = await deployment.get("/.portal/session")
             assert (200, f'{{"active": true, "until": {NOW + 8 * 3600}}}') == (alive.status, alive.text)
-            assert (await house.get("/.portal/session", {"host": HOST})).status == 401
-            house.portal.away = True
-            assert (await house.get("/.portal/session", house.signed_in("unknown"))).status == 503
-            house.portal.away = False
-            house.portal.sessions["over"] = Inactive(code="signed-out")
-            assert (await house.get("/.portal/session", house.signed_in("over"))).status == 401
+            assert (await deployment.get("/.portal/session", {"host": HOST})).status == 401
+            deployment.portal.away = True
+            assert (await deployment.get("/.portal/session", deployment.signed_in("unknown"))).status == 503
+            deployment.portal.away = False
+            deployment.portal.sessions["over"] = Inactive(code="signed-out")
+            assert (await deployment.get("/.portal/session", deployment.signed_in("over"))).status == 401
 
     @pytest.mark.parametrize(("name", "kind"), [("frame.js", "text/javascript"), ("guard.css", "text/css")])
     async def test_static_files_are_revalidated(self, name: str, kind: str) -> None:
-        async with a_house() as house:
-            first = await house.get(f"/.portal/{name}", {"host": HOST})
-            again = await house.get(f"/.portal/{name}", {"host": HOST, "if-none-match": str(first.header("etag"))})
+        async with a_deployment() as deployment:
+            first = await deployment.get(f"/.portal/{name}", {"host": HOST})
+            again = await deployment.get(f"/.portal/{name}", {"host": HOST, "if-none-match": str(first.header("etag"))})
 
             assert (first.status, again.status, again.body) == (200, 304, b"")
             assert str(first.header("content-type")).startswith(kind)
@@ -433,14 +444,16 @@ class TestOwnRoutes:
 
     @pytest.mark.parametrize("path", ["/.portal", "/.portal/", "/.portal/x", "/.portal/session/", "/.portal/../config"])
     async def test_what_is_not_there_does_not_reach_the_app(self, path: str) -> None:
-        async with a_house() as house:
-            assert (await house.get(path)).status == 404
-            assert house.app.scopes == []
+        async with a_deployment() as deployment:
+            assert (await deployment.get(path)).status == 404
+            assert deployment.app.scopes == []
 
     async def test_other_methods_are_refused(self) -> None:
-        async with a_house() as house:
-            answer = await drive(house.guard, http_scope("/.portal/session", method="DELETE", headers={"host": HOST}))
-            head = await drive(house.guard, http_scope("/.portal/session", method="HEAD", headers={"host": HOST}))
+        async with a_deployment() as deployment:
+            answer = await drive(
+                deployment.guard, http_scope("/.portal/session", method="DELETE", headers={"host": HOST})
+            )
+            head = await drive(deployment.guard, http_scope("/.portal/session", method="HEAD", headers={"host": HOST}))
 
             assert (answer.status, answer.header("allow")) == (405, "GET, POST")
             assert head.status == 401
@@ -464,10 +477,10 @@ class TestOwnRoutes:
 )
 async def test_an_apps_redirect_within_itself_stays_under_its_path(target: str, sent: str) -> None:
     settings = guard_settings(app_url="https://ai.example.com/run/forecast")
-    async with a_house(answering(("Location", target)), settings=settings) as house:
-        assert (await house.get("/run/forecast/x")).header("location") == sent
-    async with a_house(answering(("Location", target))) as house:
-        assert (await house.get("/x")).header("location") == target
+    async with a_deployment(answering(("Location", target)), settings=settings) as deployment:
+        assert (await deployment.get("/run/forecast/x")).header("location") == sent
+    async with a_deployment(answering(("Location", target))) as deployment:
+        assert (await deployment.get("/x")).header("location") == target
 
 
 class TestLoginButton:
@@ -476,17 +489,17 @@ class TestLoginButton:
         ("query", "target"), [("?_target_url=/page?x=1", "/page?x=1"), ("?_target_url=//evil.test", "/"), ("", "/")]
     )
     async def test_somebody_who_is_signed_in_goes_back(self, path: str, query: str, target: str) -> None:
-        async with a_house(login_button=lambda: True) as house:
-            answer = await house.get(path + query)
+        async with a_deployment(login_button=lambda: True) as deployment:
+            answer = await deployment.get(path + query)
 
             assert (303, target) == (answer.status, answer.header("location"))
 
     async def test_an_app_without_the_button_keeps_its_routes(self) -> None:
-        async with a_house() as house:
+        async with a_deployment() as deployment:
             for path in ("/login/huggingface", "/logout"):
-                assert (await house.get(path)).body == b"hello"
-        async with a_house(login_button=lambda: True) as house:
-            assert (await house.get("/other")).body == b"hello"
+                assert (await deployment.get(path)).body == b"hello"
+        async with a_deployment(login_button=lambda: True) as deployment:
+            assert (await deployment.get("/other")).body == b"hello"
 
 
 class TestKnownAddresses:
@@ -495,8 +508,8 @@ class TestKnownAddresses:
     @pytest.mark.parametrize("path", [*KNOWN_ADDRESSES, "/logout/", "/auth/"])
     @pytest.mark.parametrize("status", [200, 302, 401, 403, 500])
     async def test_a_page_of_the_apps_own_stays_the_apps(self, path: str, status: int) -> None:
-        async with a_house(answering(body=b"theirs", status=status)) as house:
-            answer = await house.get(path, house.signed_in() | FRAME)
+        async with a_deployment(answering(body=b"theirs", status=status)) as deployment:
+            answer = await deployment.get(path, deployment.signed_in() | FRAME)
 
             assert (answer.status, answer.body) == (status, b"theirs")
 
@@ -509,9 +522,11 @@ class TestKnownAddresses:
         to sign in and is signed in, a page says so: an app that leads to its sign-in again would redirect in circles.
         """
         settings = guard_settings(app_url=f"https://ai.example.com{app_path}")
-        async with a_house(answering(body=b"theirs", status=status), settings=settings) as house:
-            framed = await house.get(app_path + path, house.signed_in() | FRAME)
-            alone = await house.get(app_path + path, house.signed_in() | FRAME | {"sec-fetch-dest": "document"})
+        async with a_deployment(answering(body=b"theirs", status=status), settings=settings) as deployment:
+            framed = await deployment.get(app_path + path, deployment.signed_in() | FRAME)
+            alone = await deployment.get(
+                app_path + path, deployment.signed_in() | FRAME | {"sec-fetch-dest": "document"}
+            )
             meant = known_address(path)
             assert meant is not None
             if meant == "sign-in":
@@ -527,33 +542,33 @@ class TestKnownAddresses:
 
     @pytest.mark.parametrize("path", ["/logout/all", "/auth/x", "//logout", "/loginx", "/x/logout", "/other"])
     async def test_other_addresses_stay_unknown(self, path: str) -> None:
-        async with a_house(answering(body=b"theirs", status=404)) as house:
-            answer = await house.get(path, house.signed_in() | FRAME)
+        async with a_deployment(answering(body=b"theirs", status=404)) as deployment:
+            answer = await deployment.get(path, deployment.signed_in() | FRAME)
 
             assert (answer.status, answer.body) == (404, b"theirs")
 
     @pytest.mark.parametrize("path", ["/logout", "/gradio/admin"])
     async def test_a_call_reads_what_the_app_says(self, path: str) -> None:
-        async with a_house(answering(body=b"theirs", status=404)) as house:
-            for answer in (await house.get(path), await house.post(path, b"", origin=APP)):
+        async with a_deployment(answering(body=b"theirs", status=404)) as deployment:
+            for answer in (await deployment.get(path), await deployment.post(path, b"", origin=APP)):
                 assert (answer.status, answer.body) == (404, b"theirs")
 
     async def test_strangers_learn_nothing_of_what_the_app_has(self) -> None:
-        async with a_house(answering(body=b"theirs", status=404)) as house:
-            assert (await house.get("/logout", FRAME | {"host": HOST})).status == 401
-            assert house.app.scopes == []
+        async with a_deployment(answering(body=b"theirs", status=404)) as deployment:
+            assert (await deployment.get("/logout", FRAME | {"host": HOST})).status == 401
+            assert deployment.app.scopes == []
 
     async def test_the_guards_own_address_for_it_changes_nothing(self) -> None:
         """
         Gradio's own /logout leads there. It asks, with or without a session, and sets no cookie.
         """
-        async with a_house() as house:
-            for headers in (house.signed_in() | FRAME, FRAME | {"host": HOST}):
-                answer = await house.get(SIGN_OUT_PATH, headers)
+        async with a_deployment() as deployment:
+            for headers in (deployment.signed_in() | FRAME, FRAME | {"host": HOST}):
+                answer = await deployment.get(SIGN_OUT_PATH, headers)
                 assert f'href="{PORTAL}/sign-out" target="_top"' in answer.text
                 assert answer.header("set-cookie") is None
-            assert (await house.post(SIGN_OUT_PATH, b"")).status == 405
-            assert (await house.get("/")).status == 200
+            assert (await deployment.post(SIGN_OUT_PATH, b"")).status == 405
+            assert (await deployment.get("/")).status == 200
 
     async def test_the_end_of_the_session_is_said_in_place_of_such_a_page(self) -> None:
         """
@@ -568,11 +583,11 @@ class TestKnownAddresses:
             await send({"type": "http.response.start", "status": 404, "headers": []})
             await send({"type": "http.response.body", "body": b""})
 
-        async with a_house(slow) as house:
-            scope = house.scope("/logout", headers=house.signed_in() | FRAME)
-            async with connected(house.guard, scope) as connection:
+        async with a_deployment(slow) as deployment:
+            scope = deployment.scope("/logout", headers=deployment.signed_in() | FRAME)
+            async with connected(deployment.guard, scope) as connection:
                 await begun.wait()
-                house.guard.end_session("app-session-1")
+                deployment.guard.end_session("app-session-1")
                 answer = await connection.finish()
             assert answer.status == 401
 
@@ -600,12 +615,12 @@ class TestInterfaceBelowTheRoot:
     ) -> None:
         settings = guard_settings(app_url=f"https://ai.example.com{app_path}")
         app = answering(*headers, body=b"{}", status=status)
-        async with a_house(app, settings=settings, interface=self.interface) as house:
+        async with a_deployment(app, settings=settings, interface=self.interface) as deployment:
             for query in ("", "?view=api&__theme=dark"):
-                answer = await house.get(f"{app_path}/{query}", house.signed_in() | FRAME)
+                answer = await deployment.get(f"{app_path}/{query}", deployment.signed_in() | FRAME)
                 assert (answer.status, answer.header("location")) == (303, f"{app_path}/ui/{query}")
             for other in ("/x", "/ui"):
-                assert (await house.get(app_path + other, house.signed_in() | FRAME)).status == status
+                assert (await deployment.get(app_path + other, deployment.signed_in() | FRAME)).status == status
 
     @pytest.mark.parametrize(
         ("status", "headers"),
@@ -620,25 +635,27 @@ class TestInterfaceBelowTheRoot:
     async def test_a_page_a_redirect_and_a_refusal_are_the_apps(
         self, status: int, headers: tuple[tuple[str, str], ...]
     ) -> None:
-        async with a_house(answering(*headers, status=status), interface=self.interface) as house:
-            answer = await house.get("/", house.signed_in() | FRAME)
+        async with a_deployment(answering(*headers, status=status), interface=self.interface) as deployment:
+            answer = await deployment.get("/", deployment.signed_in() | FRAME)
             assert (answer.status, answer.header("location")) == (status, dict(headers).get("location"))
 
     async def test_calls_read_what_the_root_says(self) -> None:
-        async with a_house(answering(body=b"{}"), interface=self.interface) as house:
-            assert (await house.get("/")).body == b"{}"
-            assert (await house.post("/", b"", origin=APP)).body == b"{}"
-        async with a_house(answering(body=b"{}")) as house:
-            assert (await house.get("/", house.signed_in() | FRAME)).body == b"{}", "without an interface below"
+        async with a_deployment(answering(body=b"{}"), interface=self.interface) as deployment:
+            assert (await deployment.get("/")).body == b"{}"
+            assert (await deployment.post("/", b"", origin=APP)).body == b"{}"
+        async with a_deployment(answering(body=b"{}")) as deployment:
+            assert (await deployment.get("/", deployment.signed_in() | FRAME)).body == b"{}", (
+                "without an interface below"
+            )
 
 
 async def test_a_split_cookie_header_is_one() -> None:
-    async with a_house() as house:
-        house.portal.person("app-session-1")
-        scope = http_scope("/", headers=[("host", HOST), ("cookie", "a=1"), ("cookie", house.cookie())])
+    async with a_deployment() as deployment:
+        deployment.portal.person("app-session-1")
+        scope = http_scope("/", headers=[("host", HOST), ("cookie", "a=1"), ("cookie", deployment.cookie())])
 
-        assert (await drive(house.guard, scope)).status == 200
-        assert dict(house.app.scopes[0]["headers"])[b"cookie"] == b"a=1"
+        assert (await drive(deployment.guard, scope)).status == 200
+        assert dict(deployment.app.scopes[0]["headers"])[b"cookie"] == b"a=1"
         assert APP.endswith(HOST)
 
 
@@ -647,8 +664,8 @@ class TestDocuments:
 
     async def test_a_pdf_in_the_frame_of_chromium_becomes_a_link_to_a_tab(self) -> None:
         app = answering(("content-type", "application/pdf"), ("content-length", "9"), body=b"%PDF-1.4 ")
-        async with a_house(app) as house:
-            answer = await house.get("/report?year=1", house.signed_in() | self.CHROMIUM)
+        async with a_deployment(app) as deployment:
+            answer = await deployment.get("/report?year=1", deployment.signed_in() | self.CHROMIUM)
 
             assert answer.status == 200
             assert answer.header("content-type") == "text/html; charset=utf-8"
@@ -670,8 +687,8 @@ class TestDocuments:
     )
     async def test_everything_else_goes_out_as_it_is(self, kind: str, disposition: str, asked: dict[str, str]) -> None:
         app = answering(("content-type", kind), ("content-disposition", disposition), body=b"%PDF-1.4 ")
-        async with a_house(app) as house:
-            answer = await house.get("/report", house.signed_in() | asked)
+        async with a_deployment(app) as deployment:
+            answer = await deployment.get("/report", deployment.signed_in() | asked)
 
             assert (answer.status, answer.body) == (200, b"%PDF-1.4 ")
             assert answer.header("content-type") == kind

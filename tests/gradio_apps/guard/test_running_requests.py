@@ -16,7 +16,7 @@ from gradio_apps.runtime.guard.bindings import Owner
 from gradio_apps.runtime.guard.gradio_routes import IdKind
 from gradio_apps.runtime.guard.running_requests import STOPPED
 from tests.asgi import connected, drive, websocket_scope
-from tests.gradio_apps.guard.environment import HOST, House, a_house, a_person
+from tests.gradio_apps.guard.deployment import HOST, Deployment, a_deployment, a_person
 
 pytestmark = pytest.mark.anyio
 
@@ -75,11 +75,11 @@ async def in_a_thread(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.mark.parametrize("app", [endless, in_a_group])
 async def test_a_push_breaks_a_stream_off(app: object) -> None:
-    async with a_house(app) as house:  # type: ignore[arg-type]  # parametrized over functions of one shape
-        async with connected(house.guard, house.scope("/gradio_api/heartbeat/h")) as stream:
+    async with a_deployment(app) as deployment:  # type: ignore[arg-type]  # parametrized over functions of one shape
+        async with connected(deployment.guard, deployment.scope("/gradio_api/heartbeat/h")) as stream:
             await stream.until(lambda outcome: len(outcome.body) > 3)
 
-            assert (await house.push(house.logout_token())).status == 200
+            assert (await deployment.push(deployment.logout_token())).status == 200
             seen = len(stream.outcome.body)
             outcome = await stream.finish()
 
@@ -88,9 +88,9 @@ async def test_a_push_breaks_a_stream_off(app: object) -> None:
 
 
 async def test_a_stubborn_stream_is_silent_at_once_and_ended_over_its_head() -> None:
-    async with a_house(stubborn) as house, connected(house.guard, house.scope("/s")) as stream:
+    async with a_deployment(stubborn) as deployment, connected(deployment.guard, deployment.scope("/s")) as stream:
         await stream.until(lambda outcome: outcome.body)
-        await house.push(house.logout_token())
+        await deployment.push(deployment.logout_token())
         seen = len(stream.outcome.body)
         await stream.until(lambda outcome: outcome.complete)
 
@@ -99,20 +99,20 @@ async def test_a_stubborn_stream_is_silent_at_once_and_ended_over_its_head() -> 
 
 
 async def test_an_answer_with_a_length_cannot_be_ended_but_stops() -> None:
-    async with a_house(stubborn_with_a_length) as house:
-        async with connected(house.guard, house.scope("/s")) as stream:
+    async with a_deployment(stubborn_with_a_length) as deployment:
+        async with connected(deployment.guard, deployment.scope("/s")) as stream:
             await stream.until(lambda outcome: outcome.body)
-            await house.push(house.logout_token())
+            await deployment.push(deployment.logout_token())
             outcome = await stream.finish(seconds=60)
 
         assert (outcome.body, outcome.complete) == (b"x", False)
 
 
 async def test_a_function_in_a_thread_runs_to_its_end_unheard() -> None:
-    async with a_house(in_a_thread) as house, connected(house.guard, house.scope("/run")) as call:
-        while not house.app.scopes:
+    async with a_deployment(in_a_thread) as deployment, connected(deployment.guard, deployment.scope("/run")) as call:
+        while not deployment.app.scopes:
             await asyncio.sleep(0.01)
-        await house.push(house.logout_token())
+        await deployment.push(deployment.logout_token())
         await call.until(lambda outcome: outcome.complete)
 
         assert call.outcome.status == 401
@@ -125,20 +125,20 @@ async def test_a_request_that_has_not_answered_yet_gets_401() -> None:
     async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(3600)
 
-    async with a_house(waiting) as house, connected(house.guard, house.scope("/w")) as call:
-        while not house.app.scopes:
+    async with a_deployment(waiting) as deployment, connected(deployment.guard, deployment.scope("/w")) as call:
+        while not deployment.app.scopes:
             await asyncio.sleep(0.01)
-        await house.push(house.logout_token())
+        await deployment.push(deployment.logout_token())
 
         assert (await call.finish()).status == 401
 
 
 async def test_another_sessions_stream_goes_on() -> None:
-    async with a_house(endless) as house:
-        other = house.signed_in("app-session-2")
-        async with connected(house.guard, house.scope("/s", headers=other)) as stream:
+    async with a_deployment(endless) as deployment:
+        other = deployment.signed_in("app-session-2")
+        async with connected(deployment.guard, deployment.scope("/s", headers=other)) as stream:
             await stream.until(lambda outcome: outcome.body)
-            await house.push(house.logout_token("app-session-1"))
+            await deployment.push(deployment.logout_token("app-session-1"))
             seen = len(stream.outcome.body)
             await stream.until(lambda outcome: len(outcome.body) > seen + 3)
 
@@ -146,7 +146,7 @@ async def test_another_sessions_stream_goes_on() -> None:
 
 
 async def test_the_servers_own_cancellation_stays_a_cancellation() -> None:
-    async with a_house(endless) as house, connected(house.guard, house.scope("/s")) as stream:
+    async with a_deployment(endless) as deployment, connected(deployment.guard, deployment.scope("/s")) as stream:
         await stream.until(lambda outcome: outcome.body)
         stream.task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -157,9 +157,9 @@ async def test_an_apps_own_error_stays_an_error() -> None:
     async def broken(scope: Scope, receive: Receive, send: Send) -> None:
         raise ValueError("broken")
 
-    async with a_house(broken) as house:
+    async with a_deployment(broken) as deployment:
         with pytest.raises(ValueError, match="broken"):
-            await house.get("/")
+            await deployment.get("/")
 
 
 async def test_messages_the_guard_does_not_know_are_not_passed() -> None:
@@ -167,9 +167,9 @@ async def test_messages_the_guard_does_not_know_are_not_passed() -> None:
         assert scope["extensions"] == {}
         await send({"type": "http.response.pathsend", "path": "/etc/passwd"})
 
-    async with a_house(sneaky) as house:
+    async with a_deployment(sneaky) as deployment:
         with pytest.raises(RuntimeError, match="passes no"):
-            await house.get("/")
+            await deployment.get("/")
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
@@ -185,30 +185,30 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.send", "text": message["text"]})
 
 
-def socket(house: House, **changes: str) -> Scope:
-    headers = {"host": HOST, "origin": "https://forecast.apps.example.com", "cookie": house.cookie()}
+def socket(deployment: Deployment, **changes: str) -> Scope:
+    headers = {"host": HOST, "origin": "https://forecast.apps.example.com", "cookie": deployment.cookie()}
     return websocket_scope("/ws", headers={**headers, **changes})
 
 
 async def test_a_socket_is_open_to_the_apps_own_page_and_closed_by_a_push() -> None:
-    async with a_house(echo) as house:
-        house.portal.person("app-session-1")
-        async with connected(house.guard, socket(house)) as connection:
+    async with a_deployment(echo) as deployment:
+        deployment.portal.person("app-session-1")
+        async with connected(deployment.guard, socket(deployment)) as connection:
             connection.give({"type": "websocket.receive", "text": "hi"})
             await connection.until(lambda outcome: len(outcome.messages) == 2)
-            assert house.app.scopes[-1]["scheme"] == "wss"
+            assert deployment.app.scopes[-1]["scheme"] == "wss"
             assert b"set-cookie" not in dict(connection.outcome.messages[0]["headers"])
 
-            await house.push(house.logout_token())
+            await deployment.push(deployment.logout_token())
             outcome = await connection.finish()
 
         assert outcome.messages[-1] == {"type": "websocket.close", "code": 4401, "reason": "signed out"}
 
 
 async def test_a_socket_that_closes_by_itself_is_closed_once() -> None:
-    async with a_house(echo) as house:
-        house.portal.person("app-session-1")
-        async with connected(house.guard, socket(house)) as connection:
+    async with a_deployment(echo) as deployment:
+        deployment.portal.person("app-session-1")
+        async with connected(deployment.guard, socket(deployment)) as connection:
             connection.give({"type": "websocket.receive", "text": "bye"})
             outcome = await connection.finish()
 
@@ -222,11 +222,11 @@ async def test_a_stubborn_socket_is_closed_over_its_head() -> None:
             with contextlib.suppress(BaseException):
                 await asyncio.sleep(0.001)
 
-    async with a_house(deaf) as house:
-        house.portal.person("app-session-1")
-        async with connected(house.guard, socket(house)) as connection:
+    async with a_deployment(deaf) as deployment:
+        deployment.portal.person("app-session-1")
+        async with connected(deployment.guard, socket(deployment)) as connection:
             await connection.until(lambda outcome: outcome.messages)
-            await house.push(house.logout_token())
+            await deployment.push(deployment.logout_token())
             await connection.until(lambda outcome: outcome.complete)
             outcome = await connection.finish(seconds=60)
 
@@ -245,44 +245,44 @@ async def test_a_stubborn_socket_is_closed_over_its_head() -> None:
     ],
 )
 async def test_a_socket_is_closed_before_it_opens(changes: dict[str, str], code: int) -> None:
-    async with a_house(echo) as house:
-        house.portal.person("app-session-1")
-        outcome = await drive(house.guard, socket(house, **changes))
+    async with a_deployment(echo) as deployment:
+        deployment.portal.person("app-session-1")
+        outcome = await drive(deployment.guard, socket(deployment, **changes))
 
         assert [{"type": "websocket.close", "code": code, "reason": ""}] == outcome.messages
-        assert house.app.scopes == []
+        assert deployment.app.scopes == []
 
 
 async def test_a_socket_waits_for_the_portal_and_for_the_app() -> None:
-    async with a_house(echo) as house:
-        house.portal.away = True
-        assert (await drive(house.guard, socket(house))).messages[0]["code"] == 1013
-    async with a_house(echo, state=lambda: "starting") as house:
-        house.portal.person("app-session-1")
-        assert (await drive(house.guard, socket(house))).messages[0]["code"] == 1013
+    async with a_deployment(echo) as deployment:
+        deployment.portal.away = True
+        assert (await drive(deployment.guard, socket(deployment))).messages[0]["code"] == 1013
+    async with a_deployment(echo, state=lambda: "starting") as deployment:
+        deployment.portal.person("app-session-1")
+        assert (await drive(deployment.guard, socket(deployment))).messages[0]["code"] == 1013
 
 
 async def test_the_guards_own_paths_have_no_sockets() -> None:
-    async with a_house(echo) as house:
-        house.portal.person("app-session-1")
-        scope = {**socket(house), "path": "/.portal/session"}
+    async with a_deployment(echo) as deployment:
+        deployment.portal.person("app-session-1")
+        scope = {**socket(deployment), "path": "/.portal/session"}
 
-        assert (await drive(house.guard, scope)).messages[0]["code"] == 4403
+        assert (await drive(deployment.guard, scope)).messages[0]["code"] == 4403
 
 
 async def test_a_session_that_ends_between_look_up_and_start_is_cut() -> None:
-    async with a_house(endless) as house:
-        await house.push(house.logout_token("another"))
-        session = await house.guard._sessions.find("app-session-1") if house.signed_in() else None
+    async with a_deployment(endless) as deployment:
+        await deployment.push(deployment.logout_token("another"))
+        session = await deployment.guard._sessions.find("app-session-1") if deployment.signed_in() else None
         assert session is not None
-        house.guard._sessions.end("app-session-1")
+        deployment.guard._sessions.end("app-session-1")
 
         from gradio_apps.runtime.guard.headers import AnswerHeaders
-        from gradio_apps.runtime.guard.running_requests import Running
+        from gradio_apps.runtime.guard.running_requests import RunningRequest
 
         async def work() -> None:
-            running = Running(lambda _: asyncio.sleep(0), answers=AnswerHeaders(house.settings))
-            house.guard._sessions.begin(session, running)
+            running = RunningRequest(lambda _: asyncio.sleep(0), answers=AnswerHeaders(deployment.settings))
+            deployment.guard._sessions.begin(session, running)
             running.cut()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(0)
@@ -293,15 +293,15 @@ async def test_a_session_that_ends_between_look_up_and_start_is_cut() -> None:
 
 
 async def test_unknown_connections_are_not_let_through() -> None:
-    async with a_house() as house:
+    async with a_deployment() as deployment:
         with pytest.raises(RuntimeError, match="lets no 'telnet'"):
-            await house.guard({"type": "telnet"}, None, None)  # type: ignore[arg-type]  # never called
+            await deployment.guard({"type": "telnet"}, None, None)  # type: ignore[arg-type]  # never called
 
 
 async def test_lifespan_reaches_the_app_and_closes_the_guard() -> None:
-    async with a_house() as house:
-        house.signed_in()
-        await house.get("/")
+    async with a_deployment() as deployment:
+        deployment.signed_in()
+        await deployment.get("/")
         messages: list[Message] = []
         incoming = iter(("lifespan.startup", "lifespan.shutdown"))
 
@@ -311,19 +311,19 @@ async def test_lifespan_reaches_the_app_and_closes_the_guard() -> None:
         async def send(message: Message) -> None:
             messages.append(message)
             # A server that was told of the end waits for nothing more, and cancels what is left.
-            open_to_portal.append(house.guard._client._client is not None)
+            open_to_portal.append(deployment.guard._client._client is not None)
 
         open_to_portal: list[bool] = []
-        await house.guard({"type": "lifespan"}, receive, send)
+        await deployment.guard({"type": "lifespan"}, receive, send)
 
         assert [one["type"] for one in messages] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
         assert open_to_portal == [True, False]
 
 
 async def test_a_lifespan_that_breaks_off_closes_the_guard_too() -> None:
-    async with a_house() as house:
-        house.signed_in()
-        await house.get("/")
+    async with a_deployment() as deployment:
+        deployment.signed_in()
+        await deployment.get("/")
 
         async def receive() -> Message:
             raise asyncio.CancelledError
@@ -332,8 +332,8 @@ async def test_a_lifespan_that_breaks_off_closes_the_guard_too() -> None:
             """Nobody listens."""
 
         with pytest.raises(asyncio.CancelledError):
-            await house.guard({"type": "lifespan"}, receive, send)
-        assert house.guard._client._client is None
+            await deployment.guard({"type": "lifespan"}, receive, send)
+        assert deployment.guard._client._client is None
 
 
 async def complaining(scope: Scope, receive: Receive, send: Send) -> None:
@@ -369,11 +369,11 @@ class TestStop:
         ],
     )
     async def test_a_stream_of_events_says_it_last(self, path: str, last: str) -> None:
-        async with a_house(complaining) as house:
-            house.guard._gate._bindings.issued(IdKind.EVENT, "e", Owner(a_person().subject, "acme"))
-            async with connected(house.guard, house.scope(path)) as stream:
+        async with a_deployment(complaining) as deployment:
+            deployment.guard._gate._bindings.issued(IdKind.EVENT, "e", Owner(a_person().subject, "acme"))
+            async with connected(deployment.guard, deployment.scope(path)) as stream:
                 await stream.until(lambda outcome: len(outcome.body) > 3)
-                house.guard.work.stop()
+                deployment.guard.work.stop()
                 stream.task.cancel()
                 outcome = await stream.finish()
 
@@ -381,10 +381,13 @@ class TestStop:
         assert outcome.text.lstrip("x") == f"{last}\n\n"
 
     async def test_who_has_no_answer_yet_gets_one(self) -> None:
-        async with a_house(quiet_so_far) as house, connected(house.guard, house.scope("/slow")) as request:
-            while not house.app.scopes:
+        async with (
+            a_deployment(quiet_so_far) as deployment,
+            connected(deployment.guard, deployment.scope("/slow")) as request,
+        ):
+            while not deployment.app.scopes:
                 await asyncio.sleep(0)
-            house.guard.work.stop()
+            deployment.guard.work.stop()
             request.task.cancel()
             outcome = await request.finish()
 
@@ -392,9 +395,12 @@ class TestStop:
         assert outcome.header("retry-after") == "5"
 
     async def test_an_answer_under_way_stays_broken_off(self) -> None:
-        async with a_house(complaining) as house, connected(house.guard, house.scope("/own")) as stream:
+        async with (
+            a_deployment(complaining) as deployment,
+            connected(deployment.guard, deployment.scope("/own")) as stream,
+        ):
             await stream.until(lambda outcome: len(outcome.body) > 3)
-            house.guard.work.stop()
+            deployment.guard.work.stop()
             stream.task.cancel()
             outcome = await stream.finish()
 
@@ -402,7 +408,10 @@ class TestStop:
         assert outcome.text.strip("x") == ""
 
     async def test_what_is_cancelled_for_another_reason_is_the_apps_affair(self) -> None:
-        async with a_house(complaining) as house, connected(house.guard, house.scope("/own")) as stream:
+        async with (
+            a_deployment(complaining) as deployment,
+            connected(deployment.guard, deployment.scope("/own")) as stream,
+        ):
             await stream.until(lambda outcome: len(outcome.body) > 3)
             stream.task.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.gradio_apps.guard.environment import a_person
+from tests.gradio_apps.guard.deployment import a_person
 from tests.gradio_apps.guard.test_live import serving
 from tests.processes import PATIENCE
 
@@ -73,14 +73,14 @@ async def two_people() -> AsyncIterator[Two]:
     demo.run_startup_events()
     await demo.run_extra_startup_events()
     try:
-        async with serving(app) as (house, client):
+        async with serving(app) as (deployment, client):
             client.timeout = httpx.Timeout(PATIENCE)
             own = {"origin": str(client.base_url).rstrip("/")}
             yield Two(
                 steps,
                 client,
-                {**house.signed_in("ana"), **own},
-                {**house.signed_in("ben", a_person(subject="ben")), **own},
+                {**deployment.signed_in("ana"), **own},
+                {**deployment.signed_in("ben", a_person(subject="ben")), **own},
             )
     finally:
         demo.close()

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from gradio_apps.runtime.guard.person import session_of
 from gradio_apps.runtime.guard.settings import GuardSettings
-from gradio_apps.runtime.host import Front, HostedApp, read_source, run
+from gradio_apps.runtime.host import HostedApp, ServerThread, read_source, run
 from portal.contract import Person
 
 UNTIL = 4_000_000_000
@@ -58,7 +58,7 @@ if __name__ == "__main__":
     listening = socket.socket(fileno=int(sys.argv[1]))
     source = read_source(sys.argv[2], base=Path.cwd())
     hosted = HostedApp()
-    front = Front(BelievingGuard(hosted), host=hosted, sock=listening)
+    front = ServerThread(BelievingGuard(hosted), host=hosted, sock=listening)
     front.start()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     sys.exit(run(source, host=hosted, front=front, linger=float(os.environ.get("LINGER", "0"))))

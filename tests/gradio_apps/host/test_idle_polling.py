@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from gradio.queueing import Queue
 
-from gradio_apps.runtime.host.idle_polling import AWAKE, Pause
+from gradio_apps.runtime.host.idle_polling import AWAKE, IdlePause
 from tests.gradio_apps.host.test_gradio_internals import MINOR
 
 SAID, REST = 0.001, 0.05
@@ -31,7 +31,7 @@ def queue(clock: Clock) -> Any:
     """What a queue has to be, with the pause in the place of its attribute; it started a while ago."""
 
     class Queue:
-        sleep_when_free = Pause("sleep_when_free", REST, clock=clock)
+        sleep_when_free = IdlePause("sleep_when_free", REST, clock=clock)
 
         def __init__(self) -> None:
             self.waiting: list[object] = []

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from gradio_apps.runtime.guard.cookies import CookieSeal
 from portal.contract import Inactive
 from tests.asgi import Outcome, drive, http_scope, websocket_scope
-from tests.gradio_apps.guard.environment import APP, House, a_house, guard_settings
+from tests.gradio_apps.guard.deployment import APP, Deployment, a_deployment, guard_settings
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 ODD_PATHS = (
@@ -104,31 +104,31 @@ def doors(routes: list[Any], prefix: str = "") -> Iterator[str]:
             yield path
 
 
-Credentials = Callable[[House], dict[str, str]]
+Credentials = Callable[[Deployment], dict[str, str]]
 
 
-def without(_house: House) -> dict[str, str]:
+def without(_deployment: Deployment) -> dict[str, str]:
     return {}
 
 
-def ended(house: House) -> dict[str, str]:
-    house.portal.sessions["ended"] = Inactive(code="signed-out")
-    return {"cookie": house.cookie("ended")}
+def ended(deployment: Deployment) -> dict[str, str]:
+    deployment.portal.sessions["ended"] = Inactive(code="signed-out")
+    return {"cookie": deployment.cookie("ended")}
 
 
-def of_another_app(house: House) -> dict[str, str]:
+def of_another_app(deployment: Deployment) -> dict[str, str]:
     """A good session of a sibling, under this app's cookie name and under its own."""
-    house.portal.person("theirs")
+    deployment.portal.person("theirs")
     other = guard_settings(
         app="other", app_url="https://other.apps.example.com", secret="another-secret-of-32-characters"
     )
     value = CookieSeal(other).seal("theirs")
-    return {"cookie": f"{house.settings.cookie_name}={value}; {other.cookie_name}={value}"}
+    return {"cookie": f"{deployment.settings.cookie_name}={value}; {other.cookie_name}={value}"}
 
 
-def forged(house: House) -> dict[str, str]:
-    house.portal.person("app-session-1")
-    return {"cookie": f"{house.settings.cookie_name}=app-session-1.{'A' * 43}"}
+def forged(deployment: Deployment) -> dict[str, str]:
+    deployment.portal.person("app-session-1")
+    return {"cookie": f"{deployment.settings.cookie_name}=app-session-1.{'A' * 43}"}
 
 
 def asked_by_a_script() -> dict[str, str]:
@@ -182,15 +182,15 @@ async def test_no_door_opens(app: FastAPI, credentials: Credentials, kind: Calla
     401 (for a page: with the way to sign in), 403 for what another site sent with a cookie, or
     the guard's own paths; and the app itself is never asked.
     """
-    async with a_house(app) as house:
-        headers = {"host": house.host, **kind(), **credentials(house)}
+    async with a_deployment(app) as deployment:
+        headers = {"host": deployment.host, **kind(), **credentials(deployment)}
         for path in sorted({*doors(app.routes), *ODD_PATHS}):
             for method in METHODS:
-                outcome = await drive(house.guard, http_scope(path, method=method, headers=headers))
+                outcome = await drive(deployment.guard, http_scope(path, method=method, headers=headers))
                 assert is_closed(outcome, path=path), (method, path, outcome.status, outcome.headers)
-            socket = await drive(house.guard, websocket_scope(path, headers=headers))
+            socket = await drive(deployment.guard, websocket_scope(path, headers=headers))
             assert [message["type"] for message in socket.messages] == ["websocket.close"], path
-        assert house.app.scopes == []
+        assert deployment.app.scopes == []
 
 
 def is_closed(outcome: Outcome, *, path: str) -> bool:
@@ -204,9 +204,9 @@ async def test_the_same_doors_open_for_somebody_with_a_session(app: FastAPI) -> 
     """
     The control: what the walk knocks at is there.
     """
-    async with a_house(app) as house:
+    async with a_deployment(app) as deployment:
         for path in ("/config", "/gradio_api/info", "/gradio_api/mcp/schema"):
-            assert (await house.get(path)).status == 200, path
+            assert (await deployment.get(path)).status == 200, path
 
 
 def test_the_mcp_that_gradio_wants_is_installed() -> None:

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from gradio_apps.runtime.guard.connections import CONNECTION
 from gradio_apps.runtime.host.callers import HEADER, Callers
 from gradio_apps.runtime.host.person import OWN_CALL
-from gradio_apps.runtime.host.self_requests import OwnCallsOnly, OwnListener, keep_from_proxies
+from gradio_apps.runtime.host.self_requests import SelfRequestListener, SelfRequestsOnly, keep_from_proxies
 from portal.contract import descriptors
 from tests.asgi import drive, http_scope, websocket_scope
 
@@ -39,7 +39,7 @@ class App:
 @pytest.mark.usefixtures("processes")
 async def test_this_process_is_served_and_another_is_not() -> None:
     app = App()
-    listener = OwnListener(app, state={"color": "green"}, callers=Callers())
+    listener = SelfRequestListener(app, state={"color": "green"}, callers=Callers())
     url = f"http://127.0.0.1:{await listener.open()}/"
     try:
         own = await asyncio.to_thread(httpx.get, url)
@@ -61,7 +61,7 @@ async def test_connections_of_others_on_this_machine_use_up_nothing(monkeypatch:
     """
     monkeypatch.setattr(descriptors, "limit", lambda: 1)  # so that none is ever left for one that waits
     app = App()
-    listener = OwnListener(app, state={}, callers=Callers())
+    listener = SelfRequestListener(app, state={}, callers=Callers())
     port = await listener.open()
     try:
         silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
@@ -82,7 +82,7 @@ async def test_connections_of_others_on_this_machine_use_up_nothing(monkeypatch:
 
 async def test_a_connection_from_elsewhere_is_refused_in_either_protocol() -> None:
     app = App()
-    guarded = OwnCallsOnly(app, state={}, callers=Callers())
+    guarded = SelfRequestsOnly(app, state={}, callers=Callers())
     nowhere = {**http_scope("/"), "client": None}
 
     assert (await drive(guarded, http_scope("/"))).status == 403

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from gradio_apps.runtime.host.servers import FrontServer, own_config, websocket_implementation
+from gradio_apps.runtime.host.servers import PublicServer, own_config, websocket_implementation
 
 MANY = 5
 PATIENCE = 60
@@ -38,11 +38,11 @@ def test_whoever_was_taken_is_answered_and_whoever_was_not_still_waits(steps: in
             kept = listening.dup()  # as the process that follows has it
             listens = asyncio.Event()
 
-            async def steer(server: FrontServer) -> None:
+            async def steer(server: PublicServer) -> None:
                 await server.listen()
                 listens.set()
 
-            server = FrontServer(
+            server = PublicServer(
                 own_config(answering, lifespan="off"), sock=listening, before_stop=lambda: None, steer=steer
             )
             serving = asyncio.create_task(server.serve())
@@ -89,18 +89,18 @@ async def describing(scope: Any, receive: Any, send: Any) -> None:
 
 
 @contextlib.contextmanager
-def serving(app: Any) -> Iterator[FrontServer]:
+def serving(app: Any) -> Iterator[PublicServer]:
     """A server in a thread, run as ``serve`` runs it: with the loop that its configuration says."""
     listening = socket.create_server(("127.0.0.1", 0))
     loops: list[asyncio.AbstractEventLoop] = []
     listens = threading.Event()
 
-    async def steer(server: FrontServer) -> None:
+    async def steer(server: PublicServer) -> None:
         await server.listen()
         loops.append(asyncio.get_running_loop())
         listens.set()
 
-    server = FrontServer(own_config(app, lifespan="off"), sock=listening, before_stop=lambda: None, steer=steer)
+    server = PublicServer(own_config(app, lifespan="off"), sock=listening, before_stop=lambda: None, steer=steer)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     assert listens.wait(PATIENCE)

@@ -17,7 +17,7 @@ from gradio_apps.runtime.supervisor.control import Control, ControlError
 from gradio_apps.runtime.supervisor.descendants import Descendants
 from gradio_apps.runtime.supervisor.document import read_plan
 from gradio_apps.runtime.supervisor.events import reporter
-from gradio_apps.runtime.supervisor.registry import Roster
+from gradio_apps.runtime.supervisor.registry import Registry
 from tests.gradio_apps.supervisor.supervising import (
     a_document,
     an_app,
@@ -138,9 +138,9 @@ def test_a_line_without_end_gets_no_answer(short: Path) -> None:
         asked(short, b"x" * 5_000_000)
 
 
-def nobody() -> Roster:
+def nobody() -> Registry:
     plan = read_plan(a_document())
-    return Roster(plan=plan, listening=(), outer={}, report=reporter(io.StringIO()), descendants=Descendants())
+    return Registry(plan=plan, listening=(), outer={}, report=reporter(io.StringIO()), descendants=Descendants())
 
 
 def asked(folder: Path, request: object, *, uids: frozenset[int] | None = None) -> dict[str, Any]:

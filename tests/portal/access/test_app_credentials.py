@@ -7,7 +7,7 @@ import pytest
 from portal.access.app_credentials import AppCredentials
 from portal.storage import tables
 from portal.storage.database import Database
-from tests.portal.store_environment import House, a_sealer
+from tests.portal.store_deployment import Deployment, a_sealer
 
 
 def credentials(database: Database, *, secret: str = "k" * 43) -> AppCredentials:
@@ -22,9 +22,9 @@ def test_an_app_has_one_secret_for_ever(database: Database) -> None:
     assert len(one.secret_of("forecast").reveal()) >= 43
 
 
-def test_the_secret_lies_sealed(house: House) -> None:
-    secret = credentials(house.database).secret_of("forecast").reveal()
-    (row,) = house.rows(tables.app_credentials)
+def test_the_secret_lies_sealed(deployment: Deployment) -> None:
+    secret = credentials(deployment.database).secret_of("forecast").reveal()
+    (row,) = deployment.rows(tables.app_credentials)
 
     assert secret not in str(row)
 
@@ -68,9 +68,11 @@ def test_the_secret_of_one_app_is_not_that_of_another(database: Database) -> Non
 
 
 @pytest.mark.parametrize("slug", ["nobody", "", "no\0body", "é", "x" * 10_000, "\udce9"])
-def test_asking_for_an_app_without_a_secret_authenticates_nobody_and_makes_none(house: House, slug: str) -> None:
-    assert not credentials(house.database).authenticate(slug, "")
-    assert house.rows(tables.app_credentials) == []
+def test_asking_for_an_app_without_a_secret_authenticates_nobody_and_makes_none(
+    deployment: Deployment, slug: str
+) -> None:
+    assert not credentials(deployment.database).authenticate(slug, "")
+    assert deployment.rows(tables.app_credentials) == []
 
 
 def test_a_secret_sealed_under_a_lost_key_is_replaced(database: Database) -> None:

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from portal.access.app_sessions import MOST_LIVING, LiveSession
 from portal.access.audit import MOST_REFUSED
-from portal.access.revocation import EndReason
-from portal.access.session_validation import Over
+from portal.access.revocation import RevocationReason
+from portal.access.session_validation import EndedSession
 from portal.access.sign_ins import TOUCH, Row, SignIns
 from portal.access.signing_keys import SigningKeys
 from portal.contract import (
@@ -29,7 +29,7 @@ from portal.settings import DAY, HOUR, Secret
 from portal.storage import tables
 from portal.storage.database import Database
 from tests.builders import NOW, PORTAL, a_standing, a_ticket, an_app, an_identity
-from tests.portal.store_environment import House, a_house, a_sealer, impatient
+from tests.portal.store_deployment import Deployment, a_deployment, a_sealer, impatient
 
 FORECAST = an_app()
 CLOSED = an_app(open_to=frozenset())
@@ -41,28 +41,28 @@ def code(answer: object) -> str:
     return str(answer.code)
 
 
-def sid_of(house: House, token: str, *, app: AppSpec = FORECAST, now: int = NOW) -> str:
-    keys = house.keys.key_set(now)
+def sid_of(deployment: Deployment, token: str, *, app: AppSpec = FORECAST, now: int = NOW) -> str:
+    keys = deployment.keys.key_set(now)
     return verify_ticket(token, keys=keys, issuer=PORTAL, audience=app.slug, now=now).session
 
 
 class TestIssue:
-    def test_a_ticket_says_who_for_which_app_and_where_to(self, house: House) -> None:
-        begun = house.sign_in()
-        token = house.ticket(begun, next_path="/a?b=1")
-        keys = house.keys.key_set(NOW)
+    def test_a_ticket_says_who_for_which_app_and_where_to(self, deployment: Deployment) -> None:
+        begun = deployment.sign_in()
+        token = deployment.ticket(begun, next_path="/a?b=1")
+        keys = deployment.keys.key_set(NOW)
         ticket = verify_ticket(token, keys=keys, issuer=PORTAL, audience="forecast", now=NOW, leeway=0)
 
         assert ticket == a_ticket(id=ticket.id, session=ticket.session, next="/a?b=1")
         assert len(ticket.id) == len(ticket.session) == 32
 
-    def test_the_jti_lies_hashed(self, house: House) -> None:
-        token = house.ticket(house.sign_in())
+    def test_the_jti_lies_hashed(self, deployment: Deployment) -> None:
+        token = deployment.ticket(deployment.sign_in())
         ticket = verify_ticket(
-            token, keys=house.keys.key_set(NOW), issuer=PORTAL, audience="forecast", now=NOW, leeway=0
+            token, keys=deployment.keys.key_set(NOW), issuer=PORTAL, audience="forecast", now=NOW, leeway=0
         )
 
-        assert ticket.id not in str(house.rows(tables.app_sessions))
+        assert ticket.id not in str(deployment.rows(tables.app_sessions))
 
     @pytest.mark.parametrize(
         "standing",
@@ -75,17 +75,17 @@ class TestIssue:
         ],
         ids=["another person", "another tenant"],
     )
-    def test_a_decision_about_somebody_else_is_refused(self, house: House, standing: Standing) -> None:
+    def test_a_decision_about_somebody_else_is_refused(self, deployment: Deployment, standing: Standing) -> None:
         allowed = may_open(FORECAST, standing=standing)
         assert isinstance(allowed, Allowed)
 
         with pytest.raises(ValueError, match="somebody else"):
-            house.app_sessions.issue(allowed, sign_in=house.sign_in(), next="/", now=NOW)
+            deployment.app_sessions.issue(allowed, sign_in=deployment.sign_in(), next="/", now=NOW)
 
     @pytest.mark.parametrize("target", ["//evil.test", "https://evil.test", "", "a"])
-    def test_a_path_that_leaves_the_app_is_refused(self, house: House, target: str) -> None:
+    def test_a_path_that_leaves_the_app_is_refused(self, deployment: Deployment, target: str) -> None:
         with pytest.raises(ValueError, match="path"):
-            house.ticket(house.sign_in(), next_path=target)
+            deployment.ticket(deployment.sign_in(), next_path=target)
 
     @pytest.mark.parametrize(
         "changes",
@@ -99,11 +99,11 @@ class TestIssue:
         ids=["too long", "control characters", "empty", "surrogates", "unverified"],
     )
     def test_what_a_provider_puts_in_a_profile_makes_no_ticket_unreadable(
-        self, house: House, changes: dict[str, Any]
+        self, deployment: Deployment, changes: dict[str, Any]
     ) -> None:
         identity = an_identity(**changes)
-        begun = house.sign_in(identity)
-        answer = house.app_sessions.redeem(house.ticket(begun), app=FORECAST, now=NOW)
+        begun = deployment.sign_in(identity)
+        answer = deployment.app_sessions.redeem(deployment.ticket(begun), app=FORECAST, now=NOW)
 
         assert isinstance(answer, Active)
         body = answer.to_json(issuer=PORTAL, audience="forecast")
@@ -112,120 +112,124 @@ class TestIssue:
         assert answer.person.email is None
 
     def test_people_without_a_tenant_get_tickets_too(self, tmp_path: Path, database: Database) -> None:
-        house = a_house(database, tmp_path)
-        begun = house.sign_in(an_identity(affiliations=(Affiliation(groups=frozenset({"AI-Analysts"})),)), tenant="")
-        answer = house.app_sessions.redeem(house.ticket(begun), app=FORECAST, now=NOW)
+        deployment = a_deployment(database, tmp_path)
+        begun = deployment.sign_in(
+            an_identity(affiliations=(Affiliation(groups=frozenset({"AI-Analysts"})),)), tenant=""
+        )
+        answer = deployment.app_sessions.redeem(deployment.ticket(begun), app=FORECAST, now=NOW)
 
         assert isinstance(answer, Active)
         assert answer.person.tenant is None
 
 
 class TestRedeem:
-    def test_a_ticket_opens_a_session_and_says_who_is_there(self, house: House) -> None:
-        begun = house.sign_in(an_identity(picture="https://id.example.com/ana.png"))
-        token = house.ticket(begun, next_path="/a")
-        answer = house.app_sessions.redeem(token, app=FORECAST, now=NOW + 5)
+    def test_a_ticket_opens_a_session_and_says_who_is_there(self, deployment: Deployment) -> None:
+        begun = deployment.sign_in(an_identity(picture="https://id.example.com/ana.png"))
+        token = deployment.ticket(begun, next_path="/a")
+        answer = deployment.app_sessions.redeem(token, app=FORECAST, now=NOW + 5)
 
         assert isinstance(answer, Active)
-        assert answer.session == sid_of(house, token)
+        assert answer.session == sid_of(deployment, token)
         assert answer.next == "/a"
         assert (answer.person.subject, answer.person.username) == (begun.identity.id, "ana@example.com")
         assert (answer.person.tenant, answer.person.tenant_name) == ("acme", "Acme")
         assert answer.person.roles == {"analyst"}
         assert answer.person.picture == "https://id.example.com/ana.png"
         assert answer.person.signed_in_until == NOW + 30 * DAY
-        assert house.events()[-1] == ("app-opened", "")
+        assert deployment.events()[-1] == ("app-opened", "")
 
-    def test_a_second_redemption_is_refused_and_ends_what_the_first_opened(self, house: House) -> None:
-        token = house.ticket(house.sign_in())
-        first = house.app_sessions.redeem(token, app=FORECAST, now=NOW)
-        second = house.app_sessions.redeem(token, app=FORECAST, now=NOW + 1)
+    def test_a_second_redemption_is_refused_and_ends_what_the_first_opened(self, deployment: Deployment) -> None:
+        token = deployment.ticket(deployment.sign_in())
+        first = deployment.app_sessions.redeem(token, app=FORECAST, now=NOW)
+        second = deployment.app_sessions.redeem(token, app=FORECAST, now=NOW + 1)
 
         assert isinstance(first, Active)
         assert code(second) == "already-redeemed"
-        assert code(house.app_sessions.renew(first.session, app=FORECAST, now=NOW + 1)) == "already-redeemed"
-        assert [row["session"] for row in house.rows(tables.outbox)] == [first.session]
-        assert house.events()[-1] == ("ticket-refused", "already-redeemed")
-        assert code(house.app_sessions.redeem(token, app=FORECAST, now=NOW + 2)) == "already-redeemed"
-        assert len(house.rows(tables.outbox)) == 1
+        assert code(deployment.app_sessions.renew(first.session, app=FORECAST, now=NOW + 1)) == "already-redeemed"
+        assert [row["session"] for row in deployment.rows(tables.outbox)] == [first.session]
+        assert deployment.events()[-1] == ("ticket-refused", "already-redeemed")
+        assert code(deployment.app_sessions.redeem(token, app=FORECAST, now=NOW + 2)) == "already-redeemed"
+        assert len(deployment.rows(tables.outbox)) == 1
 
     @pytest.mark.parametrize(("later", "expected"), [(29, None), (30, "expired"), (3600, "expired")])
-    def test_portal_time_decides_without_leeway(self, house: House, later: int, expected: str | None) -> None:
-        answer = house.app_sessions.redeem(house.ticket(house.sign_in()), app=FORECAST, now=NOW + later)
+    def test_portal_time_decides_without_leeway(self, deployment: Deployment, later: int, expected: str | None) -> None:
+        answer = deployment.app_sessions.redeem(deployment.ticket(deployment.sign_in()), app=FORECAST, now=NOW + later)
 
         assert (code(answer) if expected else answer) == (expected or answer)
         assert bool(answer) is (expected is None)
 
-    def test_after_signing_out_it_opens_nothing(self, house: House) -> None:
-        begun = house.sign_in()
-        token = house.ticket(begun)
-        house.sign_ins.end(begun.id, reason=EndReason.SIGNED_OUT, now=NOW)
+    def test_after_signing_out_it_opens_nothing(self, deployment: Deployment) -> None:
+        begun = deployment.sign_in()
+        token = deployment.ticket(begun)
+        deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
 
-        assert code(house.app_sessions.redeem(token, app=FORECAST, now=NOW + 1)) == "signed-out"
-        assert house.events()[-1] == ("ticket-refused", "signed-out")
+        assert code(deployment.app_sessions.redeem(token, app=FORECAST, now=NOW + 1)) == "signed-out"
+        assert deployment.events()[-1] == ("ticket-refused", "signed-out")
 
-    def test_a_ticket_issued_after_the_sign_in_ended_opens_nothing(self, house: House) -> None:
+    def test_a_ticket_issued_after_the_sign_in_ended_opens_nothing(self, deployment: Deployment) -> None:
         """
         A launch that was under way while the person signed out.
         """
-        begun = house.sign_in()
-        house.sign_ins.end(begun.id, reason=EndReason.SIGN_IN_ENDED, now=NOW)
-        token = house.ticket(begun)
+        begun = deployment.sign_in()
+        deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGN_IN_ENDED, now=NOW)
+        token = deployment.ticket(begun)
 
-        assert code(house.app_sessions.redeem(token, app=FORECAST, now=NOW + 1)) == "sign-in-ended"
-        assert house.rows(tables.app_sessions)[0]["end_reason"] == "sign-in-ended"
+        assert code(deployment.app_sessions.redeem(token, app=FORECAST, now=NOW + 1)) == "sign-in-ended"
+        assert deployment.rows(tables.app_sessions)[0]["end_reason"] == "sign-in-ended"
 
-    def test_after_a_tenant_switch_it_opens_nothing(self, house: House) -> None:
+    def test_after_a_tenant_switch_it_opens_nothing(self, deployment: Deployment) -> None:
         affiliations = tuple(Affiliation(tenant=name, groups=frozenset({"AI-Analysts"})) for name in ("acme", "beta"))
-        begun = house.sign_in(an_identity(affiliations=affiliations))
-        token = house.ticket(begun)
-        house.sign_ins.switch_tenant(begun.id, tenant="beta", now=NOW)
+        begun = deployment.sign_in(an_identity(affiliations=affiliations))
+        token = deployment.ticket(begun)
+        deployment.sign_ins.switch_tenant(begun.id, tenant="beta", now=NOW)
 
-        assert code(house.app_sessions.redeem(token, app=FORECAST, now=NOW + 1)) == "tenant-switched"
+        assert code(deployment.app_sessions.redeem(token, app=FORECAST, now=NOW + 1)) == "tenant-switched"
 
-    def test_a_ticket_of_the_tenant_before_issued_during_the_switch_opens_nothing(self, house: House) -> None:
+    def test_a_ticket_of_the_tenant_before_issued_during_the_switch_opens_nothing(self, deployment: Deployment) -> None:
         affiliations = tuple(Affiliation(tenant=name, groups=frozenset({"AI-Analysts"})) for name in ("acme", "beta"))
-        begun = house.sign_in(an_identity(affiliations=affiliations))
-        house.sign_ins.switch_tenant(begun.id, tenant="beta", now=NOW)
-        token = house.ticket(begun)
+        begun = deployment.sign_in(an_identity(affiliations=affiliations))
+        deployment.sign_ins.switch_tenant(begun.id, tenant="beta", now=NOW)
+        token = deployment.ticket(begun)
 
-        assert code(house.app_sessions.redeem(token, app=FORECAST, now=NOW + 1)) == "tenant-switched"
+        assert code(deployment.app_sessions.redeem(token, app=FORECAST, now=NOW + 1)) == "tenant-switched"
 
-    def test_a_sign_in_that_grew_too_old_meanwhile_ends(self, house: House) -> None:
-        begun = house.sign_in()
-        token = house.ticket(begun, now=NOW + 8 * HOUR - 1)
+    def test_a_sign_in_that_grew_too_old_meanwhile_ends(self, deployment: Deployment) -> None:
+        begun = deployment.sign_in()
+        token = deployment.ticket(begun, now=NOW + 8 * HOUR - 1)
 
-        assert code(house.app_sessions.redeem(token, app=FORECAST, now=NOW + 8 * HOUR)) == "sign-in-expired"
-        assert house.rows(tables.sign_ins)[0]["end_reason"] == "sign-in-expired"
+        assert code(deployment.app_sessions.redeem(token, app=FORECAST, now=NOW + 8 * HOUR)) == "sign-in-expired"
+        assert deployment.rows(tables.sign_ins)[0]["end_reason"] == "sign-in-expired"
 
-    def test_policy_is_asked_again(self, house: House) -> None:
-        token = house.ticket(house.sign_in())
+    def test_policy_is_asked_again(self, deployment: Deployment) -> None:
+        token = deployment.ticket(deployment.sign_in())
 
-        assert code(house.app_sessions.redeem(token, app=CLOSED, now=NOW)) == "denied"
-        assert house.events()[-2:] == [("app-denied", "open-to-nobody"), ("ticket-refused", "denied")]
+        assert code(deployment.app_sessions.redeem(token, app=CLOSED, now=NOW)) == "denied"
+        assert deployment.events()[-2:] == [("app-denied", "open-to-nobody"), ("ticket-refused", "denied")]
 
-    def test_the_roles_follow_the_rules_of_now(self, house: House, tmp_path: Path) -> None:
-        token = house.ticket(house.sign_in())
-        stricter = a_house(house.database, tmp_path, roles=(RoleRule(role="analyst", groups=frozenset({"Other"})),))
+    def test_the_roles_follow_the_rules_of_now(self, deployment: Deployment, tmp_path: Path) -> None:
+        token = deployment.ticket(deployment.sign_in())
+        stricter = a_deployment(
+            deployment.database, tmp_path, roles=(RoleRule(role="analyst", groups=frozenset({"Other"})),)
+        )
 
         assert code(stricter.app_sessions.redeem(token, app=FORECAST, now=NOW)) == "denied"
         assert stricter.events()[-2] == ("app-denied", "missing-role (roles look for groups)")
 
-    def test_a_key_that_another_process_made_a_moment_ago_counts(self, house: House, tmp_path: Path) -> None:
-        other = a_house(house.database, tmp_path, secret_keys=(Secret("z" * 43),))
-        house.keys.ensure(NOW)
+    def test_a_key_that_another_process_made_a_moment_ago_counts(self, deployment: Deployment, tmp_path: Path) -> None:
+        other = a_deployment(deployment.database, tmp_path, secret_keys=(Secret("z" * 43),))
+        deployment.keys.ensure(NOW)
         token = other.ticket(other.sign_in())
 
-        assert house.app_sessions.redeem(token, app=FORECAST, now=NOW)
+        assert deployment.app_sessions.redeem(token, app=FORECAST, now=NOW)
 
 
 class TestHostileTickets:
     """Every refusal leaves the session of the honest ticket as it was."""
 
-    def forged(self, house: House, token: str, **changes: Any) -> str:
-        keys = house.keys.key_set(NOW)
+    def forged(self, deployment: Deployment, token: str, **changes: Any) -> str:
+        keys = deployment.keys.key_set(NOW)
         honest = verify_ticket(token, keys=keys, issuer=PORTAL, audience="forecast", now=NOW)
-        return sign_ticket(replace(honest, **changes), key=house.keys.signing_key(NOW))
+        return sign_ticket(replace(honest, **changes), key=deployment.keys.signing_key(NOW))
 
     @pytest.mark.parametrize(
         "changes",
@@ -242,151 +246,156 @@ class TestHostileTickets:
         ids=str,
     )
     def test_a_ticket_that_was_signed_for_something_else_opens_nothing(
-        self, house: House, changes: dict[str, Any]
+        self, deployment: Deployment, changes: dict[str, Any]
     ) -> None:
         """
         Even under the portal's own key: what is redeemed is what was issued.
         """
-        token = house.ticket(house.sign_in())
-        forged = self.forged(house, token, **changes)
+        token = deployment.ticket(deployment.sign_in())
+        forged = self.forged(deployment, token, **changes)
 
-        assert code(house.app_sessions.redeem(forged, app=FORECAST, now=NOW)) == "bad-ticket"
-        assert house.app_sessions.redeem(token, app=FORECAST, now=NOW)
+        assert code(deployment.app_sessions.redeem(forged, app=FORECAST, now=NOW)) == "bad-ticket"
+        assert deployment.app_sessions.redeem(token, app=FORECAST, now=NOW)
 
-    def test_another_apps_ticket_opens_nothing_even_if_it_is_signed_for_this_one(self, house: House) -> None:
-        token = house.ticket(house.sign_in())
-        assert code(house.app_sessions.redeem(token, app=REPORTS, now=NOW)) == "bad-ticket"
+    def test_another_apps_ticket_opens_nothing_even_if_it_is_signed_for_this_one(self, deployment: Deployment) -> None:
+        token = deployment.ticket(deployment.sign_in())
+        assert code(deployment.app_sessions.redeem(token, app=REPORTS, now=NOW)) == "bad-ticket"
 
-        forged = self.forged(house, token, audience="reports")
-        assert code(house.app_sessions.redeem(forged, app=REPORTS, now=NOW)) == "bad-ticket"
-        assert house.app_sessions.redeem(token, app=FORECAST, now=NOW)
+        forged = self.forged(deployment, token, audience="reports")
+        assert code(deployment.app_sessions.redeem(forged, app=REPORTS, now=NOW)) == "bad-ticket"
+        assert deployment.app_sessions.redeem(token, app=FORECAST, now=NOW)
 
     @pytest.mark.parametrize("token", [None, 5, b"a.b.c", "", "a.b.c", "é" * 10, "x" * 100_000, "\udce9..", ["a"]])
-    def test_what_is_no_ticket_opens_nothing(self, house: House, token: object) -> None:
-        assert code(house.app_sessions.redeem(token, app=FORECAST, now=NOW)) == "bad-ticket"
+    def test_what_is_no_ticket_opens_nothing(self, deployment: Deployment, token: object) -> None:
+        assert code(deployment.app_sessions.redeem(token, app=FORECAST, now=NOW)) == "bad-ticket"
 
-    def test_a_logout_token_is_no_ticket(self, house: House) -> None:
-        token = house.ticket(house.sign_in())
+    def test_a_logout_token_is_no_ticket(self, deployment: Deployment) -> None:
+        token = deployment.ticket(deployment.sign_in())
         logout = LogoutToken(
             id="a",
             issuer=PORTAL,
             audience="forecast",
-            session=sid_of(house, token),
+            session=sid_of(deployment, token),
             issued_at=NOW,
             expires_at=NOW + 30,
         )
-        signed = sign_logout_token(logout, key=house.keys.signing_key(NOW))
+        signed = sign_logout_token(logout, key=deployment.keys.signing_key(NOW))
 
-        assert code(house.app_sessions.redeem(signed, app=FORECAST, now=NOW)) == "bad-ticket"
+        assert code(deployment.app_sessions.redeem(signed, app=FORECAST, now=NOW)) == "bad-ticket"
 
-    def test_a_foreign_key_opens_nothing(self, house: House, tmp_path: Path) -> None:
-        token = house.ticket(house.sign_in())
+    def test_a_foreign_key_opens_nothing(self, deployment: Deployment, tmp_path: Path) -> None:
+        token = deployment.ticket(deployment.sign_in())
         elsewhere = Database(Secret(f"sqlite:///{tmp_path / 'elsewhere.db'}"))
         elsewhere.upgrade()
         key = SigningKeys(elsewhere, a_sealer()).signing_key(NOW)
-        keys = house.keys.key_set(NOW)
+        keys = deployment.keys.key_set(NOW)
         honest = verify_ticket(token, keys=keys, issuer=PORTAL, audience="forecast", now=NOW)
 
-        assert code(house.app_sessions.redeem(sign_ticket(honest, key=key), app=FORECAST, now=NOW)) == "bad-ticket"
-        assert house.events()[-1] == ("ticket-refused", "unknown-key")
+        assert code(deployment.app_sessions.redeem(sign_ticket(honest, key=key), app=FORECAST, now=NOW)) == "bad-ticket"
+        assert deployment.events()[-1] == ("ticket-refused", "unknown-key")
         elsewhere.close()
 
-    def test_an_app_fills_no_disk_with_junk(self, house: House) -> None:
+    def test_an_app_fills_no_disk_with_junk(self, deployment: Deployment) -> None:
         for number in range(MOST_REFUSED + 30):
-            assert code(house.app_sessions.redeem(f"junk-{number}", app=FORECAST, now=NOW)) == "bad-ticket"
-        assert house.events() == [("ticket-refused", "unreadable")] * MOST_REFUSED
+            assert code(deployment.app_sessions.redeem(f"junk-{number}", app=FORECAST, now=NOW)) == "bad-ticket"
+        assert deployment.events() == [("ticket-refused", "unreadable")] * MOST_REFUSED
 
-        house.app_sessions.redeem("junk", app=FORECAST, now=NOW + 60)
-        assert house.events()[MOST_REFUSED:] == [("tickets-left-out", "30"), ("ticket-refused", "unreadable")]
+        deployment.app_sessions.redeem("junk", app=FORECAST, now=NOW + 60)
+        assert deployment.events()[MOST_REFUSED:] == [("tickets-left-out", "30"), ("ticket-refused", "unreadable")]
 
-    def test_no_junk_hides_the_ticket_of_a_person(self, house: House) -> None:
+    def test_no_junk_hides_the_ticket_of_a_person(self, deployment: Deployment) -> None:
         """Nor does the same ticket again and again fill the disk: what it opened ends with the first."""
-        token = house.ticket(house.sign_in())
-        house.app_sessions.redeem(token, app=FORECAST, now=NOW)
+        token = deployment.ticket(deployment.sign_in())
+        deployment.app_sessions.redeem(token, app=FORECAST, now=NOW)
         for _ in range(MOST_REFUSED + 5):
-            house.app_sessions.redeem("junk", app=FORECAST, now=NOW)
+            deployment.app_sessions.redeem("junk", app=FORECAST, now=NOW)
         for _ in range(MOST_REFUSED + 5):
-            assert code(house.app_sessions.redeem(token, app=FORECAST, now=NOW)) == "already-redeemed"
+            assert code(deployment.app_sessions.redeem(token, app=FORECAST, now=NOW)) == "already-redeemed"
 
-        assert house.events().count(("ticket-refused", "already-redeemed")) == MOST_REFUSED
-        house.audit.tell_left_out(NOW + 60)
-        assert house.events()[-2:] == [("tickets-left-out", "5")] * 2
+        assert deployment.events().count(("ticket-refused", "already-redeemed")) == MOST_REFUSED
+        deployment.audit.tell_left_out(NOW + 60)
+        assert deployment.events()[-2:] == [("tickets-left-out", "5")] * 2
 
 
 class TestRenew:
-    def test_a_living_session_says_who_is_there_now(self, house: House) -> None:
-        sid = house.open(house.sign_in())
-        answer = house.app_sessions.renew(sid, app=FORECAST, now=NOW + 60)
+    def test_a_living_session_says_who_is_there_now(self, deployment: Deployment) -> None:
+        sid = deployment.open(deployment.sign_in())
+        answer = deployment.app_sessions.renew(sid, app=FORECAST, now=NOW + 60)
 
         assert isinstance(answer, Active)
         assert (answer.session, answer.next) == (sid, "/")
         assert answer.person.roles == {"analyst"}
 
     @pytest.mark.parametrize("sid", [None, 5, "", "unknown", "x" * 1000, "a\0b", "é", "\udce9", ["a"]])
-    def test_what_is_no_session_of_ours_is_unknown(self, house: House, sid: object) -> None:
-        assert code(house.app_sessions.renew(sid, app=FORECAST, now=NOW)) == "unknown-session"
+    def test_what_is_no_session_of_ours_is_unknown(self, deployment: Deployment, sid: object) -> None:
+        assert code(deployment.app_sessions.renew(sid, app=FORECAST, now=NOW)) == "unknown-session"
 
-    def test_another_apps_session_is_unknown_whatever_its_state(self, house: House) -> None:
+    def test_another_apps_session_is_unknown_whatever_its_state(self, deployment: Deployment) -> None:
         """
         Alive, ended or never opened: an app learns nothing of the sessions of others.
         """
-        begun = house.sign_in()
-        alive, ended = house.open(begun), house.open(begun)
-        unopened = sid_of(house, house.ticket(begun))
-        with house.database.write() as connection:
+        begun = deployment.sign_in()
+        alive, ended = deployment.open(begun), deployment.open(begun)
+        unopened = sid_of(deployment, deployment.ticket(begun))
+        with deployment.database.write() as connection:
             connection.execute(
                 tables.app_sessions.update().where(tables.app_sessions.c.id == ended).values(ended_at=NOW)
             )
 
-        assert [house.app_sessions.renew(sid, app=REPORTS, now=NOW) for sid in (alive, ended, unopened)] == [
+        assert [deployment.app_sessions.renew(sid, app=REPORTS, now=NOW) for sid in (alive, ended, unopened)] == [
             Inactive(code="unknown-session")
         ] * 3
 
-    def test_a_session_that_was_never_opened_is_unknown(self, house: House) -> None:
-        sid = sid_of(house, house.ticket(house.sign_in()))
+    def test_a_session_that_was_never_opened_is_unknown(self, deployment: Deployment) -> None:
+        sid = sid_of(deployment, deployment.ticket(deployment.sign_in()))
 
-        assert code(house.app_sessions.renew(sid, app=FORECAST, now=NOW)) == "unknown-session"
+        assert code(deployment.app_sessions.renew(sid, app=FORECAST, now=NOW)) == "unknown-session"
 
     @pytest.mark.parametrize(
-        "reason", [EndReason.SIGNED_OUT, EndReason.SIGN_IN_ENDED, EndReason.SIGN_IN_EXPIRED], ids=str
+        "reason",
+        [RevocationReason.SIGNED_OUT, RevocationReason.SIGN_IN_ENDED, RevocationReason.SIGN_IN_EXPIRED],
+        ids=str,
     )
-    def test_the_end_of_the_sign_in_is_the_end(self, house: House, reason: EndReason) -> None:
-        begun = house.sign_in()
-        sid = house.open(begun)
-        house.sign_ins.end(begun.id, reason=reason, now=NOW)
+    def test_the_end_of_the_sign_in_is_the_end(self, deployment: Deployment, reason: RevocationReason) -> None:
+        begun = deployment.sign_in()
+        sid = deployment.open(begun)
+        deployment.sign_ins.end(begun.id, reason=reason, now=NOW)
 
-        assert code(house.app_sessions.renew(sid, app=FORECAST, now=NOW + 1)) == reason.value
+        assert code(deployment.app_sessions.renew(sid, app=FORECAST, now=NOW + 1)) == reason.value
 
-    def test_a_withdrawn_role_ends_the_session_for_good(self, house: House) -> None:
-        sid = house.open(house.sign_in())
+    def test_a_withdrawn_role_ends_the_session_for_good(self, deployment: Deployment) -> None:
+        sid = deployment.open(deployment.sign_in())
 
-        assert code(house.app_sessions.renew(sid, app=CLOSED, now=NOW + 60)) == "denied"
-        assert code(house.app_sessions.renew(sid, app=FORECAST, now=NOW + 61)) == "denied"
-        assert house.events()[-1] == ("app-denied", "open-to-nobody")
-        assert [row["session"] for row in house.rows(tables.outbox)] == [sid]
+        assert code(deployment.app_sessions.renew(sid, app=CLOSED, now=NOW + 60)) == "denied"
+        assert code(deployment.app_sessions.renew(sid, app=FORECAST, now=NOW + 61)) == "denied"
+        assert deployment.events()[-1] == ("app-denied", "open-to-nobody")
+        assert [row["session"] for row in deployment.rows(tables.outbox)] == [sid]
 
-    def test_using_an_app_keeps_the_sign_in_alive(self, house: House) -> None:
-        begun = house.sign_in()
-        sid = house.open(begun)
+    def test_using_an_app_keeps_the_sign_in_alive(self, deployment: Deployment) -> None:
+        begun = deployment.sign_in()
+        sid = deployment.open(begun)
         for hour in range(1, 24, 7):
-            assert house.app_sessions.renew(sid, app=FORECAST, now=NOW + hour * HOUR), hour
+            assert deployment.app_sessions.renew(sid, app=FORECAST, now=NOW + hour * HOUR), hour
 
-        assert house.sign_ins.peek(begun.id, now=NOW + 24 * HOUR) is not None
+        assert deployment.sign_ins.peek(begun.id, now=NOW + 24 * HOUR) is not None
 
-    def test_an_app_that_only_stands_open_does_not(self, house: House) -> None:
-        begun = house.sign_in()
-        sid = house.open(begun)
+    def test_an_app_that_only_stands_open_does_not(self, deployment: Deployment) -> None:
+        begun = deployment.sign_in()
+        sid = deployment.open(begun)
         for hour in range(1, 8):
-            assert house.app_sessions.renew(sid, app=FORECAST, now=NOW + hour * HOUR, in_use=False), hour
+            assert deployment.app_sessions.renew(sid, app=FORECAST, now=NOW + hour * HOUR, in_use=False), hour
 
-        assert code(house.app_sessions.renew(sid, app=FORECAST, now=NOW + 9 * HOUR, in_use=False)) == "sign-in-expired"
+        assert (
+            code(deployment.app_sessions.renew(sid, app=FORECAST, now=NOW + 9 * HOUR, in_use=False))
+            == "sign-in-expired"
+        )
 
-    def test_use_is_noted_once_a_minute(self, house: House) -> None:
-        sid = house.open(house.sign_in())
+    def test_use_is_noted_once_a_minute(self, deployment: Deployment) -> None:
+        sid = deployment.open(deployment.sign_in())
 
         def seen_after(seconds: int) -> tuple[int, int]:
-            house.app_sessions.renew(sid, app=FORECAST, now=NOW + seconds)
-            (sign_in,), (session,) = house.rows(tables.sign_ins), house.rows(tables.app_sessions)
+            deployment.app_sessions.renew(sid, app=FORECAST, now=NOW + seconds)
+            (sign_in,), (session,) = deployment.rows(tables.sign_ins), deployment.rows(tables.app_sessions)
             return sign_in["last_seen_at"] - NOW, session["last_seen_at"] - NOW
 
         assert [seen_after(seconds) for seconds in (1, TOUCH - 1, TOUCH, TOUCH + 1)] == [
@@ -396,38 +405,42 @@ class TestRenew:
             (60, 60),
         ]
 
-    def test_a_tab_that_is_only_open_is_no_use(self, house: House) -> None:
-        begun = house.sign_in()
-        sid = house.open(begun)
+    def test_a_tab_that_is_only_open_is_no_use(self, deployment: Deployment) -> None:
+        begun = deployment.sign_in()
+        sid = deployment.open(begun)
 
-        assert house.app_sessions.renew(sid, app=FORECAST, now=NOW + HOUR, in_use=False)
-        assert house.rows(tables.sign_ins)[0]["last_seen_at"] == NOW
+        assert deployment.app_sessions.renew(sid, app=FORECAST, now=NOW + HOUR, in_use=False)
+        assert deployment.rows(tables.sign_ins)[0]["last_seen_at"] == NOW
 
     @pytest.mark.parametrize("later", [8 * HOUR, 30 * DAY])
-    def test_finding_the_sign_in_too_old_ends_it_with_all_its_sessions(self, house: House, later: int) -> None:
-        begun = house.sign_in()
-        first, second = house.open(begun), house.open(begun)
+    def test_finding_the_sign_in_too_old_ends_it_with_all_its_sessions(
+        self, deployment: Deployment, later: int
+    ) -> None:
+        begun = deployment.sign_in()
+        first, second = deployment.open(begun), deployment.open(begun)
 
-        assert code(house.app_sessions.renew(first, app=FORECAST, now=NOW + later)) == "sign-in-expired"
-        assert {row["session"] for row in house.rows(tables.outbox)} == {first, second}
-        assert code(house.app_sessions.renew(second, app=FORECAST, now=NOW + later)) == "sign-in-expired"
+        assert code(deployment.app_sessions.renew(first, app=FORECAST, now=NOW + later)) == "sign-in-expired"
+        assert {row["session"] for row in deployment.rows(tables.outbox)} == {first, second}
+        assert code(deployment.app_sessions.renew(second, app=FORECAST, now=NOW + later)) == "sign-in-expired"
 
-    def test_a_busy_writer_does_not_fail_a_renewal(self, house: House, database_url: Secret, tmp_path: Path) -> None:
-        begun = house.sign_in()
-        sid = house.open(begun)
+    def test_a_busy_writer_does_not_fail_a_renewal(
+        self, deployment: Deployment, database_url: Secret, tmp_path: Path
+    ) -> None:
+        begun = deployment.sign_in()
+        sid = deployment.open(begun)
         database = Database(impatient(database_url))
-        hurried = a_house(database, tmp_path)
-        with house.database.write() as connection:
-            assert house.sign_ins.lock(connection, begun.id) is not None
+        hurried = a_deployment(database, tmp_path)
+        with deployment.database.write() as connection:
+            assert deployment.sign_ins.lock(connection, begun.id) is not None
 
             assert hurried.app_sessions.renew(sid, app=FORECAST, now=NOW + TOUCH)
         database.close()
 
-    def test_one_that_was_used_meanwhile_goes_on(self, house: House) -> None:
+    def test_one_that_was_used_meanwhile_goes_on(self, deployment: Deployment) -> None:
         """
         Judged too old by a row that another request touched before the lock was had.
         """
-        sid = house.open(house.sign_in())
+        sid = deployment.open(deployment.sign_in())
 
         class Racing(SignIns):
             """Says "expired" once, as one who looked before the touch would."""
@@ -438,12 +451,12 @@ class TestRenew:
                 has_looked, Racing.has_looked = Racing.has_looked, True
                 return super().is_expired(row, now=now) if has_looked else True
 
-        house.sign_ins.__class__ = Racing
-        assert house.app_sessions.renew(sid, app=FORECAST, now=NOW + HOUR)
+        deployment.sign_ins.__class__ = Racing
+        assert deployment.app_sessions.renew(sid, app=FORECAST, now=NOW + HOUR)
 
-    def test_a_session_purged_meanwhile_is_unknown(self, house: House) -> None:
-        begun = house.sign_in()
-        sid = house.open(begun)
+    def test_a_session_purged_meanwhile_is_unknown(self, deployment: Deployment) -> None:
+        begun = deployment.sign_in()
+        sid = deployment.open(begun)
 
         class Purging(SignIns):
             """Has the rows gone when the lock is asked for."""
@@ -451,60 +464,60 @@ class TestRenew:
             def lock(self, connection: sa.Connection, sign_in_id: str) -> None:
                 connection.execute(tables.sign_ins.delete().where(tables.sign_ins.c.id == sign_in_id))
 
-        house.sign_ins.__class__ = Purging
-        assert code(house.app_sessions.renew(sid, app=CLOSED, now=NOW)) == "unknown-session"
+        deployment.sign_ins.__class__ = Purging
+        assert code(deployment.app_sessions.renew(sid, app=CLOSED, now=NOW)) == "unknown-session"
 
 
 class TestRoom:
-    def test_the_least_recently_used_sessions_with_an_app_make_room(self, house: House) -> None:
-        begun = house.sign_in()
-        reports = house.open(begun, app=REPORTS)
-        sids = [house.open(begun, now=NOW + number) for number in range(MOST_LIVING)]
-        house.app_sessions.renew(sids[0], app=FORECAST, now=NOW + 100)
-        latest = house.open(begun, now=NOW + 101)
-        ended = {row["id"]: row["end_reason"] for row in house.rows(tables.app_sessions) if row["ended_at"]}
+    def test_the_least_recently_used_sessions_with_an_app_make_room(self, deployment: Deployment) -> None:
+        begun = deployment.sign_in()
+        reports = deployment.open(begun, app=REPORTS)
+        sids = [deployment.open(begun, now=NOW + number) for number in range(MOST_LIVING)]
+        deployment.app_sessions.renew(sids[0], app=FORECAST, now=NOW + 100)
+        latest = deployment.open(begun, now=NOW + 101)
+        ended = {row["id"]: row["end_reason"] for row in deployment.rows(tables.app_sessions) if row["ended_at"]}
 
         assert ended == {sids[1]: "superseded"}
-        assert [row["session"] for row in house.rows(tables.outbox)] == [sids[1]]
-        assert house.app_sessions.renew(latest, app=FORECAST, now=NOW + 101)
-        assert house.app_sessions.renew(reports, app=REPORTS, now=NOW + 101)
-        assert code(house.app_sessions.renew(sids[1], app=FORECAST, now=NOW + 101)) == "superseded"
+        assert [row["session"] for row in deployment.rows(tables.outbox)] == [sids[1]]
+        assert deployment.app_sessions.renew(latest, app=FORECAST, now=NOW + 101)
+        assert deployment.app_sessions.renew(reports, app=REPORTS, now=NOW + 101)
+        assert code(deployment.app_sessions.renew(sids[1], app=FORECAST, now=NOW + 101)) == "superseded"
 
-    def test_other_sign_ins_keep_their_room(self, house: House) -> None:
-        mine, other = house.sign_in(), house.sign_in()
-        kept = house.open(other)
+    def test_other_sign_ins_keep_their_room(self, deployment: Deployment) -> None:
+        mine, other = deployment.sign_in(), deployment.sign_in()
+        kept = deployment.open(other)
         for _ in range(MOST_LIVING + 3):
-            house.open(mine)
+            deployment.open(mine)
 
-        assert house.app_sessions.renew(kept, app=FORECAST, now=NOW)
+        assert deployment.app_sessions.renew(kept, app=FORECAST, now=NOW)
 
 
 class TestStanding:
-    def test_a_living_session_has_its_persons_standing(self, house: House) -> None:
-        begun = house.sign_in()
-        sid = house.open(begun)
-        live = house.app_sessions.live(sid, app=FORECAST, now=NOW)
+    def test_a_living_session_has_its_persons_standing(self, deployment: Deployment) -> None:
+        begun = deployment.sign_in()
+        sid = deployment.open(begun)
+        live = deployment.app_sessions.live(sid, app=FORECAST, now=NOW)
 
         assert live == LiveSession(sid=sid, app=FORECAST, sign_in_id=begun.id, standing=a_standing())
         assert live
-        assert house.app_sessions.standing_of(sid, app=FORECAST, now=NOW) == a_standing()
+        assert deployment.app_sessions.standing_of(sid, app=FORECAST, now=NOW) == a_standing()
 
-    def test_an_ended_one_has_none(self, house: House) -> None:
-        begun = house.sign_in()
-        sid = house.open(begun)
-        house.sign_ins.end(begun.id, reason=EndReason.SIGNED_OUT, now=NOW)
+    def test_an_ended_one_has_none(self, deployment: Deployment) -> None:
+        begun = deployment.sign_in()
+        sid = deployment.open(begun)
+        deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
 
-        assert code(house.app_sessions.live(sid, app=FORECAST, now=NOW)) == "signed-out"
-        assert code(house.app_sessions.standing_of(sid, app=FORECAST, now=NOW)) == "signed-out"
+        assert code(deployment.app_sessions.live(sid, app=FORECAST, now=NOW)) == "signed-out"
+        assert code(deployment.app_sessions.standing_of(sid, app=FORECAST, now=NOW)) == "signed-out"
 
 
-def test_an_identity_is_the_same_on_the_way_in_and_out(house: House) -> None:
+def test_an_identity_is_the_same_on_the_way_in_and_out(deployment: Deployment) -> None:
     identity: Identity = an_identity(name="Ünï ©ødé 漢字 \U0001f600")
-    answer = house.app_sessions.renew(house.open(house.sign_in(identity)), app=FORECAST, now=NOW)
+    answer = deployment.app_sessions.renew(deployment.open(deployment.sign_in(identity)), app=FORECAST, now=NOW)
 
     assert isinstance(answer, Active)
     assert answer.person.name == identity.name
 
 
 def test_a_session_that_is_over_is_false_in_a_careless_if() -> None:
-    assert not Over(EndReason.DENIED)
+    assert not EndedSession(RevocationReason.DENIED)

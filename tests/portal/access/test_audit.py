@@ -8,16 +8,16 @@ import pytest
 from portal.access.audit import MAX_DETAIL, MOST_OF_ONE, MOST_UNNAMED, WINDOW, AuditEvent
 from portal.storage import tables
 from tests.builders import ISSUER, NOW, an_identity
-from tests.portal.store_environment import House
+from tests.portal.store_deployment import Deployment
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
     return [json.loads(record.getMessage()) for record in caplog.records if record.name == "portal.audit"]
 
 
-def test_an_event_is_a_row_and_a_line(house: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_event_is_a_row_and_a_line(deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "portal.audit")
-    house.audit.record(
+    deployment.audit.record(
         AuditEvent.APP_DENIED,
         now=NOW,
         identity=an_identity(),
@@ -26,7 +26,7 @@ def test_an_event_is_a_row_and_a_line(house: House, caplog: pytest.LogCaptureFix
         detail="missing-role",
         reference="abcd1234",
     )
-    (entry,) = house.audit.recent(issuer=ISSUER, tenant="acme", limit=10)
+    (entry,) = deployment.audit.recent(issuer=ISSUER, tenant="acme", limit=10)
 
     assert (entry.at, entry.event, entry.app, entry.detail) == (NOW, "app-denied", "forecast", "missing-role")
     assert (entry.name, entry.email, entry.tenant, entry.reference) == (
@@ -49,9 +49,11 @@ def test_an_event_is_a_row_and_a_line(house: House, caplog: pytest.LogCaptureFix
     ]
 
 
-def test_the_line_names_nobody_and_holds_no_line_break(house: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_line_names_nobody_and_holds_no_line_break(
+    deployment: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "portal.audit")
-    house.audit.record(AuditEvent.SIGN_IN_REFUSED, now=NOW, identity=an_identity(), detail="a\nb\x1b[2J\u2028c")
+    deployment.audit.record(AuditEvent.SIGN_IN_REFUSED, now=NOW, identity=an_identity(), detail="a\nb\x1b[2J\u2028c")
     (record,) = [record for record in caplog.records if record.name == "portal.audit"]
 
     assert record.getMessage().isascii()
@@ -71,34 +73,34 @@ def test_the_line_names_nobody_and_holds_no_line_break(house: House, caplog: pyt
     ],
 )
 def test_an_address_that_nobody_vouches_for_is_not_taken_for_one(
-    house: House, name: str | None, email: str | None, kept: tuple[str | None, str | None], *, verified: bool
+    deployment: Deployment, name: str | None, email: str | None, kept: tuple[str | None, str | None], *, verified: bool
 ) -> None:
     identity = an_identity(name=name, email=email, email_verified=verified)
-    house.audit.record(AuditEvent.SIGNED_IN, now=NOW, identity=identity, tenant="acme")
-    (entry,) = house.audit.recent(issuer=ISSUER, tenant="acme", limit=1)
+    deployment.audit.record(AuditEvent.SIGNED_IN, now=NOW, identity=identity, tenant="acme")
+    (entry,) = deployment.audit.recent(issuer=ISSUER, tenant="acme", limit=1)
 
     assert (entry.name, entry.email) == kept
 
 
-def test_a_tenant_reads_its_own_events_newest_first(house: House) -> None:
+def test_a_tenant_reads_its_own_events_newest_first(deployment: Deployment) -> None:
     for number in range(5):
-        house.audit.record(
+        deployment.audit.record(
             AuditEvent.APP_OPENED, now=NOW + number, identity=an_identity(), tenant="acme", app=f"app-{number}"
         )
-    house.audit.record(AuditEvent.APP_OPENED, now=NOW, identity=an_identity(), tenant="beta", app="secret")
-    house.audit.record(AuditEvent.TICKET_REFUSED, now=NOW, app="secret")
+    deployment.audit.record(AuditEvent.APP_OPENED, now=NOW, identity=an_identity(), tenant="beta", app="secret")
+    deployment.audit.record(AuditEvent.TICKET_REFUSED, now=NOW, app="secret")
 
-    latest = house.audit.recent(issuer=ISSUER, tenant="acme", limit=3)
+    latest = deployment.audit.recent(issuer=ISSUER, tenant="acme", limit=3)
     assert [entry.app for entry in latest] == ["app-4", "app-3", "app-2"]
-    assert house.audit.recent(issuer="https://partner.example.com", tenant="acme", limit=3) == []
-    assert [entry.app for entry in house.audit.recent(issuer=ISSUER, tenant="acme", limit=99)][-1] == "app-0"
-    assert house.audit.recent(issuer=ISSUER, tenant="", limit=99) == []
-    assert house.audit.recent(issuer=ISSUER, tenant="acme", limit=-1) == []
+    assert deployment.audit.recent(issuer="https://partner.example.com", tenant="acme", limit=3) == []
+    assert [entry.app for entry in deployment.audit.recent(issuer=ISSUER, tenant="acme", limit=99)][-1] == "app-0"
+    assert deployment.audit.recent(issuer=ISSUER, tenant="", limit=99) == []
+    assert deployment.audit.recent(issuer=ISSUER, tenant="acme", limit=-1) == []
 
 
 @pytest.mark.parametrize("text", ["x" * 10_000, "nul\0", "\udce9", "ü" * 10_000])
-def test_hostile_text_is_cut_and_stored(house: House, text: str) -> None:
-    house.audit.record(
+def test_hostile_text_is_cut_and_stored(deployment: Deployment, text: str) -> None:
+    deployment.audit.record(
         AuditEvent.SIGN_IN_REFUSED,
         now=NOW,
         identity=an_identity(name=text, email=text),
@@ -107,31 +109,33 @@ def test_hostile_text_is_cut_and_stored(house: House, text: str) -> None:
         detail=text,
         reference=text,
     )
-    (row,) = house.rows(tables.audit)
+    (row,) = deployment.rows(tables.audit)
 
     assert len(row["detail"]) <= MAX_DETAIL
     assert len(row["reference"]) <= 64
 
 
-def test_within_a_transaction_the_row_shares_its_fate(house: House) -> None:
+def test_within_a_transaction_the_row_shares_its_fate(deployment: Deployment) -> None:
     def fail() -> None:
-        with house.database.write() as connection:
-            house.audit.record(AuditEvent.SIGNED_IN, now=NOW, connection=connection)
+        with deployment.database.write() as connection:
+            deployment.audit.record(AuditEvent.SIGNED_IN, now=NOW, connection=connection)
             raise LookupError
 
     with pytest.raises(LookupError):
         fail()
 
-    assert house.rows(tables.audit) == []
+    assert deployment.rows(tables.audit) == []
 
 
-def test_the_line_is_written_even_where_the_row_cannot_be(house: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_line_is_written_even_where_the_row_cannot_be(
+    deployment: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "portal.audit")
-    with house.database.write() as connection:
+    with deployment.database.write() as connection:
         tables.audit.drop(connection)
 
     with pytest.raises(Exception, match="audit"):
-        house.audit.record(AuditEvent.SIGNED_IN, now=NOW)
+        deployment.audit.record(AuditEvent.SIGNED_IN, now=NOW)
     assert [line["event"] for line in lines(caplog)] == ["signed-in"]
 
 
@@ -144,51 +148,51 @@ def test_the_vocabulary_is_sorted_and_unique() -> None:
 class TestBounds:
     """A person who causes events could fill the disk, and push everything else out of an admin's sight."""
 
-    def deny(self, house: House, times: int, *, subject: str = "ana", now: int = NOW) -> None:
+    def deny(self, deployment: Deployment, times: int, *, subject: str = "ana", now: int = NOW) -> None:
         for _ in range(times):
             who = an_identity(subject=subject)
-            house.audit.record(AuditEvent.APP_DENIED, now=now, identity=who, tenant="acme", detail="unknown-app")
+            deployment.audit.record(AuditEvent.APP_DENIED, now=now, identity=who, tenant="acme", detail="unknown-app")
 
     def test_one_person_leaves_some_of_a_kind_and_a_count_of_the_rest(
-        self, house: House, caplog: pytest.LogCaptureFixture
+        self, deployment: Deployment, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO, "portal.audit")
-        self.deny(house, MOST_OF_ONE + 2000)
-        assert len(house.rows(tables.audit)) == len(lines(caplog)) == MOST_OF_ONE
-        self.deny(house, 1, subject="bob")
-        house.audit.record(AuditEvent.TENANT_SWITCHED, now=NOW, identity=an_identity(subject="ana"), tenant="acme")
-        assert len(house.rows(tables.audit)) == MOST_OF_ONE + 2  # others, and other kinds, are not in its way
+        self.deny(deployment, MOST_OF_ONE + 2000)
+        assert len(deployment.rows(tables.audit)) == len(lines(caplog)) == MOST_OF_ONE
+        self.deny(deployment, 1, subject="bob")
+        deployment.audit.record(AuditEvent.TENANT_SWITCHED, now=NOW, identity=an_identity(subject="ana"), tenant="acme")
+        assert len(deployment.rows(tables.audit)) == MOST_OF_ONE + 2  # others, and other kinds, are not in its way
 
-        house.audit.tell_left_out(NOW + WINDOW - 1)
-        assert len(house.rows(tables.audit)) == MOST_OF_ONE + 2
-        house.audit.tell_left_out(NOW + WINDOW)
-        house.audit.tell_left_out(NOW + WINDOW)
-        (latest, *_) = house.audit.recent(issuer=ISSUER, tenant="acme", limit=1)
+        deployment.audit.tell_left_out(NOW + WINDOW - 1)
+        assert len(deployment.rows(tables.audit)) == MOST_OF_ONE + 2
+        deployment.audit.tell_left_out(NOW + WINDOW)
+        deployment.audit.tell_left_out(NOW + WINDOW)
+        (latest, *_) = deployment.audit.recent(issuer=ISSUER, tenant="acme", limit=1)
         assert (latest.event, latest.detail, latest.name) == ("events-left-out", "2000 app-denied", "Ana Analyst")
-        assert len(house.rows(tables.audit)) == MOST_OF_ONE + 3
+        assert len(deployment.rows(tables.audit)) == MOST_OF_ONE + 3
 
-    def test_the_next_window_begins_by_itself_and_forgets_no_count(self, house: House) -> None:
-        self.deny(house, MOST_OF_ONE + 5)
-        self.deny(house, MOST_OF_ONE + 7, now=NOW + WINDOW)
-        assert len(house.rows(tables.audit)) == 2 * MOST_OF_ONE
-        house.audit.tell_left_out(NOW + 2 * WINDOW)
-        assert house.events()[-1] == ("events-left-out", "12 app-denied")
+    def test_the_next_window_begins_by_itself_and_forgets_no_count(self, deployment: Deployment) -> None:
+        self.deny(deployment, MOST_OF_ONE + 5)
+        self.deny(deployment, MOST_OF_ONE + 7, now=NOW + WINDOW)
+        assert len(deployment.rows(tables.audit)) == 2 * MOST_OF_ONE
+        deployment.audit.tell_left_out(NOW + 2 * WINDOW)
+        assert deployment.events()[-1] == ("events-left-out", "12 app-denied")
 
-    def test_strangers_are_bounded_together(self, house: House) -> None:
+    def test_strangers_are_bounded_together(self, deployment: Deployment) -> None:
         for _ in range(MOST_UNNAMED + 9):
-            house.audit.record(AuditEvent.SIGN_IN_REFUSED, now=NOW, detail="company: callback-rejected")
-        house.audit.tell_left_out(NOW + WINDOW)
-        assert len(house.rows(tables.audit)) == MOST_UNNAMED + 1
-        assert house.events()[-1] == ("events-left-out", "9 sign-in-refused")
+            deployment.audit.record(AuditEvent.SIGN_IN_REFUSED, now=NOW, detail="company: callback-rejected")
+        deployment.audit.tell_left_out(NOW + WINDOW)
+        assert len(deployment.rows(tables.audit)) == MOST_UNNAMED + 1
+        assert deployment.events()[-1] == ("events-left-out", "9 sign-in-refused")
 
 
-def test_a_page_begins_where_the_one_before_ended_and_kinds_can_be_left_out(house: House) -> None:
+def test_a_page_begins_where_the_one_before_ended_and_kinds_can_be_left_out(deployment: Deployment) -> None:
     for number in range(5):
         for event in (AuditEvent.APP_OPENED, AuditEvent.API_USED):
-            house.audit.record(event, now=NOW, identity=an_identity(), tenant="acme", app=f"app-{number}")
+            deployment.audit.record(event, now=NOW, identity=an_identity(), tenant="acme", app=f"app-{number}")
     seen: list[str | None] = []
     before: int | None = None
-    while page := house.audit.recent(issuer=ISSUER, tenant="acme", limit=2, before=before, without={"api-used"}):
+    while page := deployment.audit.recent(issuer=ISSUER, tenant="acme", limit=2, before=before, without={"api-used"}):
         seen += [entry.app for entry in page]
         before = page[-1].id
     assert seen == [f"app-{number}" for number in (4, 3, 2, 1, 0)]

@@ -8,25 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from portal.access.notifications import ALL, PATH, TOGETHER, Pusher, in_turn, place_of
-from portal.access.revocation import PendingPush
+from portal.access.notifications import ALL, PATH, TOGETHER, Notifier, in_turn, recipient_of
+from portal.access.revocation import PendingNotification
 from portal.access.signing_keys import SigningKeys
 from portal.contract import verify_logout_token
-from portal.contract.egress import Outbound
-from portal.http_client import way_to
+from portal.contract.egress import Egress
+from portal.http_client import client_settings_for
 from portal.rules.catalogue import AppSpec, Catalogue
 from portal.settings import Secret
 from portal.storage.database import Database
 from tests.builders import NOW, PORTAL, an_app
 from tests.certificates import issue
 from tests.portal.access.listening_app import ListeningApp, listening, nobody_listening
-from tests.portal.store_environment import a_sealer
+from tests.portal.store_deployment import a_sealer
 from tests.provider.forward_proxy import forward_proxy
 from tests.provider.misbehaving import Answer, misbehaving_provider
 
 
-def a_push(number: int = 1, *, app: str = "forecast") -> PendingPush:
-    return PendingPush(id=f"push-{number}", app=app, session=f"session-{number}")
+def a_push(number: int = 1, *, app: str = "forecast") -> PendingNotification:
+    return PendingNotification(id=f"push-{number}", app=app, session=f"session-{number}")
 
 
 @pytest.fixture
@@ -36,8 +36,8 @@ def keys(tmp_path: Path) -> SigningKeys:
     return SigningKeys(database, a_sealer())
 
 
-def push(keys: SigningKeys, app: AppSpec, *pushes: PendingPush) -> frozenset[str]:
-    pusher = Pusher(Catalogue((app,)), issuer=PORTAL)
+def push(keys: SigningKeys, app: AppSpec, *pushes: PendingNotification) -> frozenset[str]:
+    pusher = Notifier(Catalogue((app,)), issuer=PORTAL)
     return pusher.push(pushes or (a_push(),), key=keys.signing_key(NOW), now=NOW)
 
 
@@ -83,7 +83,7 @@ def local(app: ListeningApp) -> AppSpec:
 def test_a_push_goes_to_where_the_portal_reaches_the_app_under_its_public_name(
     url: str, internal_url: str | None, expected: tuple[str, str, str | None, bool]
 ) -> None:
-    place = place_of(an_app(url=url, internal_url=internal_url))
+    place = recipient_of(an_app(url=url, internal_url=internal_url))
 
     assert (place.url, place.host, place.server_name, place.is_internal) == expected
 
@@ -149,7 +149,7 @@ def test_an_app_that_answers_drop_by_drop_holds_nobody_up(keys: SigningKeys) -> 
             an_app(slug="slow", url=f"http://slow.localhost:{slow.port}"),
             an_app(slug="quick", url=f"http://quick.localhost:{quick.port}"),
         )
-        pusher = Pusher(Catalogue(apps), issuer=PORTAL)
+        pusher = Notifier(Catalogue(apps), issuer=PORTAL)
         pushes = (*(a_push(number, app="slow") for number in range(8)), a_push(99, app="quick"))
         begun = time.monotonic()
         delivered = pusher.push(pushes, key=keys.signing_key(NOW), now=NOW)
@@ -190,11 +190,11 @@ def test_a_push_beyond_this_machine_goes_through_the_proxy_and_one_to_an_interna
 ) -> None:
     far, near = "https://forecast.corp.example", "https://10.255.255.1:8443"
     with forward_proxy() as proxy:
-        outbound = Outbound(proxy=proxy.url)
+        egress = Egress(proxy=proxy.url)
         for app in (an_app(url=far), an_app(url=far, internal_url=near)):
-            way = way_to(place_of(app).url, outbound, is_internal=place_of(app).is_internal)
+            way = client_settings_for(recipient_of(app).url, egress, is_internal=recipient_of(app).is_internal)
             assert (way.proxy is None) == (app.internal_url == near)
-        pusher = Pusher(Catalogue((an_app(url=far),)), issuer=PORTAL, outbound=outbound)
+        pusher = Notifier(Catalogue((an_app(url=far),)), issuer=PORTAL, egress=egress)
         assert pusher.push((a_push(),), key=keys.signing_key(NOW), now=NOW) == frozenset()
     assert proxy.asked == ["CONNECT forecast.corp.example:443"]
 
@@ -209,10 +209,10 @@ def test_a_push_is_believed_to_have_arrived_only_with_a_certificate_of_the_compa
         there.respond[PATH] = lambda _: Answer(b"")
         app = an_app(url=f"https://forecast.demo.localhost:{there.port}")
         delivered = [
-            Pusher(Catalogue((app,)), issuer=PORTAL, outbound=outbound).push(
+            Notifier(Catalogue((app,)), issuer=PORTAL, egress=egress).push(
                 (a_push(),), key=keys.signing_key(NOW), now=NOW
             )
-            for outbound in (Outbound(authorities=certificate.authority), Outbound())
+            for egress in (Egress(authorities=certificate.authority), Egress())
         ]
 
     assert delivered == [{"push-1"}, frozenset()]
@@ -222,8 +222,8 @@ def test_a_push_is_believed_to_have_arrived_only_with_a_certificate_of_the_compa
 def test_a_way_out_that_cannot_be_gone_keeps_pushes_for_later(
     keys: SigningKeys, caplog: pytest.LogCaptureFixture
 ) -> None:
-    outbound = Outbound(proxy="socks5://me:secret@proxy.example.com")
-    pusher = Pusher(Catalogue((an_app(),)), issuer=PORTAL, outbound=outbound)
+    egress = Egress(proxy="socks5://me:secret@proxy.example.com")
+    pusher = Notifier(Catalogue((an_app(),)), issuer=PORTAL, egress=egress)
 
     assert pusher.push((a_push(),), key=keys.signing_key(NOW), now=NOW) == frozenset()
     assert "the way out is misconfigured: is a SOCKS proxy" in caplog.text
@@ -231,5 +231,5 @@ def test_a_way_out_that_cannot_be_gone_keeps_pushes_for_later(
 
 
 def test_each_app_has_its_turn() -> None:
-    pushes = [PendingPush(id=f"{app}{at}", app=app, session="s") for app in "aab" for at in range(2)]
+    pushes = [PendingNotification(id=f"{app}{at}", app=app, session="s") for app in "aab" for at in range(2)]
     assert [push.id for push in in_turn([*pushes, *pushes[4:]])] == ["a0", "b0", "a1", "b1", "a0", "b0", "a1", "b1"]

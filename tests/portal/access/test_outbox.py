@@ -10,7 +10,7 @@ import pytest
 
 from portal.access.audit import AuditEvent
 from portal.access.outbox import GIVE_UP, Outbox, pause_after
-from portal.access.revocation import LEASE, EndReason, PendingPush, enqueue
+from portal.access.revocation import LEASE, PendingNotification, RevocationReason, enqueue
 from portal.errors import StoreUnavailable
 from portal.rules.catalogue import Catalogue
 from portal.settings import Secret
@@ -18,7 +18,7 @@ from portal.storage import tables
 from portal.storage.database import Database
 from tests.builders import NOW, an_app
 from tests.portal.access.listening_app import ListeningApp, listening
-from tests.portal.store_environment import House, a_house, impatient
+from tests.portal.store_deployment import Deployment, a_deployment, impatient
 
 
 @pytest.fixture
@@ -28,15 +28,15 @@ def app() -> Iterator[ListeningApp]:
 
 
 @pytest.fixture
-def house(database: Database, tmp_path: Path, app: ListeningApp) -> House:
+def deployment(database: Database, tmp_path: Path, app: ListeningApp) -> Deployment:
     spec = an_app(url=f"http://forecast.demo.localhost:{app.port}")
-    return a_house(database, tmp_path, catalogue=Catalogue((spec,)))
+    return a_deployment(database, tmp_path, catalogue=Catalogue((spec,)))
 
 
-def end_one(house: House) -> tuple[PendingPush, ...]:
-    begun = house.sign_in()
-    house.open(begun)
-    return house.sign_ins.end(begun.id, reason=EndReason.SIGNED_OUT, now=NOW)
+def end_one(deployment: Deployment) -> tuple[PendingNotification, ...]:
+    begun = deployment.sign_in()
+    deployment.open(begun)
+    return deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
 
 
 def void(_: object) -> None:
@@ -50,90 +50,92 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_what_is_delivered_is_gone(house: House, app: ListeningApp) -> None:
-    house.outbox.deliver(end_one(house), now=NOW)
+def test_what_is_delivered_is_gone(deployment: Deployment, app: ListeningApp) -> None:
+    deployment.outbox.deliver(end_one(deployment), now=NOW)
 
     assert len(app.received) == 1
-    assert house.rows(tables.outbox) == []
+    assert deployment.rows(tables.outbox) == []
 
 
-def test_nothing_to_deliver_is_nothing_done(house: House) -> None:
-    house.outbox.deliver((), now=NOW)
+def test_nothing_to_deliver_is_nothing_done(deployment: Deployment) -> None:
+    deployment.outbox.deliver((), now=NOW)
 
-    assert house.rows(tables.signing_keys) == []
-    assert house.outbox.deliver_due(NOW) == 0
+    assert deployment.rows(tables.signing_keys) == []
+    assert deployment.outbox.deliver_due(NOW) == 0
 
 
-def test_what_fails_is_tried_again_with_growing_pauses(house: House, app: ListeningApp) -> None:
+def test_what_fails_is_tried_again_with_growing_pauses(deployment: Deployment, app: ListeningApp) -> None:
     app.status = 503
-    house.outbox.deliver(end_one(house), now=NOW)
+    deployment.outbox.deliver(end_one(deployment), now=NOW)
     tried, now = [], NOW
     for now in range(NOW, NOW + 200):
-        if house.outbox.deliver_due(now):
+        if deployment.outbox.deliver_due(now):
             tried.append(now - NOW)
 
     assert tried == [1, 3, 7, 15, 31, 63, 123, 183]
     app.status = 204
-    assert house.outbox.deliver_due(now + 60) == 1
-    assert house.rows(tables.outbox) == []
+    assert deployment.outbox.deliver_due(now + 60) == 1
+    assert deployment.rows(tables.outbox) == []
 
 
 def test_the_pauses_grow_to_a_minute() -> None:
     assert [pause_after(attempts) for attempts in (1, 2, 3, 6, 7, 8, 1000)] == [1, 2, 4, 32, 60, 60, 60]
 
 
-def test_what_cannot_be_delivered_is_given_up(house: House, app: ListeningApp) -> None:
+def test_what_cannot_be_delivered_is_given_up(deployment: Deployment, app: ListeningApp) -> None:
     app.status = 503
-    house.outbox.deliver(end_one(house), now=NOW)
+    deployment.outbox.deliver(end_one(deployment), now=NOW)
 
-    house.outbox.deliver_due(NOW + GIVE_UP - 1)
-    assert len(house.rows(tables.outbox)) == 1
-    house.outbox.deliver_due(NOW + GIVE_UP + 60)
-    assert house.rows(tables.outbox) == []
+    deployment.outbox.deliver_due(NOW + GIVE_UP - 1)
+    assert len(deployment.rows(tables.outbox)) == 1
+    deployment.outbox.deliver_due(NOW + GIVE_UP + 60)
+    assert deployment.rows(tables.outbox) == []
 
 
-def test_what_waits_behind_it_is_given_up_in_its_time_too(house: House, app: ListeningApp) -> None:
+def test_what_waits_behind_it_is_given_up_in_its_time_too(deployment: Deployment, app: ListeningApp) -> None:
     app.status = 503
-    with house.database.write() as connection:
+    with deployment.database.write() as connection:
         enqueue(connection, [("forecast", f"session-{number}") for number in range(50)], now=NOW)
-    house.outbox.deliver_due(NOW + LEASE)
-    assert (len(house.rows(tables.outbox)), len(app.received)) == (50, 16)
-    house.outbox.deliver_due(NOW + GIVE_UP + 60)
-    assert house.rows(tables.outbox) == []
+    deployment.outbox.deliver_due(NOW + LEASE)
+    assert (len(deployment.rows(tables.outbox)), len(app.received)) == (50, 16)
+    deployment.outbox.deliver_due(NOW + GIVE_UP + 60)
+    assert deployment.rows(tables.outbox) == []
 
 
-def test_an_app_that_left_the_catalogue_is_forgotten(house: House) -> None:
-    with house.database.write() as connection:
+def test_an_app_that_left_the_catalogue_is_forgotten(deployment: Deployment) -> None:
+    with deployment.database.write() as connection:
         pushes = enqueue(connection, [("gone", "session-1")], now=NOW)
-    house.outbox.deliver(pushes, now=NOW)
+    deployment.outbox.deliver(pushes, now=NOW)
 
-    assert house.rows(tables.outbox) == []
+    assert deployment.rows(tables.outbox) == []
 
 
-def test_what_one_worker_is_at_another_leaves_alone_until_the_lease_ends(house: House, app: ListeningApp) -> None:
+def test_what_one_worker_is_at_another_leaves_alone_until_the_lease_ends(
+    deployment: Deployment, app: ListeningApp
+) -> None:
     """
     The first died between the commit and the delivery.
     """
-    end_one(house)
+    end_one(deployment)
 
-    assert house.outbox.deliver_due(NOW + LEASE - 1) == 0
+    assert deployment.outbox.deliver_due(NOW + LEASE - 1) == 0
     assert app.received == []
-    assert house.outbox.deliver_due(NOW + LEASE) == 1
+    assert deployment.outbox.deliver_due(NOW + LEASE) == 1
     assert len(app.received) == 1
 
 
 def test_two_workers_do_not_deliver_the_same_row(
-    house: House, app: ListeningApp, database_url: Secret, tmp_path: Path
+    deployment: Deployment, app: ListeningApp, database_url: Secret, tmp_path: Path
 ) -> None:
-    with house.database.write() as connection:
+    with deployment.database.write() as connection:
         enqueue(connection, [("forecast", f"session-{number}") for number in range(30)], now=NOW)
     workers = [
-        house,
-        *(a_house(Database(database_url), tmp_path, catalogue=house.settings.catalogue) for _ in range(3)),
+        deployment,
+        *(a_deployment(Database(database_url), tmp_path, catalogue=deployment.settings.catalogue) for _ in range(3)),
     ]
     barrier = threading.Barrier(len(workers))
 
-    def deliver(worker: House) -> None:
+    def deliver(worker: Deployment) -> None:
         worker.keys.ensure(NOW)
         barrier.wait()
         worker.outbox.deliver_due(NOW + LEASE)
@@ -145,81 +147,83 @@ def test_two_workers_do_not_deliver_the_same_row(
         thread.join()
 
     assert len(app.received) == 30
-    assert house.rows(tables.outbox) == []
+    assert deployment.rows(tables.outbox) == []
     for worker in workers:
         worker.database.close()
 
 
 def test_a_broken_database_keeps_a_sign_out_from_failing(
-    house: House, database_url: Secret, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    deployment: Deployment, database_url: Secret, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pushes = end_one(house)
-    hurried = a_house(Database(impatient(database_url)), tmp_path, catalogue=house.settings.catalogue)
+    pushes = end_one(deployment)
+    hurried = a_deployment(Database(impatient(database_url)), tmp_path, catalogue=deployment.settings.catalogue)
     hurried.keys.ensure(NOW)
-    with house.database.write() as connection:
+    with deployment.database.write() as connection:
         # Whoever would settle the row waits in vain.
         connection.execute(tables.outbox.update().values(attempts=1))
         hurried.outbox.deliver(pushes, now=NOW)
 
     assert "stay in the outbox" in caplog.text
-    assert len(house.rows(tables.outbox)) == 1
+    assert len(deployment.rows(tables.outbox)) == 1
     hurried.database.close()
 
 
 class TestBackground:
-    def test_it_delivers_what_is_due(self, house: House, app: ListeningApp) -> None:
-        end_one(house)
-        outbox = Outbox(house.database, house.keys, house.settings, clock=lambda: NOW + LEASE)
+    def test_it_delivers_what_is_due(self, deployment: Deployment, app: ListeningApp) -> None:
+        end_one(deployment)
+        outbox = Outbox(deployment.database, deployment.keys, deployment.settings, clock=lambda: NOW + LEASE)
         outbox.start()
         outbox.start()
         try:
-            until(lambda: house.rows(tables.outbox) == [])
+            until(lambda: deployment.rows(tables.outbox) == [])
         finally:
             outbox.stop()
         outbox.stop()
 
         assert len(app.received) == 1
 
-    def test_it_delivers_at_once_what_is_handed_over(self, house: House, app: ListeningApp) -> None:
+    def test_it_delivers_at_once_what_is_handed_over(self, deployment: Deployment, app: ListeningApp) -> None:
         """
         A session that ended while an app asked about it: nobody waits for the push, and no lease either.
         """
-        begun = house.sign_in()
-        sid = house.open(begun)
-        house.outbox.start()
+        begun = deployment.sign_in()
+        sid = deployment.open(begun)
+        deployment.outbox.start()
         try:
-            house.app_sessions.renew(sid, app=an_app(open_to=frozenset()), now=NOW)
-            until(lambda: house.rows(tables.outbox) == [])
+            deployment.app_sessions.renew(sid, app=an_app(open_to=frozenset()), now=NOW)
+            until(lambda: deployment.rows(tables.outbox) == [])
         finally:
-            house.outbox.stop()
+            deployment.outbox.stop()
 
         assert len(app.received) == 1
 
-    def test_it_works_off_more_than_one_batch(self, house: House, app: ListeningApp) -> None:
-        with house.database.write() as connection:
+    def test_it_works_off_more_than_one_batch(self, deployment: Deployment, app: ListeningApp) -> None:
+        with deployment.database.write() as connection:
             enqueue(connection, [("forecast", f"session-{number}") for number in range(150)], now=NOW - LEASE)
-        house.outbox.start()
+        deployment.outbox.start()
         try:
             # On a slow machine a push may not make it in time; time stands still here, so it would wait for ever.
-            until(lambda: all(row["attempts"] for row in house.rows(tables.outbox)))
+            until(lambda: all(row["attempts"] for row in deployment.rows(tables.outbox)))
         finally:
-            house.outbox.stop()
+            deployment.outbox.stop()
 
-        waiting = len(house.rows(tables.outbox))
+        waiting = len(deployment.rows(tables.outbox))
         assert waiting < 150
         assert len(set(app.tokens)) >= 150 - waiting
 
-    def test_it_keeps_house(self, house: House) -> None:
-        house.audit.record(AuditEvent.SIGNED_IN, now=0)
-        house.outbox.start()
+    def test_it_keeps_house(self, deployment: Deployment) -> None:
+        deployment.audit.record(AuditEvent.SIGNED_IN, now=0)
+        deployment.outbox.start()
         try:
-            until(lambda: house.rows(tables.audit) == [] and len(house.rows(tables.signing_keys)) == 1)
+            until(lambda: deployment.rows(tables.audit) == [] and len(deployment.rows(tables.signing_keys)) == 1)
         finally:
-            house.outbox.stop()
+            deployment.outbox.stop()
 
-    def test_it_does_what_is_to_be_done_beside(self, house: House) -> None:
+    def test_it_does_what_is_to_be_done_beside(self, deployment: Deployment) -> None:
         moments: list[int] = []
-        outbox = Outbox(house.database, house.keys, house.settings, clock=lambda: NOW, beside=moments.append)
+        outbox = Outbox(
+            deployment.database, deployment.keys, deployment.settings, clock=lambda: NOW, beside=moments.append
+        )
         outbox.start()
         try:
             until(lambda: moments == [NOW])
@@ -238,24 +242,24 @@ class TestBackground:
                     an_app(slug="hung", url=f"http://hung.demo.localhost:{hanging.port}"),
                 )
             )
-            house = a_house(database, tmp_path, catalogue=catalogue)
-            house.audit.record(AuditEvent.SIGNED_IN, now=0)
+            deployment = a_deployment(database, tmp_path, catalogue=catalogue)
+            deployment.audit.record(AuditEvent.SIGNED_IN, now=0)
             with database.write() as connection:
                 enqueue(connection, [("hung", f"session-{number}") for number in range(many)], now=NOW - 2 * LEASE)
                 enqueue(connection, [("forecast", "session")], now=NOW - LEASE)
-            house.outbox.start()
+            deployment.outbox.start()
             try:
-                until(lambda: len(app.received) == 1 and house.rows(tables.audit) == [])
+                until(lambda: len(app.received) == 1 and deployment.rows(tables.audit) == [])
                 assert len(hanging.received) < 100  # it was not worked off first
                 # Nor does each of its rows wait for it: what it did not take, the others need not try.
-                until(lambda: all(row["due_at"] > NOW for row in house.rows(tables.outbox)))
+                until(lambda: all(row["due_at"] > NOW for row in deployment.rows(tables.outbox)))
                 assert len(hanging.received) < 100
-                assert len(house.rows(tables.outbox)) == many
+                assert len(deployment.rows(tables.outbox)) == many
             finally:
                 over.set()
-                house.outbox.stop()
+                deployment.outbox.stop()
 
-    def test_it_outlives_a_broken_database(self, house: House, caplog: pytest.LogCaptureFixture) -> None:
+    def test_it_outlives_a_broken_database(self, deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
         failures: list[Exception] = [StoreUnavailable("away"), RuntimeError("odd")]
 
         def failing_clock() -> int:
@@ -263,12 +267,12 @@ class TestBackground:
                 raise failures.pop()
             return NOW + LEASE
 
-        end_one(house)
+        end_one(deployment)
         caplog.set_level(logging.WARNING, "portal.outbox")
-        outbox = Outbox(house.database, house.keys, house.settings, clock=failing_clock)
+        outbox = Outbox(deployment.database, deployment.keys, deployment.settings, clock=failing_clock)
         outbox.start()
         try:
-            until(lambda: house.rows(tables.outbox) == [])
+            until(lambda: deployment.rows(tables.outbox) == [])
         finally:
             outbox.stop()
 

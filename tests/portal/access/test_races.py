@@ -6,33 +6,33 @@ from pathlib import Path
 
 import pytest
 
-from portal.access.revocation import EndReason
+from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import SignIn
 from portal.contract import Active, Inactive
 from portal.settings import Secret
 from portal.storage import tables
 from portal.storage.database import Database
 from tests.builders import NOW, an_app
-from tests.portal.store_environment import House, a_house
+from tests.portal.store_deployment import Deployment, a_deployment
 
 ROUNDS = 12
 
 
 @pytest.fixture
-def houses(database_url: Secret, tmp_path: Path) -> Iterator[list[House]]:
+def deployments(database_url: Secret, tmp_path: Path) -> Iterator[list[Deployment]]:
     """Two processes' worth of stores over one database."""
-    made = [a_house(Database(database_url), tmp_path) for _ in range(2)]
+    made = [a_deployment(Database(database_url), tmp_path) for _ in range(2)]
     yield made
-    for house in made:
-        house.database.close()
+    for deployment in made:
+        deployment.database.close()
 
 
-def redeeming(house: House, token: str) -> Callable[[], object]:
-    return lambda: house.app_sessions.redeem(token, app=an_app(), now=NOW)
+def redeeming(deployment: Deployment, token: str) -> Callable[[], object]:
+    return lambda: deployment.app_sessions.redeem(token, app=an_app(), now=NOW)
 
 
-def ending(house: House, begun: SignIn) -> Callable[[], object]:
-    return lambda: house.sign_ins.end(begun.id, reason=EndReason.SIGNED_OUT, now=NOW)
+def ending(deployment: Deployment, begun: SignIn) -> Callable[[], object]:
+    return lambda: deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
 
 
 def together(*tasks: Callable[[], object]) -> list[object]:
@@ -52,8 +52,8 @@ def together(*tasks: Callable[[], object]) -> list[object]:
     return answers
 
 
-def test_of_two_that_redeem_one_ticket_one_opens_and_neither_keeps_a_session(houses: list[House]) -> None:
-    one, other = houses
+def test_of_two_that_redeem_one_ticket_one_opens_and_neither_keeps_a_session(deployments: list[Deployment]) -> None:
+    one, other = deployments
     for _ in range(ROUNDS):
         token = one.ticket(one.sign_in())
         answers = together(redeeming(one, token), redeeming(other, token))
@@ -65,8 +65,8 @@ def test_of_two_that_redeem_one_ticket_one_opens_and_neither_keeps_a_session(hou
         assert opened[0].session in {row["session"] for row in one.rows(tables.outbox)}
 
 
-def test_a_redemption_beside_a_sign_out_leaves_nothing_open(houses: list[House]) -> None:
-    one, other = houses
+def test_a_redemption_beside_a_sign_out_leaves_nothing_open(deployments: list[Deployment]) -> None:
+    one, other = deployments
     for _ in range(ROUNDS):
         begun = one.sign_in()
         token = one.ticket(begun)
@@ -80,8 +80,8 @@ def test_a_redemption_beside_a_sign_out_leaves_nothing_open(houses: list[House])
             assert answer == Inactive(code="signed-out")
 
 
-def test_two_who_end_one_sign_in_push_once(houses: list[House]) -> None:
-    one, other = houses
+def test_two_who_end_one_sign_in_push_once(deployments: list[Deployment]) -> None:
+    one, other = deployments
     for _ in range(ROUNDS):
         begun = one.sign_in()
         one.open(begun)
@@ -90,11 +90,11 @@ def test_two_who_end_one_sign_in_push_once(houses: list[House]) -> None:
         assert sorted(len(answer) for answer in answers if isinstance(answer, tuple)) == [0, 1]
 
 
-def test_everything_at_once_ends_in_peace(houses: list[House]) -> None:
+def test_everything_at_once_ends_in_peace(deployments: list[Deployment]) -> None:
     """
     Opening, renewing, looking and ending in one sign-in from eight threads: nothing deadlocks, nothing stays open.
     """
-    one, other = houses
+    one, other = deployments
     begun = one.sign_in()
     sids = [one.open(begun) for _ in range(3)]
     late = NOW + 120
@@ -109,7 +109,7 @@ def test_everything_at_once_ends_in_peace(houses: list[House]) -> None:
         return other.sign_ins.find(begun.id, now=late)
 
     def end() -> object:
-        return one.sign_ins.end(begun.id, reason=EndReason.SIGNED_OUT, now=late)
+        return one.sign_ins.end(begun.id, reason=RevocationReason.SIGNED_OUT, now=late)
 
     together(open_one, open_one, renew_one, look, renew_one, look, end, open_one)
 

@@ -14,7 +14,7 @@ from portal.storage import tables
 from portal.storage.database import Database
 from portal.storage.sealing import Sealer
 from tests.builders import NOW, PORTAL, a_ticket
-from tests.portal.store_environment import House, a_sealer
+from tests.portal.store_deployment import Deployment, a_sealer
 
 PERIOD = 30 * DAY
 
@@ -48,9 +48,9 @@ class TestFirstKey:
         assert published == {"kty": "OKP", "crv": "Ed25519", "kid": kid, "use": "sig", "alg": "Ed25519"}
         assert all(not key.is_private for key in keys.key_set(NOW).keys)
 
-    def test_the_private_half_lies_sealed(self, house: House) -> None:
-        private = house.keys.signing_key(NOW).as_dict(private=True)["d"]
-        (row,) = house.rows(tables.signing_keys)
+    def test_the_private_half_lies_sealed(self, deployment: Deployment) -> None:
+        private = deployment.keys.signing_key(NOW).as_dict(private=True)["d"]
+        (row,) = deployment.rows(tables.signing_keys)
 
         assert str(private) not in str(row)
 
@@ -98,14 +98,14 @@ class TestRotation:
         assert first in kids(keys.public_jwks(NOW + PERIOD + KEPT - 1))
         assert first not in kids(keys.public_jwks(NOW + PERIOD + KEPT))
 
-    def test_a_key_that_is_over_is_deleted(self, house: House) -> None:
-        keys = some_keys(house.database)
+    def test_a_key_that_is_over_is_deleted(self, deployment: Deployment) -> None:
+        keys = some_keys(deployment.database)
         first = keys.signing_key(NOW).kid
         keys.ensure(NOW + PERIOD - ANNOUNCED)
         keys.ensure(NOW + PERIOD + KEPT)
 
-        assert first not in [row["kid"] for row in house.rows(tables.signing_keys)]
-        assert len(house.rows(tables.signing_keys)) == 1
+        assert first not in [row["kid"] for row in deployment.rows(tables.signing_keys)]
+        assert len(deployment.rows(tables.signing_keys)) == 1
 
     def test_signing_alone_keeps_the_keys_turning(self, database: Database) -> None:
         """
@@ -138,12 +138,14 @@ class TestRotation:
 
 
 class TestTakenAway:
-    def test_keys_that_an_operator_takes_away_sign_and_count_no_more_within_a_minute(self, house: House) -> None:
+    def test_keys_that_an_operator_takes_away_sign_and_count_no_more_within_a_minute(
+        self, deployment: Deployment
+    ) -> None:
         """As docs/operate.md has it for keys that somebody else may know."""
-        keys, other_worker = some_keys(house.database), some_keys(house.database)
+        keys, other_worker = some_keys(deployment.database), some_keys(deployment.database)
         stolen = keys.signing_key(NOW).kid
         assert other_worker.signing_key(NOW).kid == stolen
-        with house.database.write() as connection:
+        with deployment.database.write() as connection:
             connection.execute(sa.delete(tables.signing_keys))
 
         new = keys.signing_key(NOW + REREAD).kid

@@ -4,7 +4,7 @@ from types import MappingProxyType
 
 import pytest
 
-from portal.access.stored_identity import Standings, read_identity, write_identity
+from portal.access.stored_identity import StandingCache, read_identity, write_identity
 from portal.rules.identity import Affiliation, Identity
 from tests.builders import RULES, an_identity
 
@@ -45,7 +45,7 @@ def test_claims_that_are_no_json_are_refused() -> None:
 
 
 def test_standings_follow_the_rules_and_the_tenant() -> None:
-    standings, text = Standings(RULES), write_identity(FULL)
+    standings, text = StandingCache(RULES), write_identity(FULL)
     in_acme, in_beta = standings.of(text, tenant="acme"), standings.of(text, tenant="beta")
 
     assert in_acme is not None
@@ -57,8 +57,8 @@ def test_standings_follow_the_rules_and_the_tenant() -> None:
 
 def test_other_rules_give_other_standings_of_the_same_identity() -> None:
     text = write_identity(FULL)
-    standing = Standings(()).of(text, tenant="acme")
+    standing = StandingCache(()).of(text, tenant="acme")
 
-    assert Standings(RULES).of(text, tenant="acme") != standing
+    assert StandingCache(RULES).of(text, tenant="acme") != standing
     assert standing is not None
     assert standing.roles == frozenset()

@@ -106,6 +106,6 @@ class TestBackupAndRestore:
 
 
 def _sign_in(database: Database, folder: Path) -> None:
-    from tests.portal.store_environment import a_house
+    from tests.portal.store_deployment import a_deployment
 
-    a_house(database, folder).sign_in()
+    a_deployment(database, folder).sign_in()

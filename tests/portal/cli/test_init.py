@@ -56,7 +56,7 @@ def test_what_is_written_passes_the_check(folder: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(
-    ("preset", "options", "issuer"),
+    ("provider_type", "options", "issuer"),
     [
         ("okta", ("domain=company.okta.com", "authorization_server_id=false"), "https://company.okta.com"),
         ("github", (), "https://github.com/login/oauth"),
@@ -68,13 +68,15 @@ def test_what_is_written_passes_the_check(folder: Path, capsys: pytest.CaptureFi
         ("oidc", ("issuer=https://id.example.com/",), "https://id.example.com/"),
     ],
 )
-def test_a_provider_of_any_make_is_written(folder: Path, preset: str, options: tuple[str, ...], issuer: str) -> None:
+def test_a_provider_of_any_make_is_written(
+    folder: Path, provider_type: str, options: tuple[str, ...], issuer: str
+) -> None:
     told = [word for option in options for word in ("--provider", option)]
-    flags = ("--url", "https://portal.example.com", "--client-id", "portal", "--preset", preset, *told)
+    flags = ("--url", "https://portal.example.com", "--client-id", "portal", "--type", provider_type, *told)
     assert init("--client-secret-file", "client-secret", flags=flags) == 0
     [provider] = load(environment({}, folder)).providers
 
-    assert (provider.preset, provider.issuer) == (preset, issuer)
+    assert (provider.provider_type, provider.issuer) == (provider_type, issuer)
 
 
 def test_a_portal_without_apps_is_sound_too(folder: Path) -> None:
@@ -162,11 +164,11 @@ def test_a_link_is_something_that_is_there(folder: Path) -> None:
         (("--app", "one=a.b", *APPS_URL), "trust_apps"),
         (("--app", "one=nowhere.py", "--trust-apps", *APPS_URL), "which is not there"),
         (("--title", "two\nlines"), "portal.title"),
-        (("--preset", "octa"), "There is no preset called 'octa'. There are: oidc, descope, github,"),
-        (("--preset", "github"), "GitHub takes no issuer. It takes: auth_url, domain, token_url, user_info_url."),
+        (("--type", "octa"), "There is no provider type called 'octa'. There are: oidc, descope, github,"),
+        (("--type", "github"), "GitHub takes no issuer. It takes: auth_url, domain, token_url, user_info_url."),
         (("--provider", "issuer"), "--provider issuer is not KEY=VALUE"),
         (("--provider", "issuer=https://other.example.com"), "--provider issuer is there twice."),
-        (("--preset", "okta", "--issuer", "https://company.okta.com"), "Missing option: --provider domain=…."),
+        (("--type", "okta", "--issuer", "https://company.okta.com"), "Missing option: --provider domain=…."),
         (("--url", "http://portal.example.com"), "Use https."),
         (("--client-secret-file", "nowhere"), "cannot be read from nowhere"),
         (("--client-secret-file", "-"), "There is no client secret in -."),
@@ -273,7 +275,7 @@ def test_a_bad_answer_is_asked_for_again_and_the_others_are_kept(
     assert answers == []
     for words in (
         "This has to be answered.",
-        "no preset called 'octa'",
+        "no provider type called 'octa'",
         "A slug has 1 to 63",
         "is there twice",
         "yes or no",

@@ -238,7 +238,7 @@ class TestExplain:
         self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         config.write_text(
-            GOOD.replace('issuer = "https://id.example.com"', 'preset = "github"').replace("AI-Analysts", "acme")
+            GOOD.replace('issuer = "https://id.example.com"', 'type = "github"').replace("AI-Analysts", "acme")
         )
         (tmp_path / "user.json").write_text('{"id": 7, "login": "octo"}')
         (tmp_path / "orgs.json").write_text('[{"state": "active", "organization": {"login": "acme", "id": 1}}]')

@@ -13,7 +13,7 @@ from portal.cli import main
 from portal.machine.environments import require_place
 from portal.machine.exposure import exposed, files_of
 from portal.machine.failure import CommandFailed
-from portal.machine.users import Account, Accounts, ThisMachine
+from portal.machine.users import Account, Accounts, SystemUsers
 from portal.rules.catalogue import Catalogue
 from portal.settings import RunBy
 from portal.storage.private_files import refusal
@@ -165,7 +165,7 @@ def test_what_is_open_to_an_app_is_one(machine: Machine, only: str, keys: list[s
 
 def test_this_machine_says_which_groups_somebody_is_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getgrouplist", lambda _name, group: [group, STAFF])
-    root = ThisMachine().by_uid(0)
+    root = SystemUsers().by_uid(0)
 
     assert root is not None
     assert (root.gid, root.groups) == (0, frozenset({STAFF}))

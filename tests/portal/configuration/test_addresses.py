@@ -5,10 +5,10 @@ import pytest
 
 from portal.configuration import cookie_mode, same_site
 from portal.configuration.addresses import (
-    fault_of,
     is_site,
     normalised,
     origin_of,
+    problem_of,
 )
 from tests.builders import an_app, settings_for
 
@@ -56,7 +56,7 @@ HOSTS_THAT_ARE_NONE = [
 
 @pytest.mark.parametrize("url", HOSTS_THAT_ARE_NONE)
 def test_what_readers_could_read_differently_is_no_address(url: str) -> None:
-    fault = fault_of(url, path="any", query=True)
+    fault = problem_of(url, path="any", query=True)
 
     assert fault is not None
     assert "no http(s) address" in fault.what
@@ -87,7 +87,7 @@ def test_what_readers_could_read_differently_is_no_address(url: str) -> None:
     ],
 )
 def test_what_is_wrong_is_said(url: str, path: Literal["none", "plain", "any"], word: str) -> None:
-    fault = fault_of(url, path=path)
+    fault = problem_of(url, path=path)
 
     assert fault is not None
     assert word in fault.what
@@ -114,11 +114,11 @@ def test_what_is_wrong_is_said(url: str, path: Literal["none", "plain", "any"], 
     ],
 )
 def test_good_addresses_pass(url: str, path: Literal["none", "plain", "any"]) -> None:
-    assert fault_of(url, path=path) is None
+    assert problem_of(url, path=path) is None
 
 
 def test_an_endpoint_may_have_a_query() -> None:
-    assert fault_of("https://login.example.com/authorize?p=policy", path="any", query=True) is None
+    assert problem_of("https://login.example.com/authorize?p=policy", path="any", query=True) is None
 
 
 @pytest.mark.parametrize(

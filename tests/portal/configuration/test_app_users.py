@@ -102,7 +102,7 @@ def test_where_two_meet_on_a_number_a_free_one_is_named(tmp_path: Path) -> None:
     [problem] = problems(tmp_path, text + apps(slugs=(other, slug)))
     mended = loaded(
         tmp_path,
-        text + apps(slugs=(other,)) + apps(problem.mend.split(" for")[0].removeprefix("Write "), slugs=(slug,)),
+        text + apps(slugs=(other,)) + apps(problem.fix.split(" for")[0].removeprefix("Write "), slugs=(slug,)),
     )
 
     assert problem.key == f"apps.{slug}.user"

@@ -240,7 +240,7 @@ class TestSources:
 
         assert [problem.key for problem in found] == ["apps.one.source"]
         assert "database, keys and environment" in found[0].what
-        assert "trust_apps" in found[0].mend
+        assert "trust_apps" in found[0].fix
 
 
 class TestAddresses:

@@ -29,7 +29,7 @@ def in_file(*lines: str) -> str:
     head = (
         "[[providers]]",
         'id = "one"',
-        'preset = "azure-ad"',
+        'type = "azure-ad"',
         'client_id = "a"',
         'client_secret_env = "COMPANY_SECRET"',
     )
@@ -41,7 +41,7 @@ def test_three_variables_let_one_company_in(tmp_path: Path, switch: dict[str, st
     """Chainlit's switch is on with any text; without it Chainlit lets every tenant in, and the portal none."""
     spec = only(tmp_path, PORTAL, entra(**switch))
 
-    assert (spec.id, spec.preset, spec.label) == ("azure-ad", "azure-ad", "Microsoft")
+    assert (spec.id, spec.provider_type, spec.label) == ("azure-ad", "azure-ad", "Microsoft")
     assert (spec.issuer, spec.discovery) == (f"{HOST}/{CONTOSO}/v2.0", None)
     assert spec.admission == Admission(tenants=frozenset({CONTOSO}))
     assert spec.token_endpoint_auth_method == "client_secret_post"

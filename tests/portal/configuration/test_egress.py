@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from portal.cli.egress_report import told
-from portal.contract.egress import Outbound
+from portal.cli.egress_report import format_egress
+from portal.contract.egress import Egress
 from portal.settings import Endpoints
 from tests.builders import a_provider, settings_for
 from tests.certificates import issue
@@ -28,9 +28,9 @@ def with_authorities(text: str) -> str:
 def test_the_companys_authorities_are_found_beside_the_file_or_by_a_variable(tmp_path: Path) -> None:
     authority = issue(tmp_path, ["portal.example.com"]).authority
 
-    assert loaded(tmp_path, with_authorities(authority.name)).outbound.authorities == authority
+    assert loaded(tmp_path, with_authorities(authority.name)).egress.authorities == authority
     by_variable = loaded(tmp_path, with_authorities("other.pem"), {**ENVIRON, "PORTAL_CA_FILE": str(authority)})
-    assert by_variable.outbound.authorities == authority
+    assert by_variable.egress.authorities == authority
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_the_summary_says_what_is_called_how(tmp_path: Path) -> None:
     environ = {**ENVIRON, "https_proxy": PROXY, "NO_PROXY": ".apps.example.com", "SSL_CERT_FILE": str(authority)}
     environ["PORTAL_CA_FILE"] = str(authority)
 
-    lines = list(told(loaded(tmp_path, GOOD, environ)))
+    lines = list(format_egress(loaded(tmp_path, GOOD, environ)))
     assert lines == [
         f"certificates are believed of 1 in {authority}, by SSL_CERT_FILE, and of 1 in {authority}",
         "proxy proxy.example.com:3128, by https_proxy; it resolves the names",
@@ -84,18 +84,18 @@ def test_the_summary_says_what_is_called_how(tmp_path: Path) -> None:
         "forecast: directly, by NO_PROXY",
     ]
     internal = GOOD.replace("[apps.forecast]", '[apps.forecast]\ninternal_url = "https://10.0.0.7"')
-    assert list(told(loaded(tmp_path, internal, environ)))[-1] == "forecast: directly, at its internal_url"
+    assert list(format_egress(loaded(tmp_path, internal, environ)))[-1] == "forecast: directly, at its internal_url"
 
 
 def test_apis_that_are_reached_in_another_way_are_told_apart(tmp_path: Path) -> None:
     ends = Endpoints(
         authorize="https://id.example.com/a", token="https://id.example.com/t", userinfo="https://api.example.com/u"
     )
-    spec = a_provider(preset="generic", endpoints=ends)
+    spec = a_provider(provider_type="generic", endpoints=ends)
 
     def lines(*no_proxy: str) -> list[str]:
-        outbound = Outbound(proxy=PROXY, no_proxy=no_proxy)
-        return list(told(settings_for(tmp_path, providers=(spec,), outbound=outbound)))
+        egress = Egress(proxy=PROXY, no_proxy=no_proxy)
+        return list(format_egress(settings_for(tmp_path, providers=(spec,), egress=egress)))
 
     assert f"{spec.id}: through the proxy" in lines()
     assert f"{spec.id}, id.example.com: through the proxy" in lines("api.example.com")
@@ -103,16 +103,16 @@ def test_apis_that_are_reached_in_another_way_are_told_apart(tmp_path: Path) -> 
 
 
 def test_without_anything_said_the_summary_says_so(tmp_path: Path) -> None:
-    assert list(told(settings_for(tmp_path))) == [
+    assert list(format_egress(settings_for(tmp_path))) == [
         "certificates are believed of the public authorities",
         "no proxy: everything is called directly",
     ]
 
 
 def test_what_cannot_be_used_and_need_not_be_is_said_and_no_failure(tmp_path: Path) -> None:
-    outbound = Outbound(proxy="socks5://me:secret@proxy:1080", bundle=Path("/nowhere.pem"))
+    egress = Egress(proxy="socks5://me:secret@proxy:1080", bundle=Path("/nowhere.pem"))
 
-    lines = list(told(settings_for(tmp_path, outbound=outbound)))
+    lines = list(format_egress(settings_for(tmp_path, egress=egress)))
     assert (
         lines[0]
         == "certificates are believed of /nowhere.pem (cannot be read: No such file or directory), by SSL_CERT_FILE"

@@ -36,7 +36,7 @@ class TestAWholeConfiguration:
             ProviderSpec(
                 id="company",
                 label="Company",
-                preset="oidc",
+                provider_type="oidc",
                 issuer="https://id.example.com",
                 client_id="portal",
                 client_secret=Secret("from-the-environment"),
@@ -123,7 +123,7 @@ class TestAWholeConfiguration:
         (problem,) = problems(tmp_path, GOOD, ENVIRON | variables)
 
         assert problem.key in variables
-        assert f"pip install 'gradio-portal[{extra}]'" in problem.mend
+        assert f"pip install 'gradio-portal[{extra}]'" in problem.fix
         assert problems(tmp_path, GOOD, ENVIRON) == []
 
 
@@ -221,7 +221,7 @@ class TestSignInsPerMinute:
     def test_nothing_else_is(self, tmp_path: Path, written: str) -> None:
         (problem,) = problems(tmp_path, GOOD.replace("[portal]", f"[portal]\nsign_ins_per_minute = {written}"))
         assert problem.key == "portal.sign_ins_per_minute"
-        assert "1 to 1000000" in problem.mend
+        assert "1 to 1000000" in problem.fix
 
 
 class TestEveryProblemAtOnce:
@@ -259,7 +259,7 @@ class TestEveryProblemAtOnce:
             "apps.forecast.open_to",
         }
         assert {problem.place for problem in found} == {"environment", str(tmp_path / "portal.toml")}
-        assert all(problem.what.endswith(".") and problem.mend for problem in found)
+        assert all(problem.what.endswith(".") and problem.fix for problem in found)
         assert "s3cr3t" not in "".join(map(str, found))
 
     def test_nothing_at_all_is_three_problems(self, tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ class TestUnknownKeys:
             ("[portel]", "portel", "'portal'"),
             ("[apps.forecast]\nurl = 'https://x.test'\nroles = ['admin']", "apps.forecast.roles", "open_to"),
             ("[apps.forecast]\nurl = 'https://x.test'\nzzz = 1", "apps.forecast.zzz", "Known:"),
-            ("[[providers]]\nid = 'company'\npresett = 'oidc'", "providers.company.presett", "'preset'"),
+            ("[[providers]]\nid = 'company'\ntyppe = 'oidc'", "providers.company.typpe", "'type'"),
             (
                 "[[providers]]\nid = 'company'\n[providers.endpoints]\nuser_info = 'x'",
                 "providers.company.endpoints.user_info",
@@ -285,9 +285,9 @@ class TestUnknownKeys:
         ],
     )
     def test_they_are_problems_with_a_hint(self, tmp_path: Path, text: str, key: str, hint: str) -> None:
-        mends = {problem.key: problem.mend for problem in problems(tmp_path, text)}
+        fixes = {problem.key: problem.fix for problem in problems(tmp_path, text)}
 
-        assert hint in mends[key]
+        assert hint in fixes[key]
 
     @pytest.mark.parametrize(
         ("text", "key", "hint"),
@@ -307,7 +307,7 @@ class TestUnknownKeys:
         found = {problem.key: problem for problem in problems(tmp_path, text)}
 
         assert "secret" in found[key].what
-        assert hint in found[key].mend
+        assert hint in found[key].fix
         assert "s3cr3t" not in "".join(map(str, found.values()))
 
 

@@ -1,4 +1,4 @@
-"""Providers turned on by variables of their own, and by ``preset`` in the file."""
+"""Providers turned on by variables of their own, and by ``type`` in the file."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from portal.cli.check import summary
 from portal.configuration.prompts import EVERY
 from portal.settings import Admission, ProviderSpec, Secret
-from portal.sign_in.provider_types import PRESETS
+from portal.sign_in.provider_types import PROVIDER_TYPES
 from tests.portal.configuration.reading import ENVIRON, KEY, PORTAL, TUTORIAL, keys, loaded, problems
 from tests.portal.configuration.reading import PROVIDER as COMPANY
 from tests.portal.sign_in.provider_types.reading import without
@@ -62,9 +62,9 @@ NEEDS = {
 _PLAIN = "Write allowed_domains or allowed_groups."
 _ORGANISED = "Write allowed_domains, allowed_organisations or allowed_groups."
 UNHELD = [
-    *((preset, "allowed_tenants", _PLAIN) for preset in ("oidc", "okta", "aws-cognito", "generic")),
-    *((preset, "allowed_organisations", _PLAIN) for preset in ("oidc", "okta", "aws-cognito", "generic")),
-    *((preset, "allowed_tenants", _ORGANISED) for preset in ("github", "gitlab", "keycloak")),
+    *((provider_type, "allowed_tenants", _PLAIN) for provider_type in ("oidc", "okta", "aws-cognito", "generic")),
+    *((provider_type, "allowed_organisations", _PLAIN) for provider_type in ("oidc", "okta", "aws-cognito", "generic")),
+    *((provider_type, "allowed_tenants", _ORGANISED) for provider_type in ("github", "gitlab", "keycloak")),
     (
         "huggingface",
         "allowed_tenants",
@@ -91,7 +91,7 @@ class TestOnByVariables:
     def test_two_are_enough(self, tmp_path: Path) -> None:
         spec = only(tmp_path, environ=GITHUB)
 
-        assert (spec.id, spec.label, spec.preset) == ("github", "GitHub", "github")
+        assert (spec.id, spec.label, spec.provider_type) == ("github", "GitHub", "github")
         assert (spec.client_id, spec.client_secret) == ("Iv1.1", Secret(SECRET))
         assert spec.scopes == ("user:email", "read:org")
         assert spec.variables == ("OAUTH_GITHUB_CLIENT_ID", "OAUTH_GITHUB_CLIENT_SECRET")
@@ -121,7 +121,7 @@ class TestOnByVariables:
         environ = GENERIC | {"OAUTH_GENERIC_NAME": "Example Company", "OAUTH_GENERIC_USER_IDENTIFIER": "uid"}
         spec = only(tmp_path, environ=environ)
 
-        assert (spec.id, spec.label, spec.preset) == ("example-company", "Example Company", "generic")
+        assert (spec.id, spec.label, spec.provider_type) == ("example-company", "Example Company", "generic")
         assert spec.chainlit_id == "Example Company"
         assert spec.scopes == ("profile", "email")
         assert spec.options["user_identifier"] == "uid"
@@ -166,14 +166,16 @@ class TestOnByVariables:
     ) -> None:
         assert only(tmp_path, environ=BASE | OKTA | others).scopes == scopes
 
-    @pytest.mark.parametrize("preset", [one for one in PRESETS.values() if one.variables], ids=lambda one: one.id)
-    def test_half_of_them_names_what_is_missing(self, tmp_path: Path, preset: Any) -> None:
+    @pytest.mark.parametrize(
+        "provider_type", [one for one in PROVIDER_TYPES.values() if one.variables], ids=lambda one: one.id
+    )
+    def test_half_of_them_names_what_is_missing(self, tmp_path: Path, provider_type: Any) -> None:
         """Every make, from one variable alone: each missing one is told, with the one that asks for it."""
-        found = problems(tmp_path, PORTAL, BASE | {preset.client_secret_variable: SECRET})
+        found = problems(tmp_path, PORTAL, BASE | {provider_type.client_secret_variable: SECRET})
 
-        assert preset.client_id_variable in [problem.key for problem in found]
-        assert all(f"Add the line {problem.key}=" in problem.mend for problem in found)
-        assert all(preset.client_secret_variable in problem.mend for problem in found)
+        assert provider_type.client_id_variable in [problem.key for problem in found]
+        assert all(f"Add the line {problem.key}=" in problem.fix for problem in found)
+        assert all(provider_type.client_secret_variable in problem.fix for problem in found)
         assert SECRET not in "".join(map(str, found))
 
     @pytest.mark.parametrize(
@@ -227,7 +229,7 @@ class TestOnByVariables:
         assert SECRET not in "".join(map(str, found))
 
     def test_variables_that_the_file_names_turn_nothing_on(self, tmp_path: Path) -> None:
-        text = in_file('preset = "github"', 'client_id_env = "OAUTH_GITHUB_CLIENT_ID"').replace(
+        text = in_file('type = "github"', 'client_id_env = "OAUTH_GITHUB_CLIENT_ID"').replace(
             "COMPANY_SECRET", "OAUTH_GITHUB_CLIENT_SECRET"
         )
 
@@ -236,8 +238,8 @@ class TestOnByVariables:
 
 class TestOnByTheFile:
     def test_several_of_one_make(self, tmp_path: Path) -> None:
-        text = in_file('preset = "github"', 'client_id = "a"') + (
-            '[[providers]]\nid = "two"\npreset = "github"\nclient_id = "b"\ndomain = "github.example.com"\n'
+        text = in_file('type = "github"', 'client_id = "a"') + (
+            '[[providers]]\nid = "two"\ntype = "github"\nclient_id = "b"\ndomain = "github.example.com"\n'
             'client_secret_env = "COMPANY_SECRET"\n'
         )
         one, two = loaded(tmp_path, text).providers
@@ -252,18 +254,18 @@ class TestOnByTheFile:
         "written", ["github.example.com", "https://github.example.com", "https://GitHub.example.com/"]
     )
     def test_a_domain_is_one_with_scheme_and_without(self, tmp_path: Path, written: str) -> None:
-        spec = only(tmp_path, in_file('preset = "github"', 'client_id = "a"', f'domain = "{written}"'))
+        spec = only(tmp_path, in_file('type = "github"', 'client_id = "a"', f'domain = "{written}"'))
 
         assert spec.issuer == "https://github.example.com/login/oauth"
 
     def test_what_it_was_called_before_goes_on(self, tmp_path: Path) -> None:
-        assert only(tmp_path, in_file('kind = "descope"', 'client_id = "P2x"')).preset == "descope"
+        assert only(tmp_path, in_file('kind = "descope"', 'client_id = "P2x"')).provider_type == "descope"
 
     def test_who_may_come_in(self, tmp_path: Path) -> None:
         spec = only(
             tmp_path,
             in_file(
-                'preset = "github"',
+                'type = "github"',
                 'client_id = "a"',
                 'allowed_domains = ["Example.com"]',
                 'allowed_organisations = ["example-org"]',
@@ -282,24 +284,24 @@ class TestOnByTheFile:
     @pytest.mark.parametrize(
         ("lines", "key"),
         [
-            (('preset = "githup"',), "preset"),
-            (('preset = "oidc"', 'kind = "oidc"', 'issuer = "https://x.test"'), "kind"),
-            (('preset = "github"', 'issuer = "https://x.test"'), "issuer"),
-            (('preset = "github"', "endpoints = {}"), "endpoints"),
-            (('preset = "google"', 'domain = "example.com"'), "domain"),
-            (('preset = "github"', 'domain = "http://github.example.com"'), "domain"),
-            (('preset = "github"', 'domain = "github.example.com?x"'), "domain"),
-            (('preset = "github"', "domain = 7"), "domain"),
-            (('preset = "generic"', 'token_url = "https://x.test"', 'user_info_url = "https://x.test"'), "auth_url"),
-            (('preset = "google"', 'allowed_organisations = ["x"]'), "allowed_organisations"),
-            (('preset = "google"', "allowed_groups = []"), "allowed_groups"),
-            (('preset = "google"', 'allowed_groups = "x"'), "allowed_groups"),
-            (('preset = "google"', 'allowed_domains = ["@example.com"]'), "allowed_domains"),
-            (('preset = "google"', 'domains = ["example"]'), "domains"),
-            (('preset = "google"', 'algorithms = ["none"]'), "algorithms"),
-            (('preset = "google"', "algorithms = []"), "algorithms"),
-            (('preset = "google"', 'algorithms = ["RS256", "HS256"]'), "algorithms"),
-            (('preset = "google"', 'algorithms = ["HS512"]'), "algorithms"),
+            (('type = "githup"',), "type"),
+            (('type = "oidc"', 'kind = "oidc"', 'issuer = "https://x.test"'), "kind"),
+            (('type = "github"', 'issuer = "https://x.test"'), "issuer"),
+            (('type = "github"', "endpoints = {}"), "endpoints"),
+            (('type = "google"', 'domain = "example.com"'), "domain"),
+            (('type = "github"', 'domain = "http://github.example.com"'), "domain"),
+            (('type = "github"', 'domain = "github.example.com?x"'), "domain"),
+            (('type = "github"', "domain = 7"), "domain"),
+            (('type = "generic"', 'token_url = "https://x.test"', 'user_info_url = "https://x.test"'), "auth_url"),
+            (('type = "google"', 'allowed_organisations = ["x"]'), "allowed_organisations"),
+            (('type = "google"', "allowed_groups = []"), "allowed_groups"),
+            (('type = "google"', 'allowed_groups = "x"'), "allowed_groups"),
+            (('type = "google"', 'allowed_domains = ["@example.com"]'), "allowed_domains"),
+            (('type = "google"', 'domains = ["example"]'), "domains"),
+            (('type = "google"', 'algorithms = ["none"]'), "algorithms"),
+            (('type = "google"', "algorithms = []"), "algorithms"),
+            (('type = "google"', 'algorithms = ["RS256", "HS256"]'), "algorithms"),
+            (('type = "google"', 'algorithms = ["HS512"]'), "algorithms"),
         ],
     )
     def test_what_is_wrong_is_said_at_its_key_and_only_there(
@@ -307,24 +309,24 @@ class TestOnByTheFile:
     ) -> None:
         assert keys(tmp_path, in_file('client_id = "a"', *lines)) == [f"providers.one.{key}"]
 
-    @pytest.mark.parametrize(("preset", "key", "mend"), UNHELD, ids=[f"{one} {key}" for one, key, _ in UNHELD])
+    @pytest.mark.parametrize(("provider_type", "key", "fix"), UNHELD, ids=[f"{one} {key}" for one, key, _ in UNHELD])
     def test_a_condition_that_nobody_there_could_meet_names_those_that_are(
-        self, tmp_path: Path, preset: str, key: str, mend: str
+        self, tmp_path: Path, provider_type: str, key: str, fix: str
     ) -> None:
-        lines = (f'preset = "{preset}"', 'client_id = "a"', *NEEDS.get(preset, ()))
+        lines = (f'type = "{provider_type}"', 'client_id = "a"', *NEEDS.get(provider_type, ()))
         (problem,) = problems(tmp_path, in_file(*lines, f'{key} = ["a"]'))
 
         assert problem.key == f"providers.one.{key}"
         assert problem.what.startswith("cannot be held: ")
-        assert problem.mend == mend
+        assert problem.fix == fix
 
     @pytest.mark.parametrize(
         "lines",
         [
-            ('preset = "google"', 'allowed_tenants = ["example.org"]'),
-            ('preset = "auth0"', 'domain = "x.auth0.com"', 'allowed_tenants = ["org_1"]', 'allowed_groups = ["a"]'),
-            ('preset = "descope"', 'allowed_tenants = ["T32"]', 'allowed_groups = ["a"]'),
-            ('preset = "huggingface"', 'organisations_as = "tenants"', 'allowed_tenants = ["5e67"]'),
+            ('type = "google"', 'allowed_tenants = ["example.org"]'),
+            ('type = "auth0"', 'domain = "x.auth0.com"', 'allowed_tenants = ["org_1"]', 'allowed_groups = ["a"]'),
+            ('type = "descope"', 'allowed_tenants = ["T32"]', 'allowed_groups = ["a"]'),
+            ('type = "huggingface"', 'organisations_as = "tenants"', 'allowed_tenants = ["5e67"]'),
         ],
     )
     def test_one_that_can_be_met_is_none(self, tmp_path: Path, lines: tuple[str, ...]) -> None:
@@ -332,20 +334,20 @@ class TestOnByTheFile:
 
     def test_what_its_mends_name_can_be_held(self, tmp_path: Path) -> None:
         """Following one must not lead to the next problem, or to a door that is closed to all."""
-        for preset, _, mend in UNHELD:
-            for key in re.findall(r"allowed_\w+", mend):
+        for provider_type, _, fix in UNHELD:
+            for key in re.findall(r"allowed_\w+", fix):
                 # Of Entra's tenants, only those that tenant_id names.
                 known = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490" if key == "allowed_tenants" else "example.com"
                 written = f'{key} = ["{known}"]'
-                lines = (f'preset = "{preset}"', 'client_id = "a"', *NEEDS.get(preset, ()))
-                besides = re.findall(r"beside it (.+)\.$", mend) if key == "allowed_tenants" else []
-                assert keys(tmp_path, in_file(*lines, *besides, written)) == [], (preset, key)
+                lines = (f'type = "{provider_type}"', 'client_id = "a"', *NEEDS.get(provider_type, ()))
+                besides = re.findall(r"beside it (.+)\.$", fix) if key == "allowed_tenants" else []
+                assert keys(tmp_path, in_file(*lines, *besides, written)) == [], (provider_type, key)
 
     @pytest.mark.parametrize(
         ("lines", "key"),
         [
-            (('preset = "huggingface"', 'organisations_as = "tenant"'), "organisations_as"),
-            (('preset = "githup"',), "preset"),
+            (('type = "huggingface"', 'organisations_as = "tenant"'), "organisations_as"),
+            (('type = "githup"',), "type"),
         ],
     )
     def test_of_a_provider_with_another_problem_nothing_more_is_said(
@@ -431,9 +433,9 @@ class TestChainlitsAddress:
         assert keys(tmp_path, None, environ | {"CHAINLIT_URL": "https://ai.example.com"}) == ["CHAINLIT_URL"]
 
 
-class TestNamesThatAreNearlyAPresets:
+class TestNamesThatAreNearlyAProviderTypes:
     @pytest.mark.parametrize(
-        ("name", "mend"),
+        ("name", "fix"),
         [
             ("OAUTH_GITHUB_CLIENTID", "OAUTH_GITHUB_CLIENT_ID?"),
             ("OAUTH_GITHUB_TOKEN_URL_FILE", "set OAUTH_GITHUB_TOKEN_URL."),
@@ -444,13 +446,13 @@ class TestNamesThatAreNearlyAPresets:
             ("OAUTH_GENERIC_USERINFO_URL", "OAUTH_GENERIC_USER_INFO_URL?"),
         ],
     )
-    def test_what_would_be_without_effect_is_a_problem(self, tmp_path: Path, name: str, mend: str) -> None:
+    def test_what_would_be_without_effect_is_a_problem(self, tmp_path: Path, name: str, fix: str) -> None:
         [problem] = [one for one in problems(tmp_path, PORTAL + COMPANY, ENVIRON | {name: "x"}) if one.key == name]
 
-        assert mend in problem.mend
+        assert fix in problem.fix
 
     @pytest.mark.parametrize(
-        ("name", "mend"),
+        ("name", "fix"),
         [
             # The make itself is misspelt.
             ("OAUTH_GITUB_TOKEN_URL", "OAUTH_GITHUB_TOKEN_URL?"),
@@ -465,11 +467,11 @@ class TestNamesThatAreNearlyAPresets:
             ("OAUTH_SCOPES_FILE", "set OAUTH_SCOPES."),
         ],
     )
-    def test_also_where_the_make_is_misspelt_or_none_is_named(self, tmp_path: Path, name: str, mend: str) -> None:
+    def test_also_where_the_make_is_misspelt_or_none_is_named(self, tmp_path: Path, name: str, fix: str) -> None:
         for text, environ in ((PORTAL + COMPANY, ENVIRON), (PORTAL, GITHUB)):
             [problem] = problems(tmp_path, text, environ | {name: "x"})
 
-            assert (problem.key, mend in problem.mend) == (name, True)
+            assert (problem.key, fix in problem.fix) == (name, True)
 
     @pytest.mark.parametrize(
         ("name", "near"),
@@ -484,7 +486,7 @@ class TestNamesThatAreNearlyAPresets:
     ) -> None:
         [problem] = problems(tmp_path, None, TUTORIAL | {name: "x"})
 
-        assert (problem.key, f"{near}?" in problem.mend) == (name, True)
+        assert (problem.key, f"{near}?" in problem.fix) == (name, True)
 
     @pytest.mark.parametrize("name", ["OAUTH_COGNITO_SCOPES", "OAUTH_GITHUB_CLIENTID", "OAUTH_GITHUB_SCOPES"])
     def test_beside_a_provider_that_works_too(self, tmp_path: Path, name: str) -> None:
@@ -503,7 +505,7 @@ class TestNamesThatAreNearlyAPresets:
         ],
         ids=["github", "cognito", "empty", "a longer prefix", "of other programs", "the prefix alone", "within"],
     )
-    def test_what_is_a_presets_or_nobodys_is_none(self, tmp_path: Path, environ: dict[str, str]) -> None:
+    def test_what_is_a_provider_types_or_nobodys_is_none(self, tmp_path: Path, environ: dict[str, str]) -> None:
         assert keys(tmp_path, PORTAL + COMPANY, ENVIRON | environ) == []
 
     def test_secrets_may_stand_in_files(self, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ class TestInTheFile:
             ProviderSpec(
                 id="company-two",
                 label="Example & Sons",
-                preset="oidc",
+                provider_type="oidc",
                 issuer="https://id.example.com/realms/acme/",
                 client_id="from-env",
                 client_secret=Secret("from-the-environment"),
@@ -173,20 +173,20 @@ class TestInTheFile:
     def test_ed448_is_not_meant(self, tmp_path: Path) -> None:
         assert keys(tmp_path, PORTAL + PROVIDER + 'algorithms = ["Ed448"]') == ["providers.company.algorithms"]
 
-    @pytest.mark.parametrize("kind", ["", 'preset = "oidc"', 'kind = "oidc"', 'preset = "huggingface"'])
+    @pytest.mark.parametrize("kind", ["", 'type = "oidc"', 'kind = "oidc"', 'type = "huggingface"'])
     @pytest.mark.parametrize("end", ["", "/"])
-    def test_googles_issuer_is_for_googles_preset(self, tmp_path: Path, kind: str, end: str) -> None:
+    def test_googles_issuer_is_for_googles_provider_type(self, tmp_path: Path, kind: str, end: str) -> None:
         text = PROVIDER.replace("https://id.example.com", f"https://accounts.google.com{end}") + kind
         [problem] = problems(tmp_path, PORTAL + text)
 
         assert problem.key == "providers.company.issuer"
-        assert 'preset = "google"' in problem.mend
+        assert 'type = "google"' in problem.fix
 
     def test_hugging_faces_issuer_is_for_its_own(self, tmp_path: Path) -> None:
         [problem] = problems(tmp_path, PORTAL + PROVIDER.replace("https://id.example.com", "https://huggingface.co"))
 
-        assert 'preset = "huggingface"' in problem.mend
-        own = PROVIDER.replace("https://id.example.com", "https://huggingface.co") + 'preset = "huggingface"'
+        assert 'type = "huggingface"' in problem.fix
+        own = PROVIDER.replace("https://id.example.com", "https://huggingface.co") + 'type = "huggingface"'
         assert keys(tmp_path, PORTAL + own) == []
 
     @pytest.mark.parametrize(
@@ -220,11 +220,11 @@ class TestInTheFile:
 
         assert keys(tmp_path, text) == ["providers.company.email_verified"]
 
-    @pytest.mark.parametrize("preset", ["github", "google", "azure-ad", "huggingface"])
-    def test_not_where_every_address_is_said_to_be_trusted_or_not(self, tmp_path: Path, preset: str) -> None:
+    @pytest.mark.parametrize("provider_type", ["github", "google", "azure-ad", "huggingface"])
+    def test_not_where_every_address_is_said_to_be_trusted_or_not(self, tmp_path: Path, provider_type: str) -> None:
         """Of Entra's addresses none can be trusted unless it says so: a tenant may write any."""
-        text = PROVIDER.replace('issuer = "https://id.example.com"', f'preset = "{preset}"')
-        tenant = 'tenant_id = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490"' if preset == "azure-ad" else ""
+        text = PROVIDER.replace('issuer = "https://id.example.com"', f'type = "{provider_type}"')
+        tenant = 'tenant_id = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490"' if provider_type == "azure-ad" else ""
 
         assert keys(tmp_path, f'{PORTAL}{text}{tenant}\nemail_verified = "assume"') == [
             "providers.company.email_verified"
@@ -300,7 +300,7 @@ class TestAnyProviderOfTheEnvironment:
             ProviderSpec(
                 id="openid",
                 label="id.example.com",
-                preset="oidc",
+                provider_type="oidc",
                 issuer="https://id.example.com",
                 client_id="portal",
                 client_secret=Secret("generic-secret"),
@@ -391,7 +391,7 @@ class TestAnyProviderOfTheEnvironment:
         """
         spec = loaded(tmp_path, PORTAL, GENERIC | {"OPENID_PROVIDER_URL": written}).providers[0]
 
-        assert (spec.preset, spec.issuer) == ("google", "https://accounts.google.com")
+        assert (spec.provider_type, spec.issuer) == ("google", "https://accounts.google.com")
 
     def test_its_name_may_be_said(self, tmp_path: Path) -> None:
         spec = loaded(tmp_path, PORTAL, GENERIC | {"OAUTH_CLIENT_NAME": "Example Company"}).providers[0]
@@ -458,7 +458,7 @@ class TestTheTutorial:
             ProviderSpec(
                 id="descope",
                 label="Descope",
-                preset="descope",
+                provider_type="descope",
                 issuer="https://api.descope.com/P2example",
                 client_id="P2example",
                 client_secret=Secret("access-key"),
@@ -561,4 +561,4 @@ class TestTheTutorial:
         )
 
         assert "plain http" in problem.what
-        assert "PORTAL_URL" in problem.mend
+        assert "PORTAL_URL" in problem.fix

@@ -186,4 +186,4 @@ def test_a_rule_that_takes_names_for_objects_is_never_true_and_so_a_problem(tmp_
 
     assert problem.key == "roles.r.when"
     assert "reads groupId of each of groups, which are names" in problem.what
-    assert "Write claims.groups" in problem.mend
+    assert "Write claims.groups" in problem.fix

@@ -33,7 +33,7 @@ KEYCLOAK = {
 BY_FILE = """
 [[providers]]
 id = "hub"
-preset = "huggingface"
+type = "huggingface"
 client_id_env = "OAUTH_CLIENT_ID"
 client_secret_env = "OAUTH_CLIENT_SECRET"
 allowed_organisations = ["acme-ml"]
@@ -61,7 +61,7 @@ class TestInASpace:
             ProviderSpec(
                 id="huggingface",
                 label="Hugging Face",
-                preset="huggingface",
+                provider_type="huggingface",
                 issuer="https://huggingface.co",
                 client_id="4d3c2b1a",
                 client_secret=Secret(SECRET),
@@ -76,13 +76,13 @@ class TestInASpace:
     def test_however_the_hub_is_written(self, tmp_path: Path, written: str) -> None:
         spec = only(tmp_path, None, SPACE | {"OPENID_PROVIDER_URL": written})
 
-        assert (spec.preset, spec.issuer) == ("huggingface", "https://huggingface.co")
+        assert (spec.provider_type, spec.issuer) == ("huggingface", "https://huggingface.co")
 
     @pytest.mark.parametrize(
         "written", ["https://huggingface.co.evil.test", "https://hub.example.com", "https://huggingface.co/acme"]
     )
     def test_any_other_is_any_provider(self, tmp_path: Path, written: str) -> None:
-        assert only(tmp_path, None, SPACE | {"OPENID_PROVIDER_URL": written}).preset == "oidc"
+        assert only(tmp_path, None, SPACE | {"OPENID_PROVIDER_URL": written}).provider_type == "oidc"
 
     def test_with_a_domain_of_its_own_the_first_host_counts(self, tmp_path: Path) -> None:
         environ = SPACE | {"SPACE_HOST": "acme-ml-portal.hf.space, ai.example.com"}
@@ -160,7 +160,7 @@ class TestInASpace:
         assert keys(tmp_path, BY_FILE, SPACE | {"OAUTH_SCOPES": "profile"}) == ["OAUTH_SCOPES"]
 
     def test_another_section_has_nothing_of_it(self, tmp_path: Path) -> None:
-        text = f'{PORTAL}[[providers]]\nid = "g"\npreset = "github"\nclient_id = "a"\nclient_secret_env = "OTHER"\n'
+        text = f'{PORTAL}[[providers]]\nid = "g"\ntype = "github"\nclient_id = "a"\nclient_secret_env = "OTHER"\n'
         specs = {spec.id: spec for spec in loaded(tmp_path, text, SPACE | {"OTHER": SECRET}).providers}
 
         assert specs["g"].scopes == ("user:email", "read:org")
@@ -171,7 +171,7 @@ class TestInASpace:
         (problem,) = problems(tmp_path, PORTAL + BY_FILE, SPACE | {name: "https://portal.example.com/login/callback"})
 
         assert problem.key == name
-        assert ("label" if name == "OAUTH_CLIENT_NAME" else "redirect_uri") in problem.mend
+        assert ("label" if name == "OAUTH_CLIENT_NAME" else "redirect_uri") in problem.fix
 
     def test_prompt_goes_to_whoever_honours_it(self, tmp_path: Path) -> None:
         assert only(tmp_path, None, SPACE | {"OAUTH_PROMPT": "consent"}).authorize_params == ()
@@ -237,7 +237,7 @@ class TestKeycloak:
         assert settings.callback_of(spec) == f"https://portal.example.com/auth/oauth/{callback}/callback"
 
     def test_two_names_of_one_id_are_a_problem(self, tmp_path: Path) -> None:
-        section = '[[providers]]\nid = "mycompany"\npreset = "github"\nclient_id = "a"\nclient_secret_env = "OTHER"\n'
+        section = '[[providers]]\nid = "mycompany"\ntype = "github"\nclient_id = "a"\nclient_secret_env = "OTHER"\n'
         text = PORTAL + section
 
         assert keys(tmp_path, text, KEYCLOAK | {"OTHER": "x", "OAUTH_KEYCLOAK_NAME": "MyCompany"}) == [
@@ -270,7 +270,7 @@ class TestKeycloak:
 
     def test_two_realms_side_by_side(self, tmp_path: Path) -> None:
         text = PORTAL + "".join(
-            f'[[providers]]\nid = "{realm}"\npreset = "keycloak"\nclient_id = "portal"\n'
+            f'[[providers]]\nid = "{realm}"\ntype = "keycloak"\nclient_id = "portal"\n'
             f'client_secret_env = "OAUTH_KEYCLOAK_CLIENT_SECRET"\nbase_url = "sso.example.com"\nrealm = "{realm}"\n'
             for realm in ("acme", "beta")
         )

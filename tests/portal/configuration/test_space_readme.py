@@ -112,7 +112,7 @@ class TestAnAppThatIsSuchASpace:
         )
 
     def hub(self, *lines: str) -> str:
-        return "\n".join((PROVIDER.replace("issuer =", "#"), 'preset = "huggingface"', *lines, ""))
+        return "\n".join((PROVIDER.replace("issuer =", "#"), 'type = "huggingface"', *lines, ""))
 
     def test_open_to_everyone_is_a_problem_that_names_the_readme(self, space: Path) -> None:
         (problem,) = problems(space, PORTAL + PROVIDER + self.app('open_to = ["everyone"]'))

@@ -11,7 +11,7 @@ OTHER = PROVIDER.replace('"company"', '"other"').replace("id.example.com", "othe
 
 
 def keys(folder: Path, text: str, **environ: str) -> dict[str, str]:
-    return {one.key: f"{one.what} {one.mend}" for one in problems(folder, text, ENVIRON | environ)}
+    return {one.key: f"{one.what} {one.fix}" for one in problems(folder, text, ENVIRON | environ)}
 
 
 @pytest.mark.parametrize("name", ["company.rules:who", "rules:Rules.who", "règles:qui", "_a:b2"])

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from portal.contract.egress import (
+    Egress,
     NotABundle,
     NotAProxy,
-    Outbound,
     count_authorities,
-    read_outbound,
+    read_egress,
     read_proxy,
     shown_proxy,
     tls_context,
@@ -21,7 +21,7 @@ PROXY = "http://proxy.example.com:3128"
 
 
 def through(url: str, *no_proxy: str) -> bool:
-    return Outbound(proxy=PROXY, no_proxy=no_proxy).proxy_for(url) == PROXY
+    return Egress(proxy=PROXY, no_proxy=no_proxy).proxy_for(url) == PROXY
 
 
 @pytest.mark.parametrize(
@@ -81,19 +81,19 @@ def test_what_goes_through_the_proxy(url: str, no_proxy: tuple[str, ...], expect
     ],
 )
 def test_the_first_that_is_set_counts(environ: dict[str, str], name: str) -> None:
-    outbound = read_outbound(environ)
+    egress = read_egress(environ)
 
-    assert (outbound.proxy, outbound.proxy_name) == (PROXY, name)
-    assert outbound.proxy_for("https://id.example.com/") == PROXY
+    assert (egress.proxy, egress.proxy_name) == (PROXY, name)
+    assert egress.proxy_for("https://id.example.com/") == PROXY
 
 
 def test_a_proxy_for_plain_http_has_nothing_to_do() -> None:
-    assert read_outbound({"HTTP_PROXY": PROXY, "http_proxy": PROXY}).proxy is None
+    assert read_egress({"HTTP_PROXY": PROXY, "http_proxy": PROXY}).proxy is None
 
 
 def test_exceptions_are_separated_by_commas_or_spaces() -> None:
-    assert read_outbound({"NO_PROXY": "a.test, b.test c.test,,"}).no_proxy == ("a.test", "b.test", "c.test")
-    assert read_outbound({"no_proxy": "a.test", "NO_PROXY": "b.test"}).no_proxy == ("a.test",)
+    assert read_egress({"NO_PROXY": "a.test, b.test c.test,,"}).no_proxy == ("a.test", "b.test", "c.test")
+    assert read_egress({"no_proxy": "a.test", "NO_PROXY": "b.test"}).no_proxy == ("a.test",)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_exceptions_are_separated_by_commas_or_spaces() -> None:
 def test_a_proxy_is_shown_without_its_password(text: str, url: str, shown: str) -> None:
     assert read_proxy(text) == url
     assert shown_proxy(read_proxy(text)) == shown
-    assert "secret" not in repr(Outbound(proxy=text))
+    assert "secret" not in repr(Egress(proxy=text))
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,11 @@ def test_a_proxy_is_shown_without_its_password(text: str, url: str, shown: str) 
 )
 def test_a_proxy_that_cannot_be_used_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(NotAProxy) as caught:
-        Outbound(proxy=text).proxy_for("https://id.example.com/")
+        Egress(proxy=text).proxy_for("https://id.example.com/")
 
     assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is None
-    assert Outbound(proxy=text).proxy_for("http://127.0.0.1:7800/") is None  # nobody needs it there
+    assert Egress(proxy=text).proxy_for("http://127.0.0.1:7800/") is None  # nobody needs it there
 
 
 def public() -> ssl.SSLContext:
@@ -148,23 +148,23 @@ def test_a_bundle_of_the_environment_stands_instead_and_the_companys_besides(tmp
         files.append(issue(tmp_path / name, [f"{name}.example.com"]).authority)
     (tmp_path / "both.pem").write_bytes(files[0].read_bytes() + files[1].read_bytes())
 
-    def believed(outbound: Outbound) -> int:
-        return tls_context(outbound, public=public).cert_store_stats()["x509"]
+    def believed(egress: Egress) -> int:
+        return tls_context(egress, public=public).cert_store_stats()["x509"]
 
-    assert believed(Outbound()) == 0
-    assert believed(Outbound(authorities=files[0])) == 1
-    assert believed(Outbound(bundle=files[0], authorities=files[1])) == 2
+    assert believed(Egress()) == 0
+    assert believed(Egress(authorities=files[0])) == 1
+    assert believed(Egress(bundle=files[0], authorities=files[1])) == 2
     assert count_authorities(tmp_path / "both.pem") == 2
-    for outbound in (Outbound(), Outbound(bundle=files[0]), Outbound(authorities=files[1])):
-        context = tls_context(outbound, public=public)
+    for egress in (Egress(), Egress(bundle=files[0]), Egress(authorities=files[1])):
+        context = tls_context(egress, public=public)
         assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR"])
 def test_each_name_of_a_bundle_is_known(name: str, tmp_path: Path) -> None:
-    outbound = read_outbound({name: str(tmp_path)})
+    egress = read_egress({name: str(tmp_path)})
 
-    assert (outbound.bundle, outbound.bundle_name) == (tmp_path, name)
+    assert (egress.bundle, egress.bundle_name) == (tmp_path, name)
 
 
 def test_a_folder_is_not_counted(tmp_path: Path) -> None:
@@ -178,4 +178,4 @@ def test_a_bundle_that_cannot_be_used_says_why(content: str | None, said: str, t
         file.write_text(content)
 
     with pytest.raises(NotABundle, match=said):
-        tls_context(Outbound(authorities=file), public=public)
+        tls_context(Egress(authorities=file), public=public)

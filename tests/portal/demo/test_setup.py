@@ -41,7 +41,7 @@ def test_the_demo_is_a_configuration_without_problems(tmp_path: Path) -> None:
     ]
     assert settings.internal_url == "http://127.0.0.1:7800"
     assert settings.data_dir.resolve() == (tmp_path / "demo").resolve()
-    assert [(spec.id, spec.preset, spec.issuer) for spec in settings.providers] == [
+    assert [(spec.id, spec.provider_type, spec.issuer) for spec in settings.providers] == [
         ("demo", "descope", "http://127.0.0.1:7801")
     ]
     assert isolation_of(settings).level == "own-origin"

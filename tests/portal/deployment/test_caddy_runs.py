@@ -132,11 +132,11 @@ def test_portal_and_apps_are_reached_with_headers_that_nobody_forged(tmp_path: P
     certificate = issue(tmp_path, ["portal.demo.localhost", "apps.demo.localhost"])
     portal, apps = f"https://portal.demo.localhost:{port}", f"https://apps.demo.localhost:{port}"
     forged = {"X-Forwarded-For": "203.0.113.66", "Forwarded": "for=203.0.113.66", "X-Real-IP": "203.0.113.66"}
-    with behind() as house, behind() as app:
+    with behind() as deployment, behind() as app:
         one = an_app(url=f"{apps}/one", source="app.py", port=app.port)
         text = caddy_configuration(
             settings_for(tmp_path, url=portal, catalogue=Catalogue((one,))),
-            port=house.port,
+            port=deployment.port,
             certificate=certificate.certificate,
             key=certificate.key,
             version=version_of_caddy(),
@@ -171,7 +171,7 @@ def test_portal_and_apps_are_reached_with_headers_that_nobody_forged(tmp_path: P
             )
             assert client.send(upload).status_code == 200
 
-    [(path, at_portal)], [(app_path, at_app)] = house.asked, app.asked
+    [(path, at_portal)], [(app_path, at_app)] = deployment.asked, app.asked
     assert (path, app_path) == ("/sign-in?a=b", "/one/stream")
     for headers, name in ((at_portal, "portal"), (at_app, "apps")):
         assert headers["host"] == f"{name}.demo.localhost:{port}"
@@ -185,10 +185,10 @@ def test_slow_forms_wait_in_the_web_server_and_hold_nothing_of_the_portal(tmp_pa
     port, http_port = free_ports(2)
     name = "portal.demo.localhost"
     certificate = issue(tmp_path, [name])
-    with behind() as house, contextlib.ExitStack() as stack:
+    with behind() as deployment, contextlib.ExitStack() as stack:
         text = caddy_configuration(
             settings_for(tmp_path, url=f"https://{name}:{port}"),
-            port=house.port,
+            port=deployment.port,
             certificate=certificate.certificate,
             key=certificate.key,
             version=version_of_caddy(),
@@ -207,7 +207,7 @@ def test_slow_forms_wait_in_the_web_server_and_hold_nothing_of_the_portal(tmp_pa
             url = f"https://127.0.0.1:{port}/sign-in"
             served = client.get(url, headers={"Host": f"{name}:{port}"}, extensions={"sni_hostname": name})
         assert served.status_code == 200
-        assert house.begun == 0
+        assert deployment.begun == 0
         slow[0].sendall(b"=a")
         assert slow[0].recv(65536).startswith(b"HTTP/1.1 200 ")
-        assert house.begun == 1
+        assert deployment.begun == 1

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from portal.deployment.sites import NoFront, PortTaken, apps_elsewhere, sites_of
+from portal.deployment.sites import CannotConfigure, PortTaken, apps_elsewhere, sites_of
 from portal.rules.catalogue import Catalogue
 from tests.builders import an_app, settings_for
 
@@ -76,7 +76,7 @@ def test_an_app_that_somebody_else_runs_on_this_machine_is_in_front_too(
 
 
 def test_without_tls_there_is_nothing_to_end(tmp_path: Path) -> None:
-    with pytest.raises(NoFront, match="plain http"):
+    with pytest.raises(CannotConfigure, match="plain http"):
         sites(tmp_path, portal="http://127.0.0.1:7800")
 
 

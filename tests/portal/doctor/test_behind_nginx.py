@@ -87,8 +87,8 @@ class Bad:
     name: str
     change: Callable[[str], str]
     found: tuple[tuple[str, str], ...]
-    mend: str
-    """Is in the mend of each."""
+    fix: str
+    """Is in the fix of each."""
     more: tuple[str, ...] = ("--quick",)
 
 
@@ -146,46 +146,46 @@ def both(check: str) -> tuple[tuple[str, str], ...]:
 
 
 BAD = (
-    Bad(name="buffered", change=drop("proxy_buffering"), found=(("forecast", "stream"),), mend="proxy_buffering off"),
-    Bad(name="buffered and compressed", change=packed, found=(("forecast", "stream"),), mend="gzip_types"),
+    Bad(name="buffered", change=drop("proxy_buffering"), found=(("forecast", "stream"),), fix="proxy_buffering off"),
+    Bad(name="buffered and compressed", change=packed, found=(("forecast", "stream"),), fix="gzip_types"),
     Bad(
         name="silences cut",
         change=short,
         found=(("forecast", "silence"),),
-        mend="proxy_read_timeout",
+        fix="proxy_read_timeout",
         more=("--silence", "4"),
     ),
-    Bad(name="small uploads", change=small, found=(("forecast", "upload"),), mend="client_max_body_size"),
+    Bad(name="small uploads", change=small, found=(("forecast", "upload"),), fix="client_max_body_size"),
     Bad(
         name="host not passed",
         change=instead("Host $http_host;", "Host $proxy_host;"),
         found=both("host"),
-        mend="proxy_set_header Host $http_host",
+        fix="proxy_set_header Host $http_host",
     ),
     Bad(
         name="client believed",
         change=instead("X-Forwarded-For $remote_addr;", "X-Forwarded-For $http_x_forwarded_for;"),
         found=both("client-address"),
-        mend="X-Forwarded-For $remote_addr",
+        fix="X-Forwarded-For $remote_addr",
     ),
-    Bad(name="client appended to", change=appended, found=both("client-address"), mend="do not append"),
+    Bad(name="client appended to", change=appended, found=both("client-address"), fix="do not append"),
     Bad(
         name="client not named",
         change=instead("X-Forwarded-For $remote_addr;", "X-Forwarded-For '';"),
         found=both("client-address"),
-        mend="X-Forwarded-For $remote_addr",
+        fix="X-Forwarded-For $remote_addr",
     ),
     Bad(
         name="frames forbidden",
         change=app_says("add_header X-Frame-Options SAMEORIGIN always;"),
         found=(("forecast", "frame"),),
-        mend="no add_header X-Frame-Options",
+        fix="no add_header X-Frame-Options",
     ),
     Bad(
         name="a policy added",
         change=app_says("add_header Content-Security-Policy \"default-src 'self'\" always;"),
         found=(("forecast", "answer-headers"),),
-        mend="add_header",
+        fix="add_header",
     ),
     Bad(
         name="a referrer policy added everywhere",
@@ -193,33 +193,33 @@ BAD = (
             "    server_tokens off;", "    server_tokens off;\n    add_header Referrer-Policy no-referrer always;"
         ),
         found=both("answer-headers"),
-        mend="add_header",
+        fix="add_header",
     ),
-    Bad(name="without http2", change=instead(" ssl http2;", " ssl;"), found=both("http2"), mend="http2"),
+    Bad(name="without http2", change=instead(" ssl http2;", " ssl;"), found=both("http2"), fix="http2"),
     Bad(
         name="cookie flags rewritten",
         change=app_says("proxy_cookie_flags ~ nosecure samesite=strict;"),
         found=(("forecast", "cookie"),),
-        mend="proxy_cookie_flags",
+        fix="proxy_cookie_flags",
     ),
     Bad(
         name="websocket not passed",
         change=drop("proxy_set_header Upgrade", "proxy_set_header Connection"),
         found=(("forecast", "websocket"),),
-        mend="Upgrade $http_upgrade",
+        fix="Upgrade $http_upgrade",
     ),
     Bad(
         name="origin taken away",
         change=instead("    proxy_http_version 1.1;", "    proxy_http_version 1.1;\n    proxy_set_header Origin '';"),
         found=both("request-headers"),
-        mend="proxy_set_header",
+        fix="proxy_set_header",
     ),
-    Bad(name="nobody behind", change=bad_gateway, found=(("forecast", "answer"),), mend="portal check"),
+    Bad(name="nobody behind", change=bad_gateway, found=(("forecast", "answer"),), fix="portal check"),
     Bad(
         name="another sign-in in front",
         change=app_says("if ($cookie_other = '') { return 302 https://login.example.com/; }"),
         found=(("forecast", "answer"),),
-        mend="portal config nginx",
+        fix="portal config nginx",
     ),
 )
 
@@ -231,7 +231,7 @@ def test_a_bad_front_is_one_finding(bad: Bad, on_a_host: Behind, certificate: Ce
 
     assert sorted(found) == sorted(bad.found)
     for one in found.values():
-        assert bad.mend in one["mend"], one
+        assert bad.fix in one["fix"], one
 
 
 PATHS = (
@@ -261,7 +261,7 @@ def test_a_path_that_is_changed_is_one_finding(
         found = examined(under_a_path, "--quick")
 
     assert list(found) == [("forecast", "path")]
-    assert "proxy_pass http://127.0.0.1:PORT; without a path" in found["forecast", "path"]["mend"]
+    assert "proxy_pass http://127.0.0.1:PORT; without a path" in found["forecast", "path"]["fix"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,18 +276,18 @@ class BadCertificate:
     known: bool = True
     """Whether the doctor was told of its authority."""
     said: str
-    mend: str
+    fix: str
 
 
 CERTIFICATES = (
-    BadCertificate(name="expired", ends=timedelta(days=-1), said="has ended", mend="Renew"),
-    BadCertificate(name="ending soon", ends=timedelta(days=3, hours=12), said="ends in 3 days", mend="Renew"),
+    BadCertificate(name="expired", ends=timedelta(days=-1), said="has ended", fix="Renew"),
+    BadCertificate(name="ending soon", ends=timedelta(days=3, hours=12), said="ends in 3 days", fix="Renew"),
     BadCertificate(
-        name="of another name", names=("other.demo.localhost",), said="for another name", mend="names this host"
+        name="of another name", names=("other.demo.localhost",), said="for another name", fix="names this host"
     ),
-    BadCertificate(name="of an unknown authority", known=False, said="does not know", mend="--ca FILE"),
-    BadCertificate(name="signed by itself", by_itself=True, chain=False, said="signed by itself", mend="authority"),
-    BadCertificate(name="without its chain", known=False, chain=False, said="chain is not complete", mend="fullchain"),
+    BadCertificate(name="of an unknown authority", known=False, said="does not know", fix="--ca FILE"),
+    BadCertificate(name="signed by itself", by_itself=True, chain=False, said="signed by itself", fix="authority"),
+    BadCertificate(name="without its chain", known=False, chain=False, said="chain is not complete", fix="fullchain"),
 )
 
 
@@ -302,7 +302,7 @@ def test_a_bad_certificate_is_one_finding_for_each_host(
     assert sorted(found) == [("forecast", "certificate"), ("portal", "certificate")]
     for one in found.values():
         assert bad.said in one["said"], one
-        assert bad.mend in one["mend"], one
+        assert bad.fix in one["fix"], one
 
 
 def test_names_providers_and_pushes_that_lead_nowhere(
@@ -322,8 +322,8 @@ def test_names_providers_and_pushes_that_lead_nowhere(
 
     assert sorted(found) == [("forecast", "push"), ("nowhere", "name"), ("portal", "provider")]
     assert "does not resolve" in found["nowhere", "name"]["said"]
-    assert "internal_url" in found["forecast", "push"]["mend"]
-    assert "HTTPS_PROXY" in found["portal", "provider"]["mend"]
+    assert "internal_url" in found["forecast", "push"]["fix"]
+    assert "HTTPS_PROXY" in found["portal", "provider"]["fix"]
 
 
 def test_from_outside_a_stranger_sees_the_front_alone(
@@ -357,4 +357,4 @@ def test_an_app_with_another_secret(on_a_host: Behind, certificate: Certificate,
         subprocess.run([*command, "--rotate"], cwd=on_a_host.folder, env=environ, check=True, capture_output=True)
         found = examined(on_a_host, "--quick")
     assert list(found) == [("forecast", "app-to-portal")]
-    assert "portal apps secret forecast" in found["forecast", "app-to-portal"]["mend"]
+    assert "portal apps secret forecast" in found["forecast", "app-to-portal"]["fix"]

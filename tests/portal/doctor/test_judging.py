@@ -7,7 +7,7 @@ import pytest
 
 from portal.doctor.answers import judge_app_answer, judge_portal_answer
 from portal.doctor.arrival import (
-    Sent,
+    SentRequest,
     judge_admission,
     judge_arrival,
     judge_clock,
@@ -31,7 +31,7 @@ from portal.doctor.observations import (
 from portal.doctor.report import as_object, as_text, summary
 from portal.doctor.transfers import judge_download, judge_silence, judge_socket, judge_stream, judge_upload
 from portal.settings import Endpoints
-from portal.sign_in.providers.base import Survey
+from portal.sign_in.providers.base import ProviderDiagnostics
 from tests.builders import NOW, a_provider
 
 DAY = 86400
@@ -41,7 +41,7 @@ FORGED = "192.0.2.66"
 def brief(findings: Any) -> list[tuple[str, str]]:
     """Check and level of each finding; whatever is not well must say what to do."""
     found = [findings] if isinstance(findings, Finding) else list(findings)
-    assert all(bool(one.mend) == (one.level != "ok") for one in found), found
+    assert all(bool(one.fix) == (one.level != "ok") for one in found), found
     assert all(one.said.endswith((".", "/callback")) for one in found), found
     return [(one.check.value, one.level) for one in found]
 
@@ -164,7 +164,7 @@ def test_clocks() -> None:
     assert judge_clock(PORTAL, 91, is_app=False).said == "Its clock is 91 seconds ahead of this machine's."
 
 
-SENT = Sent(
+SENT = SentRequest(
     path="/run/.portal/probe/echo/a%2Fb?x=1",
     headers={
         "authorization": "Probe seen",
@@ -429,14 +429,20 @@ def test_surroundings() -> None:
     ends = Endpoints(
         authorize=f"{company.issuer}/a", token=f"{company.issuer}/t", jwks=f"{company.issuer}/k", userinfo=None
     )
-    sound = Survey(endpoints=ends, keys=(frozenset({"RS256"}),))
+    sound = ProviderDiagnostics(endpoints=ends, keys=(frozenset({"RS256"}),))
     good = judge_provider(company, callback, sound)
     assert brief(good) == [("provider", "ok")]
     assert callback in good.said
-    for survey in (Survey(problem="x"), replace(sound, keys=()), replace(sound, client_problem="invalid_client")):
-        assert brief(judge_provider(company, callback, survey)) == [("provider", "problem")]
-    other = judge_provider(company, callback, Survey(issuer=f"{company.issuer}/", problem="the metadata is of another"))
-    assert f'issuer = "{company.issuer}/"' in other.mend
+    for diagnostics in (
+        ProviderDiagnostics(problem="x"),
+        replace(sound, keys=()),
+        replace(sound, client_problem="invalid_client"),
+    ):
+        assert brief(judge_provider(company, callback, diagnostics)) == [("provider", "problem")]
+    other = judge_provider(
+        company, callback, ProviderDiagnostics(issuer=f"{company.issuer}/", problem="the metadata is of another")
+    )
+    assert f'issuer = "{company.issuer}/"' in other.fix
     assert brief(judge_push("forecast", "http://10.0.0.9", Answer(status=200))) == [("push", "ok")]
     assert brief(judge_push("forecast", "http://10.0.0.9", Answer(status=404))) == [("push", "problem")]
     assert brief(judge_push("forecast", "http://10.0.0.9", Unreached("timeout"))) == [("push", "problem")]
@@ -499,7 +505,7 @@ def test_what_is_no_echo_is_none(changes: dict[str, Any]) -> None:
 
 def test_what_was_found_is_told() -> None:
     good = Finding(subject=PORTAL, check=Check.NAME, level="ok", said="It is there.")
-    bad = Finding(subject="forecast", check=Check.STREAM, level="problem", said="It is held back.", mend="Let it go.")
+    bad = Finding(subject="forecast", check=Check.STREAM, level="problem", said="It is held back.", fix="Let it go.")
     addresses = {PORTAL: "https://portal.example.com", "forecast": "https://forecast.example.com"}
 
     assert list(as_text([good, bad], addresses=addresses)) == [
@@ -522,7 +528,7 @@ def test_what_was_found_is_told() -> None:
                 "check": "stream",
                 "level": "problem",
                 "said": "It is held back.",
-                "mend": "Let it go.",
+                "fix": "Let it go.",
             }
         ],
     }

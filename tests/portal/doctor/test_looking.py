@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from portal.contract.egress import NotABundle, Outbound
+from portal.contract.egress import Egress, NotABundle
 from portal.doctor import probing
 from portal.doctor.connection_probes import connection, plain_http, resolved, trusting, where
 from portal.doctor.observations import Answer, Handshake, Unreached
-from portal.doctor.probing import Asker
+from portal.doctor.probing import Prober
 from tests.builders import NOW
 from tests.certificates import issue
 
@@ -51,9 +51,9 @@ async def answering(answer: bytes, *, again: bytes = b"") -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def an_asker(port: int) -> AsyncIterator[Asker]:
+async def an_asker(port: int) -> AsyncIterator[Prober]:
     place = where(f"http://forecast.demo.localhost:{port}/run")
-    asker = Asker(place, "127.0.0.1", trust=TRUST, clock=lambda: NOW, leave=lambda: "token")
+    asker = Prober(place, "127.0.0.1", trust=TRUST, clock=lambda: NOW, leave=lambda: "token")
     try:
         yield asker
     finally:
@@ -93,7 +93,7 @@ async def test_python_3_13_wants_all_that_rfc_5280_asks_for(
     made = issue(tmp_path, ["portal.demo.localhost"], complete=complete)
     shown = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     shown.load_cert_chain(made.certificate, made.key)
-    trust = trusting(Outbound(), made.authority)
+    trust = trusting(Egress(), made.authority)
     trust.verify_flags |= ssl.VERIFY_X509_STRICT
     server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=shown)
     async with server:
@@ -115,10 +115,10 @@ async def test_plain_http_is_looked_at_without_being_followed() -> None:
 def test_authorities_are_added(tmp_path: Path) -> None:
     (tmp_path / "none.pem").write_text("none")
 
-    assert trusting(Outbound(), None).verify_mode == ssl.CERT_REQUIRED
-    for outbound, authority in ((Outbound(), tmp_path / "none.pem"), (Outbound(authorities=tmp_path / "no"), None)):
+    assert trusting(Egress(), None).verify_mode == ssl.CERT_REQUIRED
+    for egress, authority in ((Egress(), tmp_path / "none.pem"), (Egress(authorities=tmp_path / "no"), None)):
         with pytest.raises(NotABundle):
-            trusting(outbound, authority)
+            trusting(egress, authority)
 
 
 NONSENSE = {

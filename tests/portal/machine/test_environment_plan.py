@@ -3,14 +3,14 @@
 import pytest
 
 from portal.contract.interpreters import GRADIO, NEEDED
-from portal.machine.environment_plan import Beside, CannotBeServed, wanted_for
+from portal.machine.environment_plan import CannotBeServed, SourceFiles, install_plan_for
 
 OLD, NEW = GRADIO
 OTHERS = tuple(f"{name}>={oldest},<{below}" for name, oldest, below in NEEDED)
 
 
 def gradio_for(requirements: str | None) -> str:
-    first, *others = wanted_for(Beside(requirements=requirements), python="3.11").added
+    first, *others = install_plan_for(SourceFiles(requirements=requirements), python="3.11").added
     assert tuple(others) == OTHERS
     return first
 
@@ -42,7 +42,7 @@ def test_the_newest_gradio_that_the_requirements_allow(requirements: str | None,
 @pytest.mark.parametrize("asked", ["==4.44.1", "==3.*", ">=7", "==5.49.1", "<5.50", "!=5.50.*,<6", "===5.0"])
 def test_a_gradio_that_cannot_be_served_is_refused_before_anything_is_made(asked: str) -> None:
     with pytest.raises(CannotBeServed) as refused:
-        wanted_for(Beside(requirements=f"gradio{asked}", requirements_name="needs.txt"), python="3.11")
+        install_plan_for(SourceFiles(requirements=f"gradio{asked}", requirements_name="needs.txt"), python="3.11")
 
     said = str(refused.value)
     assert said.startswith("needs.txt asks for gradio")
@@ -66,8 +66,8 @@ def test_a_gradio_that_cannot_be_served_is_refused_before_anything_is_made(asked
 def test_a_space_gets_the_gradio_nearest_to_its_own(
     sdk_version: str, requirements: str | None, chosen: str, *, noted: bool
 ) -> None:
-    beside = Beside(requirements=requirements, sdk_version=sdk_version, is_space=True)
-    wanted = wanted_for(beside, python="3.11")
+    beside = SourceFiles(requirements=requirements, sdk_version=sdk_version, is_space=True)
+    wanted = install_plan_for(beside, python="3.11")
 
     assert wanted.added[0] == f"gradio[oauth,mcp]=={chosen}.*"
     said = f"README.md says sdk_version {sdk_version}; Gradio {chosen} is installed in its place."
@@ -77,7 +77,7 @@ def test_a_space_gets_the_gradio_nearest_to_its_own(
 @pytest.mark.parametrize("sdk_version", ["4.44.1", "3.50.2", "7.0.0", "newest"])
 def test_a_space_of_another_time_is_refused(sdk_version: str) -> None:
     with pytest.raises(CannotBeServed, match="says sdk_version"):
-        wanted_for(Beside(sdk_version=sdk_version, is_space=True), python="3.11")
+        install_plan_for(SourceFiles(sdk_version=sdk_version, is_space=True), python="3.11")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_space_of_another_time_is_refused(sdk_version: str) -> None:
     [("3.11", "3.11", False), ("3.11.4", "3.11", False), ("3", "3.12", False), ("3.10", "3.11", True)],
 )
 def test_a_spaces_python_is_compared(asked: str, python: str, *, noted: bool) -> None:
-    notes = wanted_for(Beside(requirements="", python_version=asked, is_space=True), python=python).notes
+    notes = install_plan_for(SourceFiles(requirements="", python_version=asked, is_space=True), python=python).notes
 
     assert notes == ((f"README.md asks for Python {asked}; this environment has {python}. " + TAKEN,) if noted else ())
 
@@ -94,15 +94,15 @@ TAKEN = "Another one is taken with --python."
 
 
 def test_what_is_left_to_the_operator_is_said() -> None:
-    wanted = wanted_for(Beside(is_space=True, has_packages=True), python="3.11")
+    wanted = install_plan_for(SourceFiles(is_space=True, has_packages=True), python="3.11")
 
     assert any("packages.txt" in note and "not installed" in note for note in wanted.notes)
     assert any(note.startswith("There is no requirements.txt") for note in wanted.notes)
 
 
 def test_a_gradio_from_an_address_is_taken_as_it_is() -> None:
-    wanted = wanted_for(
-        Beside(requirements="gradio @ https://example.com/gradio-6.31.0-py3-none-any.whl"), python="3.11"
+    wanted = install_plan_for(
+        SourceFiles(requirements="gradio @ https://example.com/gradio-6.31.0-py3-none-any.whl"), python="3.11"
     )
 
     assert wanted.added == OTHERS

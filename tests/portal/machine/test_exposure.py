@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from portal.contract.egress import Outbound
-from portal.machine.exposure import Files, env_values, exposed, files_of
+from portal.contract.egress import Egress
+from portal.machine.exposure import PortalFiles, env_values, exposed, files_of
 from portal.machine.users import Account, Accounts
 from portal.rules.catalogue import Catalogue
 from portal.settings import Settings
@@ -38,7 +38,7 @@ def made(path: Path, text: str = "", *, mode: int = 0o600) -> Path:
 
 
 def found(folder: Path, *, env_file: Path | None = None, secret: tuple[Path, ...] = ()) -> list[tuple[str, str]]:
-    files = Files(here=Path("/"), config=folder / "portal.toml", secret=secret)
+    files = PortalFiles(here=Path("/"), config=folder / "portal.toml", secret=secret)
     accounts = Accounts(portal=None, apps={"one": APP, "two": OTHER})
     return [(one.key, one.what) for one in exposed(configured(folder, env_file), accounts, files)]
 
@@ -220,7 +220,7 @@ def looked_at(
         an_app(slug="two", url="https://two.apps.example.com", source="two", **(two or {})),
     )
     accounts = Accounts(portal=None, apps={"one": APP, "two": OTHER} if own else {"two": OTHER})
-    files = Files(here=Path("/"), config=place / "portal.toml", secret=())
+    files = PortalFiles(here=Path("/"), config=place / "portal.toml", secret=())
     settings = settings_for(place / "data", catalogue=Catalogue(apps), **changes)
     return [(one.key, one.what) for one in exposed(settings, accounts, files)]
 
@@ -345,11 +345,11 @@ def test_what_the_portal_believes_is_no_apps_to_change(place: Path) -> None:
     ca_file = made(place / "folder" / "ca.pem", mode=0o644)
     secret = made(place / "folder" / "key", mode=0o600)
     one = {"source": "x"}
-    assert looked_at(place, one=one, outbound=Outbound(authorities=ca_file)) == []
+    assert looked_at(place, one=one, egress=Egress(authorities=ca_file)) == []
     given(place / "folder", OTHER)
 
-    assert [key for key, _ in looked_at(place, one=one, outbound=Outbound(authorities=ca_file))] == ["portal.ca_file"]
-    assert [key for key, _ in looked_at(place, one=one, outbound=Outbound(bundle=ca_file))] == ["SSL_CERT_FILE"]
+    assert [key for key, _ in looked_at(place, one=one, egress=Egress(authorities=ca_file))] == ["portal.ca_file"]
+    assert [key for key, _ in looked_at(place, one=one, egress=Egress(bundle=ca_file))] == ["SSL_CERT_FILE"]
     assert [(key, "can be changed" in what) for key, what in found(place, secret=(secret,))] == [(str(secret), True)]
 
 

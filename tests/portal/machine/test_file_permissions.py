@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from portal.machine.file_permissions import Place, Step, may_exchange, may_read, may_write, place_of, steps_to
+from portal.machine.file_permissions import GuardedPath, PathStep, may_exchange, may_read, may_write, place_of, steps_to
 from portal.machine.users import NOT_YET, Account
 
 APP = Account(uid=70001, gid=70001)
@@ -34,9 +34,9 @@ def test_who_may_what(mode: int, uid: int, gid: int, *, reads: bool, writes: boo
     assert may_write(status(mode, uid, gid), APP) == writes
 
 
-def step(mode: int, uid: int, gid: int, entry: int | None) -> Step:
+def step(mode: int, uid: int, gid: int, entry: int | None) -> PathStep:
     of_entry = None if entry is None else status(0o644, entry)
-    return Step(folder=Path("/srv"), of_folder=status(mode, uid, gid), of_entry=of_entry)
+    return PathStep(folder=Path("/srv"), of_folder=status(mode, uid, gid), of_entry=of_entry)
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ IN_STAFF = Account(uid=70001, gid=70001, groups=frozenset({STAFF}), name="app")
 def test_what_is_open_to_somebody_is_a_problem_only_where_that_is_an_app(
     mode: int, uid: int, gid: int, account: Account, *, is_open: bool
 ) -> None:
-    below = Step(folder=Path("/usr"), of_folder=status(0o755), of_entry=status(mode, uid, gid))
-    inside = Step(folder=Path("/usr/local"), of_folder=status(mode, uid, gid), of_entry=status(0o644, uid, gid))
-    place = Place(path=Path("/usr/local/it"), status=status(0o644, uid, gid), steps=(below, inside))
+    below = PathStep(folder=Path("/usr"), of_folder=status(0o755), of_entry=status(mode, uid, gid))
+    inside = PathStep(folder=Path("/usr/local"), of_folder=status(mode, uid, gid), of_entry=status(0o644, uid, gid))
+    place = GuardedPath(path=Path("/usr/local/it"), status=status(0o644, uid, gid), steps=(below, inside))
 
     assert (place.open_to(account) is not None) == is_open
 
@@ -106,7 +106,7 @@ def test_what_cannot_be_looked_at_is_no_problem(tmp_path: Path) -> None:
 
     assert beyond.status is None
     assert beyond.open_to(APP) is None
-    assert Place(path=Path("/mnt/closed"), status=None).open_to(APP) is None
+    assert GuardedPath(path=Path("/mnt/closed"), status=None).open_to(APP) is None
 
 
 def names(path: Path) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from portal.machine.ownership_transfer import NotGiven, give_to_root
+from portal.machine.ownership_transfer import TransferRefused, give_to_root
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="run the tests as root: only root gives files to other users")
 THEIRS = 70001
@@ -94,7 +94,7 @@ def test_what_is_not_theirs_alone_is_not_given(folder: Path, attack: Callable[[P
     attack(folder)
     roots = folder.parent / "roots"
     before = roots.stat().st_mode
-    with pytest.raises((NotGiven, OSError)):
+    with pytest.raises((TransferRefused, OSError)):
         give_to_root(folder, uid=THEIRS)
 
     assert roots.stat().st_mode == before

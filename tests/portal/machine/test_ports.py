@@ -43,7 +43,7 @@ def test_the_last_ports_can_be_used() -> None:
 def test_a_taken_port_is_named_with_its_purpose_and_the_mend(taken: int) -> None:
     (free,) = free_ports(1)
     with pytest.raises(CommandFailed) as failure:
-        require_free({free: "the portal", taken: "the app Showcase"}, mend="Choose others with --port.")
+        require_free({free: "the portal", taken: "the app Showcase"}, fix="Choose others with --port.")
 
     assert str(failure.value) == f"Port {taken}, for the app Showcase, is taken. Choose others with --port."
     assert failure.value.exit_code == MISTAKEN
@@ -84,4 +84,4 @@ def test_an_address_the_machine_does_not_have_is_no_fault() -> None:
 
 
 def test_free_ports_are_free() -> None:
-    require_free(dict.fromkeys(free_ports(3), "something"), mend="")
+    require_free(dict.fromkeys(free_ports(3), "something"), fix="")

@@ -12,7 +12,7 @@ import pytest
 from portal.cli import main
 from portal.machine.file_access import unreadable
 from portal.machine.privilege_drop import acting_for, environment_for, groups_of, require_right
-from portal.machine.users import ROOT, Account, Accounts, ThisMachine
+from portal.machine.users import ROOT, Account, Accounts, SystemUsers
 from portal.rules.catalogue import Catalogue
 from tests.builders import an_app, settings_for
 from tests.journeys import strangers
@@ -173,7 +173,7 @@ def test_what_root_asks_for_the_portal_is_made_as_its_user(folder: Path) -> None
 @AS_ROOT
 def test_root_puts_back_what_root_backed_up_for_the_portals_user(folder: Path) -> None:
     user = strangers.a_system_user()
-    account = ThisMachine().by_name(user)
+    account = SystemUsers().by_name(user)
     assert account is not None
     if unreadable([strangers.ROOT / "portal" / "migrations" / "env.py"], account, groups=()):
         pytest.skip("keep the checkout where other users get: the portal's user reads the migrations there")

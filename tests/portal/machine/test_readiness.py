@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from portal.machine.readiness import Door, state_of
-from portal.machine.startup import Watchman, health_of
+from portal.machine.readiness import HealthCheck, state_of
+from portal.machine.startup import StartupMonitor, health_of
 from portal.rules.catalogue import Catalogue
 from tests.builders import an_app, settings_for
 from tests.ports import free_ports
@@ -26,8 +26,8 @@ class Answering(ThreadingHTTPServer):
         self.asked: list[tuple[str, str]] = []
 
     @property
-    def door(self) -> Door:
-        return Door(port=self.server_port, host="portal.example.com", path="/readyz")
+    def door(self) -> HealthCheck:
+        return HealthCheck(port=self.server_port, host="portal.example.com", path="/readyz")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -74,20 +74,20 @@ def test_the_answer_says_how_it_is(answering: Answering, status: int, body: byte
 def test_no_answer_means_it_is_starting() -> None:
     (port,) = free_ports(1)
 
-    assert state_of(Door(port=port, host="x", path="/")) == "starting"
+    assert state_of(HealthCheck(port=port, host="x", path="/")) == "starting"
 
 
 def test_an_apps_health_lies_under_its_path() -> None:
     app = an_app(url="https://ai.example.com/run/forecast", port=7810)
 
-    assert health_of(app) == Door(port=7810, host="ai.example.com", path="/run/forecast/.portal/health")
+    assert health_of(app) == HealthCheck(port=7810, host="ai.example.com", path="/run/forecast/.portal/health")
 
 
-class TestWatchman:
-    def watchman(self, answering: Answering, folder: Path, said: list[str]) -> Watchman:
+class TestStartupMonitor:
+    def watchman(self, answering: Answering, folder: Path, said: list[str]) -> StartupMonitor:
         apps = tuple(an_app(slug=slug, title=slug.title(), source="x", port=answering.server_port) for slug in "ab")
         settings = settings_for(folder, catalogue=Catalogue(apps))
-        return Watchman(settings, doors=(answering.door,), announce=lambda: said.append("open"))
+        return StartupMonitor(settings, doors=(answering.door,), announce=lambda: said.append("open"))
 
     def test_it_announces_once_and_then_tells_of_the_apps(
         self, answering: Answering, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -129,7 +129,7 @@ class TestWatchman:
         (tmp_path / "logs" / "a.log").write_text("the key is sk-1234567890", encoding="utf-8")
         app = an_app(slug="a", title="A", source="x", port=answering.server_port, **given)
         settings = settings_for(tmp_path, catalogue=Catalogue((app,)))
-        watchman = Watchman(settings, doors=(), announce=lambda: None)
+        watchman = StartupMonitor(settings, doors=(), announce=lambda: None)
         answering.status, answering.body = 503, json.dumps({"state": "failed"}).encode()
         watchman.look()
 

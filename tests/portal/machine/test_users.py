@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from portal.machine.users import Account, ThisMachine, accounts_of
+from portal.machine.users import Account, SystemUsers, accounts_of
 from portal.rules.catalogue import Catalogue
 from portal.settings import Settings
 from tests.builders import an_app, settings_for
@@ -129,7 +129,7 @@ def test_nobody_has_to_be_said_where_systemd_starts_them(tmp_path: Path) -> None
 
 
 def test_this_machine_knows_root() -> None:
-    machine = ThisMachine()
+    machine = SystemUsers()
 
     assert machine.by_name("root") == machine.by_uid(0)
     assert machine.has_group(0)

@@ -2,13 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from portal.rules.fixed_window import Allowance
+from portal.rules.fixed_window import FixedWindowLimiter
 
 NOW = 1_900_000_000
 
 
 def test_what_is_too_much_is_left_out_and_told_once_when_its_window_is_over() -> None:
-    allowance: Allowance[str] = Allowance(most=2, window=60)
+    allowance: FixedWindowLimiter[str] = FixedWindowLimiter(most=2, window=60)
 
     assert [allowance.take("a", now=NOW + second) for second in range(5)] == [True, True, False, False, False]
     assert allowance.left_out(now=NOW + 59) == {}
@@ -18,7 +18,7 @@ def test_what_is_too_much_is_left_out_and_told_once_when_its_window_is_over() ->
 
 
 def test_a_window_that_was_not_full_has_nothing_to_tell() -> None:
-    allowance: Allowance[str] = Allowance(most=2, window=60)
+    allowance: FixedWindowLimiter[str] = FixedWindowLimiter(most=2, window=60)
     allowance.take("a", now=NOW)
     allowance.take("a", now=NOW)
 
@@ -26,7 +26,7 @@ def test_a_window_that_was_not_full_has_nothing_to_tell() -> None:
 
 
 def test_keys_do_not_use_up_each_other() -> None:
-    allowance: Allowance[tuple[str, bool]] = Allowance(most=1, window=60)
+    allowance: FixedWindowLimiter[tuple[str, bool]] = FixedWindowLimiter(most=1, window=60)
 
     assert allowance.take(("a", True), now=NOW)
     assert not allowance.take(("a", True), now=NOW + 30)
@@ -36,7 +36,7 @@ def test_keys_do_not_use_up_each_other() -> None:
 
 
 def test_a_clock_that_was_put_back_ends_a_window() -> None:
-    allowance: Allowance[str] = Allowance(most=1, window=60)
+    allowance: FixedWindowLimiter[str] = FixedWindowLimiter(most=1, window=60)
     allowance.take("a", now=NOW)
     allowance.take("a", now=NOW)
 
@@ -44,7 +44,7 @@ def test_a_clock_that_was_put_back_ends_a_window() -> None:
 
 
 def test_threads_lose_no_count() -> None:
-    allowance: Allowance[str] = Allowance(most=100, window=60)
+    allowance: FixedWindowLimiter[str] = FixedWindowLimiter(most=100, window=60)
     with ThreadPoolExecutor(8) as pool:
         kept = list(pool.map(lambda _: allowance.take("a", now=NOW), range(1000)))
 

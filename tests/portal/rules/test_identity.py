@@ -64,7 +64,7 @@ ANAS = an_identity()
 
 class TestWhatAppsCallSomebody:
     @pytest.mark.parametrize(
-        ("preset", "claims", "expected"),
+        ("provider_type", "claims", "expected"),
         [
             ("oidc", {"preferred_username": "ben"}, "ben"),
             ("oidc", {"preferred_username": "ben", "email": "ben@example.com"}, "ben"),
@@ -78,9 +78,9 @@ class TestWhatAppsCallSomebody:
         ],
     )
     def test_it_is_what_the_provider_says_where_that_is_safe(
-        self, preset: str, claims: dict[str, object], expected: str
+        self, provider_type: str, claims: dict[str, object], expected: str
     ) -> None:
-        assert read_somebody(preset, **claims).preferred_username == expected
+        assert read_somebody(provider_type, **claims).preferred_username == expected
 
     @pytest.mark.parametrize(
         "handle",
@@ -97,9 +97,9 @@ class TestWhatAppsCallSomebody:
             ["ana@example.com"],
         ],
     )
-    @pytest.mark.parametrize("preset", ["oidc", "huggingface"])
-    def test_nobody_passes_for_another_by_choosing_a_name(self, preset: str, handle: object) -> None:
-        mallory = read_somebody(preset, sub="mallory", preferred_username=handle, email=ANAS.email)
+    @pytest.mark.parametrize("provider_type", ["oidc", "huggingface"])
+    def test_nobody_passes_for_another_by_choosing_a_name(self, provider_type: str, handle: object) -> None:
+        mallory = read_somebody(provider_type, sub="mallory", preferred_username=handle, email=ANAS.email)
 
         assert mallory.preferred_username == mallory.username == mallory.id
         assert mallory.username not in {ANAS.username, ANAS.id}

@@ -4,15 +4,15 @@ from http import HTTPStatus
 
 import pytest
 
-from portal.server.request_reader import LARGEST_BODY, LARGEST_HEAD, LARGEST_LINE, Arriving
+from portal.server.request_reader import LARGEST_BODY, LARGEST_HEAD, LARGEST_LINE, IncomingRequest
 
 BAD, NO_LENGTH, TOO_LARGE = HTTPStatus.BAD_REQUEST, HTTPStatus.LENGTH_REQUIRED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 TOO_LONG, TOO_MUCH = HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 POST = b"POST /sign-in HTTP/1.1\r\nHost: a\r\n"
 
 
-def after(*pieces: bytes) -> Arriving:
-    arriving = Arriving()
+def after(*pieces: bytes) -> IncomingRequest:
+    arriving = IncomingRequest()
     for piece in pieces:
         arriving.feed(piece)
     return arriving
@@ -21,7 +21,7 @@ def after(*pieces: bytes) -> Arriving:
 def test_a_request_is_whole_with_its_last_byte_however_it_comes() -> None:
     request = POST + b"Content-Length: 5\r\n\r\nhello"
     for cut in range(1, len(request)):
-        arriving = Arriving()
+        arriving = IncomingRequest()
         arriving.feed(request[:cut])
         assert not arriving.is_whole, cut
         arriving.feed(request[cut:])
@@ -46,11 +46,11 @@ def test_empty_lines_before_a_request_mean_nothing() -> None:
 
 def test_somebody_who_asks_whether_to_go_on_is_told_so_once() -> None:
     head = POST + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n"
-    arriving = Arriving()
+    arriving = IncomingRequest()
     assert arriving.feed(head) == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert arriving.feed(b"hello") == b""
-    assert Arriving().feed(head + b"hello") == b""  # it did not wait
-    assert Arriving().feed(POST + b"Expect: 100-continue\r\nContent-Length: 99999999\r\n\r\n") == b""
+    assert IncomingRequest().feed(head + b"hello") == b""  # it did not wait
+    assert IncomingRequest().feed(POST + b"Expect: 100-continue\r\nContent-Length: 99999999\r\n\r\n") == b""
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ ATTACKS: dict[str, tuple[ProviderSpec, Identity, AdmissionRefusal]] = {
         R.GROUP_NOT_ALLOWED,
     ),
     "groups that the provider would not tell": (
-        a_provider(preset="azure-ad", admission=Admission(groups=some("AI-Analysts"))),
+        a_provider(provider_type="azure-ad", admission=Admission(groups=some("AI-Analysts"))),
         an_identity(affiliations=(Affiliation(tenant="acme", groups_left_out=1),)),
         R.GROUPS_UNKNOWN,
     ),
@@ -96,12 +96,12 @@ ATTACKS: dict[str, tuple[ProviderSpec, Identity, AdmissionRefusal]] = {
         R.GROUPS_UNKNOWN,
     ),
     "an organisation beyond the groups that are read": (
-        a_provider(preset="gitlab", admission=Admission(organisations=some("research"))),
+        a_provider(provider_type="gitlab", admission=Admission(organisations=some("research"))),
         an_identity(affiliations=(Affiliation(groups=some("platform"), groups_left_out=101),)),
         R.GROUPS_UNKNOWN,
     ),
     "an organisation that is no group": (
-        a_provider(preset="keycloak", admission=Admission(organisations=some("research"))),
+        a_provider(provider_type="keycloak", admission=Admission(organisations=some("research"))),
         an_identity(affiliations=(Affiliation(groups_left_out=101),)),
         R.ORGANISATION_NOT_ALLOWED,
     ),
@@ -126,13 +126,13 @@ def test_everybody_else_stays_out(spec: ProviderSpec, identity: Identity, expect
 @pytest.mark.parametrize("asked", ["example-org", "Example-Org", "EXAMPLE-ORG"])
 def test_organisations_have_no_case_where_the_provider_knows_none(asked: str) -> None:
     who = an_identity(claims={"organisations": ["Example-Org", "org:99001"]})
-    spec = a_provider(preset="github", admission=Admission(organisations=some(asked)))
+    spec = a_provider(provider_type="github", admission=Admission(organisations=some(asked)))
 
     assert admitted_by_rules(who, spec=spec) == who
 
 
 @pytest.mark.parametrize(
-    ("preset", "asked", "claims"),
+    ("provider_type", "asked", "claims"),
     [
         ("github", "example-orK", {"organisations": ["example-or\u212a"]}),
         ("github", "example-org", {"organisations": ["example-org-2"]}),
@@ -141,8 +141,8 @@ def test_organisations_have_no_case_where_the_provider_knows_none(asked: str) ->
     ],
     ids=["a letter that only looks alike", "another name", "keycloak", "auth0"],
 )
-def test_and_are_else_compared_to_the_letter(preset: str, asked: str, claims: dict[str, object]) -> None:
-    spec = a_provider(preset=preset, admission=Admission(organisations=some(asked)))
+def test_and_are_else_compared_to_the_letter(provider_type: str, asked: str, claims: dict[str, object]) -> None:
+    spec = a_provider(provider_type=provider_type, admission=Admission(organisations=some(asked)))
 
     assert refusal(spec, an_identity(claims=claims)) == R.ORGANISATION_NOT_ALLOWED
 

@@ -29,7 +29,7 @@ TESS: dict[str, Any] = {
 def settings(tmp_path: Path) -> Settings:
     return settings_for(
         tmp_path,
-        providers=(a_provider(preset="descope"),),
+        providers=(a_provider(provider_type="descope"),),
         landing=("admins", "forecast"),
         rights_of_roles={"admin": frozenset(API_RIGHTS)},
         catalogue=Catalogue(
@@ -172,7 +172,7 @@ class TestHowItIsTold:
         assert told["tenants"][0]["apps"][1]["missing_roles"] == ["admin"]
 
     def test_whom_the_rules_do_not_admit_is_refused_with_the_code(self, settings: Settings) -> None:
-        spec = a_provider(preset="descope", admission=Admission(tenants=frozenset({"gamma"})))
+        spec = a_provider(provider_type="descope", admission=Admission(tenants=frozenset({"gamma"})))
         explanation = explain(replace(settings, providers=(spec,)), TESS)
 
         assert explanation.identity is None

@@ -24,7 +24,7 @@ from portal.storage import tables
 from portal.storage.database import _MIGRATIONS, Database, _leaving
 from portal.storage.sqlite_files import BUSY_TIMEOUT
 from tests.portal.storage import postgresql
-from tests.portal.store_environment import House, a_house
+from tests.portal.store_deployment import Deployment, a_deployment
 
 KEY = {"kid": "k", "public": "{}", "private": "", "signs_from": 0}
 
@@ -65,11 +65,11 @@ class TestUpgrade:
         database.upgrade()
         assert count(database, tables.sign_ins) == 0
 
-    def test_upgrading_again_changes_nothing(self, house: House) -> None:
-        house.sign_in()
-        house.database.upgrade()
+    def test_upgrading_again_changes_nothing(self, deployment: Deployment) -> None:
+        deployment.sign_in()
+        deployment.database.upgrade()
 
-        assert len(house.rows(tables.sign_ins)) == 1
+        assert len(deployment.rows(tables.sign_ins)) == 1
 
     def test_several_workers_may_start_at_once_on_sqlite(self, tmp_path: Path) -> None:
         url = f"sqlite:///{tmp_path / 'new folder' / 'portal.db'}"
@@ -294,9 +294,9 @@ class TestFailure:
 class TestFork:
     @pytest.mark.usefixtures("processes")
     def test_a_forked_worker_uses_connections_of_its_own(self, database: Database, tmp_path: Path) -> None:
-        house = a_house(database, tmp_path)
-        house.sign_in()
-        process = multiprocessing.get_context("fork").Process(target=house.sign_in)
+        deployment = a_deployment(database, tmp_path)
+        deployment.sign_in()
+        process = multiprocessing.get_context("fork").Process(target=deployment.sign_in)
         process.start()
         process.join(60)
 

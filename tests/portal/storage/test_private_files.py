@@ -14,11 +14,11 @@ from portal.settings import Secret
 from portal.storage.database import Database
 from portal.storage.instance_lock import hold, nobody_runs
 from portal.storage.private_files import (
-    Standing,
+    Protection,
     close_to_others,
     make_private_folder,
+    protection_of,
     refusal,
-    standing_of,
     told,
     user,
 )
@@ -46,28 +46,28 @@ def no_umask_helps() -> None:
 @pytest.mark.parametrize(
     ("mode", "owner", "expected"),
     [
-        (FOLDER | 0o700, 7, Standing.PRIVATE),
-        (FOLDER | 0o500, 7, Standing.PRIVATE),
-        (FOLDER | 0o2700, 7, Standing.PRIVATE),
-        (FILE | 0o600, 7, Standing.PRIVATE),
-        (FOLDER | 0o750, 7, Standing.OPEN),
-        (FOLDER | 0o710, 7, Standing.OPEN),
-        (FOLDER | 0o701, 7, Standing.OPEN),
-        (FOLDER | 0o2770, 7, Standing.OPEN),
-        (FOLDER | 0o777, 7, Standing.OPEN),
-        (FILE | 0o640, 7, Standing.OPEN),
-        (FILE | 0o602, 7, Standing.OPEN),
-        (FOLDER | 0o1777, 7, Standing.SHARED),
-        (FOLDER | 0o1700, 7, Standing.SHARED),
+        (FOLDER | 0o700, 7, Protection.PRIVATE),
+        (FOLDER | 0o500, 7, Protection.PRIVATE),
+        (FOLDER | 0o2700, 7, Protection.PRIVATE),
+        (FILE | 0o600, 7, Protection.PRIVATE),
+        (FOLDER | 0o750, 7, Protection.OPEN),
+        (FOLDER | 0o710, 7, Protection.OPEN),
+        (FOLDER | 0o701, 7, Protection.OPEN),
+        (FOLDER | 0o2770, 7, Protection.OPEN),
+        (FOLDER | 0o777, 7, Protection.OPEN),
+        (FILE | 0o640, 7, Protection.OPEN),
+        (FILE | 0o602, 7, Protection.OPEN),
+        (FOLDER | 0o1777, 7, Protection.SHARED),
+        (FOLDER | 0o1700, 7, Protection.SHARED),
         # Somebody else's is somebody else's, however closed; root's too.
-        (FOLDER | 0o700, 8, Standing.FOREIGN),
-        (FOLDER | 0o777, 8, Standing.FOREIGN),
-        (FOLDER | 0o1777, 0, Standing.FOREIGN),
-        (FILE | 0o600, 0, Standing.FOREIGN),
+        (FOLDER | 0o700, 8, Protection.FOREIGN),
+        (FOLDER | 0o777, 8, Protection.FOREIGN),
+        (FOLDER | 0o1777, 0, Protection.FOREIGN),
+        (FILE | 0o600, 0, Protection.FOREIGN),
     ],
 )
-def test_how_files_stand(mode: int, owner: int, expected: Standing) -> None:
-    assert standing_of(mode=mode, owner=owner, me=7) is expected
+def test_how_files_stand(mode: int, owner: int, expected: Protection) -> None:
+    assert protection_of(mode=mode, owner=owner, me=7) is expected
 
 
 class TestTheDataFolder:

@@ -10,7 +10,7 @@ import pytest
 from portal.storage import rate_limit_store
 from portal.storage.rate_limit_store import FILE, SharedCounters, address_of
 from tests.builders import NOW
-from tests.portal.web.views.environment import House
+from tests.portal.web.views.deployment import Deployment
 
 
 @pytest.fixture(autouse=True)
@@ -73,14 +73,14 @@ def test_the_file_is_the_portals_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("broken", ["no database", "a folder"])
 def test_a_file_that_cannot_be_used_is_no_storage_and_puts_nobody_out(tmp_path: Path, broken: str) -> None:
-    house = House(tmp_path)
-    file = house.settings.data_dir / FILE
-    for old in house.settings.data_dir.glob(f"{FILE}*"):
+    deployment = Deployment(tmp_path)
+    file = deployment.settings.data_dir / FILE
+    for old in deployment.settings.data_dir.glob(f"{FILE}*"):
         old.unlink()
     if broken == "a folder":
         file.mkdir()
     else:
         file.write_bytes(b"no database at all " * 1000)
         file.chmod(0o600)
-    assert not counters(house.settings.data_dir).check()
-    assert house.browser().get("/sign-in").status_code == 200
+    assert not counters(deployment.settings.data_dir).check()
+    assert deployment.browser().get("/sign-in").status_code == 200

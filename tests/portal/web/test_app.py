@@ -11,7 +11,7 @@ from jinja2 import UndefinedError
 from portal.web.app import create_app, resource_folder
 from portal.web.services import Services, app_credentials
 from tests.builders import NOW, settings_for
-from tests.portal.web.views.environment import House
+from tests.portal.web.views.deployment import Deployment
 
 SECRET = "Zq3vJ8mWn5xTb1RkYd7LhPc9GfS2uA6eQoIyXtBw0Kj"
 
@@ -58,12 +58,12 @@ ROUTES = {
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path)
 
 
-def test_the_portal_answers_these_routes_and_no_others(house: House) -> None:
-    assert {rule.rule for rule in house.app.url_map.iter_rules()} == ROUTES
+def test_the_portal_answers_these_routes_and_no_others(deployment: Deployment) -> None:
+    assert {rule.rule for rule in deployment.app.url_map.iter_rules()} == ROUTES
 
 
 def test_it_can_be_built_from_settings_alone(tmp_path: Path) -> None:
@@ -71,20 +71,20 @@ def test_it_can_be_built_from_settings_alone(tmp_path: Path) -> None:
     assert app.test_client().get("/healthz").status_code == 200
 
 
-def test_templates_see_nothing_ambient(house: House) -> None:
+def test_templates_see_nothing_ambient(deployment: Deployment) -> None:
     for name in ("request", "session", "g", "config", "url_for"):
-        with house.app.test_request_context(), pytest.raises(UndefinedError):
-            house.app.jinja_env.from_string(f"{{{{ {name} }}}}").render()
+        with deployment.app.test_request_context(), pytest.raises(UndefinedError):
+            deployment.app.jinja_env.from_string(f"{{{{ {name} }}}}").render()
 
 
-def test_a_reading_visit_leaves_no_cookie(house: House) -> None:
+def test_a_reading_visit_leaves_no_cookie(deployment: Deployment) -> None:
     for path in ("/sign-in", "/", "/healthz", "/nothing"):
-        assert "Set-Cookie" not in house.browser().get(path).headers
+        assert "Set-Cookie" not in deployment.browser().get(path).headers
 
 
-def test_secrets_of_apps_are_the_same_for_what_starts_the_apps(house: House) -> None:
-    built: Services = house.services
-    beside = app_credentials(house.settings, built.database, clock=lambda: NOW)
+def test_secrets_of_apps_are_the_same_for_what_starts_the_apps(deployment: Deployment) -> None:
+    built: Services = deployment.services
+    beside = app_credentials(deployment.settings, built.database, clock=lambda: NOW)
     assert beside.secret_of("forecast") == built.credentials.secret_of("forecast")
 
 

@@ -6,31 +6,31 @@ from pathlib import Path
 import pytest
 
 from portal.contract import TrustedProxies, read_network
-from portal.web.rate_limits import Limits, household_of, limit_of_route, limits_of
+from portal.web.rate_limits import Limits, key_of_address, limit_of_route, limits_of
 from tests.builders import an_identity, settings_for
-from tests.portal.web.views.environment import NAVIGATION, OWN, TESS, House, field_of
+from tests.portal.web.views.deployment import NAVIGATION, OWN, TESS, Deployment, field_of
 
 FEW = Limits(sign_in="2 per minute", callback="2 per minute", launch="2 per minute")
 
 
 @pytest.fixture
-def busy(tmp_path: Path) -> House:
-    return House(tmp_path, limits=FEW)
+def busy(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path, limits=FEW)
 
 
-def statuses(house: House, path: str, times: int) -> list[int]:
-    browser = house.browser()
+def statuses(deployment: Deployment, path: str, times: int) -> list[int]:
+    browser = deployment.browser()
     return [browser.get(path).status_code for _ in range(times)]
 
 
-def test_beginning_and_finishing_sign_ins_is_limited(busy: House) -> None:
+def test_beginning_and_finishing_sign_ins_is_limited(busy: Deployment) -> None:
     assert statuses(busy, "/sign-in", 3) == [200, 200, 429]
     assert statuses(busy, "/auth/oauth/company", 3) == [303, 303, 429]
     assert statuses(busy, "/auth/oauth/company/callback", 3) == [400, 400, 429]
     assert statuses(busy, "/healthz", 5) == [200] * 5
 
 
-def test_one_too_many_gets_a_page_that_says_when_to_come_back(busy: House) -> None:
+def test_one_too_many_gets_a_page_that_says_when_to_come_back(busy: Deployment) -> None:
     browser = busy.browser()
     answers = [browser.get("/sign-in") for _ in range(3)]
     assert "a lot at once" in answers[-1].text
@@ -38,9 +38,9 @@ def test_one_too_many_gets_a_page_that_says_when_to_come_back(busy: House) -> No
 
 
 def test_an_office_behind_one_address_signs_in(tmp_path: Path) -> None:
-    house = House(tmp_path, limits=limits_of(settings_for(tmp_path)))
+    deployment = Deployment(tmp_path, limits=limits_of(settings_for(tmp_path)))
     for number in range(130):
-        house.signed_in(an_identity(subject=f"employee-{number}"))
+        deployment.signed_in(an_identity(subject=f"employee-{number}"))
 
 
 def test_how_many_may_sign_in_is_a_setting(tmp_path: Path) -> None:
@@ -49,13 +49,20 @@ def test_how_many_may_sign_in_is_a_setting(tmp_path: Path) -> None:
 
 
 def test_workers_of_one_machine_count_together(tmp_path: Path) -> None:
-    one, other = House(tmp_path, limits=FEW), House(tmp_path, limits=FEW)
-    assert [house.browser().get("/sign-in").status_code for house in (one, other, one, other)] == [200, 200, 429, 429]
+    one, other = Deployment(tmp_path, limits=FEW), Deployment(tmp_path, limits=FEW)
+    assert [deployment.browser().get("/sign-in").status_code for deployment in (one, other, one, other)] == [
+        200,
+        200,
+        429,
+        429,
+    ]
 
 
 def test_launches_are_counted_by_sign_in_so_an_office_behind_one_address_can_work(tmp_path: Path) -> None:
-    house = House(tmp_path, limits=Limits(sign_in="99 per minute", callback="99 per minute", launch="2 per minute"))
-    ana, tess = house.signed_in(), house.signed_in(TESS)
+    deployment = Deployment(
+        tmp_path, limits=Limits(sign_in="99 per minute", callback="99 per minute", launch="2 per minute")
+    )
+    ana, tess = deployment.signed_in(), deployment.signed_in(TESS)
     launches = [ana.get("/apps/forecast/.portal/launch", headers=NAVIGATION) for _ in range(3)]
     assert [answer.status_code for answer in launches] == [200, 200, 429]
     assert "frame-ancestors 'self'" in launches[-1].headers["Content-Security-Policy"]
@@ -64,8 +71,8 @@ def test_launches_are_counted_by_sign_in_so_an_office_behind_one_address_can_wor
 
 def test_no_page_or_form_of_a_person_can_be_asked_for_without_end(tmp_path: Path) -> None:
     """Each leaves something in the record."""
-    house = House(tmp_path, limits=Limits(page="2 per minute", change="2 per minute"))
-    browser = house.signed_in(TESS)
+    deployment = Deployment(tmp_path, limits=Limits(page="2 per minute", change="2 per minute"))
+    browser = deployment.signed_in(TESS)
     assert [browser.get(f"/apps/no-{at}/").status_code for at in range(3)] == [404, 404, 429]
     csrf = field_of(browser.get("/account"), "csrf")
     forms = [browser.post("/tenant", data={"csrf": csrf, "tenant": at}, headers=OWN) for at in ("acme", "beta", "acme")]
@@ -104,14 +111,14 @@ def test_each_route_has_its_own(rule: str, limit: str | None) -> None:
     ],
 )
 def test_who_is_counted(address: str | None, counted: str) -> None:
-    assert household_of(None if address is None else ip_address(address)) == counted
+    assert key_of_address(None if address is None else ip_address(address)) == counted
 
 
 def test_clients_behind_a_trusted_server_are_counted_one_by_one_and_what_they_write_themselves_is_not(
     tmp_path: Path,
 ) -> None:
-    house = House(tmp_path, limits=FEW, trusted_proxies=TrustedProxies((read_network("10.0.0.0/8"),)))
-    browser = house.browser()
+    deployment = Deployment(tmp_path, limits=FEW, trusted_proxies=TrustedProxies((read_network("10.0.0.0/8"),)))
+    browser = deployment.browser()
 
     def ask(peer: str, forwarded: str) -> int:
         answer = browser.get(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
 
-from portal.sign_in.provider_types import PRESETS
+from portal.sign_in.provider_types import PROVIDER_TYPES
 from portal.web.app import resource_folder
 from portal.web.views import pages
 from portal.web.views.sign_in_page import MARKS
@@ -69,7 +69,7 @@ def test_every_mark_is_some_makes_and_every_make_with_a_mark_is_known() -> None:
     drawn = set(re.findall(r'<symbol id="([^"]+)"', (STATIC / "marks.svg").read_text()))
 
     assert {mark.drawing for mark in MARKS.values()} | {"key"} == drawn
-    assert MARKS.keys() <= PRESETS.keys()
+    assert MARKS.keys() <= PROVIDER_TYPES.keys()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -122,6 +122,6 @@ def test_whatever_cannot_is_a_problem_of_the_configuration(
     (problem,) = caught.value.problems
 
     assert (problem.place, problem.key) == ("environment", "PORTAL_SIGN_IN_HOOK")
-    assert expected in f"{problem.what} {problem.mend}"
-    assert problem.mend.strip()
+    assert expected in f"{problem.what} {problem.fix}"
+    assert problem.fix.strip()
     assert "hunter2" not in str(problem)

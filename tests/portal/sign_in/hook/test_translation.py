@@ -18,8 +18,8 @@ from tests.builders import RULES, a_provider, an_identity
 
 ROLES = frozenset({"admin", "analyst"})
 TWO = an_identity(affiliations=(Affiliation(tenant="acme"), Affiliation(tenant="beta")))
-GOOGLE = a_provider(id="google", preset="google", issuer="https://accounts.google.com")
-GITHUB = a_provider(id="github", preset="github")
+GOOGLE = a_provider(id="google", provider_type="google", issuer="https://accounts.google.com")
+GITHUB = a_provider(id="github", provider_type="github")
 
 
 def arriving(identity: Identity | None = None, **claims: object) -> Arrival:
@@ -56,7 +56,7 @@ class TestRawUserData:
         assert (data["id"], data["verified_email"], data["hd"]) == ("7", True, "example.org")
 
     def test_entra_is_called_as_graph_calls_it(self) -> None:
-        entra = a_provider(preset="azure-ad")
+        entra = a_provider(provider_type="azure-ad")
         data = raw_user_data(arriving(oid="7", name="Ana", email="spoof@example.com"), spec=entra)
 
         assert (data["id"], data["displayName"], data["mail"]) == ("7", "Ana", "ana@example.com")
@@ -73,7 +73,9 @@ class TestRawUserData:
             "email": "ana@example.com",
         }
 
-    @pytest.mark.parametrize("spec", [a_provider(), GOOGLE, a_provider(preset="azure-ad")], ids=lambda one: one.preset)
+    @pytest.mark.parametrize(
+        "spec", [a_provider(), GOOGLE, a_provider(provider_type="azure-ad")], ids=lambda one: one.provider_type
+    )
     def test_an_address_that_nobody_vouches_for_is_not_told(self, spec: ProviderSpec) -> None:
         identity = an_identity(email="ceo@example.com", email_verified=False)
         data = raw_user_data(arriving(identity, sub="x", email="ceo@example.com"), spec=spec)
@@ -94,7 +96,7 @@ class TestDefaultUser:
         assert identifier(an_identity(claims={"preferred_username": "ana-gh"}), GITHUB) == "ana-gh"
 
     def test_a_generic_provider_says_what_they_are_called_by(self) -> None:
-        generic = a_provider(preset="generic", options={"user_identifier": "username"})
+        generic = a_provider(provider_type="generic", options={"user_identifier": "username"})
 
         assert identifier(an_identity(claims={"username": "ana7"}), generic) == "ana7"
 
@@ -110,7 +112,11 @@ class TestDefaultUser:
         ids=["unverified", "chosen as a name", "chosen as a subject", "in a list", "empty"],
     )
     def test_nobody_is_called_by_an_address_that_nobody_vouches_for(self, identity: Identity) -> None:
-        for spec in (a_provider(), a_provider(preset="generic", options={"user_identifier": "username"}), GITHUB):
+        for spec in (
+            a_provider(),
+            a_provider(provider_type="generic", options={"user_identifier": "username"}),
+            GITHUB,
+        ):
             assert "@" not in identifier(identity, spec)
 
 

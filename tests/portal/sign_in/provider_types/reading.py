@@ -6,42 +6,42 @@ from uuid import NAMESPACE_URL, uuid5
 
 from portal.rules.identity import Identity, VerifiedClaims
 from portal.settings import Admission, ProviderSpec
-from portal.sign_in.provider_types import PRESETS, read_identity
-from portal.sign_in.provider_types.base import Option, Place
+from portal.sign_in.provider_types import PROVIDER_TYPES, read_identity
+from portal.sign_in.provider_types.base import Option, ProviderLocation
 from tests.builders import a_provider
 
 
-def read(preset: str, **claims: object) -> Identity:
-    """Return the identity that *claims* describe at the company's provider of the make *preset*."""
-    return read_identity(VerifiedClaims(claims), spec=a_provider(preset=preset))
+def read(provider_type: str, **claims: object) -> Identity:
+    """Return the identity that *claims* describe at the company's provider of the make *provider_type*."""
+    return read_identity(VerifiedClaims(claims), spec=a_provider(provider_type=provider_type))
 
 
-def read_somebody(preset: str, **claims: object) -> Identity:
+def read_somebody(provider_type: str, **claims: object) -> Identity:
     """Return the identity of somebody with *claims*, whose subject is ``s`` unless they say otherwise."""
     said = {"sub": "s", **claims}
-    return read(preset, **{**beside(preset, said["sub"]), **said})
+    return read(provider_type, **{**beside(provider_type, said["sub"]), **said})
 
 
-def beside(preset: str, sub: object) -> dict[str, object]:
-    """Return what a token for *sub* must say besides at *preset*: Entra knows people by another id."""
-    if not preset.startswith("azure-ad"):
+def beside(provider_type: str, sub: object) -> dict[str, object]:
+    """Return what a token for *sub* must say besides at *provider_type*: Entra knows people by another id."""
+    if not provider_type.startswith("azure-ad"):
         return {}
     person = str(uuid5(NAMESPACE_URL, sub)) if isinstance(sub, str) else sub
     return {"tid": "8eaef023-2b34-4da1-9baa-8bc8c9d6a490", "oid": person}
 
 
-def located(preset: str, **options: str) -> Place:
+def located(provider_type: str, **options: str) -> ProviderLocation:
     """Return the place that *options*, already read, lead to."""
-    return PRESETS[preset].locate({"client_id": "portal", **options})
+    return PROVIDER_TYPES[provider_type].locate({"client_id": "portal", **options})
 
 
-def spec_at(preset: str, **options: str) -> ProviderSpec:
-    """Return the company's provider of the make *preset*, as the configuration would make it of *options*."""
-    place = located(preset, **options)
-    make = PRESETS[preset]
+def spec_at(provider_type: str, **options: str) -> ProviderSpec:
+    """Return the company's provider of the make *provider_type*, as the configuration would make it of *options*."""
+    place = located(provider_type, **options)
+    make = PROVIDER_TYPES[provider_type]
     return replace(
         a_provider(),
-        preset=preset,
+        provider_type=provider_type,
         issuer=place.issuer,
         issuer_of_document=place.issuer_of_document,
         issuer_of_token=place.issuer_of_token,
@@ -55,9 +55,9 @@ def spec_at(preset: str, **options: str) -> ProviderSpec:
     )
 
 
-def option(preset: str, key: str) -> Option:
-    """Return the option *key* of *preset*."""
-    return next(one for one in PRESETS[preset].options if one.key == key)
+def option(provider_type: str, key: str) -> Option:
+    """Return the option *key* of *provider_type*."""
+    return next(one for one in PROVIDER_TYPES[provider_type].options if one.key == key)
 
 
 def without(claims: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -5,9 +5,9 @@ import pytest
 from portal.errors import CallbackRejected
 from portal.rules.identity import NO_TENANT, Affiliation, Identity, VerifiedClaims
 from portal.rules.policy import RoleRule, standing_in
-from portal.sign_in.provider_types import PRESETS, read_identity
-from portal.sign_in.provider_types.base import OptionUnusable
-from portal.sign_in.provider_types.sign_out import Leaving
+from portal.sign_in.provider_types import PROVIDER_TYPES, read_identity
+from portal.sign_in.provider_types.base import UnusableOption
+from portal.sign_in.provider_types.sign_out import SignOutRequest
 from tests.portal.sign_in.provider_types.reading import located, spec_at
 
 NAMESPACE = "https://portal.example.com"
@@ -143,7 +143,7 @@ def test_an_organisation_is_the_tenant(
     claims: dict[str, object], tenant: str, name: str | None, organisations: set[str]
 ) -> None:
     identity = read(**claims)
-    organisations_of = PRESETS["auth0"].organisations
+    organisations_of = PROVIDER_TYPES["auth0"].organisations
 
     assert organisations_of is not None
     assert (identity.tenants, identity.affiliations[0].tenant_name) == ((tenant,), name)
@@ -213,15 +213,15 @@ class TestWhereItIs:
         ],
     )
     def test_what_leads_nowhere_is_said(self, options: dict[str, str], key: str) -> None:
-        with pytest.raises(OptionUnusable) as caught:
+        with pytest.raises(UnusableOption) as caught:
             located("auth0", **{"domain": DOMAIN, **options})
 
         assert caught.value.key == key
 
 
 def test_the_older_sign_out_brings_the_state_back_in_the_address() -> None:
-    sign_out = PRESETS["auth0"].sign_out
-    leaving = Leaving(
+    sign_out = PROVIDER_TYPES["auth0"].sign_out
+    leaving = SignOutRequest(
         end_session=None,
         id_token_hint="hint",
         post_logout_redirect_uri="https://portal.example.com/signed-out",

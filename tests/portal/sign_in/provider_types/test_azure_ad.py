@@ -12,7 +12,7 @@ from portal.rules.identity import Affiliation, Identity, VerifiedClaims
 from portal.rules.policy import RoleRule
 from portal.settings import Admission, Settings
 from portal.sign_in.explanation import explain
-from portal.sign_in.provider_types import PRESETS, read_identity
+from portal.sign_in.provider_types import PROVIDER_TYPES, read_identity
 from portal.sign_in.provider_types.azure_ad import (
     CONSUMERS,
     GRAPHS,
@@ -21,8 +21,8 @@ from portal.sign_in.provider_types.azure_ad import (
     is_entra,
     is_key_of,
 )
-from portal.sign_in.provider_types.base import CUT, OptionUnusable
-from portal.sign_in.provider_types.sign_out import Leaving
+from portal.sign_in.provider_types.base import CUT, UnusableOption
+from portal.sign_in.provider_types.sign_out import SignOutRequest
 from tests.portal.sign_in.provider_types.reading import located, spec_at, without
 
 CONTOSO = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490"
@@ -194,7 +194,7 @@ class TestVeryManyGroups:
     )
     def test_it_is_told_by_the_token(self, claims: dict[str, Any], expected: bool) -> None:  # noqa: FBT001 - a column
         assert exceeds_token(claims) is expected
-        assert PRESETS["azure-ad"].calls[0].wanted(claims) is expected
+        assert PROVIDER_TYPES["azure-ad"].calls[0].wanted(claims) is expected
 
     @pytest.mark.parametrize("claims", [OVERAGE, {"hasgroups": True}, {"hasgroups": "true"}])
     def test_what_nobody_told_is_unknown_and_gives_nothing(self, claims: dict[str, Any]) -> None:
@@ -266,7 +266,7 @@ class TestVeryManyGroups:
     def test_they_are_asked_for_where_the_configuration_says(self, options: dict[str, str], graph: str) -> None:
         spec = spec_at("azure-ad", tenant_id=CONTOSO, **options)
 
-        assert [call.url(spec) for call in PRESETS["azure-ad"].calls] == [
+        assert [call.url(spec) for call in PROVIDER_TYPES["azure-ad"].calls] == [
             f"{graph}/v1.0/me/transitiveMemberOf?$select=id&$top=999"
         ]
 
@@ -344,7 +344,7 @@ class TestWhereItIs:
     @pytest.mark.parametrize("switch", ["true", "false", "0", "1"])
     def test_chainlits_switch_is_on_with_any_text(self, switch: str) -> None:
         assert located("azure-ad", tenant_id=CONTOSO, single_tenant=switch) == located("azure-ad", tenant_id=CONTOSO)
-        with pytest.raises(OptionUnusable):
+        with pytest.raises(UnusableOption):
             located("azure-ad", tenant_id=f"{CONTOSO},{FABRIKAM}", single_tenant=switch)
 
     @pytest.mark.parametrize(("further", "way"), [(FABRIKAM, "organizations"), (CONSUMERS, "common")])
@@ -373,7 +373,7 @@ class TestWhereItIs:
         ],
     )
     def test_what_leads_nowhere_is_said_at_its_key(self, options: dict[str, str], key: str) -> None:
-        with pytest.raises(OptionUnusable) as caught:
+        with pytest.raises(UnusableOption) as caught:
             located("azure-ad", **options)
 
         assert caught.value.key == key
@@ -402,7 +402,7 @@ def token_with(payload: object) -> str:
 def test_signing_out_names_the_account_where_the_token_does(id_token: str | None, hint: str) -> None:
     url = entra_sign_out(
         SPEC,
-        Leaving(
+        SignOutRequest(
             end_session=f"{HOST}/{CONTOSO}/oauth2/v2.0/logout",
             id_token_hint=id_token,
             post_logout_redirect_uri="https://portal.example.com/signed-out",
@@ -418,7 +418,7 @@ def test_signing_out_names_the_account_where_the_token_does(id_token: str | None
 
 
 def test_without_an_end_session_endpoint_there_is_nowhere_to_go() -> None:
-    nowhere = Leaving(end_session=None, id_token_hint=None, post_logout_redirect_uri="x", state="S")
+    nowhere = SignOutRequest(end_session=None, id_token_hint=None, post_logout_redirect_uri="x", state="S")
 
     assert entra_sign_out(SPEC, nowhere) is None
 

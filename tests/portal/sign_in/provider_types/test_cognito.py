@@ -5,10 +5,10 @@ import pytest
 from portal.errors import CallbackRejected
 from portal.rules.identity import NO_TENANT, Affiliation, Identity, VerifiedClaims
 from portal.settings import ProviderSpec
-from portal.sign_in.provider_types import PRESETS, read_identity
-from portal.sign_in.provider_types.base import OptionUnusable
+from portal.sign_in.provider_types import PROVIDER_TYPES, read_identity
+from portal.sign_in.provider_types.base import UnusableOption
 from portal.sign_in.provider_types.cognito import pool_of_token
-from portal.sign_in.provider_types.sign_out import Leaving
+from portal.sign_in.provider_types.sign_out import SignOutRequest
 from tests.portal.sign_in.provider_types.reading import located, spec_at, without
 
 POOL = "eu-west-2_Ab12Cd34E"
@@ -177,15 +177,15 @@ class TestWhereItIs:
         ],
     )
     def test_what_leads_nowhere_is_said(self, options: dict[str, str], key: str) -> None:
-        with pytest.raises(OptionUnusable) as caught:
+        with pytest.raises(UnusableOption) as caught:
             located("aws-cognito", **{"domain": DOMAIN, **options})
 
         assert caught.value.key == key
 
 
 def test_it_signs_out_in_its_own_words() -> None:
-    sign_out = PRESETS["aws-cognito"].sign_out
-    leaving = Leaving(
+    sign_out = PROVIDER_TYPES["aws-cognito"].sign_out
+    leaving = SignOutRequest(
         end_session=f"{DOMAIN}/logout",
         id_token_hint="hint",
         post_logout_redirect_uri="https://portal.example.com/signed-out",
@@ -199,15 +199,15 @@ def test_it_signs_out_in_its_own_words() -> None:
 
 
 def test_without_an_address_it_signs_out_nowhere() -> None:
-    sign_out = PRESETS["aws-cognito"].sign_out
-    leaving = Leaving(end_session=None, id_token_hint=None, post_logout_redirect_uri="https://x.test", state="s")
+    sign_out = PROVIDER_TYPES["aws-cognito"].sign_out
+    leaving = SignOutRequest(end_session=None, id_token_hint=None, post_logout_redirect_uri="https://x.test", state="s")
 
     assert sign_out is not None
     assert sign_out(SPEC, leaving) is None
 
 
 def test_no_scope_is_asked_for_to_refresh() -> None:
-    refresh = PRESETS["aws-cognito"].refresh
+    refresh = PROVIDER_TYPES["aws-cognito"].refresh
 
     assert refresh is not None
     assert (refresh.scopes, refresh.params) == ((), ())

@@ -4,13 +4,13 @@ import pytest
 
 from portal.errors import CallbackRejected
 from portal.rules.identity import NO_TENANT, Identity, VerifiedClaims
-from portal.sign_in.provider_types import PRESETS, read_identity
+from portal.sign_in.provider_types import PROVIDER_TYPES, read_identity
 from portal.sign_in.provider_types.base import CUT
 from tests.builders import a_provider
 from tests.portal.sign_in.provider_types.reading import beside
 from tests.portal.sign_in.provider_types.reading import read_somebody as read
 
-OPENID = sorted(preset.id for preset in PRESETS.values() if preset.flow == "openid")
+OPENID = sorted(provider_type.id for provider_type in PROVIDER_TYPES.values() if provider_type.flow == "openid")
 ORG = {"sub": "5e67", "preferred_username": "acme"}
 SHAPES: dict[str, object] = {
     "sub": "s",
@@ -30,7 +30,7 @@ SHAPES: dict[str, object] = {
 }
 """Whatever any make says of tenants and groups, all at once."""
 WITH_OPTIONS: dict[str, dict[str, str]] = {
-    **{kind: {} for kind in PRESETS},
+    **{kind: {} for kind in PROVIDER_TYPES},
     "huggingface, as tenants": {"organisations_as": "tenants"},
 }
 MANY = [f"g{number}" for number in range(20_000)]
@@ -58,24 +58,24 @@ UNREADABLE: dict[str, tuple[str, dict[str, object], int]] = {
 
 
 def read_with(kind: str, options: dict[str, str], claims: dict[str, object]) -> Identity:
-    spec = a_provider(preset=kind, options=options)
+    spec = a_provider(provider_type=kind, options=options)
     return read_identity(VerifiedClaims({**beside(kind, "s"), **claims}), spec=spec)
 
 
 @pytest.mark.parametrize(("named", "options"), WITH_OPTIONS.items(), ids=WITH_OPTIONS)
 def test_what_a_make_says_of_tenants_and_groups_is_what_it_gives(named: str, options: dict[str, str]) -> None:
     """Else a condition on them would keep everybody out, or be refused where it could be met."""
-    preset = PRESETS[named.partition(",")[0]]
-    affiliations = read_with(preset.id, options, SHAPES).affiliations
+    provider_type = PROVIDER_TYPES[named.partition(",")[0]]
+    affiliations = read_with(provider_type.id, options, SHAPES).affiliations
 
-    assert preset.has_tenants(options) is any(one.tenant != NO_TENANT for one in affiliations)
-    assert preset.groups is any(one.groups for one in affiliations)
+    assert provider_type.has_tenants(options) is any(one.tenant != NO_TENANT for one in affiliations)
+    assert provider_type.groups is any(one.groups for one in affiliations)
 
 
-@pytest.mark.parametrize("kind", [one.id for one in PRESETS.values() if one.organisations_are_groups])
+@pytest.mark.parametrize("kind", [one.id for one in PROVIDER_TYPES.values() if one.organisations_are_groups])
 def test_organisations_that_are_groups_are_among_them(kind: str) -> None:
     identity = read_with(kind, {}, SHAPES)
-    organisations = PRESETS[kind].organisations
+    organisations = PROVIDER_TYPES[kind].organisations
 
     assert organisations is not None
     assert organisations(identity)
@@ -107,7 +107,7 @@ def test_a_member_of_very_many_organisations_at_github_is_one_of_each() -> None:
     """A thousand are asked for, and none of them is dropped afterwards."""
     memberships = [{"state": "active", "organization": {"login": f"o{one}", "id": one}} for one in range(1000)]
     identity = read_with("github", {}, {"user": {"id": 7}, "memberships": memberships})
-    organisations = PRESETS["github"].organisations
+    organisations = PROVIDER_TYPES["github"].organisations
 
     assert organisations is not None
     assert {"o999", "org:999"} <= organisations(identity)

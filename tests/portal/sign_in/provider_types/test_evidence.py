@@ -5,17 +5,17 @@ from typing import Any
 import pytest
 
 from portal.errors import CallbackRejected
-from portal.sign_in.provider_types import PRESETS
-from portal.sign_in.provider_types.base import Call
+from portal.sign_in.provider_types import PROVIDER_TYPES
+from portal.sign_in.provider_types.base import ApiCall
 from portal.sign_in.provider_types.evidence import Evidence, _entries, claims_in, gaps_in
 
 USER = {"id": 7, "login": "octo"}
-GITHUB = PRESETS["github"]
-OIDC = PRESETS["oidc"]
+GITHUB = PROVIDER_TYPES["github"]
+OIDC = PROVIDER_TYPES["oidc"]
 
 
-def claims_of(preset: str, claims: dict[str, Any], **more: Any) -> dict[str, object]:
-    return claims_in(Evidence(claims=claims, **more), PRESETS[preset])
+def claims_of(provider_type: str, claims: dict[str, Any], **more: Any) -> dict[str, object]:
+    return claims_in(Evidence(claims=claims, **more), PROVIDER_TYPES[provider_type])
 
 
 class TestClaims:
@@ -65,15 +65,17 @@ class TestClaims:
     def test_the_list_of_an_odata_answer_is_taken_out(
         self, *, is_odata: bool, answer: object, expected: object
     ) -> None:
-        call = Call(name="groups", url=lambda _: "https://api.example.com", is_odata=is_odata)
+        call = ApiCall(name="groups", url=lambda _: "https://api.example.com", is_odata=is_odata)
 
         assert _entries(call, answer) == expected
 
 
 class TestGaps:
-    def gaps(self, preset: str, claims: dict[str, Any], **more: Any) -> list[str]:
+    def gaps(self, provider_type: str, claims: dict[str, Any], **more: Any) -> list[str]:
         evidence = Evidence(claims=claims, **more)
-        return list(gaps_in(claims_in(evidence, PRESETS[preset]), evidence, PRESETS[preset]))
+        return list(
+            gaps_in(claims_in(evidence, PROVIDER_TYPES[provider_type]), evidence, PROVIDER_TYPES[provider_type])
+        )
 
     def test_what_a_sign_in_would_ask_besides_is_said(self) -> None:
         [gap] = self.gaps("github", USER)
@@ -85,7 +87,7 @@ class TestGaps:
         assert self.gaps("oidc", {"sub": "ana"}) == []
 
     @pytest.mark.parametrize(
-        ("preset", "told"), [("github", "asked for user, emails"), ("oidc", "it has none that is asked")]
+        ("provider_type", "told"), [("github", "asked for user, emails"), ("oidc", "it has none that is asked")]
     )
-    def test_an_answer_that_is_never_asked_for_is_said(self, preset: str, told: str) -> None:
-        assert told in self.gaps(preset, {"user": USER, "sub": "ana"}, answers={"mails": []})[0]
+    def test_an_answer_that_is_never_asked_for_is_said(self, provider_type: str, told: str) -> None:
+        assert told in self.gaps(provider_type, {"user": USER, "sub": "ana"}, answers={"mails": []})[0]

@@ -5,7 +5,7 @@ import pytest
 from portal.errors import CallbackRejected
 from portal.rules.identity import Affiliation, Identity, VerifiedClaims
 from portal.settings import ProviderSpec
-from portal.sign_in.provider_types import PRESETS, read_identity
+from portal.sign_in.provider_types import PROVIDER_TYPES, read_identity
 from portal.sign_in.provider_types.generic import is_generic
 from tests.portal.sign_in.provider_types.reading import spec_at
 
@@ -119,4 +119,4 @@ def test_addresses_are_taken_to_the_letter() -> None:
 
     assert ends is not None
     assert (ends.authorize, ends.token, ends.userinfo) == tuple(ADDRESSES.values())
-    assert [call.url(a_spec()) for call in PRESETS["generic"].calls] == ["https://id.example.com/api/me"]
+    assert [call.url(a_spec()) for call in PROVIDER_TYPES["generic"].calls] == ["https://id.example.com/api/me"]

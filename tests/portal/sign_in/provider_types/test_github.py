@@ -6,8 +6,8 @@ import pytest
 
 from portal.errors import CallbackRejected
 from portal.rules.identity import Affiliation, Identity, VerifiedClaims
-from portal.sign_in.provider_types import PRESETS, read_identity
-from portal.sign_in.provider_types.base import OptionUnusable
+from portal.sign_in.provider_types import PROVIDER_TYPES, read_identity
+from portal.sign_in.provider_types.base import UnusableOption
 from tests.portal.sign_in.provider_types.reading import located, spec_at
 
 SPEC = spec_at("github")
@@ -174,7 +174,7 @@ def test_answers_are_not_kept_whole() -> None:
 
 
 def test_organisations_admit_by_name_and_number() -> None:
-    organisations_of = PRESETS["github"].organisations
+    organisations_of = PROVIDER_TYPES["github"].organisations
 
     assert organisations_of is not None
     assert organisations_of(read()) == {"example-org", "org:99001"}
@@ -188,7 +188,7 @@ class TestWhereItIs:
         assert place.issuer == "https://github.com/login/oauth"
         assert place.endpoints is not None
         assert place.endpoints.token == "https://github.com/login/oauth/access_token"
-        assert [call.url(SPEC) for call in PRESETS["github"].calls] == [
+        assert [call.url(SPEC) for call in PROVIDER_TYPES["github"].calls] == [
             "https://api.github.com/user",
             "https://api.github.com/user/emails?per_page=100",
             "https://api.github.com/user/memberships/orgs?state=active&per_page=100",
@@ -237,7 +237,7 @@ class TestWhereItIs:
         ],
     )
     def test_half_of_a_server_is_none(self, options: dict[str, str], key: str) -> None:
-        with pytest.raises(OptionUnusable) as caught:
+        with pytest.raises(UnusableOption) as caught:
             located("github", **options)
 
         assert caught.value.key == key

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from portal.rules.identity import Affiliation, Identity, VerifiedClaims
-from portal.sign_in.provider_types import PRESETS, read_identity
+from portal.sign_in.provider_types import PROVIDER_TYPES, read_identity
 from tests.builders import a_standing
 from tests.portal.sign_in.provider_types.reading import located, spec_at, without
 
@@ -44,7 +44,7 @@ def groups(**claims: object) -> frozenset[str]:
 
 
 def organisations(identity: Identity) -> frozenset[str]:
-    of = PRESETS["gitlab"].organisations
+    of = PROVIDER_TYPES["gitlab"].organisations
     assert of is not None
     return of(identity)
 

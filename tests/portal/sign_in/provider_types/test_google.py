@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from portal.rules.identity import NO_TENANT, Affiliation, Identity, VerifiedClaims
-from portal.sign_in.provider_types import PRESETS, read_identity
+from portal.sign_in.provider_types import PROVIDER_TYPES, read_identity
 from portal.sign_in.provider_types.google import ISSUER, is_google
 from tests.portal.sign_in.provider_types.reading import spec_at, without
 
@@ -99,7 +99,7 @@ def test_google_vouches_for_its_own_addresses(claims: dict[str, Any], verified: 
     ],
 )
 def test_the_domain_is_the_workspaces(claims: dict[str, Any], domain: str | None) -> None:
-    domain_of = PRESETS["google"].domain
+    domain_of = PROVIDER_TYPES["google"].domain
 
     assert domain_of is not None
     assert domain_of(read(**claims)) == domain

@@ -8,8 +8,8 @@ import pytest
 from portal.errors import ClaimsTooLarge
 from portal.rules.identity import NO_TENANT, Affiliation, Identity, VerifiedClaims
 from portal.rules.policy import claims_of_tenant
-from portal.sign_in.provider_types import PRESETS, read_identity
-from portal.sign_in.provider_types.base import OptionUnusable
+from portal.sign_in.provider_types import PROVIDER_TYPES, read_identity
+from portal.sign_in.provider_types.base import UnusableOption
 from tests.portal.sign_in.provider_types.reading import located, spec_at, without
 
 SPEC = spec_at("huggingface")
@@ -58,7 +58,7 @@ def groups(*orgs: object) -> frozenset[str]:
 
 
 def organisations(identity: Identity) -> frozenset[str]:
-    of = PRESETS["huggingface"].organisations
+    of = PROVIDER_TYPES["huggingface"].organisations
     assert of is not None
     return of(identity)
 
@@ -225,7 +225,7 @@ def test_organisations_to_ask_for_stand_in_the_request() -> None:
     ],
 )
 def test_what_leads_nowhere_is_told(options: dict[str, str], key: str) -> None:
-    with pytest.raises(OptionUnusable) as caught:
+    with pytest.raises(UnusableOption) as caught:
         located("huggingface", **options)
 
     assert caught.value.key == key

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from portal.rules.identity import Affiliation, Identity, VerifiedClaims
-from portal.sign_in.provider_types import PRESETS, read_identity
-from portal.sign_in.provider_types.base import OptionUnusable
+from portal.sign_in.provider_types import PROVIDER_TYPES, read_identity
+from portal.sign_in.provider_types.base import UnusableOption
 from tests.portal.sign_in.provider_types.reading import located, spec_at, without
 
 BASE = "https://sso.example.com"
@@ -44,7 +44,7 @@ def roles(**claims: object) -> frozenset[str]:
 
 
 def organisations(organization: object) -> frozenset[str]:
-    of = PRESETS["keycloak"].organisations
+    of = PROVIDER_TYPES["keycloak"].organisations
     assert of is not None
     return of(read(organization=organization))
 
@@ -183,7 +183,7 @@ def test_where_a_realm_is(options: dict[str, str], issuer: str, discovery: str |
     ],
 )
 def test_what_leads_nowhere_is_told(options: dict[str, str], key: str) -> None:
-    with pytest.raises(OptionUnusable) as caught:
+    with pytest.raises(UnusableOption) as caught:
         located("keycloak", **{"base_url": BASE, "realm": "acme", **options})
 
     assert caught.value.key == key

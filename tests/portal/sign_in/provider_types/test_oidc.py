@@ -39,12 +39,12 @@ OBJECTS: dict[str, object] = {
 }
 
 
-@pytest.mark.parametrize("preset", ["oidc", "okta", "keycloak", "generic"])
-def test_names_may_stand_deeper_than_at_the_top(preset: str) -> None:
+@pytest.mark.parametrize("provider_type", ["oidc", "okta", "keycloak", "generic"])
+def test_names_may_stand_deeper_than_at_the_top(provider_type: str) -> None:
     options = {"groups_claim": "groups[].groupId", "roles_claim": "claims.roles[].name"}
     claims: dict[str, object] = {"sub": "s", **OBJECTS}
-    spec = a_provider(preset=preset, options=options)
-    identity = read_identity(VerifiedClaims({"user": claims} if preset == "generic" else claims), spec=spec)
+    spec = a_provider(provider_type=provider_type, options=options)
+    identity = read_identity(VerifiedClaims({"user": claims} if provider_type == "generic" else claims), spec=spec)
 
     assert identity.affiliations == (
         Affiliation(roles=frozenset({"editor"}), groups=frozenset({"ADMINS", "\u00c9quipe"})),

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from portal.rules.identity import NO_TENANT, Affiliation, Identity, VerifiedClaims
-from portal.sign_in.provider_types import PRESETS, read_identity
-from portal.sign_in.provider_types.base import OptionUnusable
+from portal.sign_in.provider_types import PROVIDER_TYPES, read_identity
+from portal.sign_in.provider_types.base import UnusableOption
 from tests.portal.sign_in.provider_types.reading import located, spec_at, without
 
 SPEC = spec_at("okta", domain="https://example.okta.com")
@@ -139,7 +139,7 @@ class TestWhereItIs:
         ],
     )
     def test_what_leads_nowhere_is_said(self, options: dict[str, str], key: str) -> None:
-        with pytest.raises(OptionUnusable) as caught:
+        with pytest.raises(UnusableOption) as caught:
             located("okta", **{"domain": "https://example.okta.com", **options})
 
         assert caught.value.key == key
@@ -149,4 +149,4 @@ class TestWhereItIs:
 
 
 def test_it_has_no_way_to_choose_an_account() -> None:
-    assert "select_account" not in PRESETS["okta"].prompts
+    assert "select_account" not in PROVIDER_TYPES["okta"].prompts

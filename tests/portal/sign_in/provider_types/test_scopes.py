@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from portal.settings import ProviderSpec
-from portal.sign_in.provider_types import PRESETS
+from portal.sign_in.provider_types import PROVIDER_TYPES
 from portal.sign_in.provider_types.scopes import is_settled, never_said, scopes_missing
 from tests.builders import a_provider
 
 
 def of_make(make: str, scopes: tuple[str, ...] = ()) -> ProviderSpec:
-    return a_provider(preset=make, scopes=scopes or PRESETS[make].scopes)
+    return a_provider(provider_type=make, scopes=scopes or PROVIDER_TYPES[make].scopes)
 
 
 READ_BY = ("roles.analyst",)
@@ -58,7 +58,7 @@ def test_what_a_make_is_known_for(make: str, scopes: tuple[str, ...], claim: str
     assert missing(of_make(make, (*scopes, scope)), claim, None) is None
 
 
-@pytest.mark.parametrize("make", PRESETS)
+@pytest.mark.parametrize("make", PROVIDER_TYPES)
 def test_no_make_is_told_to_ask_for_more_than_it_asks_for_anyway(make: str) -> None:
     read = ("email", "groups", "name", "roles")
     told = [claim for claim in read if make not in {"oidc", "generic"} and missing(of_make(make), claim, USUAL)]
@@ -78,8 +78,8 @@ def test_the_line_is_to_be_written_where_the_provider_was_turned_on() -> None:
     assert line() == f'Write scopes = [{asked}] in the [[providers]] with id = "company".'
     by_variables = ("OPENID_PROVIDER_URL", "OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET")
     assert line(variables=by_variables) == 'Set OAUTH_SCOPES="openid profile email groups".'
-    assert line(preset="okta", variables=("OAUTH_OKTA_CLIENT_ID",)).endswith(
-        f'scopes = [{asked}] in a [[providers]] with preset = "okta", in place of OAUTH_OKTA_CLIENT_ID and the others.'
+    assert line(provider_type="okta", variables=("OAUTH_OKTA_CLIENT_ID",)).endswith(
+        f'scopes = [{asked}] in a [[providers]] with type = "okta", in place of OAUTH_OKTA_CLIENT_ID and the others.'
     )
 
 

@@ -7,16 +7,20 @@ from typing import Any
 import pytest
 
 from portal.errors import ProviderUnavailable
-from portal.sign_in.provider_types import PRESETS
-from portal.sign_in.provider_types.base import CUT, Call
+from portal.sign_in.provider_types import PROVIDER_TYPES
+from portal.sign_in.provider_types.base import CUT, ApiCall
 from portal.sign_in.providers.api_calls import with_answers
-from portal.sign_in.providers.ssrf_policy import Reach
+from portal.sign_in.providers.ssrf_policy import SsrfPolicy
 from portal.sign_in.providers.transport import Budget, Limits, Transport
 from tests.builders import a_provider
 from tests.provider.misbehaving import Answer, MisbehavingProvider, Request, as_json, misbehaving_provider
 from tests.provider.mischief import answers, slow, unwanted
 
-CALLS: dict[str, Call] = {f"{preset.id}: {call.name}": call for preset in PRESETS.values() for call in preset.calls}
+CALLS: dict[str, ApiCall] = {
+    f"{provider_type.id}: {call.name}": call
+    for provider_type in PROVIDER_TYPES.values()
+    for call in provider_type.calls
+}
 PATIENT = Limits(read=60, total=60)
 HURRIED = Limits(read=0.5, total=2)
 PATH = "/api"
@@ -45,10 +49,10 @@ def theirs(server: MisbehavingProvider) -> MisbehavingProvider:
     return server
 
 
-def asked(call: Call, theirs: MisbehavingProvider, *, limits: Limits = PATIENT) -> dict[str, object]:
+def asked(call: ApiCall, theirs: MisbehavingProvider, *, limits: Limits = PATIENT) -> dict[str, object]:
     """Ask *call* at *theirs*, whatever the claims, and return what is known then."""
     here = replace(call, url=lambda _: f"{theirs.issuer}{PATH}", wanted=lambda _: True)
-    transport = Transport(limits, reach=Reach({"127.0.0.1"}))
+    transport = Transport(limits, reach=SsrfPolicy({"127.0.0.1"}))
     with transport.request() as budget:
         return with_answers(
             {call.name: "of the token"},
@@ -60,7 +64,7 @@ def asked(call: Call, theirs: MisbehavingProvider, *, limits: Limits = PATIENT) 
         )
 
 
-def page_of(call: Call, *, following: str | None) -> Answer:
+def page_of(call: ApiCall, *, following: str | None) -> Answer:
     """Return an answer of the kind that *call* expects, with a link to the next page."""
     if not call.pages:
         return as_json({})
@@ -73,7 +77,7 @@ def page_of(call: Call, *, following: str | None) -> Answer:
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 class TestEveryCall:
-    def test_it_is_asked_with_the_token_in_the_header(self, theirs: MisbehavingProvider, call: Call) -> None:
+    def test_it_is_asked_with_the_token_in_the_header(self, theirs: MisbehavingProvider, call: ApiCall) -> None:
         theirs.respond[PATH] = lambda _: page_of(call, following=None)
         known = asked(call, theirs)
         (request,) = theirs.requests
@@ -82,7 +86,7 @@ class TestEveryCall:
         assert "access-token" not in request.query
         assert known[call.name] == ([] if call.pages else {})
 
-    def test_no_bad_answer_passes_for_one(self, theirs: MisbehavingProvider, call: Call) -> None:
+    def test_no_bad_answer_passes_for_one(self, theirs: MisbehavingProvider, call: ApiCall) -> None:
         for name, prepare in unwanted(PATH).items():
             if name == "a list" and call.pages and not call.is_odata:
                 continue
@@ -91,7 +95,7 @@ class TestEveryCall:
                 asked(call, theirs)
             assert "access-token" not in str(caught.value), name
 
-    def test_a_refusal_leaves_nothing_or_fails(self, theirs: MisbehavingProvider, call: Call) -> None:
+    def test_a_refusal_leaves_nothing_or_fails(self, theirs: MisbehavingProvider, call: ApiCall) -> None:
         """What a token claimed under that name is not believed in its place."""
         for status in (401, 403, 404):
             answers(PATH, as_json({}, status=status))(theirs)
@@ -101,14 +105,14 @@ class TestEveryCall:
                 with pytest.raises(ProviderUnavailable):
                     asked(call, theirs)
 
-    def test_silence_is_given_up(self, theirs: MisbehavingProvider, call: Call) -> None:
+    def test_silence_is_given_up(self, theirs: MisbehavingProvider, call: ApiCall) -> None:
         slow(PATH)["silence"](theirs)
 
         with pytest.raises(ProviderUnavailable):
             asked(call, theirs, limits=HURRIED)
 
     @pytest.mark.parametrize("elsewhere", ["https://evil.test/api", "//evil.test/api", "http://127.0.0.1:1/api"])
-    def test_the_token_stays_where_it_belongs(self, theirs: MisbehavingProvider, call: Call, elsewhere: str) -> None:
+    def test_the_token_stays_where_it_belongs(self, theirs: MisbehavingProvider, call: ApiCall, elsewhere: str) -> None:
         theirs.respond[PATH] = lambda _: page_of(call, following=elsewhere)
         if call.pages:
             with pytest.raises(ProviderUnavailable, match="another place"):
@@ -118,7 +122,7 @@ class TestEveryCall:
 
 
 @pytest.mark.parametrize("call", [call for call in CALLS.values() if call.pages], ids=lambda call: call.name)
-def test_what_goes_on_beyond_the_last_page_is_told(theirs: MisbehavingProvider, call: Call) -> None:
+def test_what_goes_on_beyond_the_last_page_is_told(theirs: MisbehavingProvider, call: ApiCall) -> None:
     theirs.respond[PATH] = lambda _: page_of(call, following=f"{theirs.issuer}{PATH}")
     known = asked(call, theirs)
 
@@ -130,7 +134,7 @@ def test_no_token_can_say_so(theirs: MisbehavingProvider) -> None:
     given: dict[str, Any] = {
         "spec": a_provider(),
         "access_token": "x",
-        "transport": Transport(PATIENT, reach=Reach({})),
+        "transport": Transport(PATIENT, reach=SsrfPolicy({})),
     }
 
     assert with_answers({CUT: ["memberships"], "sub": "s"}, calls=[], budget=Budget(10), **given) == {"sub": "s"}
@@ -148,7 +152,7 @@ def test_all_pages_share_one_budget(theirs: MisbehavingProvider) -> None:
 
     theirs.respond[PATH] = respond
     here = replace(call, url=lambda _: f"{theirs.issuer}{PATH}", pages=10)
-    transport = Transport(PATIENT, reach=Reach({"127.0.0.1"}))
+    transport = Transport(PATIENT, reach=SsrfPolicy({"127.0.0.1"}))
     given: dict[str, Any] = {"spec": a_provider(), "access_token": "x", "transport": transport}
     with pytest.raises(ProviderUnavailable):
         with_answers({}, calls=[here], budget=Budget(10, monotonic=clock), **given)

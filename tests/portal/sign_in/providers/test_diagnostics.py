@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from portal.settings import Endpoints
-from portal.sign_in.providers.base import Survey
+from portal.sign_in.providers.base import ProviderDiagnostics
 from portal.sign_in.providers.diagnostics import shortcomings_of, usable_algorithms
 from tests.builders import a_provider
 from tests.portal.sign_in.provider_types.reading import spec_at
@@ -18,7 +18,7 @@ ENDS = Endpoints(
     userinfo="https://id.example.com/userinfo",
     end_session="https://id.example.com/end",
 )
-SOUND = Survey(
+SOUND = ProviderDiagnostics(
     discovery="https://id.example.com/.well-known/openid-configuration",
     endpoints=ENDS,
     auth_method="client_secret_basic",
@@ -45,9 +45,9 @@ PROBLEMS: dict[str, tuple[dict[str, Any], bool, str]] = {
 
 @pytest.mark.parametrize("name", ["EdDSA", "Ed25519"])
 def test_an_algorithm_may_be_promised_by_its_older_name(name: str) -> None:
-    survey = replace(SOUND, keys=(frozenset({"Ed25519"}),), signing_algorithms=frozenset({name}))
+    diagnostics = replace(SOUND, keys=(frozenset({"Ed25519"}),), signing_algorithms=frozenset({name}))
 
-    assert usable_algorithms(a_provider(), survey) == {"Ed25519"}
+    assert usable_algorithms(a_provider(), diagnostics) == {"Ed25519"}
 
 
 def test_nothing_is_missing_where_all_is_there() -> None:
@@ -65,13 +65,13 @@ def test_what_is_missing_is_told_with_its_mend(*, changes: dict[str, Any], block
 
     assert one.blocks is blocks
     assert told in one.what
-    assert one.mend.endswith(".")
+    assert one.fix.endswith(".")
 
 
 def test_the_worst_stands_first() -> None:
-    survey = replace(SOUND, scopes=frozenset({"openid"}), client_problem="it answered 'invalid_client'")
+    diagnostics = replace(SOUND, scopes=frozenset({"openid"}), client_problem="it answered 'invalid_client'")
 
-    assert [one.blocks for one in shortcomings_of(a_provider(), survey)] == [True, False]
+    assert [one.blocks for one in shortcomings_of(a_provider(), diagnostics)] == [True, False]
 
 
 def test_no_algorithm_is_usable_that_the_configuration_does_not_accept() -> None:
@@ -82,13 +82,15 @@ def test_no_algorithm_is_usable_that_the_configuration_does_not_accept() -> None
 
 @pytest.mark.parametrize("changes", [{"keys": (), "signing_algorithms": None}, {"challenge_methods": None}])
 def test_a_provider_without_id_tokens_needs_no_keys(changes: dict[str, Any]) -> None:
-    known = Survey(endpoints=replace(ENDS, jwks=None, end_session=None), auth_method="client_secret_post")
+    known = ProviderDiagnostics(endpoints=replace(ENDS, jwks=None, end_session=None), auth_method="client_secret_post")
 
     assert shortcomings_of(spec_at("github"), replace(known, **changes)) == ()
 
 
 NAMED = "https://login.example.com/"
-OF_ANOTHER = Survey(issuer=NAMED, problem=f"the metadata is of issuer '{NAMED}', not of https://id.example.com")
+OF_ANOTHER = ProviderDiagnostics(
+    issuer=NAMED, problem=f"the metadata is of issuer '{NAMED}', not of https://id.example.com"
+)
 WHERE_TO_WRITE_IT: dict[str, tuple[dict[str, Any], str]] = {
     "in the file": ({}, f'issuer = "{NAMED}" in its [[providers]]'),
     "the variable of any": (
@@ -99,14 +101,14 @@ WHERE_TO_WRITE_IT: dict[str, tuple[dict[str, Any], str]] = {
         {"issuer_of_document": True, "discovery": "https://id.example.com/x/.well-known/openid-configuration"},
         f'issuer = "{NAMED}" and discovery = "https://id.example.com/x/.well-known/openid-configuration" in its',
     ),
-    "Keycloak in the file": ({"preset": "keycloak"}, f'issuer = "{NAMED}" in its [[providers]]'),
+    "Keycloak in the file": ({"provider_type": "keycloak"}, f'issuer = "{NAMED}" in its [[providers]]'),
     "Keycloak's variables": (
-        {"preset": "keycloak", "variables": ("OAUTH_KEYCLOAK_CLIENT_ID",)},
-        f'issuer = "{NAMED}" in its [[providers]], with preset = "keycloak", in place of OAUTH_KEYCLOAK_CLIENT_ID',
+        {"provider_type": "keycloak", "variables": ("OAUTH_KEYCLOAK_CLIENT_ID",)},
+        f'issuer = "{NAMED}" in its [[providers]], with type = "keycloak", in place of OAUTH_KEYCLOAK_CLIENT_ID',
     ),
-    "GitLab in the file": ({"preset": "gitlab"}, f'domain so that it is "{NAMED}"'),
+    "GitLab in the file": ({"provider_type": "gitlab"}, f'domain so that it is "{NAMED}"'),
     "Auth0's variables": (
-        {"preset": "auth0", "variables": ("OAUTH_AUTH0_CLIENT_ID",)},
+        {"provider_type": "auth0", "variables": ("OAUTH_AUTH0_CLIENT_ID",)},
         f'OAUTH_AUTH0_DOMAIN so that it is "{NAMED}"',
     ),
 }
@@ -117,12 +119,14 @@ def test_metadata_of_another_issuer_says_what_to_write_and_where(changes: dict[s
     [one] = shortcomings_of(a_provider(**changes), replace(OF_ANOTHER, discovery=changes.get("discovery")))
 
     assert one.blocks
-    assert told in one.mend
-    assert "PROXY" not in one.mend
+    assert told in one.fix
+    assert "PROXY" not in one.fix
 
 
 @pytest.mark.parametrize("issuer", [None, "https://id.example.com"])
 def test_any_other_failure_is_about_the_way_there(issuer: str | None) -> None:
-    [one] = shortcomings_of(a_provider(), Survey(issuer=issuer, problem="GET https://id.example.com: ConnectTimeout"))
+    [one] = shortcomings_of(
+        a_provider(), ProviderDiagnostics(issuer=issuer, problem="GET https://id.example.com: ConnectTimeout")
+    )
 
-    assert "HTTPS_PROXY" in one.mend
+    assert "HTTPS_PROXY" in one.fix

@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 
 from portal.errors import ProviderUnavailable
-from portal.sign_in.providers.document_cache import FRESH, REFRESH_PAUSE, REFRESH_WAIT, STALE, Kept
+from portal.sign_in.providers.document_cache import FRESH, REFRESH_PAUSE, REFRESH_WAIT, STALE, DocumentCache
 from portal.sign_in.providers.transport import Budget
 
 
@@ -36,7 +36,7 @@ def test_threads_that_come_together_fetch_once() -> None:
         go_on.wait(60)
         return "document"
 
-    kept = Kept(load, monotonic=constant)
+    kept = DocumentCache(load, monotonic=constant)
     got: list[str] = []
     threads = [threading.Thread(target=lambda: got.append(kept.get(budget=Budget(60)))) for _ in range(4)]
     threads[0].start()
@@ -59,7 +59,7 @@ def test_nobody_waits_longer_than_their_budget() -> None:
         go_on.wait(60)
         return "document"
 
-    kept = Kept(load, monotonic=constant)
+    kept = DocumentCache(load, monotonic=constant)
     first = threading.Thread(target=lambda: kept.get(budget=Budget(60)))
     first.start()
     begun.wait(60)
@@ -71,7 +71,7 @@ def test_nobody_waits_longer_than_their_budget() -> None:
 
 def test_who_lost_the_race_for_newer_gets_what_the_winner_fetched() -> None:
     documents = iter([["old"], ["new"]])
-    kept = Kept(lambda _: next(documents), monotonic=constant)
+    kept = DocumentCache(lambda _: next(documents), monotonic=constant)
     old = kept.get(budget=Budget(60))
 
     newer = kept.get_newer(old, budget=Budget(60))
@@ -81,7 +81,7 @@ def test_who_lost_the_race_for_newer_gets_what_the_winner_fetched() -> None:
 
 def test_a_newer_one_that_cannot_be_had_is_an_error_and_the_old_one_stays() -> None:
     answers: list[Callable[[], str]] = [lambda: "old", fail]
-    kept = Kept(lambda _: answers.pop(0)(), monotonic=constant)
+    kept = DocumentCache(lambda _: answers.pop(0)(), monotonic=constant)
     old = kept.get(budget=Budget(60))
 
     with pytest.raises(ProviderUnavailable):
@@ -101,7 +101,7 @@ class TestWhileARefreshHangs:
                 go_on.wait(60)
             return document
 
-        kept = Kept(load, monotonic=elapsed)
+        kept = DocumentCache(load, monotonic=elapsed)
         kept.get(budget=Budget(60))
         elapsed.seconds = FRESH
         got: list[str] = []
@@ -128,7 +128,7 @@ class TestWhileARefreshHangs:
             given.append(budget.left())
             return "document" if len(given) == 1 else fail()
 
-        kept = Kept(load, monotonic=elapsed)
+        kept = DocumentCache(load, monotonic=elapsed)
         kept.get(budget=Budget(60))
         elapsed.seconds = FRESH
 
@@ -142,7 +142,7 @@ class TestWhileARefreshHangs:
             fetched.append(elapsed())
             return "document" if len(fetched) == 1 else fail()
 
-        kept = Kept(load, monotonic=elapsed)
+        kept = DocumentCache(load, monotonic=elapsed)
         for elapsed.seconds in (0, FRESH, FRESH + 1, FRESH + REFRESH_PAUSE - 1, FRESH + REFRESH_PAUSE):
             assert kept.get(budget=Budget(60)) == "document"
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from portal.contract.egress import Outbound, read_outbound
+from portal.contract.egress import Egress, read_egress
 from portal.errors import ProviderNotBelieved, ProviderUnavailable, ProxyUnavailable
-from portal.http_client import way_to
+from portal.http_client import client_settings_for
 from portal.settings import Endpoints
 from portal.sign_in.providers.oauth2 import OAuth2Provider
 from portal.sign_in.providers.oidc import OidcProvider
-from portal.sign_in.providers.ssrf_policy import Reach, reach_of
+from portal.sign_in.providers.ssrf_policy import SsrfPolicy, ssrf_policy_of
 from portal.sign_in.providers.transport import Limits, Transport
 from tests.builders import NOW, a_provider
 from tests.certificates import Certificate, issue
@@ -57,12 +57,12 @@ def company(tmp_path: Path) -> Iterator[Company]:
         yield Company(theirs=theirs, proxy=proxy, certificate=certificate)
 
 
-def ours(outbound: Outbound) -> OidcProvider:
-    return OidcProvider(SPEC, limits=PATIENT, outbound=outbound)
+def ours(egress: Egress) -> OidcProvider:
+    return OidcProvider(SPEC, limits=PATIENT, egress=egress)
 
 
-def the_way(company: Company, **changes: str) -> Outbound:
-    return read_outbound({"HTTPS_PROXY": company.proxy.url, **changes}, authorities=company.certificate.authority)
+def the_way(company: Company, **changes: str) -> Egress:
+    return read_egress({"HTTPS_PROXY": company.proxy.url, **changes}, authorities=company.certificate.authority)
 
 
 def test_a_sign_in_goes_through_the_proxy_and_nothing_of_it_can_be_read_there(company: Company) -> None:
@@ -79,19 +79,19 @@ def test_the_proxy_may_speak_tls_itself(company: Company) -> None:
     with forward_proxy(tls=server_context(company.certificate)) as proxy:
         proxy.names["id.corp.example:443"] = company.theirs.port
         there = {"HTTPS_PROXY": f"https://localhost:{proxy.port}"}
-        outbound = read_outbound(there, authorities=company.certificate.authority)
+        egress = read_egress(there, authorities=company.certificate.authority)
 
-        assert ours(outbound).survey().problem is None
-        with httpx.Client(**way_to(ISSUER, outbound, is_internal=False).keywords()) as client:
+        assert ours(egress).diagnostics().problem is None
+        with httpx.Client(**client_settings_for(ISSUER, egress, is_internal=False).keywords()) as client:
             assert client.get(f"{ISSUER}/jwks").status_code == 200
-        said = ours(read_outbound(there)).survey().problem or ""
+        said = ours(read_egress(there)).diagnostics().problem or ""
     assert f"through the proxy localhost:{proxy.port}: its certificate is not believed" in said
 
 
 def test_the_bundle_of_the_environment_does_as_well(company: Company) -> None:
-    outbound = read_outbound({"ALL_PROXY": company.proxy.url, "REQUESTS_CA_BUNDLE": str(company.certificate.authority)})
+    egress = read_egress({"ALL_PROXY": company.proxy.url, "REQUESTS_CA_BUNDLE": str(company.certificate.authority)})
 
-    assert ours(outbound).survey().problem is None
+    assert ours(egress).diagnostics().problem is None
 
 
 def test_the_password_of_the_proxy_stays_with_the_proxy(company: Company) -> None:
@@ -102,36 +102,36 @@ def test_the_password_of_the_proxy_stays_with_the_proxy(company: Company) -> Non
         return Answer(b"{}")
 
     company.theirs.respond["/a"] = respond
-    transport = Transport(PATIENT, reach=reach_of(SPEC), outbound=the_way(company))
+    transport = Transport(PATIENT, reach=ssrf_policy_of(SPEC), egress=the_way(company))
     transport.get_object(f"{ISSUER}/a", budget=transport.budget())
 
     assert [name for name in seen[0] if "auth" in name] == []
-    assert PASSWORD not in repr(transport.outbound)
+    assert PASSWORD not in repr(transport.egress)
 
 
 def test_a_certificate_that_nobody_vouches_for_is_named(company: Company) -> None:
-    provider = ours(read_outbound({"HTTPS_PROXY": company.proxy.url}))
+    provider = ours(read_egress({"HTTPS_PROXY": company.proxy.url}))
 
     for _ in range(2):  # the second is answered from memory, and says the same
         with pytest.raises(ProviderNotBelieved) as caught:
             provider.begin(redirect_uri=CALLBACK, return_to="/", now=NOW)
         assert caught.value.code == "provider-not-believed"
     assert "its certificate is not believed: self-signed certificate in certificate chain" in (
-        ours(read_outbound({"HTTPS_PROXY": company.proxy.url})).survey().problem or ""
+        ours(read_egress({"HTTPS_PROXY": company.proxy.url})).diagnostics().problem or ""
     )
 
 
 def test_a_certificate_of_another_name_is_named(company: Company) -> None:
     company.proxy.names["other.corp.example:443"] = company.theirs.port
-    transport = Transport(PATIENT, reach=reach_of(SPEC), outbound=the_way(company))
+    transport = Transport(PATIENT, reach=ssrf_policy_of(SPEC), egress=the_way(company))
 
     with pytest.raises(ProviderNotBelieved, match="Hostname mismatch"):
         transport.get_object("https://other.corp.example/", budget=transport.budget())
 
 
 def test_a_proxy_that_is_down_refuses_or_knows_no_such_name_is_named_without_its_password(company: Company) -> None:
-    def said(outbound: Outbound, url: str = ISSUER) -> str:
-        transport = Transport(PATIENT, reach=reach_of(SPEC), outbound=outbound)
+    def said(egress: Egress, url: str = ISSUER) -> str:
+        transport = Transport(PATIENT, reach=ssrf_policy_of(SPEC), egress=egress)
         with pytest.raises(ProxyUnavailable) as caught:
             transport.get_object(url, budget=transport.budget())
         assert PASSWORD not in str(caught.value)
@@ -139,20 +139,20 @@ def test_a_proxy_that_is_down_refuses_or_knows_no_such_name_is_named_without_its
 
     proxy = f"127.0.0.1:{company.proxy.port}"
     authorities = company.certificate.authority
-    anonymous = read_outbound({"HTTPS_PROXY": f"http://{proxy}"}, authorities=authorities)
+    anonymous = read_egress({"HTTPS_PROXY": f"http://{proxy}"}, authorities=authorities)
     assert said(anonymous) == f"GET {ISSUER}: the proxy {proxy} refused with status 407"
     unknown = "https://unknown.corp.example/"
     assert said(the_way(company), unknown) == f"GET {unknown}: the proxy {proxy} refused with status 502"
     with nobody_listening() as port:
-        down = read_outbound({"HTTPS_PROXY": f"http://me:{PASSWORD}@127.0.0.1:{port}"}, authorities=authorities)
+        down = read_egress({"HTTPS_PROXY": f"http://me:{PASSWORD}@127.0.0.1:{port}"}, authorities=authorities)
         assert said(down) == f"GET {ISSUER}: through the proxy 127.0.0.1:{port}: nobody listens there"
-    assert "misconfigured" in said(Outbound(proxy="socks5://127.0.0.1:1"))
-    assert "misconfigured" in said(Outbound(authorities=Path("/nowhere.pem")))
+    assert "misconfigured" in said(Egress(proxy="socks5://127.0.0.1:1"))
+    assert "misconfigured" in said(Egress(authorities=Path("/nowhere.pem")))
 
 
 def test_a_redirect_is_no_more_followed_than_without_a_proxy(company: Company) -> None:
     company.theirs.respond["/a"] = lambda _: Answer(b"", 302, {"Location": "http://169.254.169.254/latest/"})
-    transport = Transport(PATIENT, reach=reach_of(SPEC), outbound=the_way(company))
+    transport = Transport(PATIENT, reach=ssrf_policy_of(SPEC), egress=the_way(company))
 
     with pytest.raises(ProviderUnavailable, match="redirects"):
         transport.get_object(f"{ISSUER}/a", budget=transport.budget())
@@ -180,7 +180,7 @@ def test_where_a_name_leads_is_the_proxys_word(company: Company) -> None:
     company.proxy.names["keys.corp.example:443"] = company.theirs.port
     company.theirs.metadata["jwks_uri"] = "https://keys.corp.example/jwks"
 
-    assert ours(the_way(company)).survey().problem is None
+    assert ours(the_way(company)).diagnostics().problem is None
     assert "CONNECT keys.corp.example:443" in company.proxy.asked
 
 
@@ -190,12 +190,12 @@ def test_where_a_name_leads_is_the_proxys_word(company: Company) -> None:
 def test_metadata_cannot_lead_the_proxy_to_a_private_number(company: Company, host: str) -> None:
     company.theirs.metadata["jwks_uri"] = f"https://{host}/jwks"
 
-    assert "its metadata leads to" in (ours(the_way(company)).survey().problem or "")
+    assert "its metadata leads to" in (ours(the_way(company)).diagnostics().problem or "")
     assert set(company.proxy.asked) == {"CONNECT id.corp.example:443"}
 
 
 def test_a_number_that_the_configuration_names_may_be_asked_for_at_the_proxy(company: Company) -> None:
-    transport = Transport(PATIENT, reach=Reach({"10.0.0.7"}), outbound=the_way(company))
+    transport = Transport(PATIENT, reach=SsrfPolicy({"10.0.0.7"}), egress=the_way(company))
 
     with pytest.raises(ProxyUnavailable):  # it knows no such place
         transport.get_object("https://10.0.0.7/", budget=transport.budget())
@@ -204,14 +204,14 @@ def test_a_number_that_the_configuration_names_may_be_asked_for_at_the_proxy(com
 
 def test_plain_oauth_goes_the_same_way(company: Company) -> None:
     ends = Endpoints(authorize=f"{ISSUER}/authorize", token=f"{ISSUER}/token", userinfo=f"{ISSUER}/userinfo")
-    spec = a_provider(issuer=ISSUER, preset="generic", endpoints=ends)
+    spec = a_provider(issuer=ISSUER, provider_type="generic", endpoints=ends)
 
-    def client_problem(outbound: Outbound) -> str | None:
-        return OAuth2Provider(spec, limits=PATIENT, outbound=outbound).survey(redirect_uri=CALLBACK).client_problem
+    def client_problem(egress: Egress) -> str | None:
+        return OAuth2Provider(spec, limits=PATIENT, egress=egress).diagnostics(redirect_uri=CALLBACK).client_problem
 
     assert client_problem(the_way(company)) is None
     assert set(company.proxy.asked) == {"CONNECT id.corp.example:443"}
-    said = client_problem(read_outbound({"HTTPS_PROXY": company.proxy.url})) or ""
+    said = client_problem(read_egress({"HTTPS_PROXY": company.proxy.url})) or ""
     assert said.startswith(f"POST {ISSUER}/token: ")
     assert "its certificate is not believed" in said
 
@@ -228,7 +228,7 @@ def test_an_exchange_keeps_its_code_of_what_is_wrong_on_the_way(company: Company
 
 def test_this_machine_is_never_asked_for_at_the_proxy(company: Company) -> None:
     with misbehaving_provider() as here:
-        transport = Transport(PATIENT, reach=Reach({"127.0.0.1"}), outbound=the_way(company))
+        transport = Transport(PATIENT, reach=SsrfPolicy({"127.0.0.1"}), egress=the_way(company))
         transport.get_object(f"{here.issuer}/jwks", budget=transport.budget())
     assert company.proxy.asked == []
 
@@ -243,7 +243,7 @@ def test_the_environment_of_the_moment_counts_for_nothing(company: Company, monk
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.setenv(name, "/nowhere")
 
-    assert ours(the_way(company)).survey().problem is None
+    assert ours(the_way(company)).diagnostics().problem is None
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_a_person_reads_a_page_and_the_operator_the_reason(
 ) -> None:
     portal = Portal(tmp_path)
     proxy = company.proxy.url.replace(PASSWORD, password)
-    portal.providers["company"] = ours(read_outbound({"HTTPS_PROXY": proxy}))
+    portal.providers["company"] = ours(read_egress({"HTTPS_PROXY": proxy}))
     with caplog.at_level(logging.ERROR, "portal.errors"):
         answer = Browser(portal).get("/auth/oauth/company")
 

@@ -161,12 +161,12 @@ def test_unsafe_addresses_are_not_used(theirs: MisbehavingProvider, name: str, u
 
     with pytest.raises(ProviderUnavailable):
         begin(ours)
-    assert ours.survey().problem is not None
+    assert ours.diagnostics().problem is not None
 
 
 def test_without_endpoints_it_cannot_be_used(theirs: MisbehavingProvider) -> None:
-    assert OAuth2Provider(spec_of(theirs, endpoints=None)).survey().problem == "it has no endpoints"
-    assert OAuth2Provider(spec_of(theirs)).survey().problem is None
+    assert OAuth2Provider(spec_of(theirs, endpoints=None)).diagnostics().problem == "it has no endpoints"
+    assert OAuth2Provider(spec_of(theirs)).diagnostics().problem is None
 
 
 def test_it_has_no_sign_out(theirs: MisbehavingProvider) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderUnavailable
 from portal.settings import Endpoints, Secret
-from portal.sign_in.providers.base import Survey
+from portal.sign_in.providers.base import ProviderDiagnostics
 from portal.sign_in.providers.document_cache import EARLY_PAUSE, FAILURE_PAUSE, FRESH, STALE
 from portal.sign_in.providers.oidc import OidcProvider
 from portal.sign_in.providers.transport import Limits
@@ -327,8 +327,8 @@ class TestIssuerOfADocument:
         ours = self.named_by_document(theirs, elapsed, path=path)
 
         assert sign_in(ours, theirs).issuer == f"{theirs.issuer}{end}"
-        assert ours.survey().issuer == f"{theirs.issuer}{end}"
-        assert ours.survey().problem is None
+        assert ours.diagnostics().issuer == f"{theirs.issuer}{end}"
+        assert ours.diagnostics().problem is None
 
     def test_an_issuer_that_was_written_is_no_other(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
         self.called(theirs, f"{theirs.issuer}/")
@@ -615,7 +615,7 @@ class TestSurvey:
             token_endpoint_auth_methods_supported=["client_secret_post"],
         )
 
-        assert ours.survey() == Survey(
+        assert ours.diagnostics() == ProviderDiagnostics(
             discovery=f"{theirs.issuer}{METADATA}",
             issuer=theirs.issuer,
             endpoints=Endpoints(
@@ -630,21 +630,21 @@ class TestSurvey:
             signing_algorithms=frozenset({"RS256"}),
             challenge_methods=frozenset(),
             scopes=None,
-            keys=ours.survey().keys,
+            keys=ours.diagnostics().keys,
         )
-        assert all(ours.survey().keys)
+        assert all(ours.diagnostics().keys)
         assert "/token" not in theirs.asked
 
     def test_otherwise_a_sentence_says_what_is_wrong(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
         theirs.jwks = {"keys": []}
 
-        assert "no key" in (ours.survey(redirect_uri=CALLBACK).problem or "")
-        assert ours.survey().endpoints is not None
+        assert "no key" in (ours.diagnostics(redirect_uri=CALLBACK).problem or "")
+        assert ours.diagnostics().endpoints is not None
         assert "/token" not in theirs.asked
 
     def test_without_metadata_nothing_else_is_asked(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
         theirs.metadata["issuer"] = "https://evil.test"
-        known = ours.survey(redirect_uri=CALLBACK)
+        known = ours.diagnostics(redirect_uri=CALLBACK)
 
         assert "https://evil.test" in (known.problem or "")
         assert known.issuer == "https://evil.test"
@@ -654,7 +654,7 @@ class TestSurvey:
         ends = Endpoints(
             authorize=f"{theirs.issuer}/authorize", token=f"{theirs.issuer}/token", jwks=f"{theirs.issuer}/jwks"
         )
-        known = provider_at(theirs, elapsed, endpoints=ends).survey()
+        known = provider_at(theirs, elapsed, endpoints=ends).diagnostics()
 
         assert (known.discovery, known.endpoints, known.problem) == (None, ends, None)
         assert METADATA not in theirs.asked
@@ -686,7 +686,7 @@ class TestSurvey:
         self, ours: OidcProvider, theirs: MisbehavingProvider, answer: Answer, told: str | None
     ) -> None:
         theirs.respond["/token"] = lambda _: answer
-        known = ours.survey(redirect_uri=CALLBACK)
+        known = ours.diagnostics(redirect_uri=CALLBACK)
 
         assert known.problem is None
         assert known.client_problem is None if told is None else told in (known.client_problem or "")

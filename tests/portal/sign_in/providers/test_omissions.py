@@ -6,11 +6,11 @@ import pytest
 from portal.rules.identity import Affiliation
 from portal.sign_in.provider_types.cognito import cognito_sign_out
 from portal.sign_in.provider_types.okta import okta_sign_out
-from portal.sign_in.provider_types.sign_out import Leaving, SignOutWay, standard_sign_out
+from portal.sign_in.provider_types.sign_out import SignOutRequest, SignOutWay, standard_sign_out
 from portal.sign_in.providers.omissions import note_hint_left_out, note_left_out
 from tests.builders import a_provider, an_identity
 
-LEAVING = Leaving(
+LEAVING = SignOutRequest(
     end_session="https://id.example.com/end",
     id_token_hint="a.b.c",
     post_logout_redirect_uri="https://portal.example.com/signed-out",

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from portal.errors import SettingsError
-from portal.sign_in.provider_types import PRESETS
+from portal.sign_in.provider_types import PROVIDER_TYPES
 from portal.sign_in.providers.oauth2 import OAuth2Provider
 from portal.sign_in.providers.oidc import OidcProvider
 from portal.sign_in.providers.registry import FLOWS, build_providers
@@ -12,7 +12,7 @@ from tests.portal.sign_in.provider_types.reading import spec_at
 
 
 def test_providers_come_in_the_order_of_the_configuration(tmp_path: Path) -> None:
-    specs = (a_provider(id="one"), a_provider(id="two", preset="descope"))
+    specs = (a_provider(id="one"), a_provider(id="two", provider_type="descope"))
     providers = build_providers(settings_for(tmp_path, providers=specs))
 
     assert list(providers) == ["one", "two"]
@@ -21,15 +21,15 @@ def test_providers_come_in_the_order_of_the_configuration(tmp_path: Path) -> Non
 
 
 def test_every_unknown_make_is_named_at_once(tmp_path: Path) -> None:
-    specs = (a_provider(id="one", preset="ldap"), a_provider(), a_provider(id="two", preset="saml"))
+    specs = (a_provider(id="one", provider_type="ldap"), a_provider(), a_provider(id="two", provider_type="saml"))
 
     with pytest.raises(SettingsError) as caught:
         build_providers(settings_for(tmp_path, providers=specs))
-    assert [problem.key for problem in caught.value.problems] == ["one.preset", "two.preset"]
+    assert [problem.key for problem in caught.value.problems] == ["one.type", "two.type"]
 
 
 def test_every_make_has_a_flow() -> None:
-    assert {preset.flow for preset in PRESETS.values()} == set(FLOWS)
+    assert {provider_type.flow for provider_type in PROVIDER_TYPES.values()} == set(FLOWS)
 
 
 def test_a_plain_oauth_provider_has_the_plain_flow(tmp_path: Path) -> None:

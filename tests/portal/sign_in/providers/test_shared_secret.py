@@ -108,5 +108,5 @@ def test_a_whole_sign_in_asks_for_no_keys() -> None:
 
         assert ours.complete(attempt, theirs.callback_of(url), now=NOW).identity.subject == "ana"
         assert "/jwks" not in theirs.asked
-        assert ours.survey().problem is None
-        assert ours.survey().keys == (frozenset({"HS256", "HS384", "HS512"}),)
+        assert ours.diagnostics().problem is None
+        assert ours.diagnostics().keys == (frozenset({"HS256", "HS384", "HS512"}),)

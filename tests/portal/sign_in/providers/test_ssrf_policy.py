@@ -7,53 +7,53 @@ import pytest
 
 from portal.errors import ProviderUnavailable
 from portal.settings import Endpoints
-from portal.sign_in.providers.ssrf_policy import Place, Reach, place_of, reach_of
+from portal.sign_in.providers.ssrf_policy import AddressKind, SsrfPolicy, kind_of, ssrf_policy_of
 from portal.sign_in.providers.transport import Limits, Transport
 from tests.builders import a_provider
 from tests.provider.misbehaving import MisbehavingProvider, as_json, misbehaving_provider
 
-PLACES: dict[str, Place] = {
-    "8.8.8.8": Place.PUBLIC,
-    "2606:4700::1111": Place.PUBLIC,
-    "127.0.0.1": Place.LOOPBACK,
-    "127.255.0.1": Place.LOOPBACK,
-    "::1": Place.LOOPBACK,
-    "0.0.0.0": Place.LOOPBACK,  # noqa: S104 - connecting there reaches this machine
-    "::": Place.LOOPBACK,
-    "::ffff:127.0.0.1": Place.LOOPBACK,
-    "169.254.169.254": Place.LINK_LOCAL,
-    "fe80::1%eth0": Place.LINK_LOCAL,
-    "::ffff:169.254.169.254": Place.LINK_LOCAL,
-    "10.0.0.1": Place.PRIVATE,
-    "172.16.0.1": Place.PRIVATE,
-    "192.168.1.1": Place.PRIVATE,
-    "100.64.0.1": Place.PRIVATE,
-    "198.18.0.1": Place.PRIVATE,
-    "224.0.0.1": Place.PRIVATE,
-    "255.255.255.255": Place.PRIVATE,
-    "fd00:ec2::254": Place.PRIVATE,
-    "ff02::1": Place.PRIVATE,
-    "2001:db8::1": Place.PRIVATE,
-    "::ffff:10.0.0.1": Place.PRIVATE,
-    "64:ff9b::a00:1": Place.PRIVATE,
-    "64:ff9b::808:808": Place.PUBLIC,
-    "2002:a00:1::": Place.PRIVATE,
+PLACES: dict[str, AddressKind] = {
+    "8.8.8.8": AddressKind.PUBLIC,
+    "2606:4700::1111": AddressKind.PUBLIC,
+    "127.0.0.1": AddressKind.LOOPBACK,
+    "127.255.0.1": AddressKind.LOOPBACK,
+    "::1": AddressKind.LOOPBACK,
+    "0.0.0.0": AddressKind.LOOPBACK,  # noqa: S104 - connecting there reaches this machine
+    "::": AddressKind.LOOPBACK,
+    "::ffff:127.0.0.1": AddressKind.LOOPBACK,
+    "169.254.169.254": AddressKind.LINK_LOCAL,
+    "fe80::1%eth0": AddressKind.LINK_LOCAL,
+    "::ffff:169.254.169.254": AddressKind.LINK_LOCAL,
+    "10.0.0.1": AddressKind.PRIVATE,
+    "172.16.0.1": AddressKind.PRIVATE,
+    "192.168.1.1": AddressKind.PRIVATE,
+    "100.64.0.1": AddressKind.PRIVATE,
+    "198.18.0.1": AddressKind.PRIVATE,
+    "224.0.0.1": AddressKind.PRIVATE,
+    "255.255.255.255": AddressKind.PRIVATE,
+    "fd00:ec2::254": AddressKind.PRIVATE,
+    "ff02::1": AddressKind.PRIVATE,
+    "2001:db8::1": AddressKind.PRIVATE,
+    "::ffff:10.0.0.1": AddressKind.PRIVATE,
+    "64:ff9b::a00:1": AddressKind.PRIVATE,
+    "64:ff9b::808:808": AddressKind.PUBLIC,
+    "2002:a00:1::": AddressKind.PRIVATE,
 }
 
 
 @pytest.mark.parametrize(("address", "place"), PLACES.items(), ids=PLACES)
-def test_where_an_address_is(address: str, place: Place) -> None:
-    assert place_of(address) is place
+def test_where_an_address_is(address: str, place: AddressKind) -> None:
+    assert kind_of(address) is place
 
 
 class TestReach:
     @pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "169.254.169.254", "8.8.8.8"])
     def test_what_the_configuration_names_may_be_anywhere(self, address: str) -> None:
-        Reach({"id.example.com"}).check("id.example.com", address)
+        SsrfPolicy({"id.example.com"}).check("id.example.com", address)
 
     @pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "169.254.169.254", "::ffff:10.0.0.1"])
     def test_what_the_provider_names_must_be_public(self, address: str) -> None:
-        reach = Reach({"id.example.com"})
+        reach = SsrfPolicy({"id.example.com"})
         reach.note("id.example.com", "8.8.8.8")
 
         with pytest.raises(ProviderUnavailable, match=r"leads to 'keys\.example\.com'"):
@@ -61,7 +61,7 @@ class TestReach:
         reach.check("keys.example.com", "8.8.4.4")
 
     def test_or_where_the_configurations_own_host_is(self) -> None:
-        reach = Reach({"sso.corp.example"})
+        reach = SsrfPolicy({"sso.corp.example"})
         reach.note("sso.corp.example", "10.0.0.1")
         reach.check("keys.corp.example", "10.0.0.2")
 
@@ -70,7 +70,7 @@ class TestReach:
                 reach.check("keys.corp.example", elsewhere)
 
     def test_what_the_provider_names_opens_nothing_further(self) -> None:
-        reach = Reach({"id.example.com"})
+        reach = SsrfPolicy({"id.example.com"})
         reach.note("keys.example.com", "10.0.0.1")
 
         with pytest.raises(ProviderUnavailable):
@@ -79,15 +79,15 @@ class TestReach:
     @pytest.mark.parametrize("host", ["10.0.0.1", "fd00::1", "169.254.169.254", "127.1", "2130706433", "0x7f.1"])
     def test_a_proxy_is_not_led_to_a_private_number(self, host: str) -> None:
         with pytest.raises(ProviderUnavailable, match="leads to"):
-            Reach({"id.example.com"}).check_by_proxy(host)
-        Reach({"id.example.com", host}).check_by_proxy(host)
+            SsrfPolicy({"id.example.com"}).check_by_proxy(host)
+        SsrfPolicy({"id.example.com", host}).check_by_proxy(host)
 
     @pytest.mark.parametrize("host", ["keys.example.com", "8.8.8.8", "intranet", "10.0.0.1.example.com", ""])
     def test_what_a_name_means_is_the_proxys_word(self, host: str) -> None:
-        Reach({"id.example.com"}).check_by_proxy(host)
+        SsrfPolicy({"id.example.com"}).check_by_proxy(host)
 
     def test_a_name_that_was_elsewhere_a_moment_ago_is_judged_anew(self) -> None:
-        reach = Reach({"id.example.com"})
+        reach = SsrfPolicy({"id.example.com"})
         reach.check("keys.example.com", "8.8.8.8")
 
         with pytest.raises(ProviderUnavailable):
@@ -106,7 +106,7 @@ def port_of(theirs: MisbehavingProvider) -> int:
 
 
 def get(url: str, *named: str) -> dict[str, object]:
-    transport = Transport(Limits(read=60, total=60), reach=Reach(named))
+    transport = Transport(Limits(read=60, total=60), reach=SsrfPolicy(named))
     return transport.get_object(url, budget=transport.budget())
 
 
@@ -133,7 +133,7 @@ class TestConnections:
         assert get(f"http://id.example.com:{port_of(theirs)}/a", "id.example.com") == {"b": 1}
 
     def test_where_the_named_host_is_others_may_be(self, theirs: MisbehavingProvider) -> None:
-        transport = Transport(Limits(read=60, total=60), reach=Reach({"127.0.0.1"}))
+        transport = Transport(Limits(read=60, total=60), reach=SsrfPolicy({"127.0.0.1"}))
         for host in ("127.0.0.1", "localhost"):
             url = f"http://{host}:{port_of(theirs)}/a"
             assert transport.get_object(url, budget=transport.budget()) == {"b": 1}
@@ -142,7 +142,7 @@ class TestConnections:
 def test_the_configuration_names_issuer_discovery_endpoints_and_apis() -> None:
     ends = Endpoints(authorize="https://a.test/x", token="https://b.test/x", jwks="https://[fd00::1]/x")
     spec = a_provider(issuer="https://ID.test:8443/x", discovery="https://c.test/x", endpoints=ends)
-    reach = reach_of(spec)
+    reach = ssrf_policy_of(spec)
 
     for host in ("id.test", "a.test", "b.test", "c.test", "fd00::1"):
         reach.check(host, "10.0.0.1")
@@ -151,4 +151,4 @@ def test_the_configuration_names_issuer_discovery_endpoints_and_apis() -> None:
 
 
 def test_an_api_is_named_by_what_its_call_says() -> None:
-    reach_of(a_provider(preset="azure-ad")).check("graph.microsoft.com", "10.0.0.1")
+    ssrf_policy_of(a_provider(provider_type="azure-ad")).check("graph.microsoft.com", "10.0.0.1")

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 import pytest
 
 from portal.errors import ProviderUnavailable
-from portal.sign_in.providers.ssrf_policy import Reach
+from portal.sign_in.providers.ssrf_policy import SsrfPolicy
 from portal.sign_in.providers.transport import Budget, Limits, Transport
 from tests.provider.misbehaving import Answer, MisbehavingProvider, Request, as_json, misbehaving_provider
 
-HERE = Reach({"127.0.0.1"})
+HERE = SsrfPolicy({"127.0.0.1"})
 
 
 @pytest.fixture

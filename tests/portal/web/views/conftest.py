@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.portal.web.views.environment import House
+from tests.portal.web.views.deployment import Deployment
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path)

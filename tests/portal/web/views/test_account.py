@@ -5,15 +5,15 @@ import pytest
 from portal.rules.identity import Affiliation
 from portal.web.views.account import in_words
 from tests.builders import an_identity
-from tests.portal.web.views.environment import OWN, TESS, House, field_of
+from tests.portal.web.views.deployment import OWN, TESS, Deployment, field_of
 
 
-def test_strangers_are_sent_to_sign_in(house: House) -> None:
-    assert house.browser().get("/account").headers["Location"] == "/sign-in?next=%2Faccount"
+def test_strangers_are_sent_to_sign_in(deployment: Deployment) -> None:
+    assert deployment.browser().get("/account").headers["Location"] == "/sign-in?next=%2Faccount"
 
 
-def test_it_says_who_where_why_and_until_when(house: House) -> None:
-    text = house.signed_in().get("/account").text
+def test_it_says_who_where_why_and_until_when(deployment: Deployment) -> None:
+    text = deployment.signed_in().get("/account").text
     for shown in ("Ana Analyst", "ana@example.com", "Example Company", "Acme", "analyst", "AI-Analysts", "8 hours"):
         assert shown in text
     assert '<time datetime="2027-01-15T08:00:00Z"' in text
@@ -22,28 +22,28 @@ def test_it_says_who_where_why_and_until_when(house: House) -> None:
     assert "Nowhere else" in text
 
 
-def test_an_address_nobody_vouches_for_is_marked(house: House) -> None:
-    assert "not verified" in house.signed_in(an_identity(email_verified=False)).get("/account").text
-    assert "No e-mail address" in house.signed_in(an_identity(email=None)).get("/account").text
+def test_an_address_nobody_vouches_for_is_marked(deployment: Deployment) -> None:
+    assert "not verified" in deployment.signed_in(an_identity(email_verified=False)).get("/account").text
+    assert "No e-mail address" in deployment.signed_in(an_identity(email=None)).get("/account").text
 
 
-def test_people_of_several_tenants_may_switch(house: House) -> None:
-    text = house.signed_in(TESS).get("/account").text
+def test_people_of_several_tenants_may_switch(deployment: Deployment) -> None:
+    text = deployment.signed_in(TESS).get("/account").text
     assert "You are here" in text
     assert 'name="tenant" value="acme"' in text
     assert 'name="tenant" value="beta"' not in text
 
 
-def test_a_tenant_without_name_is_called_by_its_id(house: House) -> None:
+def test_a_tenant_without_name_is_called_by_its_id(deployment: Deployment) -> None:
     person = an_identity(affiliations=(Affiliation(), Affiliation(tenant="t-42", roles=frozenset({"Tenant Admin"}))))
-    text = house.signed_in(person).get("/account").text
+    text = deployment.signed_in(person).get("/account").text
     assert "t-42" in text
     assert "No tenant" in text
 
 
-def test_other_sign_ins_of_the_same_person_are_listed_and_can_be_ended(house: House) -> None:
-    here, there = house.signed_in(), house.signed_in()
-    house.signed_in(TESS)
+def test_other_sign_ins_of_the_same_person_are_listed_and_can_be_ended(deployment: Deployment) -> None:
+    here, there = deployment.signed_in(), deployment.signed_in()
+    deployment.signed_in(TESS)
     page = here.get("/account")
     assert page.text.count("/end") == 1
     assert "Firefox on Linux" in page.text
@@ -54,9 +54,9 @@ def test_other_sign_ins_of_the_same_person_are_listed_and_can_be_ended(house: Ho
     assert here.get("/").status_code == 200
 
 
-def test_nobody_ends_somebody_elses_sign_in(house: House) -> None:
-    here, victim = house.signed_in(TESS), house.signed_in()
-    other = house.services.sign_ins.of_identity(an_identity().id, now=house.now)[0]
+def test_nobody_ends_somebody_elses_sign_in(deployment: Deployment) -> None:
+    here, victim = deployment.signed_in(TESS), deployment.signed_in()
+    other = deployment.services.sign_ins.of_identity(an_identity().id, now=deployment.now)[0]
     csrf = field_of(here.get("/account"), "csrf")
     answers = [
         here.post(f"/account/sign-ins/{target}/end", data={"csrf": csrf}, headers=OWN)

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from flask.testing import FlaskClient
 
-from portal.access.revocation import EndReason
+from portal.access.revocation import RevocationReason
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET
 from portal.web.views.oauth import TOKEN_EXCHANGE
 from tests.builders import ISSUER, an_identity
-from tests.portal.web.views.environment import OWN, TESS, House, field_of
+from tests.portal.web.views.deployment import OWN, TESS, Deployment, field_of
 
 ALL = "audit:read sign-ins:read sign-ins:end"
 
@@ -17,11 +17,11 @@ ALL = "audit:read sign-ins:read sign-ins:end"
 class Dashboard:
     """The admin dashboard, opened by Tess, calling the portal."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
-        self.browser = house.signed_in(TESS)
-        form = {"token": house.launched(self.browser, "admin-dashboard"), "token_type_hint": HINT_TICKET}
-        self.sid = house.ask("admin-dashboard", "/oauth/introspect", form).get_json()["sid"]
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.browser = deployment.signed_in(TESS)
+        form = {"token": deployment.launched(self.browser, "admin-dashboard"), "token_type_hint": HINT_TICKET}
+        self.sid = deployment.ask("admin-dashboard", "/oauth/introspect", form).get_json()["sid"]
 
     def token(self, scope: str = ALL) -> str:
         form = {
@@ -30,15 +30,15 @@ class Dashboard:
             "subject_token": self.sid,
             "scope": scope,
         }
-        return str(self.house.ask("admin-dashboard", "/oauth/token", form).get_json()["access_token"])
+        return str(self.deployment.ask("admin-dashboard", "/oauth/token", form).get_json()["access_token"])
 
     def bearer(self, scope: str = ALL) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token(scope)}"}
 
 
 @pytest.fixture
-def dashboard(house: House) -> Dashboard:
-    return Dashboard(house)
+def dashboard(deployment: Deployment) -> Dashboard:
+    return Dashboard(deployment)
 
 
 CALLS = [("GET", "/api/sign-ins"), ("GET", "/api/audit"), ("POST", "/api/sign-ins/x/end")]
@@ -56,9 +56,11 @@ CALLS = [("GET", "/api/sign-ins"), ("GET", "/api/audit"), ("POST", "/api/sign-in
         ("Bearer " + "x" * 5000, "invalid_token"),
     ],
 )
-def test_strangers_learn_nothing(house: House, method: str, path: str, header: str | None, error: str | None) -> None:
+def test_strangers_learn_nothing(
+    deployment: Deployment, method: str, path: str, header: str | None, error: str | None
+) -> None:
     headers = {} if header is None else {"Authorization": header}
-    answer = house.browser().open(path, method=method, headers=headers)
+    answer = deployment.browser().open(path, method=method, headers=headers)
     assert answer.status_code == 401
     assert answer.get_json() == ({} if error is None else {"error": error})
     assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="portal"')
@@ -66,11 +68,13 @@ def test_strangers_learn_nothing(house: House, method: str, path: str, header: s
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
 @pytest.mark.parametrize("purpose", ["sign-in attempt", "signing keys"])
-def test_what_was_sealed_for_another_purpose_is_no_token(house: House, method: str, path: str, purpose: str) -> None:
+def test_what_was_sealed_for_another_purpose_is_no_token(
+    deployment: Deployment, method: str, path: str, purpose: str
+) -> None:
     from portal.storage.sealing import Sealer
 
-    sealed = Sealer(house.settings.secret_keys, purpose=purpose).seal(b'{"app":"admin-dashboard"}')
-    answer = house.browser().open(path, method=method, headers={"Authorization": f"Bearer {sealed}"})
+    sealed = Sealer(deployment.settings.secret_keys, purpose=purpose).seal(b'{"app":"admin-dashboard"}')
+    answer = deployment.browser().open(path, method=method, headers={"Authorization": f"Bearer {sealed}"})
     assert answer.get_json() == {"error": "invalid_token"}
 
 
@@ -83,18 +87,18 @@ def test_what_was_sealed_for_another_purpose_is_no_token(house: House, method: s
     ],
 )
 def test_a_token_is_good_for_its_scopes_only(dashboard: Dashboard, method: str, path: str, scope: str) -> None:
-    answer = dashboard.house.browser().open(path, method=method, headers=dashboard.bearer(scope))
+    answer = dashboard.deployment.browser().open(path, method=method, headers=dashboard.bearer(scope))
     assert answer.status_code == 403
     assert answer.get_json() == {"error": "insufficient_scope"}
     assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
 
 
 def test_the_sign_ins_of_the_tenant_are_listed_and_no_others(dashboard: Dashboard) -> None:
-    house = dashboard.house
-    house.signed_in()  # Ana, in acme
+    deployment = dashboard.deployment
+    deployment.signed_in()  # Ana, in acme
     colleague = replace(TESS, subject="bob", name="Bob", email="ceo@example.com", email_verified=False)
-    house.signed_in(colleague)
-    listed = house.browser().get("/api/sign-ins", headers=dashboard.bearer()).get_json()["sign_ins"]
+    deployment.signed_in(colleague)
+    listed = deployment.browser().get("/api/sign-ins", headers=dashboard.bearer()).get_json()["sign_ins"]
     assert {entry["name"]: entry["current"] for entry in listed} == {"Tess Two-Tenants": True, "Bob": False}
     assert {entry["name"]: entry["email_verified"] for entry in listed} == {"Tess Two-Tenants": True, "Bob": False}
     tess = next(entry for entry in listed if entry["current"])
@@ -106,27 +110,27 @@ def test_the_sign_ins_of_the_tenant_are_listed_and_no_others(dashboard: Dashboar
         "tenant": "beta",
         "roles": ["admin"],
         "provider": "Example Company",
-        "since": house.now,
-        "last_seen": house.now,
-        "until": house.now + house.settings.absolute_lifetime,
+        "since": deployment.now,
+        "last_seen": deployment.now,
+        "until": deployment.now + deployment.settings.absolute_lifetime,
         "current": True,
     }
 
 
 def test_recent_events_of_the_tenant_are_listed_and_no_others(dashboard: Dashboard) -> None:
-    house = dashboard.house
-    house.signed_in()
+    deployment = dashboard.deployment
+    deployment.signed_in()
     bearer = dashboard.bearer("audit:read")
-    events = house.browser().get("/api/audit", headers=bearer).get_json()["events"]
+    events = deployment.browser().get("/api/audit", headers=bearer).get_json()["events"]
     assert [event["event"] for event in events] == ["api-used", "app-opened", "signed-in"]
     assert {event["email"] for event in events} == {"tess@example.com"}
     assert set(events[0]) == {"at", "event", "name", "email", "app", "detail"}
-    assert len(house.browser().get("/api/audit?limit=1", headers=bearer).get_json()["events"]) == 1
+    assert len(deployment.browser().get("/api/audit?limit=1", headers=bearer).get_json()["events"]) == 1
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "201", "99999999999999999999"])
 def test_a_limit_out_of_bounds_is_refused(dashboard: Dashboard, limit: str) -> None:
-    answer = dashboard.house.browser().get(f"/api/audit?limit={limit}", headers=dashboard.bearer())
+    answer = dashboard.deployment.browser().get(f"/api/audit?limit={limit}", headers=dashboard.bearer())
     assert (answer.status_code, answer.get_json()) == (400, {"error": "invalid_request"})
 
 
@@ -135,7 +139,7 @@ def pages(dashboard: Dashboard, path: str, name: str) -> list[list[dict[str, obj
     found: list[list[dict[str, object]]] = []
     after = ""
     while True:
-        answer = dashboard.house.browser().get(f"{path}{after}", headers=dashboard.bearer()).get_json()
+        answer = dashboard.deployment.browser().get(f"{path}{after}", headers=dashboard.bearer()).get_json()
         found.append(answer[name])
         if answer["next"] is None:
             return found
@@ -143,9 +147,9 @@ def pages(dashboard: Dashboard, path: str, name: str) -> list[list[dict[str, obj
 
 
 def test_lists_go_on_page_by_page_to_their_end(dashboard: Dashboard) -> None:
-    house = dashboard.house
+    deployment = dashboard.deployment
     for number in range(6):
-        house.signed_in(replace(TESS, subject=f"bob-{number}", name=f"Bob {number}"))
+        deployment.signed_in(replace(TESS, subject=f"bob-{number}", name=f"Bob {number}"))
     events = pages(dashboard, "/api/audit?limit=3&without=api-used", "events")
     assert [len(page) for page in events] == [3, 3, 2]
     assert [event["event"] for page in events for event in page] == ["signed-in"] * 6 + ["app-opened", "signed-in"]
@@ -155,10 +159,10 @@ def test_lists_go_on_page_by_page_to_their_end(dashboard: Dashboard) -> None:
 
 
 def test_a_cursor_says_nothing_and_is_good_for_its_list_alone(dashboard: Dashboard) -> None:
-    house = dashboard.house
+    deployment = dashboard.deployment
     for number in range(3):
-        house.signed_in(replace(TESS, subject=f"bob-{number}", name=f"Bob {number}"))
-    browser = house.browser()
+        deployment.signed_in(replace(TESS, subject=f"bob-{number}", name=f"Bob {number}"))
+    browser = deployment.browser()
     cursor = browser.get("/api/audit?limit=1", headers=dashboard.bearer()).get_json()["next"]
     assert len(cursor) > 60  # the number of an entry would count what happens in other tenants
     for path in (
@@ -172,61 +176,64 @@ def test_a_cursor_says_nothing_and_is_good_for_its_list_alone(dashboard: Dashboa
 
 
 def test_an_admin_ends_a_sign_in_of_their_tenant(dashboard: Dashboard) -> None:
-    house = dashboard.house
+    deployment = dashboard.deployment
     colleague = replace(TESS, subject="bob", name="Bob", email=None, email_verified=False)
-    bob = house.signed_in(colleague)
-    listed = house.browser().get("/api/sign-ins", headers=dashboard.bearer()).get_json()["sign_ins"]
+    bob = deployment.signed_in(colleague)
+    listed = deployment.browser().get("/api/sign-ins", headers=dashboard.bearer()).get_json()["sign_ins"]
     target = next(entry["id"] for entry in listed if entry["name"] == "Bob")
-    answer = house.browser().post(f"/api/sign-ins/{target}/end", headers=dashboard.bearer())
+    answer = deployment.browser().post(f"/api/sign-ins/{target}/end", headers=dashboard.bearer())
     assert answer.status_code == 204
     assert bob.get("/").status_code == 303
-    latest = house.services.audit.recent(issuer=ISSUER, tenant="beta", limit=5)
+    latest = deployment.services.audit.recent(issuer=ISSUER, tenant="beta", limit=5)
     (event,) = [event for event in latest if event.event == "sign-in-ended"]
     assert "tess@example.com in admin-dashboard" in event.detail
-    assert house.browser().post(f"/api/sign-ins/{target}/end", headers=dashboard.bearer()).status_code == 404
+    assert deployment.browser().post(f"/api/sign-ins/{target}/end", headers=dashboard.bearer()).status_code == 404
 
 
 def test_another_tenants_sign_in_does_not_exist(dashboard: Dashboard) -> None:
-    house = dashboard.house
-    ana = house.signed_in()
-    target = house.services.sign_ins.of_identity(an_identity().id, now=house.now)[0].id
+    deployment = dashboard.deployment
+    ana = deployment.signed_in()
+    target = deployment.services.sign_ins.of_identity(an_identity().id, now=deployment.now)[0].id
     answers = [
-        house.browser().post(f"/api/sign-ins/{one}/end", headers=dashboard.bearer()) for one in (target, "unknown")
+        deployment.browser().post(f"/api/sign-ins/{one}/end", headers=dashboard.bearer()) for one in (target, "unknown")
     ]
     assert [(answer.status_code, answer.get_json()) for answer in answers] == [(404, {"error": "not_found"})] * 2
     assert ana.get("/").status_code == 200
 
 
 def test_being_looked_at_keeps_no_sign_in_from_growing_idle(dashboard: Dashboard) -> None:
-    house = dashboard.house
-    house.signed_in()
-    target = house.services.sign_ins.of_identity(an_identity().id, now=house.now)[0]
-    house.now += 120
-    house.browser().post(f"/api/sign-ins/{target.id}/end", headers=dashboard.bearer())
+    deployment = dashboard.deployment
+    deployment.signed_in()
+    target = deployment.services.sign_ins.of_identity(an_identity().id, now=deployment.now)[0]
+    deployment.now += 120
+    deployment.browser().post(f"/api/sign-ins/{target.id}/end", headers=dashboard.bearer())
 
-    assert house.services.sign_ins.of_identity(an_identity().id, now=house.now)[0].last_seen_at == target.last_seen_at
+    assert (
+        deployment.services.sign_ins.of_identity(an_identity().id, now=deployment.now)[0].last_seen_at
+        == target.last_seen_at
+    )
 
 
 # A token outlives nothing it stands on.
 
 
 def refused(dashboard: Dashboard, headers: dict[str, str]) -> bool:
-    answer = dashboard.house.browser().get("/api/sign-ins", headers=headers)
+    answer = dashboard.deployment.browser().get("/api/sign-ins", headers=headers)
     return (answer.status_code, answer.get_json()) == (401, {"error": "invalid_token"})
 
 
 def test_a_token_lives_for_a_minute(dashboard: Dashboard) -> None:
     headers = dashboard.bearer()
-    dashboard.house.now += 59
+    dashboard.deployment.now += 59
     assert not refused(dashboard, headers)
-    dashboard.house.now += 1
+    dashboard.deployment.now += 1
     assert refused(dashboard, headers)
 
 
 def test_a_token_ends_with_the_sign_in(dashboard: Dashboard) -> None:
-    headers, house = dashboard.bearer(), dashboard.house
-    sign_in = house.services.sign_ins.of_identity(TESS.id, now=house.now)[0]
-    house.services.sign_ins.end(sign_in.id, reason=EndReason.SIGN_IN_ENDED, now=house.now)
+    headers, deployment = dashboard.bearer(), dashboard.deployment
+    sign_in = deployment.services.sign_ins.of_identity(TESS.id, now=deployment.now)[0]
+    deployment.services.sign_ins.end(sign_in.id, reason=RevocationReason.SIGN_IN_ENDED, now=deployment.now)
     assert refused(dashboard, headers)
 
 
@@ -242,14 +249,14 @@ def test_a_tenant_of_another_provider_with_the_same_name_is_another(dashboard: D
     """
     Whoever administers one provider can call a tenant of theirs as they like: it gives them nobody else's people.
     """
-    house = dashboard.house
+    deployment = dashboard.deployment
     stranger = replace(TESS, provider="partner", issuer="https://partner.example.com", subject="eve", name="Eve")
-    eve = house.signed_in(stranger)
-    listed = house.browser().get("/api/sign-ins", headers=dashboard.bearer()).get_json()["sign_ins"]
+    eve = deployment.signed_in(stranger)
+    listed = deployment.browser().get("/api/sign-ins", headers=dashboard.bearer()).get_json()["sign_ins"]
     assert "Eve" not in {entry["name"] for entry in listed}
-    events = house.browser().get("/api/audit", headers=dashboard.bearer()).get_json()["events"]
+    events = deployment.browser().get("/api/audit", headers=dashboard.bearer()).get_json()["events"]
     assert "Eve" not in {event["name"] for event in events}
-    (hers,) = house.services.sign_ins.of_tenant("beta", issuer=stranger.issuer, now=house.now)
-    answer = house.browser().post(f"/api/sign-ins/{hers.id}/end", headers=dashboard.bearer())
+    (hers,) = deployment.services.sign_ins.of_tenant("beta", issuer=stranger.issuer, now=deployment.now)
+    answer = deployment.browser().post(f"/api/sign-ins/{hers.id}/end", headers=dashboard.bearer())
     assert answer.status_code == 404
     assert eve.get("/account").status_code == 200

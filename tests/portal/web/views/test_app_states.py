@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from portal.contract.egress import Outbound
+from portal.contract.egress import Egress
 from portal.rules.catalogue import Catalogue
 from portal.web.views.app_states import AppStates
 from portal.web.views.health import AppState, state_of
 from tests.builders import an_app
-from tests.portal.web.views.environment import TESS, House
+from tests.portal.web.views.deployment import TESS, Deployment
 
 
 @contextlib.contextmanager
@@ -62,13 +62,13 @@ def answering(status: int, body: bytes) -> Iterator[int]:
 )
 def test_a_state_is_what_the_guard_says_and_nothing_else(status: int, body: bytes, state: AppState) -> None:
     with answering(status, body) as port:
-        assert state_of(an_app(url=f"http://forecast.demo.localhost:{port}"), outbound=Outbound()) == state
+        assert state_of(an_app(url=f"http://forecast.demo.localhost:{port}"), egress=Egress()) == state
 
 
 def test_where_nobody_answers_the_app_is_unreachable() -> None:
     with answering(200, b"") as port:
         pass
-    assert state_of(an_app(url=f"http://127.0.0.1:{port}"), outbound=Outbound()) == "unreachable"
+    assert state_of(an_app(url=f"http://127.0.0.1:{port}"), egress=Egress()) == "unreachable"
 
 
 def test_an_app_that_answers_byte_by_byte_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_an_app_that_answers_byte_by_byte_holds_nobody(monkeypatch: pytest.Monke
         thread.start()
         try:
             app = an_app(url=f"http://127.0.0.1:{server.getsockname()[1]}")
-            assert state_of(app, outbound=Outbound()) == "unreachable"
+            assert state_of(app, egress=Egress()) == "unreachable"
         finally:
             over.set()
             thread.join()
@@ -96,8 +96,8 @@ def test_it_is_told_to_those_who_may_open_the_app(tmp_path: Path) -> None:
     with answering(503, json.dumps({"state": "stopped"}).encode()) as port:
         app = an_app(internal_url=f"http://127.0.0.1:{port}")
         closed = an_app(slug="closed", url="https://closed.apps.example.com", open_to=frozenset())
-        house = House(tmp_path, catalogue=Catalogue((app, closed)))
-        ours, strangers = house.signed_in(), house.browser()
+        deployment = Deployment(tmp_path, catalogue=Catalogue((app, closed)))
+        ours, strangers = deployment.signed_in(), deployment.browser()
         answer = ours.get("/app-states/forecast")
         assert (answer.status_code, answer.get_json()) == (200, {"state": "stopped"})
         assert answer.headers["Cache-Control"] == "no-store"
@@ -105,7 +105,7 @@ def test_it_is_told_to_those_who_may_open_the_app(tmp_path: Path) -> None:
         # It does not say which apps there are.
         refused = [ours.get(f"/app-states/{slug}") for slug in ("closed", "nothing")]
         assert [(one.status_code, one.get_json()) for one in refused] == [(404, {"state": "unknown"})] * 2
-        assert house.signed_in(TESS).get("/app-states/forecast").status_code == 404
+        assert deployment.signed_in(TESS).get("/app-states/forecast").status_code == 404
 
 
 def test_however_often_it_is_asked_the_app_is_asked_once_in_a_moment() -> None:

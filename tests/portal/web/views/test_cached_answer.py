@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from portal.web.views.cached_answer import FRESH, STALE, KeptAnswer
+from portal.web.views.cached_answer import FRESH, STALE, CachedAnswer
 
 
 class Asked:
@@ -34,7 +34,7 @@ def asked() -> Asked:
 
 
 def test_it_is_asked_again_when_it_is_no_longer_fresh(asked: Asked) -> None:
-    kept = KeptAnswer(asked, clock=asked.clock)
+    kept = CachedAnswer(asked, clock=asked.clock)
     assert [kept.get(), kept.get()] == [1, 1]
     asked.now += FRESH - 0.01
     assert kept.get() == 1
@@ -43,7 +43,7 @@ def test_it_is_asked_again_when_it_is_no_longer_fresh(asked: Asked) -> None:
 
 
 def test_a_crowd_asks_once(asked: Asked) -> None:
-    kept = KeptAnswer(asked, clock=asked.clock)
+    kept = CachedAnswer(asked, clock=asked.clock)
     asked.free.clear()
     with ThreadPoolExecutor(8) as pool:
         answers = [pool.submit(kept.get) for _ in range(8)]
@@ -58,7 +58,7 @@ def test_a_crowd_asks_once(asked: Asked) -> None:
 def test_who_comes_while_somebody_asks_gets_the_last_one_unless_it_is_old(
     asked: Asked, age: float, *, waits: bool
 ) -> None:
-    kept = KeptAnswer(asked, clock=asked.clock)
+    kept = CachedAnswer(asked, clock=asked.clock)
     kept.get()
     asked.now += age
     asked.begun.clear()
@@ -83,7 +83,7 @@ def test_a_failure_is_not_kept(asked: Asked) -> None:
             raise failures.pop()
         return asked()
 
-    kept = KeptAnswer(failing, clock=asked.clock)
+    kept = CachedAnswer(failing, clock=asked.clock)
     with pytest.raises(RuntimeError, match="away"):
         kept.get()
     assert kept.get() == 1

@@ -4,16 +4,16 @@ from portal.rules.catalogue import Catalogue
 from portal.rules.identity import Identity
 from portal.web.views.catalogue import card_of
 from tests.builders import an_app, an_identity
-from tests.portal.web.views.environment import TESS, House
+from tests.portal.web.views.deployment import TESS, Deployment
 
 
-def test_strangers_are_sent_to_sign_in(house: House) -> None:
-    answer = house.browser().get("/")
+def test_strangers_are_sent_to_sign_in(deployment: Deployment) -> None:
+    answer = deployment.browser().get("/")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-in")
 
 
-def test_people_see_the_apps_they_may_open_and_no_others(house: House) -> None:
-    text = house.signed_in().get("/").text
+def test_people_see_the_apps_they_may_open_and_no_others(deployment: Deployment) -> None:
+    text = deployment.signed_in().get("/").text
     assert 'href="/apps/forecast/"' in text
     for hidden in ("admin-dashboard", "Beta secret", "beta-only", "Closed"):
         assert hidden not in text
@@ -21,30 +21,30 @@ def test_people_see_the_apps_they_may_open_and_no_others(house: House) -> None:
     assert "One app is open to you" in text
 
 
-def test_each_tenant_has_its_own(house: House) -> None:
-    text = house.signed_in(TESS).get("/").text  # begins where she has a role
+def test_each_tenant_has_its_own(deployment: Deployment) -> None:
+    text = deployment.signed_in(TESS).get("/").text  # begins where she has a role
     assert "Beta" in text
     assert "2 apps are open to you" in text
 
 
-def test_whoever_may_open_nothing_learns_what_to_do(house: House) -> None:
+def test_whoever_may_open_nothing_learns_what_to_do(deployment: Deployment) -> None:
     person = an_identity(subject="x", name=" ", affiliations=(TESS.affiliations[0],))
-    text = house.signed_in(person).get("/").text
+    text = deployment.signed_in(person).get("/").text
     assert "No app is open to you yet" in text
     assert "in Acme" in text
 
 
-def test_somebody_without_name_address_and_tenant_is_welcome_too(house: House) -> None:
+def test_somebody_without_name_address_and_tenant_is_welcome_too(deployment: Deployment) -> None:
     person = Identity(provider="company", issuer="https://id.example.com", subject="x")
-    text = house.signed_in(person).get("/").text
+    text = deployment.signed_in(person).get("/").text
     assert "Somebody" in text
     assert "No app is open to you yet" in text
 
 
 def test_hostile_titles_stay_text(tmp_path_factory: object) -> None:
     app = an_app(title="<script>alert(1)</script>", description='"><img src=x>', icon="<b>")
-    house = House(tmp_path_factory.mktemp("house"), catalogue=Catalogue((app,)))  # type: ignore[attr-defined]
-    text = house.signed_in().get("/").text
+    deployment = Deployment(tmp_path_factory.mktemp("house"), catalogue=Catalogue((app,)))  # type: ignore[attr-defined]
+    text = deployment.signed_in().get("/").text
     assert "<script>alert" not in text
     assert "<img src=x>" not in text
 

@@ -10,28 +10,28 @@ from portal.storage import tables
 from portal.web.views.current_sign_in import current_standing, here, known_sign_in, sign_in_path, standing_of
 from portal.web.views.pages import shown
 from tests.builders import an_identity
-from tests.portal.web.views.environment import TESS, House
+from tests.portal.web.views.deployment import TESS, Deployment
 
 
-def test_a_stranger_has_no_standing(house: House) -> None:
-    with house.app.test_request_context():
+def test_a_stranger_has_no_standing(deployment: Deployment) -> None:
+    with deployment.app.test_request_context():
         assert known_sign_in() is None
         assert current_standing() is None
 
 
-def test_a_tenant_that_is_no_longer_theirs_makes_nobody_of_them(house: House) -> None:
-    browser = house.signed_in(TESS)
+def test_a_tenant_that_is_no_longer_theirs_makes_nobody_of_them(deployment: Deployment) -> None:
+    browser = deployment.signed_in(TESS)
     assert browser.get("/").status_code == 200
-    with house.services.database.write() as connection:
+    with deployment.services.database.write() as connection:
         connection.execute(sa.update(tables.sign_ins).values(tenant="lost"))
     assert browser.get("/").status_code == 303
     assert browser.get("/sign-in").status_code == 200  # and no redirect back and forth
 
 
-def test_a_standing_is_that_of_the_sign_ins_tenant(house: House) -> None:
-    house.signed_in(TESS)
-    sign_in = house.services.sign_ins.of_identity(TESS.id, now=house.now)[0]
-    with house.app.test_request_context():
+def test_a_standing_is_that_of_the_sign_ins_tenant(deployment: Deployment) -> None:
+    deployment.signed_in(TESS)
+    sign_in = deployment.services.sign_ins.of_identity(TESS.id, now=deployment.now)[0]
+    with deployment.app.test_request_context():
         g.sign_in = sign_in
         standing = current_standing()
         assert standing is not None
@@ -40,9 +40,9 @@ def test_a_standing_is_that_of_the_sign_ins_tenant(house: House) -> None:
             standing_of(replace(sign_in, tenant="lost"))
 
 
-def test_a_session_whose_sign_in_ended_is_a_strangers(house: House) -> None:
-    browser = house.signed_in()
-    house.now += house.settings.absolute_lifetime
+def test_a_session_whose_sign_in_ended_is_a_strangers(deployment: Deployment) -> None:
+    browser = deployment.signed_in()
+    deployment.now += deployment.settings.absolute_lifetime
     assert browser.get("/").status_code == 303
 
 
@@ -50,8 +50,8 @@ def test_a_session_whose_sign_in_ended_is_a_strangers(house: House) -> None:
     ("path", "expected"),
     [("/a?b=c", "/a?b=c"), ("/a b", "/a%20b"), ("/ü?x=%22", "/%C3%BC?x=%22"), ("/", "/")],
 )
-def test_here_is_what_a_browser_would_write(house: House, path: str, expected: str) -> None:
-    with house.app.test_request_context(path):
+def test_here_is_what_a_browser_would_write(deployment: Deployment, path: str, expected: str) -> None:
+    with deployment.app.test_request_context(path):
         assert here() == expected
 
 

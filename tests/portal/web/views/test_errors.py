@@ -8,15 +8,15 @@ import pytest
 from portal.errors import PortalError, StoreUnavailable
 from portal.web.views.apps import LaunchRefused
 from portal.web.views.request_checks import FormExpired
-from tests.portal.web.views.environment import NAVIGATION, House
+from tests.portal.web.views.deployment import NAVIGATION, Deployment
 
 
-def failing(house: House, error: Exception, path: str = "/failing") -> House:
+def failing(deployment: Deployment, error: Exception, path: str = "/failing") -> Deployment:
     def fail() -> str:
         raise error
 
-    house.app.add_url_rule(path, f"failing {path}", fail)
-    return house
+    deployment.app.add_url_rule(path, f"failing {path}", fail)
+    return deployment
 
 
 def family(error: type[PortalError]) -> list[type[PortalError]]:
@@ -27,18 +27,18 @@ CODES = sorted({kind.code for kind in family(PortalError) if hasattr(kind, "code
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_every_code_has_a_sentence_of_its_own(house: House, code: str) -> None:
-    sentences = house.app.jinja_env.get_template("errors/_sentences.html").module.SENTENCES  # type: ignore[attr-defined]
+def test_every_code_has_a_sentence_of_its_own(deployment: Deployment, code: str) -> None:
+    sentences = deployment.app.jinja_env.get_template("errors/_sentences.html").module.SENTENCES  # type: ignore[attr-defined]
     assert code in sentences
     heading, explanation = sentences[code]
     assert heading
     assert explanation.endswith(".")
 
 
-def test_what_went_wrong_is_for_the_log_only(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    failing(house, ValueError("the secret of the house"))
+def test_what_went_wrong_is_for_the_log_only(deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
+    failing(deployment, ValueError("the secret of the house"))
     with caplog.at_level(logging.ERROR):
-        answer = house.browser().get("/failing")
+        answer = deployment.browser().get("/failing")
     assert answer.status_code == 500
     assert "secret of the house" not in answer.text
     assert "ValueError" not in answer.text
@@ -46,62 +46,64 @@ def test_what_went_wrong_is_for_the_log_only(house: House, caplog: pytest.LogCap
     assert "ValueError" in caplog.text
 
 
-def test_a_store_that_is_away_is_a_503_also_for_the_signed_in(house: House) -> None:
-    failing(house, StoreUnavailable("sqlite is locked: /secret/path"))
-    answer = house.signed_in().get("/failing")
+def test_a_store_that_is_away_is_a_503_also_for_the_signed_in(deployment: Deployment) -> None:
+    failing(deployment, StoreUnavailable("sqlite is locked: /secret/path"))
+    answer = deployment.signed_in().get("/failing")
     assert answer.status_code == 503
     assert "/secret/path" not in answer.text
     assert "out of order for a moment" in answer.text
 
 
-def test_machines_get_json(house: House) -> None:
-    failing(house, StoreUnavailable("away"), "/api/failing")
-    answer = house.browser().get("/api/failing")
+def test_machines_get_json(deployment: Deployment) -> None:
+    failing(deployment, StoreUnavailable("away"), "/api/failing")
+    answer = deployment.browser().get("/api/failing")
     assert answer.status_code == 503
     assert answer.get_json() == {"error": "store-unavailable", "reference": answer.headers["X-Request-Id"]}
 
 
-def test_a_missing_page_is_a_404_and_a_machines_is_json(house: House) -> None:
-    assert "There is nothing here" in house.browser().get("/nothing").text
-    assert house.browser().get("/oauth/nothing").get_json()["error"] == "http-404"
+def test_a_missing_page_is_a_404_and_a_machines_is_json(deployment: Deployment) -> None:
+    assert "There is nothing here" in deployment.browser().get("/nothing").text
+    assert deployment.browser().get("/oauth/nothing").get_json()["error"] == "http-404"
 
 
-def test_a_wrong_method_is_a_405_that_says_what_is_allowed(house: House) -> None:
-    answer = house.browser().get("/tenant")
+def test_a_wrong_method_is_a_405_that_says_what_is_allowed(deployment: Deployment) -> None:
+    answer = deployment.browser().get("/tenant")
     assert answer.status_code == 405
     assert "POST" in answer.headers["Allow"]
-    answer = house.browser().get("/oauth/introspect")
+    answer = deployment.browser().get("/oauth/introspect")
     assert (answer.status_code, answer.get_json()["error"]) == (405, "http-405")
 
 
-def test_a_request_that_is_too_large_is_refused(house: House) -> None:
-    answer = house.browser().post("/oauth/introspect", data={"token": "x" * 70_000}, auth=("forecast", "x"))
+def test_a_request_that_is_too_large_is_refused(deployment: Deployment) -> None:
+    answer = deployment.browser().post("/oauth/introspect", data={"token": "x" * 70_000}, auth=("forecast", "x"))
     assert answer.status_code in {401, 413}
-    secret = house.services.credentials.secret_of("forecast").reveal()
-    answer = house.browser().post("/oauth/introspect", data={"token": "x" * 70_000}, auth=("forecast", secret))
+    secret = deployment.services.credentials.secret_of("forecast").reveal()
+    answer = deployment.browser().post("/oauth/introspect", data={"token": "x" * 70_000}, auth=("forecast", secret))
     assert answer.status_code == 413
 
 
-def test_a_code_nobody_wrote_a_sentence_for_still_gives_a_page(house: House) -> None:
+def test_a_code_nobody_wrote_a_sentence_for_still_gives_a_page(deployment: Deployment) -> None:
     class Novel(PortalError):
         code = "novel"
         status = 418
 
-    failing(house, Novel("x"))
-    answer = house.browser().get("/failing")
+    failing(deployment, Novel("x"))
+    answer = deployment.browser().get("/failing")
     assert answer.status_code == 418
     assert "That did not work" in answer.text
 
 
 @pytest.mark.parametrize(("error", "href"), [(FormExpired("x"), "/"), (LaunchRefused("x"), None)])
-def test_trying_again_is_offered_where_it_may_help(house: House, error: PortalError, href: str | None) -> None:
-    failing(house, error)
-    found = re.search(r'href="([^"]*)">Try again', house.browser().get("/failing").text)
+def test_trying_again_is_offered_where_it_may_help(
+    deployment: Deployment, error: PortalError, href: str | None
+) -> None:
+    failing(deployment, error)
+    found = re.search(r'href="([^"]*)">Try again', deployment.browser().get("/failing").text)
     assert (found and found[1]) == href
 
 
-def test_in_the_frame_an_error_leads_out_of_it(house: House) -> None:
-    answer = house.signed_in().get("/apps/nothing/.portal/launch", headers=NAVIGATION)
+def test_in_the_frame_an_error_leads_out_of_it(deployment: Deployment) -> None:
+    answer = deployment.signed_in().get("/apps/nothing/.portal/launch", headers=NAVIGATION)
     assert answer.status_code == 404
     assert 'href="/" target="_top"' in answer.text
     assert "frame-ancestors 'self'" in answer.headers["Content-Security-Policy"]

@@ -6,12 +6,12 @@ from portal.rules.browser_features import GRANTABLE, LEFT, NEVER, OFF
 from portal.web.views.headers import PagePolicy
 from portal.web.views.pictures import picture_origin, safe_picture
 from tests.builders import an_identity
-from tests.portal.web.views.environment import House
+from tests.portal.web.views.deployment import Deployment
 
 
-def test_every_route_is_closed_by_default(house: House) -> None:
-    browser = house.signed_in()
-    for rule in house.app.url_map.iter_rules():
+def test_every_route_is_closed_by_default(deployment: Deployment) -> None:
+    browser = deployment.signed_in()
+    for rule in deployment.app.url_map.iter_rules():
         path = rule.rule.replace("<path:filename>", "portal.css").replace("<path_of_app:rest>", "x")
         path = path.replace("<slug>", "forecast").replace("<provider>", "company").replace("<sign_in_id>", "x")
         assert "<" not in path, f"teach this test the variable of {rule.rule}"
@@ -35,12 +35,12 @@ def test_every_route_is_closed_by_default(house: House) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/account", "/apps/forecast/", "/sign-in", "/nothing", "/healthz"])
-def test_pages_are_never_stored(house: House, path: str) -> None:
-    assert house.signed_in().get(path).headers["Cache-Control"] == "no-store"
+def test_pages_are_never_stored(deployment: Deployment, path: str) -> None:
+    assert deployment.signed_in().get(path).headers["Cache-Control"] == "no-store"
 
 
-def test_static_files_are_kept_for_ever_in_their_present_version_only(house: House) -> None:
-    browser = house.browser()
+def test_static_files_are_kept_for_ever_in_their_present_version_only(deployment: Deployment) -> None:
+    browser = deployment.browser()
     page = browser.get("/sign-in").text
     address = page.partition('rel="stylesheet" href="')[2].partition('"')[0]
     with browser.get(address) as current, browser.get("/static/portal.css?v=0") as other:
@@ -52,14 +52,14 @@ def test_static_files_are_kept_for_ever_in_their_present_version_only(house: Hou
 
 
 def test_hsts_is_for_https_alone(tmp_path_factory: pytest.TempPathFactory) -> None:
-    house = House(tmp_path_factory.mktemp("house"), url="http://127.0.0.1:7800")
-    answer = house.browser().get("/sign-in", base_url="http://127.0.0.1:7800")
+    deployment = Deployment(tmp_path_factory.mktemp("house"), url="http://127.0.0.1:7800")
+    answer = deployment.browser().get("/sign-in", base_url="http://127.0.0.1:7800")
     assert answer.status_code == 200
     assert "Strict-Transport-Security" not in answer.headers
 
 
-def test_a_persons_picture_is_the_one_thing_from_elsewhere(house: House) -> None:
-    browser = house.signed_in(an_identity(picture="https://pictures.example/ana.png?s=64"))
+def test_a_persons_picture_is_the_one_thing_from_elsewhere(deployment: Deployment) -> None:
+    browser = deployment.signed_in(an_identity(picture="https://pictures.example/ana.png?s=64"))
     answer = browser.get("/")
     assert "img-src 'self' https://pictures.example;" in answer.headers["Content-Security-Policy"]
     assert 'src="https://pictures.example/ana.png?s=64"' in answer.text

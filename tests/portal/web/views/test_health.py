@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from portal.contract.egress import Outbound
+from portal.contract.egress import Egress
 from portal.errors import StoreUnavailable
 from portal.rules.catalogue import Catalogue
 from portal.storage.session_store import SessionStore
 from portal.web.services import Services
 from portal.web.views.health import Readiness, apps_that_are_down
 from tests.builders import an_app
-from tests.portal.web.views.environment import House
+from tests.portal.web.views.deployment import Deployment
 
 
 @contextmanager
@@ -46,34 +46,34 @@ def guard_answering(status: int) -> Iterator[tuple[int, list[tuple[str, str]]]]:
         server.server_close()
 
 
-def test_a_living_portal_says_so_to_everybody_at_every_name(house: House) -> None:
-    answer = house.browser().get("/healthz", base_url="http://10.0.0.7:8000")
+def test_a_living_portal_says_so_to_everybody_at_every_name(deployment: Deployment) -> None:
+    answer = deployment.browser().get("/healthz", base_url="http://10.0.0.7:8000")
     assert (answer.status_code, answer.get_json()) == (200, {"state": "alive"})
 
 
-def test_a_portal_with_all_it_needs_is_ready(house: House) -> None:
-    answer = house.browser().get("/readyz", base_url="http://10.0.0.7:8000")
+def test_a_portal_with_all_it_needs_is_ready(deployment: Deployment) -> None:
+    answer = deployment.browser().get("/readyz", base_url="http://10.0.0.7:8000")
     assert (answer.status_code, answer.get_json()) == (200, {"state": "ready", "missing": []})
 
 
 def test_an_app_that_must_be_up_is_asked_under_its_own_name() -> None:
     with guard_answering(200) as (port, asked):
         app = an_app(url=f"http://forecast.demo.localhost:{port}/run", required=True)
-        assert apps_that_are_down([app], outbound=Outbound()) == []
+        assert apps_that_are_down([app], egress=Egress()) == []
     assert asked == [("/run/.portal/health", f"forecast.demo.localhost:{port}")]
 
 
 def test_the_internal_address_comes_first() -> None:
     with guard_answering(200) as (port, asked):
         app = an_app(internal_url=f"http://127.0.0.1:{port}", required=True)
-        assert apps_that_are_down([app], outbound=Outbound()) == []
+        assert apps_that_are_down([app], egress=Egress()) == []
     assert asked == [("/.portal/health", "forecast.apps.example.com")]
 
 
 def test_an_app_that_starts_or_redirects_is_not_up() -> None:
     for status in (503, 302, 404):
         with guard_answering(status) as (port, _):
-            assert apps_that_are_down([an_app(internal_url=f"http://127.0.0.1:{port}")], outbound=Outbound()) == [
+            assert apps_that_are_down([an_app(internal_url=f"http://127.0.0.1:{port}")], egress=Egress()) == [
                 "forecast"
             ]
 
@@ -81,18 +81,20 @@ def test_an_app_that_starts_or_redirects_is_not_up() -> None:
 def test_readiness_tells_that_apps_are_missing_but_never_which(tmp_path: Path) -> None:
     with guard_answering(503) as (port, _):
         app = an_app(internal_url=f"http://127.0.0.1:{port}", required=True)
-        house = House(tmp_path, catalogue=Catalogue((app, an_app(slug="optional", internal_url="http://127.0.0.1:1"))))
-        answer = house.browser().get("/readyz")
+        deployment = Deployment(
+            tmp_path, catalogue=Catalogue((app, an_app(slug="optional", internal_url="http://127.0.0.1:1")))
+        )
+        answer = deployment.browser().get("/readyz")
     assert (answer.status_code, answer.get_json()) == (503, {"state": "missing", "missing": ["apps"]})
 
 
 def test_an_app_nobody_answers_for_is_missing(tmp_path: Path) -> None:
     app = an_app(internal_url="http://127.0.0.1:1", required=True)
-    house = House(tmp_path, catalogue=Catalogue((app,)))
-    assert house.browser().get("/readyz").get_json()["missing"] == ["apps"]
+    deployment = Deployment(tmp_path, catalogue=Catalogue((app,)))
+    assert deployment.browser().get("/readyz").get_json()["missing"] == ["apps"]
 
 
-def test_a_database_that_is_away_is_missing_and_so_are_the_keys(house: House) -> None:
+def test_a_database_that_is_away_is_missing_and_so_are_the_keys(deployment: Deployment) -> None:
     class Away:
         def ping(self) -> None:
             raise StoreUnavailable("away")
@@ -100,7 +102,7 @@ def test_a_database_that_is_away_is_missing_and_so_are_the_keys(house: House) ->
         def signing_key(self, now: int) -> None:
             raise StoreUnavailable(f"away at {now}")
 
-    known = house.services
+    known = deployment.services
     stand_in = Services(
         **{
             **{name: getattr(known, name) for name in Services.__dataclass_fields__},
@@ -111,7 +113,7 @@ def test_a_database_that_is_away_is_missing_and_so_are_the_keys(house: House) ->
     assert Readiness().look(stand_in, check_sessions=lambda: None) == ["database", "keys"]
 
 
-def test_what_is_missing_is_logged_when_it_changes(house: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_missing_is_logged_when_it_changes(deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
     def away() -> None:
         raise StoreUnavailable("the session store cannot be written")
 
@@ -121,22 +123,22 @@ def test_what_is_missing_is_logged_when_it_changes(house: House, caplog: pytest.
     caplog.set_level(logging.INFO, "portal.health")
     readiness = Readiness()
     for check in (there, away, away, away, there, there):
-        readiness.look(house.services, check_sessions=check)
+        readiness.look(deployment.services, check_sessions=check)
     assert [record.getMessage() for record in caplog.records] == ["the session store cannot be written", "ready"]
 
 
-def test_sessions_that_cannot_be_written_are_missing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sessions_that_cannot_be_written_are_missing(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(SessionStore, "_connected", full)
-    assert house.browser().get("/readyz").get_json()["missing"] == ["sessions"]
+    assert deployment.browser().get("/readyz").get_json()["missing"] == ["sessions"]
 
 
 def test_an_app_is_not_asked_by_everybody_who_asks_the_portal(tmp_path: Path) -> None:
     with guard_answering(200) as (port, asked):
         app = an_app(internal_url=f"http://127.0.0.1:{port}", required=True)
-        browser = House(tmp_path, catalogue=Catalogue((app,))).browser()
+        browser = Deployment(tmp_path, catalogue=Catalogue((app,))).browser()
         for _ in range(5):
             assert browser.get("/readyz").status_code == 200
     assert 1 <= len(asked) < 5

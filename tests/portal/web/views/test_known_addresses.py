@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from portal.contract.known_addresses import KNOWN_ADDRESSES, PORTAL_PATHS, known_address
 from tests.builders import an_identity
-from tests.portal.web.views.environment import NAVIGATION, TESS, House
+from tests.portal.web.views.deployment import NAVIGATION, TESS, Deployment
 
 CALLBACK = "/auth/auth/callback"
 
@@ -33,14 +33,14 @@ CALLBACK = "/auth/auth/callback"
         ("/gradio/user/", "/sign-in?next=%2Fgradio%2Fuser%2F", "/"),
     ],
 )
-def test_each_leads_to_the_page_that_is_meant(house: House, path: str, stranger: str, ana: str) -> None:
-    assert _end_of_the_way(house.browser(), path) == stranger
-    assert _end_of_the_way(house.signed_in(), path) == ana
+def test_each_leads_to_the_page_that_is_meant(deployment: Deployment, path: str, stranger: str, ana: str) -> None:
+    assert _end_of_the_way(deployment.browser(), path) == stranger
+    assert _end_of_the_way(deployment.signed_in(), path) == ana
 
 
 def test_the_tutorials_dashboards_are_found_among_the_apps_of_that_name(tmp_path: Path) -> None:
-    house = House(tmp_path, landing=("admin-dashboard", "forecast"))
-    ana, admin = house.signed_in(), house.signed_in(an_identity(affiliations=(TESS.affiliations[1],)))
+    deployment = Deployment(tmp_path, landing=("admin-dashboard", "forecast"))
+    ana, admin = deployment.signed_in(), deployment.signed_in(an_identity(affiliations=(TESS.affiliations[1],)))
 
     assert _end_of_the_way(admin, "/gradio/admin") == "/apps/admin-dashboard/"
     assert _end_of_the_way(admin, "/gradio") == "/apps/admin-dashboard/"
@@ -48,8 +48,8 @@ def test_the_tutorials_dashboards_are_found_among_the_apps_of_that_name(tmp_path
     assert _end_of_the_way(ana, "/gradio") == "/apps/forecast/"
 
 
-def test_none_of_them_signs_anybody_out_or_in(house: House) -> None:
-    ana = house.signed_in()
+def test_none_of_them_signs_anybody_out_or_in(deployment: Deployment) -> None:
+    ana = deployment.signed_in()
     for path in KNOWN_ADDRESSES:
         for headers in ({}, NAVIGATION, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Purpose": "prefetch"}):
             answer = ana.get(path, headers=headers)
@@ -59,8 +59,8 @@ def test_none_of_them_signs_anybody_out_or_in(house: House) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(set(KNOWN_ADDRESSES) - {CALLBACK}))
-def test_in_a_frame_each_is_a_page_whose_link_leaves_it(house: House, path: str) -> None:
-    answer = house.signed_in().get(path, headers=NAVIGATION)
+def test_in_a_frame_each_is_a_page_whose_link_leaves_it(deployment: Deployment, path: str) -> None:
+    answer = deployment.signed_in().get(path, headers=NAVIGATION)
 
     assert answer.status_code == 200
     assert "frame-ancestors 'self'" in answer.headers["Content-Security-Policy"]

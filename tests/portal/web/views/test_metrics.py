@@ -24,7 +24,7 @@ from tests.architecture.pages import page
 from tests.builders import an_app as an_app_spec
 from tests.builders import an_identity
 from tests.gradio_apps.supervisor.supervising import a_document, an_app, is_state, supervised, the_app
-from tests.portal.web.views.environment import House
+from tests.portal.web.views.deployment import Deployment
 
 DIRECT = "http://127.0.0.1:7800"
 HERE = Catalogue((an_app_spec(source="app.py", port=7810),))
@@ -37,8 +37,8 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def scraped(house: House) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    answer = house.browser().get("/metrics", base_url=DIRECT)
+def scraped(deployment: Deployment) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    answer = deployment.browser().get("/metrics", base_url=DIRECT)
     assert answer.status_code == 200
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
@@ -47,74 +47,74 @@ def scraped(house: House) -> dict[tuple[str, frozenset[tuple[str, str]]], float]
     }
 
 
-def value(house: House, name: str, **labels: str) -> float | None:
-    return scraped(house).get((name, frozenset(labels.items())))
+def value(deployment: Deployment, name: str, **labels: str) -> float | None:
+    return scraped(deployment).get((name, frozenset(labels.items())))
 
 
 class TestWhatIsCounted:
-    def test_sign_ins_launches_and_what_lives(self, house: House) -> None:
-        browser = house.signed_in()
-        ticket = house.launched(browser)
-        assert value(house, "portal_app_sessions_live") == 0
-        house.ask("forecast", "/oauth/introspect", {"token": ticket, "token_type_hint": HINT_TICKET})
+    def test_sign_ins_launches_and_what_lives(self, deployment: Deployment) -> None:
+        browser = deployment.signed_in()
+        ticket = deployment.launched(browser)
+        assert value(deployment, "portal_app_sessions_live") == 0
+        deployment.ask("forecast", "/oauth/introspect", {"token": ticket, "token_type_hint": HINT_TICKET})
 
-        assert value(house, "portal_sign_ins_total", provider="company") == 1
-        assert value(house, "portal_sign_ins_live") == 1
-        assert value(house, "portal_launches_total", app="forecast") == 1
-        assert value(house, "portal_app_sessions_live") == 1
-        house.now += 9 * 3600
-        assert value(house, "portal_sign_ins_live") == 0
-        assert value(house, "portal_app_sessions_live") == 0
+        assert value(deployment, "portal_sign_ins_total", provider="company") == 1
+        assert value(deployment, "portal_sign_ins_live") == 1
+        assert value(deployment, "portal_launches_total", app="forecast") == 1
+        assert value(deployment, "portal_app_sessions_live") == 1
+        deployment.now += 9 * 3600
+        assert value(deployment, "portal_sign_ins_live") == 0
+        assert value(deployment, "portal_app_sessions_live") == 0
 
-    def test_refusals_by_code(self, house: House) -> None:
-        browser = house.signed_in()
+    def test_refusals_by_code(self, deployment: Deployment) -> None:
+        browser = deployment.signed_in()
         browser.get("/nothing")
         browser.get("/apps/closed/")
-        house.browser().get("/auth/oauth/company/callback?state=unknown&code=code")
-        ticket = house.launched(browser)
+        deployment.browser().get("/auth/oauth/company/callback?state=unknown&code=code")
+        ticket = deployment.launched(browser)
         for _ in range(2):
-            house.ask("forecast", "/oauth/introspect", {"token": ticket, "token_type_hint": HINT_TICKET})
+            deployment.ask("forecast", "/oauth/introspect", {"token": ticket, "token_type_hint": HINT_TICKET})
 
         counted = {
-            dict(labels)["code"]: number for (name, labels), number in scraped(house).items() if "refusals" in name
+            dict(labels)["code"]: number for (name, labels), number in scraped(deployment).items() if "refusals" in name
         }
         assert counted == {"http-404": 1, "open-to-nobody": 1, "attempt-unknown": 1, "already-redeemed": 1}
 
-    def test_pushes_that_arrived_and_that_did_not(self, house: House) -> None:
-        assert value(house, "portal_pushes_total", outcome="failed") == 0
-        browser = house.signed_in()
-        ticket = house.launched(browser)
-        house.ask("forecast", "/oauth/introspect", {"token": ticket, "token_type_hint": HINT_TICKET})
-        house.services.metrics.pushed(2, 1)
+    def test_pushes_that_arrived_and_that_did_not(self, deployment: Deployment) -> None:
+        assert value(deployment, "portal_pushes_total", outcome="failed") == 0
+        browser = deployment.signed_in()
+        ticket = deployment.launched(browser)
+        deployment.ask("forecast", "/oauth/introspect", {"token": ticket, "token_type_hint": HINT_TICKET})
+        deployment.services.metrics.pushed(2, 1)
 
-        assert value(house, "portal_pushes_total", outcome="delivered") == 2
-        assert value(house, "portal_pushes_total", outcome="failed") == 1
+        assert value(deployment, "portal_pushes_total", outcome="delivered") == 2
+        assert value(deployment, "portal_pushes_total", outcome="failed") == 1
 
-    def test_times_by_route_never_by_path(self, house: House) -> None:
-        house.browser().get("/apps/some-secret-name/")
-        house.browser().get("/some-path-of-somebody")
+    def test_times_by_route_never_by_path(self, deployment: Deployment) -> None:
+        deployment.browser().get("/apps/some-secret-name/")
+        deployment.browser().get("/some-path-of-somebody")
         routes = {
-            dict(labels).get("route") for name, labels in scraped(house) if name == "portal_request_seconds_count"
+            dict(labels).get("route") for name, labels in scraped(deployment) if name == "portal_request_seconds_count"
         }
 
         assert routes == {"/apps/<slug>/"}
-        assert value(house, "portal_request_seconds_count", route="/metrics") == 1
+        assert value(deployment, "portal_request_seconds_count", route="/metrics") == 1
 
-    def test_a_database_that_is_away_is_said_and_the_rest_goes_on(self, house: House) -> None:
-        house.signed_in()
-        house.services.database.close()
-        (house.settings.data_dir / "portal.db").rename(house.settings.data_dir / "away")
-        told = scraped(house)
+    def test_a_database_that_is_away_is_said_and_the_rest_goes_on(self, deployment: Deployment) -> None:
+        deployment.signed_in()
+        deployment.services.database.close()
+        (deployment.settings.data_dir / "portal.db").rename(deployment.settings.data_dir / "away")
+        told = scraped(deployment)
 
         assert told["portal_database_up", frozenset()] == 0
         assert ("portal_sign_ins_live", frozenset()) not in told
         assert told["portal_sign_ins_total", frozenset({("provider", "company")})] == 1
 
-    def test_nothing_of_a_person_is_in_it(self, house: House) -> None:
-        browser = house.signed_in(an_identity(name="Ana Unmistakable", email="unmistakable@example.com"))
-        ticket = house.launched(browser, path="/?secret=query")
-        house.ask("forecast", "/oauth/introspect", {"token": ticket, "token_type_hint": HINT_TICKET})
-        text = house.browser().get("/metrics", base_url=DIRECT).text
+    def test_nothing_of_a_person_is_in_it(self, deployment: Deployment) -> None:
+        browser = deployment.signed_in(an_identity(name="Ana Unmistakable", email="unmistakable@example.com"))
+        ticket = deployment.launched(browser, path="/?secret=query")
+        deployment.ask("forecast", "/oauth/introspect", {"token": ticket, "token_type_hint": HINT_TICKET})
+        text = deployment.browser().get("/metrics", base_url=DIRECT).text
 
         for private in ("nmistakable", an_identity().id, "query", "acme", ticket, "Firefox", "127.0.0.1"):
             assert private not in text
@@ -124,15 +124,15 @@ class TestWhatIsCounted:
 class TestForWhom:
     @pytest.mark.parametrize("peer", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
     @pytest.mark.parametrize("base", [DIRECT, "http://localhost:7800", "http://[::1]:7800"])
-    def test_this_machine_by_default(self, house: House, peer: str, base: str) -> None:
-        answer = house.browser().get("/metrics", base_url=base, environ_overrides={"REMOTE_ADDR": peer})
+    def test_this_machine_by_default(self, deployment: Deployment, peer: str, base: str) -> None:
+        answer = deployment.browser().get("/metrics", base_url=base, environ_overrides={"REMOTE_ADDR": peer})
         assert answer.status_code == 200
         assert answer.headers["Content-Type"].startswith("text/plain; version=")
         assert answer.headers["Cache-Control"] == "no-store"
 
     @pytest.mark.parametrize("peer", ["10.0.0.7", "203.0.113.9", "2001:db8::1", "", "no address"])
-    def test_strangers_see_a_page_that_is_not_there(self, house: House, peer: str) -> None:
-        browser = house.browser()
+    def test_strangers_see_a_page_that_is_not_there(self, deployment: Deployment, peer: str) -> None:
+        browser = deployment.browser()
         answer = browser.get("/metrics", base_url=DIRECT, environ_overrides={"REMOTE_ADDR": peer})
         assert answer.status_code == 404
         assert "portal_" not in answer.text
@@ -149,15 +149,15 @@ class TestForWhom:
             {"X-Forwarded-Proto": "https"},
         ],
     )
-    def test_nobody_comes_through_a_web_server(self, house: House, headers: Mapping[str, str]) -> None:
-        assert house.browser().get("/metrics", base_url=DIRECT, headers=headers).status_code == 404
+    def test_nobody_comes_through_a_web_server(self, deployment: Deployment, headers: Mapping[str, str]) -> None:
+        assert deployment.browser().get("/metrics", base_url=DIRECT, headers=headers).status_code == 404
 
     @pytest.mark.parametrize("host", ["portal.example.com", "portal.example.com:443"])
     def test_a_web_server_that_says_nothing_of_itself_is_known_by_the_name_it_passes_on(
-        self, house: House, host: str
+        self, deployment: Deployment, host: str
     ) -> None:
         """Browsers name the portal; a Prometheus that is on the list asks an address of this machine."""
-        answer = house.browser().get("/metrics", base_url=DIRECT, environ_overrides={"HTTP_HOST": host})
+        answer = deployment.browser().get("/metrics", base_url=DIRECT, environ_overrides={"HTTP_HOST": host})
         assert answer.status_code == 404
 
     def test_a_portal_of_this_machine_has_no_other_name(self) -> None:
@@ -168,37 +168,37 @@ class TestForWhom:
     @pytest.mark.parametrize(
         "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "[", "a b", ""]
     )
-    def test_nobody_is_led_here_by_a_name_of_their_own(self, house: House, host: str) -> None:
+    def test_nobody_is_led_here_by_a_name_of_their_own(self, deployment: Deployment, host: str) -> None:
         """A page whose name suddenly means 127.0.0.1 (DNS rebinding) reads nothing."""
-        answer = house.browser().get("/metrics", base_url=DIRECT, environ_overrides={"HTTP_HOST": host})
+        answer = deployment.browser().get("/metrics", base_url=DIRECT, environ_overrides={"HTTP_HOST": host})
         assert answer.status_code in {400, 404}
         assert "portal_" not in answer.text
 
     def test_a_list_of_ones_own(self, tmp_path: Path) -> None:
-        house = House(tmp_path, metrics_from=(ip_network("10.1.0.0/16"),))
+        deployment = Deployment(tmp_path, metrics_from=(ip_network("10.1.0.0/16"),))
         for peer, status in (("10.1.2.3", 200), ("10.2.0.1", 404), ("127.0.0.1", 404)):
-            answer = house.browser().get("/metrics", base_url=DIRECT, environ_overrides={"REMOTE_ADDR": peer})
+            answer = deployment.browser().get("/metrics", base_url=DIRECT, environ_overrides={"REMOTE_ADDR": peer})
             assert answer.status_code == status
 
     def test_an_empty_list_is_nobody(self) -> None:
         assert not is_listed("127.0.0.1", ())
         assert not is_listed(None, (ip_network("127.0.0.1"),))
 
-    def test_nothing_but_reading(self, house: House) -> None:
-        assert house.browser().post("/metrics", base_url=DIRECT).status_code == 405
+    def test_nothing_but_reading(self, deployment: Deployment) -> None:
+        assert deployment.browser().post("/metrics", base_url=DIRECT).status_code == 405
 
 
 class TestApps:
     @pytest.mark.usefixtures("processes")
     def test_what_the_supervisor_says_of_the_apps_of_the_catalogue(self, folder: Path) -> None:
-        house = House(folder, catalogue=HERE)
+        deployment = Deployment(folder, catalogue=HERE)
         document = a_document(an_app(folder), an_app(folder, "another"), control=str(folder / "supervisor.sock"))
         with supervised(document) as supervisor:
             supervisor.event("app-ready", app="forecast")
             the_app(folder / "supervisor.sock", is_state("running"))
-            told = scraped(house)
-            states = {state: value(house, "portal_app_state", app="forecast", state=state) for state in STATES}
-            text = house.browser().get("/metrics", base_url=DIRECT).text
+            told = scraped(deployment)
+            states = {state: value(deployment, "portal_app_state", app="forecast", state=state) for state in STATES}
+            text = deployment.browser().get("/metrics", base_url=DIRECT).text
 
         assert told["portal_supervisor_up", frozenset()] == 1
         assert states == {"crashed": 0, "running": 1, "starting": 0, "stopped": 0}
@@ -212,7 +212,7 @@ class TestApps:
         assert "another" not in text, "labels come from the catalogue"
 
     def test_a_supervisor_that_is_away_is_said(self, folder: Path) -> None:
-        told = scraped(House(folder, catalogue=HERE))
+        told = scraped(Deployment(folder, catalogue=HERE))
 
         assert told["portal_supervisor_up", frozenset()] == 0
         assert not [name for name, _ in told if name.startswith("portal_app_") and "sessions" not in name]
@@ -233,19 +233,19 @@ class TestApps:
 
             thread = threading.Thread(target=serve)
             thread.start()
-            told = value(House(folder, catalogue=HERE), "portal_supervisor_up")
+            told = value(Deployment(folder, catalogue=HERE), "portal_supervisor_up")
             thread.join()
         assert told == 0
 
-    def test_without_apps_here_nobody_is_asked(self, house: House) -> None:
-        assert value(house, "portal_supervisor_up") is None
+    def test_without_apps_here_nobody_is_asked(self, deployment: Deployment) -> None:
+        assert value(deployment, "portal_supervisor_up") is None
 
 
 def test_every_metric_is_documented_and_every_one_documented_is_there(folder: Path) -> None:
-    house = House(folder, catalogue=HERE)
-    house.signed_in().get("/nothing")
-    house.services.metrics.launched("forecast")
-    text = house.browser().get("/metrics", base_url=DIRECT).text
+    deployment = Deployment(folder, catalogue=HERE)
+    deployment.signed_in().get("/nothing")
+    deployment.services.metrics.launched("forecast")
+    text = deployment.browser().get("/metrics", base_url=DIRECT).text
     served = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
 
     assert served == set(NAMES)

@@ -8,13 +8,13 @@ from portal.contract import read_introspection, verify_ticket
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET
 from portal.web.views.oauth import ACCESS_TOKEN, TOKEN_EXCHANGE
 from tests.builders import ISSUER, NOW, PORTAL
-from tests.portal.web.views.environment import NAVIGATION, TESS, House
+from tests.portal.web.views.deployment import NAVIGATION, TESS, Deployment
 
 
-def redeemed(house: House, slug: str = "admin-dashboard") -> str:
+def redeemed(deployment: Deployment, slug: str = "admin-dashboard") -> str:
     """Return the sid of a session of Tess in *slug*."""
-    form = {"token": house.launched(house.signed_in(TESS), slug), "token_type_hint": HINT_TICKET}
-    return str(house.ask(slug, "/oauth/introspect", form).get_json()["sid"])
+    form = {"token": deployment.launched(deployment.signed_in(TESS), slug), "token_type_hint": HINT_TICKET}
+    return str(deployment.ask(slug, "/oauth/introspect", form).get_json()["sid"])
 
 
 def exchange(**changes: str) -> dict[str, str]:
@@ -43,61 +43,61 @@ def exchange(**changes: str) -> dict[str, str]:
         pytest.param("Bearer forecast", id="another scheme"),
     ],
 )
-def test_strangers_learn_nothing(house: House, path: str, header: str | None) -> None:
-    house.services.credentials.secret_of("forecast")
+def test_strangers_learn_nothing(deployment: Deployment, path: str, header: str | None) -> None:
+    deployment.services.credentials.secret_of("forecast")
     headers = {} if header is None else {"Authorization": header}
-    answer = house.browser().post(path, data={"token": "x", "token_type_hint": HINT_TICKET}, headers=headers)
+    answer = deployment.browser().post(path, data={"token": "x", "token_type_hint": HINT_TICKET}, headers=headers)
     assert answer.status_code == 401
     assert answer.get_json() == {"error": "invalid_client"}
     assert answer.headers["WWW-Authenticate"].startswith("Basic ")
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_the_secret_of_one_app_is_not_that_of_another(house: House) -> None:
-    other = house.services.credentials.secret_of("forecast").reveal()
-    assert house.ask("admin-dashboard", "/oauth/introspect", {"token": "x"}, secret=other).status_code == 401
+def test_the_secret_of_one_app_is_not_that_of_another(deployment: Deployment) -> None:
+    other = deployment.services.credentials.secret_of("forecast").reveal()
+    assert deployment.ask("admin-dashboard", "/oauth/introspect", {"token": "x"}, secret=other).status_code == 401
 
 
-def test_an_app_that_was_removed_is_a_stranger(house: House) -> None:
-    secret = house.services.credentials.secret_of("removed").reveal()
-    assert house.ask("removed", "/oauth/introspect", {"token": "x"}, secret=secret).status_code == 401
+def test_an_app_that_was_removed_is_a_stranger(deployment: Deployment) -> None:
+    secret = deployment.services.credentials.secret_of("removed").reveal()
+    assert deployment.ask("removed", "/oauth/introspect", {"token": "x"}, secret=secret).status_code == 401
 
 
-def test_credentials_in_the_form_do_not_count(house: House) -> None:
-    secret = house.services.credentials.secret_of("forecast").reveal()
+def test_credentials_in_the_form_do_not_count(deployment: Deployment) -> None:
+    secret = deployment.services.credentials.secret_of("forecast").reveal()
     form = {"client_id": "forecast", "client_secret": secret, "token": "x"}
-    assert house.browser().post("/oauth/introspect", data=form).status_code == 401
+    assert deployment.browser().post("/oauth/introspect", data=form).status_code == 401
 
 
-def test_another_apps_ticket_and_session_are_worth_nothing(house: House) -> None:
-    ticket = house.launched(house.signed_in(TESS), "admin-dashboard")
-    answer = house.ask("beta-only", "/oauth/introspect", {"token": ticket, "token_type_hint": HINT_TICKET})
+def test_another_apps_ticket_and_session_are_worth_nothing(deployment: Deployment) -> None:
+    ticket = deployment.launched(deployment.signed_in(TESS), "admin-dashboard")
+    answer = deployment.ask("beta-only", "/oauth/introspect", {"token": ticket, "token_type_hint": HINT_TICKET})
     assert answer.get_json() == {"active": False, "code": "bad-ticket"}
-    sid = redeemed(house)
-    answer = house.ask("beta-only", "/oauth/introspect", {"token": sid, "token_type_hint": HINT_APP_SESSION})
+    sid = redeemed(deployment)
+    answer = deployment.ask("beta-only", "/oauth/introspect", {"token": sid, "token_type_hint": HINT_APP_SESSION})
     assert answer.get_json() == {"active": False, "code": "unknown-session"}
 
 
-def test_a_session_lives_as_long_as_the_sign_in(house: House) -> None:
-    sid = redeemed(house)
+def test_a_session_lives_as_long_as_the_sign_in(deployment: Deployment) -> None:
+    sid = redeemed(deployment)
     form = {"token": sid, "token_type_hint": HINT_APP_SESSION}
-    body = house.ask("admin-dashboard", "/oauth/introspect", form).get_json()
+    body = deployment.ask("admin-dashboard", "/oauth/introspect", form).get_json()
     assert read_introspection(body, issuer=PORTAL, audience="admin-dashboard")
-    house.now += house.settings.idle_lifetime
-    body = house.ask("admin-dashboard", "/oauth/introspect", form).get_json()
+    deployment.now += deployment.settings.idle_lifetime
+    body = deployment.ask("admin-dashboard", "/oauth/introspect", form).get_json()
     assert body == {"active": False, "code": "sign-in-expired"}
 
 
 @pytest.mark.parametrize("hint", ["", "access_token", HINT_TICKET + " ", HINT_TICKET.upper()])
-def test_other_kinds_of_token_are_not_known(house: House, hint: str) -> None:
-    answer = house.ask("forecast", "/oauth/introspect", {"token": "x", "token_type_hint": hint})
+def test_other_kinds_of_token_are_not_known(deployment: Deployment, hint: str) -> None:
+    answer = deployment.ask("forecast", "/oauth/introspect", {"token": "x", "token_type_hint": hint})
     assert answer.get_json() == {"active": False, "code": "unsupported-token-type"}
 
 
-def test_a_request_without_token_or_with_two_is_refused(house: House) -> None:
-    secret = house.services.credentials.secret_of("forecast").reveal()
+def test_a_request_without_token_or_with_two_is_refused(deployment: Deployment) -> None:
+    secret = deployment.services.credentials.secret_of("forecast").reveal()
     for body in ("", "token=a&token=b", "token=a&token_type_hint=x&token_type_hint=y"):
-        answer = house.browser().post(
+        answer = deployment.browser().post(
             "/oauth/introspect",
             data=body,
             auth=("forecast", secret),
@@ -106,39 +106,42 @@ def test_a_request_without_token_or_with_two_is_refused(house: House) -> None:
         assert (answer.status_code, answer.get_json()) == (400, {"error": "invalid_request"})
 
 
-def test_tokens_in_the_address_do_not_count(house: House) -> None:
-    answer = house.ask("forecast", f"/oauth/introspect?token=x&token_type_hint={HINT_TICKET}", {})
+def test_tokens_in_the_address_do_not_count(deployment: Deployment) -> None:
+    answer = deployment.ask("forecast", f"/oauth/introspect?token=x&token_type_hint={HINT_TICKET}", {})
     assert answer.status_code == 400
 
 
-def test_a_ticket_that_was_redeemed_after_the_sign_out_opens_nothing(house: House) -> None:
-    browser = house.signed_in(TESS)
-    ticket = house.launched(browser, "admin-dashboard")
-    sign_in = house.services.sign_ins.of_identity(TESS.id, now=house.now)[0]
-    from portal.access.revocation import EndReason
+def test_a_ticket_that_was_redeemed_after_the_sign_out_opens_nothing(deployment: Deployment) -> None:
+    browser = deployment.signed_in(TESS)
+    ticket = deployment.launched(browser, "admin-dashboard")
+    sign_in = deployment.services.sign_ins.of_identity(TESS.id, now=deployment.now)[0]
+    from portal.access.revocation import RevocationReason
 
-    house.services.sign_ins.end(sign_in.id, reason=EndReason.SIGNED_OUT, now=house.now)
+    deployment.services.sign_ins.end(sign_in.id, reason=RevocationReason.SIGNED_OUT, now=deployment.now)
     form = {"token": ticket, "token_type_hint": HINT_TICKET}
-    assert house.ask("admin-dashboard", "/oauth/introspect", form).get_json() == {"active": False, "code": "signed-out"}
+    assert deployment.ask("admin-dashboard", "/oauth/introspect", form).get_json() == {
+        "active": False,
+        "code": "signed-out",
+    }
 
 
-def test_the_keys_are_public_and_verify_tickets(house: House) -> None:
-    answer = house.browser().get("/.well-known/jwks.json")
+def test_the_keys_are_public_and_verify_tickets(deployment: Deployment) -> None:
+    answer = deployment.browser().get("/.well-known/jwks.json")
     assert answer.headers["Cache-Control"] == "public, max-age=300"
     (key,) = answer.get_json()["keys"]
     assert (key["kty"], key["crv"], key["alg"], key["use"]) == ("OKP", "Ed25519", "Ed25519", "sig")
     assert "d" not in key
-    ticket = house.launched(house.signed_in())
-    keys = house.services.keys.key_set(house.now)
+    ticket = deployment.launched(deployment.signed_in())
+    keys = deployment.services.keys.key_set(deployment.now)
     assert verify_ticket(ticket, keys=keys, issuer=PORTAL, audience="forecast", now=NOW).roles == {"analyst"}
 
 
 # Token exchange
 
 
-def test_a_live_session_becomes_a_token_with_the_rights_of_app_and_person(house: House) -> None:
-    answer = house.ask(
-        "admin-dashboard", "/oauth/token", exchange(subject_token=redeemed(house), scope="audit:read x:y")
+def test_a_live_session_becomes_a_token_with_the_rights_of_app_and_person(deployment: Deployment) -> None:
+    answer = deployment.ask(
+        "admin-dashboard", "/oauth/token", exchange(subject_token=redeemed(deployment), scope="audit:read x:y")
     )
     body = answer.get_json()
     assert answer.status_code == 200
@@ -149,7 +152,7 @@ def test_a_live_session_becomes_a_token_with_the_rights_of_app_and_person(house:
         "expires_in": 60,
         "scope": "audit:read",
     }
-    (event,) = house.services.audit.recent(issuer=ISSUER, tenant="beta", limit=1)
+    (event,) = deployment.services.audit.recent(issuer=ISSUER, tenant="beta", limit=1)
     assert (event.event, event.app, event.email, event.detail) == (
         "api-used",
         "admin-dashboard",
@@ -172,23 +175,23 @@ def test_a_live_session_becomes_a_token_with_the_rights_of_app_and_person(house:
         ({"scope": "AUDIT:READ"}, "invalid_scope"),
     ],
 )
-def test_hostile_exchanges_are_refused(house: House, changes: dict[str, str], error: str) -> None:
-    form = exchange(**{"subject_token": redeemed(house), **changes})
-    answer = house.ask("admin-dashboard", "/oauth/token", form)
+def test_hostile_exchanges_are_refused(deployment: Deployment, changes: dict[str, str], error: str) -> None:
+    form = exchange(**{"subject_token": redeemed(deployment), **changes})
+    answer = deployment.ask("admin-dashboard", "/oauth/token", form)
     assert (answer.status_code, answer.get_json()) == (400, {"error": error})
 
 
-def test_another_apps_session_cannot_be_exchanged(house: House) -> None:
-    answer = house.ask("beta-only", "/oauth/token", exchange(subject_token=redeemed(house)))
+def test_another_apps_session_cannot_be_exchanged(deployment: Deployment) -> None:
+    answer = deployment.ask("beta-only", "/oauth/token", exchange(subject_token=redeemed(deployment)))
     assert answer.get_json() == {"error": "invalid_request"}
 
 
-def test_an_app_without_rights_gets_none_whoever_is_in_it(house: House) -> None:
-    answer = house.ask("beta-only", "/oauth/token", exchange(subject_token=redeemed(house, "beta-only")))
+def test_an_app_without_rights_gets_none_whoever_is_in_it(deployment: Deployment) -> None:
+    answer = deployment.ask("beta-only", "/oauth/token", exchange(subject_token=redeemed(deployment, "beta-only")))
     assert answer.get_json() == {"error": "invalid_scope"}
 
 
-def test_cookies_do_not_count_at_the_machine_endpoints(house: House) -> None:
-    browser = house.signed_in(TESS)
+def test_cookies_do_not_count_at_the_machine_endpoints(deployment: Deployment) -> None:
+    browser = deployment.signed_in(TESS)
     assert browser.post("/oauth/introspect", data={"token": "x"}).status_code == 401
     assert browser.get("/api/sign-ins", headers=NAVIGATION).status_code == 401

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.builders import PORTAL
-from tests.portal.web.views.environment import OWN, TESS, House, field_of
+from tests.portal.web.views.deployment import OWN, TESS, Deployment, field_of
 
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 MACHINE = ("/oauth/", "/api/")
@@ -15,8 +15,8 @@ MACHINE = ("/oauth/", "/api/")
 
 @pytest.mark.parametrize("path", ["/", "/sign-in", "/apps/forecast/", "/oauth/introspect", "/api/audit", "/nothing"])
 @pytest.mark.parametrize("base", ["https://evil.example", "https://127.0.0.1", "https://portal.example.com:8443"])
-def test_other_names_are_refused_everywhere(house: House, path: str, base: str) -> None:
-    answer = house.signed_in().get(path, base_url=base)
+def test_other_names_are_refused_everywhere(deployment: Deployment, path: str, base: str) -> None:
+    answer = deployment.signed_in().get(path, base_url=base)
     assert answer.status_code == 400
     assert "evil.example" not in answer.text
 
@@ -36,24 +36,26 @@ def test_other_names_are_refused_everywhere(house: House, path: str, base: str) 
         ("/?" + "x" * 5000, "/"),
     ],
 )
-def test_the_page_that_refuses_another_name_leads_to_the_right_one(house: House, asked: str, led_to: str) -> None:
-    answer = house.browser().get(asked, base_url="https://localhost")
+def test_the_page_that_refuses_another_name_leads_to_the_right_one(
+    deployment: Deployment, asked: str, led_to: str
+) -> None:
+    answer = deployment.browser().get(asked, base_url="https://localhost")
     links = [unescape(link) for link in re.findall(r'<a [^>]*href="([^"]*)"', answer.text)]
     assert answer.status_code == 400
     assert links == [f"{PORTAL}{led_to}"]
     assert urlsplit(links[0]).netloc == urlsplit(PORTAL).netloc
     assert f'The portal is at <span class="path">{PORTAL}</span>' in answer.text
     assert "<script>" not in answer.text
-    form = house.browser().post("/sign-in", base_url="https://localhost")
+    form = deployment.browser().post("/sign-in", base_url="https://localhost")
     assert f'href="{PORTAL}/"' in form.text
 
 
 @pytest.mark.parametrize("base", ["https://localhost", "https://evil.example"])
-def test_and_has_its_style_sheet(house: House, base: str) -> None:
+def test_and_has_its_style_sheet(deployment: Deployment, base: str) -> None:
     """
     What is the same for everybody is given at every name; nothing else is.
     """
-    browser = house.signed_in()
+    browser = deployment.signed_in()
     page = browser.get("/", base_url=base)
     [sheet] = re.findall(r'<link rel="stylesheet" href="([^"]+)"', page.text)
     assert sheet.startswith("/static/portal.css")
@@ -65,20 +67,20 @@ def test_and_has_its_style_sheet(house: House, base: str) -> None:
 
 @pytest.mark.parametrize("mount", ["/x", "//evil.example", "/\\evil.example"])
 @pytest.mark.parametrize("path", ["/", "/sign-out", "/oauth/introspect", "/healthz"])
-def test_no_proxys_client_moves_the_portal_elsewhere(house: House, mount: str, path: str) -> None:
+def test_no_proxys_client_moves_the_portal_elsewhere(deployment: Deployment, mount: str, path: str) -> None:
     """
     Gunicorn reads a header SCRIPT_NAME from any proxy on the same machine.
     """
-    answer = house.browser().get(path, environ_overrides={"SCRIPT_NAME": mount})
+    answer = deployment.browser().get(path, environ_overrides={"SCRIPT_NAME": mount})
     assert answer.status_code == 400
     assert "evil.example" not in answer.text + str(answer.headers)
 
 
-def test_every_form_needs_origin_and_token(house: House) -> None:
+def test_every_form_needs_origin_and_token(deployment: Deployment) -> None:
     """Walks the routes, so that a new one cannot be forgotten."""
-    browser = house.signed_in(TESS)
+    browser = deployment.signed_in(TESS)
     token = field_of(browser.get("/account"), "csrf")
-    for rule in house.app.url_map.iter_rules():
+    for rule in deployment.app.url_map.iter_rules():
         unsafe = UNSAFE & (rule.methods or set())
         if not unsafe or rule.rule.startswith(MACHINE):
             continue
@@ -107,22 +109,22 @@ def test_every_form_needs_origin_and_token(house: House) -> None:
     assert browser.get("/account").status_code == 200  # still signed in
 
 
-def test_a_token_in_the_address_does_not_count(house: House) -> None:
-    browser = house.signed_in(TESS)
+def test_a_token_in_the_address_does_not_count(deployment: Deployment) -> None:
+    browser = deployment.signed_in(TESS)
     token = field_of(browser.get("/account"), "csrf")
     assert browser.post(f"/tenant?csrf={token}", data={"tenant": "acme"}, headers=OWN).status_code == 403
 
 
-def test_another_sessions_token_does_not_count(house: House) -> None:
-    token = field_of(house.signed_in(TESS).get("/account"), "csrf")
-    browser = house.signed_in(TESS)
+def test_another_sessions_token_does_not_count(deployment: Deployment) -> None:
+    token = field_of(deployment.signed_in(TESS).get("/account"), "csrf")
+    browser = deployment.signed_in(TESS)
     assert browser.post("/tenant", data={"tenant": "acme", "csrf": token}, headers=OWN).status_code == 403
 
 
-def test_a_form_from_before_the_sign_in_does_not_count_after_it(house: House) -> None:
-    browser = house.signed_in(TESS)
+def test_a_form_from_before_the_sign_in_does_not_count_after_it(deployment: Deployment) -> None:
+    browser = deployment.signed_in(TESS)
     token = field_of(browser.get("/account"), "csrf")
-    house.sign_in(browser, TESS)
+    deployment.sign_in(browser, TESS)
     answer = browser.post("/tenant", data={"tenant": "acme", "csrf": token}, headers=OWN)
     assert answer.status_code == 403
     assert "grown old" in answer.text

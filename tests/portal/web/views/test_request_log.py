@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from portal.web.views.request_log import JsonLines, ReferenceFilter, configure_logging, new_reference
-from tests.portal.web.views.environment import House
+from tests.portal.web.views.deployment import Deployment
 
 
 @pytest.fixture
@@ -29,31 +29,31 @@ def lines(log: io.StringIO) -> list[dict[str, object]]:
     return [json.loads(line) for line in log.getvalue().splitlines()]
 
 
-def test_a_request_is_one_line_with_route_status_and_reference(house: House, log: io.StringIO) -> None:
-    answer = house.browser().get("/apps/forecast/?code=secret-code")
+def test_a_request_is_one_line_with_route_status_and_reference(deployment: Deployment, log: io.StringIO) -> None:
+    answer = deployment.browser().get("/apps/forecast/?code=secret-code")
     (line,) = [line for line in lines(log) if line["logger"] == "portal.requests"]
     assert line["route"] == "/apps/<slug>/"
     assert (line["method"], line["status"], line["client"]) == ("GET", 303, "127.0.0.1")
     assert line["reference"] == answer.headers["X-Request-Id"]
 
 
-def test_health_checks_leave_no_line(house: House, log: io.StringIO) -> None:
+def test_health_checks_leave_no_line(deployment: Deployment, log: io.StringIO) -> None:
     """`portal serve` asks for readiness until the portal is ready, and whatever watches it asks for ever."""
     for path in ("/readyz", "/healthz"):
-        assert house.browser().get(path).status_code == 200
+        assert deployment.browser().get(path).status_code == 200
     assert lines(log) == []
 
 
-def test_every_line_says_when_in_one_way(house: House, log: io.StringIO) -> None:
-    house.signed_in()
+def test_every_line_says_when_in_one_way(deployment: Deployment, log: io.StringIO) -> None:
+    deployment.signed_in()
     found = lines(log)
     assert {line["logger"] for line in found} >= {"portal.audit", "portal.requests"}
     for line in found:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", str(line["at"])), line
 
 
-def test_the_client_in_the_log_is_the_one_behind_our_web_server(house: House, log: io.StringIO) -> None:
-    browser = house.browser()
+def test_the_client_in_the_log_is_the_one_behind_our_web_server(deployment: Deployment, log: io.StringIO) -> None:
+    browser = deployment.browser()
     said = {"X-Forwarded-For": "198.51.100.1, 203.0.113.7"}
     browser.get("/sign-in", headers=said)
     browser.get("/sign-in", headers=said, environ_overrides={"REMOTE_ADDR": "192.0.2.9"})
@@ -62,8 +62,8 @@ def test_the_client_in_the_log_is_the_one_behind_our_web_server(house: House, lo
     assert clients == ["203.0.113.7", "192.0.2.9", None]
 
 
-def test_no_query_no_path_and_no_id_reaches_the_log(house: House, log: io.StringIO) -> None:
-    browser = house.browser()
+def test_no_query_no_path_and_no_id_reaches_the_log(deployment: Deployment, log: io.StringIO) -> None:
+    browser = deployment.browser()
     for path in ("/sign-in?next=/secret-1", "/secret-2?x=secret-3", "/apps/secret-4/.portal/launch?next=/secret-5"):
         browser.get(path)
     browser.get("/auth/oauth/company/callback?state=secret-6&code=secret-7")
@@ -71,25 +71,25 @@ def test_no_query_no_path_and_no_id_reaches_the_log(house: House, log: io.String
     assert "secret-" not in log.getvalue()
 
 
-def test_every_line_of_a_request_carries_its_reference(house: House, log: io.StringIO) -> None:
-    answer = house.browser().get("/auth/oauth/company/callback?state=unknown&code=x")
+def test_every_line_of_a_request_carries_its_reference(deployment: Deployment, log: io.StringIO) -> None:
+    answer = deployment.browser().get("/auth/oauth/company/callback?state=unknown&code=x")
     references = {line["reference"] for line in lines(log)}
     assert references == {answer.headers["X-Request-Id"]}
     assert answer.headers["X-Request-Id"] in answer.text
 
 
-def test_a_clients_own_reference_is_not_taken_over(house: House) -> None:
-    answer = house.browser().get("/healthz", headers={"X-Request-Id": "forged"})
+def test_a_clients_own_reference_is_not_taken_over(deployment: Deployment) -> None:
+    answer = deployment.browser().get("/healthz", headers={"X-Request-Id": "forged"})
     assert answer.headers["X-Request-Id"] != "forged"
 
 
-def test_static_files_are_not_worth_a_line(house: House, log: io.StringIO) -> None:
-    house.browser().get("/static/portal.css").close()
+def test_static_files_are_not_worth_a_line(deployment: Deployment, log: io.StringIO) -> None:
+    deployment.browser().get("/static/portal.css").close()
     assert log.getvalue() == ""
 
 
-def test_the_audit_is_part_of_its_line(house: House, log: io.StringIO) -> None:
-    house.signed_in()
+def test_the_audit_is_part_of_its_line(deployment: Deployment, log: io.StringIO) -> None:
+    deployment.signed_in()
     (line,) = [line for line in lines(log) if line["logger"] == "portal.audit"]
     assert (line["message"], line["event"], line["tenant"]) == ("audit", "signed-in", "acme")
     assert line["reference"]

@@ -39,7 +39,7 @@ class Told(ScriptedProvider):
         )
 
 
-class House:
+class Deployment:
     """A portal with a hook, one provider, and a browser."""
 
     def __init__(
@@ -48,12 +48,12 @@ class House:
         name: str,
         *,
         identity: Identity | None = None,
-        preset: str = "oidc",
+        provider_type: str = "oidc",
         provider: str = "company",
         chainlit_id: str | None = None,
         **claims: Any,
     ) -> None:
-        spec = a_provider(id=provider, preset=preset, chainlit_id=chainlit_id)
+        spec = a_provider(id=provider, provider_type=provider_type, chainlit_id=chainlit_id)
         person = identity or an_identity(provider=provider)
         self.portal = Portal(folder, sign_in_hook=f"{MODULE}:{name}", providers=(spec,))
         self.door = Told(spec)
@@ -88,10 +88,10 @@ def logged() -> Iterator[io.StringIO]:
 
 def test_everybody_comes_in_by_the_first_example_of_chainlits_guide(tmp_path: Path) -> None:
     with written(tmp_path, company_rules=EVERYBODY):
-        house = House(tmp_path, "oauth_callback")
+        deployment = Deployment(tmp_path, "oauth_callback")
 
-        assert house.sign_in().status_code == 303
-        assert house.browser.is_signed_in
+        assert deployment.sign_in().status_code == 303
+        assert deployment.browser.is_signed_in
 
 
 @pytest.mark.parametrize(
@@ -109,11 +109,11 @@ def test_one_google_domain_comes_in_by_the_second(
     tmp_path: Path, provider: str, claims: dict[str, Any], status: int
 ) -> None:
     with written(tmp_path, company_rules=ONE_GOOGLE_DOMAIN):
-        preset = "google" if provider == "google" else "oidc"
-        house = House(tmp_path, "oauth_callback", preset=preset, provider=provider, **claims)
+        provider_type = "google" if provider == "google" else "oidc"
+        deployment = Deployment(tmp_path, "oauth_callback", provider_type=provider_type, provider=provider, **claims)
 
-        assert house.sign_in().status_code == status
-        assert house.browser.is_signed_in is (status == 303)
+        assert deployment.sign_in().status_code == status
+        assert deployment.browser.is_signed_in is (status == 303)
 
 
 def test_a_renamed_provider_is_told_by_the_name_that_chainlit_has_for_it(tmp_path: Path) -> None:
@@ -122,15 +122,15 @@ def test_a_renamed_provider_is_told_by_the_name_that_chainlit_has_for_it(tmp_pat
         "    return default_user if (provider_id, default_user.metadata['provider']) == ('MyCompany',) * 2 else None\n"
     )
     with written(tmp_path, company_rules=source):
-        house = House(tmp_path, "hook", chainlit_id="MyCompany")
+        deployment = Deployment(tmp_path, "hook", chainlit_id="MyCompany")
 
-        assert house.sign_in().status_code == 303
-        assert house.browser.is_signed_in
+        assert deployment.sign_in().status_code == 303
+        assert deployment.browser.is_signed_in
 
 
 def test_who_is_refused_reads_that_it_was_the_companys_rule(tmp_path: Path) -> None:
     with written(tmp_path, company_rules="def hook(*told): return None"), logged() as log:
-        page = House(tmp_path, "hook").sign_in()
+        page = Deployment(tmp_path, "hook").sign_in()
 
     assert page.status_code == 403
     assert "the company&#39;s rule" in page.text or "the company's rule" in page.text
@@ -148,7 +148,7 @@ def test_it_is_told_what_chainlit_tells(tmp_path: Path) -> None:
         return default_user
     """
     with written(tmp_path, company_rules=source):
-        assert House(tmp_path, "hook", sub="ana", department="R&D").sign_in().status_code == 303
+        assert Deployment(tmp_path, "hook", sub="ana", department="R&D").sign_in().status_code == 303
 
 
 FAILURES = {
@@ -165,12 +165,12 @@ def test_a_hook_that_fails_admits_nobody_shows_nothing_and_is_logged_without_the
 ) -> None:
     source = f"def hook(provider_id, token, raw_user_data, default_user, id_token):\n    {body}"
     with written(tmp_path, company_rules=source), logged() as log:
-        house = House(tmp_path, "hook")
-        page = house.sign_in()
+        deployment = Deployment(tmp_path, "hook")
+        page = deployment.sign_in()
         lines = [json.loads(line) for line in log.getvalue().splitlines()]
 
         assert page.status_code == 403
-        assert not house.browser.is_signed_in
+        assert not deployment.browser.is_signed_in
     failure = next(line for line in lines if line["logger"] == "portal.hook")
     assert failure["reference"] == reference_in(page)
     assert "Traceback" in failure["exception"]
@@ -191,10 +191,10 @@ def hook(provider_id, token, raw_user_data, default_user):
 
 def test_roles_it_gives_are_shown_with_their_reason_in_their_tenant_and_outlive_the_process(tmp_path: Path) -> None:
     with written(tmp_path, company_rules=ROLES), logged() as log:
-        first = House(tmp_path, "hook", identity=TWO)
+        first = Deployment(tmp_path, "hook", identity=TWO)
         first.sign_in()
         cookies = first.browser.cookies()
-        again = House(tmp_path, "hook", identity=TWO)  # the portal starts anew, on the same stores
+        again = Deployment(tmp_path, "hook", identity=TWO)  # the portal starts anew, on the same stores
         for name, value in cookies.items():
             again.browser.client.set_cookie(name, value, domain="portal.example.com")
         account = again.browser.get("/account").text
@@ -215,4 +215,4 @@ def test_roles_it_gives_are_shown_with_their_reason_in_their_tenant_and_outlive_
 
 def test_a_portal_whose_hook_cannot_be_loaded_does_not_start(tmp_path: Path) -> None:
     with written(tmp_path), pytest.raises(SettingsError, match="PORTAL_SIGN_IN_HOOK"):
-        House(tmp_path, "hook")
+        Deployment(tmp_path, "hook")

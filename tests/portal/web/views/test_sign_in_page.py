@@ -15,9 +15,9 @@ from tests.builders import PORTAL, a_provider
 from tests.provider.browser import Browser, Portal, callback_of, link_to_provider
 from tests.provider.scripted import ScriptedProvider
 
-GITHUB = a_provider(id="github", label="GitHub", preset="github")
-ACME = a_provider(id="acme", label="Acme", preset="okta", domains=frozenset({"acme.example", "acme.test"}))
-BETA = a_provider(id="beta", label="Beta", preset="azure-ad", domains=frozenset({"beta.example"}))
+GITHUB = a_provider(id="github", label="GitHub", provider_type="github")
+ACME = a_provider(id="acme", label="Acme", provider_type="okta", domains=frozenset({"acme.example", "acme.test"}))
+BETA = a_provider(id="beta", label="Beta", provider_type="azure-ad", domains=frozenset({"beta.example"}))
 ALL = (GITHUB, ACME, BETA)
 
 
@@ -56,7 +56,7 @@ class TestButtons:
         assert "Last used" not in page
 
     def test_a_make_without_a_mark_of_its_own_has_the_plain_one(self) -> None:
-        (button,) = buttons([a_provider(preset="oidc")], last_used=None, target="/")
+        (button,) = buttons([a_provider(provider_type="oidc")], last_used=None, target="/")
 
         assert (button.mark, button.invitation) == ("key", "Continue with")
 

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from tests.portal.web.views.environment import House
+from tests.portal.web.views.deployment import Deployment
 
 
-def test_search_engines_stay_away(house: House) -> None:
-    answer = house.browser().get("/robots.txt")
+def test_search_engines_stay_away(deployment: Deployment) -> None:
+    answer = deployment.browser().get("/robots.txt")
     assert (answer.status_code, answer.text) == (200, "User-agent: *\nDisallow: /\n")
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
 def test_weaknesses_are_reported_where_the_operator_says(tmp_path: Path) -> None:
-    house = House(tmp_path, security_contact="mailto:security@example.com")
-    answer = house.browser().get("/.well-known/security.txt")
+    deployment = Deployment(tmp_path, security_contact="mailto:security@example.com")
+    answer = deployment.browser().get("/.well-known/security.txt")
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert answer.text.splitlines() == [
         "Contact: mailto:security@example.com",
@@ -23,5 +23,5 @@ def test_weaknesses_are_reported_where_the_operator_says(tmp_path: Path) -> None
     assert answer.headers["Cache-Control"] == "public, max-age=3600"
 
 
-def test_without_a_contact_there_is_no_such_page(house: House) -> None:
-    assert house.browser().get("/.well-known/security.txt").status_code == 404
+def test_without_a_contact_there_is_no_such_page(deployment: Deployment) -> None:
+    assert deployment.browser().get("/.well-known/security.txt").status_code == 404

@@ -130,7 +130,7 @@ class Recorder:
 
 
 @dataclass(slots=True)
-class House:
+class Deployment:
     """The guard with everything around it."""
 
     guard: Guard
@@ -205,13 +205,15 @@ class House:
 
 
 @asynccontextmanager
-async def a_house(app: ASGIApp = hello, *, settings: GuardSettings | None = None, **more: Any) -> AsyncIterator[House]:
+async def a_deployment(
+    app: ASGIApp = hello, *, settings: GuardSettings | None = None, **more: Any
+) -> AsyncIterator[Deployment]:
     """A guarded app; what runs beside its requests is gone at the end of the block."""
     portal, clock, recorder = FakePortal(), Clock(), Recorder(app)
     settings = settings or guard_settings()
     guard = Guard(recorder, settings=settings, clock=clock, transport=httpx.MockTransport(portal), **more)
     try:
-        yield House(guard=guard, app=recorder, portal=portal, clock=clock, settings=settings)
+        yield Deployment(guard=guard, app=recorder, portal=portal, clock=clock, settings=settings)
     finally:
         await guard.aclose()
 
@@ -221,7 +223,7 @@ __all__ = [
     "FORM",
     "HOST",
     "Connection",
-    "a_house",
+    "a_deployment",
     "connected",
     "guard_settings",
     "http_scope",

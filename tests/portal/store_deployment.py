@@ -22,7 +22,7 @@ from tests.builders import NOW, an_app, an_identity, settings_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class House:
+class Deployment:
     """The stores, and short ways to the states that tests begin in."""
 
     settings: Settings
@@ -59,7 +59,7 @@ class House:
         return [(row["event"], row["detail"]) for row in sorted(self.rows(audit), key=lambda row: int(row["id"]))]
 
 
-def a_house(database: Database, data_dir: Path, **changes: Any) -> House:
+def a_deployment(database: Database, data_dir: Path, **changes: Any) -> Deployment:
     """Build the stores over *database*, which is up to date; *changes* are to the settings."""
     settings = settings_for(data_dir, **changes)
     keys = SigningKeys(database, Sealer(settings.secret_keys, purpose="signing-keys"))
@@ -74,7 +74,7 @@ def a_house(database: Database, data_dir: Path, **changes: Any) -> House:
         sealer=Sealer(settings.secret_keys, purpose="id-tokens"),
     )
     app_sessions = AppSessions(database, keys=keys, sign_ins=sign_ins, audit=audit, outbox=outbox, settings=settings)
-    return House(
+    return Deployment(
         settings=settings,
         database=database,
         keys=keys,

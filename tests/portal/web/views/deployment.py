@@ -14,7 +14,7 @@ from portal.rules.catalogue import AppSpec, Catalogue
 from portal.rules.identity import Affiliation, Identity
 from portal.settings import ProviderSpec, Settings
 from portal.sign_in.attempts import Attempt
-from portal.sign_in.providers.base import Completed, Survey
+from portal.sign_in.providers.base import Completed, ProviderDiagnostics
 from portal.web.app import create_app
 from portal.web.rate_limits import Limits
 from portal.web.services import Services, services
@@ -93,9 +93,9 @@ class OpenDoor:
         del id_token_hint, post_logout_redirect_uri, state
         return None
 
-    def survey(self, *, redirect_uri: str | None = None) -> Survey:
+    def diagnostics(self, *, redirect_uri: str | None = None) -> ProviderDiagnostics:
         del redirect_uri
-        return Survey()
+        return ProviderDiagnostics()
 
 
 class Browser(FlaskClient):
@@ -106,7 +106,7 @@ class Browser(FlaskClient):
         return super().open(*args, **kwargs)
 
 
-class House:
+class Deployment:
     """One running portal; time stands still until :attr:`now` is changed."""
 
     def __init__(self, folder: Path, *, limits: Limits = UNLIMITED, **changes: Any) -> None:

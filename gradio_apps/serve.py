@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     waiting = startup_state_from(os.environ, secret=settings.secret)
     scrub(os.environ)
     for package in (gradio_apps.runtime.guard, gradio_apps.runtime.host, portal.contract):
-        import_all(package, but=("gradio_hooks", "found"))  # those import Gradio, which takes seconds
+        import_all(package, but=("gradio_hooks", "unlaunched_apps"))  # those import Gradio, which takes seconds
     host = HostedApp(path=settings.path)
     guard = Guard(
         host,

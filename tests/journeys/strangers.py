@@ -20,7 +20,7 @@ from tests.run import made_once
 ROOT: Final = Path(__file__).parents[2]
 STRANGER: Final = 70000
 """A number that no user has."""
-_TRY: Final = "import flask, gradio, joserfc, gunicorn, portal.app, gradio_apps.serve"
+_TRY: Final = "import flask, gradio, joserfc, gunicorn, portal.web.app, gradio_apps.serve"
 _PATIENCE: Final = 120
 _LEFT_OUT: Final = shutil.ignore_patterns("test", "tests", "idlelib", "site-packages", "node_modules")
 

@@ -56,9 +56,7 @@ def add_to(commands: Any) -> None:
     )
     restart = _part(parts, "restart", _restart, "put a new process in the place of its old one, without a gap")
     restart.add_argument("--now", action="store_true", help="end the old one first: what runs in it is lost")
-    install.add_arguments(
-        _part(parts, "install", install.run, "make its environment from its requirements, with uv or pip")
-    )
+    install.add_arguments(_part(parts, "install", install.run, "make its environment from its requirements, with uv"))
     secret = _part(parts, "secret", show_secret, "print its client secret, for an app that runs elsewhere")
     secret.add_argument("--rotate", action="store_true", help="make a new one; the old one ends at once")
     app_secrets.add_arguments(

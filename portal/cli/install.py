@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
@@ -25,7 +26,6 @@ _PORTALS_OWN: Final = Path(sys.prefix)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what this subcommand takes besides the app's name."""
-    parser.add_argument("--with", dest="tool", choices=["uv", "pip"], help="default: uv where it is on the PATH")
     parser.add_argument("--recreate", action="store_true", help="make it anew, in place of the one that is there")
     parser.add_argument("--requirements", type=Path, metavar="FILE", help="default: requirements.txt beside its source")
     parser.add_argument("--python", metavar="FILE", help="interpreter to make it of; default: the portal's")
@@ -102,7 +102,7 @@ def _make(app: AppSpec, python: Path, options: argparse.Namespace, builder: Buil
         wanted = install_plan_for(beside, python=".".join(version.split(".")[:2]))
     except CannotBeServed as error:
         raise CommandFailed(str(error)) from error
-    tool = environments.tool_for(options.tool, path=os.environ.get("PATH"), builder=builder)
+    uv = environments.find_uv([*os.get_exec_path(), sysconfig.get_path("scripts")], builder)
     folder = python.parents[1]
     known = python.exists()
     if builder.account is not None:
@@ -115,7 +115,7 @@ def _make(app: AppSpec, python: Path, options: argparse.Namespace, builder: Buil
             folder=folder,
             base=base,
             program=python.name,
-            tool=tool,
+            uv=uv,
             requirements=requirements,
             added=wanted.added,
             environ=os.environ,

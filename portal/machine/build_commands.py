@@ -24,7 +24,7 @@ _UMASK: Final = 0o022
 """The app's user may be another than the one who installs."""
 _PASSED_ON: Final = re.compile(
     r"PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TZ|TERM|TMPDIR|XDG_\w+|SSL_CERT_\w+|(REQUESTS|CURL)_CA_BUNDLE|\w+_PROXY|\w+_proxy|"
-    r"PIP_\w+|UV_\w+|NETRC|GIT_\w+|SSH_AUTH_SOCK|CC|CXX|\w*FLAGS|PKG_CONFIG_PATH|LD_LIBRARY_PATH|CUDA_\w+|CMAKE_\w+|"
+    r"UV_\w+|NETRC|GIT_\w+|SSH_AUTH_SOCK|CC|CXX|\w*FLAGS|PKG_CONFIG_PATH|LD_LIBRARY_PATH|CUDA_\w+|CMAKE_\w+|"
     r"CARGO_\w+|RUSTUP_\w+|MAKEFLAGS"
 )
 """Names of variables that installers see: what a package runs while it is built must not read the portal's secrets."""

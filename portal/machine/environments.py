@@ -14,12 +14,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import urlsplit
 
 import portal
@@ -31,8 +31,6 @@ from portal.machine.file_permissions import first_open, place_of
 from portal.machine.ownership_transfer import TransferRefused, give_to_root
 from portal.machine.users import Account
 
-Tool = Literal["uv", "pip"]
-
 OWN_INTERPRETER: Final = (
     Path(portal.__file__).resolve().parents[1] / "gradio_apps/runtime/supervisor/own_interpreter.py"
 )
@@ -40,7 +38,7 @@ OWN_INTERPRETER: Final = (
 _UMASK: Final = 0o022
 """The app's user may be another than the one who installs."""
 _SHOWN: Final = 40
-"""Lines of an installer's output that are shown when it fails."""
+"""Lines of uv's output that are shown when it fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,27 +60,28 @@ class EnvironmentRequest:
     """Interpreter that it is made of."""
     program: str
     """Name of the interpreter in its ``bin``."""
-    tool: Tool
+    uv: str
+    """The program, by its absolute path."""
     requirements: Path | None
     added: Sequence[str]
     environ: Mapping[str, str]
     builder: Builder
-    """Who runs what is installed, and the installers."""
+    """Who runs uv and what it installs."""
 
 
-def tool_for(chosen: str | None, *, path: str | None, builder: Builder) -> Tool:
-    """Return what to install with: what was *chosen*, else uv where *builder* finds it on *path*, else pip.
+def find_uv(folders: Iterable[str], builder: Builder) -> str:
+    """Return the path of the first uv in *folders* that *builder* can run.
 
     Raises:
-        CommandFailed: uv was chosen and is not there.
+        CommandFailed: there is none.
     """
-    found = shutil.which("uv", path=path)
     account = builder.account
-    there = found is not None and (account is None or unreadable([Path(found)], account, groups=()) is None)
-    if chosen == "uv" and not there:
-        whose = "" if account is None else f", or not where {account} gets"
-        raise CommandFailed(f"uv is not on the PATH{whose}. Leave --with out to install with pip.")
-    return "uv" if there and chosen != "pip" else "pip"
+    for folder in folders:
+        program = shutil.which("uv", path=folder)
+        if program and (account is None or unreadable([Path(program)], account, groups=()) is None):
+            return str(Path(program).absolute())
+    where = "" if account is None else f" where {account} can run it"
+    raise CommandFailed(f"uv is not installed{where}. Install it: https://docs.astral.sh/uv/, or `pip install uv`.")
 
 
 def version_of(python: str, builder: Builder) -> str:
@@ -160,7 +159,7 @@ def make(order: EnvironmentRequest, *, say: Callable[[str], None]) -> Interprete
     Call it within :func:`alone_in` of the folder's parent.
 
     Raises:
-        CommandFailed: an installer failed, with the end of its output; nothing was changed.
+        CommandFailed: uv failed, with the end of its output; nothing was changed.
     """
     for left in _builds(order.folder):
         if not _leads_to(order.folder, left):
@@ -234,16 +233,9 @@ def _commands(order: EnvironmentRequest, building: Path) -> Iterator[tuple[str, 
     python = str(building / "bin" / "python")
     files = [] if order.requirements is None else ["-r", str(order.requirements)]
     named = ", ".join([*([] if order.requirements is None else [order.requirements.name]), *order.added])
-    if order.tool == "uv":
-        yield f"making an environment of {order.base} with uv", [
-            "uv", "venv", "--no-project", "--python", order.base, str(building),
-        ]  # fmt: skip
-        yield f"installing {named}", ["uv", "pip", "install", "--python", python, *files, *order.added]
-    else:
-        yield f"making an environment of {order.base}", [order.base, "-m", "venv", str(building)]
-        yield f"installing {named}", [
-            python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", *files, *order.added,
-        ]  # fmt: skip
+    make_environment = ["venv", "--no-project", "--python", order.base, str(building)]
+    yield f"making an environment of {order.base}", [order.uv, *make_environment]
+    yield f"installing {named}", [order.uv, "pip", "install", "--python", python, *files, *order.added]
 
 
 def _run(command: list[str], order: EnvironmentRequest) -> None:
@@ -256,9 +248,8 @@ def _run(command: list[str], order: EnvironmentRequest) -> None:
     if done.code != 0:
         shown = "\n".join(f"  {line}" for line in done.text.splitlines()[-_SHOWN:])
         shown = redacted(shown, hidden=_passwords(order.environ))
-        words = " ".join(command[:4]) if command[0] == "uv" else " ".join(command[1:4])
         raise CommandFailed(
-            f"`{words} …` failed (exit code {done.code}), and nothing was changed. The end of what it said:\n{shown}",
+            f"`uv {command[1]} …` failed (exit code {done.code}). Nothing was changed. The end of its output:\n{shown}",
             exit_code=ENDED,
         )
 

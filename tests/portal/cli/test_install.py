@@ -1,6 +1,6 @@
 """``portal apps install`` with a stand-in for uv, which makes real environments and installs nothing but names.
 
-The real thing, with pip and a package index: ``tests/journeys/test_gradio_five.py``.
+The real thing, with a package index: ``tests/journeys/test_gradio_five.py``.
 """
 
 import fcntl
@@ -72,7 +72,7 @@ for name, version in versions.items():
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A configured folder with an app, and the stand-in first on the PATH."""
-    for name in [name for name in os.environ if name.startswith(("PORTAL_", "UV_", "PIP_", "COVERAGE_"))]:
+    for name in [name for name in os.environ if name.startswith(("PORTAL_", "UV_", "COVERAGE_"))]:
         monkeypatch.delenv(name)
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -158,7 +158,7 @@ def test_an_interpreter_that_is_not_there_yet_is_a_problem_with_the_command_as_i
 @pytest.mark.parametrize(
     ("mode", "said"),
     [
-        ("fail", "failed (exit code 1), and nothing was changed. The end of what it said:\n"),
+        ("fail", "failed (exit code 1). Nothing was changed. The end of its output:\n"),
         ("6.30.0", "What was installed cannot serve the app: "),
     ],
 )
@@ -284,16 +284,18 @@ def test_an_environment_takes_no_place_of_something_else(
     assert said in capsys.readouterr().err
 
 
-def test_uv_is_taken_where_it_is(folder: Path) -> None:
-    path = os.environ["PATH"]
-    nowhere = str(folder)
+def test_the_first_uv_is_taken(folder: Path) -> None:
+    tools = str(folder.parent / "tools")
 
-    me = Builder()
-    assert environments.tool_for(None, path=path, builder=me) == "uv"
-    assert environments.tool_for("pip", path=path, builder=me) == "pip"
-    assert environments.tool_for(None, path=nowhere, builder=me) == "pip"
-    with pytest.raises(CommandFailed, match="uv is not on the PATH"):
-        environments.tool_for("uv", path=nowhere, builder=me)
+    assert environments.find_uv([str(folder), tools, str(Path(sys.executable).parent)], Builder()) == f"{tools}/uv"
+    with pytest.raises(CommandFailed, match=r"uv is not installed\. Install it: https://docs\.astral\.sh/uv/, or"):
+        environments.find_uv([str(folder)], Builder())
+
+
+def test_without_uv_on_the_path_the_portals_own_is_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("sysconfig.get_path", {"scripts": str(folder.parent / "tools")}.get)
+    assert main(["apps", "install", "forecast"]) == 0
 
 
 def test_a_place_that_cannot_be_written_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

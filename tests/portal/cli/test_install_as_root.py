@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from portal.machine.build_commands import Builder, builder_for
-from portal.machine.environments import tool_for
+from portal.machine.environments import find_uv
+from portal.machine.failure import CommandFailed
 from portal.machine.users import Account
 from tests.journeys import strangers
 
@@ -67,10 +68,10 @@ place = python.parents[3]
 (site / "program").touch()
 (site / "program").chmod(0o4777)
 (site / "secrets").symlink_to(place / "portal.toml")
-if os.environ.get("PIP_MODE") == "hard":
+if os.environ.get("UV_MODE") == "hard":
     os.link(site / "program", pathlib.Path(os.environ["HOME"]) / "kept")
     print("\\x1b]0;owned\\x07")
-if os.environ.get("PIP_MODE") == "fail":
+if os.environ.get("UV_MODE") == "fail":
     sys.exit("\\x1b]0;owned\\x07 no such package")
 """
 
@@ -161,10 +162,10 @@ def test_what_is_installed_runs_as_the_apps_user_and_is_roots_in_the_end(place: 
 
 @pytest.mark.parametrize(
     ("mode", "said"),
-    [("hard", "has another name, a hard link"), ("fail", "nothing was changed. The end of what it said:")],
+    [("hard", "has another name, a hard link"), ("fail", "Nothing was changed. The end of its output:")],
 )
 def test_what_cannot_be_given_or_fails_leaves_nothing(place: Place, mode: str, said: str) -> None:
-    code, shown = place.install(PIP_MODE=mode)
+    code, shown = place.install(UV_MODE=mode)
 
     assert (code, said in shown) == (1, True), shown
     assert "\x1b" not in shown
@@ -215,11 +216,8 @@ def test_an_interpreter_that_the_apps_user_does_not_reach_is_named(place: Place)
 
 def test_uv_that_the_apps_user_does_not_reach_is_not_taken(place: Place) -> None:
     (place.folder / "tools").chmod(0o700)
-    code, said = place.install("--with", "uv")
-
-    assert (code, "not where user 70001 gets" in said) == (2, True)
-    me = Builder(account=APP)
-    assert tool_for(None, path=str(place.folder / "tools"), builder=me) == "pip"
+    with pytest.raises(CommandFailed, match="uv is not installed where user 70001 can run it"):
+        find_uv([str(place.folder / "tools")], Builder(account=APP))
 
 
 @pytest.mark.usefixtures("processes")
@@ -233,12 +231,12 @@ def test_who_builds_is_somebody_else_with_a_home_for_as_long() -> None:
     reason = strangers.missing()
     if reason is not None:
         pytest.skip(reason)
-    said = 'id -u; id -G; echo "$HOME $USER $UV_LINK_MODE $PIP_INDEX_URL $NETRC$PIP_CACHE_DIR"; touch "$HOME/made"'
+    said = 'id -u; id -G; echo "$HOME $USER $UV_LINK_MODE $UV_INDEX_URL $NETRC$UV_CACHE_DIR"; touch "$HOME/made"'
     environ = {
-        "PIP_INDEX_URL": "https://packages.example.com",
+        "UV_INDEX_URL": "https://packages.example.com",
         "PATH": "/usr/bin:/bin",
         "NETRC": "/root/.netrc",
-        "PIP_CACHE_DIR": "/root/.cache/pip",
+        "UV_CACHE_DIR": "/root/.cache/uv",
     }
     with builder_for(APP) as builder:
         done = builder.run(["/bin/sh", "-c", said], environ=environ, cwd=Path("/"))

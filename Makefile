@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+DOCS := .venv-docs
 BIN := $(VENV)/bin
 ARGS ?=
 UV ?= uv
@@ -18,10 +19,10 @@ help: ## Say what there is
 	@echo "make check   ruff, formatting, mypy and the tests with branch coverage"
 	@echo "make bench   measure what the guard adds to a request"
 	@echo "make bench-strangers  measure what people see beside thousands of slow connections"
-	@echo "make docs    write the parts of the documents that come from the code"
+	@echo "make docs    write the generated parts of the documents, and build the site into site/"
 	@echo "make setup   make .venv with everything for development"
 	@echo "make lock    resolve the dependencies anew"
-	@echo "make clean   remove .venv and caches"
+	@echo "make clean   remove the environments, the site and caches"
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "There is no $(PYTHON). Install Python 3.11 or newer, or say which: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; exit 2; }
@@ -52,6 +53,14 @@ $(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
 
 setup: $(VENV)/.development ## Make .venv with everything for development
 
+# In an environment of its own, so that its pins need not agree with the portal's.
+$(DOCS)/.installed: requirements-docs.txt | $(BIN)/python
+	@echo "Installing what the documentation's site needs (once) ..."
+	@$(BIN)/python -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements-docs.txt
+	@$(DOCS)/bin/python -m pip check
+	@touch $@
+
 demo: $(VENV)/.runtime ## Start the demo
 	@exec $(BIN)/portal demo $(ARGS)
 
@@ -69,8 +78,10 @@ lint: $(VENV)/.development ## Run ruff and mypy
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-docs: $(VENV)/.development ## Write the parts of the documents that come from the code
+docs: $(VENV)/.development $(DOCS)/.installed ## Write the generated parts of the documents, and build the site
 	@$(BIN)/python -m tests.architecture.generated
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --strict --quiet
+	@echo "The site is in site/index.html"
 
 check: lint ## Run everything that a change must pass
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered $(ARGS)
@@ -88,6 +99,7 @@ lock: ## Resolve the dependencies anew
 	echo 'hatchling>=1.27' | $(COMPILE) pyproject.toml - --output-file requirements.txt
 	echo 'psycopg[binary]>=3.2,<4' | $(COMPILE) - --constraint requirements.txt --output-file requirements-postgresql.txt
 	$(COMPILE) pyproject.toml --extra postgresql --extra redis --group dev --constraint requirements.txt --constraint requirements-postgresql.txt --output-file requirements-dev.txt
+	echo 'mkdocs-material>=9.8,<10' | $(COMPILE) - --output-file requirements-docs.txt
 
-clean: ## Remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist .coverage .coverage.*
+clean: ## Remove the environments, the site and caches
+	rm -rf $(VENV) $(DOCS) site .mypy_cache .pytest_cache .ruff_cache build dist .coverage .coverage.*

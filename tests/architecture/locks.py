@@ -7,7 +7,7 @@ from typing import Final
 from packaging.markers import Marker
 
 ROOT: Final = Path(__file__).parents[2]
-LOCKS: Final = ("requirements.txt", "requirements-postgresql.txt", "requirements-dev.txt")
+LOCKS: Final = ("requirements.txt", "requirements-postgresql.txt", "requirements-dev.txt", "requirements-docs.txt")
 _PIN: Final = re.compile(r"^([\w.-]+(?:\[[\w,-]+\])?==[^\s;]+)(?: ; (.*?))?(?: \\)?$", re.MULTILINE)
 
 

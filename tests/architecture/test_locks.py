@@ -74,7 +74,11 @@ def test_every_pin_has_hashes_and_no_index_is_named(lock: str) -> None:
 
 @pytest.mark.parametrize(
     ("file", "installs"),
-    [("Makefile", r"^INSTALL = .*"), ("Dockerfile", r".*requirements\.txt.*"), ("docs/deploy.md", r".*pip install.*")],
+    [
+        ("Makefile", r".*pip install.*"),
+        ("Dockerfile", r".*requirements\.txt.*"),
+        ("docs/deploy.md", r".*pip install.*"),
+    ],
 )
 def test_wherever_a_lock_is_installed_nothing_is_resolved(file: str, installs: str) -> None:
     found = [line for line in re.findall(installs, (ROOT / file).read_text(), re.MULTILINE) if "install" in line]

@@ -6,7 +6,7 @@ from pathlib import Path
 from portal.configuration import load
 from portal.rules.identity import Identity
 from portal.settings import ProviderSpec
-from portal.sign_in.providers.oidc import OidcProvider
+from portal.sign_in.providers.flow import CodeFlow
 from portal.sign_in.providers.transport import Limits
 from tests.provider.browser import Browser, Portal, link_to_provider
 
@@ -30,7 +30,7 @@ class Deployment:
     def __init__(self, folder: Path, spec: ProviderSpec) -> None:
         self.spec = spec
         self.portal = Portal(folder / "data", url=URL, providers=(spec,))
-        self.portal.providers[spec.id] = OidcProvider(spec, limits=PATIENT)
+        self.portal.providers[spec.id] = CodeFlow(spec, limits=PATIENT)
         self.browser = Browser(self.portal)
 
     def begin(self) -> str:

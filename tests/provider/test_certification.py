@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 
 from portal.rules.identity import Identity
 from portal.settings import Secret
-from portal.sign_in.providers.oidc import OidcProvider
+from portal.sign_in.providers.flow import CodeFlow
 from portal.sign_in.providers.transport import Limits
 from tests.builders import NOW, a_provider
 from tests.provider.browser import Browser, Portal, reference_in
@@ -250,7 +250,7 @@ def signed_in(portal: Portal, theirs: MisbehavingProvider, browser: Browser) -> 
 @pytest.mark.parametrize("row", ALL.values(), ids=ALL)
 def test_certification(portal: Portal, theirs: MisbehavingProvider, row: Row) -> None:
     browser = Browser(portal)
-    portal.providers["company"] = OidcProvider(a_provider(issuer=theirs.issuer, **row.spec), limits=PATIENT)
+    portal.providers["company"] = CodeFlow(a_provider(issuer=theirs.issuer, **row.spec), limits=PATIENT)
     row.prepare(theirs)
     outcome = signed_in(portal, theirs, browser)
 
@@ -274,7 +274,7 @@ ROTATIONS: dict[str, tuple[Any, ...]] = {
 
 @pytest.mark.parametrize("published", ROTATIONS.values(), ids=ROTATIONS)
 def test_rotation(portal: Portal, theirs: MisbehavingProvider, published: tuple[Any, ...]) -> None:
-    portal.providers["company"] = OidcProvider(a_provider(issuer=theirs.issuer), limits=PATIENT)
+    portal.providers["company"] = CodeFlow(a_provider(issuer=theirs.issuer), limits=PATIENT)
     assert isinstance(signed_in(portal, theirs, Browser(portal)), SignIn)
 
     keys_of(*published)(theirs)

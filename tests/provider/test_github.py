@@ -10,7 +10,7 @@ import pytest
 from portal.configuration import load
 from portal.rules.identity import Identity
 from portal.settings import Admission, ProviderSpec, Secret
-from portal.sign_in.providers.oauth2 import OAuth2Provider
+from portal.sign_in.providers.flow import CodeFlow
 from portal.sign_in.providers.transport import Limits
 from tests.builders import ISSUER
 from tests.provider.browser import Browser, Portal, reference_in
@@ -55,7 +55,7 @@ class Deployment:
 
     def __init__(self, folder: Path, spec: ProviderSpec) -> None:
         self.portal = Portal(folder / "data", url=URL, providers=(spec,))
-        self.portal.providers["github"] = OAuth2Provider(spec, limits=PATIENT)
+        self.portal.providers["github"] = CodeFlow(spec, limits=PATIENT)
         self.browser = Browser(self.portal)
 
     def begin(self) -> str:

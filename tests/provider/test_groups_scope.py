@@ -9,7 +9,7 @@ import pytest
 from portal.cli import main
 from portal.configuration import environment, load
 from portal.settings import Settings
-from portal.sign_in.providers.oidc import OidcProvider
+from portal.sign_in.providers.flow import CodeFlow
 from tests.provider.browser import Browser, Portal
 from tests.provider.process import CLIENT_SECRET, Person, RunningProvider, a_client, running_provider
 
@@ -56,7 +56,7 @@ def sign_in(settings: Settings, folder: Path, account: str) -> tuple[Portal, Bro
         catalogue=settings.catalogue,
     )
     [spec] = settings.providers
-    portal.providers[spec.id] = OidcProvider(spec)
+    portal.providers[spec.id] = CodeFlow(spec)
     portal.now = int(time.time())
     browser = Browser(portal)
     browser.get(Person(account).sign_in(browser.begin()))

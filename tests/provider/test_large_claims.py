@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from portal.rules.policy import RoleRule
-from portal.sign_in.providers.oidc import OidcProvider
+from portal.sign_in.providers.flow import CodeFlow
 from portal.sign_in.providers.transport import Limits
 from tests.builders import NOW, RULES, a_provider
 from tests.provider.browser import Browser, Portal
@@ -34,7 +34,7 @@ def theirs() -> Iterator[MisbehavingProvider]:
 def signed_in(theirs: MisbehavingProvider, folder: Path, **changes: Any) -> tuple[Portal, Browser, int]:
     spec = a_provider(issuer=theirs.issuer)
     portal = Portal(folder, providers=(spec,), **changes)
-    portal.providers["company"] = OidcProvider(spec, limits=Limits(read=60, total=60))
+    portal.providers["company"] = CodeFlow(spec, limits=Limits(read=60, total=60))
     browser = Browser(portal)
     page = browser.get(theirs.authorize(browser.begin()))
     return portal, browser, page.status_code

@@ -13,7 +13,7 @@ import pytest
 from portal.rules.identity import Affiliation
 from portal.settings import Secret
 from portal.sign_in.providers.base import ProviderDiagnostics
-from portal.sign_in.providers.oidc import OidcProvider
+from portal.sign_in.providers.flow import CodeFlow
 from portal.sign_in.providers.transport import Limits
 from tests.builders import NOW, PORTAL, a_provider
 from tests.provider.browser import CALLBACK, HOST, Browser, Portal, link_to_provider, reference_in, state_in
@@ -47,7 +47,7 @@ def real(tmp_path: Path, theirs: RunningProvider) -> Real:
     )
     portal = Portal(tmp_path)
     portal.now = int(time.time())
-    portal.providers["company"] = OidcProvider(spec)
+    portal.providers["company"] = CodeFlow(spec)
     return Real(theirs, portal, Browser(portal))
 
 
@@ -79,7 +79,7 @@ class TestCredentials:
     def test_whatever_they_contain_they_prove_the_client(
         self, knowing_them: RunningProvider, client_id: str, secret: str, suffix: str, method: str | None
     ) -> None:
-        ours = OidcProvider(
+        ours = CodeFlow(
             a_provider(
                 issuer=knowing_them.issuer,
                 client_id=f"{client_id}{suffix}",
@@ -101,7 +101,7 @@ class TestBeforeSomebodySignsIn:
         self, theirs: RunningProvider, *, callback: str = f"{PORTAL}{CALLBACK}", **changes: object
     ) -> ProviderDiagnostics:
         given = {"client_id": theirs.client_id, "client_secret": Secret(theirs.client_secret), **changes}
-        return OidcProvider(a_provider(issuer=theirs.issuer, **given)).diagnostics(redirect_uri=callback)
+        return CodeFlow(a_provider(issuer=theirs.issuer, **given)).diagnostics(redirect_uri=callback)
 
     def test_a_registration_that_fits(self, theirs: RunningProvider) -> None:
         diagnostics = self.diagnostics(theirs)
@@ -204,7 +204,7 @@ class TestAtARealProvider:
 
     def test_a_wrong_client_secret_is_the_portals_trouble(self, real: Real) -> None:
         spec = real.portal.providers["company"].spec
-        real.portal.providers["company"] = OidcProvider(
+        real.portal.providers["company"] = CodeFlow(
             a_provider(issuer=spec.issuer, client_id=spec.client_id, client_secret=Secret("wrong"))
         )
         page = real.browser.get(Person("ana").sign_in(real.browser.begin()))
@@ -220,7 +220,7 @@ class TestAtARealProvider:
             client_secret=Secret(real.theirs.client_secret),
             redirect_uri=f"{PORTAL}/login/callback",
         )
-        real.portal.providers["company"] = OidcProvider(spec)
+        real.portal.providers["company"] = CodeFlow(spec)
 
         assert real.browser.get(Person("uwe").sign_in(real.browser.begin())).status_code == 303
         assert real.browser.is_signed_in
@@ -242,8 +242,8 @@ class TestMischief:
         browser = Browser(shared)
         with misbehaving_provider() as theirs:
             spec = a_provider(issuer=theirs.issuer)
-            patient = OidcProvider(spec, limits=Limits(read=60, total=60))
-            hurried = OidcProvider(spec, limits=Limits(read=0.5, total=2))
+            patient = CodeFlow(spec, limits=Limits(read=60, total=60))
+            hurried = CodeFlow(spec, limits=Limits(read=0.5, total=2))
             shared.providers["company"] = hurried if mischief.slow and mischief.at_begin else patient
             if mischief.at_begin:
                 mischief.prepare(theirs)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderUnavailable
-from portal.settings import ProviderSpec
+from portal.settings import Endpoints, ProviderSpec
 from portal.sign_in.attempts import new_attempt
 from portal.sign_in.providers.authorization_probe import ask_authorization
 from portal.sign_in.providers.base import ProviderDiagnostics
@@ -19,8 +19,7 @@ def tried(
     diagnostics: ProviderDiagnostics,
     *,
     spec: ProviderSpec,
-    authorize: str,
-    token: str,
+    endpoints: Endpoints,
     redirect_uri: str,
     basic: BasicCredentials,
     transport: Transport,
@@ -28,7 +27,7 @@ def tried(
     """Return *survey* with what both endpoints say of the portal as a client.  Takes the budget of two requests."""
     problem, is_refusal = client_problem(
         spec=spec,
-        endpoint=token,
+        endpoint=endpoints.token,
         method=diagnostics.auth_method or BASIC,
         redirect_uri=redirect_uri,
         basic=basic,
@@ -36,7 +35,11 @@ def tried(
         budget=transport.budget(),
     )
     asked = ask_authorization(
-        spec=spec, endpoint=authorize, redirect_uri=redirect_uri, transport=transport, budget=transport.budget()
+        spec=spec,
+        endpoint=endpoints.authorize,
+        redirect_uri=redirect_uri,
+        transport=transport,
+        budget=transport.budget(),
     )
     return replace(
         diagnostics,

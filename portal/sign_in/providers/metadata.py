@@ -31,31 +31,17 @@ class Metadata:
     """Where a provider's endpoints are, and what it promises of its answers."""
 
     issuer: str
-    authorize: str
-    token: str
-    jwks: str
-    userinfo: str | None = None
-    end_session: str | None = None
+    endpoints: Endpoints
     token_auth_methods: frozenset[str] = frozenset({"client_secret_basic"})
     """Client authentication at the token endpoint; the default of Discovery, section 3."""
     names_itself: bool = False
     """Whether each callback carries ``iss`` (RFC 9207, section 3)."""
     signing_algorithms: frozenset[str] | None = None
-    """What it says it signs ID tokens with; told to operators, and believed by nothing.  ``None``: it does not say."""
+    """What it says it signs ID tokens with; shown to operators, and never trusted.  ``None``: it does not say."""
     challenge_methods: frozenset[str] | None = None
     """Of PKCE (RFC 8414, section 2); the same holds."""
     scopes: frozenset[str] | None = None
     """It may know more than it lists; the same holds."""
-
-    def endpoints(self) -> Endpoints:
-        """Return where its endpoints are, and no more."""
-        return Endpoints(
-            authorize=self.authorize,
-            token=self.token,
-            jwks=self.jwks,
-            userinfo=self.userinfo,
-            end_session=self.end_session,
-        )
 
 
 def discovery_url(issuer: str) -> str:
@@ -63,26 +49,33 @@ def discovery_url(issuer: str) -> str:
     return issuer.rstrip("/") + DISCOVERY
 
 
-def read_metadata(document: Mapping[str, object], *, issuer: str) -> Metadata:
+def read_metadata(document: Mapping[str, object], *, issuer: str, needs: str | None = "jwks_uri") -> Metadata:
     """Return the metadata in *document*, which must be that of *issuer* to the letter.
 
+    *needs* is an endpoint that must be there besides those for authorization and tokens.
+
     Raises:
-        IssuerMismatch: it is somebody else's.
-        ProviderMisconfigured: it lacks what we need, or names an endpoint that is not safe.
+        IssuerMismatch: it is the metadata of another issuer.
+        ProviderMisconfigured: it lacks an endpoint, or names one that is not safe.
     """
     # Discovery, section 4.3: else one provider could speak for another.
     named = document.get("issuer")
     if named != issuer:
         usable = named if isinstance(named, str) and is_safe_endpoint(named, issuer=issuer) else None
         raise IssuerMismatch(f"the metadata is of issuer {quoted(named)}, not of {issuer}", named=usable)
+    endpoints = Endpoints(
+        authorize=_required(document, "authorization_endpoint", issuer=issuer),
+        token=_required(document, "token_endpoint", issuer=issuer),
+        jwks=_optional(document, "jwks_uri", issuer=issuer),
+        userinfo=_optional(document, "userinfo_endpoint", issuer=issuer),
+        end_session=_optional(document, "end_session_endpoint", issuer=issuer),
+    )
+    if needs is not None:
+        _required(document, needs, issuer=issuer)
     methods = _listed(document, "token_endpoint_auth_methods_supported")
     return Metadata(
         issuer=issuer,
-        authorize=_required(document, "authorization_endpoint", issuer=issuer),
-        token=_required(document, "token_endpoint", issuer=issuer),
-        jwks=_required(document, "jwks_uri", issuer=issuer),
-        userinfo=_optional(document, "userinfo_endpoint", issuer=issuer),
-        end_session=_optional(document, "end_session_endpoint", issuer=issuer),
+        endpoints=endpoints,
         token_auth_methods=frozenset({"client_secret_basic"}) if methods is None else methods,
         names_itself=document.get("authorization_response_iss_parameter_supported") is True,
         signing_algorithms=_listed(document, "id_token_signing_alg_values_supported"),
@@ -91,11 +84,11 @@ def read_metadata(document: Mapping[str, object], *, issuer: str) -> Metadata:
     )
 
 
-def metadata_of(endpoints: Endpoints, *, issuer: str) -> Metadata:
-    """Return the metadata that *endpoints*, configured by hand, amount to.
+def metadata_of(endpoints: Endpoints, *, issuer: str, needs: str | None) -> Metadata:
+    """Return *endpoints*, known or configured by hand, as metadata; *needs* is as for :func:`read_metadata`.
 
     Raises:
-        ProviderMisconfigured: one of them is not safe.
+        ProviderMisconfigured: one of them is missing or not safe.
     """
     written = {
         "issuer": issuer,
@@ -105,7 +98,9 @@ def metadata_of(endpoints: Endpoints, *, issuer: str) -> Metadata:
         "userinfo_endpoint": endpoints.userinfo,
         "end_session_endpoint": endpoints.end_session,
     }
-    return read_metadata({name: value for name, value in written.items() if value is not None}, issuer=issuer)
+    return read_metadata(
+        {name: value for name, value in written.items() if value is not None}, issuer=issuer, needs=needs
+    )
 
 
 def is_safe_endpoint(url: object, *, issuer: str) -> bool:

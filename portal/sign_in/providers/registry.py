@@ -1,32 +1,14 @@
-"""From configuration to providers: which flow each make of provider speaks."""
+"""From configuration to providers."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final, Protocol
 
-from portal.contract.egress import Egress
 from portal.errors import Problem, SettingsError
-from portal.settings import ProviderSpec, Settings
-from portal.sign_in.provider_types import PROVIDER_TYPES, type_of
-from portal.sign_in.provider_types.base import Flow
+from portal.settings import Settings
+from portal.sign_in.provider_types import PROVIDER_TYPES
 from portal.sign_in.providers.base import Provider
-from portal.sign_in.providers.oauth2 import OAuth2Provider
-from portal.sign_in.providers.oidc import OidcProvider
-
-
-class Maker(Protocol):
-    """Makes the provider that a section of the configuration describes."""
-
-    def __call__(self, spec: ProviderSpec, /, *, egress: Egress) -> Provider:
-        """Return it; it calls out as *outbound* says."""
-
-
-FLOWS: Final[Mapping[Flow, Maker]] = {
-    "oauth2": OAuth2Provider,
-    "openid": OidcProvider,
-}
-"""How each kind of provider signs people in."""
+from portal.sign_in.providers.flow import CodeFlow
 
 
 def build_providers(settings: Settings) -> Mapping[str, Provider]:
@@ -35,7 +17,7 @@ def build_providers(settings: Settings) -> Mapping[str, Provider]:
     Nothing is fetched yet: the portal starts while a provider is away.
 
     Raises:
-        SettingsError: a provider is of a make nobody knows.
+        SettingsError: a provider is of a type that is not known.
     """
     unknown = [spec for spec in settings.providers if spec.provider_type not in PROVIDER_TYPES]
     if unknown:
@@ -44,7 +26,7 @@ def build_providers(settings: Settings) -> Mapping[str, Provider]:
                 Problem(
                     place="providers",
                     key=f"{spec.id}.type",
-                    what=f"{spec.provider_type!r} is no make of provider.",
+                    what=f"{spec.provider_type!r} is not a known provider type.",
                     fix=f"Use one of {', '.join(sorted(PROVIDER_TYPES))}.",
                 )
                 for spec in unknown
@@ -54,4 +36,4 @@ def build_providers(settings: Settings) -> Mapping[str, Provider]:
     specs = (
         replace(spec, issuers_of_others=written) if spec.issuer_of_document else spec for spec in settings.providers
     )
-    return MappingProxyType({spec.id: FLOWS[type_of(spec).flow](spec, egress=settings.egress) for spec in specs})
+    return MappingProxyType({spec.id: CodeFlow(spec, egress=settings.egress) for spec in specs})

@@ -7,7 +7,7 @@ import pytest
 from portal.errors import CallbackRejected, ProviderMisconfigured
 from portal.settings import Secret
 from portal.sign_in.providers.client_credentials import BasicCredentials
-from portal.sign_in.providers.oidc import OidcProvider
+from portal.sign_in.providers.flow import CodeFlow
 from tests.builders import a_provider
 from tests.portal.sign_in.providers.test_oidc import begin, sign_in
 from tests.provider.misbehaving import Answer, MisbehavingProvider, misbehaving_provider
@@ -48,9 +48,9 @@ class TestAtAProvider:
             provider.client_first = True
             yield provider
 
-    def provider_with(self, theirs: MisbehavingProvider, secret: str, **changes: Any) -> OidcProvider:
+    def provider_with(self, theirs: MisbehavingProvider, secret: str, **changes: Any) -> CodeFlow:
         theirs.client_secret = secret
-        return OidcProvider(a_provider(issuer=theirs.issuer, client_secret=Secret(secret), **changes))
+        return CodeFlow(a_provider(issuer=theirs.issuer, client_secret=Secret(secret), **changes))
 
     @pytest.mark.parametrize("secret", SECRETS)
     def test_one_that_decodes_is_asked_once(self, theirs: MisbehavingProvider, secret: str) -> None:

@@ -14,8 +14,7 @@ from portal.contract.egress import Egress, read_egress
 from portal.errors import ProviderNotBelieved, ProviderUnavailable, ProxyUnavailable
 from portal.http_client import client_settings_for
 from portal.settings import Endpoints
-from portal.sign_in.providers.oauth2 import OAuth2Provider
-from portal.sign_in.providers.oidc import OidcProvider
+from portal.sign_in.providers.flow import CodeFlow
 from portal.sign_in.providers.ssrf_policy import SsrfPolicy, ssrf_policy_of
 from portal.sign_in.providers.transport import Limits, Transport
 from tests.builders import NOW, a_provider
@@ -57,8 +56,8 @@ def company(tmp_path: Path) -> Iterator[Company]:
         yield Company(theirs=theirs, proxy=proxy, certificate=certificate)
 
 
-def ours(egress: Egress) -> OidcProvider:
-    return OidcProvider(SPEC, limits=PATIENT, egress=egress)
+def ours(egress: Egress) -> CodeFlow:
+    return CodeFlow(SPEC, limits=PATIENT, egress=egress)
 
 
 def the_way(company: Company, **changes: str) -> Egress:
@@ -207,7 +206,7 @@ def test_plain_oauth_goes_the_same_way(company: Company) -> None:
     spec = a_provider(issuer=ISSUER, provider_type="generic", endpoints=ends)
 
     def client_problem(egress: Egress) -> str | None:
-        return OAuth2Provider(spec, limits=PATIENT, egress=egress).diagnostics(redirect_uri=CALLBACK).client_problem
+        return CodeFlow(spec, limits=PATIENT, egress=egress).diagnostics(redirect_uri=CALLBACK).client_problem
 
     assert client_problem(the_way(company)) is None
     assert set(company.proxy.asked) == {"CONNECT id.corp.example:443"}

@@ -111,16 +111,16 @@ class TestReadMetadata:
         )
         metadata = read_metadata(document, issuer=ISSUER)
 
-        assert metadata.userinfo == f"{ISSUER}/userinfo"
-        assert metadata.end_session == f"{ISSUER}/end"
+        assert metadata.endpoints.userinfo == f"{ISSUER}/userinfo"
+        assert metadata.endpoints.end_session == f"{ISSUER}/end"
         assert metadata.token_auth_methods == {"client_secret_post"}
         assert metadata.names_itself
 
     def test_what_may_be_missing_may_be_missing(self) -> None:
         metadata = read_metadata(a_document(userinfo_endpoint=None), issuer=ISSUER)
 
-        assert metadata.userinfo is None
-        assert metadata.end_session is None
+        assert metadata.endpoints.userinfo is None
+        assert metadata.endpoints.end_session is None
         assert metadata.token_auth_methods == {"client_secret_basic"}
         assert not metadata.names_itself
 
@@ -159,10 +159,16 @@ class TestReadMetadata:
 class TestMetadataOf:
     def test_configured_endpoints_serve_without_discovery(self) -> None:
         endpoints = Endpoints(authorize=f"{ISSUER}/a", token=f"{ISSUER}/t", jwks=f"{ISSUER}/j")
-        metadata = metadata_of(endpoints, issuer=ISSUER)
 
-        assert (metadata.authorize, metadata.token, metadata.jwks) == (f"{ISSUER}/a", f"{ISSUER}/t", f"{ISSUER}/j")
-        assert metadata.userinfo is None
+        assert metadata_of(endpoints, issuer=ISSUER, needs="jwks_uri").endpoints == endpoints
+
+    def test_what_the_proof_needs_must_be_there(self) -> None:
+        endpoints = Endpoints(authorize=f"{ISSUER}/a", token=f"{ISSUER}/t")
+
+        assert metadata_of(endpoints, issuer=ISSUER, needs=None).endpoints == endpoints
+        for needs in ("jwks_uri", "userinfo_endpoint"):
+            with pytest.raises(ProviderUnavailable, match=f"{needs} is 'None'"):
+                metadata_of(endpoints, issuer=ISSUER, needs=needs)
 
 
 @pytest.mark.parametrize("issuer", ["https://id.example.com/tenant", "https://id.example.com/tenant/"])

@@ -10,7 +10,7 @@ import pytest
 from portal.errors import CallbackRejected, ClaimsTooLarge, PortalError, ProviderRefused, ProviderUnavailable
 from portal.settings import Endpoints, ProviderSpec
 from portal.sign_in.attempts import Attempt
-from portal.sign_in.providers.oauth2 import OAuth2Provider
+from portal.sign_in.providers.flow import CodeFlow
 from portal.sign_in.providers.transport import Limits
 from tests.builders import NOW
 from tests.portal.sign_in.provider_types.reading import spec_at
@@ -40,17 +40,17 @@ def spec_of(theirs: MisbehavingProvider, **changes: Any) -> ProviderSpec:
     return replace(spec, **changes)
 
 
-def begin(ours: OAuth2Provider, **changes: Any) -> tuple[str, Attempt]:
+def begin(ours: CodeFlow, **changes: Any) -> tuple[str, Attempt]:
     return ours.begin(**{"redirect_uri": CALLBACK, "return_to": "/", "now": NOW, **changes})
 
 
-def complete(ours: OAuth2Provider, **callback: str) -> Any:
+def complete(ours: CodeFlow, **callback: str) -> Any:
     _, attempt = begin(ours)
     return ours.complete(attempt, {"code": "code", "state": attempt.state, **callback}, now=NOW)
 
 
 def test_the_request_carries_what_makes_it_safe(theirs: MisbehavingProvider) -> None:
-    ours = OAuth2Provider(
+    ours = CodeFlow(
         spec_of(theirs, scopes=("profile", "email"), authorize_params=(("state", "x"), ("prompt", "login")))
     )
     url, attempt = begin(ours, login_hint="ana@example.com")
@@ -66,13 +66,13 @@ def test_the_request_carries_what_makes_it_safe(theirs: MisbehavingProvider) -> 
 
 
 def test_without_scopes_none_are_sent(theirs: MisbehavingProvider) -> None:
-    url, _ = begin(OAuth2Provider(spec_of(theirs, scopes=())))
+    url, _ = begin(CodeFlow(spec_of(theirs, scopes=())))
 
     assert "scope" not in parse_qs(urlsplit(url).query, keep_blank_values=True)
 
 
 def test_somebody_signs_in_and_there_is_no_id_token(theirs: MisbehavingProvider) -> None:
-    completed = complete(OAuth2Provider(spec_of(theirs), limits=PATIENT))
+    completed = complete(CodeFlow(spec_of(theirs), limits=PATIENT))
 
     assert (completed.identity.issuer, completed.identity.subject) == (f"{theirs.issuer}/me", "7")
     assert (completed.id_token, completed.access_token) == (None, "token")
@@ -82,7 +82,7 @@ def test_somebody_signs_in_and_there_is_no_id_token(theirs: MisbehavingProvider)
 def test_an_id_token_that_comes_along_proves_nothing_and_is_not_read(theirs: MisbehavingProvider) -> None:
     theirs.respond["/token"] = lambda _: as_json({**BEARER, "id_token": "x.y.z"})
 
-    assert complete(OAuth2Provider(spec_of(theirs), limits=PATIENT)).id_token is None
+    assert complete(CodeFlow(spec_of(theirs), limits=PATIENT)).id_token is None
 
 
 @pytest.mark.parametrize(
@@ -98,19 +98,19 @@ def test_a_callback_that_is_no_answer(
     theirs: MisbehavingProvider, callback: dict[str, str], error: type[PortalError]
 ) -> None:
     with pytest.raises(error):
-        complete(OAuth2Provider(spec_of(theirs), limits=PATIENT), **callback)
+        complete(CodeFlow(spec_of(theirs), limits=PATIENT), **callback)
     assert theirs.asked == []
 
 
 def test_an_attempt_at_another_provider_is_refused(theirs: MisbehavingProvider) -> None:
-    _, attempt = begin(OAuth2Provider(spec_of(theirs, id="other")))
+    _, attempt = begin(CodeFlow(spec_of(theirs, id="other")))
 
     with pytest.raises(CallbackRejected):
-        OAuth2Provider(spec_of(theirs)).complete(attempt, {"code": "code", "state": attempt.state}, now=NOW)
+        CodeFlow(spec_of(theirs)).complete(attempt, {"code": "code", "state": attempt.state}, now=NOW)
 
 
 def test_a_named_issuer_must_be_the_one_that_is_known(theirs: MisbehavingProvider) -> None:
-    ours = OAuth2Provider(spec_of(theirs, issuer=theirs.issuer), limits=PATIENT)
+    ours = CodeFlow(spec_of(theirs, issuer=theirs.issuer), limits=PATIENT)
 
     assert complete(ours, iss=theirs.issuer).identity.subject == "7"
     with pytest.raises(CallbackRejected):
@@ -122,7 +122,7 @@ def test_an_answer_that_never_ends_is_given_up(theirs: MisbehavingProvider, path
     theirs.respond[path] = trickle(head=b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n", drop=b" ")
 
     with pytest.raises(ProviderUnavailable):
-        complete(OAuth2Provider(spec_of(theirs), limits=HURRIED))
+        complete(CodeFlow(spec_of(theirs), limits=HURRIED))
 
 
 @pytest.mark.parametrize(
@@ -140,14 +140,14 @@ def test_who_cannot_be_asked_about_is_not_signed_in(theirs: MisbehavingProvider,
     theirs.respond["/me"] = lambda _: answer
 
     with pytest.raises(ProviderUnavailable):
-        complete(OAuth2Provider(spec_of(theirs), limits=PATIENT))
+        complete(CodeFlow(spec_of(theirs), limits=PATIENT))
 
 
 def test_an_answer_that_is_too_long_is_no_provider_that_is_away(theirs: MisbehavingProvider) -> None:
     theirs.respond["/me"] = lambda _: Answer(b'{"a": "' + b"x" * 10_000_000 + b'"}')
 
     with pytest.raises(ClaimsTooLarge, match="is longer than 2097152 bytes"):
-        complete(OAuth2Provider(spec_of(theirs), limits=PATIENT))
+        complete(CodeFlow(spec_of(theirs), limits=PATIENT))
 
 
 @pytest.mark.parametrize("name", ["authorize", "token", "userinfo"])
@@ -157,7 +157,7 @@ def test_an_answer_that_is_too_long_is_no_provider_that_is_away(theirs: Misbehav
 def test_unsafe_addresses_are_not_used(theirs: MisbehavingProvider, name: str, url: str) -> None:
     spec = spec_of(theirs)
     assert spec.endpoints is not None
-    ours = OAuth2Provider(replace(spec, endpoints=replace(spec.endpoints, **{name: url})))
+    ours = CodeFlow(replace(spec, endpoints=replace(spec.endpoints, **{name: url})))
 
     with pytest.raises(ProviderUnavailable):
         begin(ours)
@@ -165,15 +165,15 @@ def test_unsafe_addresses_are_not_used(theirs: MisbehavingProvider, name: str, u
 
 
 def test_without_endpoints_it_cannot_be_used(theirs: MisbehavingProvider) -> None:
-    assert OAuth2Provider(spec_of(theirs, endpoints=None)).diagnostics().problem == "it has no endpoints"
-    assert OAuth2Provider(spec_of(theirs)).diagnostics().problem is None
+    assert CodeFlow(spec_of(theirs, endpoints=None)).diagnostics().problem == "it has no endpoints"
+    assert CodeFlow(spec_of(theirs)).diagnostics().problem is None
 
 
 def test_it_has_no_sign_out(theirs: MisbehavingProvider) -> None:
     spec = spec_of(theirs)
     ends = Endpoints(authorize="https://x.test", token="https://x.test", end_session="https://x.test/end")
     for one in (spec, replace(spec, endpoints=ends)):
-        ours = OAuth2Provider(one)
+        ours = CodeFlow(one)
 
         assert ours.end_session_url(id_token_hint=None, post_logout_redirect_uri=CALLBACK, state="s") is None
 
@@ -182,17 +182,17 @@ def test_it_has_no_sign_out(theirs: MisbehavingProvider) -> None:
 def test_what_is_not_read_of_the_answer_keeps_nobody_out(theirs: MisbehavingProvider, more: dict[str, Any]) -> None:
     theirs.respond["/token"] = lambda _: as_json({**BEARER, **more})
 
-    assert complete(OAuth2Provider(spec_of(theirs))).identity.subject == "7"
+    assert complete(CodeFlow(spec_of(theirs))).identity.subject == "7"
 
 
 def test_a_life_without_end_keeps_nobody_out(theirs: MisbehavingProvider) -> None:
     body = b'{"access_token": "token", "token_type": "bearer", "expires_in": 1e999}'
     theirs.respond["/token"] = lambda _: Answer(body)
 
-    assert complete(OAuth2Provider(spec_of(theirs))).identity.subject == "7"
+    assert complete(CodeFlow(spec_of(theirs))).identity.subject == "7"
 
 
 def test_a_token_without_a_type_is_a_bearer_token(theirs: MisbehavingProvider) -> None:
     theirs.respond["/token"] = lambda _: as_json({"access_token": "token"})
 
-    assert complete(OAuth2Provider(spec_of(theirs))).identity.subject == "7"
+    assert complete(CodeFlow(spec_of(theirs))).identity.subject == "7"

@@ -8,7 +8,7 @@ from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderUnava
 from portal.settings import Endpoints, Secret
 from portal.sign_in.providers.base import ProviderDiagnostics
 from portal.sign_in.providers.document_cache import EARLY_PAUSE, FAILURE_PAUSE, FRESH, STALE
-from portal.sign_in.providers.oidc import OidcProvider
+from portal.sign_in.providers.flow import CodeFlow
 from portal.sign_in.providers.transport import Limits
 from tests.builders import NOW, a_provider
 from tests.provider.misbehaving import CLIENT_SECRET, Answer, MisbehavingProvider, as_json, misbehaving_provider
@@ -44,31 +44,31 @@ def elapsed() -> Elapsed:
 
 
 @pytest.fixture
-def ours(theirs: MisbehavingProvider, elapsed: Elapsed) -> OidcProvider:
+def ours(theirs: MisbehavingProvider, elapsed: Elapsed) -> CodeFlow:
     return provider_at(theirs, elapsed)
 
 
 def provider_at(
     theirs: MisbehavingProvider, elapsed: Callable[[], float], *, limits: Limits = PATIENT, **changes: Any
-) -> OidcProvider:
-    return OidcProvider(a_provider(issuer=theirs.issuer, **changes), limits=limits, monotonic=elapsed)
+) -> CodeFlow:
+    return CodeFlow(a_provider(issuer=theirs.issuer, **changes), limits=limits, monotonic=elapsed)
 
 
-def begin(provider: OidcProvider, **changes: Any) -> tuple[str, Any]:
+def begin(provider: CodeFlow, **changes: Any) -> tuple[str, Any]:
     return provider.begin(**{"redirect_uri": CALLBACK, "return_to": "/", "now": NOW, **changes})
 
 
-def sign_in(ours: OidcProvider, theirs: MisbehavingProvider) -> Any:
+def sign_in(ours: CodeFlow, theirs: MisbehavingProvider) -> Any:
     url, attempt = begin(ours)
     return ours.complete(attempt, theirs.callback_of(url), now=NOW).identity
 
 
 class TestBegin:
-    def query(self, provider: OidcProvider, **changes: Any) -> dict[str, list[str]]:
+    def query(self, provider: CodeFlow, **changes: Any) -> dict[str, list[str]]:
         url, _ = begin(provider, **changes)
         return parse_qs(urlsplit(url).query)
 
-    def test_the_request_carries_what_makes_it_safe(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+    def test_the_request_carries_what_makes_it_safe(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         url, attempt = begin(ours)
         query = parse_qs(urlsplit(url).query)
 
@@ -110,13 +110,11 @@ class TestBegin:
     def test_openid_is_always_asked_for(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
         assert self.query(provider_at(theirs, elapsed, scopes=("email",)))["scope"] == ["openid email"]
 
-    def test_a_login_hint_is_passed_on(self, ours: OidcProvider) -> None:
+    def test_a_login_hint_is_passed_on(self, ours: CodeFlow) -> None:
         assert self.query(ours, login_hint="ana@example.com")["login_hint"] == ["ana@example.com"]
         assert "login_hint" not in self.query(ours)
 
-    def test_an_authorization_endpoint_keeps_its_own_query(
-        self, theirs: MisbehavingProvider, ours: OidcProvider
-    ) -> None:
+    def test_an_authorization_endpoint_keeps_its_own_query(self, theirs: MisbehavingProvider, ours: CodeFlow) -> None:
         theirs.metadata["authorization_endpoint"] += "?policy=b2c"
 
         assert self.query(ours)["policy"] == ["b2c"]
@@ -130,7 +128,7 @@ class TestBegin:
 
 
 class TestComplete:
-    def test_somebody_signs_in(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+    def test_somebody_signs_in(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         identity = sign_in(ours, theirs)
 
         assert (identity.issuer, identity.subject) == (theirs.issuer, "ana")
@@ -138,7 +136,7 @@ class TestComplete:
         assert identity.verified_email == "ana@example.com"
         assert identity.provider == "company"
 
-    def test_the_id_token_comes_along_for_the_sign_out(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+    def test_the_id_token_comes_along_for_the_sign_out(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         url, attempt = begin(ours)
 
         id_token = ours.complete(attempt, theirs.callback_of(url), now=NOW).id_token
@@ -146,7 +144,7 @@ class TestComplete:
         assert id_token is not None
         assert id_token.count(".") == 2
 
-    def test_the_id_token_wins_over_userinfo(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+    def test_the_id_token_wins_over_userinfo(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         theirs.userinfo = {"name": "Somebody Else", "email": "ana@example.com", "email_verified": True}
 
         assert sign_in(ours, theirs).name == "Ana Analyst"
@@ -170,7 +168,7 @@ class TestComplete:
     )
     def test_what_is_said_of_one_address_does_not_vouch_for_another(
         self,
-        ours: OidcProvider,
+        ours: CodeFlow,
         theirs: MisbehavingProvider,
         id_token: dict[str, object],
         userinfo: dict[str, object],
@@ -181,13 +179,13 @@ class TestComplete:
 
         assert sign_in(ours, theirs).verified_email == verified
 
-    def test_a_provider_without_userinfo_serves(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+    def test_a_provider_without_userinfo_serves(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         del theirs.metadata["userinfo_endpoint"]
 
         assert sign_in(ours, theirs).email is None
 
     def test_a_provider_that_promises_no_iss_may_leave_it_out(
-        self, ours: OidcProvider, theirs: MisbehavingProvider
+        self, ours: CodeFlow, theirs: MisbehavingProvider
     ) -> None:
         theirs.metadata["authorization_response_iss_parameter_supported"] = False
         theirs.callback = {"iss": None}
@@ -196,7 +194,7 @@ class TestComplete:
 
     @pytest.mark.parametrize("changes", [{"state": "other"}, {"state": None}])
     def test_a_callback_of_another_state_is_rejected(
-        self, ours: OidcProvider, theirs: MisbehavingProvider, changes: dict[str, str | None]
+        self, ours: CodeFlow, theirs: MisbehavingProvider, changes: dict[str, str | None]
     ) -> None:
         theirs.callback = changes
 
@@ -205,16 +203,14 @@ class TestComplete:
         assert "/token" not in theirs.asked
 
     def test_an_attempt_at_another_provider_is_rejected(
-        self, ours: OidcProvider, theirs: MisbehavingProvider, elapsed: Elapsed
+        self, ours: CodeFlow, theirs: MisbehavingProvider, elapsed: Elapsed
     ) -> None:
         url, attempt = begin(provider_at(theirs, elapsed, id="other"))
 
         with pytest.raises(CallbackRejected):
             ours.complete(attempt, theirs.callback_of(url), now=NOW)
 
-    def test_the_code_of_one_attempt_does_not_serve_another(
-        self, ours: OidcProvider, theirs: MisbehavingProvider
-    ) -> None:
+    def test_the_code_of_one_attempt_does_not_serve_another(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         """
         A code stolen from somebody else's attempt fails at PKCE, whatever else was forged around it.
         """
@@ -239,14 +235,14 @@ class TestWhatIsInTheWild:
         ],
     )
     def test_a_code_reaches_the_token_endpoint_as_it_was(
-        self, ours: OidcProvider, theirs: MisbehavingProvider, code: str
+        self, ours: CodeFlow, theirs: MisbehavingProvider, code: str
     ) -> None:
         theirs.code = code
 
         assert sign_in(ours, theirs).subject == "ana"
 
     @pytest.mark.parametrize("kid", ["https://id.example.com/keys#1", "a+b/c==", "\u7d20 \u6750", "k" * 300, ""])
-    def test_a_key_goes_by_any_name(self, ours: OidcProvider, theirs: MisbehavingProvider, kid: str) -> None:
+    def test_a_key_goes_by_any_name(self, ours: CodeFlow, theirs: MisbehavingProvider, kid: str) -> None:
         theirs.jwks = {"keys": [{**RSA.as_dict(private=False), "kid": kid}]}
         theirs.sign = lambda claims: signed(claims, kid=kid)
 
@@ -255,14 +251,14 @@ class TestWhatIsInTheWild:
     @pytest.mark.parametrize(
         "subject", ["auth0|653a1f0c9e", "f:1f3c:ana@example.com", "uid=ana,ou=people", "\u7d20\u6750", "a" * 255]
     )
-    def test_somebody_is_known_by_any_name(self, ours: OidcProvider, theirs: MisbehavingProvider, subject: str) -> None:
+    def test_somebody_is_known_by_any_name(self, ours: CodeFlow, theirs: MisbehavingProvider, subject: str) -> None:
         theirs.subject = subject
 
         assert sign_in(ours, theirs).subject == subject
 
     @pytest.mark.parametrize("query", ["p=B2C_1A_sign-in", "a=%7B%7D&b", "x=1&x=2", "q=a%20b%2Bc"])
     def test_an_authorization_endpoint_has_any_query(
-        self, ours: OidcProvider, theirs: MisbehavingProvider, query: str
+        self, ours: CodeFlow, theirs: MisbehavingProvider, query: str
     ) -> None:
         theirs.metadata["authorization_endpoint"] += f"?{query}"
         url, _ = begin(ours)
@@ -308,7 +304,7 @@ class TestIssuerOfADocument:
 
     def named_by_document(
         self, theirs: MisbehavingProvider, elapsed: Elapsed, *, path: str = "", **changes: Any
-    ) -> OidcProvider:
+    ) -> CodeFlow:
         document = f"{theirs.issuer}{path}{METADATA}"
         theirs.respond[f"{path}{METADATA}"] = lambda _: as_json(theirs.metadata)
         return provider_at(theirs, elapsed, issuer_of_document=True, discovery=document, **changes)
@@ -399,7 +395,7 @@ class TestClientAuthentication:
 
         assert sign_in(provider_at(theirs, elapsed, **changes), theirs).subject == "ana"
 
-    def test_a_list_that_is_none_means_basic(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+    def test_a_list_that_is_none_means_basic(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         theirs.metadata["token_endpoint_auth_methods_supported"] = "client_secret_basic"
 
         assert sign_in(ours, theirs).subject == "ana"
@@ -461,7 +457,7 @@ class TestPrivateAddresses:
     @pytest.mark.parametrize(
         "url", ["https://10.0.0.1/x", "https://169.254.169.254/latest/meta-data/", "https://[::ffff:10.0.0.1]/x"]
     )
-    def test_they_are_not_gone_to(self, ours: OidcProvider, theirs: MisbehavingProvider, name: str, url: str) -> None:
+    def test_they_are_not_gone_to(self, ours: CodeFlow, theirs: MisbehavingProvider, name: str, url: str) -> None:
         theirs.metadata[name] = url
 
         with pytest.raises(ProviderUnavailable, match=r"its metadata leads to .*, which is a (private|link-local)"):
@@ -480,7 +476,7 @@ class TestPrivateAddresses:
 
 
 class TestKeys:
-    def test_a_new_key_is_fetched_once_and_serves(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+    def test_a_new_key_is_fetched_once_and_serves(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         sign_in(ours, theirs)
         theirs.jwks = {"keys": [{**OTHER_RSA.as_dict(private=False), "kid": "new"}]}
         theirs.sign = lambda claims: signed(claims, key=OTHER_RSA, kid="new")
@@ -489,7 +485,7 @@ class TestKeys:
         assert theirs.asked.count("/jwks") == 2
 
     def test_a_flood_of_unknown_keys_fetches_once_a_minute(
-        self, ours: OidcProvider, theirs: MisbehavingProvider, elapsed: Elapsed
+        self, ours: CodeFlow, theirs: MisbehavingProvider, elapsed: Elapsed
     ) -> None:
         sign_in(ours, theirs)
         theirs.sign = lambda claims: signed(claims, kid=f"unknown-{len(theirs.asked)}")
@@ -504,7 +500,7 @@ class TestKeys:
         assert theirs.asked.count("/jwks") == 3
 
     def test_a_key_that_was_taken_back_is_dropped_within_the_hour(
-        self, ours: OidcProvider, theirs: MisbehavingProvider, elapsed: Elapsed
+        self, ours: CodeFlow, theirs: MisbehavingProvider, elapsed: Elapsed
     ) -> None:
         sign_in(ours, theirs)
         theirs.jwks = {"keys": [{**OTHER_RSA.as_dict(private=False), "kid": "new"}]}
@@ -514,7 +510,7 @@ class TestKeys:
             sign_in(ours, theirs)
 
     def test_a_bad_signature_under_a_known_key_fetches_nothing(
-        self, ours: OidcProvider, theirs: MisbehavingProvider
+        self, ours: CodeFlow, theirs: MisbehavingProvider
     ) -> None:
         sign_in(ours, theirs)
         theirs.sign = lambda claims: signed(claims, key=OTHER_RSA, kid=RSA.kid)
@@ -525,9 +521,7 @@ class TestKeys:
 
 
 class TestMetadata:
-    def test_it_is_fetched_once_an_hour(
-        self, ours: OidcProvider, theirs: MisbehavingProvider, elapsed: Elapsed
-    ) -> None:
+    def test_it_is_fetched_once_an_hour(self, ours: CodeFlow, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
         begin(ours)
         elapsed.seconds += FRESH - 1
         begin(ours)
@@ -538,7 +532,7 @@ class TestMetadata:
         assert theirs.asked.count(METADATA) == 2
 
     def test_a_short_outage_goes_unnoticed_and_a_long_one_does_not(
-        self, ours: OidcProvider, theirs: MisbehavingProvider, elapsed: Elapsed
+        self, ours: CodeFlow, theirs: MisbehavingProvider, elapsed: Elapsed
     ) -> None:
         begin(ours)
         theirs.respond[METADATA] = lambda _: as_json({}, status=503)
@@ -552,7 +546,7 @@ class TestMetadata:
             begin(ours)
 
     def test_a_provider_that_is_back_is_noticed(
-        self, ours: OidcProvider, theirs: MisbehavingProvider, elapsed: Elapsed
+        self, ours: CodeFlow, theirs: MisbehavingProvider, elapsed: Elapsed
     ) -> None:
         theirs.respond[METADATA] = lambda _: as_json({}, status=503)
         with pytest.raises(ProviderUnavailable):
@@ -567,11 +561,11 @@ class TestMetadata:
 
 
 class TestEndSessionUrl:
-    def url(self, ours: OidcProvider, **changes: Any) -> str | None:
+    def url(self, ours: CodeFlow, **changes: Any) -> str | None:
         asked = {"id_token_hint": "a.b.c", "post_logout_redirect_uri": "https://p/signed-out", "state": "s", **changes}
         return ours.end_session_url(**asked)
 
-    def test_it_says_who_and_where_back(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+    def test_it_says_who_and_where_back(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         url = self.url(ours)
 
         assert url is not None
@@ -584,23 +578,21 @@ class TestEndSessionUrl:
         }
 
     @pytest.mark.parametrize("hint", [None, "x" * 8000])
-    def test_without_a_hint_or_with_an_endless_one_the_provider_asks(
-        self, ours: OidcProvider, hint: str | None
-    ) -> None:
+    def test_without_a_hint_or_with_an_endless_one_the_provider_asks(self, ours: CodeFlow, hint: str | None) -> None:
         assert "id_token_hint" not in (self.url(ours, id_token_hint=hint) or "")
 
-    def test_an_endpoint_with_a_query_keeps_it(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+    def test_an_endpoint_with_a_query_keeps_it(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         theirs.metadata["end_session_endpoint"] += "?p=1"
 
         assert "?p=1&" in (self.url(ours) or "")
 
-    def test_there_may_be_none(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+    def test_there_may_be_none(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         del theirs.metadata["end_session_endpoint"]
 
         assert self.url(ours) is None
 
     def test_a_provider_that_is_away_does_not_hold_up_a_sign_out(
-        self, ours: OidcProvider, theirs: MisbehavingProvider
+        self, ours: CodeFlow, theirs: MisbehavingProvider
     ) -> None:
         theirs.respond[METADATA] = lambda _: as_json({}, status=503)
 
@@ -608,7 +600,7 @@ class TestEndSessionUrl:
 
 
 class TestSurvey:
-    def test_a_provider_that_answers_is_told_as_it_is(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+    def test_a_provider_that_answers_is_told_as_it_is(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         theirs.metadata.update(
             id_token_signing_alg_values_supported=["RS256", 7],
             code_challenge_methods_supported="S256",
@@ -635,14 +627,14 @@ class TestSurvey:
         assert all(ours.diagnostics().keys)
         assert "/token" not in theirs.asked
 
-    def test_otherwise_a_sentence_says_what_is_wrong(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+    def test_otherwise_a_sentence_says_what_is_wrong(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         theirs.jwks = {"keys": []}
 
         assert "no key" in (ours.diagnostics(redirect_uri=CALLBACK).problem or "")
         assert ours.diagnostics().endpoints is not None
         assert "/token" not in theirs.asked
 
-    def test_without_metadata_nothing_else_is_asked(self, ours: OidcProvider, theirs: MisbehavingProvider) -> None:
+    def test_without_metadata_nothing_else_is_asked(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         theirs.metadata["issuer"] = "https://evil.test"
         known = ours.diagnostics(redirect_uri=CALLBACK)
 
@@ -683,7 +675,7 @@ class TestSurvey:
         ],
     )
     def test_the_client_is_tried_with_a_code_nobody_was_given(
-        self, ours: OidcProvider, theirs: MisbehavingProvider, answer: Answer, told: str | None
+        self, ours: CodeFlow, theirs: MisbehavingProvider, answer: Answer, told: str | None
     ) -> None:
         theirs.respond["/token"] = lambda _: answer
         known = ours.diagnostics(redirect_uri=CALLBACK)

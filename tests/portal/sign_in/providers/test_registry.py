@@ -3,12 +3,8 @@ from pathlib import Path
 import pytest
 
 from portal.errors import SettingsError
-from portal.sign_in.provider_types import PROVIDER_TYPES
-from portal.sign_in.providers.oauth2 import OAuth2Provider
-from portal.sign_in.providers.oidc import OidcProvider
-from portal.sign_in.providers.registry import FLOWS, build_providers
+from portal.sign_in.providers.registry import build_providers
 from tests.builders import a_provider, settings_for
-from tests.portal.sign_in.provider_types.reading import spec_at
 
 
 def test_providers_come_in_the_order_of_the_configuration(tmp_path: Path) -> None:
@@ -17,7 +13,6 @@ def test_providers_come_in_the_order_of_the_configuration(tmp_path: Path) -> Non
 
     assert list(providers) == ["one", "two"]
     assert [provider.spec for provider in providers.values()] == list(specs)
-    assert isinstance(providers["one"], OidcProvider)
 
 
 def test_every_unknown_make_is_named_at_once(tmp_path: Path) -> None:
@@ -26,16 +21,6 @@ def test_every_unknown_make_is_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         build_providers(settings_for(tmp_path, providers=specs))
     assert [problem.key for problem in caught.value.problems] == ["one.type", "two.type"]
-
-
-def test_every_make_has_a_flow() -> None:
-    assert {provider_type.flow for provider_type in PROVIDER_TYPES.values()} == set(FLOWS)
-
-
-def test_a_plain_oauth_provider_has_the_plain_flow(tmp_path: Path) -> None:
-    spec = spec_at("github")
-
-    assert isinstance(build_providers(settings_for(tmp_path, providers=(spec,)))[spec.id], OAuth2Provider)
 
 
 def test_metadata_of_one_provider_cannot_claim_the_issuer_written_for_another(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from joserfc.jwk import OctKey
 
 from portal.rules.identity import VerifiedClaims
 from portal.settings import PUBLIC_KEY_ALGORITHMS, SHARED_SECRET_ALGORITHMS, Secret
+from portal.sign_in.providers.flow import CodeFlow
 from portal.sign_in.providers.id_token import IdTokenProblem, IdTokenRejected, verify_id_token
 from portal.sign_in.providers.keys import read_keys, shared_key
-from portal.sign_in.providers.oidc import OidcProvider
 from portal.sign_in.providers.transport import Limits
 from tests.builders import NOW, a_provider
 from tests.provider.misbehaving import misbehaving_provider
@@ -103,7 +103,7 @@ def test_a_whole_sign_in_asks_for_no_keys() -> None:
             client_secret=Secret(SECRET),
             token_endpoint_auth_method="client_secret_post",
         )
-        ours = OidcProvider(spec, limits=Limits(read=60, total=60))
+        ours = CodeFlow(spec, limits=Limits(read=60, total=60))
         url, attempt = ours.begin(redirect_uri=CALLBACK, return_to="/", now=NOW)
 
         assert ours.complete(attempt, theirs.callback_of(url), now=NOW).identity.subject == "ana"

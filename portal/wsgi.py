@@ -18,8 +18,8 @@ from portal.settings import Settings
 from portal.storage.database import Database
 from portal.storage.instance_lock import hold, nobody_runs, say_answering
 from portal.web.app import create_app
+from portal.web.request_log import configure_logging
 from portal.web.services import services
-from portal.web.views.request_log import configure_logging
 
 _STOP_SERVER = 4
 """Gunicorn's code for "the app cannot be loaded": it stops instead of trying again for ever."""

@@ -15,8 +15,13 @@ from portal.server.request_reader import LARGEST_BODY
 from portal.settings import Settings
 from portal.sign_in.providers.base import Provider
 from portal.web.browser_sessions import install_sessions
+from portal.web.headers import install_headers
 from portal.web.rate_limits import Limits, install_limits, limits_of
+from portal.web.request_checks import install_form_checks, install_request_checks
+from portal.web.request_log import install_request_log
 from portal.web.services import build_services, install_services
+from portal.web.static_files import install_static_files
+from portal.web.times import iso, utc
 from portal.web.views import (
     account,
     api,
@@ -33,12 +38,7 @@ from portal.web.views import (
     well_known,
 )
 from portal.web.views.errors import install_error_pages
-from portal.web.views.headers import install_headers
 from portal.web.views.metrics import install_metrics
-from portal.web.views.request_checks import install_form_checks, install_request_checks
-from portal.web.views.request_log import install_request_log
-from portal.web.views.static_files import install_static_files
-from portal.web.views.times import iso, utc
 
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 _BLUEPRINTS: Final = (

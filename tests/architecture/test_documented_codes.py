@@ -26,8 +26,8 @@ from portal.rules.policy import Denial
 from portal.settings import Settings
 from portal.sign_in.admission import AdmissionRefusal
 from portal.sign_in.providers.id_token import IdTokenProblem
-from portal.web.views.request_log import JsonLines
-from portal.web.views.request_origin import LaunchRefusal
+from portal.web.request_log import JsonLines
+from portal.web.request_origin import LaunchRefusal
 from tests.architecture.pages import page
 from tests.architecture.sources import ROOT, Module, modules_of
 
@@ -217,7 +217,7 @@ def test_the_lines_shown_are_those_that_are_written(logger: str) -> None:
 
 
 def test_the_request_line_shown_has_the_fields_of_the_code() -> None:
-    log = [one for one in EVERYWHERE if one.name == "portal.web.views.request_log"]
+    log = [one for one in EVERYWHERE if one.name == "portal.web.request_log"]
     dictionaries = [node for one in log for node in ast.walk(one.tree) if isinstance(node, ast.Dict)]
     fields = [[text_of(key) for key in node.keys] for node in dictionaries]
 

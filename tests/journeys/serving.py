@@ -30,7 +30,7 @@ from portal.settings import Secret
 from portal.supervisor_socket import AppState, SupervisorAway, ask, control_socket
 from tests.builders import an_app
 from tests.journeys.workers import COOKIE, KEY, TLS
-from tests.portal.web.views.deployment import NAVIGATION, Deployment
+from tests.portal.web.deployment import NAVIGATION, Deployment
 from tests.ports import free_ports
 from tests.processes import PATIENCE, end_in_time
 

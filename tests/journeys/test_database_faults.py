@@ -17,7 +17,7 @@ from sqlalchemy import event
 
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET
 from tests.journeys.workers import WORKERS, Portal, running_portal, wait_until
-from tests.portal.web.views.deployment import NAVIGATION, Deployment
+from tests.portal.web.deployment import NAVIGATION, Deployment
 
 MORE_THAN_THERE_ARE = 6
 """Requests in a row: enough that both workers, and several of their connections, get their turn."""

@@ -24,7 +24,7 @@ from portal.machine.programs import GUNICORN
 from portal.rules.catalogue import Catalogue
 from portal.settings import Secret
 from tests.builders import an_app
-from tests.portal.web.views.deployment import NAVIGATION, Deployment
+from tests.portal.web.deployment import NAVIGATION, Deployment
 from tests.ports import free_ports
 from tests.processes import PATIENCE, end_in_time
 

@@ -1,1 +1,1 @@
-"""What browsers and apps ask of the portal: one blueprint per journey."""
+"""The blueprints of the portal, one module for each journey."""

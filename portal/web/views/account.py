@@ -9,12 +9,12 @@ from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import SignIn
 from portal.rules.identity import Identity
 from portal.rules.policy import Standing
+from portal.web.browser_names import browser_name
 from portal.web.browser_sessions import csrf_token
+from portal.web.current_sign_in import require_sign_in, require_standing
+from portal.web.labels import provider_label, tenant_label, tenant_name_of
+from portal.web.pages import AccountPage, OtherSignIn, TenantChoice, render
 from portal.web.services import services
-from portal.web.views.browser_names import browser_name
-from portal.web.views.current_sign_in import require_sign_in, require_standing
-from portal.web.views.labels import provider_label, tenant_label, tenant_name_of
-from portal.web.views.pages import AccountPage, OtherSignIn, TenantChoice, render
 
 blueprint = Blueprint("account", __name__)
 

@@ -15,8 +15,8 @@ from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import MOST_LISTED, SignIn
 from portal.contract import Inactive
 from portal.rules.policy import Standing, api_rights, standing_in
+from portal.web.labels import provider_label
 from portal.web.services import sealer, services
-from portal.web.views.labels import provider_label
 
 blueprint = Blueprint("api", __name__)
 

@@ -13,9 +13,9 @@ from flask.typing import ResponseReturnValue
 
 from portal.rules.catalogue import AppSpec
 from portal.rules.policy import Allowed, may_open
+from portal.web.current_sign_in import current_standing
 from portal.web.services import services
 from portal.web.views.cached_answer import CachedAnswer
-from portal.web.views.current_sign_in import current_standing
 from portal.web.views.health import AppState, state_of
 
 blueprint = Blueprint("app_states", __name__)

@@ -22,12 +22,10 @@ from portal.rules.catalogue import AppSpec
 from portal.rules.policy import Allowed, Denial, Denied, Standing, may_open, reason_of, standing_in
 from portal.rules.redirects import safe_next
 from portal.web.browser_sessions import csrf_token
-from portal.web.services import services
-from portal.web.views.catalogue import card_of
-from portal.web.views.current_sign_in import current_sign_in, here, require_sign_in, sign_in_path, standing_of
-from portal.web.views.headers import widen
-from portal.web.views.labels import provider_label, tenant_label
-from portal.web.views.pages import (
+from portal.web.current_sign_in import current_sign_in, here, require_sign_in, sign_in_path, standing_of
+from portal.web.headers import widen
+from portal.web.labels import provider_label, tenant_label
+from portal.web.pages import (
     AppPage,
     DeniedPage,
     FrameSignedOutPage,
@@ -37,7 +35,9 @@ from portal.web.views.pages import (
     current_theme,
     render,
 )
-from portal.web.views.request_origin import launch_refusal
+from portal.web.request_origin import launch_refusal
+from portal.web.services import services
+from portal.web.views.catalogue import card_of
 
 blueprint = Blueprint("apps", __name__)
 

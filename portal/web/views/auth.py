@@ -34,17 +34,17 @@ from portal.sign_in.claims import values
 from portal.sign_in.claims.storing import kept
 from portal.sign_in.providers.base import Provider
 from portal.web.browser_sessions import csrf_token, current_sign_in_id, end_session, new_session
-from portal.web.services import sealer, services
-from portal.web.views.current_sign_in import (
+from portal.web.current_sign_in import (
     current_sign_in,
     current_standing,
     forget_current_sign_in,
     sign_in_path,
     standing_of,
 )
-from portal.web.views.pages import GoingPage, LeavingPage, SignedOutPage, SignOutPage, render
-from portal.web.views.request_origin import PURPOSES, is_prefetch, sign_in_may_begin
-from portal.web.views.sign_in_page import ASK, provider_of_address, remember_last_used, sign_in_page
+from portal.web.pages import GoingPage, LeavingPage, SignedOutPage, SignOutPage, render
+from portal.web.request_origin import PURPOSES, is_prefetch, sign_in_may_begin
+from portal.web.services import sealer, services
+from portal.web.sign_in_page import ASK, provider_of_address, remember_last_used, sign_in_page
 
 blueprint = Blueprint("auth", __name__)
 

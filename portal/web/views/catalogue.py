@@ -8,10 +8,10 @@ from flask.typing import ResponseReturnValue
 
 from portal.rules.catalogue import AppSpec
 from portal.rules.policy import visible_apps
+from portal.web.current_sign_in import require_standing
+from portal.web.labels import tenant_label
+from portal.web.pages import AppCard, CataloguePage, render
 from portal.web.services import services
-from portal.web.views.current_sign_in import require_standing
-from portal.web.views.labels import tenant_label
-from portal.web.views.pages import AppCard, CataloguePage, render
 
 blueprint = Blueprint("catalogue", __name__)
 

@@ -11,11 +11,11 @@ from werkzeug.exceptions import HTTPException, TooManyRequests
 
 from portal.errors import PortalError, SignInFailed
 from portal.rules.redirects import HOME, safe_next
+from portal.web.current_sign_in import here, sign_in_path
+from portal.web.headers import widen
+from portal.web.pages import ErrorPage, render
+from portal.web.request_checks import ForeignHost, FormExpired, is_machine_path
 from portal.web.services import services
-from portal.web.views.current_sign_in import here, sign_in_path
-from portal.web.views.headers import widen
-from portal.web.views.pages import ErrorPage, render
-from portal.web.views.request_checks import ForeignHost, FormExpired, is_machine_path
 
 _LOGGER: Final = logging.getLogger("portal.errors")
 _SERVER_ERROR: Final = 500

@@ -13,10 +13,10 @@ from portal.contract.known_addresses import KNOWN_ADDRESSES, PORTAL_PATHS, Known
 from portal.rules.policy import landing_app
 from portal.rules.redirects import HOME, safe_next
 from portal.settings import REGISTERED_CALLBACKS
+from portal.web.current_sign_in import require_standing, sign_in_path
+from portal.web.headers import widen
+from portal.web.pages import FrameLeavePage, render
 from portal.web.services import services
-from portal.web.views.current_sign_in import require_standing, sign_in_path
-from portal.web.views.headers import widen
-from portal.web.views.pages import FrameLeavePage, render
 
 blueprint = Blueprint("known_addresses", __name__)
 

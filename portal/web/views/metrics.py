@@ -15,8 +15,8 @@ from portal.contract.forwarded import Network, read_address
 from portal.errors import StoreUnavailable
 from portal.supervisor_socket import AppState, SupervisorAway, SupervisorRefused, ask, control_socket
 from portal.web.metrics import CONTENT_TYPE, Metrics
+from portal.web.request_origin import host_allowed
 from portal.web.services import Services, services
-from portal.web.views.request_origin import host_allowed
 
 blueprint = Blueprint("metrics", __name__)
 

@@ -4,8 +4,8 @@ from flask import Blueprint, abort, redirect, request
 from flask.typing import ResponseReturnValue
 
 from portal.rules.redirects import safe_next
+from portal.web.current_sign_in import require_sign_in
 from portal.web.services import services
-from portal.web.views.current_sign_in import require_sign_in
 
 blueprint = Blueprint("tenant", __name__)
 

@@ -10,7 +10,7 @@ import pytest
 from portal.storage import rate_limit_store
 from portal.storage.rate_limit_store import FILE, SharedCounters, address_of
 from tests.builders import NOW
-from tests.portal.web.views.deployment import Deployment
+from tests.portal.web.deployment import Deployment
 
 
 @pytest.fixture(autouse=True)

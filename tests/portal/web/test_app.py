@@ -11,7 +11,7 @@ from jinja2 import UndefinedError
 from portal.web.app import create_app, resource_folder
 from portal.web.services import Services, app_credentials
 from tests.builders import NOW, settings_for
-from tests.portal.web.views.deployment import Deployment
+from tests.portal.web.deployment import Deployment
 
 SECRET = "Zq3vJ8mWn5xTb1RkYd7LhPc9GfS2uA6eQoIyXtBw0Kj"
 

@@ -8,7 +8,7 @@ import pytest
 from portal.contract import TrustedProxies, read_network
 from portal.web.rate_limits import Limits, key_of_address, limit_of_route, limits_of
 from tests.builders import an_identity, settings_for
-from tests.portal.web.views.deployment import NAVIGATION, OWN, TESS, Deployment, field_of
+from tests.portal.web.deployment import NAVIGATION, OWN, TESS, Deployment, field_of
 
 FEW = Limits(sign_in="2 per minute", callback="2 per minute", launch="2 per minute")
 

@@ -8,9 +8,9 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
 
 from portal.sign_in.provider_types import PROVIDER_TYPES
+from portal.web import pages
 from portal.web.app import resource_folder
-from portal.web.views import pages
-from portal.web.views.sign_in_page import MARKS
+from portal.web.sign_in_page import MARKS
 
 TEMPLATES = resource_folder("templates")
 NAMES = sorted(file.relative_to(TEMPLATES).as_posix() for file in TEMPLATES.rglob("*.html"))

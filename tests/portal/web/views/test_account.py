@@ -5,7 +5,7 @@ import pytest
 from portal.rules.identity import Affiliation
 from portal.web.views.account import in_words
 from tests.builders import an_identity
-from tests.portal.web.views.deployment import OWN, TESS, Deployment, field_of
+from tests.portal.web.deployment import OWN, TESS, Deployment, field_of
 
 
 def test_strangers_are_sent_to_sign_in(deployment: Deployment) -> None:

@@ -9,7 +9,7 @@ from portal.access.revocation import RevocationReason
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET
 from portal.web.views.oauth import TOKEN_EXCHANGE
 from tests.builders import ISSUER, an_identity
-from tests.portal.web.views.deployment import OWN, TESS, Deployment, field_of
+from tests.portal.web.deployment import OWN, TESS, Deployment, field_of
 
 ALL = "audit:read sign-ins:read sign-ins:end"
 

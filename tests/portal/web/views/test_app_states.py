@@ -15,7 +15,7 @@ from portal.rules.catalogue import Catalogue
 from portal.web.views.app_states import AppStates
 from portal.web.views.health import AppState, state_of
 from tests.builders import an_app
-from tests.portal.web.views.deployment import TESS, Deployment
+from tests.portal.web.deployment import TESS, Deployment
 
 
 @contextlib.contextmanager

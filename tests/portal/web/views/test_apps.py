@@ -12,7 +12,7 @@ from portal.rules.catalogue import Catalogue
 from portal.rules.identity import Affiliation, Identity
 from portal.web.views.apps import AppLocation, from_start, place_within, with_theme
 from tests.builders import ISSUER, PORTAL, an_app, an_identity
-from tests.portal.web.views.deployment import NAVIGATION, OWN, TESS, Deployment, field_of
+from tests.portal.web.deployment import NAVIGATION, OWN, TESS, Deployment, field_of
 
 NOBODY_SPECIAL = an_identity(
     subject="uwe", name="Uwe User", email="uwe@example.com", affiliations=(TESS.affiliations[0],)

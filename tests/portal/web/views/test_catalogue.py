@@ -4,7 +4,7 @@ from portal.rules.catalogue import Catalogue
 from portal.rules.identity import Identity
 from portal.web.views.catalogue import card_of
 from tests.builders import an_app, an_identity
-from tests.portal.web.views.deployment import TESS, Deployment
+from tests.portal.web.deployment import TESS, Deployment
 
 
 def test_strangers_are_sent_to_sign_in(deployment: Deployment) -> None:

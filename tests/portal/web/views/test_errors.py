@@ -6,9 +6,9 @@ import re
 import pytest
 
 from portal.errors import PortalError, StoreUnavailable
+from portal.web.request_checks import FormExpired
 from portal.web.views.apps import LaunchRefused
-from portal.web.views.request_checks import FormExpired
-from tests.portal.web.views.deployment import NAVIGATION, Deployment
+from tests.portal.web.deployment import NAVIGATION, Deployment
 
 
 def failing(deployment: Deployment, error: Exception, path: str = "/failing") -> Deployment:

@@ -17,7 +17,7 @@ from portal.storage.session_store import SessionStore
 from portal.web.services import Services
 from portal.web.views.health import Readiness, apps_that_are_down
 from tests.builders import an_app
-from tests.portal.web.views.deployment import Deployment
+from tests.portal.web.deployment import Deployment
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from portal.contract.known_addresses import KNOWN_ADDRESSES, PORTAL_PATHS, known_address
 from tests.builders import an_identity
-from tests.portal.web.views.deployment import NAVIGATION, TESS, Deployment
+from tests.portal.web.deployment import NAVIGATION, TESS, Deployment
 
 CALLBACK = "/auth/auth/callback"
 

@@ -24,7 +24,7 @@ from tests.architecture.pages import page
 from tests.builders import an_app as an_app_spec
 from tests.builders import an_identity
 from tests.gradio_apps.supervisor.supervising import a_document, an_app, is_state, supervised, the_app
-from tests.portal.web.views.deployment import Deployment
+from tests.portal.web.deployment import Deployment
 
 DIRECT = "http://127.0.0.1:7800"
 HERE = Catalogue((an_app_spec(source="app.py", port=7810),))

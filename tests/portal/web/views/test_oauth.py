@@ -8,7 +8,7 @@ from portal.contract import read_introspection, verify_ticket
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET
 from portal.web.views.oauth import ACCESS_TOKEN, TOKEN_EXCHANGE
 from tests.builders import ISSUER, NOW, PORTAL
-from tests.portal.web.views.deployment import NAVIGATION, TESS, Deployment
+from tests.portal.web.deployment import NAVIGATION, TESS, Deployment
 
 
 def redeemed(deployment: Deployment, slug: str = "admin-dashboard") -> str:

@@ -9,7 +9,7 @@ from portal.contract import ProbeToken, Ticket, sign_probe_token, sign_ticket
 from portal.contract.probe_tokens import PROBE_HEADER
 from tests.builders import NOW, PORTAL, a_ticket
 from tests.portal.contract.forging import STRANGER
-from tests.portal.web.views.deployment import Deployment
+from tests.portal.web.deployment import Deployment
 
 ECHO = "/.portal/probe/echo"
 

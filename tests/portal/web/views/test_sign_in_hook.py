@@ -14,8 +14,8 @@ import pytest
 from portal.errors import SettingsError
 from portal.rules.identity import Affiliation, Identity
 from portal.sign_in.providers.base import Completed
+from portal.web.request_log import JsonLines, ReferenceFilter
 from portal.web.services import Services
-from portal.web.views.request_log import JsonLines, ReferenceFilter
 from tests.builders import NOW, a_provider, an_identity
 from tests.portal.sign_in.hook.company import EVERYBODY, MODULE, ONE_GOOGLE_DOMAIN, written
 from tests.provider.browser import Browser, Portal, reference_in, state_in

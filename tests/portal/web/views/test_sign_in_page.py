@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from portal.errors import ProviderRefused, ProviderUnavailable
 from portal.settings import ProviderSpec
-from portal.web.views.sign_in_page import buttons, provider_of_address
+from portal.web.sign_in_page import buttons, provider_of_address
 from tests.builders import PORTAL, a_provider
 from tests.provider.browser import Browser, Portal, callback_of, link_to_provider
 from tests.provider.scripted import ScriptedProvider

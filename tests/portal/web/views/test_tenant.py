@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.portal.web.views.deployment import OWN, TESS, Deployment, field_of
+from tests.portal.web.deployment import OWN, TESS, Deployment, field_of
 
 TICKET = "urn:gradio-portal:token-type:ticket"
 SESSION = "urn:gradio-portal:token-type:app-session"

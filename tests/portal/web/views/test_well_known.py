@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.portal.web.views.deployment import Deployment
+from tests.portal.web.deployment import Deployment
 
 
 def test_search_engines_stay_away(deployment: Deployment) -> None:

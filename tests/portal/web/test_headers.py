@@ -3,10 +3,10 @@
 import pytest
 
 from portal.rules.browser_features import GRANTABLE, LEFT, NEVER, OFF
-from portal.web.views.headers import PagePolicy
-from portal.web.views.pictures import picture_origin, safe_picture
+from portal.web.headers import PagePolicy
+from portal.web.pictures import picture_origin, safe_picture
 from tests.builders import an_identity
-from tests.portal.web.views.deployment import Deployment
+from tests.portal.web.deployment import Deployment
 
 
 def test_every_route_is_closed_by_default(deployment: Deployment) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.portal.web.views.deployment import Deployment
+from tests.portal.web.deployment import Deployment
 
 
 @pytest.fixture

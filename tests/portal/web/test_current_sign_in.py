@@ -7,10 +7,10 @@ import sqlalchemy as sa
 from flask import g
 
 from portal.storage import tables
-from portal.web.views.current_sign_in import current_standing, here, known_sign_in, sign_in_path, standing_of
-from portal.web.views.pages import shown
+from portal.web.current_sign_in import current_standing, here, known_sign_in, sign_in_path, standing_of
+from portal.web.pages import shown
 from tests.builders import an_identity
-from tests.portal.web.views.deployment import TESS, Deployment
+from tests.portal.web.deployment import TESS, Deployment
 
 
 def test_a_stranger_has_no_standing(deployment: Deployment) -> None:

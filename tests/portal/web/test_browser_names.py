@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal.web.views.browser_names import browser_name
+from portal.web.browser_names import browser_name
 
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
 

@@ -11,9 +11,9 @@ from flask import g, render_template, request
 
 from portal.rules.identity import Identity
 from portal.rules.policy import Grant
+from portal.web.current_sign_in import known_sign_in
+from portal.web.pictures import safe_picture
 from portal.web.services import services
-from portal.web.views.current_sign_in import known_sign_in
-from portal.web.views.pictures import safe_picture
 
 THEMES = frozenset({"light", "dark"})
 THEME_COOKIE = "portal-theme"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal.web.views.request_origin import (
+from portal.web.request_origin import (
     LaunchRefusal,
     host_allowed,
     launch_refusal,

@@ -13,7 +13,7 @@ from portal.errors import PortalError
 from portal.server.request_reader import REFUSAL
 from portal.settings import Settings
 from portal.web.browser_sessions import csrf_expected, csrf_ok
-from portal.web.views.request_origin import SAFE_METHODS, host_allowed, unsafe_request_allowed
+from portal.web.request_origin import SAFE_METHODS, host_allowed, unsafe_request_allowed
 
 _MACHINE_PREFIXES: Final = ("/.well-known/", "/api/", "/oauth/")
 _BY_ADDRESS: Final = frozenset({"/healthz", "/metrics", "/readyz"})

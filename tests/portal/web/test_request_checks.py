@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.builders import PORTAL
-from tests.portal.web.views.deployment import OWN, TESS, Deployment, field_of
+from tests.portal.web.deployment import OWN, TESS, Deployment, field_of
 
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 MACHINE = ("/oauth/", "/api/")

@@ -12,8 +12,8 @@ from werkzeug.wrappers import Response
 from portal.rules.redirects import HOME
 from portal.settings import ProviderSpec
 from portal.sign_in.claims import values
+from portal.web.pages import ProviderButton, SignInPage
 from portal.web.services import services
-from portal.web.views.pages import ProviderButton, SignInPage
 
 ASK: Final = "ask"
 """The parameter of ``/sign-in`` that has the page shown, also where strangers are sent straight on."""

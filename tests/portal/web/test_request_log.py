@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from portal.web.views.request_log import JsonLines, ReferenceFilter, configure_logging, new_reference
-from tests.portal.web.views.deployment import Deployment
+from portal.web.request_log import JsonLines, ReferenceFilter, configure_logging, new_reference
+from tests.portal.web.deployment import Deployment
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from flask import Flask, Response, g, request
 
 from portal.contract.strict_transport import STRICT_TRANSPORT
 from portal.rules.browser_features import OFF
-from portal.web.views.current_sign_in import known_sign_in
-from portal.web.views.pictures import picture_origin
-from portal.web.views.static_files import is_current_version
+from portal.web.current_sign_in import known_sign_in
+from portal.web.pictures import picture_origin
+from portal.web.static_files import is_current_version
 
 _MADE_IN_FRAMES: Final = ("blob:", "data:")
 """What a framed app makes itself, to be downloaded: Firefox takes that for a navigation of the frame, and asks here."""

@@ -21,9 +21,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, TypeGuard, cast, get_args
 
+from portal.contract.supervisor_messages import WorkKind
+
 State = Literal["starting", "running", "failed"]
-Kind = Literal["request", "stream", "socket", "page"]
-"""Of what is open: a request that is being answered, an event stream, a WebSocket, a page's heartbeat."""
 
 MAX_LINE: Final = 256 * 1024
 """Longest line either side reads, in bytes."""
@@ -44,7 +44,7 @@ class Status:
     """Whether it takes connections."""
     problem: str = ""
     """Of ``failed``: why, in a sentence."""
-    open: Mapping[Kind, int] = field(default_factory=dict)
+    open: Mapping[WorkKind, int] = field(default_factory=dict)
     """What is under way in it."""
     listening: tuple[str, ...] = ()
     """Gradio sessions with an event stream open."""
@@ -128,7 +128,7 @@ def read_said(line: bytes) -> Status | Ended | None:
     if state not in get_args(State) or type(accepting) is not bool or type(problem) is not str:
         return None
     if type(counts) is not dict or not all(
-        kind in get_args(Kind) and type(count) is int and 0 <= count <= _MOST for kind, count in counts.items()
+        kind in get_args(WorkKind) and type(count) is int and 0 <= count <= _MOST for kind, count in counts.items()
     ):
         return None
     if not _are_sessions(listening):
@@ -137,7 +137,7 @@ def read_said(line: bytes) -> Status | Ended | None:
         state=cast("State", state),
         accepting=accepting,
         problem="".join(character for character in problem[:_MAX_PROBLEM] if character.isprintable()),
-        open=cast("dict[Kind, int]", counts),
+        open=cast("dict[WorkKind, int]", counts),
         listening=tuple(listening),
     )
 

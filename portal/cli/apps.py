@@ -13,6 +13,7 @@ from portal.cli import app_secrets, install
 from portal.clock import system_clock
 from portal.contract.argument_types import LINES
 from portal.contract.redaction import redacted
+from portal.contract.supervisor_messages import Action, AppStatus, ControlApp, ListApps, WorkKind
 from portal.errors import StoreUnavailable
 from portal.machine.app_logs import following, last_lines
 from portal.machine.exposure import env_values
@@ -20,7 +21,7 @@ from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.privilege_drop import acting_for
 from portal.machine.problems import configured
 from portal.machine.programs import app_log
-from portal.machine.supervisor_client import AppState, ask
+from portal.machine.supervisor_client import ask
 from portal.machine.terminal import plain
 from portal.rules.catalogue import AppSpec
 from portal.settings import Settings
@@ -157,14 +158,14 @@ def _restart(options: argparse.Namespace) -> int:
     return _order(options, "restart-now" if options.now else "restart")
 
 
-def _order(options: argparse.Namespace, do: str) -> int:
+def _order(options: argparse.Namespace, do: Action) -> int:
     """Ask for *do*, and wait until it has come about."""
     settings, _ = configured(options.config)
     app = _supervised(settings, options.name)
     control = control_socket(settings)
-    before = _one(ask(control, "list"), app.slug)
-    ask(control, do, app=app.slug)
-    state = _one(ask(control, "list"), app.slug)
+    before = _one(ask(control, ListApps()).apps, app.slug)
+    ask(control, ControlApp(do, app.slug))
+    state = _one(ask(control, ListApps()).apps, app.slug)
     patience = _PATIENCE
     if do == "restart" and before.state == "running":
         patience += state.start_timeout
@@ -172,7 +173,7 @@ def _order(options: argparse.Namespace, do: str) -> int:
     deadline = time.monotonic() + patience
     while not _is_done(do, before, state) and time.monotonic() < deadline:
         time.sleep(_PAUSE)
-        state = _one(ask(control, "list"), app.slug)
+        state = _one(ask(control, ListApps()).apps, app.slug)
     if state.failed_replacements > before.failed_replacements:
         raise CommandFailed(
             f"{app.slug} was not replaced: {state.problem} The old process goes on. See portal apps logs {app.slug}.",
@@ -182,7 +183,7 @@ def _order(options: argparse.Namespace, do: str) -> int:
     return 0 if _is_done(do, before, state) else ENDED
 
 
-def _is_done(do: str, before: AppState, now: AppState) -> bool:
+def _is_done(do: Action, before: AppStatus, now: AppStatus) -> bool:
     if do == "stop":
         return now.state == "stopped"
     if do == "start" and before.state in {"running", "starting"}:
@@ -193,14 +194,14 @@ def _is_done(do: str, before: AppState, now: AppState) -> bool:
     return now.restarts > before.restarts or (before.state == "stopped" and now.state != "stopped")
 
 
-def _states(settings: Settings) -> dict[str, AppState]:
+def _states(settings: Settings) -> dict[str, AppStatus]:
     if all(app.source is None for app in settings.catalogue):
         return {}  # there is no supervisor to ask
     _refuse_units(settings)
-    return {state.app: state for state in ask(control_socket(settings), "list")}
+    return {state.app: state for state in ask(control_socket(settings), ListApps()).apps}
 
 
-def _one(states: Sequence[AppState], slug: str) -> AppState:
+def _one(states: Sequence[AppStatus], slug: str) -> AppStatus:
     for state in states:
         if state.app == slug:
             return state
@@ -235,14 +236,14 @@ def _refuse_units(settings: Settings) -> None:
         )
 
 
-def _row(state: AppState) -> tuple[str, ...]:
+def _row(state: AppStatus) -> tuple[str, ...]:
     said = state.reason or state.last_line or ""
     memory = "-" if state.memory is None else _size(state.memory)
     pid = "-" if state.pid is None else str(state.pid)
     return (state.app, state.state, _time(state.seconds), pid, memory, str(state.restarts), said)
 
 
-def _told(state: AppState, *, log: Path) -> str:
+def _told(state: AppStatus, *, log: Path) -> str:
     limit = "" if state.memory_limit is None else f" of {_size(state.memory_limit)}"
     usual = "not known yet" if state.usual_start is None else _time(state.usual_start)
     facts = {
@@ -261,12 +262,17 @@ def _told(state: AppState, *, log: Path) -> str:
     return "\n".join([f"{state.app} ({state.title})", *(f"  {name:<12} {fact}" for name, fact in facts.items())])
 
 
-def _open(state: AppState) -> str:
-    names = {"request": "requests", "stream": "streams", "socket": "WebSockets", "page": "open pages"}
+def _open(state: AppStatus) -> str:
+    names: dict[WorkKind, str] = {
+        "request": "requests",
+        "stream": "streams",
+        "socket": "WebSockets",
+        "page": "open pages",
+    }
     return ", ".join(f"{state.open.get(kind, 0)} {name}" for kind, name in names.items())
 
 
-def _in_words(state: AppState) -> str:
+def _in_words(state: AppStatus) -> str:
     if state.state == "crashed":
         return f"crashed; next start in {_time(state.pause or 0)}. {state.reason}"
     words = f"{state.state} {'for' if state.state == 'starting' else 'since'} {_time(state.seconds)}"

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Final
 
 from portal.contract.privileges import taken_up
+from portal.contract.supervisor_messages import AppStatus, Change, ListApps, ReloadApps
 from portal.errors import StoreUnavailable
 from portal.machine import startup
 from portal.machine.failure import ENDED, CommandFailed
@@ -18,9 +19,9 @@ from portal.machine.processes import Processes
 from portal.machine.programs import SUPERVISOR, host_header
 from portal.machine.readiness import HealthCheck, state_of
 from portal.machine.startup import Launch
-from portal.machine.supervisor_client import ask, format_states
+from portal.machine.supervisor_client import ask
 from portal.machine.workers import NewWorkers
-from portal.supervisor_socket import AppState, control_socket
+from portal.supervisor_socket import control_socket
 
 MARGIN: Final = 60.0
 """Seconds, besides the time an app has to come up, after which a reload gives up waiting."""
@@ -39,8 +40,8 @@ class Outcome:
 class Expected:
     """One app of which something is expected."""
 
-    before: AppState
-    change: str
+    before: AppStatus
+    change: Change
 
 
 class Reload:
@@ -95,8 +96,8 @@ class Reload:
         return None
 
     def _outcome(self) -> Outcome:
-        format_states = (self._portal, *(f"{slug}: {what}" for slug, what in sorted(self._apps.items())))
-        return Outcome(lines=format_states, exit_code=ENDED if self._failed else 0)
+        lines = (self._portal, *(f"{slug}: {what}" for slug, what in sorted(self._apps.items())))
+        return Outcome(lines=lines, exit_code=ENDED if self._failed else 0)
 
     def _set_apps_going(self, document: Mapping[str, object]) -> None:
         if self._processes.pid_of(SUPERVISOR) is None:
@@ -105,11 +106,10 @@ class Reload:
                 self._apps = {state.slug: "is started." for state in self._new.settings.catalogue if state.source}
             return
         with taken_up():  # where root started it, only root may say who runs what
-            answer = format_states(
-                control_socket(self._new.settings), "reload", {"document": document, "every_app": self._every_app}
-            )
+            command = ReloadApps(document=document, every_app=self._every_app)
+            answer = ask(control_socket(self._new.settings), command)
         states = {state.app: state for state in answer.apps}
-        for slug, change in answer.changes.items():
+        for slug, change in (answer.changes or {}).items():
             if change in _SEEN_TO:
                 self._apps[slug] = f"{_SEEN_TO[change]}."
             else:
@@ -117,7 +117,7 @@ class Reload:
 
     def _look_at_apps(self) -> None:
         try:
-            states = ask(control_socket(self._new.settings), "list")
+            states = ask(control_socket(self._new.settings), ListApps()).apps
         except CommandFailed:  # it is being started again
             return
         for state in states:
@@ -136,7 +136,7 @@ class Reload:
         return True
 
 
-def outcome_of(expected: Expected, now: AppState) -> tuple[str, bool] | None:
+def outcome_of(expected: Expected, now: AppStatus) -> tuple[str, bool] | None:
     """Return what came of an app, in a sentence, and whether that is good; ``None`` while it is under way."""
     before, change = expected.before, expected.change
     if now.failed_replacements > before.failed_replacements:
@@ -179,7 +179,7 @@ def installed_version() -> str:
         return "unknown"
 
 
-_SEEN_TO: Final = {
+_SEEN_TO: Final[Mapping[Change, str]] = {
     "kept": "unchanged",
     "adjusted": "its limits were changed, its process goes on",
     "removed": "ended, for it is not in the configuration any more",

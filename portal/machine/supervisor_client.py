@@ -1,36 +1,20 @@
-"""The command's way to the supervisor: what it says, or a sentence that says why there is no answer."""
+"""Sends a command's messages to the supervisor; without an answer, the command fails."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
+from portal import supervisor_socket
+from portal.contract.supervisor_messages import Answer, Command
 from portal.machine.failure import ENDED, CommandFailed
-from portal.supervisor_socket import Answer, AppState, SupervisorAway, SupervisorRefused
-from portal.supervisor_socket import ask as ask_supervisor
-
-__all__ = ["AppState", "ask", "format_states"]
+from portal.supervisor_socket import SupervisorError
 
 
-def ask(path: Path, do: str, *, app: str | None = None) -> tuple[AppState, ...]:
-    """Ask the supervisor at *path* to *do* something; return how the apps it is about stand.
+def ask(path: Path, command: Command) -> Answer:
+    """Send *command* to the supervisor at *path*, and return its answer.
 
     Raises:
-        CommandFailed: nobody answers, or the supervisor refuses.
-    """
-    return format_states(path, do, {"app": app}).apps
-
-
-def format_states(path: Path, do: str, members: Mapping[str, object]) -> Answer:
-    """Do what :func:`ask` does; return all that was answered.
-
-    Raises:
-        CommandFailed: as there.
+        CommandFailed: no supervisor answers, or it refuses.
     """
     try:
-        return ask_supervisor(path, do, members)
-    except SupervisorAway as error:
-        raise CommandFailed(
-            f"No supervisor answers at {path}. Is `portal serve` running, with this configuration and as this user?",
-            exit_code=ENDED,
-        ) from error
-    except SupervisorRefused as error:
-        raise CommandFailed(f"The supervisor refused: {error}", exit_code=ENDED) from error
+        return supervisor_socket.ask(path, command)
+    except SupervisorError as error:
+        raise CommandFailed(str(error), exit_code=ENDED) from error

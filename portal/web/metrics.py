@@ -6,7 +6,7 @@ the workers of one portal are counted together, also those that have ended.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -21,7 +21,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from portal.supervisor_socket import KINDS, STATES, AppState
+from portal.contract.supervisor_messages import AppStatus, State, WorkKind
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # the library's own; half of the lines, and of no use with counters that outlive processes
 
@@ -101,7 +101,7 @@ class Metrics:
         self._requests.labels(route).observe(seconds)
 
     def exposition(
-        self, living: tuple[int, int] | None, *, has_supervisor: bool = False, apps: Sequence[AppState] | None = None
+        self, living: tuple[int, int] | None, *, has_supervisor: bool = False, apps: Sequence[AppStatus] | None = None
     ) -> bytes:
         """Return everything in Prometheus' text format.
 
@@ -140,7 +140,7 @@ class _Living(Collector):
 class _Apps(Collector):
     """What the supervisor says of the apps of this machine; what it does not know is left out."""
 
-    def __init__(self, apps: Sequence[AppState] | None) -> None:
+    def __init__(self, apps: Sequence[AppStatus] | None) -> None:
         self._apps = apps
 
     def collect(self) -> Iterator[Metric]:
@@ -152,11 +152,11 @@ class _Apps(Collector):
         apps = self._apps or ()
         yield _family(
             GaugeMetricFamily("portal_app_state", "1 for the state an app is in, 0 for the others.", labels=_STATE),
-            (((app.app, state), float(app.state == state)) for app in apps for state in STATES),
+            (((app.app, state), float(app.state == state)) for app in apps for state in get_args(State)),
         )
         yield _family(
             GaugeMetricFamily("portal_app_open", "What is under way in an app, by kind.", labels=_KIND),
-            (((app.app, kind), app.open.get(kind, 0)) for app in apps for kind in KINDS),
+            (((app.app, kind), app.open.get(kind, 0)) for app in apps for kind in get_args(WorkKind)),
         )
         yield _family(
             GaugeMetricFamily("portal_app_start_seconds", "How long the last start of an app took.", labels=_APP),

@@ -25,9 +25,10 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from portal.contract.introspection import HINT_APP_SESSION
+from portal.contract.supervisor_messages import AppStatus, ListApps
 from portal.rules.catalogue import Catalogue
 from portal.settings import Secret
-from portal.supervisor_socket import AppState, SupervisorAway, ask, control_socket
+from portal.supervisor_socket import SupervisorError, ask, control_socket
 from tests.builders import an_app
 from tests.journeys.workers import COOKIE, KEY, TLS
 from tests.portal.web.deployment import NAVIGATION, Deployment
@@ -106,8 +107,8 @@ class Served:
         assert old in text
         file.write_text(text.replace(old, new))
 
-    def apps(self) -> dict[str, AppState]:
-        return {state.app: state for state in ask(control_socket(self.deployment.settings), "list").apps}
+    def apps(self) -> dict[str, AppStatus]:
+        return {state.app: state for state in ask(control_socket(self.deployment.settings), ListApps()).apps}
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Ask the portal, on a connection of its own."""
@@ -220,7 +221,7 @@ def wait_until(holds: Callable[[], bool], running: Served) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         assert running.process.poll() is None, running.log
-        with suppress(httpx.TransportError, SupervisorAway):
+        with suppress(httpx.TransportError, SupervisorError):
             if holds():
                 return
         assert time.monotonic() < deadline, running.log

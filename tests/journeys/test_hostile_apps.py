@@ -20,8 +20,9 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from portal.contract.supervisor_messages import AppStatus, ListApps
 from portal.machine.isolation import OWN_USER, PORTAL_USER
-from portal.supervisor_socket import AppState, ask
+from portal.supervisor_socket import ask
 from tests.architecture.pages import page
 from tests.journeys import strangers
 from tests.ports import free_ports, own_uids
@@ -176,9 +177,9 @@ class Running:
         assert done.returncode == code, f"{done.stdout}\n{logs[-8000:]}"
         return done.stdout
 
-    def app(self, slug: str) -> AppState:
+    def app(self, slug: str) -> AppStatus:
         """How the supervisor says that an app stands."""
-        return next(one for one in ask(self.data / "supervisor.sock", "list").apps if one.app == slug)
+        return next(one for one in ask(self.data / "supervisor.sock", ListApps()).apps if one.app == slug)
 
     def log(self, app: str) -> str:
         return (self.data / "logs" / f"{app}.log").read_text(encoding="utf-8")

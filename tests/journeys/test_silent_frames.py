@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from portal.contract.supervisor_messages import Action, ControlApp
 from portal.supervisor_socket import ask
 from tests.journeys import in_firefox, steps
 from tests.journeys.deployment import ROOT, Deployment, running_deployment
@@ -49,9 +50,9 @@ class Silent:
     """Port of the one that does not run."""
     ready: Path
 
-    def tell(self, order: str, slug: str) -> None:
+    def tell(self, action: Action, slug: str) -> None:
         """Have the supervisor stop or start an app."""
-        ask(self.deployment.folder / "data" / "supervisor.sock", order, {"app": slug})
+        ask(self.deployment.folder / "data" / "supervisor.sock", ControlApp(action, slug))
 
 
 @pytest.fixture(scope="module")

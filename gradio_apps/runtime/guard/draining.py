@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Literal
 
-from gradio_apps.runtime.channel import MAX_SESSIONS, Kind
+from gradio_apps.runtime.channel import MAX_SESSIONS
 from gradio_apps.runtime.guard.running_requests import RunningRequest
+from portal.contract.supervisor_messages import WorkKind
 
 PATIENCE: Final = 3.0
 """Seconds after which an event that nobody listens to does not count any more: a browser comes at once."""
@@ -53,7 +54,7 @@ class RunningWork:
         """Gradio sessions with an event stream open here."""
         return tuple(sorted(self._listening))[:MAX_SESSIONS]
 
-    def open(self) -> dict[Kind, int]:
+    def open(self) -> dict[WorkKind, int]:
         """Return how much is under way, by kind."""
         return dict(Counter(running.kind for running in self._running))
 

@@ -7,11 +7,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from gradio_apps.runtime.channel import Kind
 from gradio_apps.runtime.guard.asgi import Message, Send, send_json
 from gradio_apps.runtime.guard.caching import cache_control, not_modified, same
 from gradio_apps.runtime.guard.headers import AnswerHeaders, RawHeaders
 from gradio_apps.runtime.guard.injection import Injector
+from portal.contract.supervisor_messages import WorkKind
 
 STUBBORN: Final = 1.0
 """How long a cancelled request may take to end before its answer is ended over its head, in seconds."""
@@ -99,7 +99,7 @@ class RunningRequest:
         """Whether it is no use of the app, however long it runs."""
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> WorkKind:
         """What it is, as far as its answer has told."""
         if self._socket:
             return "socket"

@@ -1,12 +1,9 @@
 """What becomes of each app when one plan follows another.  Pure."""
 
 from dataclasses import replace
-from typing import Literal
 
 from gradio_apps.runtime.supervisor.document import AppPlan, Plan
-
-Change = Literal["added", "removed", "moved", "replaced", "adjusted", "kept"]
-"""``moved``: to another address to listen on, so ended there and begun here; ``adjusted``: without a new process."""
+from portal.contract.supervisor_messages import Change
 
 
 def changes_between(old: Plan, new: Plan, *, every_app: bool) -> dict[str, Change]:

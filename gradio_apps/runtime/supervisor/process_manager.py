@@ -11,9 +11,9 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
-from gradio_apps.runtime.channel import Draining, End, Kind
-from gradio_apps.runtime.supervisor.app_status import AppStatus, Order
+from gradio_apps.runtime.channel import Draining, End
 from gradio_apps.runtime.supervisor.child import Child, command_for
+from gradio_apps.runtime.supervisor.current_state import CurrentState
 from gradio_apps.runtime.supervisor.descendants import Descendants
 from gradio_apps.runtime.supervisor.document import AppPlan, Plan
 from gradio_apps.runtime.supervisor.env_file import supplied
@@ -28,6 +28,7 @@ from gradio_apps.runtime.supervisor.reasons import reason_of
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD, Record, Restart, after_end
 from gradio_apps.runtime.supervisor.sockets import Listening
 from gradio_apps.runtime.supervisor.stopped_app import Notice, resting
+from portal.contract.supervisor_messages import Action, AppStatus, WorkKind
 
 LONGEST_HOLD: Final = 10.0
 """Seconds that connections wait for an app that comes back after a crash; then its page says how far it is."""
@@ -62,14 +63,14 @@ class ProcessManager:
         self._descendants = descendants
         self._hidden: set[str] = set()
         """Whatever was secret in one of its starts: logs outlive a secret that was changed."""
-        self._standing = AppStatus(state="starting", since=time.monotonic())
+        self._current = CurrentState(state="starting", since=time.monotonic())
         self._lives: set[ProcessHandle] = set()
         """Every process of this app that has not ended."""
         self._leaving: set[ProcessHandle] = set()
         self._beside: set[asyncio.Task[None]] = set()
         self._last_start: float | None = None
         self._stopped = False
-        self._wanted: Order | None = None
+        self._wanted: Action | None = None
         self._ordered = asyncio.Event()
 
     @property
@@ -82,14 +83,14 @@ class ProcessManager:
         """The app as it is to be kept now."""
         return self._app
 
-    def order(self, order: Order) -> None:
+    def order(self, action: Action) -> None:
         """Do what an operator asks, soon; starting what runs and stopping what is stopped change nothing."""
-        self._report(Event.ORDERED, app=self._app.slug, order=order)
-        idle = self._stopped or self._standing.state == "crashed"
-        changes_nothing = (order == "start" and not idle) or (order == "stop" and self._stopped)
+        self._report(Event.ORDERED, app=self._app.slug, order=action)
+        idle = self._stopped or self._current.state == "crashed"
+        changes_nothing = (action == "start" and not idle) or (action == "stop" and self._stopped)
         if not changes_nothing:
-            self._stopped = order == "stop"
-            self._wanted = order
+            self._stopped = action == "stop"
+            self._wanted = action
             self._ordered.set()
 
     def adopt(self, app: AppPlan, *, plan: Plan, replacing: bool) -> None:
@@ -100,28 +101,36 @@ class ProcessManager:
         if replacing and not self._stopped:
             self.order("restart")
 
-    def described(self) -> dict[str, object]:
-        """Return how the app stands, as the control protocol has it."""
-        app = self._app
+    def status(self) -> AppStatus:
+        """Return the app's status for operators."""
+        app, current, now = self._app, self._current, time.monotonic()
         members = frozenset[Process]().union(*(life.child.members() for life in self._lives))
-        counts: Counter[Kind] = Counter()
+        counts: Counter[WorkKind] = Counter()
         for life in self._lives:
             counts.update(life.said.open)
-        return {
-            "app": app.slug,
-            "title": app.title,
-            **self._standing.described(time.monotonic()),
-            "leaving": len(self._leaving),
-            "memory": used_by(members),
-            "memory_limit": app.memory,
-            "open": dict(counts),
-            "last_start": self._last_start,
-            "usual_start": self._usual(),
-            "start_timeout": app.start_timeout,
-            "drain_timeout": app.drain_timeout,
-            "port": self._listening.port,
-            "last_line": self._last_line(),
-        }
+        return AppStatus(
+            app=app.slug,
+            title=app.title,
+            state=current.state,
+            seconds=round(now - current.since, 1),
+            pid=current.pid,
+            memory=used_by(members),
+            memory_limit=app.memory,
+            restarts=max(0, current.starts - 1),
+            reason=current.reason,
+            pause=None if current.next_start is None else round(max(0.0, current.next_start - now), 1),
+            replacing=current.replacing,
+            leaving=len(self._leaving),
+            failed_replacements=current.failed_replacements,
+            problem=current.problem,
+            open=dict(counts),
+            last_start=self._last_start,
+            usual_start=self._usual(),
+            start_timeout=app.start_timeout,
+            drain_timeout=app.drain_timeout,
+            port=self._listening.port,
+            last_line=self._last_line(),
+        )
 
     async def run(self, *, taking_over: bool = False) -> None:
         """Keep the app running until cancelled; then end its processes.
@@ -162,7 +171,7 @@ class ProcessManager:
     async def _rest(self) -> None:
         """Stay stopped until an operator says otherwise."""
         await self._end_all()
-        self._enter(AppStatus(state="stopped", since=time.monotonic()))
+        self._enter(CurrentState(state="stopped", since=time.monotonic()))
         self._report(Event.APP_STOPPED, app=self._app.slug)
         waiting = await self._take_back()
         notice = Notice(self._app.title, self._plan.portal_url, self._app.slug)
@@ -188,7 +197,7 @@ class ProcessManager:
 
     async def _kept(self, life: ProcessHandle, *, hold: float, record: Record) -> ProcessHandle:
         """See *life*, and what takes its place, until one ends or is ended by order; return that one."""
-        self._enter(AppStatus(state="starting", since=life.begun, pid=life.pid))
+        self._enter(CurrentState(state="starting", since=life.begun, pid=life.pid))
         self._go_on(self._bring_up(life, hold=hold, record=record))
         while True:
             await self._order_or(life.wait())
@@ -211,7 +220,7 @@ class ProcessManager:
             since = time.monotonic()
             reason = life.said.problem or reason_of(FAILED_TO_LOAD, problem=None, last=self._last_line())
             self._enter(
-                AppStatus(state="crashed", since=since, pid=life.pid, reason=reason, next_start=since + record.pause)
+                CurrentState(state="crashed", since=since, pid=life.pid, reason=reason, next_start=since + record.pause)
             )
             self._report(Event.APP_FAILED, app=self._app.slug, pid=life.pid, log=str(self._app.log))
 
@@ -222,18 +231,18 @@ class ProcessManager:
         except OSError as error:
             self._not_replaced(f"It could not be started: {error.strerror}.")
             return old
-        self._standing = replace(self._standing, replacing=True)
+        self._current = replace(self._current, replacing=True)
         try:
             return await self._the_better(old, new)
         finally:
-            self._standing = replace(self._standing, replacing=False)
+            self._current = replace(self._current, replacing=False)
 
     async def _the_better(self, old: ProcessHandle, new: ProcessHandle) -> ProcessHandle:
         """Wait for *new* to come up, and return the process that answers from then on."""
         await self._order_or(self._settled(new, old))
         if old.code is not None:  # then better one that says that it starts than nobody
             self._crashed(old, problem=None, restart=None)
-            self._enter(AppStatus(state="starting", since=new.begun, pid=new.pid))
+            self._enter(CurrentState(state="starting", since=new.begun, pid=new.pid))
             self._go_on(self._bring_up(new, hold=LONGEST_HOLD, record=Record()))
             return new
         if not new.is_up:
@@ -302,7 +311,7 @@ class ProcessManager:
             on_gone=self._lives.discard,
         )
         self._lives.add(life)
-        self._standing = replace(self._standing, starts=self._standing.starts + 1)
+        self._current = replace(self._current, starts=self._current.starts + 1)
         self._report(Event.APP_STARTED, app=self._app.slug, pid=child.pid, port=self._listening.port)
         return life
 
@@ -314,7 +323,7 @@ class ProcessManager:
         self._last_start = round(time.monotonic() - life.begun, 1)
         if self._app.history is not None:
             remember_start(self._app.history, self._last_start)
-        self._enter(AppStatus(state="running", since=time.monotonic(), pid=life.pid))
+        self._enter(CurrentState(state="running", since=time.monotonic(), pid=life.pid))
         self._report(Event.APP_READY, app=self._app.slug, pid=life.pid)
 
     def _crashed(self, life: ProcessHandle | None, *, problem: str | None, restart: Restart | None) -> None:
@@ -323,7 +332,7 @@ class ProcessManager:
         code = None if life is None else life.code
         reason = reason_of(code, problem=problem, last=self._last_line()) if life is None else self._why(life)
         self._report(Event.APP_CRASHED, app=self._app.slug, code=code, problem=problem, reason=reason, pause=pause)
-        self._enter(AppStatus(state="crashed", since=now, reason=reason, next_start=now + pause))
+        self._enter(CurrentState(state="crashed", since=now, reason=reason, next_start=now + pause))
 
     def _why(self, life: ProcessHandle) -> str:
         said = life.said.problem if life.said.state == "failed" else ""
@@ -332,17 +341,17 @@ class ProcessManager:
 
     def _not_replaced(self, reason: str) -> None:
         self._report(Event.APP_NOT_REPLACED, app=self._app.slug, reason=reason)
-        failed = self._standing.failed_replacements + 1
-        self._standing = replace(self._standing, failed_replacements=failed, problem=reason)
+        failed = self._current.failed_replacements + 1
+        self._current = replace(self._current, failed_replacements=failed, problem=reason)
 
-    def _enter(self, standing: AppStatus) -> None:
-        """Take on *standing*, with what is counted over all of them; a process that is up ends an old problem."""
-        old = self._standing
-        self._standing = replace(
-            standing,
+    def _enter(self, state: CurrentState) -> None:
+        """Take on *state*, with what is counted over all of them; a process that is up ends an old problem."""
+        old = self._current
+        self._current = replace(
+            state,
             starts=old.starts,
             failed_replacements=old.failed_replacements,
-            problem=None if standing.state == "running" else old.problem,
+            problem=None if state.state == "running" else old.problem,
         )
 
     async def _order_or(self, something: Any) -> None:

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 
-from gradio_apps.runtime.supervisor.changes import Change, changes_between
+from gradio_apps.runtime.supervisor.changes import changes_between
 from gradio_apps.runtime.supervisor.descendants import Descendants
 from gradio_apps.runtime.supervisor.document import Plan
 from gradio_apps.runtime.supervisor.events import Event, Report
 from gradio_apps.runtime.supervisor.process_manager import ProcessManager
 from gradio_apps.runtime.supervisor.sockets import Listening, listen
+from portal.contract.supervisor_messages import Change
 
 
 class OwnerChanged(Exception):

@@ -12,8 +12,9 @@ from flask import Blueprint, Flask, Response, abort, g, request
 
 from portal.contract import is_loopback_url
 from portal.contract.forwarded import Network, read_address
+from portal.contract.supervisor_messages import AppStatus, ListApps
 from portal.errors import StoreUnavailable
-from portal.supervisor_socket import AppState, SupervisorAway, SupervisorRefused, ask, control_socket
+from portal.supervisor_socket import SupervisorError, ask, control_socket
 from portal.web.metrics import CONTENT_TYPE, Metrics
 from portal.web.request_origin import host_allowed
 from portal.web.services import Services, services
@@ -80,10 +81,10 @@ def is_direct(host: str | None, *, own_url: str) -> bool:
     return name == "localhost" or read_address(name) is not None
 
 
-def _apps(within: Services) -> tuple[AppState, ...] | None:
+def _apps(within: Services) -> tuple[AppStatus, ...] | None:
     try:
-        said = ask(control_socket(within.settings), "list", patience=_PATIENCE).apps
-    except (SupervisorAway, SupervisorRefused):
+        said = ask(control_socket(within.settings), ListApps(), patience=_PATIENCE).apps
+    except SupervisorError:
         return None
     return tuple(app for app in said if within.settings.catalogue.find(app.app) is not None)
 

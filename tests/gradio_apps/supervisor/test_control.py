@@ -30,6 +30,8 @@ from tests.gradio_apps.supervisor.supervising import (
 )
 from tests.processes import PATIENCE
 
+WITHOUT_APP = "The member 'app' of the message is missing or has the wrong type."
+
 
 @pytest.fixture
 def short() -> Iterator[Path]:
@@ -113,14 +115,14 @@ def test_a_crashed_app_says_why_and_is_started_at_once_when_asked(tmp_path: Path
 @pytest.mark.parametrize(
     ("request_", "problem"),
     [
-        (b"\n", "Not a JSON object on one line."),
-        (b"[]\n", "Not a JSON object on one line."),
-        ({}, "Not something that can be done."),
-        ({"do": "kill", "app": "forecast"}, "Not something that can be done."),
-        ({"do": ["stop"], "app": "forecast"}, "Not something that can be done."),
+        (b"\n", "The message is not a JSON object on one line."),
+        (b"[]\n", "The message is not a JSON object on one line."),
+        ({}, "Unknown command."),
+        ({"do": "kill", "app": "forecast"}, "Unknown command."),
+        ({"do": ["stop"], "app": "forecast"}, "Unknown command."),
         ({"do": "stop", "app": "forcast"}, "There is no app called 'forcast'."),
-        ({"do": "stop"}, "There is no app called 'None'."),
-        ({"do": "stop", "app": {}}, "There is no app called '{}'."),
+        ({"do": "stop"}, WITHOUT_APP),
+        ({"do": "stop", "app": {}}, WITHOUT_APP),
     ],
 )
 def test_what_cannot_be_done_is_said(short: Path, request_: object, problem: str) -> None:
@@ -130,7 +132,7 @@ def test_what_cannot_be_done_is_said(short: Path, request_: object, problem: str
 def test_another_user_is_refused_even_where_the_mode_of_the_socket_was_changed(short: Path) -> None:
     refused = asked(short, {"do": "list"}, uids=frozenset({os.geteuid() + 1}))
 
-    assert refused == {"ok": False, "problem": "This is for the supervisor's own user."}
+    assert refused == {"ok": False, "problem": "Only the supervisor's own user may send commands."}
 
 
 def test_a_line_without_end_gets_no_answer(short: Path) -> None:

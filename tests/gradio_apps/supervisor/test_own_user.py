@@ -244,7 +244,7 @@ class TestSupervisor:
         assert ids == ["0", "70900", "0", "70900"]
         assert answers[OWNER["uid"]] == {
             "ok": False,
-            "problem": "Apps have users of their own here: only root may have them reloaded.",
+            "problem": "Apps have users of their own here: only root may reload them.",
         }
         assert answers[0]["ok"]
         assert listed["ok"]

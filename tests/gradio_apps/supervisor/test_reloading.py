@@ -161,10 +161,10 @@ def test_a_reload_that_cannot_be_is_refused_before_anything_happens(tmp_path: Pa
         f"Port {port}, for the app other, cannot be used",
     )
     assert [other["problem"] for other in others] == [
-        "document: not an object.",
+        "The member 'document' of the message is missing or has the wrong type.",
         "document.portal: missing, or not of type dict.",
         "apps[0].slug: not 1 to 63 lower-case letters, digits and hyphens, none of these at an end.",
-        "Whom the portal and its apps run as changes only when everything is started anew.",
+        "The users of the portal and its apps change only when portal serve is started again.",
     ]
     assert before["pid"] == after["pid"] == answered
     assert after["restarts"] == 0

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
+from portal.contract.supervisor_messages import AppStatus, Change
 from portal.machine.reloading import Expected, fixed_in, outcome_of
 from portal.machine.startup import Launch
 from portal.machine.users import Account, Accounts
 from portal.machine.workers import children_of
 from portal.settings import Secret
 from portal.storage.instance_lock import answering, say_answering
-from portal.supervisor_socket import AppState
 from tests.builders import settings_for
 
-RUNNING = AppState(
+RUNNING = AppStatus(
     app="forecast",
     title="Forecast",
     state="running",
@@ -69,7 +69,7 @@ RUNNING = AppState(
         ("moved", {}, ("moved. It came up in 4 s.", True)),
     ],
 )
-def test_what_came_of_an_app(change: str, now: dict[str, Any], outcome: tuple[str, bool] | None) -> None:
+def test_what_came_of_an_app(change: Change, now: dict[str, Any], outcome: tuple[str, bool] | None) -> None:
     assert outcome_of(Expected(before=RUNNING, change=change), replace(RUNNING, **now)) == outcome
 
 

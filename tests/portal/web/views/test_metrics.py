@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import get_args
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from portal.contract.introspection import HINT_TICKET
+from portal.contract.supervisor_messages import State, WorkKind
 from portal.rules.catalogue import Catalogue
-from portal.supervisor_socket import KINDS, STATES
 from portal.web.metrics import NAMES, Metrics
 from portal.web.views.metrics import is_direct, is_listed
 from tests.architecture.pages import page
@@ -197,7 +198,9 @@ class TestApps:
             supervisor.event("app-ready", app="forecast")
             the_app(folder / "supervisor.sock", is_state("running"))
             told = scraped(deployment)
-            states = {state: value(deployment, "portal_app_state", app="forecast", state=state) for state in STATES}
+            states = {
+                state: value(deployment, "portal_app_state", app="forecast", state=state) for state in get_args(State)
+            }
             text = deployment.browser().get("/metrics", base_url=DIRECT).text
 
         assert told["portal_supervisor_up", frozenset()] == 1
@@ -208,7 +211,7 @@ class TestApps:
         assert forecast["portal_app_restarts_total", ("app", "forecast")] == 0
         assert forecast["portal_app_replacements_failed_total", ("app", "forecast")] == 0
         assert forecast["portal_app_leaving", ("app", "forecast")] == 0
-        assert {forecast["portal_app_open", ("app", "forecast"), ("kind", kind)] for kind in KINDS} == {0}
+        assert {forecast["portal_app_open", ("app", "forecast"), ("kind", kind)] for kind in get_args(WorkKind)} == {0}
         assert "another" not in text, "labels come from the catalogue"
 
     def test_a_supervisor_that_is_away_is_said(self, folder: Path) -> None:

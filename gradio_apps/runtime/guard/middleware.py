@@ -20,7 +20,6 @@ from gradio_apps.runtime.guard.asgi import ASGIApp, Gone, Message, Receive, Scop
 from gradio_apps.runtime.guard.bindings import Bindings, owner_of
 from gradio_apps.runtime.guard.connections import CONNECTION, PER_PERSON, AtOnce, serving
 from gradio_apps.runtime.guard.cookies import CookieSeal
-from gradio_apps.runtime.guard.documents import InItsOwnTab, shows_no_pdf_in_frames
 from gradio_apps.runtime.guard.draining import RunningWork
 from gradio_apps.runtime.guard.gradio_ownership import GradioOwnership, NotTheirs, Stopped
 from gradio_apps.runtime.guard.handover import Handover
@@ -37,7 +36,13 @@ from gradio_apps.runtime.guard.responses import Responses
 from gradio_apps.runtime.guard.running_requests import CLOSE_SIGNED_OUT, STOPPED, RunningRequest
 from gradio_apps.runtime.guard.sessions import AppSession, Sessions
 from gradio_apps.runtime.guard.settings import GuardSettings
-from gradio_apps.runtime.guard.substitute_pages import SubstitutePage
+from gradio_apps.runtime.guard.substitute_pages import (
+    blocks_pdf_in_frames,
+    is_displayed_pdf,
+    is_missing,
+    is_not_a_page,
+    substituting,
+)
 from gradio_apps.runtime.progress import Progress
 from portal.contract import local_path, read_address
 from portal.contract.known_addresses import known_address
@@ -268,7 +273,7 @@ class Guard:
         if is_page or call.issues is not None:  # what is compressed cannot be read
             headers = [pair for pair in headers if pair[0] != b"accept-encoding"]
         running = RunningRequest(
-            self._sending(request),
+            request.send,
             answers=self._headers,
             path=scope["path"],
             if_none_match=None if is_page or call.issues is not None else presented.if_none_match,
@@ -282,8 +287,7 @@ class Guard:
             last_words=gradio_calls.last_words(call, STOPPED),
         )
         inner = self._scope_for(session, scope, headers)
-        instead = self._instead(request, running)
-        send = running.send if instead is None else instead.send
+        send = self._substituting(request, running)
 
         async def work() -> None:
             receive = request.receive
@@ -302,32 +306,28 @@ class Guard:
                 if call.hears:
                     noted.enter_context(self.work.hearing((*call.events, *call.hashes)))
                 await self._app(inner, receive, send)
-            if instead is not None:
-                await instead.conclude()
 
         await self._tracked(session, running, work())
 
-    def _sending(self, request: Request) -> Send:
-        """Return the way to the browser, on which a page takes the place of a document that no frame of it shows."""
-        if not shows_no_pdf_in_frames(request.presented, request.headers):
-            return request.send
-        return InItsOwnTab(request.send, pages=self._answer.pages, page=self._answer.document(request.scope)).send
-
-    def _instead(self, request: Request, running: RunningRequest) -> SubstitutePage | None:
-        """Return what is to stand in the place of a page that the app may not have, where there is such a thing."""
+    def _substituting(self, request: Request, running: RunningRequest) -> Send:
+        """Return a ``send`` for the app's answer, which puts a page in the place of one that people cannot use."""
         presented = request.presented
+        send: Send = running.send
         if presented.navigation is None or presented.method != "GET":
-            return None
+            return send
+        if blocks_pdf_in_frames(presented, request.headers):
+            page = self._answer.document(request.scope)
+            send = substituting(send, is_displayed_pdf, partial(self._answer.page, running.own, 200, page))
         path = request.scope["path"][len(self._path) :]
         known = known_address(path)
         if known is not None:
-            return SubstitutePage(running.send, partial(self._answer.known, running.own, known, presented))
+            return substituting(send, is_missing, partial(self._answer.known, running.own, known, presented))
         interface = self._interface() if path == "/" else None
         if interface is None:
-            return None
+            return send
         query = request.scope.get("query_string", b"").decode("latin-1")
         target = self._path + local_path(f"{interface}?{query}" if query else interface, default=interface)
-        return SubstitutePage(running.send, partial(self._answer.redirect, running.own, target), only_pages=True)
+        return substituting(send, is_not_a_page, partial(self._answer.redirect, running.own, target))
 
     async def _is_begun_here(self, request: Request, send: Send, sessions: Sequence[str]) -> bool:
         """Say whether an event of these Gradio *sessions* begins in this process; else answer where it does."""

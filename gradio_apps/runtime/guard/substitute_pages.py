@@ -1,48 +1,65 @@
-"""Pages that stand in the place of those an app does not have: the portal's own, and the interface below its root.
+"""Pages of the guard's that take the place of an app's answer.
 
-The app is asked first, so that a page of its own stays its own.
+The app always gets the request, so its own pages come first. A substitute is for an answer that the person cannot
+use: a page that the app does not have, or a PDF that the browser does not show in a sandboxed frame.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeAlias
 
 from gradio_apps.runtime.guard.asgi import Message, Send
+from gradio_apps.runtime.guard.headers import RawHeaders
+from gradio_apps.runtime.guard.request_authorization import Presented
 
+Condition: TypeAlias = Callable[[int, Mapping[bytes, bytes]], bool]
+"""Decides by the status and the headers of an answer whether it is replaced."""
+
+_OK: Final = 200
 _MISSING: Final = frozenset({404, 405})
 """Not Found, and Method Not Allowed: Gradio's ``/login`` takes a form and has no page."""
 _PAGES: Final = (b"text/html", b"application/xhtml+xml")
 
 
-class SubstitutePage:
-    """Holds back an answer of the app's that is not a page, and then answers in its place.
+def substituting(send: Send, condition: Condition, answer: Callable[[], Awaitable[None]]) -> Send:
+    """Return a ``send`` for the app's answer; where *condition* holds, *answer* is called and that answer dropped."""
+    replaced = False
 
-    With *only_pages*, that is also a good answer of another kind, such as JSON.
-    """
-
-    __slots__ = ("_answer", "_missing", "_only_pages", "_send")
-
-    def __init__(self, send: Send, answer: Callable[[], Awaitable[None]], *, only_pages: bool = False) -> None:
-        self._send = send
-        self._answer = answer
-        self._only_pages = only_pages
-        self._missing = False
-
-    async def send(self, message: Message) -> None:
-        """Pass *message* on, unless it belongs to such an answer."""
+    async def substitute(message: Message) -> None:
+        nonlocal replaced
         if message["type"] == "http.response.start":
-            self._missing = message["status"] in _MISSING or (self._only_pages and _is_other(message))
-        if not self._missing:
-            await self._send(message)
+            headers = {name.lower(): value.strip().lower() for name, value in message.get("headers", ())}
+            replaced = condition(message["status"], headers)
+            if replaced:
+                await answer()
+        if not replaced:
+            await send(message)
 
-    async def conclude(self) -> None:
-        """Answer, where the app has no page; called when it has finished."""
-        if self._missing:
-            await self._answer()
+    return substitute
 
 
-def _is_other(message: Message) -> bool:
-    """Say whether this is the start of a good answer that is something other than a page."""
-    if not 200 <= message["status"] < 300:  # noqa: PLR2004 - successful; redirects and refusals are the app's to make
-        return False
-    types = [value.strip().lower() for name, value in message.get("headers", ()) if name.lower() == b"content-type"]
-    return not any(kind.startswith(_PAGES) for kind in types)
+def is_missing(status: int, _headers: Mapping[bytes, bytes]) -> bool:
+    """Say whether the app does not have this page."""
+    return status in _MISSING
+
+
+def is_not_a_page(status: int, headers: Mapping[bytes, bytes]) -> bool:
+    """Say whether the app does not have this page, or answers with something else, such as JSON."""
+    # Other redirects and refusals are the app's own.
+    return status in _MISSING or (200 <= status < 300 and not headers.get(b"content-type", b"").startswith(_PAGES))  # noqa: PLR2004 - successful
+
+
+def is_displayed_pdf(status: int, headers: Mapping[bytes, bytes]) -> bool:
+    """Say whether this answer is a PDF that the browser is to display, not to save."""
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip()
+    attached = headers.get(b"content-disposition", b"").startswith(b"attachment")
+    return status == _OK and kind == b"application/pdf" and not attached
+
+
+def blocks_pdf_in_frames(presented: Presented, headers: RawHeaders) -> bool:
+    """Say whether this request is for a frame of a browser that shows no PDF in a sandboxed frame.
+
+    Chromium does not start its PDF viewer there and shows a broken page. It and browsers based on it name themselves
+    (``Sec-CH-UA``, User-Agent Client Hints).
+    """
+    in_frame = presented.method == "GET" and presented.navigation == "frame"
+    return in_frame and any(name == b"sec-ch-ua" and b'"Chromium"' in value for name, value in headers)

@@ -1,5 +1,5 @@
 """``portal doctor``: probes the real deployment and reports what would break Gradio behind its reverse proxy.
 
-Probes look, through the real front, and tell what they saw (:mod:`portal.doctor.observations`); pure judges
-make findings of it, each with its fix.
+Probes send requests through the real reverse proxy and return observations (:mod:`portal.doctor.observations`).
+Pure checks turn observations into findings, each with its fix.
 """

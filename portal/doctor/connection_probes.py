@@ -1,4 +1,4 @@
-"""Looking at names, connections and certificates, as a browser would come to them."""
+"""Probes of names, connections and certificates, as a browser uses them."""
 
 import asyncio
 import socket
@@ -36,25 +36,25 @@ _VERIFY_CODES: Final[dict[int, CertificateProblem]] = {
 """OpenSSL's reasons, ``X509_V_ERR_…`` of ``x509_vfy.h``."""
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[tuple[str, ...]]]
-"""Returns the addresses of a name, none where it has none."""
+"""Returns the addresses of a host name and port; empty if it does not resolve."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicAddress:
-    """A public address, taken apart."""
+    """The parts of a public address."""
 
     scheme: str
     host: str
     """Without brackets."""
     port: int
     authority: str
-    """What ``Host`` says."""
+    """Value of ``Host``."""
     path: str
     """Empty, or without a trailing slash."""
 
 
-def where(url: str) -> PublicAddress:
-    """Return *url* of a checked configuration, taken apart."""
+def public_address(url: str) -> PublicAddress:
+    """Return the parts of *url*, from a checked configuration."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     return PublicAddress(
@@ -67,10 +67,10 @@ def where(url: str) -> PublicAddress:
 
 
 def trusting(egress: Egress, authority: Path | None) -> ssl.SSLContext:
-    """Return what browsers here may be expected to believe: the public authorities, this machine's, and the company's.
+    """Return a context that trusts what browsers here do: public authorities, this machine's, and the company's.
 
     Raises:
-        NotABundle: *authority*, or a bundle of *outbound*, cannot be read, or holds no certificate.
+        NotABundle: *authority*, or a bundle of *egress*, cannot be read, or contains no certificate.
     """
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
@@ -80,10 +80,10 @@ def trusting(egress: Egress, authority: Path | None) -> ssl.SSLContext:
     return context
 
 
-async def resolved(host: str, port: int) -> tuple[str, ...]:
-    """Return the addresses of *host*, as this machine knows it; names under ``.localhost`` are loopback."""
+async def resolve_name(host: str, port: int) -> tuple[str, ...]:
+    """Return the addresses of *host* as this machine resolves it; names under ``.localhost`` are loopback."""
     if is_localhost_name(host):
-        return ("127.0.0.1",)  # browsers ask nobody (RFC 6761, section 6.3); resolvers may not know
+        return ("127.0.0.1",)  # browsers do not resolve these (RFC 6761, section 6.3); resolvers may not know them
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(PATIENCE):
@@ -93,31 +93,31 @@ async def resolved(host: str, port: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(one[4][0]) for one in found))[:_MOST]
 
 
-async def connection(place: PublicAddress, *, trust: ssl.SSLContext, resolve: Resolve) -> Connection:
-    """Return how far a browser gets at *place*."""
-    addresses = await resolve(place.host, place.port)
-    silent = tuple([one for one in addresses if not await _listens(one, place.port)])
-    spoken = [one for one in addresses if one not in silent]
-    if not spoken or place.scheme != "https":
-        return Connection(host=place.host, addresses=addresses, silent=silent)
+async def connection(target: PublicAddress, *, trust: ssl.SSLContext, resolve: Resolve) -> Connection:
+    """Return how far a browser's connection to *target* gets."""
+    addresses = await resolve(target.host, target.port)
+    silent = tuple([one for one in addresses if not await _listens(one, target.port)])
+    listening = [one for one in addresses if one not in silent]
+    if not listening or target.scheme != "https":
+        return Connection(host=target.host, addresses=addresses, silent=silent)
     context = trust
     context.set_alpn_protocols(["h2", "http/1.1"])
     try:
         async with asyncio.timeout(PATIENCE):
             _, writer = await asyncio.open_connection(
-                spoken[0], place.port, ssl=context, server_hostname=place.host, ssl_handshake_timeout=PATIENCE
+                listening[0], target.port, ssl=context, server_hostname=target.host, ssl_handshake_timeout=PATIENCE
             )
     except ssl.SSLCertVerificationError as error:
-        wrong = _VERIFY_CODES.get(error.verify_code, "other")
-        return Connection(host=place.host, addresses=addresses, silent=silent, certificate=wrong)
+        invalid = _VERIFY_CODES.get(error.verify_code, "other")
+        return Connection(host=target.host, addresses=addresses, silent=silent, certificate=invalid)
     except (OSError, TimeoutError) as error:
-        said = "the handshake takes too long" if isinstance(error, TimeoutError) else type(error).__name__
-        return Connection(host=place.host, addresses=addresses, silent=silent, tls_error=said)
+        reason = "the handshake takes too long" if isinstance(error, TimeoutError) else type(error).__name__
+        return Connection(host=target.host, addresses=addresses, silent=silent, tls_error=reason)
     try:
         tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
         ends = (tls.getpeercert() or {}).get("notAfter")
         return Connection(
-            host=place.host,
+            host=target.host,
             addresses=addresses,
             silent=silent,
             tls_version=tls.version(),
@@ -125,11 +125,11 @@ async def connection(place: PublicAddress, *, trust: ssl.SSLContext, resolve: Re
             ends_at=int(ssl.cert_time_to_seconds(ends)) if isinstance(ends, str) else None,
         )
     finally:
-        await closed(writer)
+        await close_writer(writer)
 
 
 async def plain_http(host: str, address: str, *, port: int = 80) -> Answer | Unreached:
-    """Return what *host* says to somebody who comes without TLS."""
+    """Return the answer of *host* to a request without TLS."""
     authority = host if port == _PORTS["http"] else f"{host}:{port}"
     bracketed = f"[{address}]" if ":" in address else address
     try:
@@ -143,8 +143,8 @@ async def plain_http(host: str, address: str, *, port: int = 80) -> Answer | Unr
         return Unreached("refused")
 
 
-async def closed(writer: asyncio.StreamWriter) -> None:
-    """Close *writer*, however the other end takes it."""
+async def close_writer(writer: asyncio.StreamWriter) -> None:
+    """Close *writer*; errors of the other end do not matter."""
     writer.close()
     with suppress(OSError, TimeoutError):
         async with asyncio.timeout(1):
@@ -157,5 +157,5 @@ async def _listens(address: str, port: int) -> bool:
             _, writer = await asyncio.open_connection(address, port)
     except (OSError, TimeoutError):
         return False
-    await closed(writer)
+    await close_writer(writer)
     return True

@@ -1,6 +1,6 @@
-"""The whole examination: which probe follows from which, and what may run beside what.
+"""The whole examination: which probe depends on which, and which run in parallel.
 
-Nothing is asked of a place whose name, certificate or front is wrong already, so that one cause is one finding.
+A host whose name, certificate or reverse proxy is wrong gets no further probes, so one cause gives one finding.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ from portal.clock import Clock
 from portal.configuration import cookie_mode
 from portal.contract.egress import NotABundle, NotAProxy
 from portal.contract.probe_tokens import PROBE_HEADER, PROBE_PATH
-from portal.doctor.answers import judge_app_answer, judge_portal_answer
-from portal.doctor.arrival import (
-    judge_admission,
-    judge_arrival,
-    judge_clock,
-    judge_health,
-    judge_way_to_the_portal,
-)
-from portal.doctor.backends import judge_disk, judge_keys, judge_provider, judge_push
-from portal.doctor.connection_probes import PublicAddress, Resolve, connection, plain_http, resolved, where
-from portal.doctor.connections import judge_connection, judge_plain_http
+from portal.doctor.answer_checks import check_app_answer, check_portal_answer
+from portal.doctor.backend_checks import check_disk, check_keys, check_notification, check_provider
+from portal.doctor.connection_checks import check_connection, check_plain_http
+from portal.doctor.connection_probes import PublicAddress, Resolve, connection, plain_http, public_address, resolve_name
 from portal.doctor.findings import PORTAL, Check, Finding, problem
 from portal.doctor.observations import Answer, Echo, Unreached, read_echo
-from portal.doctor.probing import EVENTS, PAUSE, Prober
-from portal.doctor.transfers import judge_download, judge_silence, judge_socket, judge_stream, judge_upload
+from portal.doctor.request_checks import (
+    check_app_to_portal,
+    check_clock,
+    check_health,
+    check_probe,
+    check_request,
+)
+from portal.doctor.request_probes import EVENTS, PAUSE, Prober
+from portal.doctor.transfer_checks import check_download, check_silence, check_stream, check_upload, check_websocket
 from portal.http_client import client_settings_for
 from portal.rules.catalogue import AppSpec
 from portal.settings import Settings
@@ -50,193 +50,193 @@ Leave = Callable[[str | None], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What the doctor looks with."""
+    """What the probes need."""
 
     for_handshakes: ssl.SSLContext
     for_requests: ssl.SSLContext
-    """The same trust once more: a library changes what its context agrees on."""
+    """The same trust again: a library changes the ALPN protocols of its context."""
     clock: Clock
     silence: int | None
-    """Seconds of the silence that must not be cut; ``None`` leaves it out."""
+    """Seconds of silence to probe; ``None`` skips that probe."""
     leave: Leave | None = None
     no_leave: str | None = None
-    """Why there is none."""
-    resolve: Resolve = resolved
-    told: set[tuple[str, int]] = field(default_factory=set)
-    """Hosts whose connections were told about already."""
+    """Why there is no ``leave``."""
+    resolve: Resolve = resolve_name
+    reported: set[tuple[str, int]] = field(default_factory=set)
+    """Hosts and ports whose connections have been reported."""
 
 
-async def examine(settings: Settings, providers: Mapping[str, Provider], means: Tools) -> Sequence[Finding]:
-    """Look at everything that *settings* name."""
-    findings, ahead = await _portal(settings.url, means)
+async def examine(settings: Settings, providers: Mapping[str, Provider], tools: Tools) -> Sequence[Finding]:
+    """Return findings about everything in *settings*."""
+    findings, ahead = await _check_portal(settings.url, tools)
     transfers = asyncio.Semaphore(_TRANSFERS_AT_ONCE)
-    around = asyncio.gather(*(_provider(settings, one) for one in providers.values()))
-    apps = await asyncio.gather(*(_app(settings, app, means, ahead, transfers) for app in settings.catalogue))
-    keys = judge_keys(means.no_leave)
+    providers_checked = asyncio.gather(*(_check_provider(settings, one) for one in providers.values()))
+    apps = await asyncio.gather(*(_check_app(settings, app, tools, ahead, transfers) for app in settings.catalogue))
+    keys = check_keys(tools.no_leave)
     findings += [] if keys is None else [keys]
-    findings += await around
+    findings += await providers_checked
     folder = settings.data_dir
     if folder.is_dir():
-        findings.append(judge_disk(str(folder), shutil.disk_usage(folder).free))
+        findings.append(check_disk(str(folder), shutil.disk_usage(folder).free))
     return [*findings, *(finding for found in apps for finding in found)]
 
 
-async def examine_from_outside(url: str, means: Tools) -> Sequence[Finding]:
-    """Look at the portal at *url* as a stranger sees it."""
-    findings, _ = await _portal(url, means)
+async def examine_from_outside(url: str, tools: Tools) -> Sequence[Finding]:
+    """Return findings about the portal at *url* as anyone sees it, without its keys."""
+    findings, _ = await _check_portal(url, tools)
     return findings
 
 
-async def _portal(url: str, means: Tools) -> tuple[list[Finding], int]:
-    """Return what there is to say of the portal, and how far its clock is ahead of ours."""
-    place = where(url)
-    findings, asker = await _come_to(PORTAL, place, means, audience=None)
-    if asker is None:
+async def _check_portal(url: str, tools: Tools) -> tuple[list[Finding], int]:
+    """Return findings about the portal, and how many seconds its clock is ahead of ours."""
+    findings, prober = await _connect(PORTAL, public_address(url), tools, audience=None)
+    if prober is None:
         return findings, 0
     try:
-        health = judge_health(PORTAL, await asker.get("/healthz"), has_path=False, is_app=False)
+        health = check_health(PORTAL, await prober.get("/healthz"), has_path=False, is_app=False)
         findings.append(health)
         if health.level == "problem":
             return findings, 0
-        if means.leave is None:
-            answer: Answer | Unreached = await asker.get("/sign-in")
+        if tools.leave is None:
+            answer: Answer | Unreached = await prober.get("/sign-in")
         else:
-            answer, sent = await asker.echo(is_app=False)
-        refusal = judge_admission(PORTAL, answer, is_app=False)
+            answer, sent = await prober.echo(is_app=False)
+        refusal = check_probe(PORTAL, answer, is_app=False)
         if refusal is not None or isinstance(answer, Unreached):
             return findings + ([] if refusal is None else [refusal]), 0
-        if means.leave is None:
-            return [*findings, *judge_portal_answer(PORTAL, answer, None)], 0
+        if tools.leave is None:
+            return [*findings, *check_portal_answer(PORTAL, answer, None)], 0
         echo = read_echo(answer.body)
         if echo is None:
             return [*findings, _no_echo(PORTAL)], 0
         ahead = echo.now - answer.at
-        findings += judge_arrival(PORTAL, echo, sent)
-        findings += judge_portal_answer(PORTAL, answer, echo)
-        findings.append(judge_clock(PORTAL, ahead, is_app=False))
+        findings += check_request(PORTAL, echo, sent)
+        findings += check_portal_answer(PORTAL, answer, echo)
+        findings.append(check_clock(PORTAL, ahead, is_app=False))
     finally:
-        await asker.aclose()
+        await prober.aclose()
     return findings, ahead
 
 
-async def _app(
-    settings: Settings, app: AppSpec, means: Tools, ahead: int, transfers: asyncio.Semaphore
+async def _check_app(
+    settings: Settings, app: AppSpec, tools: Tools, ahead: int, transfers: asyncio.Semaphore
 ) -> list[Finding]:
-    findings, asker = await _come_to(app.slug, where(app.url), means, audience=app.slug)
-    if asker is None:
+    findings, prober = await _connect(app.slug, public_address(app.url), tools, audience=app.slug)
+    if prober is None:
         return findings
     try:
-        path = where(app.url).path
-        seen = await asker.get("/.portal/health")
-        health = judge_health(app.slug, seen, has_path=bool(path), is_app=True)
+        has_path = bool(public_address(app.url).path)
+        health = check_health(app.slug, await prober.get("/.portal/health"), has_path=has_path, is_app=True)
         findings.append(health)
-        if health.level == "problem" or means.leave is None:
+        if health.level == "problem" or tools.leave is None:
             return findings
-        answer, sent = await asker.echo(is_app=True)
-        refusal = judge_admission(app.slug, answer, is_app=True)
+        answer, sent = await prober.echo(is_app=True)
+        refusal = check_probe(app.slug, answer, is_app=True)
         if refusal is not None or isinstance(answer, Unreached):
             return findings + ([] if refusal is None else [refusal])
         echo = read_echo(answer.body)
         if echo is None:
             return [*findings, _no_echo(app.slug)]
-        findings += judge_arrival(app.slug, echo, sent)
-        findings += judge_app_answer(
+        findings += check_request(app.slug, echo, sent)
+        findings += check_app_answer(
             app.slug, answer, echo, portal_origin=settings.origin, cookies=cookie_mode(settings, app)
         )
-        findings.append(judge_clock(app.slug, _difference(echo, answer, ahead), is_app=True))
-        findings += await _streams_and_transfers(settings, app, asker, means, transfers)
+        findings.append(check_clock(app.slug, _difference(echo, answer, ahead), is_app=True))
+        findings += await _streams_and_transfers(settings, app, prober, tools, transfers)
     finally:
-        await asker.aclose()
+        await prober.aclose()
     return findings
 
 
 async def _streams_and_transfers(
-    settings: Settings, app: AppSpec, asker: Prober, means: Tools, transfers: asyncio.Semaphore
+    settings: Settings, app: AppSpec, prober: Prober, tools: Tools, transfers: asyncio.Semaphore
 ) -> list[Finding]:
-    """Look at what takes its time, side by side, for a guard lets a few probes run at once."""
+    """Run the slow probes in parallel: a guard allows a few at once."""
 
     async def stream() -> Finding:
-        return judge_stream(app.slug, await asker.events(count=EVENTS, pause=PAUSE))
+        return check_stream(app.slug, await prober.events(count=EVENTS, pause=PAUSE))
 
     async def silence() -> list[Finding]:
-        if means.silence is None:
+        if tools.silence is None:
             return []
-        return [judge_silence(app.slug, await asker.events(count=2, pause=means.silence))]
+        return [check_silence(app.slug, await prober.events(count=2, pause=tools.silence))]
 
-    async def moved() -> list[Finding]:
+    async def transfer() -> list[Finding]:
         async with transfers:
-            up = judge_upload(app.slug, await asker.upload(TRANSFER))
-            return [up, judge_download(app.slug, await asker.download(TRANSFER))]
+            up = check_upload(app.slug, await prober.upload(TRANSFER))
+            return [up, check_download(app.slug, await prober.download(TRANSFER))]
 
     async def rest() -> list[Finding]:
-        socket = judge_socket(app.slug, await asker.socket())
-        way = judge_way_to_the_portal(app.slug, await asker.probe("portal"))
-        return [socket, way, await _push(settings, app, means)]
+        socket = check_websocket(app.slug, await prober.socket())
+        app_to_portal = check_app_to_portal(app.slug, await prober.probe("portal"))
+        return [socket, app_to_portal, await _check_notification(settings, app, tools)]
 
-    one, several, more, others = await asyncio.gather(stream(), silence(), moved(), rest())
+    one, several, more, others = await asyncio.gather(stream(), silence(), transfer(), rest())
     return [one, *several, *more, *others]
 
 
-async def _come_to(
-    subject: str, place: PublicAddress, means: Tools, *, audience: str | None
+async def _connect(
+    subject: str, target: PublicAddress, tools: Tools, *, audience: str | None
 ) -> tuple[list[Finding], Prober | None]:
-    """Return what there is to say of the way to *place*, and who asks there, if anybody can."""
-    # Apps under paths share a host: what is good about it is told once, and what is bad of each.
-    key = (place.host, place.port)
-    told = key in means.told
-    means.told.add(key)
-    seen = await connection(place, trust=means.for_handshakes, resolve=means.resolve)
-    findings = list(judge_connection(subject, seen, now=means.clock()))
-    if told:
+    """Return findings about the connection to *target*, and a prober if it can be probed."""
+    # Apps under paths share a host: its good findings are reported once, its problems for each app.
+    key = (target.host, target.port)
+    is_reported = key in tools.reported
+    tools.reported.add(key)
+    route = await connection(target, trust=tools.for_handshakes, resolve=tools.resolve)
+    findings = list(check_connection(subject, route, now=tools.clock()))
+    if is_reported:
         findings = [finding for finding in findings if finding.level == "problem"]
-    if not seen.is_open:
+    if not route.is_open:
         return findings, None
-    address = next(one for one in seen.addresses if one not in seen.silent)
-    if not told and place.scheme == "https" and place.port == _HTTPS:
-        findings.append(judge_plain_http(subject, await plain_http(place.host, address)))
-    leave = means.leave
-    asker = Prober(
-        place,
+    address = next(one for one in route.addresses if one not in route.silent)
+    if not is_reported and target.scheme == "https" and target.port == _HTTPS:
+        findings.append(check_plain_http(subject, await plain_http(target.host, address)))
+    leave = tools.leave
+    prober = Prober(
+        target,
         address,
-        trust=means.for_requests,
-        clock=means.clock,
+        trust=tools.for_requests,
+        clock=tools.clock,
         leave=None if leave is None else lambda: leave(audience),
     )
-    return findings, asker
+    return findings, prober
 
 
-async def _push(settings: Settings, app: AppSpec, means: Tools) -> Finding:
-    """Go the way of a push, from this machine, as the portal would."""
-    place = recipient_of(app)
-    base = place.url.removesuffix(PATH)
-    headers = {"Host": place.host, **({} if means.leave is None else {PROBE_HEADER: means.leave(app.slug)})}
-    extensions = {} if place.server_name is None else {"sni_hostname": place.server_name}
-    seen: Answer | Unreached
+async def _check_notification(settings: Settings, app: AppSpec, tools: Tools) -> Finding:
+    """Probe the app at the address of its logout notifications, from this machine, as the portal would."""
+    recipient = recipient_of(app)
+    base = recipient.url.removesuffix(PATH)
+    headers = {"Host": recipient.host, **({} if tools.leave is None else {PROBE_HEADER: tools.leave(app.slug)})}
+    extensions = {} if recipient.server_name is None else {"sni_hostname": recipient.server_name}
+    result: Answer | Unreached
     try:
-        way = client_settings_for(place.url, settings.egress, is_internal=place.is_internal)
+        client_settings = client_settings_for(recipient.url, settings.egress, is_internal=recipient.is_internal)
         async with (
-            httpx.AsyncClient(timeout=EACH, follow_redirects=False, **way.keywords()) as client,
+            httpx.AsyncClient(timeout=EACH, follow_redirects=False, **client_settings.keywords()) as client,
             client.stream("GET", f"{base}{PROBE_PATH}echo", headers=headers, extensions=extensions) as answer,
         ):
-            seen = Answer(status=answer.status_code)
+            result = Answer(status=answer.status_code)
     except httpx.TimeoutException:
-        seen = Unreached("timeout")
+        result = Unreached("timeout")
     except (httpx.HTTPError, httpx.InvalidURL, OSError, NotABundle, NotAProxy):
-        seen = Unreached("refused")
-    return judge_push(app.slug, base, seen)
+        result = Unreached("refused")
+    return check_notification(app.slug, base, result)
 
 
-async def _provider(settings: Settings, provider: Provider) -> Finding:
+async def _check_provider(settings: Settings, provider: Provider) -> Finding:
     spec = provider.spec
     callback = settings.callback_of(spec)
-    # One that says nothing of itself is asked with a code that was made up, else it would not be asked at all.
-    is_silent = type_of(spec).flow == "oauth2"
-    diagnostics = await asyncio.to_thread(partial(provider.diagnostics, redirect_uri=callback if is_silent else None))
-    return judge_provider(spec, callback, diagnostics)
+    # An OAuth 2.0 provider publishes no metadata: it is asked to redeem an invalid code instead.
+    has_no_metadata = type_of(spec).flow == "oauth2"
+    diagnostics = await asyncio.to_thread(
+        partial(provider.diagnostics, redirect_uri=callback if has_no_metadata else None)
+    )
+    return check_provider(spec, callback, diagnostics)
 
 
 def _difference(echo: Echo, answer: Answer, ahead: int) -> int:
-    """Return how far an app's clock is ahead of the portal's, in seconds."""
+    """Return how many seconds an app's clock is ahead of the portal's."""
     return echo.now - answer.at - ahead
 
 
@@ -244,6 +244,6 @@ def _no_echo(subject: str) -> Finding:
     return problem(
         subject,
         Check.PROBE,
-        "What answers a probe is no answer of this version.",
-        "Bring portal and guard to one version; nothing on the way may change JSON.",
+        "The answer to a probe is not of this version.",
+        "Install the same version for portal and guard. Nothing on the way may change JSON.",
     )

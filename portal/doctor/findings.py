@@ -1,4 +1,4 @@
-"""What the doctor says: one finding for each thing it looked at."""
+"""Findings of the doctor: one for each check."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,14 +6,14 @@ from typing import Final, Literal, TypeAlias
 
 Level: TypeAlias = Literal["ok", "warning", "problem"]
 PORTAL: Final = "portal"
-"""The subject of what is about no app."""
+"""The subject of findings that are not about an app."""
 
 
 class Check(StrEnum):
-    """What was looked at.  Values are for programs; never reuse one.  Keep the list alphabetized."""
+    """What was checked.  Values are for programs; never reuse one.  Keep the list alphabetized."""
 
     ANSWER = "answer"
-    """Whether portal or guard answers behind the front."""
+    """Whether portal or guard answers through the reverse proxy."""
     ANSWER_HEADERS = "answer-headers"
     APP_TO_PORTAL = "app-to-portal"
     CERTIFICATE = "certificate"
@@ -30,7 +30,7 @@ class Check(StrEnum):
     PATH = "path"
     PLAIN_HTTP = "plain-http"
     PROBE = "probe"
-    """Whether portal or guard takes the doctor for who it is."""
+    """Whether portal or guard accepts the doctor's probes."""
     PROVIDER = "provider"
     PUSH = "push"
     REQUEST_HEADERS = "request-headers"
@@ -42,26 +42,27 @@ class Check(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at, and what to do about it."""
+    """The result of one check, and how to fix it."""
 
     subject: str
     """An app, by its slug, or :data:`PORTAL`."""
     check: Check
     level: Level
     said: str
+    """One sentence for people."""
     fix: str = ""
 
 
 def ok(subject: str, check: Check, said: str) -> Finding:
-    """Return that nothing is to be done."""
+    """Return a finding that needs no fix."""
     return Finding(subject=subject, check=check, level="ok", said=said)
 
 
 def warning(subject: str, check: Check, said: str, fix: str) -> Finding:
-    """Return what works, and not as well as it could."""
+    """Return a finding about something that works, but not well."""
     return Finding(subject=subject, check=check, level="warning", said=said, fix=fix)
 
 
 def problem(subject: str, check: Check, said: str, fix: str) -> Finding:
-    """Return what people will run into."""
+    """Return a finding about something that does not work."""
     return Finding(subject=subject, check=check, level="problem", said=said, fix=fix)

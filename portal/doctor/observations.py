@@ -1,4 +1,4 @@
-"""What the probes saw, as values; nothing in here is trusted, and nothing of it judges."""
+"""Results of probes, as values; none of it is trusted or assessed here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,40 +19,40 @@ _QUOTED: Final = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """How far a browser gets before it can ask for anything."""
+    """How far a browser gets before its first request."""
 
     host: str
     addresses: tuple[str, ...] = ()
-    """What the name means; none where it means nothing here."""
+    """Addresses of the name; empty if it does not resolve here."""
     silent: tuple[str, ...] = ()
-    """Those of them at which nobody takes a connection."""
+    """Those of them that accept no connection."""
     certificate: CertificateProblem | None = None
-    """Why TLS did not come about, where that is the certificate's fault."""
+    """Why TLS failed, if the certificate is the reason."""
     tls_error: str | None = None
-    """Why it did not, where it is not."""
+    """Why TLS failed otherwise."""
     tls_version: str | None = None
     protocol: str | None = None
-    """What was agreed on by ALPN (RFC 7301)."""
+    """The protocol chosen by ALPN (RFC 7301)."""
     ends_at: int | None = None
-    """End of the certificate, in Unix seconds."""
+    """When the certificate expires, in Unix seconds."""
 
     @property
     def is_open(self) -> bool:
-        """Whether anything can be asked there."""
+        """Whether requests can be sent."""
         return len(self.silent) < len(self.addresses) and self.certificate is None and self.tls_error is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One answer, whoever gave it."""
+    """One HTTP answer, from any server."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     """In their order, names in lower case."""
     body: Mapping[str, object] = field(default_factory=dict)
-    """The JSON object in it; empty where there is none."""
+    """The JSON object in it; empty if there is none."""
     at: int = 0
-    """When it was asked for, by the clock of this machine."""
+    """When the request was sent, in Unix seconds of this machine."""
 
     def values(self, name: str) -> list[str]:
         """Return every value of the header *name*."""
@@ -61,25 +61,25 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Unreached:
-    """There was no whole answer."""
+    """There was no complete answer."""
 
     how: Literal["refused", "timeout", "cut"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Events:
-    """A stream, as it arrived."""
+    """An event stream as it arrived."""
 
     status: int
     asked_for: int
     pause: float
-    """Seconds between two events, as they were sent."""
+    """Seconds between two events when they were sent."""
     arrivals: tuple[float, ...] = ()
     """Seconds from the request to each event."""
     encoding: str | None = None
     """``Content-Encoding``."""
     seconds: float = 0.0
-    """Until it ended, one way or the other."""
+    """Seconds until it ended or was cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,18 +95,18 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handshake:
-    """What came of a WebSocket's handshake (RFC 6455, section 4)."""
+    """Result of a WebSocket's handshake (RFC 6455, section 4)."""
 
     status: int | None
     message: bool = False
     """Whether the one message arrived."""
     upgrade_arrived: bool | None = None
-    """Where there was none: whether the guard saw that one was wanted."""
+    """If there was no WebSocket: whether the guard received ``Upgrade``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Echo:
-    """How a request arrived at portal or guard, by their own word."""
+    """A request as portal or guard report that it arrived."""
 
     now: int
     peer: str | None
@@ -116,11 +116,11 @@ class Echo:
     headers: Mapping[str, Sequence[str]]
     cookies: frozenset[str]
     answered: tuple[tuple[str, str], ...]
-    """Headers of the answer, as they left."""
+    """Headers of the answer as they were sent."""
 
 
 def read_echo(body: Mapping[str, object]) -> Echo | None:
-    """Return the echo in *body*, or ``None`` where it is none: an app's process can answer what it likes."""
+    """Return the echo in *body*, or ``None`` if it is not one: an app's process can answer anything."""
     now, path, headers = body.get("now"), body.get("path"), body.get("headers")
     forwarded, cookies, answered = body.get("forwarded_for"), body.get("cookies"), body.get("answered")
     if type(now) is not int or type(path) is not str or type(headers) is not dict or type(answered) is not list:
@@ -143,7 +143,7 @@ def read_echo(body: Mapping[str, object]) -> Echo | None:
 
 
 def quoted(text: object) -> str:
-    """Return *text* of somebody else's for a terminal: short, ASCII, without control characters."""
+    """Return untrusted *text* for a terminal: short, ASCII, without control characters."""
     shown = str(text)
     return ascii(shown if len(shown) <= _QUOTED else f"{shown[: _QUOTED - 3]}...")
 

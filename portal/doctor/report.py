@@ -1,4 +1,4 @@
-"""What was found, as text for people and as an object for programs.  Pure."""
+"""Findings as text for people and as an object for programs.  Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -10,7 +10,7 @@ _WIDTH: Final = max(len(check.value) for check in Check)
 
 
 def as_text(findings: Sequence[Finding], *, addresses: Mapping[str, str]) -> Iterator[str]:
-    """Yield a line for each finding, grouped by what it is about, with the fix below; *addresses* by subject."""
+    """Yield a line for each finding, grouped by subject, with the fix below; *addresses* are by subject."""
     for subject, url in addresses.items():
         yield f"{'The portal' if subject == PORTAL else subject}, {url}"
         for finding in findings:
@@ -23,7 +23,7 @@ def as_text(findings: Sequence[Finding], *, addresses: Mapping[str, str]) -> Ite
 
 
 def summary(findings: Sequence[Finding]) -> str:
-    """Return one sentence about all of it."""
+    """Return one sentence about all findings."""
     problems, warnings = count(findings, "problem"), count(findings, "warning")
     if not problems and not warnings:
         return "Nothing is wrong."

@@ -120,6 +120,6 @@ def test_what_is_found_is_printed_for_people(folder: Path, capsys: pytest.Captur
     printed = capsys.readouterr()
     assert "this takes 65 seconds" in printed.err
     assert printed.out.startswith("The portal, http://portal.demo.localhost:")
-    assert "  problem  name             Nobody takes connections at 127.0.0.1.\n" in printed.out
+    assert "  problem  name             No server accepts connections at 127.0.0.1.\n" in printed.out
     assert "  ok       disk" in printed.out or "  warning  disk" in printed.out or "  problem  disk" in printed.out
     assert printed.out.rstrip().endswith("no warnings.") or "warning" in printed.out.rstrip().rpartition("\n")[2]

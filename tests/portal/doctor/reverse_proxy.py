@@ -1,4 +1,4 @@
-"""A portal and one guarded app as real processes, and an nginx in front that each test tells something else."""
+"""A portal and one guarded app as real processes, behind an nginx that each test configures differently."""
 
 import contextlib
 import json
@@ -29,7 +29,7 @@ ROOT: Final = Path(__file__).parents[3]
 PATH: Final = "run/forecast"
 _TOML: Final = """
 [portal]
-url = "https://portal.demo.localhost:{front}"
+url = "https://portal.demo.localhost:{proxy}"
 internal_url = "http://127.0.0.1:{portal}"
 data_dir = "data"
 trust_apps = true
@@ -40,7 +40,7 @@ issuer = "http://127.0.0.1:{provider}"
 client_id = "portal"
 client_secret_env = "COMPANY_CLIENT_SECRET"
 [apps.forecast]
-url = "https://{host}:{front}{path}"
+url = "https://{host}:{proxy}{path}"
 internal_url = "http://127.0.0.1:{app}"
 open_to = ["everyone"]
 """
@@ -61,7 +61,7 @@ app = Guard(hello, settings=guard_settings_from(os.environ))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behind:
-    """What stands behind the web server."""
+    """Portal and app behind the reverse proxy."""
 
     folder: Path
     environ: dict[str, str]
@@ -74,7 +74,7 @@ class Behind:
 @contextmanager
 def behind(folder: Path, certificate: Certificate, *, host: str, path: str, provider: int) -> Iterator[Behind]:
     """Run a portal, and an app at *host* under *path*, until the block ends."""
-    ports = dict(zip(("front", "portal", "app"), free_ports(3), strict=True))
+    ports = dict(zip(("proxy", "portal", "app"), free_ports(3), strict=True))
     text = _TOML.format(host=host, path=path, provider=provider, **ports)
     (folder / "portal.toml").write_text(text)
     (folder / "guarded.py").write_text(_APP)
@@ -88,20 +88,20 @@ def behind(folder: Path, certificate: Certificate, *, host: str, path: str, prov
     with contextlib.ExitStack() as stack:
         bind = ["--bind", f"127.0.0.1:{ports['portal']}", "--threads", "4"]
         run(stack, [*GUNICORN, *bind], cwd=folder, environ=environ)
-        authority = f"portal.demo.localhost:{ports['front']}"
+        authority = f"portal.demo.localhost:{ports['proxy']}"
         _wait_for(f"http://127.0.0.1:{ports['portal']}/healthz", authority, folder)
         command = [sys.executable, "-m", "portal.cli", "apps", "secret", "forecast"]
         made = subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True, text=True)
-        told = {
+        app_environ = {
             "PATH": environ["PATH"],
             "PYTHONPATH": str(ROOT),
             "PORTAL_URL": f"https://{authority}",
             "PORTAL_INTERNAL_URL": f"http://127.0.0.1:{ports['portal']}",
             "PORTAL_APP": "forecast",
-            "PORTAL_APP_URL": f"https://{host}:{ports['front']}{path}",
+            "PORTAL_APP_URL": f"https://{host}:{ports['proxy']}{path}",
             "PORTAL_APP_SECRET": made.stdout.strip(),
         }
-        told |= {name: value for name, value in os.environ.items() if name.startswith("COV")}
+        app_environ |= {name: value for name, value in os.environ.items() if name.startswith("COV")}
         at = [
             "--port",
             str(ports["app"]),
@@ -114,8 +114,8 @@ def behind(folder: Path, certificate: Certificate, *, host: str, path: str, prov
             "off",
         ]
         uvicorn = [sys.executable, "-m", "uvicorn", "guarded:app", "--app-dir", str(folder), *at]
-        run(stack, uvicorn, cwd=folder, environ=told)
-        _wait_for(f"http://127.0.0.1:{ports['app']}{path}/.portal/health", f"{host}:{ports['front']}", folder)
+        run(stack, uvicorn, cwd=folder, environ=app_environ)
+        _wait_for(f"http://127.0.0.1:{ports['app']}{path}/.portal/health", f"{host}:{ports['proxy']}", folder)
         yield Behind(
             folder=folder,
             environ=environ,
@@ -126,7 +126,7 @@ def behind(folder: Path, certificate: Certificate, *, host: str, path: str, prov
 
 
 @contextmanager
-def front(behind: Behind, certificate: Certificate, change: Callable[[str], str] = str) -> Iterator[None]:
+def reverse_proxy(behind: Behind, certificate: Certificate, change: Callable[[str], str] = str) -> Iterator[None]:
     """Run nginx with what ``portal config nginx`` wrote and *change* made of it, until the block ends."""
     text = behind.written
     text = text.replace("/certificate.pem", str(certificate.certificate)).replace("/key.pem", str(certificate.key))
@@ -141,7 +141,7 @@ def front(behind: Behind, certificate: Certificate, change: Callable[[str], str]
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, "nginx does not answer"
             with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", behind.ports["front"])) == 0:
+                if probe.connect_ex(("127.0.0.1", behind.ports["proxy"])) == 0:
                     break
             time.sleep(0.02)
         yield
@@ -156,7 +156,7 @@ def doctor(*arguments: str) -> int:
 
 
 def wrong(printed: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return what is not well, by subject and check, of what ``--json`` printed."""
+    """Return warnings and problems, by subject and check, in the output of ``--json``."""
     found = json.loads(printed)["findings"]
     return {(one["subject"], one["check"]): one for one in found if one["level"] != "ok"}
 
@@ -167,16 +167,15 @@ def in_app(text: str, *lines: str) -> str:
 
 
 def _written(folder: Path, environ: dict[str, str], ports: dict[str, int]) -> str:
-    """Return the front for an app that is started here, and is none of the supervisor's only in these tests."""
+    """Return the configuration for an app that the supervisor starts; only these tests start it themselves."""
     toml = (folder / "portal.toml").read_text()
     port = f'source = "guarded.py"\nport = {ports["app"]}'
-    (folder / "front.toml").write_text(
+    (folder / "proxy.toml").write_text(
         re.sub(r'internal_url = "http://127\.0\.0\.1:\d+"\nopen_to', f"{port}\nopen_to", toml)
     )
-    command = [sys.executable, "-m", "portal.cli", "config", "nginx", "--config", str(folder / "front.toml")]
+    command = [sys.executable, "-m", "portal.cli", "config", "nginx", "--config", str(folder / "proxy.toml")]
     command += ["--port", str(ports["portal"]), "--certificate", "/certificate.pem", "--key", "/key.pem"]
-    told = subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True, text=True)
-    return told.stdout
+    return subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True, text=True).stdout
 
 
 def _wait_for(url: str, host: str, folder: Path) -> None:

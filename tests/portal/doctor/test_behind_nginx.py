@@ -1,4 +1,4 @@
-"""The doctor before a real nginx: nothing is wrong with what the portal writes, and one thing with each bad one."""
+"""The doctor with a real nginx: no finding for the configuration that the portal writes, one for each bad one."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ import pytest
 from tests.certificates import Certificate, issue
 from tests.journeys.reverse_proxy import nginx
 from tests.portal.doctor.provider import discovery
-from tests.portal.doctor.reverse_proxy import Behind, behind, doctor, front, in_app, wrong
+from tests.portal.doctor.reverse_proxy import Behind, behind, doctor, in_app, reverse_proxy, wrong
 
 pytestmark = pytest.mark.usefixtures("journey")
 
@@ -51,7 +51,7 @@ def under_a_path(certificate: Certificate, tmp_path_factory: pytest.TempPathFact
 def examined(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., dict[tuple[str, str], dict[str, str]]]:
-    """Runs the doctor on what stands behind a front, and returns what is not well."""
+    """Runs the doctor through a reverse proxy and returns warnings and problems."""
 
     def run(behind: Behind, *more: str, ca: Certificate | None = None) -> dict[tuple[str, str], dict[str, str]]:
         for name, value in behind.environ.items():
@@ -68,21 +68,23 @@ def examined(
 Examined = Callable[..., dict[tuple[str, str], dict[str, str]]]
 
 
-def test_nothing_is_wrong_with_what_the_portal_configures(
+def test_the_configuration_that_the_portal_writes_has_no_findings(
     on_a_host: Behind, certificate: Certificate, examined: Examined
 ) -> None:
-    with front(on_a_host, certificate):
+    with reverse_proxy(on_a_host, certificate):
         assert examined(on_a_host, "--silence", "2") == {}
 
 
-def test_nor_with_an_app_under_a_path(under_a_path: Behind, certificate: Certificate, examined: Examined) -> None:
-    with front(under_a_path, certificate):
+def test_nor_has_that_of_an_app_under_a_path(
+    under_a_path: Behind, certificate: Certificate, examined: Examined
+) -> None:
+    with reverse_proxy(under_a_path, certificate):
         assert examined(under_a_path, "--quick") == {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bad:
-    """One configuration of nginx that breaks something, and what the doctor says of it."""
+    """One configuration of nginx that breaks something, and the doctor's findings."""
 
     name: str
     change: Callable[[str], str]
@@ -225,8 +227,10 @@ BAD = (
 
 
 @pytest.mark.parametrize("bad", BAD, ids=[bad.name for bad in BAD])
-def test_a_bad_front_is_one_finding(bad: Bad, on_a_host: Behind, certificate: Certificate, examined: Examined) -> None:
-    with front(on_a_host, certificate, bad.change):
+def test_a_bad_configuration_is_one_finding(
+    bad: Bad, on_a_host: Behind, certificate: Certificate, examined: Examined
+) -> None:
+    with reverse_proxy(on_a_host, certificate, bad.change):
         found = examined(on_a_host, *bad.more)
 
     assert sorted(found) == sorted(bad.found)
@@ -257,7 +261,7 @@ def test_a_path_that_is_changed_is_one_finding(
         assert count == 1
         return changed
 
-    with front(under_a_path, certificate, change):
+    with reverse_proxy(under_a_path, certificate, change):
         found = examined(under_a_path, "--quick")
 
     assert list(found) == [("forecast", "path")]
@@ -280,13 +284,13 @@ class BadCertificate:
 
 
 CERTIFICATES = (
-    BadCertificate(name="expired", ends=timedelta(days=-1), said="has ended", fix="Renew"),
-    BadCertificate(name="ending soon", ends=timedelta(days=3, hours=12), said="ends in 3 days", fix="Renew"),
+    BadCertificate(name="expired", ends=timedelta(days=-1), said="has expired", fix="Renew"),
+    BadCertificate(name="ending soon", ends=timedelta(days=3, hours=12), said="expires in 3 days", fix="Renew"),
     BadCertificate(
         name="of another name", names=("other.demo.localhost",), said="for another name", fix="names this host"
     ),
     BadCertificate(name="of an unknown authority", known=False, said="does not know", fix="--ca FILE"),
-    BadCertificate(name="signed by itself", by_itself=True, chain=False, said="signed by itself", fix="authority"),
+    BadCertificate(name="signed by itself", by_itself=True, chain=False, said="self-signed", fix="authority"),
     BadCertificate(name="without its chain", known=False, chain=False, said="chain is not complete", fix="fullchain"),
 )
 
@@ -296,7 +300,7 @@ def test_a_bad_certificate_is_one_finding_for_each_host(
     bad: BadCertificate, on_a_host: Behind, certificate: Certificate, examined: Examined, tmp_path: Path
 ) -> None:
     other = issue(tmp_path, bad.names, ends=bad.ends, chain=bad.chain, by_itself=bad.by_itself)
-    with front(on_a_host, other):
+    with reverse_proxy(on_a_host, other):
         found = examined(on_a_host, "--quick", ca=other if bad.known else certificate)
 
     assert sorted(found) == [("forecast", "certificate"), ("portal", "certificate")]
@@ -305,19 +309,19 @@ def test_a_bad_certificate_is_one_finding_for_each_host(
         assert bad.fix in one["fix"], one
 
 
-def test_names_providers_and_pushes_that_lead_nowhere(
+def test_names_providers_and_notifications_that_reach_no_server(
     on_a_host: Behind, certificate: Certificate, examined: Examined
 ) -> None:
     """
-    Each is one finding; what is known of the others is not lost.
+    Each is one finding, and the others are still checked.
     """
     text = (on_a_host.folder / "portal.toml").read_text()
     text = re.sub(r'issuer = "[^"]*"', 'issuer = "http://127.0.0.1:9"', text)
     text = re.sub(r'(internal_url = "http://127.0.0.1):\d+"\nopen_to', r'\1:9"\nopen_to', text)
-    text += f'[apps.nowhere]\nurl = "https://nowhere.invalid:{on_a_host.ports["front"]}"\nopen_to = ["everyone"]\n'
+    text += f'[apps.nowhere]\nurl = "https://nowhere.invalid:{on_a_host.ports["proxy"]}"\nopen_to = ["everyone"]\n'
     other = on_a_host.folder / "other.toml"
     other.write_text(text)
-    with front(on_a_host, certificate):
+    with reverse_proxy(on_a_host, certificate):
         found = examined(on_a_host, "--quick", "--config", str(other))
 
     assert sorted(found) == [("forecast", "push"), ("nowhere", "name"), ("portal", "provider")]
@@ -326,7 +330,7 @@ def test_names_providers_and_pushes_that_lead_nowhere(
     assert "HTTPS_PROXY" in found["portal", "provider"]["fix"]
 
 
-def test_from_outside_a_stranger_sees_the_front_alone(
+def test_without_keys_only_the_reverse_proxy_is_checked(
     on_a_host: Behind,
     certificate: Certificate,
     tmp_path: Path,
@@ -336,13 +340,13 @@ def test_from_outside_a_stranger_sees_the_front_alone(
     monkeypatch.chdir(tmp_path)  # where there is no configuration
     for name in ("PORTAL_CONFIG", "PORTAL_SECRET_KEY"):
         monkeypatch.delenv(name, raising=False)
-    url = f"https://portal.demo.localhost:{on_a_host.ports['front']}"
-    with front(on_a_host, certificate):
+    url = f"https://portal.demo.localhost:{on_a_host.ports['proxy']}"
+    with reverse_proxy(on_a_host, certificate):
         assert doctor(url, "--ca", str(certificate.authority)) == 0
     printed = capsys.readouterr().out
     assert "Nothing is wrong." in printed
     assert "forecast" not in printed
-    with front(on_a_host, certificate, instead("Host $http_host;", "Host $proxy_host;")):
+    with reverse_proxy(on_a_host, certificate, instead("Host $http_host;", "Host $proxy_host;")):
         assert doctor(url, "--ca", str(certificate.authority), "--json") == 1
     assert list(wrong(capsys.readouterr().out)) == [("portal", "host")]
 
@@ -353,7 +357,7 @@ def test_an_app_with_another_secret(on_a_host: Behind, certificate: Certificate,
     """
     command = [sys.executable, "-m", "portal.cli", "apps", "secret", "forecast"]
     environ = on_a_host.environ
-    with front(on_a_host, certificate):
+    with reverse_proxy(on_a_host, certificate):
         subprocess.run([*command, "--rotate"], cwd=on_a_host.folder, env=environ, check=True, capture_output=True)
         found = examined(on_a_host, "--quick")
     assert list(found) == [("forecast", "app-to-portal")]

@@ -1,21 +1,13 @@
-"""What the doctor makes of what it saw, as tables: no network, no clock."""
+"""The doctor's checks of observations, as tables: no network, no clock."""
 
 from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
 
-from portal.doctor.answers import judge_app_answer, judge_portal_answer
-from portal.doctor.arrival import (
-    SentRequest,
-    judge_admission,
-    judge_arrival,
-    judge_clock,
-    judge_health,
-    judge_way_to_the_portal,
-)
-from portal.doctor.backends import judge_disk, judge_keys, judge_provider, judge_push
-from portal.doctor.connections import judge_connection, judge_plain_http
+from portal.doctor.answer_checks import check_app_answer, check_portal_answer
+from portal.doctor.backend_checks import check_disk, check_keys, check_notification, check_provider
+from portal.doctor.connection_checks import check_connection, check_plain_http
 from portal.doctor.findings import PORTAL, Check, Finding
 from portal.doctor.observations import (
     Answer,
@@ -29,7 +21,15 @@ from portal.doctor.observations import (
     read_echo,
 )
 from portal.doctor.report import as_object, as_text, summary
-from portal.doctor.transfers import judge_download, judge_silence, judge_socket, judge_stream, judge_upload
+from portal.doctor.request_checks import (
+    SentRequest,
+    check_app_to_portal,
+    check_clock,
+    check_health,
+    check_probe,
+    check_request,
+)
+from portal.doctor.transfer_checks import check_download, check_silence, check_stream, check_upload, check_websocket
 from portal.settings import Endpoints
 from portal.sign_in.providers.base import ProviderDiagnostics
 from tests.builders import NOW, a_provider
@@ -39,7 +39,7 @@ FORGED = "192.0.2.66"
 
 
 def brief(findings: Any) -> list[tuple[str, str]]:
-    """Check and level of each finding; whatever is not well must say what to do."""
+    """Return check and level of each finding; a warning or problem must have a fix."""
     found = [findings] if isinstance(findings, Finding) else list(findings)
     assert all(bool(one.fix) == (one.level != "ok") for one in found), found
     assert all(one.said.endswith((".", "/callback")) for one in found), found
@@ -81,7 +81,7 @@ def test_connections(name: str) -> None:
     changes, expected = CONNECTIONS[name]
     seen = replace(GOOD, **changes)
 
-    assert brief(judge_connection(PORTAL, seen, now=NOW)) == expected
+    assert brief(check_connection(PORTAL, seen, now=NOW)) == expected
     assert seen.is_open == (expected[-1][1] != "problem")
 
 
@@ -97,7 +97,7 @@ def test_connections(name: str) -> None:
     ids=["nobody", "to https", "to http", "nowhere", "a page"],
 )
 def test_plain_http(answer: Answer | Unreached, level: str) -> None:
-    assert brief(judge_plain_http(PORTAL, answer)) == [("plain-http", level)]
+    assert brief(check_plain_http(PORTAL, answer)) == [("plain-http", level)]
 
 
 # --- requests -------------------------------------------------------------------------------------
@@ -120,14 +120,14 @@ HEALTHS: dict[str, tuple[Answer | Unreached, tuple[str, str]]] = {
 def test_health(name: str) -> None:
     answer, expected = HEALTHS[name]
 
-    assert brief(judge_health("forecast", answer, has_path=False, is_app=True)) == [expected]
+    assert brief(check_health("forecast", answer, has_path=False, is_app=True)) == [expected]
 
 
-def test_what_is_not_there_under_a_path_was_asked_for_another_path() -> None:
-    assert brief(judge_health("forecast", Answer(status=404), has_path=True, is_app=True)) == [("path", "problem")]
+def test_404_under_a_path_means_that_the_path_was_changed() -> None:
+    assert brief(check_health("forecast", Answer(status=404), has_path=True, is_app=True)) == [("path", "problem")]
 
 
-ADMISSIONS: dict[str, tuple[Answer | Unreached, bool, tuple[str, str]]] = {
+REFUSALS: dict[str, tuple[Answer | Unreached, bool, tuple[str, str]]] = {
     "no answer": (Unreached("cut"), True, ("probe", "problem")),
     "app: another host": (Answer(status=421), True, ("host", "problem")),
     "portal: another host": (Answer(status=400), False, ("host", "problem")),
@@ -143,25 +143,25 @@ ADMISSIONS: dict[str, tuple[Answer | Unreached, bool, tuple[str, str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", ADMISSIONS)
-def test_admission(name: str) -> None:
-    answer, is_app, expected = ADMISSIONS[name]
-    found = judge_admission("forecast", answer, is_app=is_app)
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refused_probe(name: str) -> None:
+    answer, is_app, expected = REFUSALS[name]
+    found = check_probe("forecast", answer, is_app=is_app)
 
     assert found is not None
     assert brief(found) == [expected]
 
 
-def test_whoever_is_let_in_is_no_finding() -> None:
-    assert judge_admission("forecast", Answer(status=200), is_app=True) is None
+def test_an_accepted_probe_is_no_finding() -> None:
+    assert check_probe("forecast", Answer(status=200), is_app=True) is None
 
 
 def test_clocks() -> None:
     expected = {0: "ok", 10: "ok", -10: "ok", 11: "warning", -90: "warning", 91: "problem", -3600: "problem"}
 
-    assert {off: judge_clock("forecast", off, is_app=True).level for off in expected} == expected
-    assert judge_clock("forecast", -91, is_app=True).said == "Its clock is 91 seconds behind the portal's."
-    assert judge_clock(PORTAL, 91, is_app=False).said == "Its clock is 91 seconds ahead of this machine's."
+    assert {off: check_clock("forecast", off, is_app=True).level for off in expected} == expected
+    assert check_clock("forecast", -91, is_app=True).said == "Its clock is 91 seconds behind the portal's."
+    assert check_clock(PORTAL, 91, is_app=False).said == "Its clock is 91 seconds ahead of this machine's."
 
 
 SENT = SentRequest(
@@ -215,8 +215,8 @@ ARRIVALS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         {"request-headers": "problem"},
     ),
     "cookie lost": ({"cookies": frozenset()}, {"request-headers": "problem"}),
-    "the client's word believed": ({"client": FORGED, "forwarded_for": (FORGED,)}, {"client-address": "problem"}),
-    "the client's word kept, not believed": ({"forwarded_for": (FORGED, "203.0.113.7")}, {}),
+    "the forged address believed": ({"client": FORGED, "forwarded_for": (FORGED,)}, {"client-address": "problem"}),
+    "the forged address kept, not believed": ({"forwarded_for": (FORGED, "203.0.113.7")}, {}),
     "no client named": ({"client": "127.0.0.1", "forwarded_for": ()}, {"client-address": "warning"}),
     "no client named, by a socket": (
         {"peer": None, "client": None, "forwarded_for": ()},
@@ -226,7 +226,7 @@ ARRIVALS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         {"peer": "10.0.0.3", "client": "10.0.0.3"},
         {"client-address": "warning"},
     ),
-    "nobody in front": ({"peer": "203.0.113.7", "forwarded_for": ()}, {}),
+    "no reverse proxy": ({"peer": "203.0.113.7", "forwarded_for": ()}, {}),
     "a doctor on the same machine": ({"client": "127.0.0.1", "forwarded_for": ("127.0.0.1",)}, {}),
 }
 
@@ -234,15 +234,15 @@ ARRIVALS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 @pytest.mark.parametrize("name", ARRIVALS)
 def test_arrivals(name: str) -> None:
     changes, expected = ARRIVALS[name]
-    found = dict(brief(judge_arrival("forecast", replace(ECHO, **changes), SENT)))
+    found = dict(brief(check_request("forecast", replace(ECHO, **changes), SENT)))
 
     assert found == {"path": "ok", "request-headers": "ok", "client-address": "ok"} | expected
 
 
-def test_what_an_app_says_reaches_no_terminal_as_it_is() -> None:
-    """A guard is in its app's process: its words may be the author's."""
+def test_text_of_an_app_is_escaped_for_the_terminal() -> None:
+    """A guard runs in its app's process, so the app's author may have written its answers."""
     hostile = replace(ECHO, path="/\x1b]0;owned\x07\n" + "x" * 500, peer="10.0.0.3", client="\x1b[2J")
-    lines = [one.said for one in judge_arrival("forecast", hostile, SENT)]
+    lines = [one.said for one in check_request("forecast", hostile, SENT)]
 
     assert all(line.isprintable() and len(line) < 400 for line in lines)
     assert quoted("\x1b[2J") == "'\\x1b[2J'"
@@ -259,8 +259,8 @@ def test_what_an_app_says_reaches_no_terminal_as_it_is() -> None:
     ],
     ids=["answers", "refuses", "away", "nonsense", "nothing"],
 )
-def test_the_way_from_app_to_portal(answer: Answer | Unreached, level: str) -> None:
-    assert brief(judge_way_to_the_portal("forecast", answer)) == [("app-to-portal", level)]
+def test_app_to_portal(answer: Answer | Unreached, level: str) -> None:
+    assert brief(check_app_to_portal("forecast", answer)) == [("app-to-portal", level)]
 
 
 # --- answers --------------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ APP_ANSWERS: dict[str, tuple[tuple[tuple[str, str], ...], dict[str, str]]] = {
 def test_answers_of_an_app(name: str) -> None:
     headers, expected = APP_ANSWERS[name]
     answer = Answer(status=200, headers=headers)
-    found = judge_app_answer("forecast", answer, ECHO, portal_origin="https://portal.example.com", cookies="lax")
+    found = check_app_answer("forecast", answer, ECHO, portal_origin="https://portal.example.com", cookies="lax")
 
     assert dict(brief(found)) == {"answer-headers": "ok", "cookie": "ok", "frame": "ok"} | expected
 
@@ -303,7 +303,7 @@ def test_answers_of_an_app(name: str) -> None:
 )
 def test_cookies_across_sites(expected: Literal["lax", "partitioned"], left: str, level: str) -> None:
     answered = (*ANSWERED[:4], ("set-cookie", f"__Host-portal-probe=1; Path=/; Secure; {left}; Max-Age=0"))
-    found = judge_app_answer(
+    found = check_app_answer(
         "forecast",
         Answer(status=200, headers=answered),
         replace(ECHO, answered=answered),
@@ -315,7 +315,7 @@ def test_cookies_across_sites(expected: Literal["lax", "partitioned"], left: str
 
 
 def test_another_portal_may_not_frame_the_app() -> None:
-    found = judge_app_answer(
+    found = check_app_answer(
         "forecast",
         Answer(status=200, headers=ANSWERED),
         ECHO,
@@ -349,10 +349,10 @@ OF_THE_PORTAL = (
     ids=["as it left", "frames", "referrer", "two policies", "caching", "cookie"],
 )
 def test_answers_of_the_portal(headers: tuple[tuple[str, str], ...], wrong: dict[str, str]) -> None:
-    found = dict(brief(judge_portal_answer(PORTAL, Answer(status=200, headers=headers), ECHO)))
+    found = dict(brief(check_portal_answer(PORTAL, Answer(status=200, headers=headers), ECHO)))
     assert found == {"answer-headers": "ok", "cookie": "ok", "frame": "ok"} | wrong
 
-    outside = dict(brief(judge_portal_answer(PORTAL, Answer(status=200, headers=headers), None)))
+    outside = dict(brief(check_portal_answer(PORTAL, Answer(status=200, headers=headers), None)))
     assert outside == {"answer-headers": "ok", "frame": "ok"} | {k: v for k, v in wrong.items() if k != "cookie"}
 
 
@@ -375,17 +375,17 @@ PIECES = Events(status=200, asked_for=5, pause=0.4, arrivals=(0.1, 0.5, 0.9, 1.3
     ids=["one by one", "a slow network", "packed, one by one", "together", "packed and together", "cut", "nothing"],
 )
 def test_streams(changes: dict[str, Any], level: str) -> None:
-    assert brief(judge_stream("forecast", replace(PIECES, **changes))) == [("stream", level)]
+    assert brief(check_stream("forecast", replace(PIECES, **changes))) == [("stream", level)]
 
 
 def test_silences() -> None:
     whole = Events(status=200, asked_for=2, pause=65, arrivals=(0.1, 65.1), seconds=65.2)
     cut = replace(whole, arrivals=(0.1,), seconds=60.02)
 
-    assert brief(judge_silence("forecast", whole)) == [("silence", "ok")]
-    assert brief(judge_silence("forecast", cut)) == [("silence", "problem")]
-    assert "after 60 seconds" in judge_silence("forecast", cut).said
-    assert brief(judge_silence("forecast", replace(whole, arrivals=(65.0, 65.0)))) == [("silence", "ok")]
+    assert brief(check_silence("forecast", whole)) == [("silence", "ok")]
+    assert brief(check_silence("forecast", cut)) == [("silence", "problem")]
+    assert "after 60 seconds" in check_silence("forecast", cut).said
+    assert brief(check_silence("forecast", replace(whole, arrivals=(65.0, 65.0)))) == [("silence", "ok")]
 
 
 @pytest.mark.parametrize(
@@ -401,8 +401,8 @@ def test_silences() -> None:
 def test_transfers(changes: dict[str, Any], level: str) -> None:
     seen = replace(Transfer(size=10_000_000, arrived=10_000_000, status=200, seconds=1.5), **changes)
 
-    assert brief(judge_upload("forecast", seen)) == [("upload", level)]
-    assert brief(judge_download("forecast", seen)) == [("download", level)]
+    assert brief(check_upload("forecast", seen)) == [("upload", level)]
+    assert brief(check_download("forecast", seen)) == [("download", level)]
 
 
 @pytest.mark.parametrize(
@@ -417,20 +417,20 @@ def test_transfers(changes: dict[str, Any], level: str) -> None:
     ids=["opens", "no library", "not passed on", "silent", "cut"],
 )
 def test_sockets(seen: Handshake, level: str) -> None:
-    assert brief(judge_socket("forecast", seen)) == [("websocket", level)]
+    assert brief(check_websocket("forecast", seen)) == [("websocket", level)]
 
 
-# --- around ---------------------------------------------------------------------------------------
+# --- backends -------------------------------------------------------------------------------------
 
 
-def test_surroundings() -> None:
+def test_backends() -> None:
     callback = "https://portal.example.com/auth/oauth/company/callback"
     company = a_provider(label="Example Company")
     ends = Endpoints(
         authorize=f"{company.issuer}/a", token=f"{company.issuer}/t", jwks=f"{company.issuer}/k", userinfo=None
     )
     sound = ProviderDiagnostics(endpoints=ends, keys=(frozenset({"RS256"}),))
-    good = judge_provider(company, callback, sound)
+    good = check_provider(company, callback, sound)
     assert brief(good) == [("provider", "ok")]
     assert callback in good.said
     for diagnostics in (
@@ -438,22 +438,22 @@ def test_surroundings() -> None:
         replace(sound, keys=()),
         replace(sound, client_problem="invalid_client"),
     ):
-        assert brief(judge_provider(company, callback, diagnostics)) == [("provider", "problem")]
-    other = judge_provider(
+        assert brief(check_provider(company, callback, diagnostics)) == [("provider", "problem")]
+    other = check_provider(
         company, callback, ProviderDiagnostics(issuer=f"{company.issuer}/", problem="the metadata is of another")
     )
     assert f'issuer = "{company.issuer}/"' in other.fix
-    assert brief(judge_push("forecast", "http://10.0.0.9", Answer(status=200))) == [("push", "ok")]
-    assert brief(judge_push("forecast", "http://10.0.0.9", Answer(status=404))) == [("push", "problem")]
-    assert brief(judge_push("forecast", "http://10.0.0.9", Unreached("timeout"))) == [("push", "problem")]
-    assert [judge_disk("/data", free).level for free in (10 << 30, 1 << 29, 1 << 20)] == ["ok", "warning", "problem"]
-    wrong = judge_keys("there is no database")
+    assert brief(check_notification("forecast", "http://10.0.0.9", Answer(status=200))) == [("push", "ok")]
+    assert brief(check_notification("forecast", "http://10.0.0.9", Answer(status=404))) == [("push", "problem")]
+    assert brief(check_notification("forecast", "http://10.0.0.9", Unreached("timeout"))) == [("push", "problem")]
+    assert [check_disk("/data", free).level for free in (10 << 30, 1 << 29, 1 << 20)] == ["ok", "warning", "problem"]
+    wrong = check_keys("there is no database")
     assert wrong is not None
     assert brief(wrong) == [("keys", "problem")]
-    assert judge_keys(None) is None
+    assert check_keys(None) is None
 
 
-# --- reading and telling --------------------------------------------------------------------------
+# --- echo and report ------------------------------------------------------------------------------
 
 BODY: dict[str, Any] = {
     "now": NOW,
@@ -498,12 +498,12 @@ def test_an_echo_is_read() -> None:
     ],
     ids=str,
 )
-def test_what_is_no_echo_is_none(changes: dict[str, Any]) -> None:
+def test_anything_else_is_not_an_echo(changes: dict[str, Any]) -> None:
     assert read_echo({**BODY, **changes}) is None
     assert read_echo({}) is None
 
 
-def test_what_was_found_is_told() -> None:
+def test_report() -> None:
     good = Finding(subject=PORTAL, check=Check.NAME, level="ok", said="It is there.")
     bad = Finding(subject="forecast", check=Check.STREAM, level="problem", said="It is held back.", fix="Let it go.")
     addresses = {PORTAL: "https://portal.example.com", "forecast": "https://forecast.example.com"}

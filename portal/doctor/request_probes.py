@@ -1,4 +1,4 @@
-"""Asking portal and guards through their front: every probe that is a request."""
+"""Probes that are requests, sent to portal and guards through the reverse proxy."""
 
 import asyncio
 import json
@@ -14,32 +14,32 @@ import httpx
 
 from portal.clock import Clock
 from portal.contract.probe_tokens import PROBE_HEADER, PROBE_PATH
-from portal.doctor.arrival import SentRequest
-from portal.doctor.connection_probes import PATIENCE, PublicAddress, closed
+from portal.doctor.connection_probes import PATIENCE, PublicAddress, close_writer
 from portal.doctor.observations import Answer, Events, Handshake, Transfer, Unreached
+from portal.doctor.request_checks import SentRequest
 
 MAX_ANSWER: Final = 256 * 1024
-"""Longest answer that is read as a whole, in bytes."""
+"""Longest answer that is read completely, in bytes."""
 ANSWER_PATIENCE: Final = 30.0
-"""Longest time for one small answer altogether, in seconds."""
+"""Longest time for one small answer, in seconds."""
 TRANSFER_PATIENCE: Final = 300.0
-"""Longest time for an upload or a download altogether, in seconds."""
+"""Longest time for an upload or a download, in seconds."""
 EVENTS: Final = 5
 PAUSE: Final = 0.4
-"""Seconds between two events of a stream that should not be held back."""
+"""Seconds between two events of the stream."""
 _PIECE: Final = 64 * 1024
 _SLACK: Final = 20.0
 _SWITCHING: Final = 101
 FORGED: Final = "192.0.2.66"
-"""The address this doctor pretends to come from: nobody's (RFC 5737)."""
+"""The forged client address: from a documentation range, never in use (RFC 5737)."""
 
 
 class Prober:
-    """Asks one place, at one address of its name."""
+    """Sends probes to *target*, at one IP *address* of its name."""
 
     def __init__(
         self,
-        place: PublicAddress,
+        target: PublicAddress,
         address: str,
         *,
         trust: ssl.SSLContext,
@@ -47,16 +47,16 @@ class Prober:
         leave: Callable[[], str] | None,
     ) -> None:
         bracketed = f"[{address}]" if ":" in address else address
-        self._place = place
+        self._target = target
         self._address = address
         self._trust = trust
         self._clock = clock
         self._leave = leave
-        self._base = f"{place.scheme}://{bracketed}:{place.port}{place.path}"
+        self._base = f"{target.scheme}://{bracketed}:{target.port}{target.path}"
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(PATIENCE, read=30.0),
             verify=trust,
-            trust_env=False,  # a browser of the company's network comes straight here
+            trust_env=False,  # browsers in the company's network connect directly
             follow_redirects=False,
         )
 
@@ -65,19 +65,19 @@ class Prober:
         await self._client.aclose()
 
     async def get(self, path: str, **headers: str) -> Answer | Unreached:
-        """Ask for *path* without leave, as strangers do."""
+        """Request *path* without a probe token."""
         return await self._get(path, headers)
 
     async def probe(self, what: str) -> Answer | Unreached:
-        """Ask for the probe *what*."""
-        return await self._get(PROBE_PATH + what, self._with_leave())
+        """Request the probe *what*."""
+        return await self._get(PROBE_PATH + what, self._token_header())
 
     async def echo(self, *, is_app: bool) -> tuple[Answer | Unreached, SentRequest]:
-        """Send a request like a browser's, with a forged address, and return how it arrived."""
+        """Send a request like a browser's, with a forged client address; return the answer and the request."""
         name = f"{PROBE_PATH}echo" + ("/a%2Fb%20c//d" if is_app else "") + "?x=%2F%20y"
-        origin = f"{self._place.scheme}://{self._place.authority}"
+        origin = f"{self._target.scheme}://{self._target.authority}"
         sent = SentRequest(
-            path=self._place.path + name,
+            path=self._target.path + name,
             headers={
                 "authorization": "Probe seen",
                 "origin": origin,
@@ -89,16 +89,16 @@ class Prober:
             forged=FORGED,
         )
         forged = {"x-forwarded-for": FORGED, "x-real-ip": FORGED, "forwarded": f"for={FORGED}"}
-        headers = {**sent.headers, **forged, "cookie": f"{sent.cookie}=1", **self._with_leave()}
+        headers = {**sent.headers, **forged, "cookie": f"{sent.cookie}=1", **self._token_header()}
         return await self._get(name, headers), sent
 
     async def events(self, *, count: int, pause: float) -> Events:
         """Read a stream of *count* events that are *pause* seconds apart."""
         query = urlencode({"count": count, "pause_ms": int(pause * 1000)})
-        began, seen = time.monotonic(), b""
+        began, received = time.monotonic(), b""
         arrivals: list[float] = []
         status, encoding = 0, None
-        headers = {**self._with_leave(), "accept": "text/event-stream", "accept-encoding": "gzip"}
+        headers = {**self._token_header(), "accept": "text/event-stream", "accept-encoding": "gzip"}
         timeout = httpx.Timeout(PATIENCE, read=count * pause + _SLACK)
         try:
             async with (
@@ -107,11 +107,11 @@ class Prober:
             ):
                 status, encoding = answer.status_code, answer.headers.get("content-encoding")
                 async for piece in answer.aiter_bytes():
-                    seen = (seen + piece)[:MAX_ANSWER]
-                    while len(arrivals) < min(seen.count(b"\n\n"), count):
+                    received = (received + piece)[:MAX_ANSWER]
+                    while len(arrivals) < min(received.count(b"\n\n"), count):
                         arrivals.append(time.monotonic() - began)
         except (httpx.HTTPError, OSError, TimeoutError):
-            pass  # how far it came says it
+            pass  # the result shows how far it came
         return Events(
             status=status,
             asked_for=count,
@@ -131,7 +131,7 @@ class Prober:
 
         began = time.monotonic()
         headers = {
-            **self._with_leave(),
+            **self._token_header(),
             "content-length": str(size),
             "content-type": "application/octet-stream",
         }
@@ -157,7 +157,7 @@ class Prober:
         try:
             async with (
                 asyncio.timeout(TRANSFER_PATIENCE),
-                self._stream("GET", f"{PROBE_PATH}download?size={size}", self._with_leave()) as answer,
+                self._stream("GET", f"{PROBE_PATH}download?size={size}", self._token_header()) as answer,
             ):
                 status = answer.status_code
                 async for piece in answer.aiter_raw():
@@ -165,45 +165,45 @@ class Prober:
                     if arrived > size:
                         break
         except (httpx.HTTPError, OSError, TimeoutError):
-            pass  # how far it came says it
+            pass  # the result shows how far it came
         return Transfer(size=size, arrived=arrived, status=status, seconds=time.monotonic() - began)
 
     async def socket(self) -> Handshake:
-        """Open a WebSocket (RFC 6455, section 4.1), and read the one message that the guard sends."""
+        """Open a WebSocket (RFC 6455, section 4.1) and read the one message that the guard sends."""
         try:
             async with asyncio.timeout(PATIENCE):
                 reader, writer = await asyncio.open_connection(
                     self._address,
-                    self._place.port,
-                    ssl=self._trust if self._place.scheme == "https" else None,
-                    server_hostname=self._place.host if self._place.scheme == "https" else None,
+                    self._target.port,
+                    ssl=self._trust if self._target.scheme == "https" else None,
+                    server_hostname=self._target.host if self._target.scheme == "https" else None,
                 )
                 try:
                     writer.write(self._handshake())
                     return await _handshake(reader)
                 finally:
-                    await closed(writer)
+                    await close_writer(writer)
         except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             return Handshake(status=None)
 
     def _handshake(self) -> bytes:
         lines = [
-            f"GET {self._place.path}{PROBE_PATH}socket HTTP/1.1",
-            f"Host: {self._place.authority}",
+            f"GET {self._target.path}{PROBE_PATH}socket HTTP/1.1",
+            f"Host: {self._target.authority}",
             "Connection: Upgrade",
             "Upgrade: websocket",
             "Sec-WebSocket-Version: 13",
             f"Sec-WebSocket-Key: {b64encode(b'portal-doctor-16').decode('ascii')}",
-            f"Origin: {self._place.scheme}://{self._place.authority}",
-            *(f"{name}: {value}" for name, value in self._with_leave().items()),
+            f"Origin: {self._target.scheme}://{self._target.authority}",
+            *(f"{name}: {value}" for name, value in self._token_header().items()),
         ]
         return "\r\n".join([*lines, "", ""]).encode("ascii")
 
-    def _with_leave(self) -> dict[str, str]:
+    def _token_header(self) -> dict[str, str]:
         return {} if self._leave is None else {PROBE_HEADER: self._leave()}
 
-    def _name(self) -> dict[str, str]:
-        return {"sni_hostname": self._place.host} if self._place.scheme == "https" else {}
+    def _server_name(self) -> dict[str, str]:
+        return {"sni_hostname": self._target.host} if self._target.scheme == "https" else {}
 
     def _stream(
         self,
@@ -217,8 +217,8 @@ class Prober:
         return self._client.stream(
             method,
             self._base + path,
-            headers={"host": self._place.authority, **headers},
-            extensions=self._name(),
+            headers={"host": self._target.authority, **headers},
+            extensions=self._server_name(),
             timeout=timeout or self._client.timeout,
             content=content,
         )
@@ -242,7 +242,7 @@ class Prober:
 
 
 async def _start_of(answer: httpx.Response) -> bytes:
-    """Return the body of *answer*, or as much of it as is ever read: an app's process can answer without end."""
+    """Return the body of *answer*, up to :data:`MAX_ANSWER`: an app's process can answer without end."""
     body = b""
     async for piece in answer.aiter_raw():
         body += piece

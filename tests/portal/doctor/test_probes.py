@@ -1,4 +1,4 @@
-"""The probes themselves, before servers that answer as they should not."""
+"""The probes, against servers that answer wrongly."""
 
 import asyncio
 import ssl
@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from portal.contract.egress import Egress, NotABundle
-from portal.doctor import probing
-from portal.doctor.connection_probes import connection, plain_http, resolved, trusting, where
+from portal.doctor import request_probes
+from portal.doctor.connection_probes import connection, plain_http, public_address, resolve_name, trusting
 from portal.doctor.observations import Answer, Handshake, Unreached
-from portal.doctor.probing import Prober
+from portal.doctor.request_probes import Prober
 from tests.builders import NOW
 from tests.certificates import issue
 
@@ -51,13 +51,13 @@ async def answering(answer: bytes, *, again: bytes = b"") -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def an_asker(port: int) -> AsyncIterator[Prober]:
-    place = where(f"http://forecast.demo.localhost:{port}/run")
-    asker = Prober(place, "127.0.0.1", trust=TRUST, clock=lambda: NOW, leave=lambda: "token")
+async def a_prober(port: int) -> AsyncIterator[Prober]:
+    target = public_address(f"http://forecast.demo.localhost:{port}/run")
+    prober = Prober(target, "127.0.0.1", trust=TRUST, clock=lambda: NOW, leave=lambda: "token")
     try:
-        yield asker
+        yield prober
     finally:
-        await asker.aclose()
+        await prober.aclose()
 
 
 def head(status: str, *lines: str) -> bytes:
@@ -65,9 +65,9 @@ def head(status: str, *lines: str) -> bytes:
 
 
 async def test_names() -> None:
-    assert await resolved("forecast.demo.localhost", 443) == ("127.0.0.1",)
-    assert await resolved("127.0.0.1", 443) == ("127.0.0.1",)
-    assert await resolved("x" * 64 + ".example.com", 443) == ()
+    assert await resolve_name("forecast.demo.localhost", 443) == ("127.0.0.1",)
+    assert await resolve_name("127.0.0.1", 443) == ("127.0.0.1",)
+    assert await resolve_name("x" * 64 + ".example.com", 443) == ()
 
 
 async def test_an_address_of_several_may_be_silent_and_tls_may_be_missing() -> None:
@@ -75,11 +75,11 @@ async def test_an_address_of_several_may_be_silent_and_tls_may_be_missing() -> N
         return ("127.0.0.1", "127.0.0.9")
 
     async with answering(head("400 Bad Request")) as port:
-        seen = await connection(where(f"https://forecast.demo.localhost:{port}"), trust=TRUST, resolve=both)
+        seen = await connection(public_address(f"https://forecast.demo.localhost:{port}"), trust=TRUST, resolve=both)
         assert (seen.addresses, seen.silent) == (("127.0.0.1", "127.0.0.9"), ("127.0.0.9",))
         assert seen.tls_error is not None
         assert not seen.is_open
-        plain = await connection(where(f"http://forecast.demo.localhost:{port}"), trust=TRUST, resolve=both)
+        plain = await connection(public_address(f"http://forecast.demo.localhost:{port}"), trust=TRUST, resolve=both)
         assert plain.is_open
 
 
@@ -97,8 +97,8 @@ async def test_python_3_13_wants_all_that_rfc_5280_asks_for(
     trust.verify_flags |= ssl.VERIFY_X509_STRICT
     server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=shown)
     async with server:
-        place = where(f"https://portal.demo.localhost:{server.sockets[0].getsockname()[1]}")
-        seen = await connection(place, trust=trust, resolve=here)
+        target = public_address(f"https://portal.demo.localhost:{server.sockets[0].getsockname()[1]}")
+        seen = await connection(target, trust=trust, resolve=here)
 
     assert seen.certificate == problem
     assert seen.is_open == complete
@@ -133,33 +133,33 @@ NONSENSE = {
 
 @pytest.mark.parametrize("name", NONSENSE)
 async def test_nonsense_is_an_observation_and_no_traceback(name: str) -> None:
-    async with answering(NONSENSE[name]) as port, an_asker(port) as asker:
-        answer = await asker.get("/healthz")
+    async with answering(NONSENSE[name]) as port, a_prober(port) as prober:
+        answer = await prober.get("/healthz")
         assert isinstance(answer, Unreached) or answer.body == {}
-        echoed, sent = await asker.echo(is_app=True)
+        echoed, sent = await prober.echo(is_app=True)
         assert isinstance(echoed, Unreached) or echoed.body == {}
         assert sent.path.startswith("/run/.portal/probe/echo/")
-        assert (await asker.events(count=2, pause=0.01)).arrivals == ()
-        assert (await asker.upload(1000)).arrived == 0
-        assert not (await asker.socket()).message
-    async with an_asker(port) as asker:
-        assert await asker.get("/healthz") == Unreached("refused")
-        assert await asker.socket() == Handshake(status=None)
+        assert (await prober.events(count=2, pause=0.01)).arrivals == ()
+        assert (await prober.upload(1000)).arrived == 0
+        assert not (await prober.socket()).message
+    async with a_prober(port) as prober:
+        assert await prober.get("/healthz") == Unreached("refused")
+        assert await prober.socket() == Handshake(status=None)
 
 
 async def test_what_never_ends_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probing, "_SLACK", 0.3)
-    monkeypatch.setattr(probing, "PATIENCE", 0.3)
-    monkeypatch.setattr(probing, "TRANSFER_PATIENCE", 0.5)
+    monkeypatch.setattr(request_probes, "_SLACK", 0.3)
+    monkeypatch.setattr(request_probes, "PATIENCE", 0.3)
+    monkeypatch.setattr(request_probes, "TRANSFER_PATIENCE", 0.5)
     chunked = head("200 OK", "Transfer-Encoding: chunked")
     piece = b"4000\r\n" + b"x" * 0x4000 + b"\r\n"
-    async with answering(chunked, again=piece) as port, an_asker(port) as asker:
+    async with answering(chunked, again=piece) as port, a_prober(port) as prober:
         looks: list[Callable[[], Awaitable[Any]]] = [
-            lambda: asker.get("/healthz"),
-            lambda: asker.events(count=2, pause=0.01),
-            lambda: asker.upload(1000),
-            lambda: asker.download(100_000),
-            asker.socket,
+            lambda: prober.get("/healthz"),
+            lambda: prober.events(count=2, pause=0.01),
+            lambda: prober.upload(1000),
+            lambda: prober.download(100_000),
+            prober.socket,
         ]
         async with asyncio.timeout(60):
             seen = [await look() for look in looks]
@@ -185,5 +185,5 @@ async def test_what_never_ends_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["opens", "says something else", "no library", "a length that is none", "refused"],
 )
 async def test_handshakes(answer: bytes, expected: Handshake) -> None:
-    async with answering(answer) as port, an_asker(port) as asker:
-        assert await asker.socket() == expected
+    async with answering(answer) as port, a_prober(port) as prober:
+        assert await prober.socket() == expected

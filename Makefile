@@ -8,7 +8,7 @@ ARGS ?=
 UV ?= uv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-quick docs lint check bench bench-strangers lock clean
+.PHONY: help setup demo test test-quick docs screenshots lint check bench bench-strangers lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -20,6 +20,7 @@ help: ## Say what there is
 	@echo "make bench   measure what the guard adds to a request"
 	@echo "make bench-strangers  measure what people see beside thousands of slow connections"
 	@echo "make docs    write the generated parts of the documents, and build the site into site/"
+	@echo "make screenshots  make the pictures of the pages in docs/pictures anew"
 	@echo "make setup   make .venv with everything for development"
 	@echo "make lock    resolve the dependencies anew"
 	@echo "make clean   remove the environments, the site and caches"
@@ -82,6 +83,9 @@ docs: $(VENV)/.development $(DOCS)/.installed ## Write the generated parts of th
 	@$(BIN)/python -m tests.architecture.generated
 	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --strict --quiet
 	@echo "The site is in site/index.html"
+
+screenshots: $(VENV)/.development ## Make the pictures of the pages in docs/pictures anew
+	@exec $(BIN)/python -m tests.journeys.screenshots
 
 check: lint ## Run everything that a change must pass
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered $(ARGS)

@@ -1,6 +1,6 @@
 """The parts of the documents that are written from the code: ``make docs`` writes them, and a test compares them.
 
-Each stands between ``<!-- generated: NAME -->`` and ``<!-- end -->`` in a Markdown file.
+Each is a file of its own, or is between ``<!-- generated: NAME -->`` and ``<!-- end -->`` in a Markdown file.
 """
 
 import re
@@ -12,10 +12,11 @@ from typing import Final
 from tests.architecture import wings
 from tests.architecture.sources import ROOT
 
-PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
-    {"picture of the wings": wings.picture, "table of the wings": wings.table}
-)
-"""What is generated, by the name that stands in the documents."""
+FILES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType({"docs/pictures/wings.svg": wings.picture})
+"""The files that are generated, by their path."""
+
+PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType({"table of the wings": wings.table})
+"""The parts of Markdown files that are generated, by their name there."""
 
 _PART: Final = re.compile(r"(<!-- generated: (?P<name>[^>]+) -->\n)(?P<text>.*?)(\n<!-- end -->)", re.DOTALL)
 
@@ -40,7 +41,9 @@ def renewed(text: str) -> str:
 
 
 def main() -> None:
-    """Write every generated part anew."""
+    """Write every generated file and part anew."""
+    for name, content in FILES.items():
+        (ROOT / name).write_text(content(), encoding="utf-8")
     for document in documents():
         text = document.read_text(encoding="utf-8")
         if (new := renewed(text)) != text:

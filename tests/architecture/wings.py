@@ -1,6 +1,8 @@
 """The wings of the portal: which there are, which may import which, and their picture for ``docs/architecture.md``."""
 
 import ast
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 from tests.architecture.sources import modules_of
@@ -62,23 +64,92 @@ def allowed_for(wing: str) -> frozenset[str]:
 
 
 def picture() -> str:
-    """Draw the wings as a Mermaid flowchart; an arrow that others imply is left out."""
-    lines = ["flowchart TD"]
-    for wing, below in reversed(WINGS.items()):
+    """Draw the wings as SVG, each above those it imports; an arrow that others imply is left out."""
+    rows, arrows = _rows()
+    across = max(len(row) for row in rows)
+    at = {
+        name: (round(_WIDE * (across - len(row) + 2 * place + 1) / 2), _HIGH * above + _BOX[1])
+        for above, row in enumerate(reversed(rows))
+        for place, name in enumerate(row)
+    }
+    width, ground = _WIDE * across, _HIGH * len(rows)
+    lines = [_line(*((x, y + side * _BOX[1] // 2) for (x, y), side in _stops(arrow, at))) for arrow in arrows]
+    lines += [_line((at[wing][0], at[wing][1] + _BOX[1] // 2), (at[wing][0], ground)) for wing in rows[0]]
+    boxes = [_box(name, *where) for name, where in at.items() if "/" not in name]
+    words = f"every wing may use: {', '.join(reversed(FOUNDATION))}"
+    return "\n".join(
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {ground + 60}" role="img">',
+            "<title>The wings of the portal; an arrow means imports</title>",
+            '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">',
+            '<path d="M0 0 8 4 0 8z" fill="#5b6b66"/></marker>',
+            '<rect width="100%" height="100%" rx="12" fill="#f5f4f0"/>',
+            f'<g fill="none" stroke="#5b6b66" stroke-width="1.5" marker-end="url(#tip)">{"".join(lines)}</g>',
+            '<g font-family="system-ui, sans-serif" font-size="14" text-anchor="middle">',
+            *boxes,
+            f'<rect x="16" y="{ground}" width="{width - 32}" height="44" rx="8" fill="#0f6b5f"/>',
+            f'<text x="{width // 2}" y="{ground + 27}" fill="#fff">{words}</text>',
+            "</g></svg>\n",
+        )
+    )
+
+
+_WIDE: Final = 180
+_HIGH: Final = 72
+_BOX: Final = (152, 36)
+
+
+def _rows() -> tuple[list[list[str]], list[list[str]]]:
+    """Return the rows of the picture from the lowest up, and the arrows: each by what it passes, row by row."""
+    level: dict[str, int] = {}
+    for wing, below in WINGS.items():
+        level[wing] = max((level[one] + 1 for one in below), default=0)
+    rows: list[list[str]] = [[] for _ in range(max(level.values()) + 1)]
+    arrows: list[list[str]] = []
+    for wing, below in WINGS.items():
+        rows[level[wing]].append(wing)
         implied = frozenset().union(*(_reached_from(one) for one in below)) if below else frozenset()
-        direct = sorted(below - implied)
-        lines += [f"  {wing} --> {one}" for one in direct] or [f"  {wing}"]
-    lines += ["  subgraph foundation [every wing may use these]"]
-    lines += [f"    {wing} --> {one}" for wing, below in reversed(FOUNDATION.items()) for one in _direct(below)]
-    lines += [f"    {wing}" for wing, below in FOUNDATION.items() if not below]
-    lines += ["  end"]
-    lines += [f"  {wing} --> foundation" for wing, below in WINGS.items() if not below]
-    return "\n".join(("```mermaid", *lines, "```"))
+        for one in sorted(below - implied):
+            bends = [f"{wing}/{one}/{row}" for row in range(level[wing] - 1, level[one], -1)]
+            arrows.append([wing, *bends, one])
+            for bend in bends:
+                rows[int(bend.rpartition("/")[2])].append(bend)
+    for turn in range(12):  # each row is put in the order of what it is connected with: few arrows cross then
+        for near, row in pairwise(rows if turn % 2 else rows[::-1]):
+            row.sort(key=lambda name: _middle(name, near, arrows))
+    return rows, arrows
 
 
-def _direct(below: frozenset[str]) -> list[str]:
-    implied: frozenset[str] = frozenset().union(*(FOUNDATION[one] for one in below))
-    return sorted(below - implied)
+def _middle(name: str, near: list[str], arrows: list[list[str]]) -> float:
+    ends = [pair for arrow in arrows if name in arrow for pair in pairwise(arrow) if name in pair]
+    places = [near.index(one) / len(near) for pair in ends for one in pair if one in near]
+    return sum(places) / len(places) if places else 0.5
+
+
+def _stops(arrow: list[str], at: dict[str, tuple[int, int]]) -> Iterator[tuple[tuple[int, int], int]]:
+    for place, name in enumerate(arrow):
+        if place:
+            yield at[name], -1
+        if place < len(arrow) - 1:
+            yield at[name], 1
+
+
+def _line(*points: tuple[int, int]) -> str:
+    (x, y), *rest = points
+    path = f"M{x} {y}"
+    for number, (right, down) in enumerate(rest):
+        half = (y + down) // 2
+        path += f"C{x} {half} {right} {half} {right} {down}" if number % 2 == 0 else f"L{right} {down}"
+        x, y = right, down
+    return f'<path d="{path}"/>'
+
+
+def _box(name: str, x: int, y: int) -> str:
+    width, height = _BOX
+    return (
+        f'<rect x="{x - width // 2}" y="{y - height // 2}" width="{width}" height="{height}" rx="8" fill="#fff"'
+        f' stroke="#0f6b5f"/><text x="{x}" y="{y + 5}" fill="#1a1f1d">{name}</text>'
+    )
 
 
 def _reached_from(wing: str) -> frozenset[str]:

@@ -1,8 +1,8 @@
-"""App sessions: tickets issued, redeemed once, renewed while they are in use, and ended.
+"""App sessions: tickets are issued and redeemed once; sessions are renewed while they are in use, and revoked.
 
-Every answer to an app is worked out anew from the sign-in's row, the stored identity and the current
-rules.  A redemption is one transaction that locks the sign-in's row first, so that neither a second
-redemption nor a sign-out in between opens a door.
+Every answer to an app follows from the sign-in's row, the stored identity and the current rules.
+A redemption is one transaction that locks the sign-in's row first, so that neither a second
+redemption nor a sign-out at the same moment leaves a session open.
 """
 
 from contextlib import suppress
@@ -16,8 +16,8 @@ import sqlalchemy as sa
 
 from portal.access.audit import Audit, AuditEvent
 from portal.access.outbox import Outbox
-from portal.access.revocation import PendingNotification, RevocationReason, revoke_app_sessions
-from portal.access.session_validation import SESSION_WITH_SIGN_IN, EndedSession, Judgement, SessionValidator
+from portal.access.revocation import Revocation, RevocationReason
+from portal.access.session_validation import SESSION_WITH_SIGN_IN, EndedSession, SessionValidation, SessionValidator
 from portal.access.sign_ins import TOUCH, Row, SignIn, SignIns
 from portal.access.signing_keys import SigningKeys
 from portal.access.stored_identity import read_identity
@@ -33,22 +33,22 @@ from portal.storage.database import Database
 __all__ = ["AppSessions", "LiveSession", "Refusal", "RevocationReason"]
 
 MOST_LIVING: Final = 8
-"""Most living sessions of one sign-in with one app; the least recently used make room for the next."""
+"""Most living sessions of one sign-in with one app; another one revokes the least recently used."""
 _MAX_SID: Final = 64
 
 
 class Refusal(StrEnum):
-    """Why a ticket or a session is good for nothing, where nothing has ended.  Keep alphabetized."""
+    """Why a ticket or a session is refused that was not revoked.  Keep alphabetized."""
 
     BAD_TICKET = "bad-ticket"
     EXPIRED = "expired"
     UNKNOWN_SESSION = "unknown-session"
-    """No session of this app; whether another app has it is not said."""
+    """Not a session of this app; whether it is another app's is not disclosed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSession:
-    """An app session that lives, whose it is, and what they may do."""
+    """A living app session, its person and their roles."""
 
     sid: str
     app: AppSpec
@@ -77,18 +77,18 @@ class AppSessions:
         self._audit = audit
         self._outbox = outbox
         self._tickets = Tickets(keys, issuer=settings.url)
-        self._judge = SessionValidator(settings.roles, sign_ins=sign_ins)
+        self._validator = SessionValidator(settings.roles, sign_ins=sign_ins)
 
     def issue(self, allowed: Allowed, *, sign_in: SignIn, next: str, now: int) -> str:  # noqa: A002 - the ticket's word
         """Return a signed ticket to the allowed app, which opens it at the path *next*.
 
         Raises:
-            ValueError: *allowed* speaks of another person or tenant than *sign_in*, or *next* is no local path.
-            StoreUnavailable: no ticket.
+            ValueError: *allowed* is for another person or tenant than *sign_in*, or *next* is not a local path.
+            StoreUnavailable: no ticket was issued.
         """
         standing, app = allowed.standing, allowed.app
         if standing.identity.id != sign_in.identity.id or standing.tenant != sign_in.tenant:
-            raise ValueError("the decision is about somebody else")
+            raise ValueError("the decision is for another person or tenant")
         ticket, token = self._tickets.make(allowed, next=next, expires_at=sign_in.expires_at, now=now)
         row = {
             "id": ticket.session,
@@ -115,23 +115,21 @@ class AppSessions:
             self._audit.refused_ticket(now=now, app=app.slug, detail=rejected.reason.value)
             is_late = rejected.reason is Rejection.EXPIRED
             return Inactive(code=Refusal.EXPIRED if is_late else Refusal.BAD_TICKET)
-        with self._database.write() as connection:
-            answer, pushes = self._redeem(connection, ticket, app=app, now=now)
-        self._outbox.hand_over(pushes)
-        return answer
+        with self._outbox.transaction() as revocation:
+            return self._redeem(revocation, ticket, app=app, now=now)
 
     def renew(self, sid: object, *, app: AppSpec, now: int, in_use: bool = True) -> Introspection:
-        """Say whether the session *sid* of *app* still lives, and who is there now.
+        """Return whether the session *sid* of *app* still lives, and its person.
 
-        *in_use* keeps the sign-in from growing idle; a tab that is only open does not.
+        *in_use* keeps the sign-in from going idle; a tab that is only open does not.
 
         Raises:
-            StoreUnavailable: nothing is known.
+            StoreUnavailable: the answer is unknown.
         """
-        found = self._look(sid, app=app, now=now)
-        if isinstance(found, Inactive):
-            return found
-        row, allowed = found
+        session = self._find(sid, app=app, now=now)
+        if isinstance(session, Inactive):
+            return session
+        row, allowed = session
         if in_use and now - min(row.session_seen_at, row.last_seen_at) >= TOUCH:
             self._touch(row, now=now)
         return Active(session=row.sid, person=person_of(allowed, expires_at=row.expires_at))
@@ -140,108 +138,92 @@ class AppSessions:
         """Return the living session *sid* of *app*.
 
         Raises:
-            StoreUnavailable: nothing is known.
+            StoreUnavailable: the answer is unknown.
         """
-        found = self._look(sid, app=app, now=now)
-        if isinstance(found, Inactive):
-            return found
-        row, allowed = found
+        session = self._find(sid, app=app, now=now)
+        if isinstance(session, Inactive):
+            return session
+        row, allowed = session
         return LiveSession(sid=row.sid, app=app, sign_in_id=row.id, standing=allowed.standing)
 
     def standing_of(self, sid: object, *, app: AppSpec, now: int) -> Standing | Inactive:
-        """Return what the person in the session *sid* of *app* is now; see :meth:`live`."""
-        found = self.live(sid, app=app, now=now)
-        return found if isinstance(found, Inactive) else found.standing
+        """Return the current standing of the person in the session *sid* of *app*; see :meth:`live`."""
+        session = self.live(sid, app=app, now=now)
+        return session if isinstance(session, Inactive) else session.standing
 
-    def _redeem(
-        self, connection: sa.Connection, ticket: Ticket, *, app: AppSpec, now: int
-    ) -> tuple[Introspection, tuple[PendingNotification, ...]]:
+    def _redeem(self, revocation: Revocation, ticket: Ticket, *, app: AppSpec, now: int) -> Introspection:
+        connection, table = revocation.connection, tables.app_sessions
         row = self._locked(connection, ticket.session)
         if row is None or not _is_of(row, ticket, app):
-            return self._refuse(connection, Refusal.BAD_TICKET, row=row, app=app, now=now), ()
+            return self._refuse(connection, Refusal.BAD_TICKET, row=row, app=app, now=now)
         if row.redeemed_at is not None:
             # RFC 6749, section 4.1.2: a code used twice may have been stolen, and what came of its first use
             # should be revoked; the same holds for a ticket.
             reason = RevocationReason.ALREADY_REDEEMED
-            pushes = self._end_session(connection, row.sid, reason=reason, now=now)
-            return self._refuse(connection, reason, row=row, app=app, now=now), pushes
-        judged, pushes = self._settled(connection, row, app=app, now=now)
-        if isinstance(judged, EndedSession):
-            return self._refuse(connection, judged.reason, row=row, app=app, now=now), pushes
-        table = tables.app_sessions
-        seen = {"redeemed_at": now, "last_seen_at": now}
-        connection.execute(sa.update(table).where(table.c.id == row.sid).values(seen))
+            revocation.revoke_app_sessions(table.c.id == row.sid, reason=reason, now=now)
+            return self._refuse(connection, reason, row=row, app=app, now=now)
+        result = self._validate_locked(revocation, row, app=app, now=now)
+        if isinstance(result, EndedSession):
+            return self._refuse(connection, result.reason, row=row, app=app, now=now)
+        times = {"redeemed_at": now, "last_seen_at": now}
+        connection.execute(sa.update(table).where(table.c.id == row.sid).values(times))
         self._audit.record(
             AuditEvent.APP_OPENED,
             now=now,
-            identity=judged.standing.identity,
-            tenant=judged.standing.tenant,
+            identity=result.standing.identity,
+            tenant=result.standing.tenant,
             app=app.slug,
             connection=connection,
         )
-        answer = Active(session=row.sid, person=person_of(judged, expires_at=row.expires_at), next=ticket.next)
-        return answer, self._make_room(connection, row, app=app, now=now)
+        self._make_room(revocation, row, app=app, now=now)
+        return Active(session=row.sid, person=person_of(result, expires_at=row.expires_at), next=ticket.next)
 
     def _locked(self, connection: sa.Connection, sid: str) -> Row | None:
         table = tables.app_sessions
         sign_in_id = connection.execute(sa.select(table.c.sign_in_id).where(table.c.id == sid)).scalar()
         if sign_in_id is None or self._sign_ins.lock(connection, sign_in_id) is None:
             return None
-        # Read after the lock was had: what was read before it may be out of date.
+        # Read under the lock: what was read before may be out of date.
         return connection.execute(SESSION_WITH_SIGN_IN, {"sid": sid}).first()
 
-    def _look(self, sid: object, *, app: AppSpec, now: int) -> tuple[Row, Allowed] | Inactive:
+    def _find(self, sid: object, *, app: AppSpec, now: int) -> tuple[Row, Allowed] | Inactive:
         if type(sid) is not str or not 0 < len(sid) <= _MAX_SID or not sid.isascii() or not sid.isprintable():
             return Inactive(code=Refusal.UNKNOWN_SESSION)
         with self._database.read() as connection:
             row = connection.execute(SESSION_WITH_SIGN_IN, {"sid": sid}).first()
         if row is None or row.app != app.slug or row.redeemed_at is None:
             return Inactive(code=Refusal.UNKNOWN_SESSION)
-        judged = self._judge.validate(row, app=app, now=now)
-        if isinstance(judged, Allowed):
-            return row, judged
-        if row.session_ended_at is not None:
-            return Inactive(code=judged.reason)
-        # It is over and its row does not say so yet: judge again under the lock, and say so.
-        pushes: tuple[PendingNotification, ...] = ()
-        with self._database.write() as connection:
-            row = self._locked(connection, sid)
-            if row is not None:
-                judged, pushes = self._settled(connection, row, app=app, now=now)
-        self._outbox.hand_over(pushes)
-        if row is None:
-            return Inactive(code=Refusal.UNKNOWN_SESSION)
-        return (row, judged) if isinstance(judged, Allowed) else Inactive(code=judged.reason)
+        result = self._validator.validate(row, app=app, now=now)
+        if isinstance(result, EndedSession) and row.session_ended_at is None:
+            # Its row does not say yet that it has ended: validate it again under the lock, and write that down.
+            with self._outbox.transaction() as revocation:
+                row = self._locked(revocation.connection, sid)
+                if row is None:
+                    return Inactive(code=Refusal.UNKNOWN_SESSION)
+                result = self._validate_locked(revocation, row, app=app, now=now)
+        return (row, result) if isinstance(result, Allowed) else Inactive(code=result.reason)
 
-    def _settled(
-        self, connection: sa.Connection, row: Row, *, app: AppSpec, now: int
-    ) -> tuple[Judgement, tuple[PendingNotification, ...]]:
-        """Judge a *row* whose sign-in is locked, and write down what is over."""
-        judged = self._judge.validate(row, app=app, now=now)
-        if isinstance(judged, Allowed) or row.session_ended_at is not None:
-            return judged, ()
-        if judged.reason is RevocationReason.SIGN_IN_EXPIRED:
-            return judged, self._sign_ins.end_locked(connection, row, reason=judged.reason, now=now)
-        if judged.reason is RevocationReason.DENIED:
+    def _validate_locked(self, revocation: Revocation, row: Row, *, app: AppSpec, now: int) -> SessionValidation:
+        """Validate a *row* whose sign-in is locked; revoke what has ended and is not marked so."""
+        result = self._validator.validate(row, app=app, now=now)
+        if isinstance(result, Allowed) or row.session_ended_at is not None:
+            return result
+        if result.reason is RevocationReason.SIGN_IN_EXPIRED:
+            self._sign_ins.revoke_in(revocation, row.id, reason=result.reason, now=now)
+        elif result.reason is RevocationReason.DENIED:
             self._audit.record(
                 AuditEvent.APP_DENIED,
                 now=now,
                 identity=read_identity(row.identity),
                 tenant=row.tenant,
                 app=app.slug,
-                detail=judged.detail,
-                connection=connection,
+                detail=result.detail,
+                connection=revocation.connection,
             )
-        return judged, self._end_session(connection, row.sid, reason=judged.reason, now=now)
+        revocation.revoke_app_sessions(tables.app_sessions.c.id == row.sid, reason=result.reason, now=now)
+        return result
 
-    def _end_session(
-        self, connection: sa.Connection, sid: str, *, reason: RevocationReason, now: int
-    ) -> tuple[PendingNotification, ...]:
-        return revoke_app_sessions(connection, tables.app_sessions.c.id == sid, reason=reason, now=now)
-
-    def _make_room(
-        self, connection: sa.Connection, row: Row, *, app: AppSpec, now: int
-    ) -> tuple[PendingNotification, ...]:
+    def _make_room(self, revocation: Revocation, row: Row, *, app: AppSpec, now: int) -> None:
         table = tables.app_sessions
         others = (
             sa.select(table.c.id)
@@ -254,8 +236,8 @@ class AppSessions:
             )
             .order_by(table.c.last_seen_at.desc(), table.c.redeemed_at.desc(), table.c.id)
         )
-        surplus = list(connection.execute(others.offset(MOST_LIVING - 1)).scalars())
-        return revoke_app_sessions(connection, table.c.id.in_(surplus), reason=RevocationReason.SUPERSEDED, now=now)
+        surplus = list(revocation.connection.execute(others.offset(MOST_LIVING - 1)).scalars())
+        revocation.revoke_app_sessions(table.c.id.in_(surplus), reason=RevocationReason.SUPERSEDED, now=now)
 
     def _refuse(
         self, connection: sa.Connection, code: Refusal | RevocationReason, *, row: Row | None, app: AppSpec, now: int
@@ -272,7 +254,7 @@ class AppSessions:
 
     def _touch(self, row: Row, *, now: int) -> None:
         sessions, sign_ins = tables.app_sessions, tables.sign_ins
-        # A busy writer is no reason to fail an answer that is known; the next renewal tries again.
+        # A busy writer must not fail an answer that is known; the next renewal tries again.
         with suppress(StoreUnavailable), self._database.write() as connection:
             # The sign-in first, as everywhere; and never one that ended meanwhile.
             connection.execute(
@@ -288,7 +270,7 @@ class AppSessions:
 
 
 def _is_of(row: Row, ticket: Ticket, app: AppSpec) -> bool:
-    """Say whether *row* is the app session that *ticket* was issued for."""
+    """Return whether *row* is the app session that *ticket* was issued for."""
     return (
         compare_digest(row.ticket_hash, _hash(ticket.id)) and row.app == app.slug and row.identity_id == ticket.subject
     )

@@ -177,7 +177,7 @@ class Audit:
         Raises:
             StoreUnavailable: as :meth:`record`.
         """
-        self.tell_left_out(now, connection=connection)
+        self.record_left_out(now, connection=connection)
         if self._refusals.take((app, identity is not None), now=now):
             self.record(
                 AuditEvent.TICKET_REFUSED,
@@ -189,7 +189,7 @@ class Audit:
                 connection=connection,
             )
 
-    def tell_left_out(self, now: int, *, connection: sa.Connection | None = None) -> None:
+    def record_left_out(self, now: int, *, connection: sa.Connection | None = None) -> None:
         """Record how many events were left out of the times that are over.
 
         Raises:

@@ -1,141 +1,156 @@
-"""Pushes to apps, from a durable outbox: tried at once, then again with growing pauses.
+"""Logout notifications to apps, from a transactional outbox: tried at once, then again with growing pauses.
 
-Delivery is at least once; a guard that hears twice that a session ended does nothing the second
-time.  A row is leased to one worker at a time, so that two do not deliver it together.
+Delivery is at least once: a guard ignores the second notification of a session.  A row is leased to
+one worker at a time, so that two do not deliver it together.
 
-Each app has a lane of its own: one that hangs delays no other's pushes, nor what is done once a minute.
+Each app has its own task: one that hangs delays neither another's notifications nor the housekeeping.
 """
 
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
 import sqlalchemy as sa
 
 from portal.access.notifications import Notifier
-from portal.access.revocation import LEASE, PendingNotification
+from portal.access.revocation import LEASE, PendingNotification, Revocation
 from portal.access.signing_keys import SigningKeys
 from portal.clock import Clock, system_clock
 from portal.errors import StoreUnavailable
-from portal.settings import HOUR, Settings
+from portal.settings import HOUR
 from portal.storage import tables
 from portal.storage.database import Database
 from portal.storage.retention import purge
 
 _log: Final = logging.getLogger("portal.outbox")
 GIVE_UP: Final = HOUR
-"""For how long a push is tried, in seconds.
+"""For how long a notification is tried, in seconds.
 
 A guard asks about each session in use every minute and stops after its grace period without an answer,
-so what could not be told after an hour has long been noticed.
+so it has long noticed what could not be delivered within an hour.
 """
 LONGEST_PAUSE: Final = 60
 _BATCH: Final = 16
-"""Most pushes to one app at once."""
+"""Most notifications to one app at once."""
 _MOST_BATCHES: Final = 64
-"""Most of them before the lane is opened anew, with the time that it is then."""
-_MOST_LANES: Final = 64
+"""Most batches of one task; the next task reads the clock again."""
+_MOST_TASKS: Final = 64
 """Most apps that are notified at once."""
-_LOOK: Final = 1.0
-"""How often the background thread looks for what is due, in seconds."""
+_INTERVAL: Final = 1.0
+"""How often the background thread looks for due notifications, in seconds."""
 
 
 class Outbox:
-    """Tells apps which of their sessions have ended."""
+    """Notifies apps of the sessions that have ended."""
 
     def __init__(
         self,
         database: Database,
         keys: SigningKeys,
-        settings: Settings,
+        notifier: Notifier,
         *,
         clock: Clock = system_clock,
-        counted: Callable[[int, int], None] = lambda _delivered, _failed: None,
-        beside: Callable[[int], None] = lambda _now: None,
+        count: Callable[[int, int], None] = lambda _delivered, _failed: None,
+        each_minute: Callable[[int], None] = lambda _now: None,
     ) -> None:
         self._database = database
         self._keys = keys
-        self._settings = settings
         self._clock = clock
-        self._counted = counted
-        self._beside = beside
-        self._pusher = Notifier(settings.catalogue, issuer=settings.url, egress=settings.egress)
+        self._count = count
+        self._each_minute = each_minute
+        self._notifier = notifier
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._deployment: threading.Thread | None = None
+        self._housekeeping: threading.Thread | None = None
         self._pool: ThreadPoolExecutor | None = None
-        self._lanes: dict[str, Future[None]] = {}
+        self._tasks: dict[str, Future[None]] = {}
         """By app."""
         self._handed_over: deque[PendingNotification] = deque()
         self._purged_at: int | None = None
 
-    def deliver(self, pushes: Sequence[PendingNotification], *, now: int) -> None:
-        """Try each of *pushes* once, all together, for about two seconds; what fails is tried again later.
+    @contextmanager
+    def transaction(self, *, deliver_at: int | None = None) -> Iterator[Revocation]:
+        """Yield a transaction that revokes access; once it is committed, its notifications are delivered.
 
-        Never raises: the endings are committed, and the rows are in the outbox.
+        With *deliver_at*, the time now, they are tried before this returns, for about two seconds; else by the
+        background thread.  What fails is tried again later and never raises.
+
+        Raises:
+            StoreUnavailable: nothing was revoked.
         """
-        if not pushes:
+        with self._database.write() as connection:
+            revocation = Revocation(connection)
+            yield revocation
+        if deliver_at is not None:
+            self.deliver(revocation.notifications, now=deliver_at)
+        # Where no background thread runs, another process takes them up when the lease ends.
+        elif revocation.notifications and self._thread is not None:
+            self._handed_over.extend(revocation.notifications)
+            self._wake.set()
+
+    def deliver(self, notifications: Sequence[PendingNotification], now: int) -> None:
+        """Try each of *notifications* once, all together, for about two seconds; what fails is tried again later.
+
+        Never raises: the revocations are committed, and the rows are in the outbox.
+        """
+        if not notifications:
             return
         try:
-            delivered = self._pusher.push(pushes, key=self._keys.signing_key(now), now=now)
-            self._settle(pushes, delivered, attempts=dict.fromkeys((push.id for push in pushes), 1), now=now)
+            delivered = self._notifier.notify(notifications, key=self._keys.signing_key(now), now=now)
+            self._settle(
+                notifications, delivered, attempts=dict.fromkeys((one.id for one in notifications), 1), now=now
+            )
         except StoreUnavailable as error:
-            _log.warning("pushes stay in the outbox: %s", error)
+            _log.warning("notifications stay in the outbox: %s", error)
 
     def deliver_due(self, now: int) -> int:
-        """Try what is due, one app after the other; return how many rows were taken up.
+        """Try what is due, one app after the other; return how many rows were tried.
 
         Raises:
             StoreUnavailable: the database cannot be used.
         """
-        return sum(self._work_off(app, now) for app in self._apps_due(now))
-
-    def hand_over(self, pushes: Sequence[PendingNotification]) -> None:
-        """Leave *pushes*, which are committed and leased to this process, to the background thread, at once.
-
-        Where none runs here, another process takes them up when the lease ends.
-        """
-        if pushes and self._thread is not None:
-            self._handed_over.extend(pushes)
-            self._wake.set()
+        return sum(self._deliver_to(app, now) for app in self._apps_due(now))
 
     def start(self) -> None:
         """Begin delivering in the background; once per process, after it was forked."""
-        if self._thread is None or not self._thread.is_alive():  # a fork takes no thread along
+        if self._thread is None or not self._thread.is_alive():  # a fork does not copy threads
             self._stop.clear()
-            self._lanes = {}
-            self._pool = ThreadPoolExecutor(_MOST_LANES, "portal-outbox-lane")
+            self._tasks = {}
+            self._pool = ThreadPoolExecutor(_MOST_TASKS, "portal-outbox-app")
             self._thread = threading.Thread(target=self._run, name="portal-outbox", daemon=True)
             self._thread.start()
-            self._deployment = threading.Thread(target=self._run_deployment, name="portal-housekeeping", daemon=True)
-            self._deployment.start()
+            self._housekeeping = threading.Thread(
+                target=self._run_housekeeping, name="portal-housekeeping", daemon=True
+            )
+            self._housekeeping.start()
 
     def stop(self) -> None:
-        """End the background threads, and wait for the deliveries they are at."""
+        """Stop the background threads, and wait for the deliveries under way."""
         thread, self._thread = self._thread, None
-        if thread is not None and self._deployment is not None and self._pool is not None:
+        if thread is not None and self._housekeeping is not None and self._pool is not None:
             self._stop.set()
             self._wake.set()
             thread.join()
-            self._deployment.join()
+            self._housekeeping.join()
             self._pool.shutdown(cancel_futures=True)
 
     def _run(self) -> None:
         while not self._stop.is_set():
             self._attempt(self._deliver_handed_over)
-            self._attempt(self._open_lanes)
-            self._wake.wait(_LOOK)
+            self._attempt(self._start_tasks)
+            self._wake.wait(_INTERVAL)
             self._wake.clear()
 
-    def _run_deployment(self) -> None:
+    def _run_housekeeping(self) -> None:
         while not self._stop.is_set():
             self._attempt(self._keep_house)
-            self._stop.wait(_LOOK)
+            self._stop.wait(_INTERVAL)
 
     def _attempt(self, task: Callable[[int], object]) -> None:
         try:
@@ -143,7 +158,7 @@ class Outbox:
         except StoreUnavailable as error:
             _log.warning("the outbox waits for the database: %s", error)
         except Exception:  # noqa: BLE001 - logged whole
-            # The thread must outlive whatever one row does to it.
+            # The thread must survive an error of any one row.
             _log.exception("a task of the outbox failed")
 
     def _submit(self, task: Callable[[int], object]) -> "Future[None]":
@@ -154,44 +169,41 @@ class Outbox:
     def _deliver_handed_over(self, _now: int) -> None:
         by_app: dict[str, list[PendingNotification]] = {}
         for _ in range(len(self._handed_over)):
-            push = self._handed_over.popleft()
-            by_app.setdefault(push.app, []).append(push)
-        for pushes in by_app.values():
-            self._submit(partial(self._deliver_at, pushes))
+            one = self._handed_over.popleft()
+            by_app.setdefault(one.app, []).append(one)
+        for notifications in by_app.values():
+            self._submit(partial(self.deliver, notifications))
 
-    def _deliver_at(self, pushes: Sequence[PendingNotification], now: int) -> None:
-        self.deliver(pushes, now=now)
-
-    def _open_lanes(self, now: int) -> None:
-        """Have the pushes of each app that has some due worked off, beside the others'."""
-        self._lanes = {app: lane for app, lane in self._lanes.items() if not lane.done()}
+    def _start_tasks(self, now: int) -> None:
+        """Start a task for each app that has due notifications and no task yet."""
+        self._tasks = {app: task for app, task in self._tasks.items() if not task.done()}
         for app in self._apps_due(now):
-            if app not in self._lanes:
-                self._lanes[app] = self._submit(partial(self._work_off, app))
+            if app not in self._tasks:
+                self._tasks[app] = self._submit(partial(self._deliver_to, app))
 
-    def _work_off(self, app: str, now: int) -> int:
-        """Try what is due of *app*, until nothing is, or it takes nothing; return how many rows were taken up."""
-        taken = 0
+    def _deliver_to(self, app: str, now: int) -> int:
+        """Try the due notifications of *app* until none is left or a batch fails; return how many rows were tried."""
+        count = 0
         for _ in range(_MOST_BATCHES):
             attempts: dict[str, int] = {}
-            pushes = self._claim(app, attempts, now)
-            if not pushes:
+            notifications = self._claim(app, attempts, now)
+            if not notifications:
                 break
-            taken += len(pushes)
-            delivered = self._pusher.push(pushes, key=self._keys.signing_key(now), now=now)
-            self._settle(pushes, delivered, attempts=attempts, now=now)
+            count += len(notifications)
+            delivered = self._notifier.notify(notifications, key=self._keys.signing_key(now), now=now)
+            self._settle(notifications, delivered, attempts=attempts, now=now)
             if not delivered:
                 self._postpone(app, until=now + pause_after(max(attempts.values())), now=now)
-            if not delivered or len(pushes) < _BATCH or self._stop.is_set():
+            if not delivered or len(notifications) < _BATCH or self._stop.is_set():
                 break
-        return taken
+        return count
 
     def _keep_house(self, now: int) -> None:
-        """Rotate keys where it is time, and drop what is too old to keep, a little each minute."""
+        """Rotate keys that are due, and delete what is too old to keep, a little each minute."""
         if self._purged_at is None or not 0 <= now - self._purged_at < 60:  # noqa: PLR2004 - a minute
             self._purged_at = now
             self._keys.ensure(now)
-            self._beside(now)
+            self._each_minute(now)
             purge(self._database, now=now)
 
     def _apps_due(self, now: int) -> list[str]:
@@ -213,7 +225,7 @@ class Outbox:
         return tuple(PendingNotification(id=row.id, app=row.app, session=row.session) for row in rows)
 
     def _postpone(self, app: str, *, until: int, now: int) -> None:
-        """Leave what else is due of *app*, which took nothing: a thousand rows need not each wait for it."""
+        """Put off the other due notifications of *app*, which took none: a thousand rows need not each wait for it."""
         table = tables.outbox
         due = sa.and_(table.c.app == app, table.c.due_at <= now)
         with self._database.write() as connection:
@@ -221,22 +233,24 @@ class Outbox:
             connection.execute(sa.update(table).where(due).values(due_at=until))
 
     def _settle(
-        self, pushes: Sequence[PendingNotification], delivered: frozenset[str], *, attempts: Mapping[str, int], now: int
+        self,
+        notifications: Sequence[PendingNotification],
+        delivered: frozenset[str],
+        *,
+        attempts: Mapping[str, int],
+        now: int,
     ) -> None:
         table = tables.outbox
-        failed = [push for push in pushes if push.id not in delivered]
-        self._counted(len(delivered), len(failed))
+        failed = [one.id for one in notifications if one.id not in delivered]
+        self._count(len(delivered), len(failed))
         with self._database.write() as connection:
             connection.execute(sa.delete(table).where(table.c.id.in_(delivered)))
-            given_up = sa.delete(table).where(
-                table.c.id.in_([push.id for push in failed]), table.c.created_at <= now - GIVE_UP
-            )
-            connection.execute(given_up)
-            for push in failed:
-                due = now + pause_after(attempts[push.id])
-                connection.execute(sa.update(table).where(table.c.id == push.id).values(due_at=due))
+            connection.execute(sa.delete(table).where(table.c.id.in_(failed), table.c.created_at <= now - GIVE_UP))
+            for failed_id in failed:
+                due = now + pause_after(attempts[failed_id])
+                connection.execute(sa.update(table).where(table.c.id == failed_id).values(due_at=due))
 
 
 def pause_after(attempts: int) -> int:
-    """Return how long to wait after that many *attempts*, in seconds: 1, 2, 4 … 60."""
+    """Return the pause after that many *attempts*, in seconds: 1, 2, 4 … 60."""
     return min(LONGEST_PAUSE, 1 << min(attempts - 1, 6))

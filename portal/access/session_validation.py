@@ -1,4 +1,4 @@
-"""Whether an app session lives: worked out anew each time, from its row, its sign-in and the current rules."""
+"""Validates app sessions: each time anew, from the session's row, its sign-in and the current rules."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ SESSION_WITH_SIGN_IN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class EndedSession:
-    """The app session does not live (any more)."""
+    """The app session has ended."""
 
     reason: RevocationReason
     detail: str = ""
@@ -49,19 +49,19 @@ class EndedSession:
         return False
 
 
-Judgement: TypeAlias = Allowed | EndedSession
+SessionValidation: TypeAlias = Allowed | EndedSession
 
 
 class SessionValidator:
-    """Judges app sessions by the rules of one configuration."""
+    """Validates app sessions by the rules of one configuration."""
 
     def __init__(self, rules: Iterable[RoleRule], *, sign_ins: SignIns) -> None:
         self._rules = tuple(rules)
         self._standings = StandingCache(self._rules)
         self._sign_ins = sign_ins
 
-    def validate(self, row: Row, *, app: AppSpec, now: int) -> Judgement:
-        """Decide whether the session in *row*, of :data:`SESSION_WITH_SIGN_IN`, lives in *app*."""
+    def validate(self, row: Row, *, app: AppSpec, now: int) -> SessionValidation:
+        """Return whether the session in *row*, of :data:`SESSION_WITH_SIGN_IN`, lives in *app*."""
         if row.session_ended_at is not None:
             return EndedSession(RevocationReason(row.session_end_reason))
         if row.ended_at is not None:

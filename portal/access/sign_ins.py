@@ -1,6 +1,6 @@
 """Sign-ins: who is signed in, from which browser, in which tenant, and until when.
 
-The row is the sole truth: cookies, browser sessions and app sessions are worth what it says now.
+The row is the only truth: cookies, browser sessions and app sessions are valid only as far as it says.
 """
 
 import secrets
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from portal.access.audit import Audit, AuditEvent
 from portal.access.outbox import Outbox
-from portal.access.revocation import PendingNotification, RevocationReason, revoke_app_sessions
+from portal.access.revocation import Revocation, RevocationReason
 from portal.access.stored_identity import read_identity, write_identity
 from portal.contract.truncation import shortened
 from portal.errors import StoreUnavailable
@@ -25,17 +25,17 @@ from portal.storage.sealing import Sealer
 __all__ = ["RevocationReason", "SignIn", "SignIns"]
 
 Row: TypeAlias = sa.Row[*tuple[Any, ...]]
-"""A row of whatever columns the query named."""
+"""A row with the columns of its query."""
 TOUCH: Final = 60
 """How old ``last_seen_at`` may get while a sign-in is in use, in seconds."""
 MOST_LISTED: Final = 500
 """Most sign-ins in one listing."""
 MOST_LIVING: Final = 100
-"""Most sign-ins of one identity; the least recently used end for another."""
+"""Most sign-ins of one identity; another one revokes the least recently used."""
 MAX_BY: Final = 512
-"""Characters of who ended a sign-in."""
+"""Longest text on who ended a sign-in, in characters."""
 MAX_HINT: Final = 64 * 1024
-"""Characters of an ID token that is kept for the provider's sign-out; no browser could carry a longer one there."""
+"""Longest ID token stored for the provider's sign-out, in characters; no browser could send a longer one there."""
 _MAX_ID: Final = 64
 
 
@@ -54,7 +54,7 @@ class SignIn:
 
 
 def new_id() -> str:
-    """Return the id of a sign-in that does not exist yet."""
+    """Return a new id for a sign-in."""
     return secrets.token_urlsafe(24)
 
 
@@ -71,27 +71,22 @@ class SignIns:
         self._absolute = absolute
         self._sealer = sealer
 
-    def begin(self, identity: Identity, *, tenant: str, browser: str, now: int, id_token: str | None = None) -> SignIn:
-        """Sign *identity* in, in *tenant*; see :meth:`begin_instead`."""
-        begun, _ = self.begin_instead(None, identity, tenant=tenant, browser=browser, now=now, id_token=id_token)
-        return begun
-
-    def begin_instead(
+    def begin(
         self,
-        former: str | None,
         identity: Identity,
         *,
         tenant: str,
         browser: str,
         now: int,
+        former: str | None = None,
         id_token: str | None = None,
         sign_in_id: str | None = None,
         detail: str = "",
-    ) -> tuple[SignIn, tuple[PendingNotification, ...]]:
-        """Sign *identity* in, in *tenant*, and end the sign-in *former* of the same browser: both, or neither.
+    ) -> SignIn:
+        """Sign *identity* in, in *tenant*, and revoke the sign-in *former* of the same browser: both, or neither.
 
-        Returns the sign-in, and the pushes to deliver for the former; *sign_in_id* is one of :func:`new_id`, and
-        *detail* is for those who read the audit.
+        *sign_in_id* comes from :func:`new_id`; *detail* goes to the audit.  The apps of *former* are notified as
+        :meth:`revoke` does.
 
         Raises:
             ValueError: the identity does not belong to *tenant*.
@@ -119,19 +114,21 @@ class SignIns:
             "last_seen_at": now,
             "expires_at": sign_in.expires_at,
         }
-        pushes: tuple[PendingNotification, ...] = ()
-        with self._database.write() as connection:
+        with self._outbox.transaction(deliver_at=now) as revocation:
             if former is not None:
-                ended = self.lock(connection, former)
-                if ended is not None and ended.ended_at is None:
-                    pushes = self.end_locked(connection, ended, reason=RevocationReason.SIGNED_OUT, now=now)
-            connection.execute(sa.insert(tables.sign_ins).values(row))
+                self.revoke_in(revocation, former, reason=RevocationReason.SIGNED_OUT, now=now)
+            revocation.connection.execute(sa.insert(tables.sign_ins).values(row))
             self._audit.record(
-                AuditEvent.SIGNED_IN, now=now, identity=identity, tenant=tenant, detail=detail, connection=connection
+                AuditEvent.SIGNED_IN,
+                now=now,
+                identity=identity,
+                tenant=tenant,
+                detail=detail,
+                connection=revocation.connection,
             )
-        with suppress(StoreUnavailable):  # the next one sees to it
+        with suppress(StoreUnavailable):  # the next sign-in tries again
             self._make_room(sign_in, now=now)
-        return sign_in, pushes
+        return sign_in
 
     def _hint(self, id_token: str | None) -> str | None:
         if id_token is None or len(id_token) > MAX_HINT:
@@ -141,7 +138,7 @@ class SignIns:
     def find(self, sign_in_id: str, *, now: int) -> SignIn | None:
         """Return the living sign-in *sign_in_id* and note, once a minute, that it is in use; else ``None``.
 
-        One that is found too old is ended here, with its app sessions.
+        One that has expired is revoked here, with its app sessions.
         """
         row = self._row(sign_in_id)
         if row is None or row.ended_at is not None:
@@ -154,38 +151,59 @@ class SignIns:
         return _parsed(row)
 
     def peek(self, sign_in_id: str, *, now: int) -> SignIn | None:
-        """Return the living sign-in *sign_in_id*, for somebody else to look at: that is no use of it."""
+        """Return the living sign-in *sign_in_id* without counting that as use of it."""
         row = self._row(sign_in_id)
         is_living = row is not None and row.ended_at is None and not self.is_expired(row, now=now)
         return _parsed(row) if row is not None and is_living else None
 
-    def end(
-        self, sign_in_id: str, *, reason: RevocationReason, now: int, by: str = ""
-    ) -> tuple[PendingNotification, ...]:
-        """End a sign-in and all its app sessions; return the pushes to deliver.
+    def revoke(self, sign_in_id: str, *, reason: RevocationReason, now: int, by: str = "") -> None:
+        """End a sign-in and all its app sessions, and notify their apps, for about two seconds at most.
 
-        *by* names who did it, where it was not the person.  Ending what has ended changes nothing.
+        *by* names who did it, where it was not the person.  Revoking a sign-in that has ended changes nothing.
+
+        Raises:
+            StoreUnavailable: nothing has ended.
         """
-        with self._database.write() as connection:
-            row = self.lock(connection, sign_in_id)
-            if row is None or row.ended_at is not None:
-                return ()
-            return self.end_locked(connection, row, reason=reason, now=now, by=by)
+        with self._outbox.transaction(deliver_at=now) as revocation:
+            self.revoke_in(revocation, sign_in_id, reason=reason, now=now, by=by)
 
-    def switch_tenant(self, sign_in_id: str, *, tenant: str, now: int) -> tuple[PendingNotification, ...]:
-        """Go on in *tenant*; end the app sessions of the one before, and return the pushes to deliver.
+    def revoke_in(
+        self, revocation: Revocation, sign_in_id: str, *, reason: RevocationReason, now: int, by: str = ""
+    ) -> None:
+        """End a sign-in and all its app sessions in the transaction of *revocation*; see :meth:`revoke`."""
+        connection = revocation.connection
+        row = self.lock(connection, sign_in_id)
+        if row is None or row.ended_at is not None:
+            return
+        table = tables.sign_ins
+        values = {"ended_at": now, "end_reason": reason.value, "ended_by": shortened(by, longest=MAX_BY)}
+        connection.execute(sa.update(table).where(table.c.id == row.id).values(values))
+        is_own = reason is RevocationReason.SIGNED_OUT
+        self._audit.record(
+            AuditEvent.SIGNED_OUT if is_own else AuditEvent.SIGN_IN_ENDED,
+            now=now,
+            identity=read_identity(row.identity),
+            tenant=row.tenant,
+            detail="" if is_own else f"{reason.value} by {by}" if by else reason.value,
+            connection=connection,
+        )
+        revocation.revoke_app_sessions(tables.app_sessions.c.sign_in_id == row.id, reason=reason, now=now)
+
+    def switch_tenant(self, sign_in_id: str, *, tenant: str, now: int) -> None:
+        """Move a sign-in to *tenant*, end its app sessions of the tenant before, and notify their apps.
 
         Raises:
             ValueError: the identity does not belong to *tenant*.
         """
-        with self._database.write() as connection:
+        with self._outbox.transaction(deliver_at=now) as revocation:
+            connection = revocation.connection
             row = self.lock(connection, sign_in_id)
             if row is None or row.ended_at is not None or self.is_expired(row, now=now):
-                return ()
+                return
             identity = read_identity(row.identity)
             _require_tenant(identity, tenant)
             if tenant == row.tenant:
-                return ()
+                return
             table = tables.sign_ins
             connection.execute(sa.update(table).where(table.c.id == sign_in_id).values(tenant=tenant))
             self._audit.record(
@@ -196,23 +214,24 @@ class SignIns:
                 detail=f"from {row.tenant}",
                 connection=connection,
             )
-            of_before = tables.app_sessions.c.sign_in_id == sign_in_id
-            return revoke_app_sessions(connection, of_before, reason=RevocationReason.TENANT_SWITCHED, now=now)
+            revocation.revoke_app_sessions(
+                tables.app_sessions.c.sign_in_id == sign_in_id, reason=RevocationReason.TENANT_SWITCHED, now=now
+            )
 
     def of_tenant(
         self, tenant: str, *, issuer: str, now: int, limit: int = MOST_LISTED, after: tuple[int, str] | None = None
     ) -> list[SignIn]:
-        """Return the living sign-ins that are in *tenant* of *issuer* now, the latest first, at most *limit*.
+        """Return the living sign-ins that are in *tenant* of *issuer* now, newest first, at most *limit*.
 
-        *after*: those that follow the one with this ``created_at`` and ``id``; use changes nothing of that order.
+        *after*: only those that follow the one with this ``created_at`` and ``id``.  Use does not change the order.
         """
         table = tables.sign_ins
-        wanted = [table.c.issuer == issuer, table.c.tenant == tenant]
+        conditions = [table.c.issuer == issuer, table.c.tenant == tenant]
         if after is not None:
             at, last = after
-            wanted.append(sa.or_(table.c.created_at < at, sa.and_(table.c.created_at == at, table.c.id > last)))
+            conditions.append(sa.or_(table.c.created_at < at, sa.and_(table.c.created_at == at, table.c.id > last)))
         order = (table.c.created_at.desc(), table.c.id)
-        return self._living(sa.and_(*wanted), order=order, limit=limit, now=now)
+        return self._living(sa.and_(*conditions), order=order, limit=limit, now=now)
 
     def of_identity(self, identity_id: str, *, now: int) -> list[SignIn]:
         """Return the living sign-ins of one identity, last used first; there are at most :data:`MOST_LIVING`."""
@@ -221,7 +240,7 @@ class SignIns:
         return self._living(table.c.identity_id == identity_id, order=order, limit=MOST_LISTED, now=now)
 
     def count_living(self, *, now: int) -> tuple[int, int]:
-        """Return how many sign-ins live, and how many app sessions of theirs do."""
+        """Return the number of living sign-ins, and of their living app sessions."""
         signed, opened = tables.sign_ins, tables.app_sessions
         living = sa.and_(
             signed.c.ended_at.is_(None), signed.c.expires_at > now, signed.c.last_seen_at > now - self._idle
@@ -236,7 +255,7 @@ class SignIns:
             return int(connection.execute(sign_ins).scalar_one()), int(connection.execute(app_sessions).scalar_one())
 
     def id_token_of(self, sign_in_id: str) -> str | None:
-        """Return the ID token a sign-in began with, ended or not: the hint for the provider's sign-out."""
+        """Return the ID token of a sign-in, ended or not: the hint for the provider's sign-out."""
         table = tables.sign_ins
         with self._database.read() as connection:
             sealed = connection.execute(sa.select(table.c.id_token).where(table.c.id == sign_in_id)).scalar()
@@ -244,34 +263,12 @@ class SignIns:
         return None if value is None else value.decode()
 
     def is_expired(self, row: Row, *, now: int) -> bool:
-        """Say whether the sign-in *row* is too old or was not used for too long."""
+        """Return whether the sign-in *row* is too old or was unused for too long."""
         return bool(now >= row.expires_at or now >= row.last_seen_at + self._idle)
 
     def lock(self, connection: sa.Connection, sign_in_id: str) -> Row | None:
-        """Return the row, locked until the transaction ends; always the first lock taken."""
+        """Return the row, locked until the transaction ends; every transaction takes this lock first."""
         return connection.execute(_BY_ID.with_for_update(), {"sign_in_id": sign_in_id}).first()
-
-    def end_locked(
-        self, connection: sa.Connection, row: Row, *, reason: RevocationReason, now: int, by: str = ""
-    ) -> tuple[PendingNotification, ...]:
-        """End the sign-in of a *row* that is locked in this transaction and has not ended."""
-        table = tables.sign_ins
-        values = {
-            "ended_at": now,
-            "end_reason": reason.value,
-            "ended_by": shortened(by, longest=MAX_BY),
-        }
-        connection.execute(sa.update(table).where(table.c.id == row.id).values(values))
-        is_own = reason is RevocationReason.SIGNED_OUT
-        self._audit.record(
-            AuditEvent.SIGNED_OUT if is_own else AuditEvent.SIGN_IN_ENDED,
-            now=now,
-            identity=read_identity(row.identity),
-            tenant=row.tenant,
-            detail="" if is_own else f"{reason.value} by {by}" if by else reason.value,
-            connection=connection,
-        )
-        return revoke_app_sessions(connection, tables.app_sessions.c.sign_in_id == row.id, reason=reason, now=now)
 
     def _row(self, sign_in_id: str) -> Row | None:
         if not 0 < len(sign_in_id) <= _MAX_ID or not sign_in_id.isascii() or not sign_in_id.isprintable():
@@ -280,20 +277,17 @@ class SignIns:
             return connection.execute(_BY_ID, {"sign_in_id": sign_in_id}).first()
 
     def _expire(self, sign_in_id: str, *, now: int) -> None:
-        # It is over, written down or not; whoever looks next tries again.
-        with suppress(StoreUnavailable):
-            pushes: tuple[PendingNotification, ...] = ()
-            with self._database.write() as connection:
-                row = self.lock(connection, sign_in_id)
-                # Looked at again under the lock: another request may have touched or ended it.
-                if row is not None and row.ended_at is None and self.is_expired(row, now=now):
-                    pushes = self.end_locked(connection, row, reason=RevocationReason.SIGN_IN_EXPIRED, now=now)
-            self._outbox.hand_over(pushes)
+        # It has expired whether or not its row says so; the next request tries again.
+        with suppress(StoreUnavailable), self._outbox.transaction() as revocation:
+            row = self.lock(revocation.connection, sign_in_id)
+            # Checked again under the lock: another request may have used it since.
+            if row is not None and self.is_expired(row, now=now):
+                self.revoke_in(revocation, sign_in_id, reason=RevocationReason.SIGN_IN_EXPIRED, now=now)
 
     def _touch(self, sign_in_id: str, *, now: int) -> None:
         table = tables.sign_ins
         stale = sa.and_(table.c.id == sign_in_id, table.c.ended_at.is_(None), table.c.last_seen_at <= now - TOUCH)
-        # A busy writer is no reason to fail a request that only reads; the next one tries again.
+        # A busy writer must not fail a request that only reads; the next one tries again.
         with suppress(StoreUnavailable), self._database.write() as connection:
             connection.execute(sa.update(table).where(stale).values(last_seen_at=now))
 
@@ -316,7 +310,7 @@ class SignIns:
             return [_parsed(row) for row in connection.execute(query)]
 
     def _make_room(self, sign_in: SignIn, *, now: int) -> None:
-        """End what *sign_in* is one too many beside: the sign-ins of its identity that were not used for longest."""
+        """Revoke the least recently used sign-ins of the identity of *sign_in* beyond :data:`MOST_LIVING`."""
         table = tables.sign_ins
         others = (
             sa.select(table.c.id)
@@ -327,7 +321,8 @@ class SignIns:
         with self._database.read() as connection:
             surplus = list(connection.execute(others).scalars())
         for one in surplus:
-            self._outbox.hand_over(self.end(one, reason=RevocationReason.SUPERSEDED, now=now))
+            with self._outbox.transaction() as revocation:
+                self.revoke_in(revocation, one, reason=RevocationReason.SUPERSEDED, now=now)
 
 
 _BY_ID: Final = sa.select(tables.sign_ins).where(tables.sign_ins.c.id == sa.bindparam("sign_in_id"))

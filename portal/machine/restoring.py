@@ -111,13 +111,11 @@ def _sealed_otherwise(manifest: Manifest, settings: Settings) -> str:
 
 def _end_all(built: Services, *, now: int) -> int:
     living = sa.select(tables.sign_ins.c.id).where(tables.sign_ins.c.ended_at.is_(None))
-    with built.database.write() as connection:
-        ids = list(connection.execute(living).scalars())
+    # The guards may still hold sessions of that time: the outbox notifies them once the portal runs.
+    with built.outbox.transaction() as revocation:
+        ids = list(revocation.connection.execute(living).scalars())
         for sign_in_id in ids:
-            row = built.sign_ins.lock(connection, sign_in_id)
-            if row is not None:
-                # The guards may still hold sessions of that time: the outbox tells them once the portal runs.
-                built.sign_ins.end_locked(connection, row, reason=RevocationReason.RESTORED, now=now)
+            built.sign_ins.revoke_in(revocation, sign_in_id, reason=RevocationReason.RESTORED, now=now)
     return len(ids)
 
 

@@ -14,6 +14,7 @@ from portal.access.access_tokens import AccessTokens
 from portal.access.app_credentials import AppCredentials
 from portal.access.app_sessions import AppSessions
 from portal.access.audit import Audit
+from portal.access.notifications import Notifier
 from portal.access.outbox import Outbox
 from portal.access.probe_tokens import ProbeTokens
 from portal.access.sign_ins import SignIns
@@ -66,7 +67,8 @@ def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, 
     audit = Audit(database)
     keys = signing_keys(settings, database)
     metrics = Metrics()
-    outbox = Outbox(database, keys, settings, clock=clock, counted=metrics.pushed, beside=audit.tell_left_out)
+    notifier = Notifier(settings.catalogue, issuer=settings.url, egress=settings.egress)
+    outbox = Outbox(database, keys, notifier, clock=clock, count=metrics.pushed, each_minute=audit.record_left_out)
     sign_ins = SignIns(
         database,
         audit,

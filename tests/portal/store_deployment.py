@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from portal.access.app_sessions import AppSessions
 from portal.access.audit import Audit
+from portal.access.notifications import Notifier
 from portal.access.outbox import Outbox
 from portal.access.sign_ins import SignIn, SignIns
 from portal.access.signing_keys import SigningKeys
@@ -16,6 +17,7 @@ from portal.rules.catalogue import AppSpec
 from portal.rules.identity import Identity
 from portal.rules.policy import Allowed, may_open, standing_in
 from portal.settings import Secret, Settings
+from portal.storage import tables
 from portal.storage.database import Database
 from portal.storage.sealing import Sealer
 from tests.builders import NOW, an_app, an_identity, settings_for
@@ -52,19 +54,32 @@ class Deployment:
         with self.database.read() as connection:
             return [dict(row) for row in connection.execute(sa.select(table)).mappings()]
 
+    def notified(self) -> set[str]:
+        """The app sessions whose notifications are in the outbox."""
+        return {row["session"] for row in self.rows(tables.outbox)}
+
     def events(self) -> list[tuple[str, str]]:
         """Event and detail of everything recorded, oldest first."""
-        from portal.storage.tables import audit
+        return [
+            (row["event"], row["detail"]) for row in sorted(self.rows(tables.audit), key=lambda row: int(row["id"]))
+        ]
 
-        return [(row["event"], row["detail"]) for row in sorted(self.rows(audit), key=lambda row: int(row["id"]))]
+
+class UnreachableApps(Notifier):
+    """Notifies no app, so that the outbox keeps every notification."""
+
+    def notify(self, *_: object, **__: object) -> frozenset[str]:
+        return frozenset()
 
 
-def a_deployment(database: Database, data_dir: Path, **changes: Any) -> Deployment:
+def a_deployment(
+    database: Database, data_dir: Path, *, notifier: type[Notifier] = UnreachableApps, **changes: Any
+) -> Deployment:
     """Build the stores over *database*, which is up to date; *changes* are to the settings."""
     settings = settings_for(data_dir, **changes)
     keys = SigningKeys(database, Sealer(settings.secret_keys, purpose="signing-keys"))
     audit = Audit(database)
-    outbox = Outbox(database, keys, settings, clock=lambda: NOW)
+    outbox = Outbox(database, keys, notifier(settings.catalogue, issuer=settings.url), clock=lambda: NOW)
     sign_ins = SignIns(
         database,
         audit,
@@ -90,6 +105,6 @@ def a_sealer(purpose: str = "test", *, secret: str = "k" * 43) -> Sealer:
 
 
 def impatient(url: Secret) -> Secret:
-    """Return the address of the same database for somebody who waits for no lock."""
+    """Return the address of the same database, for a connection that waits for no lock."""
     text = url.reveal()
     return Secret(f"{text}?timeout=0.05" if text.startswith("sqlite") else f"{text}&options=-c%20lock_timeout%3D50ms")

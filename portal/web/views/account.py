@@ -47,8 +47,7 @@ def end_elsewhere(sign_in_id: str) -> ResponseReturnValue:
     sign_in, now = require_sign_in(), services().clock()
     if all(other.id != sign_in_id for other in _others(sign_in)):  # nobody ends a stranger's, nor learns of it
         abort(404)
-    pushes = services().sign_ins.end(sign_in_id, reason=RevocationReason.SIGNED_OUT, now=now, by=sign_in.identity.id)
-    services().outbox.deliver(pushes, now=now)
+    services().sign_ins.revoke(sign_in_id, reason=RevocationReason.SIGNED_OUT, now=now, by=sign_in.identity.id)
     return redirect("/account", 303)
 
 

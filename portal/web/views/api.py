@@ -82,8 +82,7 @@ def end_sign_in(sign_in_id: str) -> ResponseReturnValue:
     if target is None or (target.identity.issuer, target.tenant) != theirs:
         abort(_refusal(404, "not_found"))
     by = f"{caller.standing.identity.username} in {caller.app}"
-    pushes = services().sign_ins.end(target.id, reason=RevocationReason.SIGN_IN_ENDED, now=now, by=by)
-    services().outbox.deliver(pushes, now=now)
+    services().sign_ins.revoke(target.id, reason=RevocationReason.SIGN_IN_ENDED, now=now, by=by)
     return "", 204
 
 

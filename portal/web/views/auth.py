@@ -138,7 +138,7 @@ def sign_out_now() -> ResponseReturnValue:
     if known is None:
         return redirect(url_for("auth.signed_out"), 303)
     id_token = services().sign_ins.id_token_of(known.id)
-    _end(known.id, reason=RevocationReason.SIGNED_OUT)
+    services().sign_ins.revoke(known.id, reason=RevocationReason.SIGNED_OUT, now=services().clock())
     end_session()
     forget_current_sign_in()
     return _leave(known, id_token=id_token)
@@ -292,9 +292,9 @@ def _begun(identity: Identity, *, id_token: str | None, return_to: str) -> str:
     settings, now = services().settings, services().clock()
     former, sign_in_id = current_sign_in_id(), new_id()
     with new_session(sign_in_id):
-        begun, pushes = services().sign_ins.begin_instead(
-            former,
+        begun = services().sign_ins.begin(
             identity,
+            former=former,
             sign_in_id=sign_in_id,
             tenant=first_tenant(identity, wanted=None, rules=settings.roles),
             browser=request.user_agent.string[:_MAX_BROWSER],
@@ -302,7 +302,6 @@ def _begun(identity: Identity, *, id_token: str | None, return_to: str) -> str:
             id_token=id_token,
             detail=_without_roles(identity),
         )
-    services().outbox.deliver(pushes, now=now)
     services().metrics.signed_in(identity.provider)
     forget_current_sign_in()
     target = safe_next(return_to)  # sealed by us, and checked again all the same
@@ -321,13 +320,6 @@ def _without_roles(identity: Identity) -> str:
         return ""
     why = looked_for(rules, identity=identity)
     return f"no role ({why})" if why else ""
-
-
-def _end(sign_in_id: str, *, reason: RevocationReason) -> None:
-    """End a sign-in, and tell the apps at once."""
-    now = services().clock()
-    pushes = services().sign_ins.end(sign_in_id, reason=reason, now=now)
-    services().outbox.deliver(pushes, now=now)
 
 
 def _leave(ended: SignIn, *, id_token: str | None) -> ResponseReturnValue:

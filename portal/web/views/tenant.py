@@ -18,6 +18,5 @@ def switch() -> ResponseReturnValue:
     if sign_in.identity.affiliation(tenant) is None:
         abort(400)
     if tenant != sign_in.tenant:
-        pushes = services().sign_ins.switch_tenant(sign_in.id, tenant=tenant, now=now)
-        services().outbox.deliver(pushes, now=now)
+        services().sign_ins.switch_tenant(sign_in.id, tenant=tenant, now=now)
     return redirect(safe_next(request.form.get("next")), 303)

@@ -1,4 +1,4 @@
-"""An app's end of a push: records what it is sent and answers as it is told."""
+"""An app that takes logout notifications: records them and answers with the status set."""
 
 import socket
 import threading
@@ -46,7 +46,7 @@ def listening() -> Iterator[ListeningApp]:
             """Keep the test's output quiet."""
 
     class Server(ThreadingHTTPServer):
-        request_queue_size = 512  # many pushes come at once
+        request_queue_size = 512  # many notifications come at once
 
         def handle_error(self, *_: Any) -> None:
             """Keep quiet about callers that hang up."""

@@ -79,7 +79,7 @@ class TestIssue:
         allowed = may_open(FORECAST, standing=standing)
         assert isinstance(allowed, Allowed)
 
-        with pytest.raises(ValueError, match="somebody else"):
+        with pytest.raises(ValueError, match="another person or tenant"):
             deployment.app_sessions.issue(allowed, sign_in=deployment.sign_in(), next="/", now=NOW)
 
     @pytest.mark.parametrize("target", ["//evil.test", "https://evil.test", "", "a"])
@@ -161,7 +161,7 @@ class TestRedeem:
     def test_after_signing_out_it_opens_nothing(self, deployment: Deployment) -> None:
         begun = deployment.sign_in()
         token = deployment.ticket(begun)
-        deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
+        deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
 
         assert code(deployment.app_sessions.redeem(token, app=FORECAST, now=NOW + 1)) == "signed-out"
         assert deployment.events()[-1] == ("ticket-refused", "signed-out")
@@ -171,7 +171,7 @@ class TestRedeem:
         A launch that was under way while the person signed out.
         """
         begun = deployment.sign_in()
-        deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGN_IN_ENDED, now=NOW)
+        deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGN_IN_ENDED, now=NOW)
         token = deployment.ticket(begun)
 
         assert code(deployment.app_sessions.redeem(token, app=FORECAST, now=NOW + 1)) == "sign-in-ended"
@@ -313,7 +313,7 @@ class TestHostileTickets:
             assert code(deployment.app_sessions.redeem(token, app=FORECAST, now=NOW)) == "already-redeemed"
 
         assert deployment.events().count(("ticket-refused", "already-redeemed")) == MOST_REFUSED
-        deployment.audit.tell_left_out(NOW + 60)
+        deployment.audit.record_left_out(NOW + 60)
         assert deployment.events()[-2:] == [("tickets-left-out", "5")] * 2
 
 
@@ -359,7 +359,7 @@ class TestRenew:
     def test_the_end_of_the_sign_in_is_the_end(self, deployment: Deployment, reason: RevocationReason) -> None:
         begun = deployment.sign_in()
         sid = deployment.open(begun)
-        deployment.sign_ins.end(begun.id, reason=reason, now=NOW)
+        deployment.sign_ins.revoke(begun.id, reason=reason, now=NOW)
 
         assert code(deployment.app_sessions.renew(sid, app=FORECAST, now=NOW + 1)) == reason.value
 
@@ -505,7 +505,7 @@ class TestStanding:
     def test_an_ended_one_has_none(self, deployment: Deployment) -> None:
         begun = deployment.sign_in()
         sid = deployment.open(begun)
-        deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
+        deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
 
         assert code(deployment.app_sessions.live(sid, app=FORECAST, now=NOW)) == "signed-out"
         assert code(deployment.app_sessions.standing_of(sid, app=FORECAST, now=NOW)) == "signed-out"

@@ -163,10 +163,10 @@ class TestBounds:
         deployment.audit.record(AuditEvent.TENANT_SWITCHED, now=NOW, identity=an_identity(subject="ana"), tenant="acme")
         assert len(deployment.rows(tables.audit)) == MOST_OF_ONE + 2  # others, and other kinds, are not in its way
 
-        deployment.audit.tell_left_out(NOW + WINDOW - 1)
+        deployment.audit.record_left_out(NOW + WINDOW - 1)
         assert len(deployment.rows(tables.audit)) == MOST_OF_ONE + 2
-        deployment.audit.tell_left_out(NOW + WINDOW)
-        deployment.audit.tell_left_out(NOW + WINDOW)
+        deployment.audit.record_left_out(NOW + WINDOW)
+        deployment.audit.record_left_out(NOW + WINDOW)
         (latest, *_) = deployment.audit.recent(issuer=ISSUER, tenant="acme", limit=1)
         assert (latest.event, latest.detail, latest.name) == ("events-left-out", "2000 app-denied", "Ana Analyst")
         assert len(deployment.rows(tables.audit)) == MOST_OF_ONE + 3
@@ -175,13 +175,13 @@ class TestBounds:
         self.deny(deployment, MOST_OF_ONE + 5)
         self.deny(deployment, MOST_OF_ONE + 7, now=NOW + WINDOW)
         assert len(deployment.rows(tables.audit)) == 2 * MOST_OF_ONE
-        deployment.audit.tell_left_out(NOW + 2 * WINDOW)
+        deployment.audit.record_left_out(NOW + 2 * WINDOW)
         assert deployment.events()[-1] == ("events-left-out", "12 app-denied")
 
     def test_strangers_are_bounded_together(self, deployment: Deployment) -> None:
         for _ in range(MOST_UNNAMED + 9):
             deployment.audit.record(AuditEvent.SIGN_IN_REFUSED, now=NOW, detail="company: callback-rejected")
-        deployment.audit.tell_left_out(NOW + WINDOW)
+        deployment.audit.record_left_out(NOW + WINDOW)
         assert len(deployment.rows(tables.audit)) == MOST_UNNAMED + 1
         assert deployment.events()[-1] == ("events-left-out", "9 sign-in-refused")
 

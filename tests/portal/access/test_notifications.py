@@ -1,4 +1,4 @@
-"""A round of pushes: where they go, what they carry, and how long an app may hold them up."""
+"""A round of notifications: their address, their content, and how long an app may delay them."""
 
 import ssl
 import threading
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from portal.access.notifications import ALL, PATH, TOGETHER, Notifier, in_turn, recipient_of
+from portal.access.notifications import ALL, PATH, TOGETHER, Notifier, interleaved, recipient_of
 from portal.access.revocation import PendingNotification
 from portal.access.signing_keys import SigningKeys
 from portal.contract import verify_logout_token
@@ -25,8 +25,8 @@ from tests.provider.forward_proxy import forward_proxy
 from tests.provider.misbehaving import Answer, misbehaving_provider
 
 
-def a_push(number: int = 1, *, app: str = "forecast") -> PendingNotification:
-    return PendingNotification(id=f"push-{number}", app=app, session=f"session-{number}")
+def a_notification(number: int = 1, *, app: str = "forecast") -> PendingNotification:
+    return PendingNotification(id=f"notification-{number}", app=app, session=f"session-{number}")
 
 
 @pytest.fixture
@@ -36,9 +36,9 @@ def keys(tmp_path: Path) -> SigningKeys:
     return SigningKeys(database, a_sealer())
 
 
-def push(keys: SigningKeys, app: AppSpec, *pushes: PendingNotification) -> frozenset[str]:
-    pusher = Notifier(Catalogue((app,)), issuer=PORTAL)
-    return pusher.push(pushes or (a_push(),), key=keys.signing_key(NOW), now=NOW)
+def notify(keys: SigningKeys, app: AppSpec, *notifications: PendingNotification) -> frozenset[str]:
+    notifier = Notifier(Catalogue((app,)), issuer=PORTAL)
+    return notifier.notify(notifications or (a_notification(),), key=keys.signing_key(NOW), now=NOW)
 
 
 def hold(released: threading.Event) -> None:
@@ -80,7 +80,7 @@ def local(app: ListeningApp) -> AppSpec:
         ),
     ],
 )
-def test_a_push_goes_to_where_the_portal_reaches_the_app_under_its_public_name(
+def test_a_notification_goes_to_the_internal_address_under_the_public_name(
     url: str, internal_url: str | None, expected: tuple[str, str, str | None, bool]
 ) -> None:
     place = recipient_of(an_app(url=url, internal_url=internal_url))
@@ -90,7 +90,7 @@ def test_a_push_goes_to_where_the_portal_reaches_the_app_under_its_public_name(
 
 def test_the_app_receives_a_logout_token_for_its_session(keys: SigningKeys) -> None:
     with listening() as app:
-        assert push(keys, local(app)) == {"push-1"}
+        assert notify(keys, local(app)) == {"notification-1"}
         ((path, host, text),) = app.received
 
     token = verify_logout_token(text, keys=keys.key_set(NOW), issuer=PORTAL, audience="forecast", now=NOW, leeway=0)
@@ -98,9 +98,9 @@ def test_the_app_receives_a_logout_token_for_its_session(keys: SigningKeys) -> N
     assert token.session == "session-1"
 
 
-def test_each_push_has_a_token_of_its_own(keys: SigningKeys) -> None:
+def test_each_notification_has_its_own_token(keys: SigningKeys) -> None:
     with listening() as app:
-        push(keys, local(app), a_push(1), a_push(2))
+        notify(keys, local(app), a_notification(1), a_notification(2))
         tokens = [
             verify_logout_token(text, keys=keys.key_set(NOW), issuer=PORTAL, audience="forecast", now=NOW)
             for text in app.tokens
@@ -115,22 +115,22 @@ def test_only_an_agreement_counts(keys: SigningKeys, status: int, delivered: boo
     with listening() as app:
         app.status = status
 
-        assert bool(push(keys, local(app))) is delivered
+        assert bool(notify(keys, local(app))) is delivered
         assert [path for path, _, _ in app.received] == [PATH]
 
 
 def test_an_app_that_is_down_is_to_be_tried_again(keys: SigningKeys) -> None:
     with nobody_listening() as port:
-        assert push(keys, an_app(url=f"http://127.0.0.1:{port}")) == frozenset()
+        assert notify(keys, an_app(url=f"http://127.0.0.1:{port}")) == frozenset()
 
 
 @pytest.mark.parametrize("url", ["http://no-such-name.invalid", "http://127.0.0.1:1\x7f", "ftp://127.0.0.1"])
 def test_an_address_that_leads_nowhere_fails_quietly(keys: SigningKeys, url: str) -> None:
-    assert push(keys, an_app(url=url)) == frozenset()
+    assert notify(keys, an_app(url=url)) == frozenset()
 
 
 def test_an_app_that_left_the_catalogue_is_not_to_be_tried_again(keys: SigningKeys) -> None:
-    assert push(keys, an_app(), a_push(app="gone")) == {"push-1"}
+    assert notify(keys, an_app(), a_notification(app="gone")) == {"notification-1"}
 
 
 def test_an_app_that_answers_drop_by_drop_holds_nobody_up(keys: SigningKeys) -> None:
@@ -149,14 +149,14 @@ def test_an_app_that_answers_drop_by_drop_holds_nobody_up(keys: SigningKeys) -> 
             an_app(slug="slow", url=f"http://slow.localhost:{slow.port}"),
             an_app(slug="quick", url=f"http://quick.localhost:{quick.port}"),
         )
-        pusher = Notifier(Catalogue(apps), issuer=PORTAL)
-        pushes = (*(a_push(number, app="slow") for number in range(8)), a_push(99, app="quick"))
+        notifier = Notifier(Catalogue(apps), issuer=PORTAL)
+        notifications = (*(a_notification(number, app="slow") for number in range(8)), a_notification(99, app="quick"))
         begun = time.monotonic()
-        delivered = pusher.push(pushes, key=keys.signing_key(NOW), now=NOW)
+        delivered = notifier.notify(notifications, key=keys.signing_key(NOW), now=NOW)
         took = time.monotonic() - begun
         released.set()
 
-    assert delivered == {"push-99"}
+    assert delivered == {"notification-99"}
     assert took < 4 * ALL
 
 
@@ -165,7 +165,7 @@ def test_more_than_fit_into_one_round_are_left_for_the_next(keys: SigningKeys) -
     with listening() as app:
         app.before = lambda _handler: hold(released)
         begun = time.monotonic()
-        delivered = push(keys, local(app), *(a_push(number) for number in range(150)))
+        delivered = notify(keys, local(app), *(a_notification(number) for number in range(150)))
         took = time.monotonic() - begun
         released.set()
 
@@ -174,7 +174,7 @@ def test_more_than_fit_into_one_round_are_left_for_the_next(keys: SigningKeys) -
     assert took < 4 * ALL
 
 
-def test_a_proxy_of_the_environment_does_not_see_pushes_on_this_machine(
+def test_a_proxy_of_the_environment_does_not_see_notifications_on_this_machine(
     keys: SigningKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with nobody_listening() as port, listening() as app:
@@ -182,10 +182,10 @@ def test_a_proxy_of_the_environment_does_not_see_pushes_on_this_machine(
             monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
         monkeypatch.delenv("NO_PROXY", raising=False)
 
-        assert push(keys, local(app)) == {"push-1"}
+        assert notify(keys, local(app)) == {"notification-1"}
 
 
-def test_a_push_beyond_this_machine_goes_through_the_proxy_and_one_to_an_internal_address_does_not(
+def test_a_notification_beyond_this_machine_uses_the_proxy_and_one_to_an_internal_address_does_not(
     keys: SigningKeys,
 ) -> None:
     far, near = "https://forecast.corp.example", "https://10.255.255.1:8443"
@@ -194,12 +194,12 @@ def test_a_push_beyond_this_machine_goes_through_the_proxy_and_one_to_an_interna
         for app in (an_app(url=far), an_app(url=far, internal_url=near)):
             way = client_settings_for(recipient_of(app).url, egress, is_internal=recipient_of(app).is_internal)
             assert (way.proxy is None) == (app.internal_url == near)
-        pusher = Notifier(Catalogue((an_app(url=far),)), issuer=PORTAL, egress=egress)
-        assert pusher.push((a_push(),), key=keys.signing_key(NOW), now=NOW) == frozenset()
+        notifier = Notifier(Catalogue((an_app(url=far),)), issuer=PORTAL, egress=egress)
+        assert notifier.notify((a_notification(),), key=keys.signing_key(NOW), now=NOW) == frozenset()
     assert proxy.asked == ["CONNECT forecast.corp.example:443"]
 
 
-def test_a_push_is_believed_to_have_arrived_only_with_a_certificate_of_the_companys(
+def test_a_notification_is_delivered_only_with_a_certificate_of_the_company(
     keys: SigningKeys, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     certificate = issue(tmp_path, ["forecast.demo.localhost"])
@@ -209,27 +209,36 @@ def test_a_push_is_believed_to_have_arrived_only_with_a_certificate_of_the_compa
         there.respond[PATH] = lambda _: Answer(b"")
         app = an_app(url=f"https://forecast.demo.localhost:{there.port}")
         delivered = [
-            Notifier(Catalogue((app,)), issuer=PORTAL, egress=egress).push(
-                (a_push(),), key=keys.signing_key(NOW), now=NOW
+            Notifier(Catalogue((app,)), issuer=PORTAL, egress=egress).notify(
+                (a_notification(),), key=keys.signing_key(NOW), now=NOW
             )
             for egress in (Egress(authorities=certificate.authority), Egress())
         ]
 
-    assert delivered == [{"push-1"}, frozenset()]
+    assert delivered == [{"notification-1"}, frozenset()]
     assert "its certificate is not believed: self-signed certificate in certificate chain" in caplog.text
 
 
-def test_a_way_out_that_cannot_be_gone_keeps_pushes_for_later(
+def test_a_proxy_that_cannot_be_used_keeps_notifications_for_later(
     keys: SigningKeys, caplog: pytest.LogCaptureFixture
 ) -> None:
     egress = Egress(proxy="socks5://me:secret@proxy.example.com")
-    pusher = Notifier(Catalogue((an_app(),)), issuer=PORTAL, egress=egress)
+    notifier = Notifier(Catalogue((an_app(),)), issuer=PORTAL, egress=egress)
 
-    assert pusher.push((a_push(),), key=keys.signing_key(NOW), now=NOW) == frozenset()
-    assert "the way out is misconfigured: is a SOCKS proxy" in caplog.text
+    assert notifier.notify((a_notification(),), key=keys.signing_key(NOW), now=NOW) == frozenset()
+    assert "proxy or certificates are wrong: is a SOCKS proxy" in caplog.text
     assert "secret" not in caplog.text
 
 
 def test_each_app_has_its_turn() -> None:
-    pushes = [PendingNotification(id=f"{app}{at}", app=app, session="s") for app in "aab" for at in range(2)]
-    assert [push.id for push in in_turn([*pushes, *pushes[4:]])] == ["a0", "b0", "a1", "b1", "a0", "b0", "a1", "b1"]
+    notifications = [PendingNotification(id=f"{app}{at}", app=app, session="s") for app in "aab" for at in range(2)]
+    assert [one.id for one in interleaved([*notifications, *notifications[4:]])] == [
+        "a0",
+        "b0",
+        "a1",
+        "b1",
+        "a0",
+        "b0",
+        "a1",
+        "b1",
+    ]

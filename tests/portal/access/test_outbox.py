@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from portal.access.audit import AuditEvent
+from portal.access.notifications import Notifier
 from portal.access.outbox import GIVE_UP, Outbox, pause_after
 from portal.access.revocation import LEASE, PendingNotification, RevocationReason, enqueue
 from portal.errors import StoreUnavailable
@@ -16,7 +17,7 @@ from portal.rules.catalogue import Catalogue
 from portal.settings import Secret
 from portal.storage import tables
 from portal.storage.database import Database
-from tests.builders import NOW, an_app
+from tests.builders import NOW, PORTAL, an_app
 from tests.portal.access.listening_app import ListeningApp, listening
 from tests.portal.store_deployment import Deployment, a_deployment, impatient
 
@@ -30,13 +31,12 @@ def app() -> Iterator[ListeningApp]:
 @pytest.fixture
 def deployment(database: Database, tmp_path: Path, app: ListeningApp) -> Deployment:
     spec = an_app(url=f"http://forecast.demo.localhost:{app.port}")
-    return a_deployment(database, tmp_path, catalogue=Catalogue((spec,)))
+    return a_deployment(database, tmp_path, notifier=Notifier, catalogue=Catalogue((spec,)))
 
 
-def end_one(deployment: Deployment) -> tuple[PendingNotification, ...]:
-    begun = deployment.sign_in()
-    deployment.open(begun)
-    return deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
+def enqueue_one(deployment: Deployment) -> tuple[PendingNotification, ...]:
+    with deployment.database.write() as connection:
+        return enqueue(connection, [("forecast", "session")], now=NOW)
 
 
 def void(_: object) -> None:
@@ -50,8 +50,10 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_what_is_delivered_is_gone(deployment: Deployment, app: ListeningApp) -> None:
-    deployment.outbox.deliver(end_one(deployment), now=NOW)
+def test_a_revocation_delivers_its_own_notifications(deployment: Deployment, app: ListeningApp) -> None:
+    begun = deployment.sign_in()
+    deployment.open(begun)
+    deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
 
     assert len(app.received) == 1
     assert deployment.rows(tables.outbox) == []
@@ -66,7 +68,7 @@ def test_nothing_to_deliver_is_nothing_done(deployment: Deployment) -> None:
 
 def test_what_fails_is_tried_again_with_growing_pauses(deployment: Deployment, app: ListeningApp) -> None:
     app.status = 503
-    deployment.outbox.deliver(end_one(deployment), now=NOW)
+    deployment.outbox.deliver(enqueue_one(deployment), now=NOW)
     tried, now = [], NOW
     for now in range(NOW, NOW + 200):
         if deployment.outbox.deliver_due(now):
@@ -84,7 +86,7 @@ def test_the_pauses_grow_to_a_minute() -> None:
 
 def test_what_cannot_be_delivered_is_given_up(deployment: Deployment, app: ListeningApp) -> None:
     app.status = 503
-    deployment.outbox.deliver(end_one(deployment), now=NOW)
+    deployment.outbox.deliver(enqueue_one(deployment), now=NOW)
 
     deployment.outbox.deliver_due(NOW + GIVE_UP - 1)
     assert len(deployment.rows(tables.outbox)) == 1
@@ -104,8 +106,8 @@ def test_what_waits_behind_it_is_given_up_in_its_time_too(deployment: Deployment
 
 def test_an_app_that_left_the_catalogue_is_forgotten(deployment: Deployment) -> None:
     with deployment.database.write() as connection:
-        pushes = enqueue(connection, [("gone", "session-1")], now=NOW)
-    deployment.outbox.deliver(pushes, now=NOW)
+        notifications = enqueue(connection, [("gone", "session-1")], now=NOW)
+    deployment.outbox.deliver(notifications, now=NOW)
 
     assert deployment.rows(tables.outbox) == []
 
@@ -116,7 +118,7 @@ def test_what_one_worker_is_at_another_leaves_alone_until_the_lease_ends(
     """
     The first died between the commit and the delivery.
     """
-    end_one(deployment)
+    enqueue_one(deployment)
 
     assert deployment.outbox.deliver_due(NOW + LEASE - 1) == 0
     assert app.received == []
@@ -131,7 +133,10 @@ def test_two_workers_do_not_deliver_the_same_row(
         enqueue(connection, [("forecast", f"session-{number}") for number in range(30)], now=NOW)
     workers = [
         deployment,
-        *(a_deployment(Database(database_url), tmp_path, catalogue=deployment.settings.catalogue) for _ in range(3)),
+        *(
+            a_deployment(Database(database_url), tmp_path, notifier=Notifier, catalogue=deployment.settings.catalogue)
+            for _ in range(3)
+        ),
     ]
     barrier = threading.Barrier(len(workers))
 
@@ -155,13 +160,15 @@ def test_two_workers_do_not_deliver_the_same_row(
 def test_a_broken_database_keeps_a_sign_out_from_failing(
     deployment: Deployment, database_url: Secret, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pushes = end_one(deployment)
-    hurried = a_deployment(Database(impatient(database_url)), tmp_path, catalogue=deployment.settings.catalogue)
+    notifications = enqueue_one(deployment)
+    hurried = a_deployment(
+        Database(impatient(database_url)), tmp_path, notifier=Notifier, catalogue=deployment.settings.catalogue
+    )
     hurried.keys.ensure(NOW)
     with deployment.database.write() as connection:
         # Whoever would settle the row waits in vain.
         connection.execute(tables.outbox.update().values(attempts=1))
-        hurried.outbox.deliver(pushes, now=NOW)
+        hurried.outbox.deliver(notifications, now=NOW)
 
     assert "stay in the outbox" in caplog.text
     assert len(deployment.rows(tables.outbox)) == 1
@@ -170,8 +177,13 @@ def test_a_broken_database_keeps_a_sign_out_from_failing(
 
 class TestBackground:
     def test_it_delivers_what_is_due(self, deployment: Deployment, app: ListeningApp) -> None:
-        end_one(deployment)
-        outbox = Outbox(deployment.database, deployment.keys, deployment.settings, clock=lambda: NOW + LEASE)
+        enqueue_one(deployment)
+        outbox = Outbox(
+            deployment.database,
+            deployment.keys,
+            Notifier(deployment.settings.catalogue, issuer=PORTAL),
+            clock=lambda: NOW + LEASE,
+        )
         outbox.start()
         outbox.start()
         try:
@@ -184,7 +196,7 @@ class TestBackground:
 
     def test_it_delivers_at_once_what_is_handed_over(self, deployment: Deployment, app: ListeningApp) -> None:
         """
-        A session that ended while an app asked about it: nobody waits for the push, and no lease either.
+        A session that ended while an app asked about it: nobody waits for the notification, nor for a lease.
         """
         begun = deployment.sign_in()
         sid = deployment.open(begun)
@@ -202,7 +214,7 @@ class TestBackground:
             enqueue(connection, [("forecast", f"session-{number}") for number in range(150)], now=NOW - LEASE)
         deployment.outbox.start()
         try:
-            # On a slow machine a push may not make it in time; time stands still here, so it would wait for ever.
+            # A notification that times out on a slow machine would wait for ever: the clock stands still here.
             until(lambda: all(row["attempts"] for row in deployment.rows(tables.outbox)))
         finally:
             deployment.outbox.stop()
@@ -222,7 +234,11 @@ class TestBackground:
     def test_it_does_what_is_to_be_done_beside(self, deployment: Deployment) -> None:
         moments: list[int] = []
         outbox = Outbox(
-            deployment.database, deployment.keys, deployment.settings, clock=lambda: NOW, beside=moments.append
+            deployment.database,
+            deployment.keys,
+            Notifier(deployment.settings.catalogue, issuer=PORTAL),
+            clock=lambda: NOW,
+            each_minute=moments.append,
         )
         outbox.start()
         try:
@@ -242,7 +258,7 @@ class TestBackground:
                     an_app(slug="hung", url=f"http://hung.demo.localhost:{hanging.port}"),
                 )
             )
-            deployment = a_deployment(database, tmp_path, catalogue=catalogue)
+            deployment = a_deployment(database, tmp_path, notifier=Notifier, catalogue=catalogue)
             deployment.audit.record(AuditEvent.SIGNED_IN, now=0)
             with database.write() as connection:
                 enqueue(connection, [("hung", f"session-{number}") for number in range(many)], now=NOW - 2 * LEASE)
@@ -267,9 +283,14 @@ class TestBackground:
                 raise failures.pop()
             return NOW + LEASE
 
-        end_one(deployment)
+        enqueue_one(deployment)
         caplog.set_level(logging.WARNING, "portal.outbox")
-        outbox = Outbox(deployment.database, deployment.keys, deployment.settings, clock=failing_clock)
+        outbox = Outbox(
+            deployment.database,
+            deployment.keys,
+            Notifier(deployment.settings.catalogue, issuer=PORTAL),
+            clock=failing_clock,
+        )
         outbox.start()
         try:
             until(lambda: deployment.rows(tables.outbox) == [])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from portal.access.revocation import PendingNotification, RevocationReason
+from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import MOST_LIVING, TOUCH
 from portal.rules.identity import Affiliation
 from portal.settings import DAY, HOUR, Secret
@@ -19,10 +19,6 @@ TWO_TENANTS = an_identity(
         Affiliation(tenant="beta", groups=frozenset({"AI-Analysts"})),
     )
 )
-
-
-def ended_sessions(pushes: tuple[PendingNotification, ...]) -> set[str]:
-    return {push.session for push in pushes}
 
 
 class TestBegin:
@@ -142,49 +138,49 @@ class TestLifetime:
 class TestEnd:
     def test_it_is_found_no_more(self, deployment: Deployment) -> None:
         begun = deployment.sign_in()
-        deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW + 1)
+        deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW + 1)
 
         assert deployment.sign_ins.find(begun.id, now=NOW + 1) is None
         assert deployment.sign_ins.peek(begun.id, now=NOW + 1) is None
         assert deployment.events()[-1] == ("signed-out", "")
 
-    def test_its_app_sessions_end_and_their_apps_are_to_be_told(self, deployment: Deployment) -> None:
+    def test_its_app_sessions_end_and_their_apps_are_notified(self, deployment: Deployment) -> None:
         begun, other = deployment.sign_in(), deployment.sign_in()
         sessions = {deployment.open(begun), deployment.open(begun)}
         untouched = deployment.open(other)
-        pushes = deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW + 1)
+        deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW + 1)
         rows = {row["id"]: row for row in deployment.rows(tables.app_sessions)}
 
-        assert ended_sessions(pushes) == sessions
-        assert {push.app for push in pushes} == {"forecast"}
+        assert deployment.notified() == sessions
+        assert {row["app"] for row in deployment.rows(tables.outbox)} == {"forecast"}
         assert {rows[sid]["end_reason"] for sid in sessions} == {"signed-out"}
         assert rows[untouched]["ended_at"] is None
-        assert {row["id"] for row in deployment.rows(tables.outbox)} == {push.id for push in pushes}
 
-    def test_a_ticket_under_way_is_pushed_too_and_one_that_is_over_is_not(self, deployment: Deployment) -> None:
+    def test_a_ticket_under_way_is_notified_too_and_one_that_expired_is_not(self, deployment: Deployment) -> None:
         begun = deployment.sign_in()
         deployment.ticket(begun, now=NOW)
         deployment.ticket(begun, now=NOW + 20)
         under_way = max(deployment.rows(tables.app_sessions), key=lambda row: int(row["ticket_expires_at"]))
-        pushes = deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW + 30)
+        deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW + 30)
 
-        assert ended_sessions(pushes) == {under_way["id"]}
+        assert deployment.notified() == {under_way["id"]}
         assert all(row["ended_at"] == NOW + 30 for row in deployment.rows(tables.app_sessions))
 
     def test_where_only_a_ticket_is_left_that_is_over_nobody_is_told(self, deployment: Deployment) -> None:
         begun = deployment.sign_in()
         deployment.ticket(begun)
 
-        assert deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW + 30) == ()
+        deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW + 30)
         assert deployment.rows(tables.outbox) == []
 
     def test_ending_again_changes_nothing(self, deployment: Deployment) -> None:
         begun = deployment.sign_in()
         deployment.open(begun)
-        deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW + 1)
+        deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW + 1)
 
-        assert deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGN_IN_ENDED, now=NOW + 2) == ()
-        assert deployment.sign_ins.end("unknown", reason=RevocationReason.SIGN_IN_ENDED, now=NOW + 2) == ()
+        deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGN_IN_ENDED, now=NOW + 2)
+        deployment.sign_ins.revoke("unknown", reason=RevocationReason.SIGN_IN_ENDED, now=NOW + 2)
+        assert len(deployment.rows(tables.outbox)) == 1
         assert deployment.rows(tables.sign_ins)[0]["end_reason"] == "signed-out"
 
     @pytest.mark.parametrize(
@@ -193,7 +189,7 @@ class TestEnd:
     )
     def test_who_ended_it_is_recorded(self, deployment: Deployment, by: str, detail: str) -> None:
         begun = deployment.sign_in()
-        deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGN_IN_ENDED, now=NOW + 1, by=by)
+        deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGN_IN_ENDED, now=NOW + 1, by=by)
 
         assert deployment.events()[-1] == ("sign-in-ended", detail)
         assert deployment.rows(tables.sign_ins)[0]["ended_by"] == by
@@ -205,7 +201,7 @@ class TestEnd:
             tables.outbox.drop(connection)
 
         with pytest.raises(Exception, match="outbox"):
-            deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW + 1)
+            deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW + 1)
         assert deployment.sign_ins.find(begun.id, now=NOW + 1) is not None
         assert deployment.rows(tables.app_sessions)[0]["ended_at"] is None
 
@@ -214,10 +210,10 @@ class TestSwitchTenant:
     def test_the_app_sessions_of_the_tenant_before_end(self, deployment: Deployment) -> None:
         begun = deployment.sign_in(TWO_TENANTS)
         before = deployment.open(begun)
-        pushes = deployment.sign_ins.switch_tenant(begun.id, tenant="beta", now=NOW + 1)
+        deployment.sign_ins.switch_tenant(begun.id, tenant="beta", now=NOW + 1)
         switched = deployment.sign_ins.find(begun.id, now=NOW + 1)
 
-        assert ended_sessions(pushes) == {before}
+        assert deployment.notified() == {before}
         assert switched is not None
         assert switched.tenant == "beta"
         assert deployment.rows(tables.app_sessions)[0]["end_reason"] == "tenant-switched"
@@ -237,16 +233,17 @@ class TestSwitchTenant:
         begun = deployment.sign_in()
         deployment.open(begun)
 
-        assert deployment.sign_ins.switch_tenant(begun.id, tenant="acme", now=NOW) == ()
+        deployment.sign_ins.switch_tenant(begun.id, tenant="acme", now=NOW)
+        assert deployment.rows(tables.outbox) == []
         assert deployment.rows(tables.app_sessions)[0]["ended_at"] is None
 
     def test_what_has_ended_switches_no_more(self, deployment: Deployment) -> None:
         ended, expired = deployment.sign_in(TWO_TENANTS), deployment.sign_in(TWO_TENANTS)
-        deployment.sign_ins.end(ended.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
+        deployment.sign_ins.revoke(ended.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
 
-        assert deployment.sign_ins.switch_tenant(ended.id, tenant="beta", now=NOW) == ()
-        assert deployment.sign_ins.switch_tenant(expired.id, tenant="beta", now=NOW + 8 * HOUR) == ()
-        assert deployment.sign_ins.switch_tenant("unknown", tenant="beta", now=NOW) == ()
+        deployment.sign_ins.switch_tenant(ended.id, tenant="beta", now=NOW)
+        deployment.sign_ins.switch_tenant(expired.id, tenant="beta", now=NOW + 8 * HOUR)
+        deployment.sign_ins.switch_tenant("unknown", tenant="beta", now=NOW)
         assert {row["tenant"] for row in deployment.rows(tables.sign_ins)} == {"acme"}
 
 
@@ -256,7 +253,7 @@ class TestListing:
         second = deployment.sign_in(an_identity(subject="bob"), now=NOW + 10)
         deployment.sign_in(an_identity(affiliations=(Affiliation(tenant="beta"),)), tenant="beta")
         ended = deployment.sign_in()
-        deployment.sign_ins.end(ended.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
+        deployment.sign_ins.revoke(ended.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
 
         living = deployment.sign_ins.of_tenant("acme", issuer=ISSUER, now=NOW + 10)
         assert [one.id for one in living] == [second.id, first.id]

@@ -16,7 +16,7 @@ def test_a_fresh_portal_has_nothing_to_drop(deployment: Deployment) -> None:
 def test_an_ended_sign_in_goes_after_its_time_with_its_app_sessions(deployment: Deployment) -> None:
     begun, living = deployment.sign_in(), deployment.sign_in()
     deployment.open(begun)
-    deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
+    deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
 
     purge(deployment.database, now=NOW + SIGN_INS_KEPT)
     assert len(deployment.rows(tables.sign_ins)) == 2
@@ -49,7 +49,7 @@ def test_a_ticket_nobody_redeemed_goes_and_an_open_session_stays(deployment: Dep
 def test_an_ended_session_stays_while_guards_may_ask_why(deployment: Deployment) -> None:
     begun = deployment.sign_in()
     deployment.open(begun)
-    deployment.sign_ins.end(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
+    deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
 
     assert purge(deployment.database, now=NOW + APP_SESSIONS_KEPT) == 0
     assert purge(deployment.database, now=NOW + APP_SESSIONS_KEPT + 1) == 1

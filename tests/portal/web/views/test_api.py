@@ -233,7 +233,7 @@ def test_a_token_lives_for_a_minute(dashboard: Dashboard) -> None:
 def test_a_token_ends_with_the_sign_in(dashboard: Dashboard) -> None:
     headers, deployment = dashboard.bearer(), dashboard.deployment
     sign_in = deployment.services.sign_ins.of_identity(TESS.id, now=deployment.now)[0]
-    deployment.services.sign_ins.end(sign_in.id, reason=RevocationReason.SIGN_IN_ENDED, now=deployment.now)
+    deployment.services.sign_ins.revoke(sign_in.id, reason=RevocationReason.SIGN_IN_ENDED, now=deployment.now)
     assert refused(dashboard, headers)
 
 

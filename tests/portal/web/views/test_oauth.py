@@ -117,7 +117,7 @@ def test_a_ticket_that_was_redeemed_after_the_sign_out_opens_nothing(deployment:
     sign_in = deployment.services.sign_ins.of_identity(TESS.id, now=deployment.now)[0]
     from portal.access.revocation import RevocationReason
 
-    deployment.services.sign_ins.end(sign_in.id, reason=RevocationReason.SIGNED_OUT, now=deployment.now)
+    deployment.services.sign_ins.revoke(sign_in.id, reason=RevocationReason.SIGNED_OUT, now=deployment.now)
     form = {"token": ticket, "token_type_hint": HINT_TICKET}
     assert deployment.ask("admin-dashboard", "/oauth/introspect", form).get_json() == {
         "active": False,

@@ -1,4 +1,4 @@
-"""Probe tokens as the portal makes and reads them: ``portal doctor`` presents them, to apps and to the portal."""
+"""Issues and reads the probe tokens that ``portal doctor`` sends to apps and to the portal."""
 
 import secrets
 from typing import Final
@@ -11,14 +11,14 @@ _UNGUESSABLE: Final = 16
 
 
 class ProbeTokens:
-    """Makes leave to look, under the portal's keys, and reads what was made for the portal itself."""
+    """Issues probe tokens under the portal's keys, and reads those for the portal itself."""
 
     def __init__(self, keys: SigningKeys, *, issuer: str) -> None:
         self._keys = keys
         self._issuer = issuer
 
     def make(self, *, audience: str | None, now: int) -> str:
-        """Return leave to look at the app called *audience*, or with ``None`` at the portal.
+        """Return a token for the app *audience*, or with ``None`` for the portal.
 
         Raises:
             StoreUnavailable: there is no key to sign with.
@@ -33,11 +33,11 @@ class ProbeTokens:
         return sign_probe_token(token, key=self._keys.signing_key(now))
 
     def read(self, token: object, *, now: int) -> ProbeToken:
-        """Return the token, if it is leave to look at the portal.
+        """Return the probe token, if it is for the portal.
 
         Raises:
-            Rejected: with the first reason found.
-            StoreUnavailable: the keys cannot be had.
+            Rejected: it is not valid.
+            StoreUnavailable: the keys cannot be read.
         """
         keys = self._keys.key_set(now)
         return verify_probe_token(token, keys=keys, issuer=self._issuer, audience=self._issuer, now=now)

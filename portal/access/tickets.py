@@ -1,4 +1,4 @@
-"""Tickets as the portal makes and reads them; that each is used once is ``portal.access.app_sessions``'s to see to."""
+"""Issues and reads tickets; ``portal.access.app_sessions`` makes sure that each is used once."""
 
 import secrets
 from typing import Final
@@ -15,7 +15,7 @@ _UNGUESSABLE: Final = 24
 
 
 class Tickets:
-    """Makes tickets under the portal's keys and reads them back, by the portal's clock."""
+    """Issues tickets under the portal's keys and reads them back, by the portal's clock."""
 
     def __init__(self, keys: SigningKeys, *, issuer: str) -> None:
         self._keys = keys
@@ -25,7 +25,7 @@ class Tickets:
         """Return a ticket to the allowed app, and its signed form.
 
         Raises:
-            ValueError: *next* is no local path.
+            ValueError: *next* is not a local path.
             StoreUnavailable: there is no key to sign with.
         """
         if not is_local_path(next):
@@ -52,7 +52,7 @@ class Tickets:
         """Return the ticket that *app* presents.
 
         Raises:
-            Rejected: with the first reason found.
+            Rejected: it is not valid.
         """
         try:
             return self._verified(token, app=app, now=now)
@@ -70,7 +70,7 @@ class Tickets:
 
 
 def person_of(allowed: Allowed, *, expires_at: int) -> Person:
-    """Return what the app learns of the person it is open to, whose sign-in ends at *expires_at* at the latest."""
+    """Return what the app learns about the person, whose sign-in ends at *expires_at* at the latest."""
     identity, standing = allowed.standing.identity, allowed.standing
     picture = _fitting(identity.picture, longest=MAX_PICTURE)
     email = _fitting(identity.verified_email)
@@ -81,7 +81,7 @@ def person_of(allowed: Allowed, *, expires_at: int) -> Person:
         name=_fitting(identity.name),
         email=email,
         picture=picture if picture is not None and picture.startswith("https://") else None,
-        # The id of a tenant is never trimmed or dropped to fit: the guard refuses what it cannot hold.
+        # The id of a tenant is never trimmed or dropped to fit: the guard refuses one that is too long.
         tenant=standing.tenant or None,
         tenant_name=_fitting(standing.tenant_name),
         roles=roles_shown_to(allowed.app, standing=standing),
@@ -90,7 +90,7 @@ def person_of(allowed: Allowed, *, expires_at: int) -> Person:
 
 
 def _fitting(value: str | None, *, longest: int = MAX_TEXT) -> str | None:
-    """Return *value* if the contract takes it: what a provider puts in a name must not make a ticket unreadable."""
+    """Return *value* if the contract allows it: a name from a provider must not make a ticket unreadable."""
     try:
         return optional_text({"value": value}, "value", longest=longest)
     except Rejected:

@@ -1,4 +1,4 @@
-"""Exact readings of claim values: the right type and a bounded size, or a rejection.
+"""Reads claim values exactly: the right type and a bounded size, or a rejection.
 
 ``type(x) is int`` and not ``isinstance``, because ``True`` is an ``int``.
 """

@@ -1,7 +1,6 @@
 """Signing and reading compact JWS with Ed25519 (RFC 7515, RFC 8037, RFC 9864).
 
-The one narrow door through which token text becomes claims: whatever joserfc raises on
-hostile input, here it becomes a :class:`Rejected`.
+Only here does token text become claims: whatever joserfc raises on hostile input becomes a :class:`Rejected`.
 """
 
 import json
@@ -19,7 +18,7 @@ from portal.contract.rejection import Rejected, Rejection
 ALGORITHM: Final = "Ed25519"
 MAX_TOKEN: Final = 9216
 """Longest token read, in characters: the longest path in it takes 4/3 of its length, the rest 3,700."""
-# Python's decoders drop what is not base64url: one ticket could then be written in many ways.
+# Python's decoders skip what is not base64url: one ticket could then be written in many ways.
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
 _HEADER_MEMBERS: Final = frozenset({"alg", "kid", "typ"})
 
@@ -34,11 +33,11 @@ def sign(claims: Mapping[str, object], *, token_type: str, key: OKPKey) -> str:
 def read(token: object, *, token_type: str, keys: KeySet) -> dict[str, object]:
     """Return the claims of *token* if one of *keys* signed it as *token_type*.
 
-    The header is read before any cryptography: only ``alg``, ``kid`` and ``typ`` may stand in it,
+    The header is read before any cryptography.  It may have only ``alg``, ``kid`` and ``typ``,
     so ``crit``, ``jwk``, ``jku``, ``x5c`` and compression never reach a library.
 
     Raises:
-        Rejected: for everything else, whatever it is.
+        Rejected: whatever is wrong with it.
     """
     text = _compact(token)
     key = _named_key(_json_object(text.partition(".")[0]), token_type=token_type, keys=keys)
@@ -86,12 +85,12 @@ def _json_object(segment: str) -> dict[str, object]:
 def _parsed_object(raw: bytes) -> dict[str, object]:
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         members = dict(pairs)
-        if len(members) != len(pairs):  # RFC 7519, section 4: duplicate names are to be rejected
+        if len(members) != len(pairs):  # RFC 7519, section 4: duplicate names are rejected
             raise Rejected(Rejection.UNREADABLE)
         return members
 
     def refuse_constant(_: str) -> object:
-        raise Rejected(Rejection.UNREADABLE)  # NaN and Infinity are no JSON
+        raise Rejected(Rejection.UNREADABLE)  # NaN and Infinity are not JSON
 
     try:
         value = json.loads(raw.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse_constant)

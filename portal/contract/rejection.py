@@ -1,10 +1,10 @@
-"""Why a token is refused: a closed vocabulary of stable codes."""
+"""Why a token is rejected: a fixed set of stable codes."""
 
 from enum import StrEnum
 
 
 class Rejection(StrEnum):
-    """Why a ticket or a logout token was refused.
+    """Why a token was rejected.
 
     Values are logged and documented; never reuse one.  Keep the list alphabetized.
     """
@@ -18,16 +18,16 @@ class Rejection(StrEnum):
     TOO_LARGE = "too-large"
     TOO_LONG_LIVED = "too-long-lived"
     UNKNOWN_KEY = "unknown-key"
-    """The header names no key of the set; the only rejection a refetch of the keys may fix."""
+    """The header names a key that is not in the set; the only rejection that fetching the keys again may fix."""
     UNREADABLE = "unreadable"
-    """Not a compact JWS at all."""
+    """Not a compact JWS."""
     WRONG_AUDIENCE = "wrong-audience"
     WRONG_ISSUER = "wrong-issuer"
     WRONG_TYPE = "wrong-type"
 
 
 class Rejected(Exception):
-    """The token admits nobody and ends nothing."""
+    """The token is not valid and has no effect."""
 
     def __init__(self, reason: Rejection) -> None:
         super().__init__(reason.value)

@@ -1,7 +1,6 @@
-"""The ticket: a signed hand-over of one person to one app, for seconds, once.
+"""The ticket: signed, it brings one person into one app, once and within seconds.
 
-Everything but reuse is checked here, offline; the portal checks reuse when the guard
-redeems the ticket.
+Everything but reuse is checked here, offline.  The portal checks reuse when the guard redeems the ticket.
 """
 
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from joserfc.jwk import KeySet, OKPKey
 from portal.contract import claim_values, jws
 from portal.contract.paths import is_local_path
 from portal.contract.rejection import Rejected, Rejection
+from portal.contract.signed_tokens import SignedToken, read_registered_claims
 
 TICKET_TYPE: Final = "portal-ticket+jwt"
 MAX_LIFETIME: Final = 30
@@ -23,27 +23,19 @@ MAX_PICTURE: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ticket:
+class Ticket(SignedToken):
     """One person, one app, one use."""
 
-    id: str
-    """``jti``, unguessable."""
-    issuer: str
-    """The portal's public URL."""
-    audience: str
-    """The one app, by its slug."""
     subject: str
     """The identity, by its id."""
     session: str
     """``sid``: the app session that redeeming this ticket opens."""
-    issued_at: int
-    expires_at: int
     next: str
     """Path to open in the app."""
     name: str | None = None
     email: str | None = None
     picture: str | None = None
-    """An https URL, or nothing."""
+    """An https URL."""
     tenant: str | None = None
     roles: frozenset[str] = frozenset()
     """Of the person's roles, those that the app's rule names."""
@@ -51,19 +43,10 @@ class Ticket:
 
 def sign_ticket(ticket: Ticket, *, key: OKPKey) -> str:
     """Return *ticket* as a compact JWS under *key*."""
-    claims: dict[str, object] = {
-        "iss": ticket.issuer,
-        "aud": ticket.audience,
-        "sub": ticket.subject,
-        "sid": ticket.session,
-        "jti": ticket.id,
-        "iat": ticket.issued_at,
-        "exp": ticket.expires_at,
-        "next": ticket.next,
-        "roles": sorted(ticket.roles),
-    }
+    claims = ticket.claims({"sub": ticket.subject, "sid": ticket.session})
+    claims |= {"next": ticket.next, "roles": sorted(ticket.roles)}
     optional = {"name": ticket.name, "email": ticket.email, "picture": ticket.picture, "tenant": ticket.tenant}
-    claims.update({name: value for name, value in optional.items() if value is not None})
+    claims |= {name: value for name, value in optional.items() if value is not None}
     return jws.sign(claims, token_type=TICKET_TYPE, key=key)
 
 
@@ -71,19 +54,12 @@ def verify_ticket(token: object, *, keys: KeySet, issuer: str, audience: str, no
     """Return the ticket in *token*.
 
     Raises:
-        Rejected: with the first reason found, and only ever this.
+        Rejected: whatever is wrong with it, with the first reason.
     """
     ticket = _parse(jws.read(token, token_type=TICKET_TYPE, keys=keys))
-    if ticket.issuer != issuer:
-        raise Rejected(Rejection.WRONG_ISSUER)
-    if ticket.audience != audience:  # one string and equality; never "any of a list"
-        raise Rejected(Rejection.WRONG_AUDIENCE)
-    if now >= ticket.expires_at + leeway:  # RFC 7519, 4.1.4: "on or after" is too late
-        raise Rejected(Rejection.EXPIRED)
-    if ticket.issued_at > now + leeway:
-        raise Rejected(Rejection.NOT_YET_VALID)
-    if not 0 < ticket.expires_at - ticket.issued_at <= MAX_LIFETIME:
-        raise Rejected(Rejection.TOO_LONG_LIVED)
+    ticket.check_parties(issuer=issuer, audience=audience)
+    ticket.check_times(now=now, leeway=leeway)
+    ticket.check_lifetime(MAX_LIFETIME)
     return ticket
 
 
@@ -95,13 +71,9 @@ def _parse(claims: Mapping[str, object]) -> Ticket:
     if type(path) is not str or not is_local_path(path):
         raise Rejected(Rejection.BAD_SHAPE)
     return Ticket(
-        id=claim_values.text(claims, "jti"),
-        issuer=claim_values.text(claims, "iss"),
-        audience=claim_values.text(claims, "aud"),
+        **read_registered_claims(claims),
         subject=claim_values.text(claims, "sub"),
         session=claim_values.text(claims, "sid"),
-        issued_at=claim_values.moment(claims, "iat"),
-        expires_at=claim_values.moment(claims, "exp"),
         next=path,
         name=claim_values.optional_text(claims, "name"),
         email=claim_values.optional_text(claims, "email"),

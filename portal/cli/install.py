@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Final
 
 from portal.contract.interpreters import OLDEST_PYTHON, is_at_least
-from portal.contract.spaces import front_matter_of
+from portal.contract.spaces import read_front_matter, text_of
 from portal.machine import environments
 from portal.machine.build_commands import Builder, builder_for
 from portal.machine.environment_plan import CannotBeServed, SourceFiles, install_plan_for
@@ -170,12 +170,12 @@ def _beside(app: AppSpec, named: Path | None) -> tuple[Path | None, SourceFiles]
         except (OSError, UnicodeDecodeError) as error:
             raise CommandFailed(f"{file}: it cannot be read as text.") from error
     space = source.is_dir()
-    readme = front_matter_of(folder / "README.md") if space else {}
+    front_matter = read_front_matter(folder / "README.md") if space else {}
     return (None if text is None else file.absolute()), SourceFiles(
         requirements=text,
         requirements_name=file.name,
-        sdk_version=readme.get("sdk_version"),
-        python_version=readme.get("python_version"),
+        sdk_version=text_of(front_matter, "sdk_version"),
+        python_version=text_of(front_matter, "python_version"),
         is_space=space,
         has_packages=space and (folder / "packages.txt").is_file(),
     )

@@ -5,16 +5,13 @@ expects: that it is for members of an organisation, and that it gets a token, wh
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from portal.contract.spaces import front_matter_lines, read_readme
+from portal.contract.spaces import NotASpace, read_front_matter
 
-_KEY: Final = re.compile(r"""(?P<quote>["']?)(?P<key>hf_oauth\w*)(?P=quote)\s*:(?P<value>.*)""")
-_ENTRY: Final = re.compile(r"(?:\s*-\s+|\s+)(?P<value>.*)")
-"""An entry of a list, or a text that stands on a line of its own."""
-_COMMENT: Final = re.compile(r"(?:^|\s)#.*")
 _NUMBER: Final = re.compile(r"\d{1,9}", re.ASCII)
 MOST_MINUTES: Final = 43_200
 """Longest sign-in that the hub gives a Space, in minutes."""
@@ -41,41 +38,29 @@ class SpaceSignIn:
 
 
 def sign_in_of(source: str | None) -> SpaceSignIn | None:
-    """Return what the README of *source* says; ``None`` if that is no folder of a Space with ``hf_oauth`` on."""
+    """Return what the README of *source* asks; ``None`` if that is not the folder of a Space with ``hf_oauth`` on."""
     if source is None:
         return None
     try:
-        return read_sign_in(read_readme(Path(source) / "README.md"))
-    except OSError:  # the app will say so when it starts
+        return read_sign_in(read_front_matter(Path(source) / "README.md"))
+    except (OSError, NotASpace):  # the app does not start either, and says why
         return None
 
 
-def read_sign_in(readme: str) -> SpaceSignIn | None:
-    """Return what the front matter of *readme* says; ``None`` where ``hf_oauth`` is not on.
+def read_sign_in(front_matter: Mapping[str, object]) -> SpaceSignIn | None:
+    """Return what *front_matter* asks; ``None`` where ``hf_oauth`` is not on.
 
-    Only the shapes the hub documents are understood: texts, and lists in a block or in brackets.  What is none of
-    them is taken for one name, which nobody has: it restricts, and is seen.
+    The hub documents texts and lists of texts.  Anything else counts as one name that nobody has: it restricts.
     """
-    found: dict[str, list[str]] = {}
-    entries: list[str] | None = None
-    for line in front_matter_lines(readme):
-        key, entry = _KEY.fullmatch(line), _ENTRY.fullmatch(line)
-        if key is not None:
-            entries = found[key["key"]] = _values(key["value"])
-        elif entry is not None and entries is not None:
-            entries += _values(entry["value"])
-        elif line.strip() and not line.lstrip().startswith("#"):
-            entries = None
-    if all(value.lower() in _OFF for value in found.get("hf_oauth", [])):
+    if all(value.lower() in _OFF for value in _texts(front_matter.get("hf_oauth"))):
         return None
     return SpaceSignIn(
-        organisations=tuple(found.get("hf_oauth_authorized_org", [])),
-        scopes=tuple(found.get("hf_oauth_scopes", [])),
-        minutes=next(iter(found.get("hf_oauth_expiration_minutes", [])), None),
+        organisations=_texts(front_matter.get("hf_oauth_authorized_org")),
+        scopes=_texts(front_matter.get("hf_oauth_scopes")),
+        minutes=next(iter(_texts(front_matter.get("hf_oauth_expiration_minutes"))), None),
     )
 
 
-def _values(written: str) -> list[str]:
-    text = _COMMENT.sub("", written).strip()
-    listed = text[1:-1].split(",") if text.startswith("[") and text.endswith("]") else [text]
-    return [value for one in listed if (value := one.strip().strip("\"'").strip())]
+def _texts(value: object) -> tuple[str, ...]:
+    listed = value if type(value) is list else [value]
+    return tuple(text for one in listed if one is not None and (text := str(one).strip()))

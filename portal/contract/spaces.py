@@ -1,74 +1,110 @@
-"""What the README of a Hugging Face Space says of it, for those who run it and those who make its environment."""
+"""The README of a Hugging Face Space: its front matter, and the app file that it names."""
 
-import re
 import stat
 from pathlib import Path
 from typing import Final
 
-_LINE: Final = re.compile(r"""(?P<key>[A-Za-z_]\w*)\s*:\s*(?P<quote>["']?)(?P<value>[^"'#]*)(?P=quote)\s*(#.*)?""")
-_FRONT_MATTER: Final = "---"
+import yaml
+
+_FENCE: Final = "---"
 _LARGEST_README: Final = 1 << 20
+_LARGEST_FRONT_MATTER: Final = 64 * 1024
 _DEFAULT_APP_FILE: Final = "app.py"
 
 
 class NotASpace(Exception):
-    """The folder is none that can be run here; ``str(error)`` says why."""
+    """The folder cannot be run as a Space; ``str(error)`` says why."""
 
 
-def front_matter_lines(readme: str) -> list[str]:
-    """Return the lines between the fences at the top of *readme*, or up to its end; none where there is no fence."""
+class _Loader(yaml.BaseLoader):  # type: ignore[misc] # yaml ships no types
+    """Reads every scalar as the text that is written: YAML 1.1 would take the Python version 3.10 for 3.1."""
+
+    def compose_node(self, parent: object, index: object) -> object:
+        if self.check_event(yaml.AliasEvent):  # a few of them can stand for gigabytes
+            raise _unsupported("aliases are not supported", self.peek_event())
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, object]:  # noqa: FBT001, FBT002 - as PyYAML calls it
+        mapping: dict[str, object] = super().construct_mapping(node, deep=deep)
+        if len(mapping) != len(node.value):
+            raise _unsupported("a key appears twice", node)
+        return mapping
+
+
+def _unsupported(problem: str, at: yaml.Event | yaml.Node) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=at.start_mark)
+
+
+def read_front_matter(readme: Path) -> dict[str, object]:
+    """Return the front matter of the file *readme*: texts, and lists and mappings of them; empty if there is none.
+
+    Raises:
+        NotASpace: it is not a YAML mapping.
+        OSError: the file cannot be read.
+    """
+    if not readme.is_file():
+        return {}
+    with readme.open(encoding="utf-8", errors="replace") as file:
+        text = file.read(_LARGEST_README)
+    try:
+        return parse_front_matter(text)
+    except NotASpace as error:
+        raise NotASpace(f"{readme}: {error}") from error
+
+
+def parse_front_matter(readme: str) -> dict[str, object]:
+    """Return what is between the fences at the top of *readme*, or up to its end; see :func:`read_front_matter`.
+
+    Raises:
+        NotASpace: it is not a YAML mapping.
+    """
     lines = [line.rstrip() for line in readme.lstrip("\ufeff").splitlines()]
-    if not lines or lines[0] != _FRONT_MATTER:
-        return []
-    return lines[1 : lines.index(_FRONT_MATTER, 1) if _FRONT_MATTER in lines[1:] else None]
+    if not lines or lines[0] != _FENCE:
+        return {}
+    text = "\n".join(lines[1 : lines.index(_FENCE, 1) if _FENCE in lines[1:] else None])
+    if len(text) > _LARGEST_FRONT_MATTER:
+        raise NotASpace(f"the front matter is longer than {_LARGEST_FRONT_MATTER} characters.")
+    try:
+        value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a BaseLoader makes only texts, lists and dictionaries
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 2}: " if error.problem_mark else ""
+        raise NotASpace(f"the front matter is not valid YAML: {line}{error.problem}.") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error).partition("\n")[0]
+        raise NotASpace(f"the front matter is not valid YAML: {problem}.") from error
+    if value is None:
+        return {}
+    if type(value) is not dict:
+        raise NotASpace("the front matter is not a list of `key: value` lines.")
+    return value
 
 
-def front_matter(readme: str) -> dict[str, str]:
-    """Return the plain ``key: value`` lines at the top of a Space's *readme*; lists and nesting are left out."""
-    found: dict[str, str] = {}
-    for line in front_matter_lines(readme):
-        match = _LINE.fullmatch(line)
-        if match and match["value"].strip():
-            found[match["key"]] = match["value"].strip()
-    return found
-
-
-def front_matter_of(readme: Path) -> dict[str, str]:
-    """Return :func:`front_matter` of the file *readme*; nothing where there is none."""
-    return front_matter(read_readme(readme))
+def text_of(front_matter: dict[str, object], key: str) -> str | None:
+    """Return the text that *front_matter* has for *key*; ``None`` if it has none, or something else."""
+    value = front_matter.get(key)
+    return value if type(value) is str and value else None
 
 
 def app_file_of(folder: Path) -> Path:
-    """Return the file of the app in *folder*, which its README names as ``app_file``.
+    """Return the file of the app in *folder*: ``app_file`` of its README, else ``app.py``.
 
     Raises:
-        NotASpace: there is none, or the Space is not a Gradio one.
+        NotASpace: there is no such file, or the README is not that of a Gradio Space.
         OSError: the folder or its README cannot be read.
     """
     readme = folder / "README.md"
-    settings = front_matter_of(readme)
-    if settings.get("sdk", "gradio") != "gradio":
-        raise NotASpace(f"{readme}: sdk is {settings['sdk']!r}, only gradio can be run here.")
-    file = (folder / settings.get("app_file", _DEFAULT_APP_FILE)).resolve()
-    # A Space is somebody else's folder: its README must not point out of it.
+    front_matter = read_front_matter(readme)
+    sdk = text_of(front_matter, "sdk") or "gradio"
+    if sdk != "gradio":
+        raise NotASpace(f"{readme}: sdk is {sdk!r}, but only gradio can be run here.")
+    file = (folder / (text_of(front_matter, "app_file") or _DEFAULT_APP_FILE)).resolve()
+    # The author of a Space is not trusted: its README must not name a file outside its folder.
     if not file.is_relative_to(folder.resolve()):
-        raise NotASpace(f"{readme}: app_file leads out of the folder.")
+        raise NotASpace(f"{readme}: app_file is outside the folder.")
     try:
         mode = file.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         mode = 0
     if not stat.S_ISREG(mode):
-        raise NotASpace(f"{file}: no such file; app_file in {readme} names the app.")
+        raise NotASpace(f"{file}: no such file. Correct app_file in {readme}.")
     return file
-
-
-def read_readme(readme: Path) -> str:
-    """Return the text of the file *readme*, as far as it is one; nothing where there is none.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    if not readme.is_file():
-        return ""
-    with readme.open(encoding="utf-8", errors="replace") as text:
-        return text.read(_LARGEST_README)

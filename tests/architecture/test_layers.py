@@ -10,7 +10,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "cli": frozenset(),
     "clock": frozenset(),
     "configuration": frozenset({"dotenv", "jmespath"}),
-    "contract": frozenset({"joserfc"}),
+    "contract": frozenset({"joserfc", "yaml"}),
     "demo": frozenset({"authlib", "flask", "gunicorn", "joserfc"}),
     "deployment": frozenset(),
     "doctor": frozenset({"httpx"}),
@@ -41,6 +41,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "prometheus_client": ("portal.web.metrics",),
     "requests": ("portal.sign_in.providers",),
     "urllib3": ("portal.sign_in.providers",),
+    "yaml": ("portal.contract.spaces",),
 }
 """Packages that one place of the portal knows, so that they can be changed in one place."""
 

@@ -1,11 +1,12 @@
 """What may be given as a source, and what a Space's README may say."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from gradio_apps.runtime.host.source import Source, SourceError, read_source
-from portal.contract.spaces import front_matter
+from portal.contract.spaces import NotASpace, parse_front_matter
 
 
 class TestReadSource:
@@ -53,15 +54,45 @@ class TestSpace:
 
 
 @pytest.mark.parametrize(
-    ("readme", "found"),
+    ("readme", "front_matter"),
     [
         ("", {}),
+        ("---\n---\n", {}),
         ("# Title\nsdk: gradio\n", {}),
         ("\ufeff---\nsdk: gradio\n---\napp_file: not.py", {"sdk": "gradio"}),
-        ("---\ntags:\n  - a\n  - b\nsdk: gradio\n", {"sdk": "gradio"}),
+        ("---\ntags:\n  - a\n  - b\nsdk: gradio\n", {"tags": ["a", "b"], "sdk": "gradio"}),
         ("---  \r\nsdk: gradio\r\n---\r\n", {"sdk": "gradio"}),
-        ("---\nsdk: 'gradio\"\n---", {}),
+        (
+            "---\nsdk_version: 5.0\npython_version: 3.10\nmade: 2026-01-31\npinned: no\nempty:\n---",
+            {"sdk_version": "5.0", "python_version": "3.10", "made": "2026-01-31", "pinned": "no", "empty": ""},
+        ),
     ],
 )
-def test_only_plain_lines_of_the_front_matter_count(readme: str, found: dict[str, str]) -> None:
-    assert found == front_matter(readme)
+def test_the_front_matter_keeps_the_text_as_it_is_written(readme: str, front_matter: dict[str, object]) -> None:
+    assert front_matter == parse_front_matter(readme)
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ("title: x\nsdk: 'gradio\"", "line 3: found unexpected end of stream"),
+        ("title: a: b", "line 2: mapping values are not allowed here"),
+        ("sdk:\n\t- gradio", "line 3: found character '\\t'"),
+        ("sdk: gradio\nsdk: docker", "line 2: a key appears twice"),
+        ("a: &a [x, x]\nb: &b [*a, *a]", "line 3: aliases are not supported"),
+        ("? [a]\n: b", "line 2: found unhashable key"),
+        ("title: a\x00b", "unacceptable character #x0000"),
+        ("a: " + "[" * 10_000, "nested too deeply"),
+        ("- gradio", "not a list of `key: value` lines"),
+        ("gradio", "not a list of `key: value` lines"),
+        ("a\n---\n" + "x" * 70_000, "not a list"),
+        ("x" * 70_000, "longer than 65536 characters"),
+    ],
+)
+def test_a_front_matter_that_cannot_be_read_is_a_problem(tmp_path: Path, lines: str, problem: str) -> None:
+    (tmp_path / "README.md").write_text(f"---\n{lines}\n---\n")
+    (tmp_path / "app.py").touch()
+    with pytest.raises(NotASpace, match=re.escape(problem)):
+        parse_front_matter(f"---\n{lines}\n---\n")
+    with pytest.raises(SourceError, match=r"README\.md: the front matter"):
+        read_source(str(tmp_path), base=Path("/"))

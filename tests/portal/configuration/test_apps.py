@@ -195,8 +195,8 @@ class TestSources:
         [
             (None, "app.py: no such file"),
             ("app_file: main.py", "main.py: no such file"),
-            ("app_file: ../portal.toml", "app_file leads out of the folder."),
-            ("sdk: static", "sdk is 'static', only gradio can be run here."),
+            ("app_file: ../portal.toml", "app_file is outside the folder."),
+            ("sdk: static", "sdk is 'static', but only gradio can be run here."),
         ],
     )
     def test_a_folder_must_be_that_of_a_space(self, tmp_path: Path, readme: str | None, said: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from portal.cli.check import summary
 from portal.configuration.space_readme import SpaceSignIn, read_sign_in, sign_in_of
+from portal.contract.spaces import parse_front_matter
 from tests.portal.configuration.reading import ENVIRON, PORTAL, PROVIDER, keys, loaded, problems
 
 WHOLE = """---
@@ -34,7 +35,7 @@ def matter(*lines: str) -> str:
 
 
 def test_what_the_hub_documents_is_understood() -> None:
-    assert read_sign_in(WHOLE) == SpaceSignIn(
+    assert read_sign_in(parse_front_matter(WHOLE)) == SpaceSignIn(
         organisations=("acme-ml", "beta"), scopes=("read-repos", "inference-api"), minutes="480"
     )
 
@@ -48,18 +49,18 @@ def test_what_the_hub_documents_is_understood() -> None:
         ('hf_oauth_authorized_org: [acme-ml, "beta"]', ("acme-ml", "beta")),
         ('"hf_oauth_authorized_org": acme-ml', ("acme-ml",)),
         ("hf_oauth_authorized_org:\n  acme-ml", ("acme-ml",)),
-        ("hf_oauth_authorized_org: [\n  acme-ml\n]", ("[", "acme-ml")),
+        ("hf_oauth_authorized_org: [\n  acme-ml\n]", ("acme-ml",)),
         ("hf_oauth_authorized_org:", ()),
         ("hf_oauth_authorized_org: []", ()),
         # None of the shapes there are: a name nobody has, not "anybody".
-        ("hf_oauth_authorized_org: {a: b}", ("{a: b}",)),
+        ("hf_oauth_authorized_org: {a: b}", ("{'a': 'b'}",)),
         ("hf_oauth_authorized_org:\n# ours\n\n- acme-ml", ("acme-ml",)),
         ("hf_oauth_authorized_org:\ntags:\n- acme-ml", ()),
         ("tags:\n- acme-ml", ()),
     ],
 )
 def test_organisations_however_they_are_written(line: str, organisations: tuple[str, ...]) -> None:
-    found = read_sign_in(matter(*line.split("\n")))
+    found = read_sign_in(parse_front_matter(matter(*line.split("\n"))))
 
     assert found is not None
     assert found.organisations == organisations
@@ -77,12 +78,12 @@ def test_organisations_however_they_are_written(line: str, organisations: tuple[
     ],
 )
 def test_without_hf_oauth_nothing_is_asked(readme: str) -> None:
-    assert read_sign_in(readme) is None
+    assert read_sign_in(parse_front_matter(readme)) is None
 
 
 @pytest.mark.parametrize("readme", [f"\ufeff{WHOLE}", WHOLE.replace("\n", "\r\n"), WHOLE.partition("\n---\n")[0]])
 def test_however_the_file_is_written(readme: str) -> None:
-    found = read_sign_in(readme)
+    found = read_sign_in(parse_front_matter(readme))
 
     assert found is not None
     assert found.organisations == ("acme-ml", "beta")

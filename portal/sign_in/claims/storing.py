@@ -32,15 +32,17 @@ def kept(identity: Identity, *, rules: Iterable[RoleRule]) -> Identity:
     read = _read_by_expressions(about)
     named = frozenset[str]().union(*(rule.groups for rule in about))
     sizes = {name: _size_of(identity, name) for name in {*identity.claims, *NAMED}}
-    unread = [] if read is None else sorted(sizes.keys() - read, key=lambda one: (-sizes[one], one))
-    of_all, of_unread = sum(sizes.values()), sum(sizes[name] for name in unread)
+    if read is None:
+        unread = {}
+    else:
+        unread = {name: sizes[name] - _size_of_lists(_left(identity, name, named)) for name in sizes.keys() - read}
+    of_all, of_unread = sum(sizes.values()), sum(unread.values())
     dropped: list[str] = []
-    for name in unread:
+    for name in sorted(unread, key=lambda one: (-unread[one], one)):
         if of_unread <= MAX_KEPT and of_all <= MAX_READ:
             break
-        left = _size_of_lists(_left(identity, name, named))
-        of_all, of_unread = of_all - sizes[name] + left, of_unread - sizes[name] + left
-        sizes[name] = left
+        of_all, of_unread = of_all - unread[name], of_unread - unread[name]
+        sizes[name] -= unread[name]
         dropped.append(name)
     if of_all > MAX_READ:
         largest = max(sizes, key=lambda one: (sizes[one], one))

@@ -62,6 +62,14 @@ def test_of_very_many_groups_those_are_kept_that_rules_name() -> None:
     assert len(write_identity(person)) < 1000
 
 
+def test_groups_that_rules_name_do_not_push_out_other_claims() -> None:
+    named = frozenset(sorted(DIRECTORY)[: MAX_KEPT // 150])
+    identity = somebody(groups=named, note="x" * (MAX_KEPT // 2))
+
+    assert kept(identity, rules=[RoleRule(role="analyst", groups=named)]) is identity
+    assert kept(identity, rules=()) is not identity
+
+
 def test_groups_that_an_expression_reads_are_all_kept_or_nobody_is_signed_in() -> None:
     rule = RoleRule(role="analyst", when="contains(groups, 'AI-Analysts')")
     some = frozenset(sorted(DIRECTORY)[:1500]) | {"AI-Analysts"}
@@ -98,10 +106,10 @@ def test_of_very_many_small_claims_names_count_as_well_and_are_not_all_noted() -
 
 def test_groups_that_are_all_named_are_not_said_to_be_missing() -> None:
     names = frozenset(sorted(DIRECTORY)[:450])
-    person = kept(somebody(groups=names, badge="B" * 40_000), rules=(RoleRule(role="analyst", groups=names),))
+    person = kept(somebody(groups=names, badge="B" * 70_000), rules=(RoleRule(role="analyst", groups=names),))
 
     assert person.affiliations[0].groups == names
-    assert person.unread == ("badge (40002 bytes) not kept: no rule reads it",)
+    assert person.unread == ("badge (70002 bytes) not kept: no rule reads it",)
 
 
 def test_nothing_that_is_kept_is_larger_than_it_may_be() -> None:

@@ -210,6 +210,8 @@ class ProviderType:
     """Whether a key may sign these claims, by the member ``issuer`` beside it; ``None``: that means nothing."""
     of_token: TokenIssuer | None = None
     """Where the keys are, if the configuration does not say the issuer; the token endpoint was reached by TLS."""
+    caution: Callable[[ProviderSpec], tuple[str, str] | None] | None = None
+    """What the configuration leaves unproved, and how to fix it; neither keeps anyone from signing in."""
     asks_userinfo: bool = True
     """Whether the userinfo endpoint has anything to say that the ID token has not."""
     issuers: frozenset[str] = frozenset()

@@ -80,6 +80,19 @@ def pool_of_token(spec: ProviderSpec, issuer: object) -> ProviderSpec | None:
     return replace(spec, issuer=issuer, issuer_of_token=False, endpoints=ends)
 
 
+def caution_on_pool(spec: ProviderSpec) -> tuple[str, str] | None:
+    """Return what is not proved while the configuration does not name the user pool, and how to fix it."""
+    if not spec.issuer_of_token:
+        return None
+    key = "OAUTH_COGNITO_USER_POOL_ID" if spec.variables else "user_pool_id"
+    what = (
+        "its user pool is not written, so the portal accepts the pool that its domain's ID tokens name. Their "
+        "signature is checked against the keys that AWS publishes for that pool, and they must be made for this "
+        "client. But anyone who takes over the domain can let people of another pool in, with any address and group."
+    )
+    return what, f"Write {key}, like eu-west-2_Ab12Cd34E: the User pool ID in the console's overview of the pool."
+
+
 def _locate(options: Mapping[str, str]) -> ProviderLocation:
     origin, issuer = origin_said(options, "domain"), _issuer(options)
     return ProviderLocation(
@@ -153,6 +166,7 @@ COGNITO: Final = ProviderType(
     claim_scopes={"cognito:groups": (), "groups": ()},
     scopes_variable="OAUTH_COGNITO_SCOPE",
     of_token=pool_of_token,
+    caution=caution_on_pool,
     may_assume_email=True,
     sign_out=cognito_sign_out,
     refresh=Refresh(),

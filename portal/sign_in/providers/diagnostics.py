@@ -50,16 +50,9 @@ def shortcomings_of(
 
 def cautions_on(spec: ProviderSpec) -> Iterator[Limitation]:
     """Yield what the configuration leaves unproved at the provider *spec*, whatever that says of itself."""
-    if spec.issuer_of_token:
-        written = "OAUTH_COGNITO_USER_POOL_ID" if spec.variables else "user_pool_id"
-        yield Limitation(
-            what="its user pool is not written, so whichever its domain's ID tokens name is believed. Their signature "
-            "is checked against the keys that AWS publishes for that pool, and they must be made for this client; but "
-            "anyone who takes over the domain can let people of another pool in, with any address and group.",
-            fix=f"Write {written}, like eu-west-2_Ab12Cd34E: the User pool ID in the console's overview of the pool.",
-            blocks=False,
-        )
-
+    caution = type_of(spec).caution
+    if caution is not None and (of_type := caution(spec)) is not None:
+        yield Limitation(what=of_type[0], fix=of_type[1], blocks=False)
     if spec.assumes_email:
         yield Limitation(
             what='email_verified = "assume": an address of which it does not say whether it is verified counts as '

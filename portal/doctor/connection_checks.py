@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
+from portal.contract.truncation import quoted
 from portal.doctor.findings import Check, Finding, ok, problem, warning
-from portal.doctor.observations import Answer, CertificateProblem, Connection, Unreached, quoted
+from portal.doctor.observations import Answer, CertificateProblem, Connection, Unreached
 
 SOON: Final = 14 * 86400
 """A certificate that expires within this many seconds is a warning."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 CertificateProblem: TypeAlias = Literal[
     "expired",
@@ -14,7 +14,6 @@ CertificateProblem: TypeAlias = Literal[
     "incomplete",
     "other",
 ]
-_QUOTED: Final = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,12 +139,6 @@ def read_echo(body: Mapping[str, object]) -> Echo | None:
         cookies=frozenset(_texts(cookies)),
         answered=tuple((name, value) for name, value in map(_texts, answered)),
     )
-
-
-def quoted(text: object) -> str:
-    """Return untrusted *text* for a terminal: short, ASCII, without control characters."""
-    shown = str(text)
-    return ascii(shown if len(shown) <= _QUOTED else f"{shown[: _QUOTED - 3]}...")
 
 
 def _are_texts(value: object) -> bool:

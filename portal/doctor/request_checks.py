@@ -6,8 +6,9 @@ from typing import Final
 
 from portal.contract import read_address
 from portal.contract.tickets import LEEWAY
+from portal.contract.truncation import quoted
 from portal.doctor.findings import Check, Finding, ok, problem, warning
-from portal.doctor.observations import Answer, Echo, Unreached, quoted
+from portal.doctor.observations import Answer, Echo, Unreached
 
 CLOSE: Final = 10
 """Seconds by which clocks may differ without a finding."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from portal.contract.redaction import redacted
+from portal.contract.truncation import quoted
 from portal.rules.identity import Identity
 from portal.settings import ProviderSpec
 from portal.sign_in.admission import Arrival, Hook
@@ -13,7 +14,6 @@ from portal.sign_in.hook.chainlit import user_class
 from portal.sign_in.hook.invocation import Caller
 from portal.sign_in.hook.loading import HookFunction
 from portal.sign_in.hook.translation import Answer, default_user, raw_user_data, read_answer
-from portal.sign_in.providers.base import quoted
 
 _LOGGER: Final = logging.getLogger("portal.hook")
 _MOST_NAMED: Final = 10

@@ -10,10 +10,10 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
+from portal.contract.truncation import quoted
 from portal.errors import ProviderUnavailable
 from portal.settings import ProviderSpec
 from portal.sign_in.provider_types.base import CUT, ApiCall
-from portal.sign_in.providers.base import quoted
 from portal.sign_in.providers.json_documents import read_list, read_object
 from portal.sign_in.providers.transport import Budget, Transport
 

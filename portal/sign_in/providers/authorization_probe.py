@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 from urllib.parse import parse_qs, urljoin, urlsplit
 
+from portal.contract.truncation import quoted
 from portal.errors import ProviderUnavailable
 from portal.settings import ProviderSpec
 from portal.sign_in.attempts import new_attempt
 from portal.sign_in.providers.authorization import authorization_url
-from portal.sign_in.providers.base import quoted
 from portal.sign_in.providers.json_documents import read_object
 from portal.sign_in.providers.transport import Budget, Transport
 

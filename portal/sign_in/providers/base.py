@@ -6,13 +6,11 @@ Whatever goes wrong comes out as one of ``portal.errors``; no library's exceptio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Protocol
 
 from portal.rules.identity import Identity
 from portal.settings import Endpoints, ProviderSpec
 from portal.sign_in.attempts import Attempt
-
-_QUOTED: Final = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +89,3 @@ class Provider(Protocol):
 
     def diagnostics(self, *, redirect_uri: str | None = None) -> ProviderDiagnostics:
         """Return what can be learned of the provider now; with *redirect_uri*, also whether it refuses the client."""
-
-
-def quoted(text: object) -> str:
-    """Return *text* for a log: not long, ASCII, in quotes, without line breaks; with an ellipsis where it was cut.
-
-    Callback parameters and error texts are an attacker's to choose; they must not forge log lines.
-    """
-    whole = str(text)
-    return ascii(whole[:_QUOTED]) + ("..." if len(whole) > _QUOTED else "")

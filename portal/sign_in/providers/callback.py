@@ -7,8 +7,8 @@ that a stranger's link cannot make the portal tell somebody that their provider 
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from portal.contract.truncation import quoted
 from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
-from portal.sign_in.providers.base import quoted
 
 MAX_CODE: Final = 12 * 1024
 """Longest authorization code accepted, in characters; a whole request line may be little longer."""

@@ -14,11 +14,11 @@ from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 from requests.auth import AuthBase
 
+from portal.contract.truncation import quoted
 from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderUnavailable
 from portal.settings import ProviderSpec
 from portal.sign_in.attempts import Attempt
 from portal.sign_in.provider_types import type_of
-from portal.sign_in.providers.base import quoted
 from portal.sign_in.providers.client_credentials import BASIC, BasicCredentials
 from portal.sign_in.providers.json_documents import read_object
 from portal.sign_in.providers.transport import TRANSPORT_ERRORS, Budget, Transport

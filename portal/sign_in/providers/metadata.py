@@ -9,10 +9,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from portal.contract import is_loopback_url
+from portal.contract.truncation import quoted
 from portal.errors import ProviderMisconfigured
 from portal.settings import Endpoints
 from portal.sign_in.provider_types.base import DISCOVERY
-from portal.sign_in.providers.base import quoted
 
 _MAX_URL: Final = 2048
 

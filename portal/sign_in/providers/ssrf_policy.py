@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from portal.contract.truncation import quoted
 from portal.errors import ProviderUnavailable
 from portal.settings import ProviderSpec
 from portal.sign_in.provider_types.called_hosts import called_for
-from portal.sign_in.providers.base import quoted
 
 _NAT64: Final = b"\x00\x64\xff\x9b" + bytes(8)
 """RFC 6052, section 2.1: an IPv4 address in the clothes of an IPv6 one."""

@@ -20,6 +20,7 @@ from requests.adapters import HTTPAdapter
 
 from portal.contract.call_errors import call_fault, certificate_fault
 from portal.contract.egress import Egress, NotABundle, NotAProxy
+from portal.contract.truncation import quoted
 from portal.errors import (
     ClaimsTooLarge,
     ProviderMisconfigured,
@@ -28,7 +29,6 @@ from portal.errors import (
     ProxyUnavailable,
 )
 from portal.http_client import tls_of
-from portal.sign_in.providers.base import quoted
 from portal.sign_in.providers.json_documents import read_object
 from portal.sign_in.providers.ssrf_policy import SsrfPolicy
 

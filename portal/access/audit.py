@@ -195,10 +195,10 @@ class Audit:
         Raises:
             StoreUnavailable: as :meth:`record`.
         """
-        for (app, _), number in self._refusals.left_out(now=now).items():
+        for (app, _), number in self._refusals.report_excess(now=now).items():
             self.record(AuditEvent.TICKETS_LEFT_OUT, now=now, app=app, detail=str(number), connection=connection)
         for allowance in (self._of_one, self._unnamed):
-            for author, number in allowance.left_out(now=now).items():
+            for author, number in allowance.report_excess(now=now).items():
                 summed = replace(author, event=AuditEvent.EVENTS_LEFT_OUT)
                 self._write(summed, now=now, detail=f"{number} {author.event.value}", connection=connection)
 

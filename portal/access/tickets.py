@@ -8,7 +8,7 @@ from portal.contract import Person, Rejected, Rejection, Ticket, is_local_path, 
 from portal.contract.claim_values import MAX_TEXT, optional_text
 from portal.contract.tickets import MAX_LIFETIME, MAX_PICTURE
 from portal.rules.catalogue import AppSpec
-from portal.rules.policy import Allowed, roles_shown_to
+from portal.rules.policy import Allowed, roles_in_ticket
 
 _UNGUESSABLE: Final = 24
 """Random bytes of a ticket's and of a session's id."""
@@ -84,7 +84,7 @@ def person_of(allowed: Allowed, *, expires_at: int) -> Person:
         # The id of a tenant is never trimmed or dropped to fit: the guard refuses one that is too long.
         tenant=standing.tenant or None,
         tenant_name=_fitting(standing.tenant_name),
-        roles=roles_shown_to(allowed.app, standing=standing),
+        roles=roles_in_ticket(allowed.app, standing=standing),
         signed_in_until=expires_at,
     )
 

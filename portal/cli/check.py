@@ -21,10 +21,10 @@ from portal.machine.terminal import plain
 from portal.rules.catalogue import AppSpec
 from portal.rules.policy import RoleRule
 from portal.settings import ProviderSpec, Settings
-from portal.sign_in.provider_types.scopes import never_said, scopes_missing
+from portal.sign_in.provider_types.scopes import missing_scopes, unavailable_groups
 from portal.sign_in.providers.diagnostics import cautions_on
 from portal.sign_in.providers.listed_scopes import offered_scopes
-from portal.sign_in.wanted_claims import claims_wanted
+from portal.sign_in.wanted_claims import claims_read_by_settings
 from portal.storage.private_files import refusal, told
 
 
@@ -106,9 +106,9 @@ def _of_provider(spec: ProviderSpec, settings: Settings, *, offered: frozenset[s
     for caution in cautions_on(spec):
         yield f"    note: {caution.what}"
         yield f"      {caution.fix}"
-    wanted = claims_wanted(settings, spec)
-    yield from (f"    note: {one}" for one in never_said(spec, wanted))
-    for one in scopes_missing(spec, wanted, offered=offered):
+    wanted = claims_read_by_settings(settings, spec)
+    yield from (f"    note: {one}" for one in unavailable_groups(spec, wanted))
+    for one in missing_scopes(spec, wanted, offered=offered):
         yield f"    note: {one.what}"
         yield f"      {one.fix}"
         if not one.certain:

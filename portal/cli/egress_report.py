@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from portal.contract import is_loopback_url
 from portal.contract.egress import Egress, NotABundle, NotAProxy, count_authorities, read_proxy, shown_proxy
 from portal.settings import Settings
-from portal.sign_in.provider_types.called_hosts import called_for
+from portal.sign_in.provider_types.called_hosts import called_urls
 
 
 def format_egress(settings: Settings) -> Iterator[str]:
@@ -24,7 +24,7 @@ def format_egress(settings: Settings) -> Iterator[str]:
         return
     yield f"proxy {proxy}, by {egress.proxy_name}; it resolves the names"
     for spec in settings.providers:
-        by_host = {urlsplit(url).hostname: _way(url, egress) for url in called_for(spec)}
+        by_host = {urlsplit(url).hostname: _way(url, egress) for url in called_urls(spec)}
         ways = dict.fromkeys(by_host.values())
         for way in ways:
             hosts = ", ".join(str(host) for host, its_way in by_host.items() if its_way == way)

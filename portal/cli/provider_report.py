@@ -9,12 +9,12 @@ from typing import Final
 
 from portal.settings import Admission, ProviderSpec, Settings
 from portal.sign_in.provider_types import type_of
-from portal.sign_in.provider_types.abilities import proof_in_words, refresh_in_words
-from portal.sign_in.provider_types.scopes import scopes_asked
+from portal.sign_in.provider_types.abilities import format_proof, format_refresh
+from portal.sign_in.provider_types.scopes import requested_scopes
 from portal.sign_in.provider_types.sign_out import NO_TOKEN
 from portal.sign_in.providers.base import Provider, ProviderDiagnostics
-from portal.sign_in.providers.diagnostics import Limitation, shortcomings_of, usable_algorithms
-from portal.sign_in.wanted_claims import claims_wanted
+from portal.sign_in.providers.diagnostics import Limitation, limitations_of, usable_algorithms
+from portal.sign_in.wanted_claims import claims_read_by_settings
 
 _KINDS: Final = ("domains", "organisations", "tenants", "groups")
 
@@ -39,7 +39,7 @@ class ProviderReport:
     @property
     def limitations(self) -> tuple[Limitation, ...]:
         """What is missing."""
-        return shortcomings_of(self.spec, self.diagnostics, wanted=self.wanted)
+        return limitations_of(self.spec, self.diagnostics, wanted=self.wanted)
 
     @property
     def usable(self) -> bool:
@@ -58,11 +58,11 @@ class ProviderReport:
             "has_client_secret": spec.client_secret is not None,
             "issuer": None if spec.issuer_of_token else self._issuer,
             "callback": self.callback,
-            "scopes": list(scopes_asked(spec)),
+            "scopes": list(requested_scopes(spec)),
             "admission": {kind: sorted(getattr(spec.admission, kind)) for kind in _KINDS},
             "sign_in_hook": self.hook,
             "usable": self.usable,
-            "proof": proof_in_words(provider_type),
+            "proof": format_proof(provider_type),
             "discovery": diagnostics.discovery,
             "problem": diagnostics.problem,
             "endpoints": self._endpoints(),
@@ -73,7 +73,7 @@ class ProviderReport:
             "pkce": provider_type.pkce,
             "sign_out": self.sign_out,
             "sign_out_callback": None if provider_type.sign_out is None else self.signed_out,
-            "refresh": refresh_in_words(provider_type),
+            "refresh": format_refresh(provider_type),
             "missing": [{"what": one.what, "fix": one.fix, "blocks": one.blocks} for one in self.limitations],
         }
 
@@ -88,12 +88,12 @@ class ProviderReport:
         if self.diagnostics.problem is not None:
             yield f"    {self.limitations[0].fix}"
         yield f"  callback       {self.callback}"
-        yield f"  scopes         {' '.join(scopes_asked(spec)) or 'none'}"
+        yield f"  scopes         {' '.join(requested_scopes(spec)) or 'none'}"
         yield f"  comes in       {_who(spec.admission)}{', if the sign-in hook agrees' if self.hook else ''}"
         yield f"  signing out    {self._signing_out()}"
         if provider_type.sign_out is not None:
             yield f"    back to      {self.signed_out}"
-        yield f"  refresh token  {refresh_in_words(provider_type)}"
+        yield f"  refresh token  {format_refresh(provider_type)}"
 
     def details(self) -> Iterator[str]:
         """Yield lines about what it says of itself."""
@@ -167,7 +167,7 @@ def report_on(provider: Provider, settings: Settings, *, trying_client: bool) ->
         callback=callback,
         signed_out=signed_out,
         hook=settings.sign_in_hook,
-        wanted=claims_wanted(settings, spec),
+        wanted=claims_read_by_settings(settings, spec),
         sign_out=None if leaving is None else leaving.partition("?")[0],
     )
 

@@ -13,7 +13,7 @@ from portal.errors import ProviderUnavailable, choices
 from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.problems import configured
 from portal.sign_in.provider_types import type_of
-from portal.sign_in.provider_types.abilities import proof_in_words
+from portal.sign_in.provider_types.abilities import format_proof
 from portal.sign_in.providers.base import Provider
 from portal.sign_in.providers.registry import build_providers
 
@@ -96,7 +96,7 @@ def _authorization_url(provider: Provider, report: ProviderReport) -> str | None
 def _tested(report: ProviderReport, url: str | None) -> Iterator[str]:
     yield from report.lines()
     yield ""
-    yield f"Who came is proved by {proof_in_words(type_of(report.spec))}."
+    yield f"Who came is proved by {format_proof(type_of(report.spec))}."
     yield from report.details()
     yield from _missing(report, blocking_only=False)
     if url is not None:

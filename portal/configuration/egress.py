@@ -9,7 +9,7 @@ from portal.configuration.tables import Table
 from portal.contract import is_loopback_url
 from portal.contract.egress import Egress, NotABundle, NotAProxy, count_authorities, read_egress
 from portal.settings import Settings
-from portal.sign_in.provider_types.called_hosts import called_for
+from portal.sign_in.provider_types.called_hosts import called_urls
 
 
 def read_ca_file(table: Table, *, folder: Path, here: Path, variables: Variables, report: Report) -> Path | None:
@@ -57,7 +57,7 @@ def check_way_out(settings: Settings, *, report: Report) -> None:
 def targets_of(settings: Settings) -> Iterator[str]:
     """Yield the addresses beyond this machine that the portal calls, as far as the configuration tells."""
     for spec in settings.providers:
-        yield from (url for url in called_for(spec) if not is_loopback_url(url))
+        yield from (url for url in called_urls(spec) if not is_loopback_url(url))
     for app in settings.catalogue:
         url = app.internal_url or app.url
         if not is_loopback_url(url):

@@ -17,7 +17,7 @@ from portal.configuration.provider_tables import SCOPES, fault_of_scopes
 from portal.configuration.report import Report
 from portal.settings import Endpoints, ProviderSpec, Secret
 from portal.sign_in.provider_types import PROVIDER_TYPES, provider_type_at
-from portal.sign_in.provider_types.base import ProviderLocation, ProviderType, is_document, place_of_document
+from portal.sign_in.provider_types.base import ProviderLocation, ProviderType, is_document, location_of_document
 
 GENERIC: Final = "OPENID_PROVIDER_URL"
 TUTORIAL: Final = "OAUTH_AUTHORIZE_URL"
@@ -86,7 +86,7 @@ def _check_beside(variables: Variables, *, used_by_file: Collection[str], report
 
 def _generic(variables: Variables, report: Report) -> ProviderSpec | None:
     written = _address(variables, GENERIC, report)
-    place = place_of_document(written) if is_document(written) else ProviderLocation(issuer=written)
+    place = location_of_document(written) if is_document(written) else ProviderLocation(issuer=written)
     issuer = place.issuer
     name = variables.get(NAME)
     client_id, secret = _client(variables, report)

@@ -6,7 +6,7 @@ from portal.doctor.findings import PORTAL, Check, Finding, ok, problem, warning
 from portal.doctor.observations import Answer, Unreached
 from portal.settings import ProviderSpec
 from portal.sign_in.providers.base import ProviderDiagnostics
-from portal.sign_in.providers.diagnostics import fix_for_issuer, shortcomings_of
+from portal.sign_in.providers.diagnostics import fix_for_issuer, limitations_of
 
 SCARCE: Final = 1 << 30
 """Free bytes in the data folder below which there is a warning."""
@@ -26,7 +26,7 @@ def check_provider(spec: ProviderSpec, callback: str, diagnostics: ProviderDiagn
             or "Check the issuer and the egress settings: HTTPS_PROXY and NO_PROXY for an outbound proxy, "
             "portal.ca_file for your company's own certificate authority. Nobody can sign in there until it answers.",
         )
-    blocking = next((one for one in shortcomings_of(spec, diagnostics) if one.blocks), None)
+    blocking = next((one for one in limitations_of(spec, diagnostics) if one.blocks), None)
     if blocking is not None:
         message = f"Nobody can sign in at {spec.label} ({spec.issuer}): {blocking.what.removesuffix('.')}."
         return problem(PORTAL, Check.PROVIDER, message, blocking.fix)

@@ -68,7 +68,7 @@ NEVER: Final = frozenset(
 """What none is given: credentials of other sites, which the portal asks for and no app, and what advertising uses."""
 OFF: Final = GRANTABLE | NEVER
 """What no frame has by itself."""
-LEFT: Final = frozenset(
+UNRESTRICTED: Final = frozenset(
     {
         "aria-notify",  # what screen readers say
         "cross-origin-isolated",  # keeps the frame apart; the app's own headers ask for it
@@ -80,5 +80,5 @@ LEFT: Final = frozenset(
     }
 )
 """What stays as browsers have it: it tells a frame nothing, and pages break without it."""
-LEFT_PREFIX: Final = "ch-"
+UNRESTRICTED_PREFIX: Final = "ch-"
 """The same holds for what requests say of the browser (Client Hints)."""

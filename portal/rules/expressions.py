@@ -9,7 +9,7 @@ from jmespath.exceptions import JMESPathError
 
 RAW: Final = "claims"
 """The name under which an expression finds the claims as the provider wrote them."""
-NAMED: Final = ("groups", "permissions", "roles")
+NAME_LISTS: Final = ("groups", "permissions", "roles")
 """Claims that are lists of names for rules, whatever the provider made of them."""
 _LEADING: Final = frozenset(
     {"filter_projection", "flatten", "index_expression", "pipe", "projection", "slice", "subexpression"}
@@ -18,7 +18,7 @@ _LEADING: Final = frozenset(
 """Nodes whose first child alone is about the document; the others are about what that one yields."""
 
 
-def evaluated(expression: str, document: Mapping[str, object]) -> object:
+def evaluate(expression: str, document: Mapping[str, object]) -> object:
     """Return what *expression* yields over *document*; ``None`` where a claim has another type than it expects."""
     try:
         yielded: object = jmespath.search(expression, document)
@@ -61,7 +61,7 @@ def _taken_for_objects(node: Mapping[str, object]) -> tuple[str, str] | None:
     if kind == "projection":
         base, member = children[0], children[1]
         base = _children(base)[0] if base.get("type") == "flatten" else base
-        if base.get("type") == "field" and base.get("value") in NAMED and member.get("type") == "field":
+        if base.get("type") == "field" and base.get("value") in NAME_LISTS and member.get("type") == "field":
             return str(base["value"]), str(member["value"])
     within = children[:1] if kind in _LEADING else children
     return next((found for child in within if (found := _taken_for_objects(child)) is not None), None)

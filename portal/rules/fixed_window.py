@@ -19,7 +19,7 @@ class FixedWindowLimiter(Generic[K]):
         self._lock = Lock()
         self._since: dict[K, int] = {}
         self._counts: dict[K, int] = {}
-        self._left_out: dict[K, int] = {}
+        self._excess: dict[K, int] = {}
         """Of windows that are over, and not reported yet."""
 
     def take(self, key: K, *, now: int) -> bool:
@@ -31,12 +31,12 @@ class FixedWindowLimiter(Generic[K]):
             count = self._counts[key] = self._counts.get(key, 0) + 1
             return count <= self._most
 
-    def left_out(self, *, now: int) -> dict[K, int]:
+    def report_excess(self, *, now: int) -> dict[K, int]:
         """Return how many things were left out of the windows that are over, each once."""
         with self._lock:
             for key in [key for key in self._since if self._is_over(key, now)]:
                 self._end(key)
-            reported, self._left_out = self._left_out, {}
+            reported, self._excess = self._excess, {}
         return reported
 
     def _is_over(self, key: K, now: int) -> bool:
@@ -47,4 +47,4 @@ class FixedWindowLimiter(Generic[K]):
         del self._since[key]
         surplus = self._counts.pop(key) - self._most
         if surplus > 0:
-            self._left_out[key] = self._left_out.get(key, 0) + surplus
+            self._excess[key] = self._excess.get(key, 0) + surplus

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
 from portal.rules.catalogue import EVERY_PROVIDER, EVERYONE, AppSpec, Catalogue
-from portal.rules.expressions import RAW, claims_read, evaluated
+from portal.rules.expressions import RAW, claims_read, evaluate
 from portal.rules.identity import NO_TENANT, Affiliation, Identity
 
 API_RIGHTS: Final[Mapping[str, str]] = {
@@ -170,10 +170,10 @@ def _grant_reason(
     if rule.when is None:
         return None
     # Exactly true: a rule that yields "false", [] or a stray object must not open a door.
-    return f"when {rule.when}" if evaluated(rule.when, document) is True else None
+    return f"when {rule.when}" if evaluate(rule.when, document) is True else None
 
 
-def looked_for(rules: Iterable[RoleRule], *, identity: Identity, roles: frozenset[str] | None = None) -> str:
+def format_claims_read(rules: Iterable[RoleRule], *, identity: Identity, roles: frozenset[str] | None = None) -> str:
     """Return, for logs and admins, which claims the rules of *roles* (of all, without) read, and what came instead.
 
     Names of claims only, never a value.  Empty where no rule about *identity* reads a claim.
@@ -189,7 +189,7 @@ def looked_for(rules: Iterable[RoleRule], *, identity: Identity, roles: frozense
 
 def reason_of(denied: Denied, *, rules: Iterable[RoleRule], identity: Identity) -> str:
     """Return, for logs and admins, the denial and, where roles are missing, what their rules look for and what came."""
-    why = looked_for(rules, identity=identity, roles=denied.missing) if denied.missing else ""
+    why = format_claims_read(rules, identity=identity, roles=denied.missing) if denied.missing else ""
     return f"{denied.denial} ({why})" if why else denied.denial.value
 
 
@@ -260,7 +260,7 @@ def landing_app(catalogue: Catalogue, *, landing: Iterable[str], standing: Stand
     return None
 
 
-def roles_shown_to(app: AppSpec, *, standing: Standing) -> frozenset[str]:
+def roles_in_ticket(app: AppSpec, *, standing: Standing) -> frozenset[str]:
     """Return the roles a ticket for *app* carries: only those that its rule names."""
     return standing.roles & app.open_to
 

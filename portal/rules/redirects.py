@@ -9,9 +9,9 @@ from urllib.parse import unquote
 from portal.contract import local_path
 
 HOME: Final = "/"
-_NO_PAGES: Final = ("/.well-known/", "/api/", "/app-states/", "/auth/", "/login/", "/oauth/", "/static/")
+_WITHOUT_PAGES: Final = ("/.well-known/", "/api/", "/app-states/", "/auth/", "/login/", "/oauth/", "/static/")
 """Folders of the portal that hold no page, or whose pages begin a sign-in."""
-_NEVER_AGAIN: Final = frozenset(
+_NO_RETURN: Final = frozenset(
     {"/auth", "/healthz", "/login", "/logout", "/readyz", "/sign-in", "/sign-out", "/signed-out", "/tenant"}
 )
 """Single places that make no sense to come back to."""
@@ -23,7 +23,7 @@ def safe_next(target: object, *, default: str = HOME) -> str:
     if not wanted:
         return default
     path = unquote(wanted.partition("?")[0].partition("#")[0])  # as the router will read it
-    if path.startswith(_NO_PAGES) or path.rstrip("/") in _NEVER_AGAIN:
+    if path.startswith(_WITHOUT_PAGES) or path.rstrip("/") in _NO_RETURN:
         return default
     match path.split("/"):
         case ["", "apps", _, ".portal", *_]:

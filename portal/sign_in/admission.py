@@ -50,7 +50,7 @@ def admit(arrival: Arrival, *, spec: ProviderSpec, hook: Hook | None) -> Identit
     Raises:
         NotAdmitted: with the first reason found.
     """
-    identity = admitted_by_rules(arrival.identity, spec=spec)
+    identity = apply_admission_rules(arrival.identity, spec=spec)
     if hook is None:
         return identity
     try:
@@ -60,17 +60,17 @@ def admit(arrival: Arrival, *, spec: ProviderSpec, hook: Hook | None) -> Identit
     if chosen is None:
         raise NotAdmitted(AdmissionRefusal.REFUSED_BY_HOOK)
     # It may give roles; it cannot make them somebody else, nor say anything in their provider's place.
-    if not isinstance(chosen, Identity) or _without_given(chosen) != _without_given(identity):
+    if not isinstance(chosen, Identity) or _without_hook_roles(chosen) != _without_hook_roles(identity):
         raise NotAdmitted(AdmissionRefusal.HOOK_FAILED)
     return chosen
 
 
-def _without_given(identity: Identity) -> Identity:
+def _without_hook_roles(identity: Identity) -> Identity:
     plain = tuple(replace(one, given=frozenset()) for one in identity.affiliations)
     return replace(identity, affiliations=plain)
 
 
-def admitted_by_rules(identity: Identity, *, spec: ProviderSpec) -> Identity:
+def apply_admission_rules(identity: Identity, *, spec: ProviderSpec) -> Identity:
     """Return *identity*, narrowed to the tenants that are allowed, if it meets every condition of *spec*.
 
     Raises:
@@ -82,9 +82,9 @@ def admitted_by_rules(identity: Identity, *, spec: ProviderSpec) -> Identity:
     known = frozenset[str]() if provider_type.organisations is None else provider_type.organisations(identity)
     asked = rules.organisations
     if provider_type.organisations_ignore_case:
-        asked, known = frozenset(map(_without_case, asked)), frozenset(map(_without_case, known))
+        asked, known = frozenset(map(_lower_ascii, asked)), frozenset(map(_lower_ascii, known))
     if asked and asked.isdisjoint(known):
-        unknown = provider_type.organisations_are_groups and _are_left_out(identity)
+        unknown = provider_type.organisations_are_groups and _omits_groups(identity)
         raise NotAdmitted(AdmissionRefusal.GROUPS_UNKNOWN if unknown else AdmissionRefusal.ORGANISATION_NOT_ALLOWED)
     if rules.tenants:
         # Roles in a tenant that is not allowed must be of no force either.
@@ -93,15 +93,15 @@ def admitted_by_rules(identity: Identity, *, spec: ProviderSpec) -> Identity:
             raise NotAdmitted(AdmissionRefusal.TENANT_NOT_ALLOWED)
         identity = replace(identity, affiliations=within)
     if rules.groups and all(rules.groups.isdisjoint(one.groups) for one in identity.affiliations):
-        unknown = _are_left_out(identity)
+        unknown = _omits_groups(identity)
         raise NotAdmitted(AdmissionRefusal.GROUPS_UNKNOWN if unknown else AdmissionRefusal.GROUP_NOT_ALLOWED)
     return identity
 
 
-def _without_case(name: str) -> str:
+def _lower_ascii(name: str) -> str:
     """Return *name* in lower case; beyond ASCII, letters that only look alike could become one."""
     return name.lower() if name.isascii() else name
 
 
-def _are_left_out(identity: Identity) -> bool:
+def _omits_groups(identity: Identity) -> bool:
     return any(one.groups_left_out for one in identity.affiliations)

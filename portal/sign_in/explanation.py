@@ -17,14 +17,14 @@ from portal.rules.policy import (
     absent_claims,
     api_rights,
     first_tenant,
+    format_claims_read,
     landing_app,
-    looked_for,
     may_open,
     standing_in,
 )
 from portal.settings import ProviderSpec, Settings
-from portal.sign_in.admission import admitted_by_rules
-from portal.sign_in.claims.storing import kept
+from portal.sign_in.admission import apply_admission_rules
+from portal.sign_in.claims.storing import identity_to_store
 from portal.sign_in.provider_types import names_provider, read_identity, type_of
 from portal.sign_in.provider_types.evidence import Evidence, claims_in, gaps_in
 
@@ -132,8 +132,8 @@ def explain(
     try:
         whole = claims_in(evidence, provider_type)
         gaps = tuple(gaps_in(whole, evidence, provider_type))
-        identity = admitted_by_rules(read_identity(VerifiedClaims(whole), spec=spec), spec=spec)
-        identity = kept(identity, rules=settings.roles)
+        identity = apply_admission_rules(read_identity(VerifiedClaims(whole), spec=spec), spec=spec)
+        identity = identity_to_store(identity, rules=settings.roles)
     except (CallbackRejected, ClaimsTooLarge) as error:
         return Explanation(identity=None, refused=str(error), notes=gaps)
     except NotAdmitted as error:
@@ -183,9 +183,9 @@ def _notes(identity: Identity, spec: ProviderSpec, tenant: str | None, *, rules:
     standings = [standing_in(identity, tenant=one, rules=rules) for one in identity.tenants]
     given = frozenset[str]().union(*(one.roles for one in standings if one is not None))
     without = frozenset(rule.role for rule in rules) - given
-    why = looked_for(rules, identity=identity, roles=without)
+    why = format_claims_read(rules, identity=identity, roles=without)
     absent = absent_claims(rules, identity=identity, roles=without)
-    if any(frozenset(identity.sent).isdisjoint(provider_type.made_of.get(claim, ())) for claim in absent):
+    if any(frozenset(identity.sent).isdisjoint(provider_type.source_claims.get(claim, ())) for claim in absent):
         yield f"nothing gave {', '.join(sorted(without))}: {why}."
     yield from (f"{one}." for one in identity.unread)
     missing = sum(one.groups_left_out for one in identity.affiliations)

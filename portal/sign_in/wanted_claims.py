@@ -9,7 +9,7 @@ from portal.sign_in.provider_types import type_of
 from portal.sign_in.provider_types.base import domain_of_verified_email
 
 
-def claims_wanted(settings: Settings, spec: ProviderSpec) -> Mapping[str, tuple[str, ...]]:
+def claims_read_by_settings(settings: Settings, spec: ProviderSpec) -> Mapping[str, tuple[str, ...]]:
     """Return, by claim, the dotted keys of *settings* that read it of the people of *spec*."""
     found: dict[str, dict[str, None]] = {}
     for claim, key in _read(settings, spec):

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Browser
 
-from portal.rules.browser_features import LEFT, LEFT_PREFIX, OFF
+from portal.rules.browser_features import OFF, UNRESTRICTED, UNRESTRICTED_PREFIX
 
 
 def test_every_feature_of_this_chromium_was_looked_at(browser: Browser) -> None:
@@ -15,4 +15,4 @@ def test_every_feature_of_this_chromium_was_looked_at(browser: Browser) -> None:
     page.close()
 
     assert len(known) > 40
-    assert {one for one in known - OFF - LEFT if not one.startswith(LEFT_PREFIX)} == set()
+    assert {one for one in known - OFF - UNRESTRICTED if not one.startswith(UNRESTRICTED_PREFIX)} == set()

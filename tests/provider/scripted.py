@@ -7,7 +7,7 @@ from portal.errors import PortalError
 from portal.rules.identity import Identity
 from portal.settings import ProviderSpec
 from portal.sign_in.attempts import Attempt, new_attempt
-from portal.sign_in.providers.base import Completed, ProviderDiagnostics
+from portal.sign_in.providers.base import CompletedSignIn, ProviderDiagnostics
 from tests.builders import a_provider, an_identity
 
 AUTHORIZE = "https://id.example.com/authorize"
@@ -32,12 +32,12 @@ class ScriptedProvider:
         query = {"state": attempt.state, "redirect_uri": redirect_uri, "login_hint": login_hint or ""}
         return f"{AUTHORIZE}?{urlencode(query)}", attempt
 
-    def complete(self, attempt: Attempt, callback: Mapping[str, str], *, now: int) -> Completed:
+    def complete(self, attempt: Attempt, callback: Mapping[str, str], *, now: int) -> CompletedSignIn:
         assert callback["state"] == attempt.state
         assert now >= attempt.begun_at
         self.completed.append(attempt)
         self._fail()
-        return Completed(identity=self.identity, id_token=self.id_token, access_token="access-token")
+        return CompletedSignIn(identity=self.identity, id_token=self.id_token, access_token="access-token")
 
     def end_session_url(self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str) -> str | None:
         if self.end_session is None:

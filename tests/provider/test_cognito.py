@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from portal.settings import Admission, ProviderSpec
-from portal.sign_in.providers.diagnostics import shortcomings_of
+from portal.sign_in.providers.diagnostics import limitations_of
 from tests.provider.deployments import URL, Deployment, configured
 from tests.provider.emulations.cognito import POOL, Cognito
 from tests.provider.emulations.serving import as_json, serving
@@ -130,7 +130,7 @@ class TestWithChainlitsThreeVariables:
         assert (diagnostics.problem, diagnostics.client_problem) == (None, None)
         assert diagnostics.endpoints is not None
         assert diagnostics.endpoints.jwks is None
-        [caution] = [one for one in shortcomings_of(deployment.spec, diagnostics) if "user pool" in one.what]
+        [caution] = [one for one in limitations_of(deployment.spec, diagnostics) if "user pool" in one.what]
         assert not caution.blocks
 
     def test_signing_out_goes_on_at_the_domain(self, deployment: Deployment, theirs: Cognito) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 
-def united(userinfo: Mapping[str, object], claims: Mapping[str, object]) -> dict[str, object]:
+def merge_userinfo(userinfo: Mapping[str, object], claims: Mapping[str, object]) -> dict[str, object]:
     """Return *claims* over *userinfo*, with ``email_verified`` as it is said of the address that stays.
 
     The two may name different addresses: what is said of one must not vouch for the other.  That one then counts as

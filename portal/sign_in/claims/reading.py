@@ -7,14 +7,14 @@ from typing import Final
 
 from portal.contract.truncation import shortened
 from portal.errors import CallbackRejected, ClaimsTooLarge
-from portal.rules.expressions import NAMED, RAW, evaluated
+from portal.rules.expressions import NAME_LISTS, RAW, evaluate
 from portal.rules.identity import Affiliation, Identity
 from portal.settings import ProviderSpec
 from portal.sign_in.claims import values
 
-_OF_THE_TOKEN: Final = frozenset({"at_hash", "c_hash", "nonce", "s_hash"})
+_TOKEN_CLAIMS: Final = frozenset({"at_hash", "c_hash", "nonce", "s_hash"})
 """Claims about one exchange, of no use to a rule."""
-_OF_THE_EXCHANGE: Final = frozenset({"aud", "auth_time", "azp", "exp", "iat", "iss", "jti", "nbf", "portal:cut", "sid"})
+_EXCHANGE_CLAIMS: Final = frozenset({"aud", "auth_time", "azp", "exp", "iat", "iss", "jti", "nbf", "portal:cut", "sid"})
 """Claims about the exchange itself, which say nothing of the person."""
 MAX_SHOWN_NAMES: Final = 100
 """Names of claims kept with a sign-in, for admins."""
@@ -52,9 +52,9 @@ def named_claims(claims: Mapping[str, object], spec: ProviderSpec) -> Mapping[st
 
     ``groups_claim`` and ``roles_claim`` are expressions over the claims; what they yield stands in place of the list.
     """
-    chosen = {name: spec.options[f"{name}_claim"] for name in NAMED if f"{name}_claim" in spec.options}
+    chosen = {name: spec.options[f"{name}_claim"] for name in NAME_LISTS if f"{name}_claim" in spec.options}
     document = {**claims, RAW: claims}
-    return {**claims, **{name: evaluated(expression, document) for name, expression in chosen.items()}}
+    return {**claims, **{name: evaluate(expression, document) for name, expression in chosen.items()}}
 
 
 def affiliation_in(tenant: str, claims: Mapping[str, object], *, name: str | None = None) -> Affiliation:
@@ -74,14 +74,14 @@ def names_sent(claims: Mapping[str, object]) -> tuple[str, ...]:
 
     What is too long, or too much, is said as a number and never left out in silence.
     """
-    names = sorted(name for name in claims if name not in _OF_THE_TOKEN | _OF_THE_EXCHANGE and values.is_plain(name))
+    names = sorted(name for name in claims if name not in _TOKEN_CLAIMS | _EXCHANGE_CLAIMS and values.is_plain(name))
     shown = [shortened(name, longest=MAX_SHOWN_NAME) for name in names]
     beyond = len(shown) - MAX_SHOWN_NAMES
     return tuple(shown) if beyond <= 0 else (*shown[:MAX_SHOWN_NAMES], f"… and {beyond} more")
 
 
 def _kept(claims: Mapping[str, object]) -> Mapping[str, object]:
-    left_out = _OF_THE_TOKEN | {name for name in NAMED if not values.unread(claims.get(name))}
+    left_out = _TOKEN_CLAIMS | {name for name in NAME_LISTS if not values.unread(claims.get(name))}
     kept = {name: value for name, value in claims.items() if name not in left_out}
     try:
         json.dumps(kept, allow_nan=False)
@@ -92,7 +92,7 @@ def _kept(claims: Mapping[str, object]) -> Mapping[str, object]:
 
 def _unread(claims: Mapping[str, object], spec: ProviderSpec) -> Iterator[str]:
     """Yield, in words for admins, what stands in *claims* and says nothing to us; no values."""
-    for name in NAMED:
+    for name in NAME_LISTS:
         number = values.unread(claims.get(name))
         if number and f"{name}_claim" not in spec.options:
             are = f"entry of {name} is not a name" if number == 1 else f"entries of {name} are not names"

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from portal.errors import ClaimsTooLarge
-from portal.rules.expressions import NAMED, claims_read
+from portal.rules.expressions import NAME_LISTS, claims_read
 from portal.rules.identity import Identity
 from portal.rules.policy import RoleRule, is_about
 from portal.sign_in.claims.reading import MAX_SHOWN_NAMES
@@ -22,7 +22,7 @@ MAX_READ: Final = 256 * 1024
 """Bytes kept where rules do read them."""
 
 
-def kept(identity: Identity, *, rules: Iterable[RoleRule]) -> Identity:
+def identity_to_store(identity: Identity, *, rules: Iterable[RoleRule]) -> Identity:
     """Return *identity* with as much of its claims as is kept; what was dropped stands in ``unread``.
 
     Raises:
@@ -31,7 +31,7 @@ def kept(identity: Identity, *, rules: Iterable[RoleRule]) -> Identity:
     about = [rule for rule in rules if is_about(rule.provider, identity)]
     read = _read_by_expressions(about)
     named = frozenset[str]().union(*(rule.groups for rule in about))
-    sizes = {name: _size_of(identity, name) for name in {*identity.claims, *NAMED}}
+    sizes = {name: _size_of(identity, name) for name in {*identity.claims, *NAME_LISTS}}
     if read is None:
         unread = {}
     else:
@@ -82,7 +82,7 @@ def _without(identity: Identity, dropped: Sequence[str], *, named: frozenset[str
 
 def _lists(identity: Identity, name: str) -> list[frozenset[str]]:
     """Return the names that each affiliation has under *name*; nothing for a claim that is not such a list."""
-    return [getattr(one, name) for one in identity.affiliations] if name in NAMED else []
+    return [getattr(one, name) for one in identity.affiliations] if name in NAME_LISTS else []
 
 
 def _left(identity: Identity, name: str, named: frozenset[str]) -> list[frozenset[str]]:

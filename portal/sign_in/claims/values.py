@@ -26,13 +26,13 @@ MAX_EMAIL: Final = 320
 MAX_PICTURE: Final = 1024
 """Characters of the picture's address; a ticket carries no longer one."""
 
-_LIKE_AN_ID: Final = re.compile(r"[A-Za-z0-9_-]{32}")
+_ID_SHAPE: Final = re.compile(r"[A-Za-z0-9_-]{32}")
 """``portal.rules.identity.Identity.id``."""
 
 # Controls, surrogates, private characters, line separators; and, of the format characters, those that
 # turn the direction of text: a name must not rewrite the page around it.
 _UNWANTED: Final = frozenset({"Cc", "Cs", "Co", "Zl", "Zp"})
-_UNCOMPARED: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_REFUSED_IN_NAMES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """What is in no name, not even one that is only compared: directories do copy direction marks into theirs."""
 _DIRECTIONS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
@@ -101,7 +101,7 @@ def _entries(value: object) -> list[object]:
 def _name(entry: object) -> str | None:
     if type(entry) is not str or _is_blank(entry) or len(entry) > MAX_LISTED:
         return None
-    return compared(entry) if all(unicodedata.category(char) not in _UNCOMPARED for char in entry) else None
+    return compared(entry) if all(unicodedata.category(char) not in _REFUSED_IN_NAMES for char in entry) else None
 
 
 def _is_blank(entry: object) -> bool:
@@ -139,7 +139,7 @@ def handle(claims: Mapping[str, object]) -> str | None:
     """
     candidates = (_line(claims.get(name)) for name in ("preferred_username", "login"))
     found = next((one for one in candidates if one), None)
-    if found is None or "@" in unicodedata.normalize("NFKC", found) or _LIKE_AN_ID.fullmatch(found):
+    if found is None or "@" in unicodedata.normalize("NFKC", found) or _ID_SHAPE.fullmatch(found):
         return None
     return found
 

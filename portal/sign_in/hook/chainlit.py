@@ -110,12 +110,12 @@ class _Loader(Loader):
             self._inner.exec_module(module)
             vars(module)["oauth_callback"] = oauth_callback
             return
-        with _elsewhere():
+        with _temporary_root():
             self._inner.exec_module(module)
 
 
 @contextmanager
-def _elsewhere() -> Iterator[None]:
+def _temporary_root() -> Iterator[None]:
     """Have Chainlit make its folders where they are gone afterwards, and read no ``.env``; what is set stays."""
     with TemporaryDirectory(prefix="portal-chainlit-", ignore_cleanup_errors=True) as folder:
         ours = {name: value for name, value in ((_ROOT, folder), (_ENV_FILE, os.devnull)) if name not in os.environ}

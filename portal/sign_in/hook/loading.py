@@ -62,14 +62,14 @@ def _imported(name: str) -> object:
             )
         _fail(f"needs the module {error.name!r}, which cannot be found.", "Install it beside the portal.")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - it is the company's code: anything may go wrong in it
-        where = _place_of(error)
+        where = _location_of(error)
         _fail(
             f"names a module that cannot be loaded: {type(error).__name__}{where}.",
             f'To see the whole error: python -c "import {name}"',
         )
 
 
-def _place_of(error: BaseException) -> str:
+def _location_of(error: BaseException) -> str:
     """Return file and line of *error*, not its text: that may repeat a secret."""
     if isinstance(error, SyntaxError):
         return f" in {error.filename}, line {error.lineno}"

@@ -16,10 +16,10 @@ from portal.settings import ProviderSpec
 from portal.sign_in.admission import Arrival
 from portal.sign_in.hook.chainlit import Person
 from portal.sign_in.provider_types import type_of
-from portal.sign_in.provider_types.base import CUT
+from portal.sign_in.provider_types.base import TRUNCATED
 
 _OF_GRAPH: Final = {"id": "oid", "displayName": "name", "mail": "email"}
-_ALSO_CALLED: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+_API_NAMES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "azure-ad": _OF_GRAPH,
         "azure-ad-hybrid": _OF_GRAPH,
@@ -43,7 +43,7 @@ class Answer:
 def raw_user_data(arrival: Arrival, *, spec: ProviderSpec) -> dict[str, Any]:
     """Return what the provider says of who arrives: a copy, with the address only if it is verified."""
     provider_type = type_of(spec)
-    data = deepcopy({name: value for name, value in arrival.claims.items() if name != CUT})
+    data = deepcopy({name: value for name, value in arrival.claims.items() if name != TRUNCATED})
     if (
         provider_type.flow == "oauth2" and provider_type.calls
     ):  # the first answer is about the person, the others stand beside it
@@ -52,7 +52,7 @@ def raw_user_data(arrival: Arrival, *, spec: ProviderSpec) -> dict[str, Any]:
     data.pop("email", None)
     if arrival.identity.verified_email is not None:
         data["email"] = arrival.identity.verified_email
-    for name, claim in _ALSO_CALLED.get(provider_type.id, {}).items():
+    for name, claim in _API_NAMES.get(provider_type.id, {}).items():
         if claim in data:
             data.setdefault(name, data[claim])
     return data

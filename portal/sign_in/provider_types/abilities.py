@@ -3,17 +3,17 @@
 from portal.sign_in.provider_types.base import ProviderType
 
 
-def proof_in_words(provider_type: ProviderType) -> str:
+def format_proof(provider_type: ProviderType) -> str:
     """Return what proves who came."""
     return "a signed ID token" if provider_type.flow == "openid" else "its API"
 
 
-def sign_out_in_words(provider_type: ProviderType) -> str:
+def format_sign_out(provider_type: ProviderType) -> str:
     """Return where a sign-out reaches."""
     return "here only" if provider_type.sign_out is None else "here and there"
 
 
-def refresh_in_words(provider_type: ProviderType) -> str:
+def format_refresh(provider_type: ProviderType) -> str:
     """Return how a refresh token is had there."""
     if provider_type.refresh is None:
         return "none"
@@ -24,5 +24,5 @@ def refresh_in_words(provider_type: ProviderType) -> str:
 def abilities_row(provider_type: ProviderType) -> tuple[str, ...]:
     """Return the cells about *provider_type* in ``docs/providers/README.md``."""
     told = provider_type.refresh is not None and (provider_type.refresh.scopes or provider_type.refresh.params)
-    refresh = f"`{refresh_in_words(provider_type)}`" if told else refresh_in_words(provider_type)
-    return (f"`{provider_type.id}`", proof_in_words(provider_type), sign_out_in_words(provider_type), refresh)
+    refresh = f"`{format_refresh(provider_type)}`" if told else format_refresh(provider_type)
+    return (f"`{provider_type.id}`", format_proof(provider_type), format_sign_out(provider_type), refresh)

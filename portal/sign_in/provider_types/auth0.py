@@ -15,7 +15,7 @@ from portal.settings import ProviderSpec
 from portal.sign_in.claims import values
 from portal.sign_in.claims.reading import affiliation_in, identity_of
 from portal.sign_in.provider_types.base import REQUIRED, Option, ProviderLocation, ProviderType, Refresh, UnusableOption
-from portal.sign_in.provider_types.hosts import origin_said
+from portal.sign_in.provider_types.hosts import origin_option
 from portal.sign_in.provider_types.sign_out import SignOutRequest, standard_sign_out, with_query
 
 _CLAIMS: Final = ("roles", "groups", "permissions", "tenant")
@@ -78,8 +78,8 @@ def _of_namespace(claims: Mapping[str, object], namespace: str | None) -> Mappin
 
 
 def _locate(options: Mapping[str, str]) -> ProviderLocation:
-    origin = origin_said(options, "domain")
-    original = origin_said(options, "original_domain") if "original_domain" in options else None
+    origin = origin_option(options, "domain")
+    original = origin_option(options, "original_domain") if "original_domain" in options else None
     namespace = options.get("namespace", "")
     if namespace.rstrip("/").rpartition("/")[2] in _CLAIMS:
         raise UnusableOption("namespace", "names one claim.", "Write what stands in front of /roles.")

@@ -19,9 +19,9 @@ from portal.settings import ProviderSpec
 from portal.sign_in.claims import values
 from portal.sign_in.claims.reading import identity_of
 from portal.sign_in.provider_types.base import (
-    CUT,
     DISCOVERY,
     REQUIRED,
+    TRUNCATED,
     ApiCall,
     Option,
     ProviderLocation,
@@ -50,7 +50,7 @@ _TRUE: Final = (True, "1", "true")
 """Spellings of a true ``xms_edov`` that have been seen; the reference says "Boolean"."""
 _MEMBERSHIPS: Final = "memberships"
 _ABOUT_OVERAGE: Final = frozenset({"_claim_names", "hasgroups"})
-_NOT_KEPT: Final = frozenset({_MEMBERSHIPS, CUT, "_claim_sources", "aio", "rh", "uti"})
+_NOT_KEPT: Final = frozenset({_MEMBERSHIPS, TRUNCATED, "_claim_sources", "aio", "rh", "uti"})
 """A list that affiliations hold already, addresses nobody is to ask, and what only Microsoft can read."""
 
 
@@ -142,7 +142,7 @@ def _left_out(claims: Mapping[str, object], groups: frozenset[str] | None) -> in
     """Return how many groups are not among *groups*, at least: Graph says no number of those it does not tell."""
     if not exceeds_token(claims):
         return values.unread(claims.get("groups"))
-    return int(groups is None or _MEMBERSHIPS in values.names(claims.get(CUT)))
+    return int(groups is None or _MEMBERSHIPS in values.names(claims.get(TRUNCATED)))
 
 
 def _is_guid(value: object) -> TypeGuard[str]:

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 from portal.rules.identity import Identity, VerifiedClaims
 from portal.settings import Endpoints, ProviderSpec
-from portal.sign_in.provider_types.sign_out import SignOutWay
+from portal.sign_in.provider_types.sign_out import SignOutRule
 
 Flow: TypeAlias = Literal["openid", "oauth2"]
 """``openid``: an ID token proves who came.  ``oauth2``: nothing is signed; an API is asked with the access token."""
@@ -27,7 +27,7 @@ WELL_KNOWN: Final = "/.well-known/"
 """Where metadata is, below or within the address of the provider (RFC 8615)."""
 DISCOVERY: Final = f"{WELL_KNOWN}openid-configuration"
 """OpenID Connect Discovery 1.0, section 4."""
-CUT: Final = "portal:cut"
+TRUNCATED: Final = "portal:cut"
 """Stands among the claims for the names of answers that went on beyond what is asked for; no token can say it."""
 PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
 """OpenID Connect Core, section 3.1.2.1."""
@@ -140,7 +140,7 @@ class Refresh:
     """Whether the refresh request must name the scopes again."""
 
 
-def place_of_document(url: str) -> ProviderLocation:
+def location_of_document(url: str) -> ProviderLocation:
     """Return the place that the metadata at *url* describe: its issuer counts."""
     before, _, after = url.partition(WELL_KNOWN)
     document = f"{before}{WELL_KNOWN}{after.rstrip('/')}"
@@ -203,7 +203,7 @@ class ProviderType:
     """Whether the scopes must be said where variables turn it on."""
     claim_scopes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """Per claim the scopes any one of which brings it there, besides the standard ones; none: it comes without."""
-    made_of: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    source_claims: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """What groups and roles are read from there, where that goes by other names."""
     is_issuer: IssuerRule = exact_issuer
     is_key_issuer: Callable[[object, Mapping[str, object]], bool] | None = None
@@ -245,7 +245,7 @@ class ProviderType:
     """Whether ``email_verified = "assume"`` may be written: some of this make say nothing of an address."""
     unique_handles: bool = False
     """Whether no two accounts there have one ``preferred_username`` at a time."""
-    sign_out: SignOutWay | None = None
+    sign_out: SignOutRule | None = None
     """Where a browser signs out there; ``None``: it has no such place."""
     refresh: Refresh | None = None
     """``None``: it gives no refresh token."""

@@ -6,7 +6,7 @@ from portal.settings import ProviderSpec
 from portal.sign_in.provider_types import type_of
 
 
-def called_for(spec: ProviderSpec) -> tuple[str, ...]:
+def called_urls(spec: ProviderSpec) -> tuple[str, ...]:
     """Return the addresses, without repetition; what only its metadata names is not among them."""
     ends = spec.endpoints
     named = [spec.discovery or spec.issuer] if ends is None else [ends.token, ends.jwks, ends.userinfo]

@@ -17,7 +17,7 @@ from portal.settings import Endpoints, ProviderSpec
 from portal.sign_in.claims import values
 from portal.sign_in.claims.reading import affiliation_in, identity_of
 from portal.sign_in.provider_types.base import REQUIRED, Option, ProviderLocation, ProviderType, Refresh, UnusableOption
-from portal.sign_in.provider_types.hosts import origin_said
+from portal.sign_in.provider_types.hosts import origin_option
 from portal.sign_in.provider_types.sign_out import SignOutRequest, with_query
 
 _KEYS: Final = "/.well-known/jwks.json"
@@ -94,7 +94,7 @@ def caution_on_pool(spec: ProviderSpec) -> tuple[str, str] | None:
 
 
 def _locate(options: Mapping[str, str]) -> ProviderLocation:
-    origin, issuer = origin_said(options, "domain"), _issuer(options)
+    origin, issuer = origin_option(options, "domain"), _issuer(options)
     return ProviderLocation(
         issuer=issuer or origin,
         issuer_of_token=issuer is None,
@@ -162,7 +162,7 @@ COGNITO: Final = ProviderType(
         ),
     ),
     variables="OAUTH_COGNITO",
-    made_of={"groups": ("cognito:groups", "groups")},
+    source_claims={"groups": ("cognito:groups", "groups")},
     claim_scopes={"cognito:groups": (), "groups": ()},
     scopes_variable="OAUTH_COGNITO_SCOPE",
     of_token=pool_of_token,

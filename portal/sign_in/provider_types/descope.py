@@ -57,7 +57,7 @@ DESCOPE: Final = ProviderType(
     ),
     variables="OAUTH_DESCOPE",
     scopes=("openid", "profile", "email", "descope.claims"),
-    made_of=dict.fromkeys(("groups", "permissions", "roles"), ("tenants",)),
+    source_claims=dict.fromkeys(("groups", "permissions", "roles"), ("tenants",)),
     claim_scopes=dict.fromkeys(("groups", "permissions", "roles", "tenants"), ("descope.claims",)),
     takes_endpoints=True,
     prompts=frozenset({"login"}),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from portal.errors import CallbackRejected
-from portal.sign_in.claims.merging import united
+from portal.sign_in.claims.merging import merge_userinfo
 from portal.sign_in.provider_types.base import ApiCall, ProviderType
 
 
@@ -38,7 +38,7 @@ def claims_in(evidence: Evidence, provider_type: ProviderType) -> dict[str, obje
     if evidence.userinfo is not None:
         if evidence.userinfo.get("sub") != claims.get("sub"):
             raise CallbackRejected("the userinfo endpoint speaks of somebody else")
-        claims = united(evidence.userinfo, claims)
+        claims = merge_userinfo(evidence.userinfo, claims)
     given = [call for call in provider_type.calls if call.name in evidence.answers]
     return {**claims, **{call.name: _entries(call, evidence.answers[call.name]) for call in given}}
 

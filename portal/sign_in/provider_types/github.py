@@ -14,7 +14,7 @@ from portal.settings import Endpoints, ProviderSpec
 from portal.sign_in.claims import values
 from portal.sign_in.claims.reading import identity_of
 from portal.sign_in.provider_types.base import (
-    CUT,
+    TRUNCATED,
     ApiCall,
     Option,
     ProviderLocation,
@@ -65,7 +65,7 @@ def read_github(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
         affiliations=[
             Affiliation(
                 groups=frozenset((*names, *teams)),
-                groups_left_out=len({"memberships", "teams"} & values.names(claims.get(CUT))),
+                groups_left_out=len({"memberships", "teams"} & values.names(claims.get(TRUNCATED))),
                 roles=frozenset(roles),
             ),
         ],
@@ -183,7 +183,7 @@ GITHUB: Final = ProviderType(
     ),
     variables="OAUTH_GITHUB",
     scopes=("user:email", "read:org"),
-    made_of={"groups": ("memberships", "teams"), "roles": ("memberships",)},
+    source_claims={"groups": ("memberships", "teams"), "roles": ("memberships",)},
     claim_scopes={
         "email": ("user:email", "user"),
         **dict.fromkeys(("groups", "organisations", "roles"), ("read:org", "write:org", "admin:org")),

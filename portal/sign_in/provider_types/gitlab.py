@@ -69,7 +69,7 @@ GITLAB: Final = ProviderType(
         ),
     ),
     variables="OAUTH_GITLAB",
-    made_of={"groups": _MEMBERSHIPS, "roles": tuple(_ROLES)},
+    source_claims={"groups": _MEMBERSHIPS, "roles": tuple(_ROLES)},
     claim_scopes={"groups": (), "roles": ()},
     unique_handles=True,
     login_hint=None,

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from portal.sign_in.provider_types.base import UnusableOption
 
 
-def origin_said(options: Mapping[str, str], key: str) -> str:
+def origin_option(options: Mapping[str, str], key: str) -> str:
     """Return the option *key*, read as a ``base``, which must be scheme and host only.
 
     Raises:

@@ -159,7 +159,7 @@ HUGGINGFACE: Final = ProviderType(
             form="issuer",
         ),
     ),
-    made_of={"groups": _CLAIMS, "roles": _CLAIMS},
+    source_claims={"groups": _CLAIMS, "roles": _CLAIMS},
     claim_scopes={"groups": (), "organizations": (), "orgs": (), "roles": ()},
     issuers=frozenset({ISSUER}),
     unique_handles=True,

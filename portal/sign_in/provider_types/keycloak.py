@@ -105,7 +105,7 @@ KEYCLOAK: Final = ProviderType(
     variables="OAUTH_KEYCLOAK",
     name_variable="OAUTH_KEYCLOAK_NAME",
     # Roles come by a client scope that every client has from the start, asked for or not.
-    made_of={"roles": ("realm_access", "resource_access", "roles")},
+    source_claims={"roles": ("realm_access", "resource_access", "roles")},
     claim_scopes={
         **dict.fromkeys(("realm_access", "resource_access", "roles"), ()),
         **dict.fromkeys(("organisations", "organization"), ("organization",)),

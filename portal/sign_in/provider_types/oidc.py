@@ -15,7 +15,7 @@ from portal.sign_in.provider_types.base import (
     Refresh,
     UnusableOption,
     is_document,
-    place_of_document,
+    location_of_document,
 )
 from portal.sign_in.provider_types.sign_out import standard_sign_out
 
@@ -33,7 +33,7 @@ def _locate(options: Mapping[str, str]) -> ProviderLocation:
         raise UnusableOption(
             "issuer", "is the address of metadata, beside discovery.", "Write the issuer that the metadata names."
         )
-    return place_of_document(issuer)
+    return location_of_document(issuer)
 
 
 OIDC: Final = ProviderType(

@@ -22,7 +22,7 @@ from portal.sign_in.provider_types.base import (
     Refresh,
     UnusableOption,
 )
-from portal.sign_in.provider_types.hosts import origin_said
+from portal.sign_in.provider_types.hosts import origin_option
 from portal.sign_in.provider_types.sign_out import MAX_URL, SignOutRequest, with_query
 
 EVERYONE: Final = frozenset({"Everyone"})
@@ -57,7 +57,7 @@ def okta_sign_out(spec: ProviderSpec, leaving: SignOutRequest) -> str | None:
 
 
 def _locate(options: Mapping[str, str]) -> ProviderLocation:
-    origin = origin_said(options, "domain")
+    origin = origin_option(options, "domain")
     if _ADMIN.fullmatch(urlsplit(origin).hostname or ""):
         raise UnusableOption(
             "domain", "is where Okta is administered.", "Write the org's own host, without -admin: company.okta.com."

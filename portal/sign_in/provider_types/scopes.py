@@ -59,14 +59,14 @@ class MissingScope:
         return self.line if self.certain else f"If this provider has that scope: {self.line}"
 
 
-def scopes_asked(spec: ProviderSpec) -> tuple[str, ...]:
+def requested_scopes(spec: ProviderSpec) -> tuple[str, ...]:
     """Return the scopes that are asked for: those of the configuration, and those without which nothing is proved."""
     provider_type = type_of(spec)
     always = ("openid", *provider_type.always_scopes) if provider_type.flow == "openid" else ()
     return tuple(dict.fromkeys((*always, *spec.scopes)))
 
 
-def scopes_missing(
+def missing_scopes(
     spec: ProviderSpec, wanted: Mapping[str, tuple[str, ...]], *, offered: frozenset[str] | None
 ) -> Iterator[MissingScope]:
     """Yield, for each claim of *wanted* that the scopes asked for cannot bring, the scope that does.
@@ -74,7 +74,7 @@ def scopes_missing(
     *wanted* says by claim who reads it; *offered* are the scopes that the provider's metadata lists, ``None`` where
     that is not known.
     """
-    asked = scopes_asked(spec)
+    asked = requested_scopes(spec)
     found = {claim: _scope_of(claim, spec, asked=frozenset(asked), offered=offered) for claim in sorted(wanted)}
     missing = {claim: one for claim, one in found.items() if one is not None}
     for claim, (scope, certain) in missing.items():
@@ -83,7 +83,7 @@ def scopes_missing(
         yield MissingScope(claim=claim, read_by=wanted[claim], scope=scope, certain=certain, line=line)
 
 
-def never_said(spec: ProviderSpec, wanted: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+def unavailable_groups(spec: ProviderSpec, wanted: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     """Yield a sentence where *wanted* reads groups of a make that tells none of anybody."""
     provider_type, read_by = type_of(spec), wanted.get("groups", ())
     if read_by and not provider_type.groups:

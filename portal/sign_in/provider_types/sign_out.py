@@ -27,7 +27,7 @@ class SignOutRequest:
     state: str
 
 
-SignOutWay: TypeAlias = Callable[[ProviderSpec, SignOutRequest], str | None]
+SignOutRule: TypeAlias = Callable[[ProviderSpec, SignOutRequest], str | None]
 """Returns where to send the browser; ``None``: the provider has no such place."""
 
 

@@ -13,7 +13,7 @@ import requests
 from portal.contract.truncation import quoted
 from portal.errors import ProviderUnavailable
 from portal.settings import ProviderSpec
-from portal.sign_in.provider_types.base import CUT, ApiCall
+from portal.sign_in.provider_types.base import TRUNCATED, ApiCall
 from portal.sign_in.providers.json_documents import read_list, read_object
 from portal.sign_in.providers.transport import Budget, Transport
 
@@ -31,12 +31,12 @@ def with_answers(
 ) -> dict[str, object]:
     """Return *claims* with the answer to each of *calls* under its name, and nothing else by these names.
 
-    Under :data:`CUT` stand the names of answers with more pages than are asked for.
+    Under :data:`TRUNCATED` stand the names of answers with more pages than are asked for.
 
     Raises:
         ProviderUnavailable: a call failed; one that may be refused and was, leaves its name out instead.
     """
-    names = {CUT, *(call.name for call in calls)}
+    names = {TRUNCATED, *(call.name for call in calls)}
     known = {name: value for name, value in claims.items() if name not in names}
     cut: list[str] = []
     for call in calls:
@@ -50,7 +50,7 @@ def with_answers(
                 known[call.name] = answer
             if goes_on:
                 cut.append(call.name)
-    return {**known, CUT: cut} if cut else known
+    return {**known, TRUNCATED: cut} if cut else known
 
 
 def _answer(

@@ -7,7 +7,7 @@ from authlib.integrations.requests_client import OAuth2Session
 from portal.settings import ProviderSpec
 from portal.sign_in.attempts import Attempt
 from portal.sign_in.provider_types import type_of
-from portal.sign_in.provider_types.scopes import scopes_asked
+from portal.sign_in.provider_types.scopes import requested_scopes
 
 _OURS: Final = frozenset(
     {
@@ -43,7 +43,7 @@ def authorization_url(endpoint: str, attempt: Attempt, *, spec: ProviderSpec, lo
             state=attempt.state,
             code_verifier=attempt.code_verifier if provider_type.pkce else None,
             redirect_uri=attempt.redirect_uri,
-            scope=" ".join(scopes_asked(spec)) or None,
+            scope=" ".join(requested_scopes(spec)) or None,
             **extra,
         )
     return str(url)

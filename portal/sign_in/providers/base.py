@@ -14,7 +14,7 @@ from portal.sign_in.attempts import Attempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Completed:
+class CompletedSignIn:
     """Somebody has proved who they are."""
 
     identity: Identity
@@ -75,7 +75,7 @@ class Provider(Protocol):
             ProviderUnavailable: the provider does not say where to send people.
         """
 
-    def complete(self, attempt: Attempt, callback: Mapping[str, str], *, now: int) -> Completed:
+    def complete(self, attempt: Attempt, callback: Mapping[str, str], *, now: int) -> CompletedSignIn:
         """Finish *attempt* with the parameters of its callback.
 
         Raises:

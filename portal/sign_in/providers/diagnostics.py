@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from portal.settings import ProviderSpec, algorithm_named
 from portal.sign_in.provider_types import type_of
-from portal.sign_in.provider_types.scopes import never_said, scopes_asked, scopes_missing
+from portal.sign_in.provider_types.scopes import missing_scopes, requested_scopes, unavailable_groups
 from portal.sign_in.provider_types.sign_out import NO_TOKEN, SignOutRequest
 from portal.sign_in.providers.base import ProviderDiagnostics
 
-_WAY_THERE: Final = "Check its address, and the way out: HTTPS_PROXY, NO_PROXY, portal.ca_file."
+_CHECK_CONNECTION: Final = "Check its address, and the way out: HTTPS_PROXY, NO_PROXY, portal.ca_file."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Limitation:
     """Whether nobody can sign in."""
 
 
-def shortcomings_of(
+def limitations_of(
     spec: ProviderSpec, diagnostics: ProviderDiagnostics, *, wanted: Mapping[str, tuple[str, ...]] | None = None
 ) -> tuple[Limitation, ...]:
     """Return what *survey* shows to be missing at the provider *spec*, the worst first.
@@ -35,7 +35,7 @@ def shortcomings_of(
     *wanted* are the claims that the configuration reads, with the keys that read them.
     """
     if diagnostics.problem is not None:
-        fix = fix_for_issuer(spec, diagnostics) or _WAY_THERE
+        fix = fix_for_issuer(spec, diagnostics) or _CHECK_CONNECTION
         return (Limitation(what=diagnostics.problem, fix=fix),)
     found = [
         *_of_client(diagnostics),
@@ -109,7 +109,7 @@ def _of_client(diagnostics: ProviderDiagnostics) -> Iterator[Limitation]:
             fix="Check client id and client secret, and token_endpoint_auth_method if the client is registered for "
             "another than is used."
             if diagnostics.client_refused
-            else _WAY_THERE,
+            else _CHECK_CONNECTION,
         )
     if diagnostics.request_problem is not None:
         yield Limitation(
@@ -144,7 +144,7 @@ def _of_request(spec: ProviderSpec, diagnostics: ProviderDiagnostics) -> Iterato
             fix="Nothing, if signing in works: it may be accepted, or passed over.",
             blocks=False,
         )
-    asked = frozenset(scopes_asked(spec))
+    asked = frozenset(requested_scopes(spec))
     unknown = asked - (diagnostics.scopes or asked)  # an empty list says nothing
     if unknown:
         yield Limitation(
@@ -159,9 +159,9 @@ def _of_scopes(
 ) -> Iterator[Limitation]:
     # What its metadata does not list at all may be offered all the same.
     offered = diagnostics.scopes or None
-    for what in never_said(spec, wanted):
+    for what in unavailable_groups(spec, wanted):
         yield Limitation(what=what, fix="Give the role by another claim, with when.", blocks=False)
-    for one in scopes_missing(spec, wanted, offered=offered):
+    for one in missing_scopes(spec, wanted, offered=offered):
         yield Limitation(what=one.what, fix=one.fix, blocks=False)
 
 

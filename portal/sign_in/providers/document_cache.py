@@ -101,7 +101,7 @@ class DocumentCache(Generic[T]):
     @contextmanager
     def _locked(self, budget: Budget) -> Iterator[None]:
         """Wait for the lock, but no longer than *budget* lasts."""
-        if not self._lock.acquire(timeout=max(budget.left(), 0)):
+        if not self._lock.acquire(timeout=max(budget.remaining(), 0)):
             raise ProviderUnavailable("another call to it is still waiting")
         try:
             yield

@@ -17,16 +17,16 @@ from portal.sign_in.provider_types import names_provider, read_identity, type_of
 from portal.sign_in.provider_types.sign_out import SignOutRequest
 from portal.sign_in.providers.api_calls import with_answers
 from portal.sign_in.providers.authorization import authorization_url
-from portal.sign_in.providers.base import Completed, ProviderDiagnostics
+from portal.sign_in.providers.base import CompletedSignIn, ProviderDiagnostics
 from portal.sign_in.providers.callback import read_code
 from portal.sign_in.providers.client_credentials import BasicCredentials
 from portal.sign_in.providers.diagnostic_calls import tried
 from portal.sign_in.providers.exchange import client_authentication, exchange_code
 from portal.sign_in.providers.metadata import IssuerMismatch
-from portal.sign_in.providers.omissions import note_hint_left_out, note_left_out
+from portal.sign_in.providers.omissions import log_omissions, log_omitted_hint
 from portal.sign_in.providers.proofs import ApiProof, IdTokenProof, Proof
 from portal.sign_in.providers.ssrf_policy import ssrf_policy_of
-from portal.sign_in.providers.transport import DEFAULT_LIMITS, Budget, Limits, Transport, about_a_person
+from portal.sign_in.providers.transport import DEFAULT_LIMITS, Budget, Limits, Transport, overflow_as_claims_too_large
 
 SIGN_OUT_BUDGET: Final = 2.0
 """Seconds that a sign-out may wait for the provider's metadata."""
@@ -45,7 +45,7 @@ class CodeFlow:
     ) -> None:
         self.spec = spec
         self._provider_type = type_of(spec)
-        self._transport = Transport(limits, reach=ssrf_policy_of(spec), egress=egress)
+        self._transport = Transport(limits, ssrf_policy=ssrf_policy_of(spec), egress=egress)
         self._basic = BasicCredentials(spec)
         self._proof: Proof = (
             IdTokenProof(spec, transport=self._transport, monotonic=monotonic)
@@ -62,7 +62,7 @@ class CodeFlow:
         attempt = new_attempt(provider=self.spec.id, redirect_uri=redirect_uri, return_to=return_to, now=now)
         return authorization_url(endpoint, attempt, spec=self.spec, login_hint=login_hint), attempt
 
-    def complete(self, attempt: Attempt, callback: Mapping[str, str], *, now: int) -> Completed:
+    def complete(self, attempt: Attempt, callback: Mapping[str, str], *, now: int) -> CompletedSignIn:
         """Exchange the code of *callback* and return who has signed in."""
         if attempt.provider != self.spec.id or callback.get("state") != attempt.state:
             raise CallbackRejected("the callback is of another attempt")
@@ -84,7 +84,7 @@ class CodeFlow:
             state=state,
         )
         url = self._provider_type.sign_out(self.spec, leaving)
-        note_hint_left_out(url, leaving, way=self._provider_type.sign_out, spec=self.spec)
+        log_omitted_hint(url, leaving, way=self._provider_type.sign_out, spec=self.spec)
         return url
 
     def diagnostics(self, *, redirect_uri: str | None = None) -> ProviderDiagnostics:
@@ -119,13 +119,13 @@ class CodeFlow:
             transport=self._transport,
         )
 
-    def _completed(self, attempt: Attempt, callback: Mapping[str, str], *, now: int, budget: Budget) -> Completed:
+    def _completed(self, attempt: Attempt, callback: Mapping[str, str], *, now: int, budget: Budget) -> CompletedSignIn:
         metadata = self._proof.metadata(budget=budget)
         expected = self.spec.called(metadata.issuer)
         code = read_code(
             callback, issuer=lambda named: names_provider(named, {}, expected), names_itself=metadata.names_itself
         )
-        with about_a_person():
+        with overflow_as_claims_too_large():
             tokens = exchange_code(
                 code,
                 attempt,
@@ -137,7 +137,7 @@ class CodeFlow:
                 budget=budget,
             )
         proved = self._proof.verify(tokens, attempt, metadata=metadata, spec=expected, now=now, budget=budget)
-        with about_a_person():
+        with overflow_as_claims_too_large():
             claims = with_answers(
                 proved.claims,
                 calls=self._provider_type.calls,
@@ -147,5 +147,7 @@ class CodeFlow:
                 budget=budget,
             )
         identity = read_identity(VerifiedClaims(claims), spec=proved.spec)
-        note_left_out(identity, spec=self.spec)
-        return Completed(identity=identity, id_token=proved.id_token, access_token=tokens.access_token, claims=claims)
+        log_omissions(identity, spec=self.spec)
+        return CompletedSignIn(
+            identity=identity, id_token=proved.id_token, access_token=tokens.access_token, claims=claims
+        )

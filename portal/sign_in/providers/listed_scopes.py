@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from portal.settings import ProviderSpec, Settings
-from portal.sign_in.provider_types.scopes import is_settled, scopes_asked, scopes_missing
+from portal.sign_in.provider_types.scopes import is_settled, missing_scopes, requested_scopes
 from portal.sign_in.providers.base import Provider
 from portal.sign_in.providers.registry import build_providers
-from portal.sign_in.wanted_claims import claims_wanted
+from portal.sign_in.wanted_claims import claims_read_by_settings
 
 _AT_ONCE: Final = 8
 
@@ -36,8 +36,8 @@ def scopes_with_groups(settings: Settings) -> tuple[str, ...]:
     spec = provider.spec
     if is_settled(spec, "groups") or spec.endpoints is not None:
         return ()
-    missing = scopes_missing(spec, {"groups": ("roles",)}, offered=scopes_of(provider))
-    return next(((*scopes_asked(spec), one.scope) for one in missing), ())
+    missing = missing_scopes(spec, {"groups": ("roles",)}, offered=scopes_of(provider))
+    return next(((*requested_scopes(spec), one.scope) for one in missing), ())
 
 
 def scopes_of(provider: Provider) -> frozenset[str]:
@@ -46,5 +46,5 @@ def scopes_of(provider: Provider) -> frozenset[str]:
 
 
 def _is_doubtful(spec: ProviderSpec, settings: Settings) -> bool:
-    unasked = claims_wanted(settings, spec).keys() - frozenset(scopes_asked(spec))
+    unasked = claims_read_by_settings(settings, spec).keys() - frozenset(requested_scopes(spec))
     return any(not is_settled(spec, claim) for claim in unasked)

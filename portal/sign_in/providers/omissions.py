@@ -6,12 +6,12 @@ from typing import Final
 
 from portal.rules.identity import Identity
 from portal.settings import ProviderSpec
-from portal.sign_in.provider_types.sign_out import NO_TOKEN, SignOutRequest, SignOutWay
+from portal.sign_in.provider_types.sign_out import NO_TOKEN, SignOutRequest, SignOutRule
 
 _log: Final = logging.getLogger("portal.providers")
 
 
-def note_left_out(identity: Identity, *, spec: ProviderSpec) -> None:
+def log_omissions(identity: Identity, *, spec: ProviderSpec) -> None:
     """Log how many groups of *identity* the portal does not know, if it knows that there are such."""
     number = sum(one.groups_left_out for one in identity.affiliations)
     if number:
@@ -20,7 +20,7 @@ def note_left_out(identity: Identity, *, spec: ProviderSpec) -> None:
         _log.warning("claims not read", extra={"fields": {"provider": spec.id, "claims": list(identity.unread)}})
 
 
-def note_hint_left_out(url: str | None, leaving: SignOutRequest, *, way: SignOutWay, spec: ProviderSpec) -> None:
+def log_omitted_hint(url: str | None, leaving: SignOutRequest, *, way: SignOutRule, spec: ProviderSpec) -> None:
     """Log that the ID token of *leaving* was too long for the *url* that *way* gave, if a shorter one is in it."""
     if leaving.id_token_hint is None or (url is not None and leaving.id_token_hint in url):
         return

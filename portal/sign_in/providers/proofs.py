@@ -14,7 +14,7 @@ from portal.errors import CallbackRejected, ClaimsTooLarge, ProviderMisconfigure
 from portal.rules.identity import VerifiedClaims
 from portal.settings import ProviderSpec
 from portal.sign_in.attempts import Attempt
-from portal.sign_in.claims.merging import united
+from portal.sign_in.claims.merging import merge_userinfo
 from portal.sign_in.provider_types import names_provider, type_of
 from portal.sign_in.providers.document_cache import DocumentCache, DocumentCacheByIssuer
 from portal.sign_in.providers.exchange import Tokens
@@ -27,11 +27,11 @@ from portal.sign_in.providers.id_token import (
 )
 from portal.sign_in.providers.keys import SHARED, VerificationKey, read_keys, shared_key
 from portal.sign_in.providers.metadata import Metadata, discovery_url, is_safe_endpoint, metadata_of, read_metadata
-from portal.sign_in.providers.transport import Budget, Transport, about_a_person
+from portal.sign_in.providers.transport import Budget, Transport, overflow_as_claims_too_large
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proved:
+class ProofResult:
     """What a proof shows before the provider's API is called."""
 
     spec: ProviderSpec
@@ -55,7 +55,7 @@ class Proof(Protocol):
 
     def verify(
         self, tokens: Tokens, attempt: Attempt, *, metadata: Metadata, spec: ProviderSpec, now: int, budget: Budget
-    ) -> Proved:
+    ) -> ProofResult:
         """Return what *tokens* prove at *spec*.  Raises ``CallbackRejected`` and ``ProviderUnavailable``."""
 
 
@@ -85,10 +85,10 @@ class ApiProof:
 
     def verify(
         self, tokens: Tokens, attempt: Attempt, *, metadata: Metadata, spec: ProviderSpec, now: int, budget: Budget
-    ) -> Proved:
+    ) -> ProofResult:
         """Return no claims: the calls of the provider type, with the access token, are the proof."""
         del tokens, attempt, metadata, now, budget
-        return Proved(spec=spec)
+        return ProofResult(spec=spec)
 
 
 class IdTokenProof:
@@ -126,7 +126,7 @@ class IdTokenProof:
 
     def verify(
         self, tokens: Tokens, attempt: Attempt, *, metadata: Metadata, spec: ProviderSpec, now: int, budget: Budget
-    ) -> Proved:
+    ) -> ProofResult:
         """Return the claims of the ID token over those of the userinfo endpoint.
 
         Raises:
@@ -143,7 +143,7 @@ class IdTokenProof:
             claims = self._with_userinfo(
                 claims, url=metadata.endpoints.userinfo, access_token=tokens.access_token, budget=budget
             )
-        return Proved(spec=spec, claims=claims, id_token=id_token)
+        return ProofResult(spec=spec, claims=claims, id_token=id_token)
 
     def _with_issuer_of(self, id_token: str, spec: ProviderSpec) -> ProviderSpec:
         """Return *spec*; where only ID tokens show the issuer, with the one that *id_token* must be of."""
@@ -187,12 +187,12 @@ class IdTokenProof:
 
     def _with_userinfo(self, claims: VerifiedClaims, *, url: str, access_token: str, budget: Budget) -> VerifiedClaims:
         headers = {"Authorization": f"Bearer {access_token}"}
-        with about_a_person():
+        with overflow_as_claims_too_large():
             userinfo = self._transport.get_object(url, budget=budget, headers=headers)
         # OpenID Connect Core, section 5.3.4: else another person's access token could be slipped in.
         if userinfo.get("sub") != claims["sub"]:
             raise CallbackRejected("the userinfo endpoint speaks of somebody else")
-        return VerifiedClaims(united(userinfo, claims))
+        return VerifiedClaims(merge_userinfo(userinfo, claims))
 
     def _load_metadata(self, budget: Budget) -> Metadata:
         spec, document_url = self._spec, self.discovery

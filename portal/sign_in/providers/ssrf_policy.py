@@ -20,7 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from portal.contract.truncation import quoted
 from portal.errors import ProviderUnavailable
 from portal.settings import ProviderSpec
-from portal.sign_in.provider_types.called_hosts import called_for
+from portal.sign_in.provider_types.called_hosts import called_urls
 
 _NAT64: Final = b"\x00\x64\xff\x9b" + bytes(8)
 """RFC 6052, section 2.1: an IPv4 address in the clothes of an IPv6 one."""
@@ -99,7 +99,7 @@ def ssrf_policy_of(spec: ProviderSpec) -> SsrfPolicy:
     """Return the reach of the provider *spec*: what its configuration names, and what that allows."""
     ends = spec.endpoints
     shown = () if ends is None else (ends.authorize, ends.end_session)
-    hosts = (urlsplit(url).hostname for url in (spec.issuer, spec.discovery, *called_for(spec), *shown) if url)
+    hosts = (urlsplit(url).hostname for url in (spec.issuer, spec.discovery, *called_urls(spec), *shown) if url)
     return SsrfPolicy([host for host in hosts if host is not None])
 
 
@@ -116,14 +116,14 @@ def _number(host: str) -> str | None:
 
 
 class _Connection(HTTPConnection):
-    reach: SsrfPolicy
+    ssrf_policy: SsrfPolicy
 
     def _new_conn(self) -> socket.socket:
         with suppress(ValueError):  # a name: its address is known when there is a connection
-            self.reach.check(self._name(), self._name())
+            self.ssrf_policy.check(self._name(), self._name())
         connected = super()._new_conn()
         try:
-            self.reach.check(self._name(), connected.getpeername()[0])
+            self.ssrf_policy.check(self._name(), connected.getpeername()[0])
         except BaseException:
             connected.close()
             raise
@@ -132,7 +132,7 @@ class _Connection(HTTPConnection):
     def connect(self) -> None:
         super().connect()
         if self.sock is not None:
-            self.reach.note(self._name(), self.sock.getpeername()[0])
+            self.ssrf_policy.note(self._name(), self.sock.getpeername()[0])
 
     def _name(self) -> str:
         return self.host.strip("[]").lower()
@@ -142,12 +142,12 @@ class _TlsConnection(_Connection, HTTPSConnection):
     pass
 
 
-def _pools(kept_to: SsrfPolicy) -> dict[str, type[HTTPConnectionPool]]:
+def _pools(policy: SsrfPolicy) -> dict[str, type[HTTPConnectionPool]]:
     class Connection(_Connection):
-        reach = kept_to
+        ssrf_policy = policy
 
     class TlsConnection(_TlsConnection):
-        reach = kept_to
+        ssrf_policy = policy
 
     class Pool(HTTPConnectionPool):
         ConnectionCls = Connection

@@ -70,7 +70,7 @@ class AnswerTooLong(ProviderUnavailable):
 
 
 @contextmanager
-def about_a_person() -> Iterator[None]:
+def overflow_as_claims_too_large() -> Iterator[None]:
     """Distinguish an answer about a person that is too long from a provider that is away: trying again does not help.
 
     Raises:
@@ -89,21 +89,21 @@ class Budget:
         self._monotonic = monotonic
         self._until = monotonic() + seconds
 
-    def left(self) -> float:
+    def remaining(self) -> float:
         """Return the seconds that remain; negative when they are used up."""
         return self._until - self._monotonic()
 
     def at_most(self, seconds: float) -> "Budget":
         """Return a budget of *seconds* within this one."""
-        return Budget(min(seconds, self.left()), monotonic=self._monotonic)
+        return Budget(min(seconds, self.remaining()), monotonic=self._monotonic)
 
 
 class Transport:
     """All calls to one provider; they go where *reach* lets them, on the way out that *outbound* describes."""
 
-    def __init__(self, limits: Limits, *, reach: SsrfPolicy, egress: Egress | None = None) -> None:
+    def __init__(self, limits: Limits, *, ssrf_policy: SsrfPolicy, egress: Egress | None = None) -> None:
         self.limits = limits
-        self.reach = reach
+        self.ssrf_policy = ssrf_policy
         self.egress = egress or Egress()
         self._places = threading.BoundedSemaphore(limits.at_once)
         self._requests = threading.BoundedSemaphore(limits.waiting)
@@ -208,7 +208,7 @@ class Transport:
 
         threading.Thread(target=run, name="provider-call", daemon=True).start()
         try:
-            return outcome.result(timeout=max(budget.left(), 0))
+            return outcome.result(timeout=max(budget.remaining(), 0))
         except TimeoutError as error:
             raise ProviderUnavailable("no whole answer in time") from error
 
@@ -221,7 +221,7 @@ class _BoundedAdapter(HTTPAdapter):
         self._shows_redirect = shows_redirect
         self._transport = transport
         self._budget = budget
-        self.poolmanager.pool_classes_by_scheme = transport.reach.pools
+        self.poolmanager.pool_classes_by_scheme = transport.ssrf_policy.pools
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: object, cert: object = None
@@ -250,7 +250,7 @@ class _BoundedAdapter(HTTPAdapter):
             tls_of(egress)  # here, because requests would make an invalid address of what it raises
         proxy = egress.proxy_for(url)
         if proxy is not None:
-            self._transport.reach.check_by_proxy((urlsplit(url).hostname or "").removesuffix("."))
+            self._transport.ssrf_policy.check_by_proxy((urlsplit(url).hostname or "").removesuffix("."))
         proxies = {} if proxy is None else {"https": proxy}
         options.update(stream=True, timeout=(limits.connect, limits.read), proxies=proxies)
         response = super().send(request, **options)  # type: ignore[arg-type]  # requests' own names and values
@@ -265,7 +265,7 @@ class _BoundedAdapter(HTTPAdapter):
                 body += chunk
                 if len(body) > limits.largest:
                     raise AnswerTooLong(f"the answer of {url} is longer than {limits.largest} bytes")
-                if self._budget.left() <= 0:
+                if self._budget.remaining() <= 0:
                     raise ProviderUnavailable("no whole answer in time")
             response._content = bytes(body)  # noqa: SLF001 - where requests keeps a body that was read
         return response

@@ -17,7 +17,7 @@ from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import SignIn, new_id
 from portal.errors import AttemptUnknown, CallbackRejected, NotAdmitted, SignInFailed, StoreUnavailable
 from portal.rules.identity import Identity
-from portal.rules.policy import first_tenant, landing_app, looked_for, standing_in
+from portal.rules.policy import first_tenant, format_claims_read, landing_app, standing_in
 from portal.rules.redirects import HOME, safe_next
 from portal.settings import REGISTERED_CALLBACKS
 from portal.sign_in.admission import Arrival, admit
@@ -31,7 +31,7 @@ from portal.sign_in.attempts import (
     surplus_cookies,
 )
 from portal.sign_in.claims import values
-from portal.sign_in.claims.storing import kept
+from portal.sign_in.claims.storing import identity_to_store
 from portal.sign_in.providers.base import Provider
 from portal.web.browser_sessions import csrf_token, current_sign_in_id, end_session, new_session
 from portal.web.current_sign_in import (
@@ -227,7 +227,7 @@ def _finish(provider_id: str | None) -> ResponseReturnValue:
             id_token=completed.id_token,
         )
         identity = admit(arrival, spec=provider.spec, hook=services().hook)
-        identity = kept(identity, rules=services().settings.roles)
+        identity = identity_to_store(identity, rules=services().settings.roles)
     except SignInFailed as error:
         reason = f" ({error})" if isinstance(error, NotAdmitted) else ""
         _record_refusal(f"{attempt.provider}: {error.code}{reason}")
@@ -318,7 +318,7 @@ def _without_roles(identity: Identity) -> str:
     standings = (standing_in(identity, tenant=tenant, rules=rules) for tenant in identity.tenants)
     if any(standing is not None and standing.grants for standing in standings):
         return ""
-    why = looked_for(rules, identity=identity)
+    why = format_claims_read(rules, identity=identity)
     return f"no role ({why})" if why else ""
 
 

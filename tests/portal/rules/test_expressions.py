@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal.rules.expressions import claims_read, evaluated, names_taken_for_objects
+from portal.rules.expressions import claims_read, evaluate, names_taken_for_objects
 
 READ: dict[str, frozenset[str] | None] = {
     "contains(groups, 'AI-Analysts')": frozenset({"groups"}),
@@ -31,8 +31,8 @@ def test_the_claims_that_decide(expression: str) -> None:
 
 @pytest.mark.parametrize("document", [{}, {"groups": None}, {"groups": 7}, {"groups": {"a": 1}}, {"groups": "x"}])
 def test_another_shape_yields_nothing_true_and_raises_nothing(document: dict[str, object]) -> None:
-    assert evaluated("contains(groups, 'AI-Analysts')", document) is not True
-    assert evaluated("sum(groups) > `1`", document) is None
+    assert evaluate("contains(groups, 'AI-Analysts')", document) is not True
+    assert evaluate("sum(groups) > `1`", document) is None
 
 
 @pytest.mark.parametrize(

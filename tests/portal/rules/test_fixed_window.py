@@ -11,9 +11,9 @@ def test_what_is_too_much_is_left_out_and_told_once_when_its_window_is_over() ->
     allowance: FixedWindowLimiter[str] = FixedWindowLimiter(most=2, window=60)
 
     assert [allowance.take("a", now=NOW + second) for second in range(5)] == [True, True, False, False, False]
-    assert allowance.left_out(now=NOW + 59) == {}
-    assert allowance.left_out(now=NOW + 60) == {"a": 3}
-    assert allowance.left_out(now=NOW + 61) == {}
+    assert allowance.report_excess(now=NOW + 59) == {}
+    assert allowance.report_excess(now=NOW + 60) == {"a": 3}
+    assert allowance.report_excess(now=NOW + 61) == {}
     assert allowance.take("a", now=NOW + 61)
 
 
@@ -22,7 +22,7 @@ def test_a_window_that_was_not_full_has_nothing_to_tell() -> None:
     allowance.take("a", now=NOW)
     allowance.take("a", now=NOW)
 
-    assert allowance.left_out(now=NOW + 60) == {}
+    assert allowance.report_excess(now=NOW + 60) == {}
 
 
 def test_keys_do_not_use_up_each_other() -> None:
@@ -32,7 +32,7 @@ def test_keys_do_not_use_up_each_other() -> None:
     assert not allowance.take(("a", True), now=NOW + 30)
     assert allowance.take(("a", False), now=NOW + 30)
     assert allowance.take(("b", True), now=NOW + 30)
-    assert allowance.left_out(now=NOW + 60) == {("a", True): 1}
+    assert allowance.report_excess(now=NOW + 60) == {("a", True): 1}
 
 
 def test_a_clock_that_was_put_back_ends_a_window() -> None:
@@ -40,7 +40,7 @@ def test_a_clock_that_was_put_back_ends_a_window() -> None:
     allowance.take("a", now=NOW)
     allowance.take("a", now=NOW)
 
-    assert allowance.left_out(now=NOW - 3600) == {"a": 1}
+    assert allowance.report_excess(now=NOW - 3600) == {"a": 1}
 
 
 def test_threads_lose_no_count() -> None:
@@ -49,4 +49,4 @@ def test_threads_lose_no_count() -> None:
         kept = list(pool.map(lambda _: allowance.take("a", now=NOW), range(1000)))
 
     assert sum(kept) == 100
-    assert allowance.left_out(now=NOW + 60) == {"a": 900}
+    assert allowance.report_excess(now=NOW + 60) == {"a": 900}

@@ -17,7 +17,7 @@ from portal.rules.policy import (
     first_tenant,
     landing_app,
     may_open,
-    roles_shown_to,
+    roles_in_ticket,
     standing_in,
     visible_apps,
 )
@@ -335,8 +335,8 @@ class TestLists:
         standing = a_standing(identity)
 
         assert standing.roles == {"admin", "analyst"}
-        assert roles_shown_to(an_app(), standing=standing) == {"analyst"}
-        assert roles_shown_to(an_app(open_to=frozenset({EVERYONE})), standing=standing) == frozenset()
+        assert roles_in_ticket(an_app(), standing=standing) == {"analyst"}
+        assert roles_in_ticket(an_app(open_to=frozenset({EVERYONE})), standing=standing) == frozenset()
 
 
 class TestGroupsThatAreNotKnown:

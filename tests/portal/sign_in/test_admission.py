@@ -5,7 +5,7 @@ import pytest
 from portal.errors import NotAdmitted
 from portal.rules.identity import Affiliation, Identity
 from portal.settings import Admission, ProviderSpec
-from portal.sign_in.admission import AdmissionRefusal, Arrival, admit, admitted_by_rules
+from portal.sign_in.admission import AdmissionRefusal, Arrival, admit, apply_admission_rules
 from tests.builders import a_provider, an_identity
 
 R = AdmissionRefusal
@@ -25,12 +25,12 @@ def arriving(identity: Identity | None = None) -> Arrival:
 
 def refusal(spec: ProviderSpec, identity: Identity | None = None) -> str:
     with pytest.raises(NotAdmitted) as caught:
-        admitted_by_rules(identity or an_identity(), spec=spec)
+        apply_admission_rules(identity or an_identity(), spec=spec)
     return str(caught.value)
 
 
 def test_who_is_asked_for_nothing_comes_in() -> None:
-    assert admitted_by_rules(an_identity(), spec=a_provider()) == an_identity()
+    assert apply_admission_rules(an_identity(), spec=a_provider()) == an_identity()
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_who_is_asked_for_nothing_comes_in() -> None:
     ids=["domain", "one of two", "tenant", "group", "all three"],
 )
 def test_who_meets_every_condition_comes_in(spec: ProviderSpec) -> None:
-    assert admitted_by_rules(an_identity(), spec=spec) == an_identity()
+    assert apply_admission_rules(an_identity(), spec=spec) == an_identity()
 
 
 ATTACKS: dict[str, tuple[ProviderSpec, Identity, AdmissionRefusal]] = {
@@ -128,7 +128,7 @@ def test_organisations_have_no_case_where_the_provider_knows_none(asked: str) ->
     who = an_identity(claims={"organisations": ["Example-Org", "org:99001"]})
     spec = a_provider(provider_type="github", admission=Admission(organisations=some(asked)))
 
-    assert admitted_by_rules(who, spec=spec) == who
+    assert apply_admission_rules(who, spec=spec) == who
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_and_are_else_compared_to_the_letter(provider_type: str, asked: str, cla
 def test_domains_have_no_case() -> None:
     identity = an_identity(email="Ana@EXAMPLE.com")
 
-    assert admitted_by_rules(identity, spec=asking(domains=some("example.com"))) == identity
+    assert apply_admission_rules(identity, spec=asking(domains=some("example.com"))) == identity
 
 
 def test_tenants_that_are_not_allowed_are_of_no_force() -> None:
@@ -158,7 +158,7 @@ def test_tenants_that_are_not_allowed_are_of_no_force() -> None:
     beta = Affiliation(tenant="beta", roles=frozenset({"Tenant Admin"}))
     identity = an_identity(affiliations=(*an_identity().affiliations, beta))
 
-    assert admitted_by_rules(identity, spec=asking(tenants=some("acme"))).tenants == ("acme",)
+    assert apply_admission_rules(identity, spec=asking(tenants=some("acme"))).tenants == ("acme",)
 
 
 class TestTheHook:

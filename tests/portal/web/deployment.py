@@ -14,7 +14,7 @@ from portal.rules.catalogue import AppSpec, Catalogue
 from portal.rules.identity import Affiliation, Identity
 from portal.settings import ProviderSpec, Settings
 from portal.sign_in.attempts import Attempt
-from portal.sign_in.providers.base import Completed, ProviderDiagnostics
+from portal.sign_in.providers.base import CompletedSignIn, ProviderDiagnostics
 from portal.web.app import create_app
 from portal.web.rate_limits import Limits
 from portal.web.services import Services, services
@@ -85,9 +85,9 @@ class OpenDoor:
         )
         return f"https://id.example.com/authorize?state={state}", attempt
 
-    def complete(self, attempt: Attempt, callback: Mapping[str, str], *, now: int) -> Completed:
+    def complete(self, attempt: Attempt, callback: Mapping[str, str], *, now: int) -> CompletedSignIn:
         del attempt, callback, now
-        return Completed(identity=self.person, id_token="id-token", access_token="access-token")
+        return CompletedSignIn(identity=self.person, id_token="id-token", access_token="access-token")
 
     def end_session_url(self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str) -> str | None:
         del id_token_hint, post_logout_redirect_uri, state

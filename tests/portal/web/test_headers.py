@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal.rules.browser_features import GRANTABLE, LEFT, NEVER, OFF
+from portal.rules.browser_features import GRANTABLE, NEVER, OFF, UNRESTRICTED
 from portal.web.headers import PagePolicy
 from portal.web.pictures import picture_origin, safe_picture
 from tests.builders import an_identity
@@ -108,4 +108,4 @@ def test_every_feature_that_an_app_can_be_given_is_off_without() -> None:
     assert set(named.values()) == {"()"}
     assert {"gamepad", "storage-access", "web-share", "local-network"} <= set(named)
     assert not GRANTABLE & NEVER
-    assert not OFF & LEFT
+    assert not OFF & UNRESTRICTED

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from portal.sign_in.claims.merging import united
+from portal.sign_in.claims.merging import merge_userinfo
 
 ANA, BEA = "ana@example.com", "bea@example.com"
 
@@ -25,4 +25,4 @@ ANA, BEA = "ana@example.com", "bea@example.com"
 def test_the_address_that_stays_has_what_is_said_of_it(
     userinfo: dict[str, Any], claims: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    assert united(userinfo, claims) == expected
+    assert merge_userinfo(userinfo, claims) == expected

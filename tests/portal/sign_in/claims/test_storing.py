@@ -11,7 +11,7 @@ from portal.errors import ClaimsTooLarge
 from portal.rules.identity import Affiliation, Identity
 from portal.rules.policy import RoleRule, standing_in
 from portal.sign_in.claims.reading import MAX_SHOWN_NAMES
-from portal.sign_in.claims.storing import MAX_KEPT, MAX_READ, kept
+from portal.sign_in.claims.storing import MAX_KEPT, MAX_READ, identity_to_store
 from tests.builders import an_identity
 
 BY_GROUP = (RoleRule(role="analyst", groups=frozenset({"AI-Analysts"})),)
@@ -32,11 +32,11 @@ def roles(identity: Identity, *rules: RoleRule) -> frozenset[str]:
 def test_what_is_small_is_kept_whole_whatever_reads_it() -> None:
     person = somebody(department="Sales", note="x" * (MAX_KEPT - 200))
 
-    assert kept(person, rules=()) is person
+    assert identity_to_store(person, rules=()) is person
 
 
 def test_a_large_claim_that_no_rule_reads_is_dropped_and_the_rest_is_kept() -> None:
-    person = kept(somebody(department="Sales", photo=PHOTO), rules=BY_GROUP)
+    person = identity_to_store(somebody(department="Sales", photo=PHOTO), rules=BY_GROUP)
 
     assert person.claims == {"sub": "u1", "department": "Sales"}
     assert person.unread == ("photo (70025 bytes) not kept: no rule reads it",)
@@ -46,7 +46,7 @@ def test_a_large_claim_that_no_rule_reads_is_dropped_and_the_rest_is_kept() -> N
 @pytest.mark.parametrize("when", ["length(photo) > `3`", "length(claims.photo) > `3`", "length(keys(@)) > `3`"])
 def test_one_that_a_rule_reads_is_kept(when: str) -> None:
     rule = RoleRule(role="seen", when=when)
-    person = kept(somebody(photo=PHOTO), rules=[rule])
+    person = identity_to_store(somebody(photo=PHOTO), rules=[rule])
 
     assert "photo" in person.claims
     assert person.unread == ()
@@ -54,7 +54,7 @@ def test_one_that_a_rule_reads_is_kept(when: str) -> None:
 
 
 def test_of_very_many_groups_those_are_kept_that_rules_name() -> None:
-    person = kept(somebody(groups=DIRECTORY | {"AI-Analysts"}), rules=BY_GROUP)
+    person = identity_to_store(somebody(groups=DIRECTORY | {"AI-Analysts"}), rules=BY_GROUP)
 
     assert person.affiliations[0].groups == {"AI-Analysts"}
     assert person.unread == ("5000 of groups not kept: no rule reads them",)
@@ -66,36 +66,36 @@ def test_groups_that_rules_name_do_not_push_out_other_claims() -> None:
     named = frozenset(sorted(DIRECTORY)[: MAX_KEPT // 150])
     identity = somebody(groups=named, note="x" * (MAX_KEPT // 2))
 
-    assert kept(identity, rules=[RoleRule(role="analyst", groups=named)]) is identity
-    assert kept(identity, rules=()) is not identity
+    assert identity_to_store(identity, rules=[RoleRule(role="analyst", groups=named)]) is identity
+    assert identity_to_store(identity, rules=()) is not identity
 
 
 def test_groups_that_an_expression_reads_are_all_kept_or_nobody_is_signed_in() -> None:
     rule = RoleRule(role="analyst", when="contains(groups, 'AI-Analysts')")
     some = frozenset(sorted(DIRECTORY)[:1500]) | {"AI-Analysts"}
-    person = kept(somebody(groups=some), rules=[rule])
+    person = identity_to_store(somebody(groups=some), rules=[rule])
 
     assert person.affiliations[0].groups == some
     assert roles(person, rule) == {"analyst"}
     with pytest.raises(ClaimsTooLarge, match=r"groups takes \d+ bytes of \d+, more than the 262144"):
-        kept(somebody(groups=DIRECTORY), rules=[rule])
+        identity_to_store(somebody(groups=DIRECTORY), rules=[rule])
 
 
 def test_rules_about_another_provider_keep_nothing() -> None:
     rule = RoleRule(role="seen", when="photo == 'x'", provider="another")
 
-    assert "photo" not in kept(somebody(photo=PHOTO), rules=[rule]).claims
+    assert "photo" not in identity_to_store(somebody(photo=PHOTO), rules=[rule]).claims
 
 
 def test_no_more_is_dropped_than_must_be() -> None:
-    person = kept(somebody(photo=PHOTO, badge="B" * 40_000, note="N" * 20_000), rules=BY_GROUP)
+    person = identity_to_store(somebody(photo=PHOTO, badge="B" * 40_000, note="N" * 20_000), rules=BY_GROUP)
 
     assert sorted(person.claims) == ["badge", "note", "sub"]
 
 
 def test_of_very_many_small_claims_names_count_as_well_and_are_not_all_noted() -> None:
     claims: dict[str, Any] = {f"claim-{number}": number for number in range(50_000)}
-    person = kept(replace(somebody(), claims=claims), rules=BY_GROUP)
+    person = identity_to_store(replace(somebody(), claims=claims), rules=BY_GROUP)
 
     assert len(json.dumps(dict(person.claims), separators=(",", ":"))) <= MAX_KEPT
     assert len(person.unread) == MAX_SHOWN_NAMES + 1
@@ -106,7 +106,9 @@ def test_of_very_many_small_claims_names_count_as_well_and_are_not_all_noted() -
 
 def test_groups_that_are_all_named_are_not_said_to_be_missing() -> None:
     names = frozenset(sorted(DIRECTORY)[:450])
-    person = kept(somebody(groups=names, badge="B" * 70_000), rules=(RoleRule(role="analyst", groups=names),))
+    person = identity_to_store(
+        somebody(groups=names, badge="B" * 70_000), rules=(RoleRule(role="analyst", groups=names),)
+    )
 
     assert person.affiliations[0].groups == names
     assert person.unread == ("badge (70002 bytes) not kept: no rule reads it",)
@@ -114,8 +116,8 @@ def test_groups_that_are_all_named_are_not_said_to_be_missing() -> None:
 
 def test_nothing_that_is_kept_is_larger_than_it_may_be() -> None:
     everything = RoleRule(role="r", when="length(@) > `3`")
-    person = kept(somebody(photo="A" * (MAX_READ - 1000)), rules=[everything])
+    person = identity_to_store(somebody(photo="A" * (MAX_READ - 1000)), rules=[everything])
 
     assert len(json.dumps(dict(person.claims))) <= MAX_READ
     with pytest.raises(ClaimsTooLarge, match="photo"):
-        kept(somebody(photo="A" * MAX_READ), rules=[everything])
+        identity_to_store(somebody(photo="A" * MAX_READ), rules=[everything])

@@ -13,7 +13,7 @@ from portal.settings import ProviderSpec
 from portal.sign_in.admission import AdmissionRefusal, Arrival, admit
 from portal.sign_in.hook.chainlit import User
 from portal.sign_in.hook.translation import default_user, raw_user_data, read_answer
-from portal.sign_in.provider_types.base import CUT
+from portal.sign_in.provider_types.base import TRUNCATED
 from tests.builders import RULES, a_provider, an_identity
 
 ROLES = frozenset({"admin", "analyst"})
@@ -42,7 +42,9 @@ class TestRawUserData:
         assert raw_user_data(arriving(**claims), spec=a_provider()) == claims
 
     def test_our_own_mark_is_none_of_it(self) -> None:
-        assert CUT not in raw_user_data(replace(arriving(), claims={CUT: ["teams"], "sub": "ana"}), spec=a_provider())
+        assert TRUNCATED not in raw_user_data(
+            replace(arriving(), claims={TRUNCATED: ["teams"], "sub": "ana"}), spec=a_provider()
+        )
 
     def test_it_is_a_copy(self) -> None:
         claims: dict[str, Any] = {"groups": ["a"]}

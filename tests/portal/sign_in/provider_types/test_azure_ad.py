@@ -21,7 +21,7 @@ from portal.sign_in.provider_types.azure_ad import (
     is_entra,
     is_key_of,
 )
-from portal.sign_in.provider_types.base import CUT, UnusableOption
+from portal.sign_in.provider_types.base import TRUNCATED, UnusableOption
 from portal.sign_in.provider_types.sign_out import SignOutRequest
 from tests.portal.sign_in.provider_types.reading import located, spec_at, without
 
@@ -236,11 +236,11 @@ class TestVeryManyGroups:
         assert read(**OVERAGE, memberships=answer).affiliations[0].groups_left_out == 1
 
     def test_an_answer_that_goes_on_leaves_some_out(self) -> None:
-        identity = read(**OVERAGE, memberships=[a_group(1)], **{CUT: ["memberships"]})
+        identity = read(**OVERAGE, memberships=[a_group(1)], **{TRUNCATED: ["memberships"]})
 
         assert identity.affiliations[0].groups_left_out == 1
-        assert CUT not in identity.claims
-        assert not read(memberships=[a_group(1)], **{CUT: ["memberships"]}).affiliations[0].groups_left_out
+        assert TRUNCATED not in identity.claims
+        assert not read(memberships=[a_group(1)], **{TRUNCATED: ["memberships"]}).affiliations[0].groups_left_out
 
     def test_without_overage_nobody_else_is_believed(self) -> None:
         assert read(memberships=[a_group(1)]).affiliations[0].groups == {GROUP}

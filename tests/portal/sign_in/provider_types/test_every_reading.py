@@ -5,7 +5,7 @@ import pytest
 from portal.errors import CallbackRejected
 from portal.rules.identity import NO_TENANT, Identity, VerifiedClaims
 from portal.sign_in.provider_types import PROVIDER_TYPES, read_identity
-from portal.sign_in.provider_types.base import CUT
+from portal.sign_in.provider_types.base import TRUNCATED
 from tests.builders import a_provider
 from tests.portal.sign_in.provider_types.reading import beside
 from tests.portal.sign_in.provider_types.reading import read_somebody as read
@@ -52,8 +52,8 @@ UNREADABLE: dict[str, tuple[str, dict[str, object], int]] = {
         kind: (kind, {"groups": ["a", {"id": 1}, 7, "b" * 1025, None, ""]}, 3)
         for kind in ("oidc", "keycloak", "okta", "auth0", "descope", "gitlab", "aws-cognito", "azure-ad")
     },
-    "github": ("github", {"user": {"id": 7}, "memberships": [], CUT: ["memberships"]}, 1),
-    "github, teams": ("github", {"user": {"id": 7}, "teams": [], CUT: ["emails", "teams"]}, 1),
+    "github": ("github", {"user": {"id": 7}, "memberships": [], TRUNCATED: ["memberships"]}, 1),
+    "github, teams": ("github", {"user": {"id": 7}, "teams": [], TRUNCATED: ["emails", "teams"]}, 1),
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from portal.settings import ProviderSpec
 from portal.sign_in.provider_types import PROVIDER_TYPES
-from portal.sign_in.provider_types.scopes import is_settled, never_said, scopes_missing
+from portal.sign_in.provider_types.scopes import is_settled, missing_scopes, unavailable_groups
 from tests.builders import a_provider
 
 
@@ -19,7 +19,7 @@ USUAL = frozenset({"openid", "profile", "email", "offline_access"})
 
 
 def missing(spec: ProviderSpec, claim: str, offered: frozenset[str] | None) -> tuple[str, bool] | None:
-    found = list(scopes_missing(spec, {claim: READ_BY}, offered=offered))
+    found = list(missing_scopes(spec, {claim: READ_BY}, offered=offered))
     return (found[0].scope, found[0].certain) if found else None
 
 
@@ -71,7 +71,7 @@ def test_the_line_is_to_be_written_where_the_provider_was_turned_on() -> None:
     offered = USUAL | {"groups"}
 
     def line(**changes: Any) -> str:
-        [one] = scopes_missing(a_provider(**changes), {"groups": READ_BY}, offered=offered)
+        [one] = missing_scopes(a_provider(**changes), {"groups": READ_BY}, offered=offered)
         return one.fix
 
     asked = '"openid", "profile", "email", "groups"'
@@ -85,15 +85,15 @@ def test_the_line_is_to_be_written_where_the_provider_was_turned_on() -> None:
 
 def test_what_is_missing_together_is_written_together() -> None:
     wanted = {"groups": READ_BY, "roles": ("roles.admin",)}
-    found = list(scopes_missing(a_provider(), wanted, offered=USUAL | {"groups", "roles"}))
+    found = list(missing_scopes(a_provider(), wanted, offered=USUAL | {"groups", "roles"}))
 
     assert [one.scope for one in found] == ["groups", "roles"]
     assert all('"email", "groups", "roles"]' in one.fix for one in found)
 
 
 def test_groups_of_a_make_that_tells_none_are_named() -> None:
-    assert list(never_said(of_make("google"), {"groups": READ_BY})) == [
+    assert list(unavailable_groups(of_make("google"), {"groups": READ_BY})) == [
         "roles.analyst reads groups, and Google tells none."
     ]
-    assert list(never_said(of_make("google"), {"hd": READ_BY})) == []
-    assert list(never_said(a_provider(), {"groups": READ_BY})) == []
+    assert list(unavailable_groups(of_make("google"), {"hd": READ_BY})) == []
+    assert list(unavailable_groups(a_provider(), {"groups": READ_BY})) == []

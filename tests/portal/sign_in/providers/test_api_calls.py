@@ -8,7 +8,7 @@ import pytest
 
 from portal.errors import ProviderUnavailable
 from portal.sign_in.provider_types import PROVIDER_TYPES
-from portal.sign_in.provider_types.base import CUT, ApiCall
+from portal.sign_in.provider_types.base import TRUNCATED, ApiCall
 from portal.sign_in.providers.api_calls import with_answers
 from portal.sign_in.providers.ssrf_policy import SsrfPolicy
 from portal.sign_in.providers.transport import Budget, Limits, Transport
@@ -52,7 +52,7 @@ def theirs(server: MisbehavingProvider) -> MisbehavingProvider:
 def asked(call: ApiCall, theirs: MisbehavingProvider, *, limits: Limits = PATIENT) -> dict[str, object]:
     """Ask *call* at *theirs*, whatever the claims, and return what is known then."""
     here = replace(call, url=lambda _: f"{theirs.issuer}{PATH}", wanted=lambda _: True)
-    transport = Transport(limits, reach=SsrfPolicy({"127.0.0.1"}))
+    transport = Transport(limits, ssrf_policy=SsrfPolicy({"127.0.0.1"}))
     with transport.request() as budget:
         return with_answers(
             {call.name: "of the token"},
@@ -127,17 +127,17 @@ def test_what_goes_on_beyond_the_last_page_is_told(theirs: MisbehavingProvider, 
     known = asked(call, theirs)
 
     assert len(theirs.requests) == call.pages
-    assert known == {call.name: [], CUT: [call.name]}
+    assert known == {call.name: [], TRUNCATED: [call.name]}
 
 
 def test_no_token_can_say_so(theirs: MisbehavingProvider) -> None:
     given: dict[str, Any] = {
         "spec": a_provider(),
         "access_token": "x",
-        "transport": Transport(PATIENT, reach=SsrfPolicy({})),
+        "transport": Transport(PATIENT, ssrf_policy=SsrfPolicy({})),
     }
 
-    assert with_answers({CUT: ["memberships"], "sub": "s"}, calls=[], budget=Budget(10), **given) == {"sub": "s"}
+    assert with_answers({TRUNCATED: ["memberships"], "sub": "s"}, calls=[], budget=Budget(10), **given) == {"sub": "s"}
     assert not theirs.requests
 
 
@@ -152,7 +152,7 @@ def test_all_pages_share_one_budget(theirs: MisbehavingProvider) -> None:
 
     theirs.respond[PATH] = respond
     here = replace(call, url=lambda _: f"{theirs.issuer}{PATH}", pages=10)
-    transport = Transport(PATIENT, reach=SsrfPolicy({"127.0.0.1"}))
+    transport = Transport(PATIENT, ssrf_policy=SsrfPolicy({"127.0.0.1"}))
     given: dict[str, Any] = {"spec": a_provider(), "access_token": "x", "transport": transport}
     with pytest.raises(ProviderUnavailable):
         with_answers({}, calls=[here], budget=Budget(10, monotonic=clock), **given)

@@ -7,7 +7,7 @@ import pytest
 
 from portal.settings import Endpoints
 from portal.sign_in.providers.base import ProviderDiagnostics
-from portal.sign_in.providers.diagnostics import shortcomings_of, usable_algorithms
+from portal.sign_in.providers.diagnostics import limitations_of, usable_algorithms
 from tests.builders import a_provider
 from tests.portal.sign_in.provider_types.reading import spec_at
 
@@ -51,17 +51,17 @@ def test_an_algorithm_may_be_promised_by_its_older_name(name: str) -> None:
 
 
 def test_nothing_is_missing_where_all_is_there() -> None:
-    assert shortcomings_of(a_provider(), SOUND) == ()
+    assert limitations_of(a_provider(), SOUND) == ()
 
 
 @pytest.mark.parametrize("changes", [{"signing_algorithms": None}, {"challenge_methods": None}, {"scopes": None}])
 def test_what_it_does_not_say_is_no_shortcoming(changes: dict[str, Any]) -> None:
-    assert shortcomings_of(a_provider(), replace(SOUND, **changes)) == ()
+    assert limitations_of(a_provider(), replace(SOUND, **changes)) == ()
 
 
 @pytest.mark.parametrize(("changes", "blocks", "told"), PROBLEMS.values(), ids=PROBLEMS)
 def test_what_is_missing_is_told_with_its_mend(*, changes: dict[str, Any], blocks: bool, told: str) -> None:
-    [one] = shortcomings_of(a_provider(), replace(SOUND, **changes))
+    [one] = limitations_of(a_provider(), replace(SOUND, **changes))
 
     assert one.blocks is blocks
     assert told in one.what
@@ -71,7 +71,7 @@ def test_what_is_missing_is_told_with_its_mend(*, changes: dict[str, Any], block
 def test_the_worst_stands_first() -> None:
     diagnostics = replace(SOUND, scopes=frozenset({"openid"}), client_problem="it answered 'invalid_client'")
 
-    assert [one.blocks for one in shortcomings_of(a_provider(), diagnostics)] == [True, False]
+    assert [one.blocks for one in limitations_of(a_provider(), diagnostics)] == [True, False]
 
 
 def test_no_algorithm_is_usable_that_the_configuration_does_not_accept() -> None:
@@ -84,39 +84,39 @@ def test_no_algorithm_is_usable_that_the_configuration_does_not_accept() -> None
 def test_a_provider_without_id_tokens_needs_no_keys(changes: dict[str, Any]) -> None:
     known = ProviderDiagnostics(endpoints=replace(ENDS, jwks=None, end_session=None), auth_method="client_secret_post")
 
-    assert shortcomings_of(spec_at("github"), replace(known, **changes)) == ()
+    assert limitations_of(spec_at("github"), replace(known, **changes)) == ()
 
 
-NAMED = "https://login.example.com/"
+NAME_LISTS = "https://login.example.com/"
 OF_ANOTHER = ProviderDiagnostics(
-    issuer=NAMED, problem=f"the metadata is of issuer '{NAMED}', not of https://id.example.com"
+    issuer=NAME_LISTS, problem=f"the metadata is of issuer '{NAME_LISTS}', not of https://id.example.com"
 )
 WHERE_TO_WRITE_IT: dict[str, tuple[dict[str, Any], str]] = {
-    "in the file": ({}, f'issuer = "{NAMED}" in its [[providers]]'),
+    "in the file": ({}, f'issuer = "{NAME_LISTS}" in its [[providers]]'),
     "the variable of any": (
         {"variables": ("OPENID_PROVIDER_URL", "OAUTH_CLIENT_ID")},
-        f'OPENID_PROVIDER_URL="{NAMED}"',
+        f'OPENID_PROVIDER_URL="{NAME_LISTS}"',
     ),
     "the address of metadata": (
         {"issuer_of_document": True, "discovery": "https://id.example.com/x/.well-known/openid-configuration"},
-        f'issuer = "{NAMED}" and discovery = "https://id.example.com/x/.well-known/openid-configuration" in its',
+        f'issuer = "{NAME_LISTS}" and discovery = "https://id.example.com/x/.well-known/openid-configuration" in its',
     ),
-    "Keycloak in the file": ({"provider_type": "keycloak"}, f'issuer = "{NAMED}" in its [[providers]]'),
+    "Keycloak in the file": ({"provider_type": "keycloak"}, f'issuer = "{NAME_LISTS}" in its [[providers]]'),
     "Keycloak's variables": (
         {"provider_type": "keycloak", "variables": ("OAUTH_KEYCLOAK_CLIENT_ID",)},
-        f'issuer = "{NAMED}" in its [[providers]], with type = "keycloak", in place of OAUTH_KEYCLOAK_CLIENT_ID',
+        f'issuer = "{NAME_LISTS}" in its [[providers]], with type = "keycloak", in place of OAUTH_KEYCLOAK_CLIENT_ID',
     ),
-    "GitLab in the file": ({"provider_type": "gitlab"}, f'domain so that it is "{NAMED}"'),
+    "GitLab in the file": ({"provider_type": "gitlab"}, f'domain so that it is "{NAME_LISTS}"'),
     "Auth0's variables": (
         {"provider_type": "auth0", "variables": ("OAUTH_AUTH0_CLIENT_ID",)},
-        f'OAUTH_AUTH0_DOMAIN so that it is "{NAMED}"',
+        f'OAUTH_AUTH0_DOMAIN so that it is "{NAME_LISTS}"',
     ),
 }
 
 
 @pytest.mark.parametrize(("changes", "told"), WHERE_TO_WRITE_IT.values(), ids=WHERE_TO_WRITE_IT)
 def test_metadata_of_another_issuer_says_what_to_write_and_where(changes: dict[str, Any], told: str) -> None:
-    [one] = shortcomings_of(a_provider(**changes), replace(OF_ANOTHER, discovery=changes.get("discovery")))
+    [one] = limitations_of(a_provider(**changes), replace(OF_ANOTHER, discovery=changes.get("discovery")))
 
     assert one.blocks
     assert told in one.fix
@@ -125,7 +125,7 @@ def test_metadata_of_another_issuer_says_what_to_write_and_where(changes: dict[s
 
 @pytest.mark.parametrize("issuer", [None, "https://id.example.com"])
 def test_any_other_failure_is_about_the_way_there(issuer: str | None) -> None:
-    [one] = shortcomings_of(
+    [one] = limitations_of(
         a_provider(), ProviderDiagnostics(issuer=issuer, problem="GET https://id.example.com: ConnectTimeout")
     )
 

@@ -125,7 +125,7 @@ class TestWhileARefreshHangs:
         elapsed, given = Elapsed(), list[float]()
 
         def load(budget: Budget) -> str:
-            given.append(budget.left())
+            given.append(budget.remaining())
             return "document" if len(given) == 1 else fail()
 
         kept = DocumentCache(load, monotonic=elapsed)

@@ -101,7 +101,7 @@ def test_the_password_of_the_proxy_stays_with_the_proxy(company: Company) -> Non
         return Answer(b"{}")
 
     company.theirs.respond["/a"] = respond
-    transport = Transport(PATIENT, reach=ssrf_policy_of(SPEC), egress=the_way(company))
+    transport = Transport(PATIENT, ssrf_policy=ssrf_policy_of(SPEC), egress=the_way(company))
     transport.get_object(f"{ISSUER}/a", budget=transport.budget())
 
     assert [name for name in seen[0] if "auth" in name] == []
@@ -122,7 +122,7 @@ def test_a_certificate_that_nobody_vouches_for_is_named(company: Company) -> Non
 
 def test_a_certificate_of_another_name_is_named(company: Company) -> None:
     company.proxy.names["other.corp.example:443"] = company.theirs.port
-    transport = Transport(PATIENT, reach=ssrf_policy_of(SPEC), egress=the_way(company))
+    transport = Transport(PATIENT, ssrf_policy=ssrf_policy_of(SPEC), egress=the_way(company))
 
     with pytest.raises(ProviderNotBelieved, match="Hostname mismatch"):
         transport.get_object("https://other.corp.example/", budget=transport.budget())
@@ -130,7 +130,7 @@ def test_a_certificate_of_another_name_is_named(company: Company) -> None:
 
 def test_a_proxy_that_is_down_refuses_or_knows_no_such_name_is_named_without_its_password(company: Company) -> None:
     def said(egress: Egress, url: str = ISSUER) -> str:
-        transport = Transport(PATIENT, reach=ssrf_policy_of(SPEC), egress=egress)
+        transport = Transport(PATIENT, ssrf_policy=ssrf_policy_of(SPEC), egress=egress)
         with pytest.raises(ProxyUnavailable) as caught:
             transport.get_object(url, budget=transport.budget())
         assert PASSWORD not in str(caught.value)
@@ -151,7 +151,7 @@ def test_a_proxy_that_is_down_refuses_or_knows_no_such_name_is_named_without_its
 
 def test_a_redirect_is_no_more_followed_than_without_a_proxy(company: Company) -> None:
     company.theirs.respond["/a"] = lambda _: Answer(b"", 302, {"Location": "http://169.254.169.254/latest/"})
-    transport = Transport(PATIENT, reach=ssrf_policy_of(SPEC), egress=the_way(company))
+    transport = Transport(PATIENT, ssrf_policy=ssrf_policy_of(SPEC), egress=the_way(company))
 
     with pytest.raises(ProviderUnavailable, match="redirects"):
         transport.get_object(f"{ISSUER}/a", budget=transport.budget())
@@ -194,7 +194,7 @@ def test_metadata_cannot_lead_the_proxy_to_a_private_number(company: Company, ho
 
 
 def test_a_number_that_the_configuration_names_may_be_asked_for_at_the_proxy(company: Company) -> None:
-    transport = Transport(PATIENT, reach=SsrfPolicy({"10.0.0.7"}), egress=the_way(company))
+    transport = Transport(PATIENT, ssrf_policy=SsrfPolicy({"10.0.0.7"}), egress=the_way(company))
 
     with pytest.raises(ProxyUnavailable):  # it knows no such place
         transport.get_object("https://10.0.0.7/", budget=transport.budget())
@@ -227,7 +227,7 @@ def test_an_exchange_keeps_its_code_of_what_is_wrong_on_the_way(company: Company
 
 def test_this_machine_is_never_asked_for_at_the_proxy(company: Company) -> None:
     with misbehaving_provider() as here:
-        transport = Transport(PATIENT, reach=SsrfPolicy({"127.0.0.1"}), egress=the_way(company))
+        transport = Transport(PATIENT, ssrf_policy=SsrfPolicy({"127.0.0.1"}), egress=the_way(company))
         transport.get_object(f"{here.issuer}/jwks", budget=transport.budget())
     assert company.proxy.asked == []
 

@@ -6,8 +6,8 @@ import pytest
 from portal.rules.identity import Affiliation
 from portal.sign_in.provider_types.cognito import cognito_sign_out
 from portal.sign_in.provider_types.okta import okta_sign_out
-from portal.sign_in.provider_types.sign_out import SignOutRequest, SignOutWay, standard_sign_out
-from portal.sign_in.providers.omissions import note_hint_left_out, note_left_out
+from portal.sign_in.provider_types.sign_out import SignOutRequest, SignOutRule, standard_sign_out
+from portal.sign_in.providers.omissions import log_omissions, log_omitted_hint
 from tests.builders import a_provider, an_identity
 
 LEAVING = SignOutRequest(
@@ -20,7 +20,7 @@ LEAVING = SignOutRequest(
 
 def noted(caplog: pytest.LogCaptureFixture, *affiliations: Affiliation) -> list[logging.LogRecord]:
     with caplog.at_level(logging.INFO, logger="portal.providers"):
-        note_left_out(an_identity(affiliations=affiliations), spec=a_provider())
+        log_omissions(an_identity(affiliations=affiliations), spec=a_provider())
     return caplog.records
 
 
@@ -50,11 +50,11 @@ def test_where_nothing_is_missing_nothing_is_said(caplog: pytest.LogCaptureFixtu
     ],
 )
 def test_an_id_token_too_long_for_the_sign_out_is_logged_and_not_shown(
-    caplog: pytest.LogCaptureFixture, way: SignOutWay, token: str | None, *, is_noted: bool
+    caplog: pytest.LogCaptureFixture, way: SignOutRule, token: str | None, *, is_noted: bool
 ) -> None:
     leaving, spec = replace(LEAVING, id_token_hint=token), a_provider()
     with caplog.at_level(logging.INFO, logger="portal.providers"):
-        note_hint_left_out(way(spec, leaving), leaving, way=way, spec=spec)
+        log_omitted_hint(way(spec, leaving), leaving, way=way, spec=spec)
 
     assert [record.getMessage() for record in caplog.records] == ["ID token left out of the sign-out"] * is_noted
     assert [vars(record)["fields"] for record in caplog.records] == [

@@ -106,7 +106,7 @@ def port_of(theirs: MisbehavingProvider) -> int:
 
 
 def get(url: str, *named: str) -> dict[str, object]:
-    transport = Transport(Limits(read=60, total=60), reach=SsrfPolicy(named))
+    transport = Transport(Limits(read=60, total=60), ssrf_policy=SsrfPolicy(named))
     return transport.get_object(url, budget=transport.budget())
 
 
@@ -133,7 +133,7 @@ class TestConnections:
         assert get(f"http://id.example.com:{port_of(theirs)}/a", "id.example.com") == {"b": 1}
 
     def test_where_the_named_host_is_others_may_be(self, theirs: MisbehavingProvider) -> None:
-        transport = Transport(Limits(read=60, total=60), reach=SsrfPolicy({"127.0.0.1"}))
+        transport = Transport(Limits(read=60, total=60), ssrf_policy=SsrfPolicy({"127.0.0.1"}))
         for host in ("127.0.0.1", "localhost"):
             url = f"http://{host}:{port_of(theirs)}/a"
             assert transport.get_object(url, budget=transport.budget()) == {"b": 1}

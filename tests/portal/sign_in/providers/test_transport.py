@@ -20,7 +20,7 @@ def theirs() -> Iterator[MisbehavingProvider]:
 class TestGetObject:
     def test_an_object_comes_back(self, theirs: MisbehavingProvider) -> None:
         theirs.respond["/a"] = lambda _: as_json({"b": 1})
-        transport = Transport(Limits(read=60, total=60), reach=HERE)
+        transport = Transport(Limits(read=60, total=60), ssrf_policy=HERE)
 
         assert transport.get_object(f"{theirs.issuer}/a", budget=transport.budget()) == {"b": 1}
 
@@ -32,7 +32,7 @@ class TestGetObject:
         fits: bool,  # noqa: FBT001 - one column of the table
     ) -> None:
         theirs.respond["/a"] = lambda _: Answer(b'{"a":"' + b"x" * (length - 8) + b'"}')
-        transport = Transport(Limits(read=60, total=60, largest=1000), reach=HERE)
+        transport = Transport(Limits(read=60, total=60, largest=1000), ssrf_policy=HERE)
 
         if fits:
             assert transport.get_object(f"{theirs.issuer}/a", budget=transport.budget())
@@ -51,7 +51,7 @@ class TestGetObject:
             return as_json({})
 
         theirs.respond["/a"] = respond
-        transport = Transport(Limits(read=60, total=60), reach=HERE)
+        transport = Transport(Limits(read=60, total=60), ssrf_policy=HERE)
         transport.get_object(f"{theirs.issuer}/a", budget=transport.budget())
 
         assert "authorization" not in seen[0]
@@ -59,7 +59,7 @@ class TestGetObject:
         assert seen[0]["accept-encoding"] == "identity"
 
     def test_a_budget_that_is_used_up_asks_nobody(self, theirs: MisbehavingProvider) -> None:
-        transport = Transport(Limits(), reach=HERE)
+        transport = Transport(Limits(), ssrf_policy=HERE)
 
         with pytest.raises(ProviderUnavailable):
             transport.get_object(f"{theirs.issuer}/a", budget=Budget(-1))
@@ -70,11 +70,11 @@ class TestGetObject:
         """
 
         class OfTheOtherThread(Budget):
-            def left(self) -> float:
+            def remaining(self) -> float:
                 return -1 if threading.current_thread().name == "provider-call" else 60
 
         theirs.respond["/a"] = lambda _: as_json({})
-        transport = Transport(Limits(read=60), reach=HERE)
+        transport = Transport(Limits(read=60), ssrf_policy=HERE)
 
         with pytest.raises(ProviderUnavailable, match="in time"):
             transport.get_object(f"{theirs.issuer}/a", budget=OfTheOtherThread(60))
@@ -82,7 +82,7 @@ class TestGetObject:
 
 class TestWithin:
     def test_errors_come_back_as_they_were(self) -> None:
-        transport = Transport(Limits(), reach=HERE)
+        transport = Transport(Limits(), ssrf_policy=HERE)
 
         def fail() -> None:
             raise LookupError("mine")
@@ -94,7 +94,7 @@ class TestWithin:
         """
         A provider that answers nobody must not make threads pile up without end.
         """
-        transport = Transport(Limits(at_once=2), reach=HERE)
+        transport = Transport(Limits(at_once=2), ssrf_policy=HERE)
         go_on = threading.Event()
         for _ in range(2):
             with pytest.raises(ProviderUnavailable, match="in time"):
@@ -118,22 +118,22 @@ class TestRequest:
         """
         A worker's threads serve everything; those that wait for one provider must not be all of them.
         """
-        transport = Transport(Limits(waiting=2, queue=0.01), reach=HERE)
+        transport = Transport(Limits(waiting=2, queue=0.01), ssrf_policy=HERE)
         with transport.request(), transport.request():
             third = transport.request()
             with pytest.raises(ProviderUnavailable, match="2 requests"):
                 third.__enter__()
         with transport.request() as budget:
-            assert budget.left() > 0
+            assert budget.remaining() > 0
 
     def test_a_request_that_fails_gives_its_place_back(self) -> None:
-        transport = Transport(Limits(waiting=1, queue=0.01), reach=HERE)
+        transport = Transport(Limits(waiting=1, queue=0.01), ssrf_policy=HERE)
         for _ in range(3):
             with pytest.raises(LookupError), transport.request():
                 raise LookupError
 
     def test_a_place_that_comes_free_in_time_serves(self) -> None:
-        transport = Transport(Limits(waiting=1, queue=60), reach=HERE)
+        transport = Transport(Limits(waiting=1, queue=60), ssrf_policy=HERE)
         entered, leave = threading.Event(), threading.Event()
 
         def occupy() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from portal.errors import SettingsError
 from portal.rules.identity import Affiliation, Identity
-from portal.sign_in.providers.base import Completed
+from portal.sign_in.providers.base import CompletedSignIn
 from portal.web.request_log import JsonLines, ReferenceFilter
 from portal.web.services import Services
 from tests.builders import NOW, a_provider, an_identity
@@ -29,9 +29,9 @@ class Told(ScriptedProvider):
 
     claims: MappingProxyType[str, object] = MappingProxyType({})
 
-    def complete(self, *arguments: Any, **options: Any) -> Completed:
+    def complete(self, *arguments: Any, **options: Any) -> CompletedSignIn:
         done = super().complete(*arguments, **options)
-        return Completed(
+        return CompletedSignIn(
             identity=done.identity,
             id_token="secret.id.token",
             access_token="secret-access-token",

@@ -27,18 +27,18 @@ from portal.web.views import (
     api,
     app_states,
     apps,
-    auth,
+    callback,
     catalogue,
+    errors,
     health,
     known_addresses,
     metrics,
     oauth,
     probe,
-    tenant,
+    sign_in,
+    sign_out,
     well_known,
 )
-from portal.web.views.errors import install_error_pages
-from portal.web.views.metrics import install_metrics
 
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 _BLUEPRINTS: Final = (
@@ -46,8 +46,9 @@ _BLUEPRINTS: Final = (
     app_states.blueprint,
     apps.blueprint,
     account.blueprint,
-    tenant.blueprint,
-    auth.blueprint,
+    sign_in.blueprint,
+    callback.blueprint,
+    sign_out.blueprint,
     known_addresses.blueprint,
     oauth.blueprint,
     api.blueprint,
@@ -55,6 +56,7 @@ _BLUEPRINTS: Final = (
     metrics.blueprint,
     probe.blueprint,
     well_known.blueprint,
+    errors.blueprint,
 )
 
 
@@ -73,16 +75,13 @@ def create_app(
     static = resource_folder("static")
     app = Flask("portal", template_folder=str(resource_folder("templates")), static_folder=str(static))
     app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, MAX_FORM_MEMORY_SIZE=LARGEST_BODY)
-    built = build_services(settings, clock=clock, providers=providers)
-    install_services(app, built)
+    install_services(app, build_services(settings, clock=clock, providers=providers))
     install_sessions(app, settings, clock=clock)
     install_request_log(app, settings.trusted_proxies)
-    install_metrics(app, built.metrics)
     install_headers(app, https=settings.url.startswith("https://"))
     install_request_checks(app, settings)
     install_limits(app, settings, limits or limits_of(settings))
     install_form_checks(app)
-    install_error_pages(app)
     install_templates(app)
     install_static_files(app, static)
     for blueprint in _BLUEPRINTS:

@@ -70,7 +70,7 @@ class ProviderButton:
 class SignInPage:
     """Where to sign in, and where that leads."""
 
-    template: ClassVar[str] = "auth/sign_in.html"
+    template: ClassVar[str] = "sign_in/index.html"
 
     going_to: str | None
     """The path that follows; ``None`` for the home page.  Never an app's title: strangers must not learn of apps."""
@@ -86,45 +86,36 @@ class SignInPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GoingPage:
-    """Sends the browser on to a provider by itself: the answer to a form, as :class:`LeavingPage` is."""
+class ForwardPage:
+    """Sends the browser on to *href* by itself.
 
-    template: ClassVar[str] = "auth/going.html"
+    Answers a POST that leads to another site: ``form-action`` of the page with the form would stop a redirect there,
+    and every further one.  The next request also counts as caused by the portal's own page.
+    """
 
+    template: ClassVar[str] = "forward.html"
+
+    heading: str
+    link: str
+    """Text of the link for browsers that do not move on."""
     href: str
-    provider_label: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignOutPage:
     """Asks whether to sign out."""
 
-    template: ClassVar[str] = "auth/sign_out.html"
+    template: ClassVar[str] = "sign_out/index.html"
 
     csrf: str
     identity: Identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeavingPage:
-    """Sends the browser on to *href* by itself.
-
-    The answer to a POST whose way leads to another site, such as the provider's end-session
-    endpoint: a redirect there would be held against ``form-action`` of the page with the form
-    (also every further hop of the provider's own), a page that moves on by itself is not.
-    """
-
-    template: ClassVar[str] = "auth/leaving.html"
-
-    href: str
-    provider_label: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SignedOutPage:
     """Nobody is signed in here any more."""
 
-    template: ClassVar[str] = "auth/signed_out.html"
+    template: ClassVar[str] = "sign_out/signed_out.html"
 
     provider_label: str | None
     """Where the person was signed in, if that is known."""
@@ -145,16 +136,6 @@ class ErrorPage:
     """The portal's own address, where it was asked for at another one."""
     framed: bool = False
     """Whether the page is shown inside the app page's frame."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefreshPage:
-    """Moves on to *href* within the portal by itself, so that the next request counts as the portal's own."""
-
-    template: ClassVar[str] = "apps/refresh.html"
-
-    title: str
-    href: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +208,7 @@ class FrameSignedOutPage:
 class FrameLeavePage:
     """Inside the frame: the page that is meant is the portal's, and shown outside."""
 
-    template: ClassVar[str] = "apps/frame_leave.html"
+    template: ClassVar[str] = "known_addresses/leave_frame.html"
 
     signs_out: bool
     """Whether it is the one that asks about signing out."""

@@ -132,10 +132,9 @@ def test_every_error_has_its_row_with_status_and_the_heading_of_its_page() -> No
 def test_answers_to_apps() -> None:
     """The errors of ``/oauth/`` and ``/api/`` that stand in the views."""
     machine = [one for one in EVERYWHERE if one.name.startswith(("portal.web.views.oauth", "portal.web.views.api"))]
-    machine += [one for one in EVERYWHERE if one.name == "portal.web.views.client_authentication"]
     given = {text_of(word.value) for _, call in calls(machine) for word in call.keywords if word.arg == "error"}
     for name, call in calls(machine):
-        if name in {"refusal", "_refusal"}:
+        if name == "_refusal":
             given |= {text_of(argument) for argument in call.args}
 
     assert set(PAGE.codes("Answers to apps")) == given - {None}

@@ -130,7 +130,7 @@ def test_pages_of_somebody_signed_in(deployment: Deployment, page: Page) -> None
     page.goto(f"{deployment.url}/sign-out")
     page.route(f"{deployment.provider.issuer}/**", _stay)
     page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("link", name="Go on")).to_be_visible()
+    expect(page.get_by_role("link", name="Continue")).to_be_visible()
     found += examine("leaving for the provider", page)
     _fail_if_any(found)
 

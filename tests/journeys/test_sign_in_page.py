@@ -121,7 +121,7 @@ def test_it_can_be_used_by_everybody(url: str, browser: Browser) -> None:
     found += examine("sign-in, with an address that leads nowhere", page)
     page.get_by_label("Your e-mail address at work").fill("ana@acme.example")
     page.get_by_role("button", name="Continue", exact=True).click()
-    expect(page.get_by_role("heading", name="Going on to Acme")).to_be_visible()
+    expect(page.get_by_role("heading", name="Continuing to Acme")).to_be_visible()
     found += examine("going on to a provider", page)
     context.close()
 

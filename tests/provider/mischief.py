@@ -1,6 +1,6 @@
 """Everything a provider can do wrong, and what must come of it: one row each.
 
-``tests.portal.sign_in.providers.test_oidc`` asks the provider's flow, ``tests.portal.web.views.test_auth`` the
+``tests.portal.sign_in.providers.test_oidc`` asks the provider's flow, ``tests.portal.web.views.test_callback`` the
 page and that nobody is signed in.
 """
 

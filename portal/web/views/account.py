@@ -2,13 +2,14 @@
 
 from typing import Final
 
-from flask import Blueprint, abort, redirect
+from flask import Blueprint, abort, redirect, request
 from flask.typing import ResponseReturnValue
 
 from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import SignIn
 from portal.rules.identity import Identity
 from portal.rules.policy import Standing
+from portal.rules.redirects import safe_next
 from portal.web.browser_names import browser_name
 from portal.web.browser_sessions import csrf_token
 from portal.web.current_sign_in import require_sign_in, require_standing
@@ -49,6 +50,18 @@ def end_elsewhere(sign_in_id: str) -> ResponseReturnValue:
         abort(404)
     services().sign_ins.revoke(sign_in_id, reason=RevocationReason.SIGNED_OUT, now=now, by=sign_in.identity.id)
     return redirect("/account", 303)
+
+
+@blueprint.post("/tenant")
+def switch_tenant() -> ResponseReturnValue:
+    """Move the sign-in to another of the person's tenants, and close what was open in the old one."""
+    sign_in, now = require_sign_in(), services().clock()
+    tenant = request.form.get("tenant", "")
+    if sign_in.identity.affiliation(tenant) is None:
+        abort(400)
+    if tenant != sign_in.tenant:
+        services().sign_ins.switch_tenant(sign_in.id, tenant=tenant, now=now)
+    return redirect(safe_next(request.form.get("next")), 303)
 
 
 def tenant_choices(standing: Standing) -> tuple[TenantChoice, ...]:

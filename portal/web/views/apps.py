@@ -28,9 +28,9 @@ from portal.web.labels import provider_label, tenant_label
 from portal.web.pages import (
     AppPage,
     DeniedPage,
+    ForwardPage,
     FrameSignedOutPage,
     LaunchPage,
-    RefreshPage,
     TenantChoice,
     current_theme,
     render,
@@ -90,7 +90,7 @@ def open_app(slug: str, rest: str) -> ResponseReturnValue:  # noqa: ARG001 - rea
     path = place.path
     launch_path = f"/apps/{quote(slug)}/.portal/launch?next={in_query(path)}"
     if place.alone and not place.lost:
-        return render(RefreshPage(title=app.title, href=launch_path))
+        return render(ForwardPage(heading=f"Opening {app.title}", link=f"Open {app.title}", href=launch_path))
     widen(frame_src=("'self'", app.origin), features=app.browser)
     return render(
         AppPage(

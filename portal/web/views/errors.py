@@ -6,7 +6,7 @@ What an exception says goes to the log only.
 import logging
 from typing import Final
 
-from flask import Flask, Response, g, jsonify, make_response, request
+from flask import Blueprint, Response, g, jsonify, make_response, request
 from werkzeug.exceptions import HTTPException, TooManyRequests
 
 from portal.errors import PortalError, SignInFailed
@@ -17,19 +17,15 @@ from portal.web.pages import ErrorPage, render
 from portal.web.request_checks import ForeignHost, FormExpired, is_machine_path
 from portal.web.services import services
 
+blueprint = Blueprint("errors", __name__)
+
 _LOGGER: Final = logging.getLogger("portal.errors")
 _SERVER_ERROR: Final = 500
 _LAUNCH: Final = "apps.launch"
 """The one route whose answers stand in a frame."""
 
 
-def install_error_pages(app: Flask) -> None:
-    """Answer every error of *app*."""
-    app.register_error_handler(PortalError, portal_error)
-    app.register_error_handler(HTTPException, http_error)
-    app.register_error_handler(Exception, unexpected_error)
-
-
+@blueprint.app_errorhandler(PortalError)
 def portal_error(error: PortalError) -> Response:
     """Answer an error raised on purpose."""
     level = logging.ERROR if error.status >= _SERVER_ERROR else logging.WARNING
@@ -50,6 +46,7 @@ def _same_page() -> str:
     return HOME if request.root_path or request.method not in {"GET", "HEAD"} else safe_next(here())
 
 
+@blueprint.app_errorhandler(HTTPException)
 def http_error(error: HTTPException) -> Response:
     """Answer an error of HTTP, such as a page that does not exist."""
     status = error.code or _SERVER_ERROR
@@ -62,6 +59,7 @@ def http_error(error: HTTPException) -> Response:
     return response
 
 
+@blueprint.app_errorhandler(Exception)
 def unexpected_error(error: Exception) -> Response:
     """Answer what nobody thought of; the traceback is for the log."""
     _LOGGER.error("unexpected: %s", type(error).__name__, exc_info=error)

@@ -8,14 +8,14 @@ import time
 from typing import Final
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Response, abort, g, request
+from flask import Blueprint, Response, abort, g, request
 
 from portal.contract import is_loopback_url
 from portal.contract.forwarded import Network, read_address
 from portal.contract.supervisor_messages import AppStatus, ListApps
 from portal.errors import StoreUnavailable
 from portal.supervisor_socket import SupervisorError, ask, control_socket
-from portal.web.metrics import CONTENT_TYPE, Metrics
+from portal.web.metrics import CONTENT_TYPE
 from portal.web.request_origin import host_allowed
 from portal.web.services import Services, services
 
@@ -27,14 +27,12 @@ _FORWARDING: Final = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host",
 """What web servers say about whom they speak for."""
 
 
-def install_metrics(app: Flask, counted: Metrics) -> None:
-    """Measure every request of *app*."""
-
-    @app.after_request
-    def measure(response: Response) -> Response:
-        if "began" in g and request.url_rule is not None:  # a path of somebody's own would be a label of their own
-            counted.answered(request.url_rule.rule, time.monotonic() - g.began)
-        return response
+@blueprint.after_app_request
+def measure(response: Response) -> Response:
+    """Measure every request of the portal."""
+    if "began" in g and request.url_rule is not None:  # other paths are any text, and must not become labels
+        services().metrics.answered(request.url_rule.rule, time.monotonic() - g.began)
+    return response
 
 
 @blueprint.get("/metrics")

@@ -5,7 +5,7 @@ No cookie is read here, and nothing is learnt about another app's sessions.
 
 from typing import Final
 
-from flask import Blueprint, abort, jsonify
+from flask import Blueprint, Response, abort, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 
 from portal.access.access_tokens import LIFETIME
@@ -15,7 +15,6 @@ from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET, NOT_IN_
 from portal.rules.catalogue import AppSpec
 from portal.rules.policy import api_rights
 from portal.web.services import services
-from portal.web.views.client_authentication import calling_app, form_values, refusal
 
 blueprint = Blueprint("oauth", __name__)
 
@@ -34,10 +33,10 @@ def jwks() -> ResponseReturnValue:
 @blueprint.post("/oauth/introspect")
 def introspect() -> ResponseReturnValue:
     """Redeem a ticket, or say whether an app session still lives (RFC 7662)."""
-    app, form = calling_app(), form_values()
+    app, form = _calling_app(), _form_values()
     token = form.get("token")
     if token is None:
-        abort(refusal("invalid_request"))
+        abort(_refusal("invalid_request"))
     in_use = form.get(NOT_IN_USE) != "true"
     answer = _introspection(token, hint=form.get("token_type_hint"), app=app, in_use=in_use)
     if isinstance(answer, Inactive):
@@ -48,21 +47,21 @@ def introspect() -> ResponseReturnValue:
 @blueprint.post("/oauth/token")
 def token() -> ResponseReturnValue:
     """Exchange a live app session for an access token to the portal's API (RFC 8693)."""
-    app, form, now = calling_app(), form_values(), services().clock()
+    app, form, now = _calling_app(), _form_values(), services().clock()
     if form.get("grant_type") != TOKEN_EXCHANGE:
-        abort(refusal("unsupported_grant_type"))
+        abort(_refusal("unsupported_grant_type"))
     if (
         form.get("subject_token_type") != HINT_APP_SESSION
         or form.get("requested_token_type", ACCESS_TOKEN) != ACCESS_TOKEN
     ):
-        abort(refusal("invalid_request"))
+        abort(_refusal("invalid_request"))
     live = services().app_sessions.live(form.get("subject_token"), app=app, now=now)
     if isinstance(live, Inactive):
-        abort(refusal("invalid_request"))  # RFC 8693, section 2.2.2
+        abort(_refusal("invalid_request"))  # RFC 8693, section 2.2.2
     rights = api_rights(app, standing=live.standing, rights_of_roles=services().settings.rights_of_roles)
     granted = rights & frozenset(form.get("scope", "").split())
     if not granted:
-        abort(refusal("invalid_scope"))
+        abort(_refusal("invalid_scope"))
     scope = " ".join(sorted(granted))
     services().audit.record(
         AuditEvent.API_USED,
@@ -93,3 +92,36 @@ def _introspection(presented: str, *, hint: str | None, app: AppSpec, in_use: bo
     if hint == HINT_APP_SESSION:
         return services().app_sessions.renew(presented, app=app, now=now, in_use=in_use)
     return Inactive(code="unsupported-token-type")
+
+
+def _calling_app() -> AppSpec:
+    """Return the app whose secret was presented, or leave the view with 401.
+
+    An unknown app, a wrong secret and no credentials at all are answered alike.
+    """
+    credentials = request.authorization
+    slug, secret = "", ""
+    if credentials is not None and credentials.type == "basic":
+        slug, secret = credentials.username or "", credentials.password or ""
+    is_genuine = services().credentials.authenticate(slug, secret)
+    app = services().settings.catalogue.find(slug)
+    if app is None or not is_genuine:
+        response = jsonify(error="invalid_client")
+        response.headers["WWW-Authenticate"] = 'Basic realm="portal", charset="UTF-8"'
+        abort(make_response(response, 401))
+    return app
+
+
+def _form_values() -> dict[str, str]:
+    """Return the form of this request, or leave the view with 400 where a parameter stands there twice.
+
+    RFC 6749, section 3.2: two readers of a repeated parameter could see different values.
+    """
+    if any(len(values) > 1 for values in request.form.listvalues()):
+        abort(_refusal("invalid_request"))
+    return request.form.to_dict()
+
+
+def _refusal(error: str, status: int = 400) -> Response:
+    """Return an error answer of RFC 6749, section 5.2."""
+    return make_response(jsonify(error=error), status)

@@ -104,7 +104,7 @@ class TestAddress:
         page = unescape(answer.text)
 
         assert answer.status_code == 200
-        assert "Going on to Acme" in page
+        assert "Continuing to Acme" in page
         assert "Beta" not in page
         assert 'http-equiv="refresh" content="0; url=https://id.example.com/authorize' in page
         hint = parse_qs(urlsplit(link_to_provider(answer)).query)["login_hint"]
@@ -191,7 +191,7 @@ class TestHidden:
 
         assert "cme" not in page
         assert "Continue with GitHub" in page
-        assert "Going on to Acme" in browser.post("/sign-in", address="ana@acme.example").text
+        assert "Continuing to Acme" in browser.post("/sign-in", address="ana@acme.example").text
 
     def test_a_page_may_have_no_button_at_all(self, tmp_path: Path) -> None:
         browser = Browser(portal_with(tmp_path, replace(ACME, hidden=True), replace(BETA, hidden=True)))

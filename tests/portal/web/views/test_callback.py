@@ -1,4 +1,4 @@
-"""Signing in and out, seen from a browser; the provider says what the test wants.
+"""The callback, seen from a browser; the provider returns what the test wants.
 
 Real and misbehaving providers: ``tests.provider.test_sign_in``.
 """
@@ -25,7 +25,7 @@ from portal.rules.catalogue import Catalogue
 from portal.rules.identity import Affiliation, Identity
 from portal.settings import Admission
 from portal.sign_in.admission import Arrival, Hook
-from portal.sign_in.attempts import ATTEMPT_LIFETIME, MAX_ATTEMPTS, cookie_name
+from portal.sign_in.attempts import ATTEMPT_LIFETIME, cookie_name
 from portal.sign_in.providers.metadata import IssuerMismatch
 from portal.storage.session_store import SessionStore
 from tests.builders import NOW, PORTAL, a_provider, an_app, an_identity
@@ -35,146 +35,10 @@ from tests.provider.browser import (
     Browser,
     Portal,
     callback_of,
-    csrf_in,
-    link_to_provider,
     reference_in,
     state_in,
 )
 from tests.provider.scripted import ScriptedProvider
-
-
-@pytest.fixture
-def provider() -> ScriptedProvider:
-    return ScriptedProvider()
-
-
-@pytest.fixture
-def portal(tmp_path: Path, provider: ScriptedProvider) -> Portal:
-    portal = Portal(tmp_path)
-    portal.providers["company"] = provider
-    return portal
-
-
-@pytest.fixture
-def browser(portal: Portal) -> Browser:
-    return Browser(portal)
-
-
-class TestSignInPage:
-    def test_each_provider_has_its_button(self, portal: Portal, browser: Browser) -> None:
-        portal.providers["other"] = ScriptedProvider(a_provider(id="other", label="Elsewhere"))
-        page = browser.get("/sign-in").text
-
-        assert 'href="/auth/oauth/company"' in page
-        assert 'href="/auth/oauth/other"' in page
-        assert "Elsewhere" in page
-
-    def test_it_says_where_the_way_leads_but_not_what_is_there(self, browser: Browser) -> None:
-        """
-        An app's title would tell a stranger that the app exists.
-        """
-        page = browser.get("/sign-in?next=/apps/forecast/%3Fx%3D1").text
-
-        assert "/apps/forecast/" in page
-        assert "x=1<" not in page
-        assert ">Forecast" not in page
-        assert "next=/apps/forecast/?x%3D1" in unescape(page) or "next=/apps/forecast/?x=1" in unescape(page)
-
-    @pytest.mark.parametrize(
-        "target", ["https://evil.test/", "//evil.test", "/%5C%5Cevil.test", "/sign-out", "javascript:alert(1)", ""]
-    )
-    def test_it_leads_nowhere_else(self, browser: Browser, target: str) -> None:
-        page = browser.get(f"/sign-in?next={target}").text
-
-        assert "evil.test" not in page
-        assert 'href="/auth/oauth/company"' in page
-
-    def test_who_is_signed_in_goes_on(self, browser: Browser) -> None:
-        browser.sign_in()
-
-        assert browser.get("/sign-in?next=/apps/forecast/").headers["Location"] == "/apps/forecast/"
-        assert browser.get("/sign-in?next=//evil.test").headers["Location"] == "/"
-
-
-class TestBegin:
-    def test_the_browser_goes_to_the_provider_with_a_cookie_of_its_own(self, browser: Browser) -> None:
-        response = browser.get("/auth/oauth/company")
-        cookie = response.headers["Set-Cookie"]
-
-        assert response.status_code == 303
-        assert response.headers["Location"].startswith("https://id.example.com/authorize?")
-        assert response.headers["Cache-Control"] == "no-store"
-        assert cookie.startswith(f"{cookie_name(state_in(response.headers['Location']), secure=True)}=")
-        for attribute in ("Secure", "HttpOnly", "Path=/", "SameSite=Lax", f"Max-Age={ATTEMPT_LIFETIME}"):
-            assert attribute in cookie
-        assert "Domain" not in cookie
-
-    def test_over_plain_http_on_this_machine_the_cookie_goes_without_secure(
-        self, tmp_path: Path, provider: ScriptedProvider
-    ) -> None:
-        portal = Portal(tmp_path, url="http://127.0.0.1:7800")
-        portal.providers["company"] = provider
-        browser = Browser(portal)
-        cookie = browser.get("/auth/oauth/company").headers["Set-Cookie"]
-
-        assert cookie.startswith("portal-attempt-")
-        assert "Secure" not in cookie
-        assert browser.sign_in().status_code == 303
-        assert browser.is_signed_in
-
-    def test_the_state_cannot_be_read_from_the_cookie(self, browser: Browser) -> None:
-        state = state_in(browser.begin())
-
-        assert state not in str(browser.cookies())
-
-    def test_the_callback_is_the_providers_own_or_the_registered_one(self, portal: Portal, browser: Browser) -> None:
-        assert parse_qs(urlsplit(browser.begin()).query)["redirect_uri"] == [f"{PORTAL}{CALLBACK}"]
-
-        spec = a_provider(redirect_uri=f"{PORTAL}/login/callback")
-        portal.providers["company"] = ScriptedProvider(spec)
-        assert parse_qs(urlsplit(browser.begin()).query)["redirect_uri"] == [f"{PORTAL}/login/callback"]
-
-    @pytest.mark.parametrize("site", ["cross-site", "same-site", "x"])
-    def test_another_page_does_not_sign_anybody_in_anew(self, browser: Browser, site: str) -> None:
-        """
-        A provider that knows the browser asks nothing: the person's apps would be closed behind their back.
-        """
-        headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
-        answer = browser.get("/auth/oauth/company?next=/apps/forecast/", **headers)
-
-        assert answer.status_code == 303
-        assert unescape(answer.headers["Location"]) == "/sign-in?next=%2Fapps%2Fforecast%2F"
-        assert "Set-Cookie" not in answer.headers
-        assert browser.get("/auth/oauth/company?next=//evil.test", **headers).headers["Location"] == "/sign-in"
-
-    @pytest.mark.parametrize("site", ["same-origin", "none"])
-    def test_its_own_page_and_the_person_do(self, browser: Browser, site: str) -> None:
-        answer = browser.get("/auth/oauth/company", **{"Sec-Fetch-Site": site})
-
-        assert answer.headers["Location"].startswith("https://id.example.com/authorize?")
-
-    def test_an_unknown_provider_is_not_found(self, browser: Browser) -> None:
-        assert browser.get("/auth/oauth/unknown").status_code == 404
-
-    def test_a_provider_that_is_down_is_said_to_be_with_a_way_to_try_again(
-        self, browser: Browser, provider: ScriptedProvider, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        provider.fails_with = ProviderUnavailable("GET https://id.example.com: ConnectionError")
-        page = browser.get("/auth/oauth/company")
-
-        assert page.status_code == 502
-        assert reference_in(page)
-        assert 'href="/sign-in' in page.text
-        assert "ConnectionError" not in page.text
-        assert "ConnectionError" in caplog.text
-        assert not browser.attempts()
-
-    def test_many_tabs_do_not_grow_the_cookies_without_end(self, browser: Browser) -> None:
-        urls = [browser.begin() for _ in range(MAX_ATTEMPTS + 5)]
-
-        assert len(browser.attempts()) <= MAX_ATTEMPTS
-        assert sum(map(len, browser.cookies().values())) < 4096
-        assert browser.get(callback_of(urls[-1])).status_code == 303
 
 
 class TestCallback:
@@ -572,104 +436,3 @@ class TestRefusals:
         browser.get(callback_of(url))
 
         assert browser.is_signed_in
-
-
-class TestSignOut:
-    def test_a_link_asks_first(self, browser: Browser) -> None:
-        browser.sign_in()
-        page = browser.get("/sign-out")
-
-        assert page.status_code == 200
-        assert "Ana Analyst" in page.text
-        assert browser.is_signed_in
-
-    def test_a_form_ends_the_sign_in_and_leads_on_to_the_provider(self, portal: Portal, browser: Browser) -> None:
-        browser.sign_in()
-        (sign_in,) = portal.sign_ins()
-        page = browser.sign_out()
-
-        assert portal.services.sign_ins.find(sign_in.id, now=NOW) is None
-        assert not browser.is_signed_in
-        assert "signed-out" in portal.events()
-        address = link_to_provider(page)
-        query = parse_qs(urlsplit(address).query)
-        assert address.startswith("https://id.example.com/end?")
-        assert query["id_token_hint"] == ["id.token.hint"]
-        assert query["post_logout_redirect_uri"] == [f"{PORTAL}/signed-out"]
-
-    def test_the_old_cookie_is_worth_nothing_afterwards(self, browser: Browser) -> None:
-        browser.sign_in()
-        before = browser.cookies()["__Host-portal"]
-        browser.sign_out()
-        browser.client.set_cookie("__Host-portal", before, domain=HOST)
-
-        assert not browser.is_signed_in
-
-    @pytest.mark.parametrize("form", [{}, {"csrf": ""}, {"csrf": "guessed"}])
-    def test_a_form_without_its_sessions_token_ends_nothing(self, browser: Browser, form: dict[str, str]) -> None:
-        browser.sign_in()
-
-        assert browser.post("/sign-out", **form).status_code == 403
-        assert browser.is_signed_in
-
-    @pytest.mark.parametrize("origin", ["https://evil.test", "https://forecast.apps.example.com", "null"])
-    def test_a_form_of_another_page_ends_nothing(self, browser: Browser, origin: str) -> None:
-        browser.sign_in()
-        token = csrf_in(browser.get("/sign-out"))
-
-        assert browser.post("/sign-out", origin=origin, csrf=token).status_code == 403
-        assert browser.is_signed_in
-
-    def test_without_a_sign_out_at_the_provider_the_page_says_so(
-        self, browser: Browser, provider: ScriptedProvider
-    ) -> None:
-        provider.end_session = None
-        browser.sign_in()
-        response = browser.sign_out()
-        page = browser.get(response.headers["Location"]).text
-
-        assert response.status_code == 303
-        assert "You are signed out" in page
-        assert "still be signed in at Example Company" in page
-
-    def test_a_provider_that_was_taken_out_meanwhile_does_not_matter(self, portal: Portal, browser: Browser) -> None:
-        browser.sign_in()
-        portal.providers.clear()
-
-        assert browser.sign_out().headers["Location"] == "/signed-out?provider=company"
-        assert not portal.sign_ins()
-
-    def test_who_is_not_signed_in_is_told_calmly(self, browser: Browser) -> None:
-        assert browser.get("/sign-out").headers["Location"] == "/signed-out"
-
-    def test_whose_sign_in_ended_elsewhere_is_told_calmly(self, portal: Portal, browser: Browser) -> None:
-        browser.sign_in()
-        token = csrf_in(browser.get("/sign-out"))
-        portal.now += portal.services.settings.idle_lifetime
-
-        assert browser.post("/sign-out", csrf=token).headers["Location"] == "/signed-out"
-
-
-class TestSignedOutPage:
-    def test_it_says_that_the_provider_knows_too(self, browser: Browser) -> None:
-        browser.sign_in()
-        state = state_in(link_to_provider(browser.sign_out()))
-        page = browser.get(f"/signed-out?state={state}").text
-
-        assert "here and at Example Company has ended" in page
-
-    @pytest.mark.parametrize(
-        "query", ["", "?state=forged", "?provider=unknown", "?provider=<script>", "?state=%ED%A0%80"]
-    )
-    def test_it_believes_nothing_else(self, browser: Browser, query: str) -> None:
-        page = browser.get(f"/signed-out{query}")
-
-        assert page.status_code == 200
-        assert "You are signed out" in page.text
-        assert "Example Company" not in page.text
-        assert "<script>" not in page.text
-
-    def test_who_is_signed_in_is_not_told_otherwise(self, browser: Browser) -> None:
-        browser.sign_in()
-
-        assert browser.get("/signed-out").headers["Location"] == "/"

@@ -1,0 +1,117 @@
+"""Signing out, seen from a browser."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.builders import NOW, PORTAL
+from tests.provider.browser import (
+    HOST,
+    Browser,
+    Portal,
+    csrf_in,
+    link_to_provider,
+    state_in,
+)
+from tests.provider.scripted import ScriptedProvider
+
+
+class TestSignOut:
+    def test_a_link_asks_first(self, browser: Browser) -> None:
+        browser.sign_in()
+        page = browser.get("/sign-out")
+
+        assert page.status_code == 200
+        assert "Ana Analyst" in page.text
+        assert browser.is_signed_in
+
+    def test_a_form_ends_the_sign_in_and_leads_on_to_the_provider(self, portal: Portal, browser: Browser) -> None:
+        browser.sign_in()
+        (sign_in,) = portal.sign_ins()
+        page = browser.sign_out()
+
+        assert portal.services.sign_ins.find(sign_in.id, now=NOW) is None
+        assert not browser.is_signed_in
+        assert "signed-out" in portal.events()
+        address = link_to_provider(page)
+        query = parse_qs(urlsplit(address).query)
+        assert address.startswith("https://id.example.com/end?")
+        assert query["id_token_hint"] == ["id.token.hint"]
+        assert query["post_logout_redirect_uri"] == [f"{PORTAL}/signed-out"]
+
+    def test_the_old_cookie_is_worth_nothing_afterwards(self, browser: Browser) -> None:
+        browser.sign_in()
+        before = browser.cookies()["__Host-portal"]
+        browser.sign_out()
+        browser.client.set_cookie("__Host-portal", before, domain=HOST)
+
+        assert not browser.is_signed_in
+
+    @pytest.mark.parametrize("form", [{}, {"csrf": ""}, {"csrf": "guessed"}])
+    def test_a_form_without_its_sessions_token_ends_nothing(self, browser: Browser, form: dict[str, str]) -> None:
+        browser.sign_in()
+
+        assert browser.post("/sign-out", **form).status_code == 403
+        assert browser.is_signed_in
+
+    @pytest.mark.parametrize("origin", ["https://evil.test", "https://forecast.apps.example.com", "null"])
+    def test_a_form_of_another_page_ends_nothing(self, browser: Browser, origin: str) -> None:
+        browser.sign_in()
+        token = csrf_in(browser.get("/sign-out"))
+
+        assert browser.post("/sign-out", origin=origin, csrf=token).status_code == 403
+        assert browser.is_signed_in
+
+    def test_without_a_sign_out_at_the_provider_the_page_says_so(
+        self, browser: Browser, provider: ScriptedProvider
+    ) -> None:
+        provider.end_session = None
+        browser.sign_in()
+        response = browser.sign_out()
+        page = browser.get(response.headers["Location"]).text
+
+        assert response.status_code == 303
+        assert "You are signed out" in page
+        assert "still be signed in at Example Company" in page
+
+    def test_a_provider_that_was_taken_out_meanwhile_does_not_matter(self, portal: Portal, browser: Browser) -> None:
+        browser.sign_in()
+        portal.providers.clear()
+
+        assert browser.sign_out().headers["Location"] == "/signed-out?provider=company"
+        assert not portal.sign_ins()
+
+    def test_who_is_not_signed_in_is_told_calmly(self, browser: Browser) -> None:
+        assert browser.get("/sign-out").headers["Location"] == "/signed-out"
+
+    def test_whose_sign_in_ended_elsewhere_is_told_calmly(self, portal: Portal, browser: Browser) -> None:
+        browser.sign_in()
+        token = csrf_in(browser.get("/sign-out"))
+        portal.now += portal.services.settings.idle_lifetime
+
+        assert browser.post("/sign-out", csrf=token).headers["Location"] == "/signed-out"
+
+
+class TestSignedOutPage:
+    def test_it_says_that_the_provider_knows_too(self, browser: Browser) -> None:
+        browser.sign_in()
+        state = state_in(link_to_provider(browser.sign_out()))
+        page = browser.get(f"/signed-out?state={state}").text
+
+        assert "here and at Example Company has ended" in page
+
+    @pytest.mark.parametrize(
+        "query", ["", "?state=forged", "?provider=unknown", "?provider=<script>", "?state=%ED%A0%80"]
+    )
+    def test_it_believes_nothing_else(self, browser: Browser, query: str) -> None:
+        page = browser.get(f"/signed-out{query}")
+
+        assert page.status_code == 200
+        assert "You are signed out" in page.text
+        assert "Example Company" not in page.text
+        assert "<script>" not in page.text
+
+    def test_who_is_signed_in_is_not_told_otherwise(self, browser: Browser) -> None:
+        browser.sign_in()
+
+        assert browser.get("/signed-out").headers["Location"] == "/"

@@ -302,7 +302,7 @@ def current_shell() -> Shell:
 
 def shown(identity: Identity) -> ShownPerson:
     """Return how pages show *identity*."""
-    name = (identity.name or identity.email or "").strip() or "Somebody"
+    name = (identity.name or identity.email or "").strip() or "No name"
     words = [word for word in name.partition("@")[0].replace(".", " ").split() if word[0].isalnum()] or [name]
     initials = words[0][0] if len(words) == 1 else words[0][0] + words[-1][0]
     return ShownPerson(

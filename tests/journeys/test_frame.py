@@ -92,10 +92,10 @@ def test_links_arrive_with_whatever_a_browser_leaves_bare_in_them(
             steps.sign_in(page, deployment, "Ana Analyst", path=f"/apps/showcase/{asked}")
             expect(page).to_have_url(re.compile(f"^{re.escape(deployment.url)}/apps/showcase/"))
         page.frames[1].wait_for_url(deployment.apps["showcase"] + inside, wait_until="commit")
-        notice = page.get_by_text("opens at its start")
+        notice = page.get_by_text("opens on its first page")
         expect(notice).to_be_visible() if inside == "/" else expect(notice).to_have_count(0)
     page.get_by_role("button", name="Close").click()
-    expect(page.get_by_text("opens at its start")).to_be_hidden()
+    expect(page.get_by_text("opens on its first page")).to_be_hidden()
     context.close()
 
 

@@ -67,7 +67,7 @@ def test_pages_that_a_stranger_sees(deployment: Deployment, page: Page) -> None:
     expect(page.get_by_role("heading", name="This is not the address of the portal")).to_be_visible()
     found += examine("another name", page)
     assert page.evaluate("[...document.styleSheets].length") == 1
-    page.get_by_role("link", name="Go there").click()
+    page.get_by_role("link", name="Open the portal").click()
     expect(page).to_have_url(f"{deployment.url}/sign-in?next=%2Faccount")
 
     # The session has ended, and the portal's page is still there: the frame says so by itself.
@@ -84,8 +84,8 @@ def test_pages_of_somebody_signed_in(deployment: Deployment, page: Page) -> None
     for name, path, heading in (
         ("catalogue", "/", "Welcome, Tess"),
         ("account", "/account", "Tess Two-Tenants"),
-        ("unknown address", "/nothing-here", "There is nothing here"),
-        ("unknown app", "/apps/nothing-here/", "There is nothing here"),
+        ("unknown address", "/nothing-here", "Page not found"),
+        ("unknown app", "/apps/nothing-here/", "Page not found"),
         ("sign-out", "/sign-out", "Sign out?"),
         ("app", "/apps/showcase/", "Showcase"),
     ):
@@ -96,7 +96,7 @@ def test_pages_of_somebody_signed_in(deployment: Deployment, page: Page) -> None
 
     # Every notice of the app's page, all at once.
     page.goto(f"{deployment.url}/apps/showcase/%5Clost")
-    expect(page.get_by_text("opens at its start")).to_be_visible()
+    expect(page.get_by_text("opens on its first page")).to_be_visible()
     expect(page.locator("#wait")).to_be_hidden()
     page.evaluate("document.querySelectorAll('.notice').forEach(notice => { notice.hidden = false; })")
     found += examine("app, with its notices", page)
@@ -119,12 +119,12 @@ def test_pages_of_somebody_signed_in(deployment: Deployment, page: Page) -> None
         ("denied, framed", "/apps/admin-dashboard/.portal/launch?next=/"),
     ):
         page.goto(f"{deployment.url}{path}")
-        expect(page.get_by_role("heading", name="Administration is not open to you")).to_be_visible()
+        expect(page.get_by_role("heading", name="You do not have access to Administration")).to_be_visible()
         found += examine(name, page)
 
     page.evaluate(_ASK_AT_ONCE, _ENOUGH)
     page.goto(f"{deployment.url}/apps/nothing-here/")
-    expect(page.get_by_role("heading", name="That was a lot at once")).to_be_visible()
+    expect(page.get_by_role("heading", name="Too many requests")).to_be_visible()
     found += examine("too many requests", page)
 
     page.goto(f"{deployment.url}/sign-out")

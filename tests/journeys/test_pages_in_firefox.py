@@ -17,8 +17,8 @@ _PAGES: Final = (
     ("catalogue", "/", "aria/Showcase[role='link']"),
     ("account", "/account", "aria/Ana Analyst[role='heading']"),
     ("app", "/apps/showcase/", "#frame"),
-    ("refused", "/apps/admin-dashboard/", "aria/Administration is not open to you[role='heading']"),
-    ("unknown address", "/nothing-here", "aria/There is nothing here[role='heading']"),
+    ("refused", "/apps/admin-dashboard/", "aria/You do not have access to Administration[role='heading']"),
+    ("unknown address", "/nothing-here", "aria/Page not found[role='heading']"),
     ("sign-out", "/sign-out", "aria/Sign out[role='button']"),
 )
 _SETTLED: Final = "() => document.querySelector('#wait')?.hidden !== false"

@@ -141,10 +141,10 @@ def test_a_stopped_app_is_said_to_be_and_opens_when_it_is_started(silent: Silent
 
 def test_an_app_elsewhere_that_is_away_is_said_to_be_and_opens_when_it_is_back(silent: Silent, page: Page) -> None:
     page.goto(f"{silent.deployment.url}/apps/away/")
-    expect(page.get_by_role("heading", name="Away cannot be reached")).to_be_visible()
+    expect(page.get_by_role("heading", name="Away is not responding")).to_be_visible()
     expect(page.locator("#frame")).to_be_hidden()
     assert examine("an app that is away", page) == []
-    expect(page.get_by_role("link", name="Back to your apps")).to_have_attribute("href", "/")
+    expect(page.get_by_role("link", name="Go to your apps")).to_have_attribute("href", "/")
     with answering_at(silent.away):
         expect(steps.frame_of(page).get_by_text("back again")).to_be_visible()
         expect(page.locator("#down")).to_be_hidden()
@@ -173,7 +173,7 @@ def test_in_firefox_too(silent: Silent, tmp_path: Path) -> None:
             tab.go(f"{silent.deployment.url}/apps/{path}")
             tab.wait(SETTLED)
         tab.go(f"{silent.deployment.url}/apps/away/")
-        tab.see("aria/Away cannot be reached[role='heading']")
+        tab.see("aria/Away is not responding[role='heading']")
         with answering_at(silent.away):
             tab.wait(SETTLED)
 

@@ -129,7 +129,7 @@ def test_signing_out_reaches_auth0_and_returns(deployment: Deployment, theirs: A
     assert left.startswith(f"{theirs.url}/oidc/logout?" if shown else f"{theirs.url}/v2/logout?")
     back = theirs.sign_out(left)
     assert back is not None
-    assert "here and at Auth0 has ended" in deployment.browser.get(back).text
+    assert "portal, its apps and Auth0" in deployment.browser.get(back).text
     assert not deployment.browser.is_signed_in
 
 

@@ -124,7 +124,7 @@ class TestTenants:
         page = several.browser.get(theirs.consent(several.begin()))
 
         assert page.status_code == 403
-        assert "does not let that account in" in page.text
+        assert "does not allow this account" in page.text
         assert not several.browser.is_signed_in
 
     def test_private_accounts_do_not_get_through_unless_they_are_listed(
@@ -296,7 +296,7 @@ def test_signing_out_names_the_account(deployment: Deployment, theirs: Entra) ->
     assert "id_token_hint" not in url
     back = theirs.sign_out(url)
     assert back is not None
-    assert "has ended" in deployment.browser.get(back).text
+    assert "You are signed out of this portal, its apps and" in deployment.browser.get(back).text
 
 
 def test_a_wrong_secret_is_the_portals_trouble(spec: ProviderSpec, theirs: Entra, tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def test_an_answer_that_is_too_long_signs_nobody_in_and_says_so(deployment: Depl
     page = deployment.browser.get(theirs.consent(deployment.begin()))
 
     assert page.status_code == 403
-    assert "says too much" in page.text
+    assert "too much data" in page.text
     assert not deployment.browser.is_signed_in
 
 
@@ -247,7 +247,7 @@ def test_who_may_come_in(theirs: GitHub, spec: ProviderSpec, tmp_path: Path, adm
     assert page.status_code == status
     assert deployment.browser.is_signed_in is (status == 303)
     if status == 403:
-        assert "does not let that account in" in page.text
+        assert "does not allow this account" in page.text
 
 
 def test_a_login_to_begin_with_is_passed_on(deployment: Deployment) -> None:

@@ -57,7 +57,7 @@ def test_somebody_signs_in_and_out_at_each_kind_of_server(theirs: Okta, tmp_path
     assert left is not None
     back = theirs.sign_out(left)
     assert back is not None
-    assert "here and at Okta has ended" in deployment.browser.get(back).text
+    assert "portal, its apps and Okta" in deployment.browser.get(back).text
 
 
 def test_the_orgs_own_server_is_asked_for_groups(theirs: Okta, tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ def test_the_way_to_sign_in_leads_back_but_never_off_site() -> None:
         ("Ana Maria van der Analyst", None, "Ana Maria van der Analyst", "AA"),
         ("Ana", None, "Ana", "A"),
         (None, "ana.analyst@example.com", "ana.analyst@example.com", "AA"),
-        (None, None, "Somebody", "S"),
-        ("  ", None, "Somebody", "S"),
+        (None, None, "No name", "NN"),
+        ("  ", None, "No name", "NN"),
         ("😀 !", None, "😀 !", "😀"),
     ],
 )

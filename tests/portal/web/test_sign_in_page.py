@@ -133,7 +133,7 @@ class TestAddress:
         answer = browser.post("/sign-in", address=address, next="/apps/forecast/")
 
         assert answer.status_code == 200
-        assert "This address leads to no sign-in here." in answer.text
+        assert "There is no sign-in for this address." in answer.text
         assert "acme.example" not in answer.text.replace(address, "")
         assert "<script>alert" not in answer.text
         assert "Set-Cookie" not in answer.headers

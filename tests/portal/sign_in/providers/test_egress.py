@@ -248,8 +248,8 @@ def test_the_environment_of_the_moment_counts_for_nothing(company: Company, monk
 @pytest.mark.parametrize(
     ("password", "code", "heading"),
     [
-        (PASSWORD, "provider-not-believed", "Your identity provider could not be trusted"),
-        ("an-old-one", "proxy-unavailable", "The way to your identity provider is blocked"),
+        (PASSWORD, "provider-not-believed", "The connection to your sign-in provider is not secure"),
+        ("an-old-one", "proxy-unavailable", "Your sign-in provider cannot be reached"),
     ],
 )
 def test_a_person_reads_a_page_and_the_operator_the_reason(

@@ -22,7 +22,7 @@ def test_it_says_who_where_why_and_until_when(deployment: Deployment) -> None:
     assert '<time datetime="2027-01-15T08:00:00Z"' in text
     assert '<time datetime="2027-02-14T08:00:00Z"' in text
     assert "Tenants" not in text
-    assert "Nowhere else" in text
+    assert "You are not signed in anywhere else" in text
 
 
 def test_an_address_nobody_vouches_for_is_marked(deployment: Deployment) -> None:
@@ -32,7 +32,7 @@ def test_an_address_nobody_vouches_for_is_marked(deployment: Deployment) -> None
 
 def test_people_of_several_tenants_may_switch(deployment: Deployment) -> None:
     text = deployment.signed_in(TESS).get("/account").text
-    assert "You are here" in text
+    assert "Current</span>" in text
     assert 'name="tenant" value="acme"' in text
     assert 'name="tenant" value="beta"' not in text
 

@@ -348,7 +348,7 @@ class TestAdmission:
         page = browser.sign_in()
 
         assert page.status_code == 403
-        assert "This account is not admitted" in page.text
+        assert "This account cannot sign in here" in page.text
         assert reference_in(page)
         assert not browser.is_signed_in
         assert portal.sign_ins() == []

@@ -133,7 +133,7 @@ def test_who_is_refused_reads_that_it_was_the_companys_rule(tmp_path: Path) -> N
         page = Deployment(tmp_path, "hook").sign_in()
 
     assert page.status_code == 403
-    assert "the company&#39;s rule" in page.text or "the company's rule" in page.text
+    assert "your company does not allow this account" in page.text
     assert "not-admitted: refused-by-hook" in log.getvalue()
 
 

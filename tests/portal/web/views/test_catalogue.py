@@ -18,27 +18,27 @@ def test_people_see_the_apps_they_may_open_and_no_others(deployment: Deployment)
     for hidden in ("admin-dashboard", "Beta secret", "beta-only", "Closed"):
         assert hidden not in text
     assert "Welcome, Ana" in text
-    assert "One app is open to you" in text
+    assert "You can open one app." in text
 
 
 def test_each_tenant_has_its_own(deployment: Deployment) -> None:
     text = deployment.signed_in(TESS).get("/").text  # begins where she has a role
     assert "Beta" in text
-    assert "2 apps are open to you" in text
+    assert "You can open 2 apps." in text
 
 
 def test_whoever_may_open_nothing_learns_what_to_do(deployment: Deployment) -> None:
     person = an_identity(subject="x", name=" ", affiliations=(TESS.affiliations[0],))
     text = deployment.signed_in(person).get("/").text
-    assert "No app is open to you yet" in text
+    assert "You cannot open any apps yet" in text
     assert "in Acme" in text
 
 
 def test_somebody_without_name_address_and_tenant_is_welcome_too(deployment: Deployment) -> None:
     person = Identity(provider="company", issuer="https://id.example.com", subject="x")
     text = deployment.signed_in(person).get("/").text
-    assert "Somebody" in text
-    assert "No app is open to you yet" in text
+    assert "No name" in text
+    assert "You cannot open any apps yet" in text
 
 
 def test_hostile_titles_stay_text(tmp_path_factory: object) -> None:

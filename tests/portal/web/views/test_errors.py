@@ -51,7 +51,7 @@ def test_a_store_that_is_away_is_a_503_also_for_the_signed_in(deployment: Deploy
     answer = deployment.signed_in().get("/failing")
     assert answer.status_code == 503
     assert "/secret/path" not in answer.text
-    assert "out of order for a moment" in answer.text
+    assert "not available at the moment" in answer.text
 
 
 def test_machines_get_json(deployment: Deployment) -> None:
@@ -62,7 +62,7 @@ def test_machines_get_json(deployment: Deployment) -> None:
 
 
 def test_a_missing_page_is_a_404_and_a_machines_is_json(deployment: Deployment) -> None:
-    assert "There is nothing here" in deployment.browser().get("/nothing").text
+    assert "Page not found" in deployment.browser().get("/nothing").text
     assert deployment.browser().get("/oauth/nothing").get_json()["error"] == "http-404"
 
 

@@ -72,7 +72,7 @@ class TestSignOut:
 
         assert response.status_code == 303
         assert "You are signed out" in page
-        assert "still be signed in at Example Company" in page
+        assert "still be signed in to Example Company" in page
 
     def test_a_provider_that_was_taken_out_meanwhile_does_not_matter(self, portal: Portal, browser: Browser) -> None:
         browser.sign_in()
@@ -98,7 +98,7 @@ class TestSignedOutPage:
         state = state_in(link_to_provider(browser.sign_out()))
         page = browser.get(f"/signed-out?state={state}").text
 
-        assert "here and at Example Company has ended" in page
+        assert "portal, its apps and Example Company" in page
 
     @pytest.mark.parametrize(
         "query", ["", "?state=forged", "?provider=unknown", "?provider=<script>", "?state=%ED%A0%80"]

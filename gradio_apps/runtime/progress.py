@@ -1,4 +1,4 @@
-"""How far an app has come with starting, as its page tells it to the people who wait."""
+"""How far an app's start has come, as its page shows it to people who wait."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,10 +8,10 @@ _MINUTE: Final = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """One moment of a start; what is not known is empty."""
+    """One moment of a start; unknown values are empty."""
 
     phase: str = ""
-    """In a few words: ``loading its code``, ``starting up``."""
+    """``Loading the app`` or ``Starting the app``."""
     elapsed: float | None = None
     """Seconds since the process began."""
     usual: float | None = None
@@ -19,19 +19,14 @@ class Progress:
     last_line: str = ""
     """Of the app's log, without its secrets."""
     problem: str = ""
-    """Of a start that failed: why, in a sentence."""
+    """Why the start failed, in a sentence."""
 
-    def in_words(self) -> str:
-        """Return phase, elapsed and usual time as one sentence, or nothing."""
-        words = []
-        if self.phase:
-            words.append(self.phase)
-        if self.elapsed is not None:
-            words.append(f"for {spoken(self.elapsed)}")
+    def summary(self) -> str:
+        """Return the phase with its times, such as ``Loading the app (18 s)``; empty without a phase."""
+        times = [] if self.elapsed is None else [spoken(self.elapsed)]
         if self.usual is not None:
-            words.append(f"usually ready after {spoken(self.usual)}")
-        sentence = ", ".join(words)
-        return f"{sentence[0].upper()}{sentence[1:]}." if sentence else ""
+            times.append(f"usually ready after {spoken(self.usual)}")
+        return f"{self.phase} ({', '.join(times)})" if self.phase and times else self.phase
 
 
 def spoken(seconds: float) -> str:

@@ -74,7 +74,7 @@ def test_progress_follows_the_host(log: int) -> None:
     waiting = StartupState(begun=100.0, usual=20.0, hidden=("hush",), log=log, log_since=0)
     progress = waiting.progress(host, now=107.0)
 
-    assert progress.in_words() == "Loading its code, for 7 s, usually ready after 20 s."
+    assert progress.summary() == "Loading the app (7 s, usually ready after 20 s)"
     assert progress.last_line == "fetching 3 of 7 with ********"
     host.fail("The module 'torch' is not installed where the app runs.")
     failed = waiting.of(host)()
@@ -82,5 +82,5 @@ def test_progress_follows_the_host(log: int) -> None:
 
 
 def test_what_is_not_known_is_not_said() -> None:
-    assert Progress().in_words() == ""
-    assert Progress(elapsed=61).in_words() == "For 1 min 1 s."
+    assert Progress().summary() == ""
+    assert Progress(phase="Loading the app").summary() == "Loading the app"

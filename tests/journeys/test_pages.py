@@ -138,7 +138,7 @@ def test_pages_of_somebody_signed_in(deployment: Deployment, page: Page) -> None
 def test_pages_of_the_guard(deployment: Deployment, page: Page) -> None:
     origin = deployment.apps["showcase"]
     page.goto(f"{origin}/.portal/arrived?to=/")
-    expect(page.get_by_role("heading", name="Cookies are switched off")).to_be_visible()
+    expect(page.get_by_role("heading", name="Cookies are blocked")).to_be_visible()
     found = examine("guard: no cookies, as it really is", page)
 
     # The others need an app that fails or a portal that is away: made by the same code, with the real style sheet.

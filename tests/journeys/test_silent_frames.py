@@ -84,7 +84,7 @@ def test_what_is_no_page_is_shown_and_nothing_turns_over_it(silent: Silent, page
     expect(page.locator("#wait")).to_be_hidden()
     expect(page.locator("#down")).to_be_hidden()
     expect(page.locator("#frame")).to_be_visible()
-    shown = {"": '{"rows":[1,2,3]}', "text": "plain words", "document": "opens in a tab of its own"}.get(path)
+    shown = {"": '{"rows":[1,2,3]}', "text": "plain words", "document": "opens in its own tab"}.get(path)
     if shown is not None:
         expect(steps.frame_of(page).get_by_text(shown)).to_be_visible()
 
@@ -154,7 +154,7 @@ def test_an_app_that_failed_to_start_goes_on_by_itself_and_leads_back_to_the_por
     page.goto(f"{silent.deployment.url}/apps/failing/")
     frame = steps.frame_of(page)
     expect(frame.get_by_role("heading", name="Failing did not start")).to_be_visible()
-    expect(frame.get_by_role("link", name="Back to the portal")).to_have_attribute("href", f"{silent.deployment.url}/")
+    expect(frame.get_by_role("link", name="Go to your apps")).to_have_attribute("href", f"{silent.deployment.url}/")
     silent.ready.touch()
     expect(frame.get_by_role("heading", name="Here at last")).to_be_visible()
     expect(page.locator("#down")).to_be_hidden()

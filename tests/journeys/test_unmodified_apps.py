@@ -73,7 +73,7 @@ def test_no_app_leaves_its_frame_without_the_persons_doing(deployment: Deploymen
     Without a click the page says what it is, and stays.
     """
     page.goto(f"{deployment.url}/apps/own-sign-in/logout")
-    link = steps.frame_of(page).get_by_role("link", name="Go on to sign out")
+    link = steps.frame_of(page).get_by_role("link", name="Continue to sign out")
     expect(link).to_be_visible()
     expect(page.locator("#wait")).to_be_hidden()
     assert page.url == f"{deployment.url}/apps/own-sign-in/logout"

@@ -209,7 +209,7 @@ class Guard:
                     503,
                     presented=request.presented,
                     page=self._answer.pages.away(),
-                    detail="The portal cannot be reached just now. Please try again.",
+                    detail="The portal is not available at the moment. Try again in a minute.",
                 )
                 return
         if session is None:

@@ -86,7 +86,9 @@ class OwnRoutes:
         handler = handlers.get("GET" if request.scope["method"] == "HEAD" else request.scope["method"])
         if handler is None:
             allow = ", ".join(sorted(handlers)).encode("ascii")
-            await self._answer.json(request.send, 405, {"detail": "Not this way."}, headers=[(b"allow", allow)])
+            await self._answer.json(
+                request.send, 405, {"detail": "This address does not accept that method."}, headers=[(b"allow", allow)]
+            )
             return
         await handler(request)
 
@@ -142,7 +144,7 @@ class OwnRoutes:
         try:
             session = None if sid is None else await self._sessions.find(sid, in_use=False)
         except PortalAway:
-            await self._answer.json(request.send, 503, {"detail": "The portal cannot be reached just now."})
+            await self._answer.json(request.send, 503, {"detail": "The portal is not available at the moment."})
             return
         if session is None:
             await self._answer.json(request.send, 401, {"detail": "Your session has ended."})

@@ -1,4 +1,4 @@
-"""The guard's own pages: short, framed by the portal only, and linking to its app page, never to a launch."""
+"""The guard's own pages: short, framed only by the portal, and with a link to the portal, never to a launch."""
 
 from dataclasses import dataclass
 from html import escape
@@ -18,7 +18,7 @@ HTML: Final = "text/html; charset=utf-8"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """One thing to say, and at most one thing to do about it."""
+    """What one page says, and its one link."""
 
     title: str
     text: str
@@ -26,11 +26,11 @@ class Page:
     href: str
     new_tab: bool = False
     in_place: bool = False
-    """Whether the link leads on where the page is, within the app."""
+    """Whether the link opens in the same frame."""
     event: Event = ""
-    """What the script on it tells the portal's page."""
+    """What its script reports to the portal's page."""
     refresh: bool = False
-    """Whether it looks again by itself, until the app is in another state."""
+    """Whether it reloads when the state of the app changes."""
     more: str = ""
     """A second sentence."""
     line: str = ""
@@ -57,7 +57,7 @@ class Pages:
         ]
 
     def app_page(self, path: str = "") -> str:
-        """Return the portal's page of this app, at *path*; where no address may carry that, it says so there."""
+        """Return the portal's page of this app, at *path*; an unusable path leads to the start, with a note."""
         inside = local_path(path or "/", default=f"/?{PLACE_LOST}")
         return self._home + inside if inside != "/" else self._home
 
@@ -66,11 +66,11 @@ class Pages:
         base = self._settings.path
         target = ' target="_blank" rel="noopener"' if page.new_tab else ' target="_top"'
         target = "" if page.in_place else target
-        # Only without scripts: a page that comes again and again is hard to read (WCAG 2.2, 2.2.1).
+        # Only without scripts: a page that keeps reloading is hard to read (WCAG 2.2, 2.2.1).
         refresh = '<noscript><meta http-equiv="refresh" content="2"></noscript>' if page.refresh else ""
         more = f'<p id="more">{escape(page.more)}</p>' if page.more else ""
-        progresses = page.event == "app-starting"
-        line = f'<p><code id="line">{escape(page.line)}</code></p>' if page.line or progresses else ""
+        has_line = page.line or page.event == "app-starting"  # which the script fills in later
+        line = f'<p><code id="line">{escape(page.line)}</code></p>' if has_line else ""
         return (
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{refresh}'
             f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(page.title)}</title>'
@@ -82,20 +82,20 @@ class Pages:
         ).encode()
 
     def ended(self) -> Page:
-        """No session, or one that is over."""
+        """There is no session, or it has ended."""
         return Page(
             title="Your session has ended",
-            text=f"You are not signed in to {self._settings.name} here any more.",
-            link="Open it again",
+            text=f"Your session in {self._settings.name} has ended.",
+            link="Open again",
             href=self._home,
             event="session-ended",
         )
 
     def used(self) -> Page:
-        """A ticket that opens nothing."""
+        """The ticket was refused."""
         return Page(
-            title="This did not open",
-            text=f"The hand-over to {self._settings.name} was used already, came too late, or is not valid.",
+            title="The app was not opened",
+            text=f"The link to {self._settings.name} has expired or was already used.",
             link="Try again",
             href=self._home,
             event="session-ended",
@@ -105,7 +105,7 @@ class Pages:
         """The portal does not answer."""
         return Page(
             title="One moment",
-            text="The portal cannot be reached just now. Nothing is lost; please try again in a minute.",
+            text="The portal is not available at the moment. Nothing was lost. Try again in a minute.",
             link="Try again",
             href=self._home,
         )
@@ -113,8 +113,8 @@ class Pages:
     def no_cookie(self) -> Page:
         """The cookie did not come back."""
         return Page(
-            title="This app needs a tab of its own",
-            text=f"Your browser did not keep the cookie of {self._settings.name} inside this page.",
+            title=f"{self._settings.name} needs its own tab",
+            text="Your browser blocks the app's cookie inside this page.",
             link=f"Open {self._settings.name} in a new tab",
             href=f"{self._home}?tab=1",
             new_tab=True,
@@ -123,50 +123,51 @@ class Pages:
     def no_cookie_at_all(self) -> Page:
         """The cookie did not come back although the app has a tab of its own."""
         return Page(
-            title="Cookies are switched off",
-            text=f"{self._settings.name} cannot tell who you are, because your browser keeps no cookie of it.",
-            link="Back to the portal",
+            title="Cookies are blocked",
+            text=f"Your browser blocks the cookie that {self._settings.name} needs to know who you are.",
+            link="Go to your apps",
             href=self._portal,
         )
 
     def document(self, path: str) -> Page:
         """The document at *path*, which this browser does not show in a frame."""
-        place = self.app_page(path)
+        address = self.app_page(path)
         return Page(
-            title="This document opens in a tab of its own",
+            title="This document opens in its own tab",
             text="Your browser does not show it inside another page.",
             link="Open it",
-            href=f"{place}{'&' if '?' in place else '?'}tab=1",
+            href=f"{address}{'&' if '?' in address else '?'}tab=1",
             new_tab=True,
         )
 
     def starting(self, progress: Progress) -> Page:
-        """The app is not ready yet, and has come as far as *progress* says."""
+        """The app is not ready yet; *progress* describes its start."""
         return Page(
             title=f"{self._settings.name} is starting",
             text="The app opens here when it is ready.",
-            link="Back to the portal",
+            link="Go to your apps",
             href=self._portal,
             event="app-starting",
             refresh=True,
-            more=progress.in_words(),
+            more=progress.summary(),
             line=progress.last_line,
         )
 
     def failed(self, progress: Progress) -> Page:
-        """The app did not start; why, as far as it is known, but no traceback: that is its operator's."""
+        """The app did not start: the reason where it is known, but no traceback, which is for the administrator."""
         return Page(
             title=f"{self._settings.name} did not start",
             text=progress.problem or "The app stopped with an error while it was loading.",
-            more="It is started again by itself, and opens here when it is ready. Its log says more to its operator.",
-            link="Back to the portal",
+            more="It is restarted automatically, and opens here when it is ready. "
+            "Your administrator can see the reason in its log.",
+            link="Go to your apps",
             href=self._portal,
             event="app-failed",
             refresh=True,
         )
 
     def signed_in(self) -> Page:
-        """The app leads to a sign-in page that it does not have and that is not needed."""
+        """The app links to a sign-in page that it does not have, and that nobody needs here."""
         return Page(
             title="You are signed in",
             text=f"{self._settings.name} knows who you are.",
@@ -176,18 +177,18 @@ class Pages:
         )
 
     def leave(self, known: KnownAddress) -> Page:
-        """A page that is the portal's, and shown outside the frame; the portal's page goes there by itself."""
+        """A page of the portal, which is shown outside the frame; the portal's own script goes there at once."""
         if known == "sign-out":
             return Page(
                 title="Sign out",
-                text="Signing out ends the portal and all its apps in this browser.",
-                link="Go on to sign out",
+                text="You will be signed out of the portal and all its apps in this browser.",
+                link="Continue to sign out",
                 href=self.at_portal(known),
                 event=known,
             )
         return Page(
-            title="This page is the portal's",
-            text=f"It opens outside {self._settings.name}.",
+            title="This page opens outside the app",
+            text="It belongs to the portal.",
             link="Open it",
             href=self.at_portal(known),
             event=known,

@@ -83,7 +83,7 @@ class Probes:
         try:
             token = await self._token(request.scope)
         except PortalAway:
-            await self._answer.json(request.send, 503, {"detail": "The portal cannot be reached just now."})
+            await self._answer.json(request.send, 503, {"detail": "The portal is not available at the moment."})
             return
         except Rejected as error:
             if error.reason in WRONG_TIME:  # genuine, and stale or early by our clock: what that says is all that helps

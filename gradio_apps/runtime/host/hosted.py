@@ -108,10 +108,10 @@ class HostedApp:
 
     @property
     def phase(self) -> str:
-        """What a start is at, in a few words; empty once it is over."""
+        """What the start is doing, in a few words; empty once it is over."""
         if self.state != "starting":
             return ""
-        return "starting up" if self._launched else "loading its code"
+        return "Starting the app" if self._launched else "Loading the app"
 
     @property
     def current(self) -> Captured | None:

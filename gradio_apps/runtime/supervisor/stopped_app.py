@@ -41,7 +41,7 @@ class Notice:
         body = (
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(text)}</title>'
             f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
-            f'<body class="guard"><main><h1>{escape(text)}</h1><p>Its operator has stopped it for now.</p>'
+            f'<body class="guard"><main><h1>{escape(text)}</h1><p>Your administrator stopped it. Try again later.</p>'
             f'<p><a class="action" href="{escape(home)}" target="_top">Try again</a></p></main></body></html>\n'
         )
         ancestors = "/".join(self.portal_url.split("/")[:3])

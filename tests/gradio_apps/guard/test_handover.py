@@ -70,7 +70,7 @@ async def test_a_cookie_that_does_not_come_back_offers_a_tab_instead_of_going_in
 
         assert framed.status == 403
         assert f'href="{PORTAL}/apps/forecast?tab=1" target="_blank"' in framed.text
-        assert "Cookies are switched off" in alone.text
+        assert "Cookies are blocked" in alone.text
         assert "/launch" not in framed.text + alone.text
 
 
@@ -220,7 +220,7 @@ async def test_while_the_portal_is_away_a_ticket_waits() -> None:
         answer = await deployment.hand_over(deployment.ticket())
 
         assert answer.status == 503
-        assert "Nothing is lost" in answer.text
+        assert "Nothing was lost" in answer.text
 
 
 async def test_a_rotated_key_is_fetched_within_a_small_budget() -> None:

@@ -397,12 +397,12 @@ class TestStates:
             assert (status, f'{{"state": "{state}"}}') == (answer.status, answer.text)
 
     async def test_a_page_that_waits_says_how_far_the_app_is_and_trusts_no_word_of_its_log(self) -> None:
-        progress = Progress(phase="loading its code", elapsed=75, usual=12.4, last_line="<b>50 %</b> of a model")
+        progress = Progress(phase="Loading the app", elapsed=75, usual=12.4, last_line="<b>50 %</b> of a model")
         async with a_deployment(state=lambda: "starting", progress=lambda: progress) as deployment:
             page = await deployment.get("/", deployment.signed_in() | FRAME)
             asked_again = await deployment.get("/", deployment.signed_in())
 
-        words = "Loading its code, for 1 min 15 s, usually ready after 12 s."
+        words = "Loading the app (1 min 15 s, usually ready after 12 s)"
         assert words in page.text
         assert '<code id="line">&lt;b&gt;50 %&lt;/b&gt; of a model</code>' in page.text
         assert json.loads(asked_again.text) == {

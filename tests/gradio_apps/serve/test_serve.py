@@ -205,8 +205,8 @@ def test_a_page_shows_the_start_and_then_why_it_failed(tmp_path: Path) -> None:
                     shown = client.get("/", headers=own).text
                     time.sleep(0.05)
                 assert '<code id="line">fetching with ********</code>' in shown
-                assert "usually ready after 6 s." in shown
-                assert "Loading its code, for" in shown
+                assert "usually ready after 6 s)" in shown
+                assert "Loading the app (" in shown
                 (tmp_path / "go").touch()
                 failed = wait_for_event(tmp_path / "events", "app-failed")
                 assert failed["app"] == SLUG

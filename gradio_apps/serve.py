@@ -77,10 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         interface=lambda: host.interface,
     )
     host.before_stop(guard.work.stop)
-    steer = None
+    control = None
     if channel is not None:
-        steer = ChannelHandler(channel, guard=guard, state=lambda: host.state, problem=lambda: host.problem).start
-    front = ServerThread(guard, host=host, sock=sock, grace=grace, steer=steer, trusted=settings.trusted_proxies)
+        control = ChannelHandler(channel, guard=guard, state=lambda: host.state, problem=lambda: host.problem).start
+    front = ServerThread(guard, host=host, sock=sock, grace=grace, control=control, trusted=settings.trusted_proxies)
     front.start()
     return run(source, host=host, front=front, linger=linger, cwd=options.cwd, allowed=allowed)
 

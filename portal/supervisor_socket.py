@@ -4,7 +4,14 @@ from pathlib import Path
 from typing import Final
 
 from portal.contract.local_sockets import connected
-from portal.contract.supervisor_messages import MAX_LINE, Answer, Command, InvalidMessage, Problem, read_answer
+from portal.contract.supervisor_messages import (
+    MAX_LINE,
+    CommandAccepted,
+    CommandRefused,
+    InvalidMessage,
+    OperatorCommand,
+    read_answer,
+)
 from portal.settings import Settings
 
 _PATIENCE: Final = 10.0
@@ -19,7 +26,7 @@ def control_socket(settings: Settings) -> Path:
     return settings.data_dir / "supervisor.sock"
 
 
-def ask(path: Path, command: Command, *, patience: float = _PATIENCE) -> Answer:
+def ask(path: Path, command: OperatorCommand, *, patience: float = _PATIENCE) -> CommandAccepted:
     """Send *command* to the supervisor at *path*, and return its answer, which may take *patience* seconds.
 
     Raises:
@@ -36,6 +43,6 @@ def ask(path: Path, command: Command, *, patience: float = _PATIENCE) -> Answer:
         ) from error
     except InvalidMessage as error:
         raise SupervisorError(f"What answers at {path} is not this portal's supervisor. {error}") from error
-    if isinstance(answer, Problem):
+    if isinstance(answer, CommandRefused):
         raise SupervisorError(f"The supervisor refused: {answer.problem}")
     return answer

@@ -63,7 +63,7 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class SessionEnded:
     """An app session ended."""
 
     session: str
@@ -105,7 +105,7 @@ class Draining:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class EndSession:
     """End an app session."""
 
     session: str
@@ -115,14 +115,14 @@ class End:
         return _line({"do": "end", "session": self.session})
 
 
-Told: TypeAlias = Accept | Leave | Draining | End
+Command: TypeAlias = Accept | Leave | Draining | EndSession
 
 
-def read_said(line: bytes) -> Status | Ended | None:
+def read_status(line: bytes) -> Status | SessionEnded | None:
     """Return what a process says in *line*, or ``None`` where that is nothing that can be said."""
     members = _members(line)
     if "ended" in members:
-        return Ended(members["ended"]) if _is_id(members["ended"]) else None
+        return SessionEnded(members["ended"]) if _is_id(members["ended"]) else None
     state, accepting, problem = members.get("state"), members.get("accepting"), members.get("problem", "")
     counts, listening = members.get("open"), members.get("listening")
     if state not in get_args(State) or type(accepting) is not bool or type(problem) is not str:
@@ -142,7 +142,7 @@ def read_said(line: bytes) -> Status | Ended | None:
     )
 
 
-def read_told(line: bytes) -> Told | None:
+def read_command(line: bytes) -> Command | None:
     """Return what the supervisor says in *line*, or ``None`` where that is nothing that can be done."""
     match _members(line):
         case {"do": "accept"}:
@@ -152,7 +152,7 @@ def read_told(line: bytes) -> Told | None:
         case {"do": "elsewhere", "sessions": list() as sessions} if _are_sessions(sessions):
             return Draining(tuple(sessions))
         case {"do": "end", "session": str() as session} if _is_id(session):
-            return End(session)
+            return EndSession(session)
         case _:
             return None
 

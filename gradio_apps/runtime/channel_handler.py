@@ -8,7 +8,17 @@ from collections.abc import Callable, Coroutine, MutableMapping
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from gradio_apps.runtime.channel import MAX_LINE, Accept, Draining, End, Ended, Leave, State, Status, read_told
+from gradio_apps.runtime.channel import (
+    MAX_LINE,
+    Accept,
+    Draining,
+    EndSession,
+    Leave,
+    SessionEnded,
+    State,
+    Status,
+    read_command,
+)
 from gradio_apps.runtime.guard import Guard
 
 DESCRIPTOR: Final = "PORTAL_SUPERVISOR_FD"
@@ -74,7 +84,7 @@ class ChannelHandler:
     async def _listen(self, reader: asyncio.StreamReader, server: Server) -> None:
         with suppress(ConnectionError):
             while line := await reader.readline():
-                match read_told(line):
+                match read_command(line):
                     case Accept():
                         await server.listen()
                         self._say(server)
@@ -82,7 +92,7 @@ class ChannelHandler:
                         self._go_on(self._leave(server, seconds))
                     case Draining(sessions):
                         self._guard.work.elsewhere(sessions)
-                    case End(session):
+                    case EndSession(session):
                         self._remember(session)
                         self._guard.end_session(session)
                     case None:
@@ -130,7 +140,7 @@ class ChannelHandler:
     def _tell_ended(self, session: str) -> None:
         if session not in self._ended:
             self._remember(session)
-            self._send(Ended(session).to_line())
+            self._send(SessionEnded(session).to_line())
 
     def _remember(self, session: str) -> None:
         self._ended[session] = None

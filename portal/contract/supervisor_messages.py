@@ -72,7 +72,7 @@ class ReloadApps:
         return _line({"do": "reload", "document": self.document, "every_app": self.every_app})
 
 
-Command: TypeAlias = ListApps | ControlApp | ReloadApps
+OperatorCommand: TypeAlias = ListApps | ControlApp | ReloadApps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,7 @@ class AppStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CommandAccepted:
     """The command was accepted."""
 
     apps: tuple[AppStatus, ...]
@@ -128,7 +128,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class CommandRefused:
     """The command was refused; *problem* is a sentence for the operator."""
 
     problem: str
@@ -147,7 +147,7 @@ _JSON_TYPES: Final[Mapping[Any, Any]] = {
 """What a field's type is in JSON, where ``isinstance`` cannot check the type itself."""
 
 
-def read_command(line: bytes) -> Command:
+def read_command(line: bytes) -> OperatorCommand:
     """Return the command in *line*.
 
     Raises:
@@ -166,7 +166,7 @@ def read_command(line: bytes) -> Command:
             raise InvalidMessage("Unknown command.")
 
 
-def read_answer(line: bytes) -> Answer | Problem:
+def read_answer(line: bytes) -> CommandAccepted | CommandRefused:
     """Return the answer in *line*.
 
     Raises:
@@ -174,11 +174,11 @@ def read_answer(line: bytes) -> Answer | Problem:
     """
     members = _members(line)
     if not _member(members, "ok", bool):
-        return Problem(_member(members, "problem", str))
+        return CommandRefused(_member(members, "problem", str))
     changes = _member(members, "changes", dict | None)
     if changes is not None and not all(change in get_args(Change) for change in changes.values()):
         raise _wrong("changes")
-    return Answer(tuple(_read_app(app) for app in _member(members, "apps", list)), changes)
+    return CommandAccepted(tuple(_read_app(app) for app in _member(members, "apps", list)), changes)
 
 
 def _read_app(app: object) -> AppStatus:

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from portal import supervisor_socket
-from portal.contract.supervisor_messages import Answer, Command
+from portal.contract.supervisor_messages import CommandAccepted, OperatorCommand
 from portal.machine.failure import ENDED, CommandFailed
 from portal.supervisor_socket import SupervisorError
 
 
-def ask(path: Path, command: Command) -> Answer:
+def ask(path: Path, command: OperatorCommand) -> CommandAccepted:
     """Send *command* to the supervisor at *path*, and return its answer.
 
     Raises:

@@ -8,14 +8,14 @@ import pytest
 from gradio_apps.runtime.channel import (
     MAX_SESSIONS,
     Accept,
+    Command,
     Draining,
-    End,
-    Ended,
+    EndSession,
     Leave,
+    SessionEnded,
     Status,
-    Told,
-    read_said,
-    read_told,
+    read_command,
+    read_status,
 )
 
 GOOD: dict[str, Any] = {"state": "running", "accepting": True, "problem": "", "open": {"page": 1}, "listening": ["h"]}
@@ -27,21 +27,21 @@ GOOD: dict[str, Any] = {"state": "running", "accepting": True, "problem": "", "o
         Status(),
         Status(state="failed", problem="The module 'x' is missing."),
         Status(state="running", accepting=True, open={"stream": 2, "page": 5}, listening=("a", "b")),
-        Ended("sid"),
+        SessionEnded("sid"),
     ],
     ids=["starting", "failed", "running", "ended"],
 )
-def test_what_a_process_says_is_read(said: Status | Ended) -> None:
-    assert read_said(said.to_line()) == said
+def test_what_a_process_says_is_read(said: Status | SessionEnded) -> None:
+    assert read_status(said.to_line()) == said
 
 
 @pytest.mark.parametrize(
     "told",
-    [Accept(), Leave(120), Draining(("a", "b")), Draining(()), End("sid")],
+    [Accept(), Leave(120), Draining(("a", "b")), Draining(()), EndSession("sid")],
     ids=["accept", "leave", "elsewhere", "nowhere", "end"],
 )
-def test_what_a_supervisor_says_is_read(told: Told) -> None:
-    assert read_told(told.to_line()) == told
+def test_what_a_supervisor_says_is_read(told: Command) -> None:
+    assert read_command(told.to_line()) == told
 
 
 @pytest.mark.parametrize(
@@ -70,13 +70,13 @@ def test_what_a_supervisor_says_is_read(told: Told) -> None:
     ids=repr,
 )
 def test_what_has_not_its_shape_says_nothing(change: dict[str, Any]) -> None:
-    assert read_said(json.dumps({**GOOD, **change}).encode()) is None
+    assert read_status(json.dumps({**GOOD, **change}).encode()) is None
 
 
 @pytest.mark.parametrize("line", [b"", b"\n", b"[]", b"7", b"nonsense", b"\xff", b"[" * 100_000, b"{}"], ids=len)
 def test_nonsense_says_nothing(line: bytes) -> None:
-    assert read_said(line) is None
-    assert read_told(line) is None
+    assert read_status(line) is None
+    assert read_command(line) is None
 
 
 @pytest.mark.parametrize(
@@ -94,11 +94,11 @@ def test_nonsense_says_nothing(line: bytes) -> None:
     ids=repr,
 )
 def test_what_cannot_be_done_is_not_done(told: dict[str, Any]) -> None:
-    assert read_told(json.dumps(told).encode()) is None
+    assert read_command(json.dumps(told).encode()) is None
 
 
 def test_a_problem_is_one_line_that_can_be_shown() -> None:
-    said = read_said(json.dumps({**GOOD, "problem": "a\n\x1b[31m" + "x" * 1000}).encode())
+    said = read_status(json.dumps({**GOOD, "problem": "a\n\x1b[31m" + "x" * 1000}).encode())
 
     assert isinstance(said, Status)
     assert said.problem.startswith("a[31mx")
@@ -108,5 +108,5 @@ def test_a_problem_is_one_line_that_can_be_shown() -> None:
 def test_more_sessions_than_fit_are_left_out_and_not_the_line() -> None:
     said = Status(listening=tuple(map(str, range(2 * MAX_SESSIONS))))
 
-    assert read_said(said.to_line()) is not None
-    assert read_told(Draining(said.listening).to_line()) is not None
+    assert read_status(said.to_line()) is not None
+    assert read_command(Draining(said.listening).to_line()) is not None

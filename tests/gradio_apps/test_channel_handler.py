@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from gradio_apps.runtime.channel import Accept, Draining, End, Ended, Leave, Status, Told, read_said
+from gradio_apps.runtime.channel import Accept, Command, Draining, EndSession, Leave, SessionEnded, Status, read_status
 from gradio_apps.runtime.channel_handler import DESCRIPTOR, ChannelHandler, channel_from
 from gradio_apps.runtime.host.servers import PublicServer, own_config
 from tests.gradio_apps.guard.deployment import APP, Deployment, a_deployment
@@ -36,9 +36,9 @@ class Steered:
     server: PublicServer
     port: int
     writer: asyncio.StreamWriter
-    said: list[Status | Ended] = field(default_factory=list)
+    said: list[Status | SessionEnded] = field(default_factory=list)
 
-    def tell(self, told: Told) -> None:
+    def tell(self, told: Command) -> None:
         self.writer.write(told.to_line())
 
     async def hears(self, holds: Callable[[Status], bool]) -> Status:
@@ -70,14 +70,14 @@ async def steered() -> AsyncIterator[Steered]:
     async with a_deployment(gradio) as deployment:
         steering = ChannelHandler(theirs, guard=deployment.guard, state=lambda: "running", problem=lambda: "")
         config = own_config(deployment.guard, lifespan="off", timeout_graceful_shutdown=1)
-        server = PublicServer(config, sock=sock, before_stop=lambda: None, steer=steering.start)
+        server = PublicServer(config, sock=sock, before_stop=lambda: None, control=steering.start)
         reader, writer = await asyncio.open_connection(sock=ours)
         running = asyncio.create_task(server.serve())
         world = Steered(deployment, server, port, writer)
 
         async def hear() -> None:
             while line := await reader.readline():
-                said = read_said(line)
+                said = read_status(line)
                 assert said is not None
                 world.said.append(said)
 
@@ -184,17 +184,17 @@ async def test_sessions_that_wait_elsewhere_and_that_ended_elsewhere() -> None:
             JOIN, content='{"session_hash": "hash"}', headers={"content-type": "application/json"}
         )
         assert refused.status_code == 503
-        world.tell(End("app-session-1"))
+        world.tell(EndSession("app-session-1"))
         world.writer.write(b"nonsense\n")
         async with asyncio.timeout(PATIENCE):
             while (await client.get("/config")).status_code != 401:
                 await asyncio.sleep(0.02)
-        # Told by the supervisor, it is not told back; ended here, it is.
+        # Command by the supervisor, it is not told back; ended here, it is.
         world.deployment.guard.end_session("another")
         async with asyncio.timeout(PATIENCE):
-            while Ended("another") not in world.said:
+            while SessionEnded("another") not in world.said:
                 await asyncio.sleep(0.02)
-        assert Ended("app-session-1") not in world.said
+        assert SessionEnded("app-session-1") not in world.said
 
 
 def test_without_a_channel_nobody_steers() -> None:

@@ -96,7 +96,7 @@ class Guard:
         self._tell_ended: Callable[[str], None] = lambda _sid: None
         self.work = RunningWork()
         self._people = AtOnce(PER_PERSON)
-        self._gate = GradioOwnership(Bindings())
+        self._ownership = GradioOwnership(Bindings())
         secure = "s" if settings.scheme == "https" else ""
         self._schemes = {"http": f"http{secure}", "websocket": f"ws{secure}"}
         keys = PortalKeys(self._client, clock=clock)
@@ -148,7 +148,7 @@ class Guard:
         await self._sessions.aclose()
         await self._client.aclose()
         self._exchange.close()
-        self._gate.close()
+        self._ownership.close()
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def closed_first(message: Message) -> None:
@@ -259,7 +259,7 @@ class Guard:
     async def _run(self, session: AppSession, request: Request) -> None:
         scope, presented = request.scope, request.presented
         owner = owner_of(session.person)
-        call = self._gate.address(
+        call = self._ownership.address(
             presented.method, scope["path"], scope.get("query_string", b""), owner, mcp_session=presented.mcp_session
         )
         if isinstance(call, Stopped):
@@ -278,10 +278,10 @@ class Guard:
             path=scope["path"],
             if_none_match=None if is_page or call.issues is not None else presented.if_none_match,
             injector=injector,
-            watch=self._gate.watcher(call, owner, issued=lambda event: self.work.issued(event, known))
+            watch=self._ownership.watcher(call, owner, issued=lambda event: self.work.issued(event, known))
             if call.issues is not None
             else None,
-            client=self._gate.client_issued(owner),
+            client=self._ownership.client_issued(owner),
             idle=call.idle,
             stopping=lambda: self.work.stopping,
             last_words=gradio_calls.last_words(call, STOPPED),
@@ -291,8 +291,8 @@ class Guard:
 
         async def work() -> None:
             receive = request.receive
-            if self._gate.reads(call, presented.method, scope["path"], headers):
-                given = await self._gate.body(call, headers, request.receive, owner)
+            if self._ownership.reads(call, presented.method, scope["path"], headers):
+                given = await self._ownership.body(call, headers, request.receive, owner)
                 if isinstance(given, Stopped):
                     await self._answer.json(running.send, given.status, {"detail": given.detail})
                     return
@@ -402,14 +402,14 @@ class Guard:
         self, session: AppSession, scope: Scope, headers: RawHeaders, receive: Receive, send: Send
     ) -> None:
         owner = owner_of(session.person)
-        call = self._gate.address("WEBSOCKET", scope["path"], scope.get("query_string", b""), owner)
+        call = self._ownership.address("WEBSOCKET", scope["path"], scope.get("query_string", b""), owner)
         if isinstance(call, Stopped):
             await receive()
             await send({"type": "websocket.close", "code": CLOSE_FORBIDDEN, "reason": ""})
             return
         running = RunningRequest(send, answers=self._headers, socket=True, stopping=lambda: self.work.stopping)
         inner = self._scope_for(session, scope, headers)
-        given = self._gate.messages(call, receive, owner) if call.reads_body else receive
+        given = self._ownership.messages(call, receive, owner) if call.reads_body else receive
 
         async def work() -> None:
             try:

@@ -48,7 +48,7 @@ _CAUSES: Final = 8
 class ServerThread:
     """The thread that serves *app* on *sock*, and the way to end it.
 
-    *steer* says when it takes connections, and when no more.  Web servers that are *trusted* speak
+    *control* says when it takes connections, and when no more.  Web servers that are *trusted* speak
     for many: their connections are not counted as one client's.
     """
 
@@ -59,11 +59,13 @@ class ServerThread:
         host: HostedApp,
         sock: socket.socket,
         grace: int = GRACE,
-        steer: Callable[[PublicServer], Awaitable[None]] | None = None,
+        control: Callable[[PublicServer], Awaitable[None]] | None = None,
         trusted: TrustedProxies | None = None,
     ) -> None:
         config = own_config(app, lifespan="on", timeout_graceful_shutdown=grace)
-        self._server = PublicServer(config, sock=sock, before_stop=host.run_before_stop, steer=steer, trusted=trusted)
+        self._server = PublicServer(
+            config, sock=sock, before_stop=host.run_before_stop, control=control, trusted=trusted
+        )
         self._host = host
         self._socket = sock
         self._main = threading.main_thread().ident or 0

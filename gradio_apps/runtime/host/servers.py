@@ -99,7 +99,7 @@ class OwnServer(uvicorn.Server):
 class PublicServer(OwnServer):
     """The server people reach.  :attr:`stop_requested` may be set from a signal handler: it takes no lock.
 
-    With *steer* it takes no connection until it is told to: *steer* is called once everything else is ready.
+    With *control* it takes no connection until it is told to: *control* is called once everything else is ready.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class PublicServer(OwnServer):
         *,
         sock: socket.socket,
         before_stop: Callable[[], None],
-        steer: Callable[["PublicServer"], Awaitable[None]] | None = None,
+        control: Callable[["PublicServer"], Awaitable[None]] | None = None,
         trusted: TrustedProxies | None = None,
     ) -> None:
         super().__init__(config, trusted=trusted)
@@ -116,7 +116,7 @@ class PublicServer(OwnServer):
         self.stop_requested = False
         self._socket = sock
         self._before_stop = before_stop
-        self._steer = steer
+        self._control = control
         self._takes = True
 
     @property
@@ -132,10 +132,10 @@ class PublicServer(OwnServer):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  uvicorn's own
         """Start the app, and listen unless that is to wait."""
         await super().startup(sockets=[])
-        if self._steer is None:
+        if self._control is None:
             await self.listen()
         else:
-            await self._steer(self)
+            await self._control(self)
 
     async def listen(self) -> None:
         """Take connections; what has waited in the backlog comes first."""

@@ -1,6 +1,6 @@
-"""``python -m gradio_apps.runtime.supervisor``: read one JSON document, keep what it names.
+"""``python -m gradio_apps.runtime.supervisor``: read one JSON document, run the apps it names.
 
-Exit codes: 0 told to stop, 2 the document cannot be used, 3 a port is taken.
+Exit codes: 0 asked to stop, 2 the document cannot be used, 3 a port is taken.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ EXIT_PORT: Final = 3
 
 
 def main(stdin: TextIO, stderr: TextIO, environ: Mapping[str, str], *, command: tuple[str, ...] | None = None) -> int:
-    """Supervise what *stdin* says until told to stop; return the exit code."""
+    """Supervise the apps of the document on *stdin* until asked to stop; return the exit code."""
     parent = os.getppid()
     raise_limit()
     report = reporter(stderr)
@@ -31,7 +31,7 @@ def main(stdin: TextIO, stderr: TextIO, environ: Mapping[str, str], *, command: 
     try:
         plan = read_plan(stdin.read())
         _become(plan)
-        # What a supervisor left that was killed may still hold a port.
+        # Processes that a killed supervisor left behind may still hold a port.
         cgroups = None if plan.control is None else open_cgroups(plan.control)
         listening = listen(plan.apps)
         adopt_orphans()
@@ -59,15 +59,15 @@ def main(stdin: TextIO, stderr: TextIO, environ: Mapping[str, str], *, command: 
 
 
 def _become(plan: Plan) -> None:
-    """Stand for the portal's user from here on, where the plan says so; root is taken up for single steps alone.
+    """Act as the portal's user from here on, where the plan names one; single steps still use root.
 
     Raises:
-        DocumentError: the plan needs the right to change user, and this process has it not.
+        DocumentError: the plan needs the right to change user, which this process does not have.
     """
     if plan.owner is None:
         return
     if missing := lacking_here():
-        raise DocumentError(f"owner: changing user takes {', '.join(missing)}, which this process has not.")
+        raise DocumentError(f"owner: changing user takes {', '.join(missing)}, which this process does not have.")
     put_aside(*plan.owner)
 
 

@@ -1,4 +1,4 @@
-"""What becomes of each app when one plan follows another.  Pure."""
+"""What changes for each app between two plans.  Pure."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from portal.contract.supervisor_messages import Change
 
 
 def changes_between(old: Plan, new: Plan, *, every_app: bool) -> dict[str, Change]:
-    """Return what to do about each app of either plan; with *every_app* all of them get a new process."""
+    """Return the change of each app of either plan; with *every_app*, all of them get a new process."""
     before = {app.slug: app for app in old.apps}
     after = {app.slug: app for app in new.apps}
     everywhere = every_app or _for_all(old) != _for_all(new)
@@ -26,10 +26,10 @@ def _change(old: AppPlan, new: AppPlan, *, everywhere: bool) -> Change:
 
 
 def _for_all(plan: Plan) -> Plan:
-    """Return *plan* without what concerns one app, or the supervisor alone."""
+    """Return *plan* without what concerns only one app or only the supervisor."""
     return replace(plan, apps=(), control=None)
 
 
 def _for_its_process(app: AppPlan) -> AppPlan:
-    """Return *app* without what the supervisor sees to while its process runs."""
+    """Return *app* without what the supervisor can change while its process runs."""
     return replace(app, drain_timeout=0, memory=None, history=None)

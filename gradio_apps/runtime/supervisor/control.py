@@ -16,11 +16,11 @@ from gradio_apps.runtime.supervisor.sockets import PortTaken
 from portal.contract.local_sockets import SocketTaken, listening_at, peer_of
 from portal.contract.supervisor_messages import (
     MAX_LINE,
-    Answer,
+    CommandAccepted,
+    CommandRefused,
     ControlApp,
     InvalidMessage,
     ListApps,
-    Problem,
     ReloadApps,
     read_command,
 )
@@ -72,41 +72,45 @@ class Control:
         finally:
             writer.close()
 
-    def _answer(self, line: bytes, uid: int | None) -> Answer | Problem:
+    def _answer(self, line: bytes, uid: int | None) -> CommandAccepted | CommandRefused:
         """Do what the command in *line* says, for the user *uid* at the other end."""
         # The mode of the socket keeps others out already; this also holds if someone changes it.
         if uid is not None and uid not in self._uids:
-            return Problem("Only the supervisor's own user may send commands.")
+            return CommandRefused("Only the supervisor's own user may send commands.")
         try:
             command = read_command(line)
         except InvalidMessage as error:
-            return Problem(str(error))
+            return CommandRefused(str(error))
         match command:
             case ListApps():
                 return self._all()
             case ControlApp(action, slug):
                 manager = self._registry.find(slug)
                 if manager is None:
-                    return Problem(f"There is no app called {slug[:64]!r}.")
+                    return CommandRefused(f"There is no app called {slug[:64]!r}.")
                 manager.order(action)
-                return Answer((manager.status(),))
+                return CommandAccepted((manager.status(),))
             case ReloadApps():
                 # A document says which user runs which app. Where root decides that, the portal's user may not.
                 if os.getuid() != os.geteuid() and uid != os.getuid():
-                    return Problem("Apps have users of their own here: only root may reload them.")
+                    return CommandRefused("Apps have users of their own here: only root may reload them.")
                 return self._reload(command)
 
-    def _all(self) -> Answer:
-        return Answer(tuple(manager.status() for manager in self._registry))
+    def _all(self) -> CommandAccepted:
+        return CommandAccepted(tuple(manager.status() for manager in self._registry))
 
-    def _reload(self, command: ReloadApps) -> Answer | Problem:
+    def _reload(self, command: ReloadApps) -> CommandAccepted | CommandRefused:
         try:
             plan = read_plan(json.dumps(command.document))
             changes = self._registry.change(plan, every_app=command.every_app)
         except DocumentError as error:
-            return Problem(str(error))
+            return CommandRefused(str(error))
         except OwnerChanged:
-            return Problem("The users of the portal and its apps change only when portal serve is started again.")
+            return CommandRefused(
+                "The users of the portal and its apps change only when portal serve is started again."
+            )
         except PortTaken as error:
-            return Problem(f"Port {error.app.port}, for the app {error.app.slug}, cannot be used: {error.reason}.")
-        return Answer(self._all().apps, changes)
+            return CommandRefused(
+                f"Port {error.app.port}, for the app {error.app.slug}, cannot be used: {error.reason}."
+            )
+        return CommandAccepted(self._all().apps, changes)

@@ -1,4 +1,4 @@
-"""What an app's ``env_file`` supplies: read anew at each start, so that a secret is changed by a restart of its app."""
+"""The variables of an app's ``env_file``, read at each start: restarting the app picks up a changed secret."""
 
 import os
 from dataclasses import replace
@@ -16,11 +16,11 @@ class EnvFileUnusable(OSError):
         super().__init__(None, f"its env_file {path} cannot be used: {reason}")
 
 
-def supplied(app: AppPlan) -> AppPlan:
+def with_env_file(app: AppPlan) -> AppPlan:
     """Return *app* with the variables of its ``env_file``, all of them secret; they win over ``env``.
 
     Raises:
-        EnvFileUnusable: it cannot be read, is open to others, or says what is no variable.
+        EnvFileUnusable: it cannot be read, is open to others, or has a line that is not a variable.
     """
     path = app.env_file
     if path is None:
@@ -36,10 +36,10 @@ def supplied(app: AppPlan) -> AppPlan:
 
 
 def _content(path: Path) -> bytes:
-    with taken_up():  # root's own file, which neither portal nor app can read, is the best one
+    with taken_up():  # best is a file of root's, which neither portal nor app can read
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
-        fault = fault_of_mode(os.fstat(descriptor).st_mode)
-        if fault is not None:
-            raise EnvFileError(fault)
+        problem = fault_of_mode(os.fstat(descriptor).st_mode)
+        if problem is not None:
+            raise EnvFileError(problem)
         return file.read(LARGEST + 1)

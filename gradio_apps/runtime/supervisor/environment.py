@@ -1,6 +1,6 @@
 """The environment of an app's process: a short list, what the guard must know, and the app's own.
 
-Pure.  Whatever else the supervisor was started with stays with it: the portal's key and database,
+Pure.  Everything else in the supervisor's environment stays out: the portal's key and database,
 and the secrets of other apps.
 """
 
@@ -27,9 +27,9 @@ PASSED_ON: Final = frozenset(
 )
 """Names passed on from the supervisor's environment; proxies in either case, and every ``LC_*``."""
 SECRET_DESCRIPTOR: Final = 4
-"""Where the app's process finds its client secret."""
+"""Descriptor from which the app's process reads its client secret."""
 CHANNEL_DESCRIPTOR: Final = 5
-"""Where it finds the channel to the supervisor (:mod:`gradio_apps.runtime.channel`)."""
+"""Descriptor of the channel to the supervisor (:mod:`gradio_apps.runtime.channel`)."""
 
 
 def environment_of(
@@ -37,7 +37,7 @@ def environment_of(
 ) -> dict[str, str]:
     """Return the whole environment for *app*.
 
-    *pause* is how long it stays if it fails to load, *usual* how long it takes to come up, in seconds.
+    *pause* is how long it stays if it fails to load, *usual* how long it usually takes to start, in seconds.
     """
     passed = {name: value for name, value in outer.items() if _is_passed_on(name)}
     ours = {
@@ -68,7 +68,7 @@ def environment_of(
         "GRADIO_TEMP_DIR": str(app.temp),
         "PYTHONUNBUFFERED": "1",  # the log shows what the app printed when it printed it
     }
-    if app.user is not None and (home := app.user.home) is not None:  # what others share, like /tmp, is not for it
+    if app.user is not None and (home := app.user.home) is not None:  # not in shared folders such as /tmp
         defaults |= {"HOME": str(home), "TMPDIR": str(home / TEMPORARY), "GRADIO_TEMP_DIR": str(home / UPLOADS)}
     return passed | defaults | dict(app.env) | ours
 

@@ -38,17 +38,17 @@ _LEVELS: Final = {
     Event.PORT_TAKEN: "error",
     Event.REFUSED: "error",
 }
-"""What is no mere information."""
+"""Levels other than ``info``."""
 
 Report: TypeAlias = Callable[..., None]
-"""Takes an :class:`Event`, and by keyword whatever belongs to it; never a secret."""
+"""Takes an :class:`Event`, and its details by keyword; never a secret."""
 
 
 def reporter(stream: TextIO) -> Report:
     """Return a function that writes events to *stream*."""
 
     def report(event: Event, **details: object) -> None:
-        line = {  # as the portal's own lines begin
+        line = {  # in the form of the portal's own lines
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "level": _LEVELS.get(event, "info"),
             "logger": "supervisor",

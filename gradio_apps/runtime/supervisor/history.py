@@ -1,4 +1,4 @@
-"""How long an app usually takes to come up, kept across restarts of everything."""
+"""How long an app usually takes to start, remembered across restarts of the supervisor."""
 
 import json
 import math
@@ -9,18 +9,18 @@ from statistics import median
 from typing import Final
 
 KEPT: Final = 5
-"""How many starts are remembered."""
+"""Number of starts that are remembered."""
 _LARGEST: Final = 4096
 
 
 def usual_start(path: Path) -> float | None:
-    """Return the seconds that the remembered starts took, their median; ``None`` where there are none."""
+    """Return the median duration of the remembered starts, in seconds; ``None`` without any."""
     starts = _read(path)
     return median(starts) if starts else None
 
 
 def remember_start(path: Path, seconds: float) -> None:
-    """Remember one more start.  A disk that takes no more costs the knowledge and nothing else."""
+    """Remember one more start; on a full disk, nothing is remembered and nothing else fails."""
     starts = [*_read(path), round(seconds, 1)][-KEPT:]
     new = path.with_name(path.name + ".new")
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The loop over all apps, and the end of it."""
+"""Runs all apps until the supervisor is asked to stop."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from gradio_apps.runtime.supervisor.registry import Registry
 from gradio_apps.runtime.supervisor.sockets import Listening
 
 _LOOK_AROUND: Final = 0.5
-"""Seconds between two looks whether whoever started us is still there, and for what ended behind one that is known."""
+"""Seconds between two checks that the parent process still runs, and for orphans that ended."""
 
 
 async def supervise(
@@ -27,11 +27,11 @@ async def supervise(
     descendants: Descendants,
     command: tuple[str, ...] | None = None,
 ) -> None:
-    """Keep every app of *plan* until SIGTERM, SIGINT, or the end of process *parent*; then end them all."""
+    """Run every app of *plan* until SIGTERM, SIGINT or the end of process *parent*; then end them all."""
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ending.set)  # handlers only say so; the loop acts
+        loop.add_signal_handler(number, ending.set)  # the handler only sets the event; the loop acts
     loop.add_signal_handler(signal.SIGCHLD, descendants.reap)
     registry = Registry(
         plan=plan, listening=listening, outer=outer, report=report, descendants=descendants, command=command
@@ -42,9 +42,9 @@ async def supervise(
         if plan.control is not None:
             try:
                 await control.open(plan.control)
-            except ControlError as error:  # the apps matter more than the way to ask about them
+            except ControlError as error:  # the apps matter more than the control socket
                 report(Event.CONTROL_FAILED, problem=str(error))
-        # A keeper that failed: nothing may be left running that nobody keeps.
+        # If a manager fails, end everything: no app may run unmanaged.
         await asyncio.wait([waiting, registry.failed], return_when=asyncio.FIRST_COMPLETED)
     finally:
         await control.close()

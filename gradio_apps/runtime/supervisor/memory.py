@@ -1,4 +1,4 @@
-"""How much memory an app uses: its process and everything that belongs to it (Linux).
+"""Memory in use by an app: its process and everything it started (Linux).
 
 Memory in use, not address space: what several processes share is counted once (PSS) where the
 system says so, and as resident (RSS) where it does not.
@@ -24,7 +24,7 @@ def used_by(processes: Collection[Process]) -> int | None:
 
 def exceeds(processes: Collection[Process], limit: int) -> int | None:
     """Return the bytes in use by *processes* if they are more than *limit*, else ``None``."""
-    # Resident sizes cost next to nothing to read and never say less: the dear question is rarely asked.
+    # Resident sizes are cheap to read and never smaller, so the expensive PSS is rarely needed.
     if sum(_resident(one.pid) for one in processes) <= limit:
         return None
     used = used_by(processes)

@@ -1,4 +1,4 @@
-"""All apps of the machine that are kept, and how they follow the configuration."""
+"""The process managers of all apps of this machine, and how they follow the configuration."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,11 +13,11 @@ from portal.contract.supervisor_messages import Change
 
 
 class OwnerChanged(Exception):
-    """A running supervisor cannot stand for another user."""
+    """A running supervisor cannot change the user it acts for."""
 
 
 class Registry:
-    """The keepers of one supervisor."""
+    """The managers of one supervisor."""
 
     def __init__(
         self,
@@ -37,28 +37,28 @@ class Registry:
         self._tasks: dict[ProcessManager, asyncio.Task[None]] = {}
         self._going: set[asyncio.Task[None]] = set()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Has the error of a keeper that failed; they never end by themselves."""
-        self._keepers = {one.app.slug: self._keep(one) for one in listening}
+        """Gets the error of a manager that failed; they never end by themselves."""
+        self._managers = {one.app.slug: self._manage(one) for one in listening}
 
     def __iter__(self) -> Iterator[ProcessManager]:
-        return iter(self._keepers.values())
+        return iter(self._managers.values())
 
     def find(self, slug: str) -> ProcessManager | None:
-        """Return the keeper of the app *slug*, or ``None``."""
-        return self._keepers.get(slug)
+        """Return the manager of the app *slug*, or ``None``."""
+        return self._managers.get(slug)
 
     def change(self, plan: Plan, *, every_app: bool) -> dict[str, Change]:
-        """Follow *plan* from now on, and return what that means for each app; it is done soon after.
+        """Follow *plan* from now on; return what happens to each app, soon after.
 
         Raises:
-            OwnerChanged: the plan is for a supervisor that stands for somebody else.
-            PortTaken: an app cannot listen where it is to; nothing has changed then.
+            OwnerChanged: the plan is for a supervisor of another user.
+            PortTaken: an app cannot listen on its address; nothing has changed then.
         """
         if plan.owner != self._plan.owner:
             raise OwnerChanged
         changes = changes_between(self._plan, plan, every_app=every_app)
-        going = {slug: self._keepers[slug] for slug, change in changes.items() if change in {"removed", "moved"}}
-        # An address that one app gives up and another takes is not closed in between.
+        going = {slug: self._managers[slug] for slug, change in changes.items() if change in {"removed", "moved"}}
+        # An address that passes from one app to another is not closed in between.
         freed = {(one.app.host, one.app.port): one for one in going.values() if one.app.port}
         anew = [app for app in plan.apps if changes[app.slug] in {"added", "moved"}]
         opened = {one.app.slug: one for one in listen(app for app in anew if (app.host, app.port) not in freed)}
@@ -70,27 +70,27 @@ class Registry:
         self._plan = plan
         passed_on = [freed[app.host, app.port] for app in anew if (app.host, app.port) in freed]
         ends = {manager: self._let_go(manager, passed_on=manager in passed_on) for manager in going.values()}
-        kept: dict[str, ProcessManager] = {}
+        managers: dict[str, ProcessManager] = {}
         for app in plan.apps:
             if app.slug in opened:
-                kept[app.slug] = self._keep(opened[app.slug])
+                managers[app.slug] = self._manage(opened[app.slug])
             elif app.slug in taken_over:
-                kept[app.slug] = self._keep(taken_over[app.slug], after=ends[freed[app.host, app.port]])
+                managers[app.slug] = self._manage(taken_over[app.slug], after=ends[freed[app.host, app.port]])
             else:
-                kept[app.slug] = self._keepers[app.slug]
-                kept[app.slug].adopt(app, plan=plan, replacing=changes[app.slug] == "replaced")
-        self._keepers = kept  # in the order of the plan
+                managers[app.slug] = self._managers[app.slug]
+                managers[app.slug].adopt(app, plan=plan, replacing=changes[app.slug] == "replaced")
+        self._managers = managers  # in the order of the plan
         self._report(Event.RELOADED, apps=changes)
         return changes
 
     async def close(self) -> None:
         """End all apps."""
-        for manager in self._keepers.values():
+        for manager in self._managers.values():
             self._let_go(manager)
         await asyncio.gather(*self._going)
 
-    def _keep(self, listening: Listening, *, after: asyncio.Task[None] | None = None) -> ProcessManager:
-        """Begin to keep an app, *after* what had its address has gone."""
+    def _manage(self, listening: Listening, *, after: asyncio.Task[None] | None = None) -> ProcessManager:
+        """Start to manage an app, *after* the app that had its address has ended."""
         manager = ProcessManager(
             listening,
             plan=self._plan,
@@ -121,7 +121,7 @@ class Registry:
         return going
 
     async def _end(self, manager: ProcessManager, *, passed_on: bool) -> None:
-        """End an app, and close its socket to everybody; one that is *passed_on* the next app exchanges."""
+        """End an app and close its socket; one that is *passed_on* is replaced by the next app."""
         task = self._tasks.pop(manager)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -1,8 +1,7 @@
-"""What answers for an app that an operator stopped.
+"""Answers for an app that an operator stopped.
 
-Its socket stays open, so that nobody else can take the address meanwhile, and nobody hangs:
-everything is answered 503, whoever asks, without reading what was sent beyond its head: the
-health check with the state, everything else with one fixed page.
+Its socket stays open, so that no other process can take the address and no browser hangs. Every request gets
+503 and only its head is read: the health check gets the state, everything else one fixed page.
 """
 
 import asyncio
@@ -27,7 +26,7 @@ _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What is said in the place of one app."""
+    """The answers in the place of one stopped app."""
 
     title: str
     """The app's."""
@@ -59,13 +58,13 @@ class Notice:
 
 
 @asynccontextmanager
-async def resting(
+async def answering(
     listening: socket.socket, waiting: Iterable[socket.socket] = (), *, notice: Notice
 ) -> AsyncIterator[None]:
-    """Answer on *listening*, and those *waiting*, until the block is left; what has not been accepted then waits on."""
+    """Answer on *listening* and the connections *waiting* until the block ends; later ones wait in the backlog."""
     page, health = notice.page(), notice.health()
 
-    async def say_so(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             with suppress(OSError, TimeoutError, asyncio.LimitOverrunError, asyncio.IncompleteReadError):
                 async with asyncio.timeout(_PATIENCE):
@@ -77,10 +76,10 @@ async def resting(
             writer.close()
 
     async def answer(connection: socket.socket) -> None:
-        with suppress(OSError):  # it has gone
-            await say_so(*await asyncio.open_connection(sock=connection, limit=_LARGEST_HEAD))
+        with suppress(OSError):  # the client has left
+            await serve(*await asyncio.open_connection(sock=connection, limit=_LARGEST_HEAD))
 
-    server = await asyncio.start_server(say_so, sock=listening.dup(), limit=_LARGEST_HEAD)
+    server = await asyncio.start_server(serve, sock=listening.dup(), limit=_LARGEST_HEAD)
     answering = [asyncio.create_task(answer(one)) for one in waiting]
     try:
         yield
@@ -89,7 +88,7 @@ async def resting(
         for one in answering:
             one.cancel()
         await asyncio.gather(*answering, return_exceptions=True)
-        # Both descriptors are one open socket: the app's process expects it to block, as it was made.
+        # Both descriptors are one open socket, and the app's process expects it to block.
         listening.setblocking(True)
 
 

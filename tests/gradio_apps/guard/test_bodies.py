@@ -224,7 +224,7 @@ async def test_what_one_person_sends_at_once_is_bounded_and_others_are_served() 
         deployment.portal.person("ben", a_person(subject="ben"))
         half, more = b'{"data": "' + b"x" * (MAX_BODY - 100), asyncio.Event()
         slow = [asyncio.create_task(unfinished(deployment, half, more)) for _ in range(MAX_PER_OWNER // MAX_BODY)]
-        while deployment.guard._gate._bodies._held[Owner(a_person().subject, "acme")] < len(slow) * len(half):  # noqa: ASYNC110
+        while deployment.guard._ownership._bodies._held[Owner(a_person().subject, "acme")] < len(slow) * len(half):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         refused = await deployment.post(JOIN, b'{"data": "' + b"x" * 1000 + b'"}', content_type="application/json")
         assert refused.status == 429

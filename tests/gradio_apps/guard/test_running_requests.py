@@ -370,7 +370,7 @@ class TestStop:
     )
     async def test_a_stream_of_events_says_it_last(self, path: str, last: str) -> None:
         async with a_deployment(complaining) as deployment:
-            deployment.guard._gate._bindings.issued(IdKind.EVENT, "e", Owner(a_person().subject, "acme"))
+            deployment.guard._ownership._bindings.issued(IdKind.EVENT, "e", Owner(a_person().subject, "acme"))
             async with connected(deployment.guard, deployment.scope(path)) as stream:
                 await stream.until(lambda outcome: len(outcome.body) > 3)
                 deployment.guard.work.stop()

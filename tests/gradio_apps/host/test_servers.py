@@ -38,12 +38,12 @@ def test_whoever_was_taken_is_answered_and_whoever_was_not_still_waits(steps: in
             kept = listening.dup()  # as the process that follows has it
             listens = asyncio.Event()
 
-            async def steer(server: PublicServer) -> None:
+            async def control(server: PublicServer) -> None:
                 await server.listen()
                 listens.set()
 
             server = PublicServer(
-                own_config(answering, lifespan="off"), sock=listening, before_stop=lambda: None, steer=steer
+                own_config(answering, lifespan="off"), sock=listening, before_stop=lambda: None, control=control
             )
             serving = asyncio.create_task(server.serve())
             await listens.wait()
@@ -95,12 +95,12 @@ def serving(app: Any) -> Iterator[PublicServer]:
     loops: list[asyncio.AbstractEventLoop] = []
     listens = threading.Event()
 
-    async def steer(server: PublicServer) -> None:
+    async def control(server: PublicServer) -> None:
         await server.listen()
         loops.append(asyncio.get_running_loop())
         listens.set()
 
-    server = PublicServer(own_config(app, lifespan="off"), sock=listening, before_stop=lambda: None, steer=steer)
+    server = PublicServer(own_config(app, lifespan="off"), sock=listening, before_stop=lambda: None, control=control)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     assert listens.wait(PATIENCE)

@@ -81,7 +81,7 @@ def test_nobody_uses_nothing() -> None:
     assert exceeds([gone], 0) is None
 
 
-NOT_RUN = "Its interpreter is not there, or not its user's to run; its log says which."
+NOT_RUN = "Its interpreter is missing, or its user may not run it. See its log."
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ NOT_RUN = "Its interpreter is not there, or not its user's to run; its log says 
         (None, "Permission denied", "", "It could not be started: Permission denied."),
         (None, None, "", "It could not be started: unknown reason."),
         (70, None, "portal: ERROR: The module 'x' is missing.", "The module 'x' is missing."),
-        (70, None, "KeyError: 'x'", "It did not come up; its log says why."),
+        (70, None, "KeyError: 'x'", "It did not come up. See its log."),
         (2, None, "portal: x has no joserfc.", "x has no joserfc."),
         (2, None, "usage", "It ended by itself, with exit code 2."),
         (127, None, "sh: 1: exec: /venv/python: not found", NOT_RUN),

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from gradio_apps.runtime.supervisor.document import DocumentError, read_plan
-from gradio_apps.runtime.supervisor.env_file import EnvFileUnusable, supplied
+from gradio_apps.runtime.supervisor.env_file import EnvFileUnusable, with_env_file
 from gradio_apps.runtime.supervisor.environment import environment_of
 from gradio_apps.runtime.supervisor.own_user import HomeUnusable, make_home
 from tests.gradio_apps.supervisor.supervising import a_document, an_app, supervised
@@ -92,7 +92,7 @@ class TestSupplied:
         file.write_text("OWN_KEY=of the file\nNEW=more\n")
         file.chmod(0o600)
         [plan] = read_plan(a_document(an_app(tmp_path, env_file=str(file), secret_names=["OWN_KEY"]))).apps
-        app = supplied(plan)
+        app = with_env_file(plan)
 
         assert app.env == {"MODE": "serve", "OWN_KEY": "of the file", "NEW": "more"}
         assert app.secret_names == ("OWN_KEY", "NEW")
@@ -120,7 +120,7 @@ class TestSupplied:
         [plan] = read_plan(a_document(an_app(tmp_path, env_file=str(file)))).apps
 
         with pytest.raises(EnvFileUnusable) as caught:
-            supplied(plan)
+            with_env_file(plan)
         assert why in (caught.value.strerror or "")
         assert "hush" not in (caught.value.strerror or "")
 
@@ -129,7 +129,7 @@ class TestSupplied:
         [plan] = read_plan(a_document(an_app(tmp_path, env_file=str(tmp_path / "one.env")))).apps
 
         with pytest.raises(EnvFileUnusable) as caught:
-            supplied(plan)
+            with_env_file(plan)
         assert "it is no file" in (caught.value.strerror or "")
 
     @pytest.mark.usefixtures("processes")
@@ -283,7 +283,7 @@ class TestSupervisor:
         )
 
         assert done.returncode == 2
-        assert "changing user takes root, which this process has not" in done.stderr
+        assert "changing user takes root, which this process does not have" in done.stderr
 
 
 def wait_for_socket(path: Path) -> None:

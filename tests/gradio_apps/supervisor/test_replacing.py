@@ -126,7 +126,7 @@ def test_an_old_process_that_does_not_let_go_is_ended(tmp_path: Path, control: P
         new = the_app(control, came_up(old["pid"]))
         assert ask(new["port"])["pid"] == new["pid"]
 
-    assert left["problem"] == "It was replaced, and did not let go of its address."
+    assert left["problem"] == "It was replaced, and did not stop accepting connections."
     assert not is_alive(old["pid"])
 
 

@@ -8,7 +8,7 @@ from gradio_apps.runtime.supervisor.restarts import Record, Restart, after_end
 def test_pauses_grow_to_a_minute() -> None:
     record, pauses = Record(), []
     for _ in range(9):
-        restart = after_end(record, life=0.1, waited=False)
+        restart = after_end(record, lifetime=0.1, waited=False)
         record = restart.record
         pauses.append(restart.wait)
 
@@ -17,9 +17,9 @@ def test_pauses_grow_to_a_minute() -> None:
 
 @pytest.mark.parametrize(("life", "pause"), [(59.9, 32), (60, 1), (600, 1)])
 def test_a_minute_of_life_clears_the_record(life: float, pause: int) -> None:
-    assert pause == after_end(Record(pause=32), life=life, waited=False).wait
+    assert pause == after_end(Record(pause=32), lifetime=life, waited=False).wait
 
 
 def test_an_app_that_waited_itself_starts_at_once_and_its_wait_is_no_life() -> None:
-    assert Restart(wait=0, record=Record(pause=60)) == after_end(Record(pause=60), life=65, waited=True)
-    assert Restart(wait=0, record=Record(pause=2)) == after_end(Record(pause=60), life=120, waited=True)
+    assert Restart(wait=0, record=Record(pause=60)) == after_end(Record(pause=60), lifetime=65, waited=True)
+    assert Restart(wait=0, record=Record(pause=2)) == after_end(Record(pause=60), lifetime=120, waited=True)

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from portal.contract.supervisor_messages import (
-    Answer,
     AppStatus,
-    Command,
+    CommandAccepted,
+    CommandRefused,
     ControlApp,
     InvalidMessage,
     ListApps,
-    Problem,
+    OperatorCommand,
     ReloadApps,
     read_answer,
     read_command,
@@ -56,7 +56,7 @@ CRASHED = replace(RUNNING, app="other", state="crashed", pid=None, reason="It en
         ),
     ],
 )
-def test_a_command_is_one_line_and_is_read_as_it_was_written(command: Command, members: dict[str, Any]) -> None:
+def test_a_command_is_one_line_and_is_read_as_it_was_written(command: OperatorCommand, members: dict[str, Any]) -> None:
     line = command.to_line()
 
     assert (json.loads(line), line.count(b"\n"), line[-1:]) == (members, 1, b"\n")
@@ -67,22 +67,22 @@ def test_a_command_is_one_line_and_is_read_as_it_was_written(command: Command, m
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(()),
-        Answer((RUNNING, CRASHED)),
-        Answer((RUNNING,), {"forecast": "replaced"}),
-        Problem("There is no app called 'x'."),
+        CommandAccepted(()),
+        CommandAccepted((RUNNING, CRASHED)),
+        CommandAccepted((RUNNING,), {"forecast": "replaced"}),
+        CommandRefused("There is no app called 'x'."),
     ],
 )
-def test_an_answer_is_read_as_it_was_written(answer: Answer | Problem) -> None:
+def test_an_answer_is_read_as_it_was_written(answer: CommandAccepted | CommandRefused) -> None:
     assert read_answer(answer.to_line()) == answer
 
 
 def test_members_that_a_reader_does_not_know_are_ignored_and_optional_ones_may_be_missing() -> None:
-    [app] = json.loads(Answer((RUNNING,)).to_line())["apps"]
+    [app] = json.loads(CommandAccepted((RUNNING,)).to_line())["apps"]
     del app["usual_start"]
     line = json.dumps({"ok": True, "apps": [{**app, "seconds": 60, "new": 1}], "new": 1}).encode()
 
-    assert read_answer(line) == Answer((replace(RUNNING, seconds=60),))
+    assert read_answer(line) == CommandAccepted((replace(RUNNING, seconds=60),))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_an_answer_of_the_wrong_shape_is_an_error(answer: dict[str, Any], member
     ],
 )
 def test_so_is_one_wrong_member_of_an_app(member: str, value: object) -> None:
-    [app] = json.loads(Answer((RUNNING,)).to_line())["apps"]
+    [app] = json.loads(CommandAccepted((RUNNING,)).to_line())["apps"]
 
     with pytest.raises(InvalidMessage, match=f"'{member}'"):
         read_answer(json.dumps({"ok": True, "apps": [{**app, member: value}]}).encode())

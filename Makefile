@@ -8,7 +8,7 @@ ARGS ?=
 UV ?= uv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-quick docs screenshots lint check bench bench-strangers lock clean
+.PHONY: help setup demo test test-quick docs screenshots lint check bench bench-strangers lock release clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -23,6 +23,7 @@ help: ## Say what there is
 	@echo "make screenshots  make the pictures of the pages in docs/pictures anew"
 	@echo "make setup   make .venv with everything for development"
 	@echo "make lock    resolve the dependencies anew"
+	@echo "make release VERSION=x.y.z  build, try and tag a release; pushes nothing"
 	@echo "make clean   remove the environments, the site and caches"
 
 $(BIN)/python:
@@ -104,6 +105,9 @@ lock: ## Resolve the dependencies anew
 	echo 'psycopg[binary]>=3.2,<4' | $(COMPILE) - --constraint requirements.txt --output-file requirements-postgresql.txt
 	$(COMPILE) pyproject.toml --extra postgresql --extra redis --group dev --constraint requirements.txt --constraint requirements-postgresql.txt --output-file requirements-dev.txt
 	echo 'mkdocs-material>=9.8,<10' | $(COMPILE) - --output-file requirements-docs.txt
+
+release: $(VENV)/.development ## Build, try and tag a release; pushes nothing
+	@.ci/release '$(VERSION)'
 
 clean: ## Remove the environments, the site and caches
 	rm -rf $(VENV) $(DOCS) site .mypy_cache .pytest_cache .ruff_cache build dist .coverage .coverage.*

@@ -9,6 +9,7 @@ from mkdocs.structure.files import File
 _ROOT: Final = Path(__file__).parents[2]
 _PAGES: Final = {
     "README.md": "readme.md",
+    "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "SECURITY.md": "security.md",
     "LICENSE": "license.txt",

@@ -1,6 +1,9 @@
 """What the documentation shows is tried: Python is executed, TOML is read, tables are those of the code."""
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -129,6 +132,25 @@ def test_the_file_of_the_readme_is_a_portal(tmp_path: Path) -> None:
     assert f"127.0.0.1:{app.port}" in README.prose
     assert app.url in README.prose
     assert cookie_mode(settings, app) == "partitioned"  # which works on every site, so nothing more need be said
+
+
+@pytest.mark.usefixtures("processes")
+def test_the_recipe_of_the_readme_makes_that_portal_in_an_empty_folder(tmp_path: Path) -> None:
+    [recipe] = [text for text in README.blocks("sh") if "portal init" in text]
+    [written_out] = README.blocks("toml")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    done = subprocess.run(
+        ["sh", "-eu"], input=recipe, cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "COMPANY_CLIENT_SECRET='the-client-secret'" in (tmp_path / ".env").read_text(encoding="utf-8")
+    made = tomllib.loads((tmp_path / "portal.toml").read_text(encoding="utf-8"))
+    shown = tomllib.loads(written_out)
+    assert shown["portal"].items() <= made["portal"].items()
+    assert shown["providers"][0].items() <= made["providers"][0].items()
+    assert shown["apps"]["forecast"]["source"] == made["apps"]["forecast"]["source"]
 
 
 def test_the_role_of_the_readme_opens_its_app(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What the documentation points at is there: files, folders, pages, headings and tests."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -46,11 +47,14 @@ def test_every_link_leads_somewhere(where: Page) -> None:
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
-    """
-    Or from a folder's own README.md, which the README leads to.
-    """
-    linked = {(ROOT / link.partition("#")[0]).resolve() for link in page("README.md").links()}
-    for folder in [path for path in linked if path.name == "README.md"]:
-        linked |= {(folder.parent / link.partition("#")[0]).resolve() for link in Page(folder).links()}
+    reached = {page("README.md").path}
+    while new := {target for path in reached for target in linked_from(path)} - reached:
+        reached |= new
 
-    assert {str(where) for where in ALL if where.path not in linked} - {"README.md"} == set()
+    assert {str(where) for where in ALL if where.path not in reached} == set()
+
+
+def linked_from(path: Path) -> set[Path]:
+    """Return the pages that the page at *path* links to."""
+    targets = {(path.parent / link.partition("#")[0]).resolve() for link in Page(path).links() if ":" not in link}
+    return {target for target in targets if target.suffix == ".md"}

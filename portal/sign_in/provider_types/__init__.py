@@ -1,6 +1,6 @@
 """The makes of providers the portal knows: one module each, and one line here.
 
-Pure.  "Adding a provider" in ``docs/architecture.md`` says what else a new one needs.
+Pure.  "Adding a provider" in ``CONTRIBUTING.md`` says what else a new one needs.
 """
 
 from collections.abc import Mapping

@@ -82,7 +82,7 @@ lint: $(VENV)/.development ## Run ruff and mypy
 
 docs: $(VENV)/.development $(DOCS)/.installed ## Write the generated parts of the documents, and build the site
 	@$(BIN)/python -m tests.architecture.generated
-	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --strict
 	@echo "The site is in site/. To read it with its search: python3 -m http.server --directory site"
 
 screenshots: $(VENV)/.development ## Make the pictures of the pages in docs/pictures anew

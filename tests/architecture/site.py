@@ -19,6 +19,12 @@ _PAGES: Final = {
 _LINK: Final = re.compile(r"(?<=\]\()(?P<up>(?:\.\./)*)(?P<name>" + "|".join(map(re.escape, _PAGES)) + r")(?=[)#])")
 
 
+def on_config(config: Any) -> Any:
+    """Return the configuration, with the anchors that GitHub gives the headings."""
+    config.mdx_configs["toc"]["slugify"] = lambda heading, _: re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+    return config
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Return the files of ``docs/`` and, as they are linked from there, the documents beside it."""
     for document, name in _PAGES.items():

@@ -19,6 +19,7 @@ from portal.rules.policy import RoleRule
 
 HOUR: Final = 3600
 DAY: Final = 24 * HOUR
+SIGN_INS_PER_MINUTE: Final = 600
 RunBy: TypeAlias = Literal["portal", "systemd"]
 PUBLIC_KEY_ALGORITHMS: Final = (
     "RS256",
@@ -188,7 +189,9 @@ class Settings:
     title: str = "Gradio Portal"
     secret_keys: tuple[Secret, ...] = ()
     """The first encrypts and signs; all decrypt and verify.  At least 32 characters each."""
-    data_dir: Path = Path("data")
+    apps_port: int = 7810
+    """First port given to apps that have a source and no port."""
+    data_dir: Path = Path(".portal")
     """Folder of the embedded stores and the apps' logs; mode 0700."""
     database_url: Secret = field(default_factory=lambda: Secret("sqlite:///:memory:"))
     providers: tuple[ProviderSpec, ...] = ()
@@ -218,7 +221,7 @@ class Settings:
     """Who starts the apps that have a source: ``portal serve``, or units of systemd."""
     security_contact: str | None = None
     """Where weaknesses are reported: a ``mailto:`` or ``https:`` address, for ``security.txt``."""
-    sign_ins_per_minute: int = 600
+    sign_ins_per_minute: int = SIGN_INS_PER_MINUTE
     """How often one client address may ask for the sign-in page, the way to a provider, and callbacks, each."""
     rate_limit_storage: str = field(default="machine://", repr=False)
     """Where Flask-Limiter counts; may hold a password.  ``machine://``: in the data folder, all processes together."""

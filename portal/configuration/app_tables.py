@@ -1,25 +1,26 @@
-"""The sections ``[apps.<slug>]``, each read by itself; what they are to each other is looked at afterwards."""
+"""The sections ``[apps.<slug>]``: the settings of each app, and the reader that builds apps from them."""
 
 import re
 import stat
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from portal.configuration.addresses import normalised, problem_of
 from portal.configuration.app_users import uid_for
-from portal.configuration.documented import keys_under
+from portal.configuration.declaration import Section, Setting
 from portal.configuration.environment import VARIABLE, Variables, shown
-from portal.configuration.portal_table import PortalTable
 from portal.configuration.report import Report
-from portal.configuration.tables import MAX_PORT, Table
-from portal.contract import is_local_path
+from portal.configuration.tables import MAX_PORT, Duration, Table, some_of
+from portal.contract import is_local_path, is_loopback_url
 from portal.contract.slugs import RULE, is_slug
 from portal.contract.spaces import NotASpace, app_file_of
 from portal.errors import choices
 from portal.rules.browser_features import GRANTABLE
 from portal.rules.catalogue import EVERYONE, AppSpec
 from portal.rules.policy import API_RIGHTS
+from portal.settings import HOUR, Settings
 
 MOST_ROLES: Final = 64  # a ticket carries no more
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
@@ -29,19 +30,198 @@ _SECRET_NAME: Final = re.compile(
 )
 _OURS: Final = re.compile(r"(?:PORTAL_|OAUTH_|LISTEN_|LD_).*|SESSION_SECRET_KEY|DATABASE_URL", re.IGNORECASE)
 _MAX_ICON: Final = 8
-_START_TIMEOUT: Final = 600
-_LONGEST_START: Final = 3600
-_DRAIN_TIMEOUT: Final = 120
-_LONGEST_DRAIN: Final = 3600
+_ONLY_WITH_SOURCE: Final = ("python", "start_timeout", "drain_timeout", "memory", "user", "env_file")
+
+
+def _address(table: Table, key: str) -> str | None:
+    url = table.text(key)
+    problem = None if url is None else problem_of(url, path="plain")
+    if problem is not None:
+        table.problem(key, *problem)
+    return None if url is None or problem is not None else normalised(url)
+
+
+def _icon(table: Table, key: str) -> str | None:
+    icon = table.text(key)
+    if len(icon or "") > _MAX_ICON:
+        table.problem(key, "is too long.", "Write one emoji or up to two letters.")
+    return icon
+
+
+def _open_to(table: Table, key: str) -> frozenset[str] | None:
+    roles = table.names(key)
+    if len(roles or ()) > MOST_ROLES:
+        table.problem(key, f"lists more than {MOST_ROLES} roles.", "Make one role for several groups.")
+    return roles
+
+
+def _people(table: Table, key: str) -> frozenset[str] | None:
+    people = table.texts(key)
+    for address in people or ():
+        local, _, domain = address.rpartition("@")
+        if not local or not domain or "@" in local or not address.isascii() or " " in address:
+            table.problem(key, f"lists {address!r}, which is not an e-mail address.", "Write name@example.com.")
+    return None if people is None else frozenset(address.casefold() for address in people)
+
+
+def _rights(table: Table, key: str) -> frozenset[str] | None:
+    rights = some_of(API_RIGHTS)(table, key)
+    return None if rights is None else frozenset(rights)
+
+
+def _start(table: Table, key: str) -> str | None:
+    start = table.text(key)
+    if start is None or is_local_path(start):
+        return start
+    table.problem(key, "is not a path that an address can carry.", "Begin it with one slash: /ui, or /ui?view=api.")
+    return None
+
+
+def _env(table: Table, key: str) -> tuple[tuple[str, str], ...]:
+    pairs: list[tuple[str, str]] = []
+    for name, value in (table.mapping(key) or {}).items():
+        inner = f"{key}.{name}"
+        if not VARIABLE.fullmatch(name) or _OURS.fullmatch(name):
+            table.problem(inner, "cannot be given to an app.", "Choose another name.")
+        elif _SECRET_NAME.search(name):
+            table.problem(inner, "looks like a secret, and secrets do not belong in the file.", "List it in secrets.")
+        elif type(value) is not str or "\0" in value:
+            table.problem(inner, "must be a text.", f'Write {name} = "…".')
+        else:
+            pairs.append((name, value))
+    return tuple(pairs)
+
+
+APP: Final = Section(
+    "apps.<slug>",
+    (
+        Setting(
+            "source",
+            Table.text,
+            "What the supervisor runs: a file, a folder like a Hugging Face Space (relative to the file), or a module.",
+            '"gradio_apps.user_dashboard"',
+            left_out="required, or url",
+        ),
+        Setting(
+            "url",
+            _address,
+            "Where browsers reach it. Without source: the app runs on its own, behind the same guard.",
+            '"https://forecast.apps.example.com"',
+            left_out="from portal.apps_url",
+        ),
+        Setting("title", Table.text, "Its name on the pages.", '"Forecast"', left_out="from the slug"),
+        Setting("description", Table.text, "One line about it.", '"Sales of the next quarter"'),
+        Setting("icon", _icon, "One emoji or up to two letters.", '"📈"'),
+        Setting(
+            "open_to",
+            _open_to,
+            'Roles that may open it, or "everyone" for everyone signed in. An empty list: nobody.',
+            '["everyone"]',
+        ),
+        Setting(
+            "provider",
+            Table.text,
+            'Id of the one provider whose people may open it, or "*" for every provider. Required beside tenants or '
+            "people if there are several providers: tenants and addresses of one provider mean nothing at another.",
+            '"company"',
+            left_out="every provider",
+        ),
+        Setting("tenants", Table.names, "Ids of the tenants it is open in.", '["acme"]', left_out="every tenant"),
+        Setting(
+            "people", _people, "Verified e-mail addresses that may open it, besides the roles.", '["ana@example.com"]'
+        ),
+        Setting(
+            "portal_api",
+            _rights,
+            f"What it may do at the portal's API, if the person's roles may too: {', '.join(API_RIGHTS)}.",
+            '["audit:read"]',
+        ),
+        Setting(
+            "browser",
+            some_of(GRANTABLE),
+            "What its frame may use of the browser: names of Permissions Policy.",
+            '["microphone", "clipboard-write"]',
+        ),
+        Setting(
+            "start",
+            _start,
+            "Path of the app at which it opens.",
+            '"/ui"',
+            left_out="/; if that has no page and one interface is mounted below, that interface",
+        ),
+        Setting("required", Table.flag, "Whether /readyz waits for it.", "true"),
+        Setting("env", _env, "Environment variables of its process, without secrets.", '{ MODEL = "small" }'),
+        Setting(
+            "secrets",
+            Table.texts,
+            "Names of environment variables that only this app gets; their values are redacted everywhere. They must "
+            "be set, unless systemd runs the apps.",
+            '["OPENAI_API_KEY"]',
+        ),
+        Setting(
+            "env_file",
+            Table.text,
+            "File of NAME=value lines, relative to the file, that only this app gets, at each start; its values are "
+            "redacted everywhere. Only its owner may read it, or its group too, and no app's user may write to its "
+            "folder.",
+            '"secrets/forecast.env"',
+        ),
+        Setting(
+            "user",
+            Table.user,
+            "User of this machine that it runs as: a name or a number; not root, the portal's user or another app's. "
+            "portal serve must be started by root.",
+            '"forecast"',
+            left_out="one of portal.app_uids, else the portal's own",
+        ),
+        Setting(
+            "python",
+            Table.text,
+            "Interpreter that runs it, with its own packages; relative to the file.",
+            '"environments/forecast/bin/python"',
+            left_out="the portal's own",
+        ),
+        Setting("start_timeout", Duration(1, HOUR), "How long it may take to start.", '"1h"'),
+        Setting(
+            "drain_timeout",
+            Duration(1, HOUR),
+            "How long the old process may finish its work after a reload or restart has replaced it.",
+            '"10m"',
+        ),
+        Setting(
+            "memory",
+            Table.size,
+            "Memory that it and everything it starts may use. An app that uses more is stopped and started again "
+            "(Linux).",
+            '"2 GB"',
+            left_out="no limit",
+        ),
+        Setting(
+            "port",
+            Table.port,
+            "Loopback port that the supervisor listens on for it.",
+            "7871",
+            left_out="the next free one",
+        ),
+        Setting(
+            "internal_url",
+            _address,
+            "Where the portal reaches it; https outside loopback.",
+            '"http://127.0.0.1:7871"',
+            left_out="http://127.0.0.1:<port> with a source, else its url",
+        ),
+    ),
+    AppSpec,
+)
 
 
 class AppReader:
-    """Reads apps one after the other; knows what all of them are read against."""
+    """Builds apps one after the other; knows what all of them are checked against."""
 
     def __init__(
         self,
         *,
-        portal: PortalTable,
+        portal: Settings,
         roles: Iterable[str],
         withheld: Collection[str],
         folder: Path,
@@ -56,89 +236,45 @@ class AppReader:
         self._folder = folder
         self._variables = variables
         self._report = report
-        self._ports = set(portal.own_ports)
+        self._own_ports = _own_ports(portal)
+        self._ports = set(self._own_ports)
 
     def read(self, values: Mapping[str, object]) -> tuple[AppSpec, ...]:
-        """Read all of ``[apps]``; those with a problem of address are left out."""
+        """Read all of ``[apps]``; an app without a usable address is left out."""
         tables: list[tuple[str, Table]] = []
         for slug, value in values.items():
             if not is_slug(slug):
-                what = "is no name for an app." if "." not in slug else "is no name for an app: it has dots."
+                what = "is not a name for an app" + (": it has dots." if "." in slug else ".")
                 self._report.file(f"apps.{slug}", what, f"Use {RULE}.")
             elif type(value) is not dict:
                 self._report.file(f"apps.{slug}", "must be a table.", f"Write a section [apps.{slug}].")
             else:
-                known = keys_under("apps.<slug>")
-                tables.append((slug, Table(value, at=f"apps.{slug}", known=known, report=self._report)))
+                tables.append((slug, APP.table(value, at=f"apps.{slug}", report=self._report)))
                 if type(port := value.get("port")) is int:
                     self._ports.add(port)
         apps = [self._app(slug, table) for slug, table in tables]
         return tuple(app for app in apps if app is not None)
 
     def _app(self, slug: str, table: Table) -> AppSpec | None:
-        source = self._source(table)
-        port = self._port(table) if table.has("source") else None
-        if port is None and table.has("port"):
-            table.problem("port", "is given, but there is no source to serve on it.", "Leave it out.")
-        url = self._url(slug, table, port)
-        internal_url = self._internal_url(table)
-        if internal_url is None and port is not None:
-            internal_url = f"http://127.0.0.1:{port}"
-        icon = table.text("icon") or ""
-        if len(icon) > _MAX_ICON:
-            table.problem("icon", "is too long.", "Write one emoji or up to two letters.")
-        secrets = self._secrets(table)
-        env = self._env(table)
-        open_to, people, rights, browser = (
-            self._open_to(table),
-            self._people(table),
-            self._portal_api(table),
-            self._browser(table),
-        )
-        python = self._python(slug, table)
-        start_timeout = table.seconds("start_timeout", _START_TIMEOUT, longest=_LONGEST_START)
-        drain_timeout = table.seconds("drain_timeout", _DRAIN_TIMEOUT, longest=_LONGEST_DRAIN)
-        memory = table.size("memory")
-        env_file = table.text("env_file")
-        user = self._user(slug, table)
-        for key in ("python", "start_timeout", "drain_timeout", "memory", "user", "env_file"):
-            if table.has(key) and not table.has("source"):
-                table.problem(key, "is given, but the portal does not start this app.", "Set it where the app runs.")
-        tenants = table.texts("tenants")
-        title = table.text("title") or slug.replace("-", " ").capitalize()
-        description = table.text("description") or ""
-        required = table.flag("required")
-        if url is None:
-            return None
-        return AppSpec(
-            slug=slug,
-            title=title,
-            url=url,
-            description=description,
-            icon=icon,
-            source=source,
-            internal_url=internal_url,
-            port=port,
-            open_to=open_to,
-            provider=table.text("provider"),
-            tenants=None if tenants is None else frozenset(tenants),
-            people=people,
-            portal_api=rights,
-            browser=browser,
-            start=self._start(table),
-            required=required,
-            env=env,
-            secrets=secrets,
-            python=python,
-            start_timeout=start_timeout,
-            drain_timeout=drain_timeout,
-            memory=memory,
-            user=user,
-            env_file=None if env_file is None else str(self._folder / env_file),
-        )
+        app = APP.read(table)
+        app["slug"] = slug
+        app["source"] = self._source(table, app["source"])
+        app["title"] = app["title"] or slug.replace("-", " ").capitalize()
+        self._check_open_to(table, app["open_to"])
+        self._check_secrets(table, app["secrets"])
+        if table.has("source"):
+            app["port"] = self._port(table, app["port"])
+            app["internal_url"] = app["internal_url"] or f"http://127.0.0.1:{app['port']}"
+            app["python"] = self._python(slug, table, app["python"])
+            app["env_file"] = None if app["env_file"] is None else str(self._folder / app["env_file"])
+            if not table.has("user") and self._portal.app_uids is not None:
+                app["user"] = str(uid_for(slug, self._portal.app_uids))
+        else:
+            _check_no_source(table, app)
+        app["url"] = app["url"] or self._url(slug, table, app["port"])
+        return None if app["url"] is None else AppSpec(**app)
 
-    def _source(self, table: Table) -> str | None:
-        source = table.text("source")
+    def _source(self, table: Table, source: str | None) -> str | None:
         if source is None:
             if not table.has("source") and not table.has("url"):
                 table.problem("source", "is missing, and so is url.", "Write what to run, or where it runs already.")
@@ -151,46 +287,35 @@ class AppReader:
             try:
                 app_file_of(path)
             except NotASpace as error:
-                fix = "Name the folder of a Space of Gradio, with its app in it, or the app's own file."
+                fix = "Name the folder of a Gradio Space, with its app in it, or the app's own file."
                 table.problem("source", f"names {source!r}, which cannot be run: {error}", fix)
-            except OSError:  # its own user may read it, and the app will say what is wrong with it
+            except OSError:  # its own user may read it, and the app reports what is wrong with it
                 pass
             return str(path)
         if stat.S_ISREG(mode):
             return str(path)
         if source.endswith(".py") or not _MODULE.fullmatch(source):
-            table.problem("source", f"names {source!r}, which is not there.", f"Paths begin at {self._folder}.")
+            table.problem("source", f"names {source!r}, which does not exist.", f"Paths begin at {self._folder}.")
         return source
 
-    def _python(self, slug: str, table: Table) -> str | None:
-        written = table.text("python")
+    def _python(self, slug: str, table: Table, written: str | None) -> str | None:
         if written is None:
             return None
         # Not resolved: the python of a virtual environment is a link, and knows where it is by its name.
         path = self._folder / written
         mode = _mode_of(path)
         if mode is not None and not (stat.S_ISREG(mode) and mode & _EXECUTABLE):
-            made = path.parent.name == "bin" and path.name.startswith("python")
-            if made and self._unmade:
+            in_environment = path.parent.name == "bin" and path.name.startswith("python")
+            if in_environment and self._unmade:
                 return str(path)
-            how = f"Make it with `portal apps install {slug}`, or write" if made else "Write"
-            table.problem(
-                "python",
-                f"names {written!r}, which is no program.",
-                f"{how} venv/bin/python; it begins at {self._folder}.",
-            )
+            how = f"Create it with `portal apps install {slug}`, or write" if in_environment else "Write"
+            fix = f"{how} venv/bin/python; it begins at {self._folder}."
+            table.problem("python", f"names {written!r}, which is not a program.", fix)
         return str(path)
 
-    def _user(self, slug: str, table: Table) -> str | None:
-        numbers = self._portal.app_uids
-        if table.has("user") or numbers is None or not table.has("source"):
-            return table.user("user")
-        return str(uid_for(slug, numbers))
-
-    def _port(self, table: Table) -> int:
-        port = table.port("port")
+    def _port(self, table: Table, port: int | None) -> int:
         if port is not None:
-            if port in self._portal.own_ports:
+            if port in self._own_ports:
                 table.problem("port", "is the portal's own port.", "Choose another.")
             return port
         port = self._portal.apps_port
@@ -198,109 +323,50 @@ class AppReader:
             port += 1
         self._ports.add(port)
         if port > MAX_PORT:
-            table.problem("port", "is missing, and there is none left to give.", "Lower portal.apps_port.")
+            table.problem("port", "is missing, and there is no free one left.", "Lower portal.apps_port.")
         return port
 
     def _url(self, slug: str, table: Table, port: int | None) -> str | None:
-        written = table.text("url")
-        if written is None:
-            template = self._portal.apps_url
-            if template is None:
-                if table.has("source"):
-                    table.problem("url", "is missing, and there is no portal.apps_url.", "Write one of the two.")
-                return None
-            if table.has("url") or port is None:
-                return None
-            written = template.replace("{app}", slug).replace("{port}", str(port))
-            if problem_of(written, path="plain") is not None:
-                return None  # noted once, at the template
-        fault = problem_of(written, path="plain")
-        if fault is not None:
-            table.problem("url", *fault)
+        """Return the address that portal.apps_url gives the app, if the app has none of its own."""
+        template = self._portal.apps_url
+        if table.has("url") or not table.has("source"):
             return None
-        return normalised(written)
-
-    def _internal_url(self, table: Table) -> str | None:
-        url = table.text("internal_url")
-        fault = None if url is None else problem_of(url, path="plain")
-        if fault is not None:
-            table.problem("internal_url", *fault)
+        if not template:
+            table.problem("url", "is missing, and there is no portal.apps_url.", "Write one of the two.")
             return None
-        return None if url is None else normalised(url)
+        url = template.replace("{app}", slug).replace("{port}", str(port))
+        # What is wrong with the template is noted once, there.
+        return normalised(url) if problem_of(url, path="plain") is None else None
 
-    def _open_to(self, table: Table) -> frozenset[str]:
-        roles = table.texts("open_to") or ()
-        for role in roles:
-            if role not in self._roles and role != EVERYONE:
-                table.problem("open_to", f"names {role!r}, which is no role.", choices(role, self._roles | {EVERYONE}))
-        if len(roles) > MOST_ROLES:
-            table.problem("open_to", f"names more than {MOST_ROLES} roles.", "Make one role for several groups.")
-        return frozenset(roles)
+    def _check_open_to(self, table: Table, roles: frozenset[str]) -> None:
+        for role in sorted(roles - self._roles - {EVERYONE}):
+            what = f"lists {role!r}, which is not a role."
+            table.problem("open_to", what, choices(role, self._roles | {EVERYONE}))
 
-    def _people(self, table: Table) -> frozenset[str]:
-        people = table.texts("people") or ()
-        for address in people:
-            local, _, domain = address.rpartition("@")
-            if not local or not domain or "@" in local or not address.isascii() or " " in address:
-                table.problem("people", f"names {address!r}, which is no e-mail address.", "Write name@example.com.")
-        return frozenset(address.casefold() for address in people)
-
-    def _portal_api(self, table: Table) -> frozenset[str]:
-        rights = table.texts("portal_api") or ()
-        for right in rights:
-            if right not in API_RIGHTS:
-                table.problem("portal_api", f"names {right!r}, which is no right.", choices(right, API_RIGHTS))
-        return frozenset(rights)
-
-    def _browser(self, table: Table) -> tuple[str, ...]:
-        features = table.texts("browser") or ()
-        for feature in features:
-            if feature not in GRANTABLE:
-                table.problem(
-                    "browser", f"names {feature!r}, which no frame can be given.", choices(feature, GRANTABLE)
-                )
-        return features
-
-    def _start(self, table: Table) -> str:
-        start = table.text("start") or "/"
-        if is_local_path(start):
-            return start
-        table.problem(
-            "start", "is not a path that an address can carry.", "Begin it with one slash: /ui, or /ui?view=api."
-        )
-        return "/"
-
-    def _env(self, table: Table) -> tuple[tuple[str, str], ...]:
-        values = table.mapping("env") or {}
-        pairs: list[tuple[str, str]] = []
-        for name, value in values.items():
-            key = f"env.{name}"
-            if not VARIABLE.fullmatch(name) or _OURS.fullmatch(name):
-                table.problem(key, "cannot be given to an app.", "Choose another name.")
-            elif _SECRET_NAME.search(name):
-                table.problem(key, "looks like a secret, and secrets do not stand in the file.", "List it in secrets.")
-            elif type(value) is not str or "\0" in value:
-                table.problem(key, "must be a text.", f'Write {name} = "…".')
-            else:
-                pairs.append((name, value))
-        if pairs and not table.has("source"):
-            table.problem("env", "is given, but the portal does not start this app.", "Set it where the app runs.")
-        return tuple(pairs)
-
-    def _secrets(self, table: Table) -> tuple[str, ...]:
-        names = table.texts("secrets") or ()
+    def _check_secrets(self, table: Table, names: tuple[str, ...]) -> None:
         for name in names:
             if not VARIABLE.fullmatch(name) or _OURS.fullmatch(name) or name in self._withheld:
-                table.problem("secrets", f"names {shown(name)}, which no app is given.", "Write names of variables.")
+                table.problem("secrets", f"lists {shown(name)}, which no app gets.", "Write names of variables.")
             elif table.has("source") and self._portal.apps_run_by == "portal" and self._variables.get(name) is None:
-                table.problem(
-                    "secrets",
-                    f"names {shown(name)}, which is not set.",
-                    'Set it in the environment or .env; where units run the apps, say portal.apps_run_by = "systemd".',
+                fix = (
+                    'Set it in the environment or .env; if systemd runs the apps, write portal.apps_run_by = "systemd".'
                 )
-        if names and not table.has("source"):
-            table.problem("secrets", "is given, but the portal does not start this app.", "Set it where the app runs.")
-        return names
+                table.problem("secrets", f"lists {shown(name)}, which is not set.", fix)
+
+
+def _check_no_source(table: Table, app: Mapping[str, Any]) -> None:
+    """Note settings of a process the portal does not start."""
+    if table.has("port"):
+        table.problem("port", "has no effect: there is no source to serve on it.", "Leave it out.")
+    for key in (*_ONLY_WITH_SOURCE, *(key for key in ("env", "secrets") if app[key])):
+        if table.has(key):
+            table.problem(key, "has no effect: the portal does not start this app.", "Set it where the app runs.")
+
+
+def _own_ports(portal: Settings) -> frozenset[int]:
+    """Return the ports of this machine that the portal itself listens on, as far as its addresses tell."""
+    local = [url for url in (portal.url, portal.internal_url) if url is not None and is_loopback_url(url)]
+    return frozenset(port for url in local if (port := urlsplit(url).port) is not None)
 
 
 def _mode_of(path: Path) -> int | None:

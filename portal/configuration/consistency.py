@@ -50,16 +50,12 @@ _OWN_USER: Final = (
 )
 
 
-def check_template(template: str | None, *, place: str, key: str, report: Report) -> None:
-    """Note what is wrong with *template*, the address of apps."""
-    if template is None:
-        return
-    if "{app}" not in template and "{port}" not in template:
-        report.at(place, key, "gives all apps one address.", "Put {app} or {port} into it.")
-        return
-    fault = problem_of(template.replace("{app}", "app").replace("{port}", "7810"), path="plain")
-    if fault is not None:
-        report.at(place, key, *fault)
+def check_template(template: str, *, source: tuple[str, str], report: Report) -> None:
+    """Note what is wrong with *template*, the address of apps, at its *source*: the place and its name there."""
+    if template and "{app}" not in template and "{port}" not in template:
+        report.at(*source, "gives all apps one address.", "Put {app} or {port} into it.")
+    elif template and (problem := problem_of(template.replace("{app}", "app").replace("{port}", "7810"), path="plain")):
+        report.at(*source, *problem)
 
 
 def check_providers(settings: Settings, *, report: Report) -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
+from portal.configuration.declaration import Variable
 from portal.configuration.environment import Variables
 from portal.configuration.report import Report
 from portal.configuration.tables import Table
@@ -11,26 +13,50 @@ from portal.contract.egress import Egress, NotABundle, NotAProxy, count_authorit
 from portal.settings import Settings
 from portal.sign_in.provider_types.called_hosts import called_urls
 
+_PROXY: Final = "http://proxy.example.com:3128"
+PROXIES: Final = (
+    Variable(
+        "HTTPS_PROXY",
+        "Proxy for all calls beyond this machine. https_proxy wins over it. It may contain a password.",
+        "ALL_PROXY",
+        _PROXY,
+    ),
+    Variable("ALL_PROXY", "The same, if neither is set. all_proxy wins over it.", "none: direct calls", _PROXY),
+    Variable(
+        "NO_PROXY",
+        "Hosts, domains with everything below them, and networks to call directly; * for everything. no_proxy wins "
+        "over it.",
+        "none",
+        ".example.com, 10.0.0.0/8",
+    ),
+)
+_BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
+BUNDLES: Final = (
+    Variable(
+        "SSL_CERT_FILE",
+        "PEM file with the certificate authorities to trust instead of the public ones.",
+        "REQUESTS_CA_BUNDLE",
+        _BUNDLE,
+    ),
+    Variable("REQUESTS_CA_BUNDLE", "The same; a file or a folder.", "SSL_CERT_DIR", _BUNDLE),
+    Variable(
+        "SSL_CERT_DIR",
+        "The same; a folder as OpenSSL's rehash makes it.",
+        "the public authorities, from certifi",
+        "/etc/ssl/certs",
+    ),
+)
 
-def read_ca_file(table: Table, *, folder: Path, here: Path, variables: Variables, report: Report) -> Path | None:
-    """Return where the company's own authorities are; a path begins at *folder*, in a variable at *here*."""
-    of_environment, of_file = variables.get("PORTAL_CA_FILE"), table.text("ca_file")
-    text = of_environment or of_file
-    if text is None:
-        return None
-    file = (folder if of_environment is None else here) / text
+
+def read_authorities(table: Table, file: Path) -> Path | None:
+    """Return *file*, which *table* has as ``ca_file``, if there are certificates of authorities in it."""
     try:
-        if count_authorities(file) is not None:
-            return file
-        what = "names a folder."
+        what = "names a folder." if count_authorities(file) is None else None
     except NotABundle as error:
         what = f"names a file that {error}."
-    fix = "Name a file of PEM with the certificates of your own authorities."
-    if of_environment is None:
-        table.problem("ca_file", what, fix)
-    else:
-        report.environment("PORTAL_CA_FILE", what, fix)
-    return None
+    if what is not None:
+        table.problem("ca_file", what, "Name a PEM file with the certificates of your own authorities.")
+    return file if what is None else None
 
 
 def read_way_out(variables: Variables, *, ca_file: Path | None) -> Egress:

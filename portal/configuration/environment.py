@@ -10,7 +10,6 @@ from typing import Final
 
 from dotenv import dotenv_values
 
-from portal.configuration.documented import VARIABLES
 from portal.configuration.report import Report
 from portal.contract.slugs import is_slug, slug_from
 from portal.errors import closest
@@ -93,11 +92,11 @@ class Variables:
         return text or None
 
 
-def check_misspelt(variables: Variables, report: Report) -> None:
-    """Note variables that are nearly ours: a misspelt name must not be silently without effect."""
-    for name in sorted(variables.names() - VARIABLES - _OF_APPS):
+def check_misspelt(variables: Variables, *, known: frozenset[str], report: Report) -> None:
+    """Note variables whose names are nearly one of *known*: a misspelt one would have no effect, without a word."""
+    for name in sorted(variables.names() - known - _OF_APPS):
         plain = name.removesuffix("_FILE")
         # Only what is very near: Kubernetes puts PORTAL_PORT and the like into every environment.
-        near = closest(plain, VARIABLES - variables.names(), cutoff=0.9) if name.startswith("PORTAL_") else None
+        near = closest(plain, known - variables.names(), cutoff=0.9) if name.startswith("PORTAL_") else None
         if near is not None and near != plain:
             report.environment(name, "is not a variable of the portal.", f"Did you mean {near}?")

@@ -1,9 +1,11 @@
 """From ``portal.toml`` and the environment to one frozen ``Settings``, or every problem at once."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from portal.configuration.all_settings import CONFIG, NAMES
 from portal.configuration.app_tables import AppReader
 from portal.configuration.consistency import (
     check_addresses,
@@ -17,12 +19,11 @@ from portal.configuration.consistency import (
     check_users,
     check_ways_in,
 )
-from portal.configuration.documented import VARIABLES
-from portal.configuration.egress import check_way_out, read_way_out
+from portal.configuration.egress import check_way_out
 from portal.configuration.environment import Variables, check_misspelt
 from portal.configuration.hook_name import read_hook_name
 from portal.configuration.placeholders import check_placeholders
-from portal.configuration.portal_table import CALLBACK, callback_says_place, place_of_url, read_portal
+from portal.configuration.portal_table import CALLBACK, UNKNOWN_URL, callback_has_url, read_portal, source_of_url
 from portal.configuration.prompts import check_prompts
 from portal.configuration.provider_tables import read_providers
 from portal.configuration.provider_type_variables import (
@@ -31,7 +32,7 @@ from portal.configuration.provider_type_variables import (
     types_mentioned,
     variables_of_types,
 )
-from portal.configuration.provider_variables import TUTORIAL, read_provider_of_environment
+from portal.configuration.provider_variables import ADMIN_ROLE, TUTORIAL, read_provider_of_environment
 from portal.configuration.report import Report
 from portal.configuration.roles import read_roles
 from portal.configuration.secret_values import read_database_url, read_rate_limit_storage, read_secret_keys
@@ -41,8 +42,6 @@ from portal.rules.catalogue import Catalogue
 from portal.settings import SIGN_IN_HOOK, Settings
 
 FILE_NAME: Final = "portal.toml"
-_UNKNOWN_URL: Final = "https://portal.invalid"
-"""Stands for an address that is missing or wrong, so that the other checks can run; never returned."""
 
 
 def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool = False) -> Settings:
@@ -55,7 +54,7 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool =
         SettingsError: names every problem at once.
     """
     here = Path.cwd()
-    chosen = path or (Path(text) if (text := environ.get("PORTAL_CONFIG", "").strip()) else None)
+    chosen = path or (Path(text) if (text := environ.get(CONFIG.name, "").strip()) else None)
     file = here / (chosen or FILE_NAME)
     report = Report(str(chosen or FILE_NAME))
     variables = Variables(environ, report)
@@ -67,14 +66,14 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool =
     portal = read_portal(tables["portal"], folder=file.parent, here=here, variables=variables, report=report)
     listed = read_providers(document.get("providers", []), variables=variables, report=report)
     named = variables_named_by(document)
-    used = {*named, CALLBACK} if callback_says_place(variables, in_file="url" in tables["portal"]) else named
+    used = {*named, CALLBACK} if callback_has_url(variables, in_file="url" in tables["portal"]) else named
     of_environment = read_provider_of_environment(variables, used_by_file=used, report=report)
     of_types = read_providers_by_type(variables, used_by_file=named, report=report)
     providers = (*listed, *of_types, *(() if of_environment is None else (of_environment,)))
     sign_in_hook = read_hook_name(variables, report)
     roles = read_roles(tables["roles"], has_hook=variables.get(SIGN_IN_HOOK) is not None, report=report)
     if of_environment is not None and variables.get(TUTORIAL) is not None:
-        roles = roles.with_admin_by(variables.get("ADMIN_ROLE") or "Tenant Admin", provider=of_environment.id)
+        roles = roles.with_admin_by(variables.get(ADMIN_ROLE.name) or ADMIN_ROLE.left_out, provider=of_environment.id)
     reader = AppReader(
         portal=portal,
         roles=roles.names,
@@ -84,40 +83,20 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool =
         report=report,
         unmade=unmade,
     )
-    settings = Settings(
-        url=portal.url or _UNKNOWN_URL,
-        apps_url=portal.apps_url or "",
-        title=portal.title,
+    settings = replace(
+        portal,
         secret_keys=secret_keys,
-        data_dir=portal.data_dir,
         database_url=read_database_url(variables, data_dir=portal.data_dir, report=report),
         providers=providers,
         roles=roles.rules,
         rights_of_roles=roles.rights,
         catalogue=Catalogue(reader.read(tables["apps"])),
-        landing=portal.landing,
-        idle_lifetime=portal.idle_lifetime,
-        absolute_lifetime=portal.absolute_lifetime,
-        security_contact=portal.security_contact,
-        sign_ins_per_minute=portal.sign_ins_per_minute,
         sign_in_hook=sign_in_hook,
-        sign_in=portal.sign_in,
-        trust_apps=portal.trust_apps,
-        user=portal.user,
-        app_uids=portal.app_uids,
-        apps_dir=portal.apps_dir,
-        apps_run_by=portal.apps_run_by,
         rate_limit_storage=read_rate_limit_storage(variables, report),
-        internal_url=portal.internal_url,
-        site=portal.site,
-        trusted_proxies=portal.trusted_proxies,
-        metrics_from=portal.metrics_from,
-        egress=read_way_out(variables, ca_file=portal.ca_file),
     )
-    if variables.get("PORTAL_APPS_URL") is not None:
-        check_template(portal.apps_url, place=ENVIRONMENT, key="PORTAL_APPS_URL", report=report)
-    else:
-        check_template(portal.apps_url, place=report.place, key="portal.apps_url", report=report)
+    name = "PORTAL_APPS_URL"
+    source = (ENVIRONMENT, name) if variables.get(name) is not None else (report.place, "portal.apps_url")
+    check_template(portal.apps_url, source=source, report=report)
     check_providers(settings, report=report)
     check_ways_in(settings, report=report)
     known = [*ids_of(document), *(spec.id for spec in providers)]
@@ -125,17 +104,17 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool =
     check_roles(settings, providers=known, report=report)
     check_catalogue(settings, slugs=tables["apps"].keys(), report=report)
     check_users(settings, report=report)
-    if portal.url is not None:
-        said_at = place_of_url(variables, report, in_file="url" in tables["portal"])
-        check_reach(settings, portal_place=said_at, report=report)
+    if portal.url != UNKNOWN_URL:
+        source = source_of_url(variables, report, in_file="url" in tables["portal"])
+        check_reach(settings, portal_place=source, report=report)
         check_callbacks(settings, of_environment=of_environment, report=report)
         check_addresses(settings, report=report)
         check_spaces(settings, report=report)
     check_way_out(settings, report=report)
-    check_misspelt(variables, report)
+    check_misspelt(variables, known=NAMES, report=report)
     of_apps = {name for app in settings.catalogue for name in app.secrets}
     check_misspelt_for_types(variables, used={*named, *of_apps}, report=report)
-    read = {*VARIABLES, *variables_of_types(), *named, *of_apps}
+    read = {*NAMES, *variables_of_types(), *named, *of_apps}
     check_placeholders(variables, document, names=read, report=report)
     report.stop_if_any()
     return settings

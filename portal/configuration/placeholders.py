@@ -33,7 +33,7 @@ _CHECKED: Final = frozenset({"PORTAL_SECRET_KEY", "SESSION_SECRET_KEY"})
 """What has a check of its own, which says how to make one."""
 _FREE: Final = frozenset({"title", "label", "description", "when"})
 """Keys of the file that hold prose, or an expression."""
-_MEND: Final = "Write what the provider, or your own setup, gives instead."
+_FIX: Final = "Write what the provider, or your own setup, gives instead."
 
 
 def is_placeholder(value: str, *, secret: bool = False) -> bool:
@@ -48,10 +48,10 @@ def check_placeholders(
     """Note what an example left behind in the variables *names* and in the *document*, in place of what came of it."""
     for name in sorted((variables.names() & frozenset(names)) - _CHECKED):
         if is_placeholder(variables.get(name) or "", secret=_SECRET.search(name) is not None):
-            report.instead(ENVIRONMENT, name, "holds the placeholder of an example.", _MEND)
+            report.instead(ENVIRONMENT, name, "holds the placeholder of an example.", _FIX)
     for key, value in _texts(document, at=""):
         if is_placeholder(value):
-            report.instead(report.place, key, "holds the placeholder of an example.", _MEND)
+            report.instead(report.place, key, "holds the placeholder of an example.", _FIX)
 
 
 def _texts(value: object, *, at: str) -> Iterator[tuple[str, str]]:

@@ -1,13 +1,13 @@
-"""The section ``[portal]``, and the variables that win over it."""
+"""The section ``[portal]``, and the variables that win over it or stand in for it."""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, cast, get_args
-from urllib.parse import urlsplit
+from typing import Final, get_args
 
 from portal.configuration.addresses import (
+    AddressProblem,
     host_of,
     is_site,
     is_within,
@@ -16,257 +16,326 @@ from portal.configuration.addresses import (
     problem_of,
 )
 from portal.configuration.app_users import NotARange, read_range
-from portal.configuration.documented import keys_under
-from portal.configuration.egress import read_ca_file
+from portal.configuration.declaration import REQUIRED, Section, Setting, Variable
+from portal.configuration.egress import read_authorities, read_way_out
 from portal.configuration.environment import Variables
 from portal.configuration.report import Report
-from portal.configuration.tables import Table
-from portal.contract import NotANetwork, TrustedProxies, is_loopback_url, read_network
+from portal.configuration.tables import Count, Duration, Table, one_of
+from portal.contract import NotANetwork, TrustedProxies, read_network
 from portal.contract.forwarded import Network
 from portal.errors import ENVIRONMENT
-from portal.settings import DAY, HOUR, RunBy, SignInWay
+from portal.settings import DAY, RunBy, Settings, SignInWay
 
-FIRST_PORT: Final = 7810
+UNKNOWN_URL: Final = "https://portal.invalid"
+"""Stands for an address that is missing or wrong, so that the other checks can run; never returned."""
 CHAINLIT_URL: Final = "CHAINLIT_URL"
 SPACE_HOST: Final = "SPACE_HOST"
 CALLBACK: Final = "OAUTH_REDIRECT_URI"
-_URLS: Final = ("PORTAL_URL", CHAINLIT_URL)
-_LOOPBACK: Final = ("127.0.0.1", "::1")
 _CONTACT: Final = re.compile(r"mailto:[!-~]+@[!-~]+|https://[!-~]+")
-SIGN_INS_PER_MINUTE: Final = 600
 _LONGEST_SIGN_IN: Final = 400 * DAY  # browsers keep no cookie longer (RFC 6265bis, 5.5)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortalTable:
-    """What ``[portal]`` says; ``url`` is ``None`` where it is missing or wrong."""
+def _address(table: Table, key: str) -> str | None:
+    """Return the address *key*, normalised: scheme, host and port."""
+    url = table.text(key)
+    problem = None if url is None else problem_of(url, path="none")
+    if problem is not None:
+        table.problem(key, *problem)
+    return None if url is None or problem is not None else normalised(url)
 
-    url: str | None
-    apps_url: str | None
-    apps_port: int
-    title: str
-    landing: tuple[str, ...]
-    idle_lifetime: int
-    absolute_lifetime: int
-    security_contact: str | None
-    sign_ins_per_minute: int
-    internal_url: str | None
-    data_dir: Path
-    site: str | None
-    ca_file: Path | None
-    sign_in: SignInWay
-    trust_apps: bool
-    user: str | None
-    app_uids: range | None
-    apps_dir: Path | None
-    apps_run_by: RunBy
-    trusted_proxies: TrustedProxies
-    metrics_from: tuple[Network, ...]
 
-    @property
-    def own_ports(self) -> frozenset[int]:
-        """Ports of this machine that the portal itself listens on, as far as its addresses tell."""
-        local = [url for url in (self.url, self.internal_url) if url is not None and is_loopback_url(url)]
-        return frozenset(port for url in local if (port := urlsplit(url).port) is not None)
+def _security_contact(table: Table, key: str) -> str | None:
+    """Return the address for ``security.txt``; RFC 9116, section 2.5.3, requires a URI."""
+    contact = table.text(key)
+    if contact is not None and not _CONTACT.fullmatch(contact):
+        fix = 'Write it as "mailto:security@example.com" or "https://example.com/security".'
+        table.problem(key, "is not a mail address, nor the address of a page.", fix)
+    return contact
+
+
+def _networks(table: Table, key: str) -> tuple[Network, ...] | None:
+    texts = table.texts(key)
+    networks = []
+    for text in texts or ():
+        try:
+            networks.append(read_network(text))
+        except NotANetwork as error:
+            table.problem(key, f"lists {text!r}, which {error}.", 'Write addresses or networks, like "10.0.0.0/8".')
+    return None if texts is None else tuple(networks)
+
+
+def _trusted_proxies(table: Table, key: str) -> TrustedProxies | None:
+    networks = _networks(table, key)
+    return None if networks is None else TrustedProxies(networks)
+
+
+def _app_uids(table: Table, key: str) -> range | None:
+    text = table.text(key)
+    try:
+        return None if text is None else read_range(text)
+    except NotARange as error:
+        table.problem(key, f"{error}.", 'Write numbers that nobody here has, like "70000-79999".')
+        return None
+
+
+def _site(table: Table, key: str) -> str | None:
+    site = table.text(key)
+    if site is None or is_site(site.lower()):
+        return None if site is None else site.lower()  # as addresses are read
+    table.problem(key, "is not a registrable domain.", 'Write the domain you registered, like "example.com".')
+    return None
+
+
+def _path(table: Table, key: str) -> Path | None:
+    text = table.text(key)
+    return None if text is None else Path(text)
+
+
+PORTAL: Final = Section(
+    "portal",
+    (
+        Setting(
+            "url",
+            _address,
+            "Where browsers reach the portal: scheme, host and port.",
+            '"https://portal.example.com"',
+            left_out=REQUIRED,
+            variable="PORTAL_URL",
+            variable_left_out=f"the file, else {CHAINLIT_URL}, else the origin of {CALLBACK}, else {SPACE_HOST}",
+        ),
+        Setting(
+            "apps_url",
+            Table.text,
+            "Where browsers reach apps that have no url of their own: a template with {app} or {port}.",
+            '"https://{app}.apps.example.com"',
+            variable="PORTAL_APPS_URL",
+        ),
+        Setting("apps_port", Table.port, "First port for apps that have a source and no port.", "7810"),
+        Setting("title", Table.text, "The portal's name on its pages.", '"Example AI"'),
+        Setting(
+            "landing",
+            Table.texts,
+            "After sign-in, the portal opens the first of these apps that the person may open; else the catalogue.",
+            '["admin-dashboard", "user-dashboard"]',
+        ),
+        Setting("idle_lifetime", Duration(60, _LONGEST_SIGN_IN), "A sign-in ends after this long without use.", '"8h"'),
+        Setting(
+            "absolute_lifetime", Duration(60, _LONGEST_SIGN_IN), "A sign-in ends after this long, used or not.", '"12h"'
+        ),
+        Setting(
+            "security_contact",
+            _security_contact,
+            "Where to report vulnerabilities: a mailto: or https: address for /.well-known/security.txt (RFC 9116). "
+            "Without it that page does not exist.",
+            '"mailto:security@example.com"',
+        ),
+        Setting(
+            "sign_ins_per_minute",
+            Count(1_000_000),
+            "How often per minute one client address, perhaps a whole office, may open the sign-in page, start a "
+            "sign-in at a provider, and come back from one: each is counted by itself.",
+            "2000",
+        ),
+        Setting(
+            "internal_url",
+            _address,
+            "Where supervised apps reach the portal; https outside loopback.",
+            '"http://127.0.0.1:7800"',
+            left_out="portal.url",
+            variable="PORTAL_INTERNAL_URL",
+        ),
+        Setting(
+            "data_dir",
+            _path,
+            "Folder of the embedded stores and the apps' logs, relative to the file. The portal creates it with mode "
+            "0700. If it is open to others, the portal closes it, unless it holds other things.",
+            '"/var/lib/gradio-portal"',
+            variable="PORTAL_DATA_DIR",
+            variable_note=", relative to the working folder",
+        ),
+        Setting(
+            "sign_in",
+            one_of(get_args(SignInWay)),
+            "page: strangers choose on a page how to sign in. direct: strangers go straight to the only provider; the "
+            "page is shown after a sign-out, an error or a step back.",
+            '"direct"',
+        ),
+        Setting(
+            "site",
+            _site,
+            "The registrable domain that portal and apps share. Without it, frames of apps on sibling names get "
+            "partitioned cookies, which always work.",
+            '"example.com"',
+        ),
+        Setting(
+            "trust_apps",
+            Table.flag,
+            "Allows apps to share the portal's user or host, or another app's user. Such an app can read the portal's "
+            "database, keys and environment, or the other app's; receive the portal's cookies; and act in its pages. "
+            "Set it only for apps you trust as much as the portal.",
+            "true",
+        ),
+        Setting(
+            "user",
+            Table.user,
+            "User of this machine that the portal runs as when root starts portal serve. Required if apps have users "
+            "of their own.",
+            '"gradio-portal"',
+            left_out="the user who starts it",
+        ),
+        Setting(
+            "app_uids",
+            _app_uids,
+            "User numbers that nobody on this machine has. Each app without a user of its own gets one of them, always "
+            "the same; no account is created. portal serve must be started by root.",
+            '"70000-79999"',
+        ),
+        Setting(
+            "apps_dir",
+            _path,
+            "Folder for the folders of apps that have a user of their own: HOME, temporary files, uploads. It belongs "
+            "to root.",
+            '"/var/lib/gradio-portal-apps"',
+            left_out="beside the data folder, with -apps after its name",
+        ),
+        Setting(
+            "apps_run_by",
+            one_of(get_args(RunBy)),
+            "Who starts the apps that have a source: portal, or systemd by the units of portal config systemd, each as "
+            "a user of its own. With systemd, portal serve refuses to start them.",
+            '"systemd"',
+        ),
+        Setting(
+            "trusted_proxies",
+            _trusted_proxies,
+            "Addresses and networks of reverse proxies whose X-Forwarded-For is believed, besides those of this "
+            "machine.",
+            '["10.0.0.0/8", "2001:db8::/32"]',
+            left_out="[]",
+            variable="PORTAL_TRUSTED_PROXIES",
+            variable_note=", separated by commas or spaces; also for the guards of apps",
+        ),
+        Setting(
+            "ca_file",
+            _path,
+            "PEM file with the company's own certificate authorities, trusted besides the others in every call of the "
+            "portal. Relative to the file.",
+            '"company-ca.pem"',
+            variable="PORTAL_CA_FILE",
+            variable_note=", relative to the working folder; also for the guards of apps",
+        ),
+        Setting(
+            "metrics_from",
+            _networks,
+            "Addresses and networks that may read /metrics, without a reverse proxy in between; [] for nobody.",
+            '["127.0.0.1", "10.1.2.3"]',
+        ),
+    ),
+    Settings,
+)
+
+URLS: Final = (
+    Variable(
+        CHAINLIT_URL,
+        "Chainlit's name for PORTAL_URL; read if neither that nor the file has the address.",
+        "none",
+        "https://portal.example.com",
+    ),
+    Variable(
+        SPACE_HOST,
+        "The host of the Hugging Face Space that the portal runs in; a Space sets it. The first of several is the "
+        "portal's, if nothing else has its address.",
+        "none",
+        "acme-portal.hf.space",
+    ),
+)
 
 
 def read_portal(
     values: Mapping[str, object], *, folder: Path, here: Path, variables: Variables, report: Report
-) -> PortalTable:
-    """Read ``[portal]``; paths in the file are relative to *folder*, those in variables to *here*."""
-    table = Table(values, at="portal", known=keys_under("portal"), report=report)
-    url = _address(table, "url", "PORTAL_URL", variables, report) or _chainlits(table, variables, report)
-    url = url or _origin_of_callback(table, variables) or _of_space(table, variables, report)
-    if url is None and not table.has("url") and all(variables.get(name) is None for name in (*_URLS, SPACE_HOST)):
-        _note_missing(table, variables, report)
-    idle = table.lifetime("idle_lifetime", 8 * HOUR, longest=_LONGEST_SIGN_IN)
-    absolute = table.lifetime("absolute_lifetime", 30 * DAY, longest=_LONGEST_SIGN_IN)
-    if idle > absolute:
+) -> Settings:
+    """Return the settings of ``[portal]``, with :data:`UNKNOWN_URL` for an address that is missing or wrong.
+
+    Paths in the file are relative to *folder*, those in variables to *here*.
+    """
+    table = PORTAL.table(values, at="portal", report=report, variables=variables)
+    read = PORTAL.read(table)
+    ca_file: Path | None = read.pop("ca_file")
+    if ca_file is not None:
+        ca_file = read_authorities(table, (here if table.is_variable("ca_file") else folder) / ca_file)
+    settings = Settings(**{**read, "url": read["url"] or _url_of_others(table, variables, report) or UNKNOWN_URL})
+    _check(settings, table)
+    return replace(
+        settings,
+        data_dir=(here if table.is_variable("data_dir") else folder) / settings.data_dir,
+        apps_dir=None if settings.apps_dir is None else folder / settings.apps_dir,
+        egress=read_way_out(variables, ca_file=ca_file),
+    )
+
+
+def _check(settings: Settings, table: Table) -> None:
+    if settings.idle_lifetime > settings.absolute_lifetime:
         table.problem("idle_lifetime", "is longer than absolute_lifetime.", "Make it shorter, or the other longer.")
-    return PortalTable(
-        url=url,
-        apps_url=variables.get("PORTAL_APPS_URL") or table.text("apps_url"),
-        apps_port=table.port("apps_port") or FIRST_PORT,
-        title=table.text("title") or "Gradio Portal",
-        landing=table.texts("landing") or (),
-        idle_lifetime=idle,
-        absolute_lifetime=absolute,
-        security_contact=_security_contact(table),
-        sign_ins_per_minute=table.count("sign_ins_per_minute", SIGN_INS_PER_MINUTE, most=1_000_000),
-        internal_url=_address(table, "internal_url", "PORTAL_INTERNAL_URL", variables, report),
-        data_dir=_data_dir(table, folder=folder, here=here, variables=variables),
-        site=_site(table, url),
-        ca_file=read_ca_file(table, folder=folder, here=here, variables=variables, report=report),
-        sign_in=_sign_in(table),
-        trust_apps=table.flag("trust_apps"),
-        user=table.user("user"),
-        app_uids=_app_uids(table),
-        apps_dir=None if (apps_dir := table.text("apps_dir")) is None else folder / apps_dir,
-        apps_run_by=cast("RunBy", table.choice("apps_run_by", get_args(RunBy)) or "portal"),
-        trusted_proxies=_trusted_proxies(table, variables, report),
-        metrics_from=_metrics_from(table),
-    )
+    if settings.app_uids is not None and settings.apps_run_by == "systemd":
+        table.problem("app_uids", "has no effect: systemd runs the apps, and gives each a user.", "Leave it out.")
+    if (
+        settings.site is not None
+        and settings.url != UNKNOWN_URL
+        and not is_within(host_of(settings.url), settings.site)
+    ):
+        what = "does not contain the portal's own host."
+        table.problem("site", what, "Write the domain that portal and apps share.")
 
 
-def _address(table: Table, key: str, variable: str, variables: Variables, report: Report) -> str | None:
-    of_environment = variables.get(variable)
-    url = of_environment or table.text(key)
-    if url is None:
+def _url_of_others(table: Table, variables: Variables, report: Report) -> str | None:
+    """Return the portal's address by other programs' variables; note that there is none, or what is wrong with it."""
+    if table.has("url"):
         return None
-    fault = problem_of(url, path="none")
-    if fault is None:
-        return normalised(url)
-    if of_environment is not None:
-        report.environment(variable, *fault)
-    else:
-        table.problem(key, *fault)
+    chainlit, callback, hosts = (variables.get(name) for name in (CHAINLIT_URL, CALLBACK, SPACE_HOST))
+    if chainlit is not None:
+        problem = problem_of(chainlit, path="none")
+        if problem is not None:
+            report.environment(CHAINLIT_URL, *problem)
+        return normalised(chainlit) if problem is None else None
+    problem = None if callback is None else problem_of(callback, path="plain")
+    if callback is not None and problem is None:
+        return origin_of(callback)
+    if hosts is not None:
+        return _url_of_space(hosts, report)
+    _note_missing(table, problem, report)
     return None
 
 
-def _security_contact(table: Table) -> str | None:
-    """Return the address for ``security.txt``; RFC 9116, section 2.5.3, wants a URI."""
-    contact = table.text("security_contact")
-    if contact is None or _CONTACT.fullmatch(contact):
-        return contact
-    table.problem(
-        "security_contact",
-        "is not a mail address, nor the address of a page.",
-        'Write it as "mailto:security@example.com" or "https://example.com/security".',
-    )
-    return None
+def callback_has_url(variables: Variables, *, in_file: bool) -> bool:
+    """Return whether only OAUTH_REDIRECT_URI has the portal's address; *in_file*: whether the file has it."""
+    return not in_file and variables.get("PORTAL_URL") is None and variables.get(CHAINLIT_URL) is None
 
 
-def _chainlits(table: Table, variables: Variables, report: Report) -> str | None:
-    """Return Chainlit's CHAINLIT_URL, where nothing of the portal's own says its address."""
-    url = variables.get(CHAINLIT_URL)
-    if url is None or table.has("url") or variables.get("PORTAL_URL") is not None:
-        return None
-    fault = problem_of(url, path="none")
-    if fault is not None:
-        report.environment(CHAINLIT_URL, *fault)
-    return normalised(url) if fault is None else None
-
-
-def _origin_of_callback(table: Table, variables: Variables) -> str | None:
-    """Return the origin of the tutorial's OAUTH_REDIRECT_URI, where nothing else says the portal's address."""
-    callback = variables.get(CALLBACK)
-    if callback is None or not callback_says_place(variables, in_file=table.has("url")):
-        return None
-    return origin_of(callback) if problem_of(callback, path="plain") is None else None
-
-
-def callback_says_place(variables: Variables, *, in_file: bool) -> bool:
-    """Say whether nothing but OAUTH_REDIRECT_URI says where the portal is; *in_file*: whether the file does."""
-    return not in_file and all(variables.get(name) is None for name in _URLS)
-
-
-def _note_missing(table: Table, variables: Variables, report: Report) -> None:
-    """Note that nothing says the portal's address; or why the callback, which would, does not."""
-    callback = variables.get(CALLBACK)
-    fault = None if callback is None else problem_of(callback, path="plain")
-    if fault is None:
-        table.problem("url", "is missing.", "Say where browsers reach the portal, here or as PORTAL_URL.")
+def _note_missing(table: Table, problem_of_callback: AddressProblem | None, report: Report) -> None:
+    if problem_of_callback is None:
+        table.problem("url", "is missing.", "Write where browsers reach the portal, here or as PORTAL_URL.")
     else:
-        what = f"would say where the portal is, which nothing else does, but {fault.what}"
-        report.environment(CALLBACK, what, f"{fault.fix} Or say where browsers reach the portal, as PORTAL_URL.")
+        what = f"is the only setting that has the portal's address, but {problem_of_callback.what}"
+        fix = f"{problem_of_callback.fix} Or set PORTAL_URL to where browsers reach the portal."
+        report.environment(CALLBACK, what, fix)
 
 
-def _of_space(table: Table, variables: Variables, report: Report) -> str | None:
-    """Return the address of the Hugging Face Space the portal runs in, where nothing else says where it is.
+def _url_of_space(hosts: str, report: Report) -> str | None:
+    """Return the address of the Hugging Face Space at the first of *hosts*.
 
     With a domain of its own a Space has several hosts, separated by commas; the first is the one Hugging Face gave.
     """
-    hosts = variables.get(SPACE_HOST)
-    if hosts is None or table.has("url") or any(variables.get(name) is not None for name in _URLS):
-        return None
     host = hosts.partition(",")[0].strip()
     url = f"https://{host}"
     if "/" in host or problem_of(url, path="none") is not None:
-        report.environment(
-            SPACE_HOST, "does not begin with a host.", "Leave it as the Space sets it, or set PORTAL_URL."
-        )
+        fix = "Leave it as the Space sets it, or set PORTAL_URL."
+        report.environment(SPACE_HOST, "does not begin with a host.", fix)
         return None
     return normalised(url)
 
 
-def _data_dir(table: Table, *, folder: Path, here: Path, variables: Variables) -> Path:
-    of_environment = variables.get("PORTAL_DATA_DIR")
-    if of_environment is not None:
-        return here / of_environment
-    return folder / (table.text("data_dir") or ".portal")
-
-
-def _trusted_proxies(table: Table, variables: Variables, report: Report) -> TrustedProxies:
-    of_environment = variables.get("PORTAL_TRUSTED_PROXIES")
-    if of_environment is None:
-        texts = table.texts("trusted_proxies") or ()
-    else:
-        texts = tuple(of_environment.replace(",", " ").split())
-    networks = []
-    for text in texts:
-        try:
-            networks.append(read_network(text))
-        except NotANetwork as error:
-            what, fix = f"names {text!r}, which {error}.", "Write the addresses of your own web servers."
-            if of_environment is None:
-                table.problem("trusted_proxies", what, fix)
-            else:
-                report.environment("PORTAL_TRUSTED_PROXIES", what, fix)
-    return TrustedProxies(tuple(networks))
-
-
-def _metrics_from(table: Table) -> tuple[Network, ...]:
-    texts = (table.texts("metrics_from") or ()) if table.has("metrics_from") else _LOOPBACK
-    networks = []
-    for text in texts:
-        try:
-            networks.append(read_network(text))
-        except NotANetwork as error:
-            table.problem("metrics_from", f"names {text!r}, which {error}.", "Write the addresses of your Prometheus.")
-    return tuple(networks)
-
-
-def _app_uids(table: Table) -> range | None:
-    text = table.text("app_uids")
-    if text is None:
-        return None
-    if table.text("apps_run_by") == "systemd":
-        table.problem("app_uids", "is given, but systemd runs the apps, and gives each a user.", "Leave it out.")
-        return None
-    try:
-        return read_range(text)
-    except NotARange as error:
-        table.problem("app_uids", f"{error}.", 'Write numbers that nobody here has, like "70000-79999".')
-        return None
-
-
-def _sign_in(table: Table) -> SignInWay:
-    match table.text("sign_in"):
-        case None | "page":
-            return "page"
-        case "direct":
-            return "direct"
-        case other:
-            table.problem("sign_in", f"is {other!r}, which is none of the two.", 'Write "page" or "direct".')
-            return "page"
-
-
-def _site(table: Table, url: str | None) -> str | None:
-    written = table.text("site")
-    if written is None:
-        return None
-    site = written.lower()  # as addresses are read
-    if not is_site(site):
-        table.problem("site", "is no registrable domain.", 'Write the domain you registered, like "example.com".')
-        return None
-    if url is not None and not is_within(host_of(url), site):
-        table.problem("site", "does not hold the portal's own host.", "Write the domain that portal and apps share.")
-        return None
-    return site
-
-
-def place_of_url(variables: Variables, report: Report, *, in_file: bool) -> tuple[str, str]:
-    """Return place and key where the portal's address was said."""
+def source_of_url(variables: Variables, report: Report, *, in_file: bool) -> tuple[str, str]:
+    """Return the place of the portal's address, the file or the environment, and its name there."""
     if variables.get("PORTAL_URL") is not None:
         return ENVIRONMENT, "PORTAL_URL"
     if variables.get(CHAINLIT_URL) is not None and not in_file:

@@ -4,12 +4,19 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from portal.configuration.declaration import Variable
 from portal.configuration.environment import Variables
 from portal.configuration.report import Report
 from portal.errors import choices, closest
 from portal.sign_in.provider_types.base import PROMPTS, ProviderType, prompt_variable
 
-EVERY: Final = "OAUTH_PROMPT"
+PROMPT: Final = Variable(
+    "OAUTH_PROMPT",
+    "prompt of every provider that honours it: none, login, consent or select_account. OAUTH_<ID>_PROMPT is for one "
+    "provider alone and wins: the provider's id in capitals, with _ for -.",
+    "each provider decides",
+    "select_account",
+)
 _ONE: Final = re.compile(r"OAUTH_[A-Z0-9_]+_PROMPT")
 
 
@@ -21,7 +28,7 @@ def prompt_params(
     Its own variable wins over *written*, which the file says; what is said to all is passed on as far as the
     provider honours it.
     """
-    said_to_all = set((variables.get(EVERY) or "").split())
+    said_to_all = set((variables.get(PROMPT.name) or "").split())
     general = " ".join(sorted(said_to_all)) if said_to_all and said_to_all <= provider_type.prompts else None
     prompt = variables.get(prompt_variable(provider_id)) or written or general
     return () if prompt is None else (("prompt", prompt),)
@@ -31,12 +38,12 @@ def check_prompts(variables: Variables, *, provider_ids: Iterable[str], report: 
     """Note values nobody knows, and variables of providers that are not there."""
     known = {prompt_variable(one): one for one in provider_ids}
     for name in sorted(variables.names()):
-        if name != EVERY and not _ONE.fullmatch(name):
+        if name != PROMPT.name and not _ONE.fullmatch(name):
             continue
         words = (variables.get(name) or "").split()
         if not set(words) <= PROMPTS or ("none" in words and len(words) > 1):
             report.environment(name, "asks for what no provider knows.", choices(" ".join(words), PROMPTS))
-        if name != EVERY and name not in known:
+        if name != PROMPT.name and name not in known:
             near = closest(name, known)
             fix = f"Did you mean {near}?" if near is not None else f"Known: {', '.join(sorted(known)) or 'none'}."
             report.environment(name, "is about no provider that is turned on.", fix)

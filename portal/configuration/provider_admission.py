@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from portal.configuration.tables import Table
 from portal.settings import Admission
@@ -13,16 +13,18 @@ from portal.sign_in.provider_types.base import ProviderLocation, ProviderType
 _DOMAIN: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
 
 
-def read_admission(table: Table, provider_type: ProviderType | None, *, options: Mapping[str, str] | None) -> Admission:
-    """Return what *table* asks of somebody who comes in by a provider of *provider_type* that was told *options*.
+def admission_of(
+    keys: Mapping[str, Any], provider_type: ProviderType | None, table: Table, *, options: Mapping[str, str] | None
+) -> Admission:
+    """Return who may come in by a provider of *provider_type* with *options*, from the *keys* read from *table*.
 
-    What nobody there could meet is noted, as far as it is known: ``None`` where something else is wrong already.
+    Note conditions that nobody there could meet, as far as that is known: *options* are ``None`` if they are wrong.
     """
     admission = Admission(
-        domains=read_domains(table, "allowed_domains"),
-        organisations=frozenset(map(compared, _names(table, "allowed_organisations"))),
-        tenants=_names(table, "allowed_tenants"),
-        groups=frozenset(map(compared, _names(table, "allowed_groups"))),
+        domains=keys["allowed_domains"],
+        organisations=keys["allowed_organisations"],
+        tenants=keys["allowed_tenants"],
+        groups=keys["allowed_groups"],
     )
     if provider_type is not None:
         _check_held(admission, provider_type, table, options=options)
@@ -79,16 +81,26 @@ def within_tenants(admission: Admission, place: ProviderLocation, table: Table) 
 
 def read_domains(table: Table, key: str) -> frozenset[str]:
     """Return the domains *key*, in lower case."""
-    domains = [one.lower() for one in sorted(_names(table, key))]
+    domains = [one.lower() for one in table.texts(key) or ()]
     for one in domains:
         if not _DOMAIN.fullmatch(one):
-            table.problem(key, f"holds {one!r}, which is no domain.", 'Write what stands after the @: ["example.com"].')
+            table.problem(key, f"lists {one!r}, which is not a domain.", 'Write the part after the @: ["example.com"].')
     return frozenset(domains)
 
 
-def _names(table: Table, key: str) -> frozenset[str]:
-    names = table.texts(key)
-    if table.is_empty(key):
-        # An empty list would read as "nobody", and mean "no condition".
+def read_names(table: Table, key: str) -> frozenset[str]:
+    """Return the names *key*; an empty list is a problem: it would read as "nobody", and mean "no condition"."""
+    if table.value(key) == []:
         table.problem(key, "lists nobody.", "List who may come in, or leave it out.")
-    return frozenset(names or ())
+    return table.names(key) or frozenset()
+
+
+def read_compared_names(table: Table, key: str) -> frozenset[str]:
+    """Return the names *key*, as claims are compared."""
+    return frozenset(map(compared, read_names(table, key)))
+
+
+def read_allowed_domains(table: Table, key: str) -> frozenset[str]:
+    """Return the domains *key*, in lower case; an empty list is a problem."""
+    read_names(table, key)
+    return read_domains(table, key)

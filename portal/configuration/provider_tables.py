@@ -2,20 +2,28 @@
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from portal.configuration.addresses import problem_of
-from portal.configuration.documented import keys_under
+from portal.configuration.declaration import REQUIRED, Section, Setting, toml
 from portal.configuration.environment import VARIABLE, Variables, shown
 from portal.configuration.prompts import prompt_params
-from portal.configuration.provider_admission import read_admission, read_domains, within_tenants
+from portal.configuration.provider_admission import (
+    admission_of,
+    read_allowed_domains,
+    read_compared_names,
+    read_domains,
+    read_names,
+    within_tenants,
+)
 from portal.configuration.provider_type_options import locate
 from portal.configuration.report import Report
-from portal.configuration.tables import Table
+from portal.configuration.tables import Table, one_of
 from portal.contract.slugs import RULE, is_slug
 from portal.errors import choices
 from portal.settings import (
     PUBLIC_KEY_ALGORITHMS,
+    REGISTERED_CALLBACKS,
     SHARED_SECRET_ALGORITHMS,
     Endpoints,
     ProviderSpec,
@@ -33,10 +41,237 @@ DEFAULT: Final = "oidc"
 """The provider type of a provider that names none."""
 SCOPES: Final = "OAUTH_SCOPES"
 """What is asked for with the client that ``OAUTH_CLIENT_ID`` and ``OAUTH_CLIENT_SECRET`` are."""
-_ASKED: Final = PROMPTS - {"none"}
+_PROMPTS: Final = PROMPTS - {"none"}
 _SCOPE: Final = re.compile(r"[!#-\[\]-~]+")  # scope-token of RFC 6749, 3.3
-_OF_SOME: Final = frozenset({"issuer", "endpoints"})
-"""Keys that stand in the table of every provider only where its provider type takes them."""
+_ASSUMING: Final = tuple(one.id for one in PROVIDER_TYPES.values() if one.may_assume_email)
+_SET: Final = "Set it in the environment or .env."
+
+
+def _id(table: Table, key: str) -> str | None:
+    provider_id = table.text(key)
+    if not table.has(key):
+        table.problem(key, "is missing.", "Give the provider a name for addresses.")
+    elif provider_id is not None and not is_slug(provider_id):
+        table.problem(key, "cannot be part of an address.", f"Use {RULE}.")
+        return None
+    return provider_id
+
+
+def _type(table: Table, key: str) -> str | None:
+    used, *others = [one for one in TYPE_KEYS if table.has(one)] or [key]
+    for other in others:
+        table.problem(other, f"is an earlier name of {used}, which is there too.", "Leave it out.")
+    return one_of(PROVIDER_TYPES)(table, used)
+
+
+def _prompt(table: Table, key: str) -> str | None:
+    prompt = table.text(key)
+    if prompt is not None and not set(prompt.split()) <= _PROMPTS:
+        table.problem(key, f"must not be {prompt!r}.", choices(prompt, _PROMPTS))
+    return prompt
+
+
+def _algorithms(table: Table, key: str) -> tuple[str, ...] | None:
+    texts = table.texts(key)
+    algorithms = tuple(dict.fromkeys(map(algorithm_named, texts or ())))
+    known = {*PUBLIC_KEY_ALGORITHMS, *SHARED_SECRET_ALGORITHMS}
+    unknown = next((one for one in algorithms if one not in known), None)
+    if unknown is not None:
+        table.problem(key, f"must not list {unknown!r}.", choices(unknown, known))
+    elif len({one in SHARED_SECRET_ALGORITHMS for one in algorithms}) > 1:
+        # Else a public key could be taken for the secret, and anybody could sign.
+        table.problem(key, "mixes shared secrets with public keys.", "List algorithms of one kind only.")
+    elif texts is not None and not algorithms:
+        table.problem(key, "is empty.", "Leave it out, or list what the provider signs with.")
+    else:
+        return algorithms or None
+    return None
+
+
+def _endpoint(table: Table, key: str) -> str | None:
+    url = table.text(key)
+    problem = None if url is None else problem_of(url, path="any", query=True)
+    if problem is not None:
+        table.problem(key, *problem)
+    return url
+
+
+def _required_endpoint(table: Table, key: str) -> str:
+    if not table.has(key):
+        table.problem(key, "is missing.", "Write the address the provider gives for it.")
+    return _endpoint(table, key) or ""
+
+
+PROVIDER: Final = Section(
+    "providers",
+    (
+        Setting(
+            "id",
+            _id,
+            "Its name in addresses: the callback is /auth/oauth/<id>/callback.",
+            '"company"',
+            left_out=REQUIRED,
+        ),
+        Setting(
+            "label", Table.text, 'Text on its button, after "Continue with".', '"Example Company"', left_out="the id"
+        ),
+        Setting(
+            TYPE_KEYS[0],
+            _type,
+            "The provider type: how it signs people in and how its claims are read. Each has a page in providers/.",
+            '"oidc"',
+            left_out=f'"{DEFAULT}"',
+            older_keys=TYPE_KEYS[1:],
+        ),
+        Setting(
+            "issuer",
+            Table.value,  # an option of the provider types, which is read with their options
+            "The issuer exactly as the provider writes it in iss, with its trailing slash if it has one. Or the "
+            "address of the discovery document: then the issuer in it counts, if it is at the same host. Types with a "
+            "known issuer have other settings instead: see their pages.",
+            '"https://id.example.com"',
+            left_out="required; for descope, https://api.descope.com/<client_id>",
+        ),
+        Setting(
+            "client_id",
+            Table.text,
+            "The portal's client id there.",
+            '"portal"',
+            left_out="required, or client_id_env",
+        ),
+        Setting("client_id_env", Table.text, "Environment variable that holds the client id.", '"COMPANY_CLIENT_ID"'),
+        Setting(
+            "client_secret_env",
+            Table.text,
+            "Environment variable that holds the client secret.",
+            '"COMPANY_CLIENT_SECRET"',
+            left_out='required, unless token_endpoint_auth_method is "none"',
+        ),
+        Setting(
+            "scopes",
+            Table.texts,
+            "Scopes to ask for. With OpenID Connect, openid must be among them.",
+            '["openid", "profile", "email", "groups"]',
+            left_out=f"{SCOPES} beside OAUTH_CLIENT_ID; else those of the type: for {DEFAULT} "
+            f"{toml(PROVIDER_TYPES[DEFAULT].scopes)}",
+        ),
+        Setting(
+            "redirect_uri",
+            Table.text,
+            "A callback that is already registered at the provider: /auth/oauth/<id>/callback, "
+            f"{', '.join(REGISTERED_CALLBACKS[:-1])} or {REGISTERED_CALLBACKS[-1]} of the portal.",
+            '"https://portal.example.com/auth/callback"',
+            left_out="<portal.url>/auth/oauth/<id>/callback",
+        ),
+        Setting(
+            "token_endpoint_auth_method",
+            one_of(AUTH_METHODS),
+            "client_secret_basic, client_secret_post, or none for a public client.",
+            '"client_secret_post"',
+            left_out="as the provider's metadata say, basic first",
+        ),
+        Setting(
+            "prompt",
+            _prompt,
+            "What the provider shows at each sign-in: login, consent or select_account.",
+            '"select_account"',
+            left_out="OAUTH_PROMPT, else the provider decides",
+        ),
+        Setting(
+            "algorithms",
+            _algorithms,
+            "Signature algorithms accepted for ID tokens. HS256, HS384 and HS512 sign with the client secret; do not "
+            "mix them with others. EdDSA means Ed25519.",
+            '["RS256"]',
+            left_out="every algorithm with a public key",
+        ),
+        Setting(
+            "email_verified",
+            one_of((ASSUME,)),
+            'With "assume", an e-mail address counts as verified if the provider does not say whether it is: it then '
+            "counts for people and allowed_domains. An explicit false still counts as not verified. Use it only if "
+            f"people cannot change their address there. For {', '.join(_ASSUMING[:-1])} and {_ASSUMING[-1]}.",
+            '"assume"',
+            left_out="not verified",
+        ),
+        Setting(
+            "domains",
+            read_domains,
+            "E-mail domains: the sign-in page sends people with such an address to this provider. It does not limit "
+            "who may come in.",
+            '["example.com"]',
+        ),
+        Setting(
+            "hidden",
+            Table.flag,
+            "Whether the sign-in page has no button for it. People get there by an address in its domains.",
+            "true",
+        ),
+        Setting(
+            "allowed_domains",
+            read_allowed_domains,
+            "Who may come in: people whose account belongs to one of these domains, by a verified address or by the "
+            "provider's own record.",
+            '["example.com"]',
+            left_out="everybody",
+        ),
+        Setting(
+            "allowed_organisations",
+            read_compared_names,
+            "Who may come in: members of one of these organisations, if the type knows organisations.",
+            '["example-org"]',
+            left_out="everybody",
+        ),
+        Setting(
+            "allowed_tenants",
+            read_names,
+            "Who may come in: people of one of these tenants, and in no other tenant, if the type knows tenants.",
+            '["acme"]',
+            left_out="everybody",
+        ),
+        Setting(
+            "allowed_groups",
+            read_compared_names,
+            "Who may come in: members of one of these groups, if the type knows groups.",
+            '["AI-Users"]',
+            left_out="everybody",
+        ),
+    ),
+    ProviderSpec,
+)
+
+_DISCOVERED: Final = "discovered; required with endpoints"
+ENDPOINTS: Final = Section(
+    "providers.endpoints",
+    (
+        Setting(
+            "authorize",
+            _required_endpoint,
+            "Authorization endpoint, for a provider without discovery.",
+            '"https://id.example.com/authorize"',
+            left_out=_DISCOVERED,
+        ),
+        Setting("token", _required_endpoint, "Token endpoint.", '"https://id.example.com/token"', left_out=_DISCOVERED),
+        Setting(
+            "jwks",
+            _required_endpoint,
+            "Address of the provider's signing keys.",
+            '"https://id.example.com/jwks"',
+            left_out=_DISCOVERED,
+        ),
+        Setting(
+            "userinfo", _endpoint, "Userinfo endpoint.", '"https://id.example.com/userinfo"', left_out="discovered"
+        ),
+        Setting(
+            "end_session",
+            _endpoint,
+            "Where sign-out continues at the provider.",
+            '"https://id.example.com/logout"',
+            left_out="discovered",
+        ),
+    ),
+    Endpoints,
+)
 
 
 def read_providers(values: object, *, variables: Variables, report: Report) -> tuple[ProviderSpec, ...]:
@@ -49,7 +284,7 @@ def read_providers(values: object, *, variables: Variables, report: Report) -> t
         provider_id = one.get("id")
         at = f"providers.{provider_id}" if is_slug(provider_id) else f"providers[{index}]"
         provider_type = _type_named(one)
-        table = Table(one, at=at, known=_known(provider_type), report=report)
+        table = PROVIDER.table(one, at=at, known=_known(provider_type), report=report)
         spec = _spec(table, provider_type, variables=variables, report=report)
         if spec is not None:
             specs.append(spec)
@@ -62,11 +297,11 @@ def _type_named(values: Mapping[str, object]) -> ProviderType | None:
 
 
 def _known(provider_type: ProviderType | None) -> frozenset[str]:
-    """Return the keys that may stand in a provider's table; every one there is, where it is not clear of what make."""
-    makes = PROVIDER_TYPES.values() if provider_type is None else (provider_type,)
-    keys = keys_under("providers") - (_OF_SOME if provider_type is not None else frozenset())
-    options = {option.key for make in makes for option in make.options}
-    return keys | options | ({"endpoints"} if any(make.takes_endpoints for make in makes) else set())
+    """Return the keys that may be in a provider's table; the keys of all types if its type is not known."""
+    types = PROVIDER_TYPES.values() if provider_type is None else (provider_type,)
+    options = {option.key for one in types for option in one.options}
+    endpoints = {"endpoints"} if any(one.takes_endpoints for one in types) else set()
+    return (PROVIDER.keys - {"issuer"}) | options | endpoints
 
 
 class _TableOptions:
@@ -88,41 +323,31 @@ class _TableOptions:
 
 def _spec(table: Table, named: ProviderType | None, *, variables: Variables, report: Report) -> ProviderSpec | None:
     provider_type = named or PROVIDER_TYPES[DEFAULT]
-    provider_id = table.text("id")
-    if provider_id is None and not table.has("id"):
-        table.problem("id", "is missing.", "Give the provider a name for addresses.")
-    elif provider_id is not None and not is_slug(provider_id):
-        table.problem("id", "cannot stand in addresses.", f"Use {RULE}.")
-        provider_id = None
-    _check_type(table)
-    client_id = _client_id(table, variables)
+    keys = PROVIDER.read(table)
+    provider_id, method = keys["id"], keys["token_endpoint_auth_method"]
+    client_id = _client_id(table, keys, variables)
     located = None if named is None else locate(provider_type, _TableOptions(table), client_id=client_id)
     if located is not None:
         _check_issuer(table, provider_type, located.place)
-    method = table.text("token_endpoint_auth_method")
-    if method is not None and method not in AUTH_METHODS:
-        table.problem("token_endpoint_auth_method", f"names {method!r}, which is none.", choices(method, AUTH_METHODS))
-    secret = _client_secret(table, variables, public=method == "none")
-    scopes = _scopes(table, provider_type, variables=variables, report=report)
-    prompt = table.text("prompt")
-    if prompt is not None and not set(prompt.split()) <= _ASKED:
-        table.problem("prompt", f"names {prompt!r}, which the portal cannot ask for.", choices(prompt, _ASKED))
+    secret = _client_secret(table, keys["client_secret_env"], variables, public=method == "none")
+    written = keys["scopes"] if table.has("scopes") else None
+    scopes = _scopes(table, written, provider_type, variables=variables, report=report)
     endpoints = _endpoints(table, report) if provider_type.takes_endpoints else None
     if endpoints is not None and located is not None and located.place.discovery is not None:
         key = "issuer" if located.place.issuer_of_document else "discovery"
         table.problem(key, "names metadata, beside endpoints.", "Write the issuer alone, or leave endpoints out.")
-    redirect_uri = table.text("redirect_uri")
-    algorithms = _algorithms(table, secret)
-    admission = read_admission(table, named, options=None if located is None else located.options)
-    assumes_email = _assumes_email(table, named)
-    domains = read_domains(table, "domains")
-    hidden, label = _hidden(table, domains), table.text("label")
+    _check_shared_secret(table, keys["algorithms"], secret)
+    admission = admission_of(keys, named, table, options=None if located is None else located.options)
+    _check_assumed(table, named, assumes=keys["email_verified"] == ASSUME)
+    if keys["hidden"] and not keys["domains"]:
+        fix = "Write the domains of its people's addresses."
+        table.problem("hidden", "makes it impossible to choose this provider: domains is empty.", fix)
     if provider_id is None or client_id is None or located is None:
         return None
     place = located.place
     return ProviderSpec(
         id=provider_id,
-        label=label
+        label=keys["label"]
         or (provider_type.label if provider_id == provider_type.id else provider_id.replace("-", " ").capitalize()),
         provider_type=provider_type.id,
         issuer=place.issuer,
@@ -133,29 +358,20 @@ def _spec(table: Table, named: ProviderType | None, *, variables: Variables, rep
         scopes=scopes or (*provider_type.scopes, *place.scopes),
         discovery=place.discovery,
         endpoints=endpoints or place.endpoints,
-        redirect_uri=redirect_uri,
+        redirect_uri=keys["redirect_uri"],
         token_endpoint_auth_method=method or provider_type.token_endpoint_auth_method,
-        algorithms=algorithms,
+        algorithms=keys["algorithms"],
         authorize_params=(
             *provider_type.authorize_params,
             *place.authorize_params,
-            *prompt_params(provider_id, provider_type, written=prompt, variables=variables),
+            *prompt_params(provider_id, provider_type, written=keys["prompt"], variables=variables),
         ),
         options=located.options,
         admission=within_tenants(admission, place, table),
-        assumes_email=assumes_email,
-        domains=domains,
-        hidden=hidden,
+        assumes_email=keys["email_verified"] == ASSUME,
+        domains=keys["domains"],
+        hidden=keys["hidden"],
     )
-
-
-def _check_type(table: Table) -> None:
-    key, *others = [key for key in TYPE_KEYS if table.has(key)] or [TYPE_KEYS[0]]
-    name = table.text(key)
-    for other in others:
-        table.problem(other, f"is an earlier name of {key}, which is there too.", "Leave it out.")
-    if name is not None and name not in PROVIDER_TYPES:
-        table.problem(key, f"names {name!r}, which is none.", choices(name, PROVIDER_TYPES))
 
 
 def _check_issuer(table: Table, provider_type: ProviderType, place: ProviderLocation) -> None:
@@ -171,10 +387,11 @@ def _check_issuer(table: Table, provider_type: ProviderType, place: ProviderLoca
         table.problem("issuer", "is the address of metadata.", "Write the issuer that the metadata names.")
 
 
-def _client_id(table: Table, variables: Variables) -> str | None:
-    written, name = table.text("client_id"), table.text("client_id_env")
+def _client_id(table: Table, keys: Mapping[str, Any], variables: Variables) -> str | None:
+    written: str | None = keys["client_id"]
+    name: str | None = keys["client_id_env"]
     if written is not None and name is not None:
-        table.problem("client_id", "stands beside client_id_env.", "Write one of the two.")
+        table.problem("client_id", "is there beside client_id_env.", "Write one of the two.")
     if written is not None:
         return written
     if name is None:
@@ -182,82 +399,66 @@ def _client_id(table: Table, variables: Variables) -> str | None:
         return None
     value = variables.get(name)
     if value is None:
-        table.problem("client_id_env", f"names {shown(name)}, which is not set.", "Set it in the environment or .env.")
+        table.problem("client_id_env", f"names {shown(name)}, which is not set.", _SET)
     return value
 
 
-def _client_secret(table: Table, variables: Variables, *, public: bool) -> Secret | None:
-    name = table.text("client_secret_env")
+def _client_secret(table: Table, name: str | None, variables: Variables, *, public: bool) -> Secret | None:
+    key = "client_secret_env"
     if name is None:
-        if not public and not table.has("client_secret_env"):
-            table.problem(
-                "client_secret_env",
-                "is missing.",
-                'Name the variable that holds the secret; for a public client, token_endpoint_auth_method = "none".',
-            )
+        if not public and not table.has(key):
+            fix = 'Name the variable that holds the secret; for a public client, token_endpoint_auth_method = "none".'
+            table.problem(key, "is missing.", fix)
         return None
     if public:
-        table.problem("client_secret_env", "is given for a public client.", "Leave out one of the two.")
+        table.problem(key, "has no use for a public client.", "Leave out one of the two.")
     if not VARIABLE.fullmatch(name):
-        table.problem("client_secret_env", "is no name of a variable.", "Write the name here, the secret there.")
+        table.problem(key, "is not a name of a variable.", "Write the name here, and the secret into the variable.")
         return None
     if not variables.mentions(name):
-        table.problem(
-            "client_secret_env", f"names {shown(name)}, which is not set.", "Set it in the environment or .env."
-        )
+        table.problem(key, f"names {shown(name)}, which is not set.", _SET)
     value = variables.secret(name)
     return None if value is None else Secret(value)
 
 
-def _algorithms(table: Table, secret: Secret | None) -> tuple[str, ...]:
-    written = table.texts("algorithms")
-    algorithms = None if written is None else tuple(dict.fromkeys(map(algorithm_named, written)))
-    if not algorithms:
-        if algorithms is not None and table.has("algorithms"):
-            table.problem("algorithms", "names none.", "Leave it out, or name what the provider signs with.")
-        return PUBLIC_KEY_ALGORITHMS
-    shared = [one for one in algorithms if one in SHARED_SECRET_ALGORITHMS]
-    unknown = [one for one in algorithms if one not in {*PUBLIC_KEY_ALGORITHMS, *SHARED_SECRET_ALGORITHMS}]
-    if unknown:
-        known = {*PUBLIC_KEY_ALGORITHMS, *SHARED_SECRET_ALGORITHMS}
-        table.problem("algorithms", f"names {unknown[0]!r}, which is none.", choices(unknown[0], known))
-    elif shared and len(shared) < len(algorithms):
-        # Else a public key could be taken for the secret, and anybody could sign.
-        table.problem("algorithms", "mixes shared secrets with public keys.", "Name those of one kind only.")
-    elif shared and (secret is None or len(secret.reveal().encode()) < max(int(one[2:]) // 8 for one in shared)):
+def _check_shared_secret(table: Table, algorithms: tuple[str, ...], secret: Secret | None) -> None:
+    """Note a client secret that is too short for the *algorithms* that sign with it."""
+    sizes = [int(one[2:]) // 8 for one in algorithms if one in SHARED_SECRET_ALGORITHMS]
+    if sizes and (secret is None or len(secret.reveal().encode()) < max(sizes)):
         table.problem(
             "algorithms",
             "needs a client secret at least as long as what it computes (RFC 7518, section 3.2).",
             "Have the provider sign with RS256 or ES256, or make a longer secret there.",
         )
-    else:
-        return algorithms
-    return PUBLIC_KEY_ALGORITHMS
 
 
 def _scopes(
-    table: Table, provider_type: ProviderType, *, variables: Variables, report: Report
+    table: Table,
+    scopes: tuple[str, ...] | None,
+    provider_type: ProviderType,
+    *,
+    variables: Variables,
+    report: Report,
 ) -> tuple[str, ...] | None:
-    scopes = table.texts("scopes")
-    takes_up = table.says("client_id_env", "OAUTH_CLIENT_ID") or table.says("client_secret_env", "OAUTH_CLIENT_SECRET")
-    # Beside the client of a Space stand the scopes it may ask for.
-    beside = variables.get(SCOPES) if takes_up and not table.has("scopes") else None
+    client = (table.value("client_id_env"), table.value("client_secret_env"))
+    # The client of a Space comes with the scopes it may ask for.
+    takes_up = not table.has("scopes") and ("OAUTH_CLIENT_ID" in client or "OAUTH_CLIENT_SECRET" in client)
+    beside = variables.get(SCOPES) if takes_up else None
     if beside is not None:
         scopes = tuple(dict.fromkeys(re.split(r"[,\s]+", beside)))
-    fault = (
-        None if scopes is None else fault_of_scopes((*provider_type.always_scopes, *scopes), flow=provider_type.flow)
-    )
-    if fault is not None and beside is not None:
-        report.environment(SCOPES, *fault)
-    elif fault is not None:
-        table.problem("scopes", *fault)
+    all_scopes = (*provider_type.always_scopes, *(scopes or ()))
+    problem = None if scopes is None else problem_of_scopes(all_scopes, flow=provider_type.flow)
+    if problem is not None and beside is not None:
+        report.environment(SCOPES, *problem)
+    elif problem is not None:
+        table.problem("scopes", *problem)
     return scopes
 
 
-def fault_of_scopes(scopes: tuple[str, ...], *, flow: Flow) -> tuple[str, str] | None:
+def problem_of_scopes(scopes: tuple[str, ...], *, flow: Flow) -> tuple[str, str] | None:
     """Return what is wrong with *scopes*, or ``None``."""
     if not all(map(_SCOPE.fullmatch, scopes)):
-        return "holds what is no scope.", "Write one scope per text, without spaces or quotes."
+        return "lists something that is not a scope.", "Write one scope per text, without spaces or quotes."
     if flow == "openid" and "openid" not in scopes:
         return "does not hold openid, and without it there is no ID token.", "Add openid."
     return None
@@ -267,48 +468,11 @@ def _endpoints(table: Table, report: Report) -> Endpoints | None:
     values = table.mapping("endpoints")
     if values is None:
         return None
-    inner = Table(values, at=table.key("endpoints"), known=keys_under("providers.endpoints"), report=report)
-    found = {key: inner.text(key) for key in ("authorize", "token", "jwks", "userinfo", "end_session")}
-    for key, url in found.items():
-        _check_address(inner, key, url, required=key in {"authorize", "token", "jwks"})
-    return Endpoints(
-        authorize=found["authorize"] or "",
-        token=found["token"] or "",
-        jwks=found["jwks"],
-        userinfo=found["userinfo"],
-        end_session=found["end_session"],
-    )
+    inner = ENDPOINTS.table(values, at=table.key("endpoints"), report=report)
+    return Endpoints(**ENDPOINTS.read(inner))
 
 
-def _check_address(table: Table, key: str, url: str | None, *, required: bool) -> None:
-    if url is None:
-        if required and not table.has(key):
-            table.problem(key, "is missing.", "Write the address the provider gives for it.")
-        return
-    fault = problem_of(url, path="any", query=True)
-    if fault is not None:
-        table.problem(key, *fault)
-
-
-def _assumes_email(table: Table, provider_type: ProviderType | None) -> bool:
-    written = table.text("email_verified")
-    if written is None:
-        return False
-    if written != ASSUME:
-        table.problem("email_verified", f"must be {ASSUME!r}.", f'Write email_verified = "{ASSUME}", or leave it out.')
-    elif provider_type is not None and not provider_type.may_assume_email:
-        table.problem(
-            "email_verified",
-            f"cannot be assumed: {provider_type.label} says of every address whether it can be trusted.",
-            "Leave it out.",
-        )
-    return written == ASSUME
-
-
-def _hidden(table: Table, domains: frozenset[str]) -> bool:
-    hidden = table.flag("hidden")
-    if hidden and not domains:
-        table.problem(
-            "hidden", "leaves no way there: domains is empty.", "Write the domains of its people's addresses."
-        )
-    return hidden
+def _check_assumed(table: Table, provider_type: ProviderType | None, *, assumes: bool) -> None:
+    if assumes and provider_type is not None and not provider_type.may_assume_email:
+        what = f"cannot be assumed: {provider_type.label} reports of every address whether it can be trusted."
+        table.problem("email_verified", what, "Leave it out.")

@@ -4,11 +4,11 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from portal.configuration.documented import VARIABLES
 from portal.configuration.environment import Variables
-from portal.configuration.prompts import prompt_params
-from portal.configuration.provider_tables import fault_of_scopes
+from portal.configuration.prompts import PROMPT, prompt_params
+from portal.configuration.provider_tables import problem_of_scopes
 from portal.configuration.provider_type_options import locate
+from portal.configuration.provider_variables import SHARED
 from portal.configuration.report import Report
 from portal.errors import closest
 from portal.settings import Admission, ProviderSpec, Secret
@@ -17,6 +17,7 @@ from portal.sign_in.provider_types.base import Option, ProviderType
 
 _NEAR: Final = 0.8
 _PREFIXES: Final = ("OAUTH_", "OPENID_")
+_SHARED: Final = frozenset(one.name for one in (*SHARED, PROMPT) if one.name.startswith(_PREFIXES))
 _SHARED_ON: Final = ("OPENID_PROVIDER_URL", "OAUTH_AUTHORIZE_URL")
 """What turns on the provider whose variables have no make's name in them."""
 _VERY_NEAR: Final = 0.92
@@ -82,23 +83,22 @@ def check_misspelt_for_types(variables: Variables, *, used: Collection[str], rep
 
 def _check_of_none(name: str, plain: str, *, known: set[str], variables: Variables, report: Report) -> None:
     """Note the variable *name* if it is nearly one of any provider's, and no make's prefix begins it."""
-    shared = {one for one in VARIABLES if one.startswith(_PREFIXES)}
-    if not name.startswith(_PREFIXES) or name in shared or _is_secret_file(name, plain):
+    if not name.startswith(_PREFIXES) or name in _SHARED or _is_secret_file(name, plain):
         return
-    if plain in shared | known:
+    if plain in _SHARED | known:
         report.environment(name, "is not a variable of the portal.", f"Only secrets are read from files: set {plain}.")
         return
-    near = closest(plain, known | shared, cutoff=_VERY_NEAR)
+    near = closest(plain, known | _SHARED, cutoff=_VERY_NEAR)
     if near is None and any(variables.get(one) is not None for one in _SHARED_ON):
         word = plain.split("_")[1]
-        alike = [one for one in shared if one.split("_")[1].rstrip("S") == word.rstrip("S")]
+        alike = [one for one in _SHARED if one.split("_")[1].rstrip("S") == word.rstrip("S")]
         near = alike[0] if len(alike) == 1 else None
     if near is not None:
         report.environment(name, "is not a variable of the portal.", f"Did you mean {near}?")
 
 
 def _is_secret_file(name: str, plain: str) -> bool:
-    return name != plain and plain.endswith("_CLIENT_SECRET") and plain in VARIABLES
+    return name != plain and plain.endswith("_CLIENT_SECRET") and plain in _SHARED
 
 
 class _VariableOptions:
@@ -181,9 +181,9 @@ def _scopes(
             told.not_set(name)
         return None
     scopes = tuple(dict.fromkeys(re.split(r"[,\s]+", written)))
-    fault = fault_of_scopes((*provider_type.always_scopes, *scopes), flow=provider_type.flow)
-    if fault is not None:
-        report.environment(name, *fault)
+    problem = problem_of_scopes((*provider_type.always_scopes, *scopes), flow=provider_type.flow)
+    if problem is not None:
+        report.environment(name, *problem)
     return scopes
 
 

@@ -10,28 +10,105 @@ from collections.abc import Collection
 from typing import Final
 
 from portal.configuration.addresses import host_of, problem_of
-from portal.configuration.documented import EXAMPLES
+from portal.configuration.declaration import REQUIRED, Variable
 from portal.configuration.environment import Variables
+from portal.configuration.portal_table import CALLBACK
 from portal.configuration.prompts import prompt_params
-from portal.configuration.provider_tables import SCOPES, fault_of_scopes
+from portal.configuration.provider_tables import SCOPES, problem_of_scopes
 from portal.configuration.report import Report
 from portal.settings import Endpoints, ProviderSpec, Secret
 from portal.sign_in.provider_types import PROVIDER_TYPES, provider_type_at
 from portal.sign_in.provider_types.base import ProviderLocation, ProviderType, is_document, location_of_document
 
-GENERIC: Final = "OPENID_PROVIDER_URL"
-TUTORIAL: Final = "OAUTH_AUTHORIZE_URL"
-NAME: Final = "OAUTH_CLIENT_NAME"
+_PROVIDER_URL: Final = Variable(
+    "OPENID_PROVIDER_URL",
+    "Turns on any OpenID Connect provider, by its issuer or the address of its discovery document. "
+    "https://huggingface.co turns on Hugging Face, https://accounts.google.com Google.",
+    "none",
+    "https://id.example.com",
+)
+_CLIENT_NAME: Final = Variable(
+    "OAUTH_CLIENT_NAME",
+    "Label of that provider; in lower case also its id.",
+    "descope, huggingface or openid",
+    "descope",
+)
+_CLIENT_ID: Final = Variable(
+    "OAUTH_CLIENT_ID",
+    "The portal's client id there; at Descope the project id.",
+    REQUIRED,
+    "P2aBcDeFgHiJkLmNoPqRsTuVwXyZ",
+)
+_CLIENT_SECRET: Final = Variable(
+    "OAUTH_CLIENT_SECRET", "The client secret; at Descope an access key.", REQUIRED, "(secret)"
+)
+_SCOPES: Final = Variable(
+    SCOPES,
+    "Scopes to ask for, separated by spaces. Also for a section that names this client and no scopes.",
+    "as providers.scopes",
+    "openid profile email descope.claims",
+)
+_REDIRECT_URI: Final = Variable(
+    CALLBACK,
+    "The callback that is registered at the provider.",
+    "<portal.url>/auth/oauth/<id>/callback",
+    "https://portal.example.com/auth/callback",
+)
+_AUTHORIZE_URL: Final = Variable(
+    "OAUTH_AUTHORIZE_URL",
+    f"Turns on Descope by the tutorial's names. Not together with {_PROVIDER_URL.name}.",
+    "none",
+    "https://api.descope.com/oauth2/v1/authorize",
+)
+_TOKEN_URL: Final = Variable(
+    "OAUTH_ACCESS_TOKEN_URL",
+    "Descope's token endpoint.",
+    f"required with {_AUTHORIZE_URL.name}",
+    "https://api.descope.com/oauth2/v1/token",
+)
+_JWKS_URI: Final = Variable(
+    "OAUTH_JWKS_URI",
+    "Descope's signing keys; the issuer is this address without /.well-known/jwks.json.",
+    f"required with {_AUTHORIZE_URL.name}",
+    "https://api.descope.com/P2aBcDeFgHiJkLmNoPqRsTuVwXyZ/.well-known/jwks.json",
+)
+_USERINFO: Final = Variable(
+    "OAUTH_USERINFO_ENDPOINT", "Descope's userinfo endpoint.", "none", "https://api.descope.com/oauth2/v1/userinfo"
+)
+ADMIN_ROLE: Final = Variable(
+    "ADMIN_ROLE",
+    "The Descope role that gives the role admin, in its own tenant, if there is no [roles.admin].",
+    "Tenant Admin",
+    "Tenant Admin",
+)
+SHARED: Final = (
+    _PROVIDER_URL,
+    _CLIENT_NAME,
+    _CLIENT_ID,
+    _CLIENT_SECRET,
+    _SCOPES,
+    _REDIRECT_URI,
+    _AUTHORIZE_URL,
+    _TOKEN_URL,
+    _JWKS_URI,
+    _USERINFO,
+    ADMIN_ROLE,
+)
+"""Variables of the providers whose variables do not name their type."""
+
+GENERIC: Final = _PROVIDER_URL.name
+TUTORIAL: Final = _AUTHORIZE_URL.name
+NAME: Final = _CLIENT_NAME.name
 _JWKS: Final = "/.well-known/jwks.json"
-_SHARED: Final = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET")
+_CLIENT: Final = (_CLIENT_ID.name, _CLIENT_SECRET.name)
 _BESIDE: Final = {
     NAME: "label",
-    "OAUTH_REDIRECT_URI": "redirect_uri",
+    CALLBACK: "redirect_uri",
     SCOPES: "scopes",
 }
 """What says more of the client, and the key that says it in the file."""
-_TUTORIAL_NEEDS: Final = (TUTORIAL, "OAUTH_ACCESS_TOKEN_URL", "OAUTH_JWKS_URI")
-_TUTORIAL_ALL: Final = (*_TUTORIAL_NEEDS, "OAUTH_USERINFO_ENDPOINT")
+_TUTORIAL_NEEDS: Final = (_AUTHORIZE_URL, _TOKEN_URL, _JWKS_URI)
+_TUTORIAL_ALL: Final = tuple(one.name for one in (*_TUTORIAL_NEEDS, _USERINFO))
 _DESCOPE_AUTHORIZE: Final = "/oauth2/v1/authorize"
 _DESCOPE_LOGOUT: Final = "/oauth2/v1/logout"
 
@@ -41,7 +118,7 @@ def read_provider_of_environment(
 ) -> ProviderSpec | None:
     """Return the provider that the environment describes, if it does; *used_by_file* are variables with another use."""
     # A Space sets it, wanted or not: where the file names the secret beside it, the file has the last word.
-    generic = variables.get(GENERIC) is not None and "OAUTH_CLIENT_SECRET" not in used_by_file
+    generic = variables.get(GENERIC) is not None and _CLIENT_SECRET.name not in used_by_file
     tutorial = [name for name in _TUTORIAL_ALL if variables.get(name) is not None and name not in used_by_file]
     if generic and tutorial:
         report.environment(
@@ -54,7 +131,7 @@ def read_provider_of_environment(
         return _generic(variables, report)
     if tutorial:
         return _tutorial(variables, report)
-    left_over = sorted(name for name in _SHARED if variables.mentions(name) and name not in used_by_file)
+    left_over = sorted(name for name in _CLIENT if variables.mentions(name) and name not in used_by_file)
     if left_over and variables.get(GENERIC) is None:
         report.environment(
             left_over[0],
@@ -68,7 +145,7 @@ def read_provider_of_environment(
 
 def _check_beside(variables: Variables, *, used_by_file: Collection[str], report: Report) -> None:
     """Note what says more of a client that no provider has; a section that takes up the client takes its scopes too."""
-    in_use = any(name in used_by_file for name in _SHARED)
+    in_use = any(name in used_by_file for name in _CLIENT)
     for name, key in _BESIDE.items():
         # A Space sets its scopes, wanted or not.
         if (
@@ -107,29 +184,28 @@ def _generic(variables: Variables, report: Report) -> ProviderSpec | None:
         client_id=client_id,
         client_secret=secret,
         scopes=scopes,
-        redirect_uri=variables.get("OAUTH_REDIRECT_URI"),
+        redirect_uri=variables.get(CALLBACK),
         token_endpoint_auth_method=provider_type.token_endpoint_auth_method,
         authorize_params=(
             *provider_type.authorize_params,
             *prompt_params(provider_id, provider_type, written=None, variables=variables),
         ),
-        variables=(GENERIC, *_SHARED),
+        variables=(GENERIC, *_CLIENT),
     )
 
 
 def _tutorial(variables: Variables, report: Report) -> ProviderSpec | None:
-    for name in _TUTORIAL_NEEDS:
-        if variables.get(name) is None:
-            report.environment(
-                name, "is not set, and Descope needs it.", f"Add the line {name}={EXAMPLES[name]}, with your project's."
-            )
+    for one in _TUTORIAL_NEEDS:
+        if variables.get(one.name) is None:
+            fix = f"Add the line {one.name}={one.example}, with your project's."
+            report.environment(one.name, "is not set, and Descope needs it.", fix)
     addresses = {name: _address(variables, name, report) for name in _TUTORIAL_ALL}
     name = variables.get(NAME) or "descope"
     client_id, secret = _client(variables, report)
-    jwks, authorize = addresses["OAUTH_JWKS_URI"], addresses[TUTORIAL]
+    jwks, authorize = addresses[_JWKS_URI.name], addresses[TUTORIAL]
     if jwks and not jwks.endswith(_JWKS):
         report.environment(
-            "OAUTH_JWKS_URI",
+            _JWKS_URI.name,
             f"does not end in {_JWKS}, so the issuer cannot be told from it.",
             "Configure this provider as [[providers]] in portal.toml, with its issuer.",
         )
@@ -148,40 +224,40 @@ def _tutorial(variables: Variables, report: Report) -> ProviderSpec | None:
         scopes=_scopes(variables, provider_type=provider_type, report=report),
         endpoints=Endpoints(
             authorize=authorize,
-            token=addresses["OAUTH_ACCESS_TOKEN_URL"],
+            token=addresses[_TOKEN_URL.name],
             jwks=jwks,
-            userinfo=addresses["OAUTH_USERINFO_ENDPOINT"] or None,
+            userinfo=addresses[_USERINFO.name] or None,
             end_session=logout if authorize.endswith(_DESCOPE_AUTHORIZE) else None,
         ),
-        redirect_uri=variables.get("OAUTH_REDIRECT_URI"),
+        redirect_uri=variables.get(CALLBACK),
         authorize_params=prompt_params(provider_id, provider_type, written=None, variables=variables),
-        variables=(TUTORIAL, *_SHARED),
+        variables=(TUTORIAL, *_CLIENT),
     )
 
 
 def _address(variables: Variables, name: str, report: Report) -> str:
     url = variables.get(name) or ""
-    fault = problem_of(url, path="any", query=name != GENERIC or is_document(url)) if url else None
-    if fault is not None:
-        report.environment(name, *fault)
+    problem = problem_of(url, path="any", query=name != GENERIC or is_document(url)) if url else None
+    if problem is not None:
+        report.environment(name, *problem)
     return url
 
 
 def _client(variables: Variables, report: Report) -> tuple[str | None, Secret | None]:
-    client_id, secret = variables.get("OAUTH_CLIENT_ID"), variables.secret("OAUTH_CLIENT_SECRET")
+    client_id, secret = variables.get(_CLIENT_ID.name), variables.secret(_CLIENT_SECRET.name)
     if client_id is None:
-        report.environment("OAUTH_CLIENT_ID", "is not set.", "Add the line OAUTH_CLIENT_ID=…, as the provider gave it.")
-    if not variables.mentions("OAUTH_CLIENT_SECRET"):
+        report.environment(_CLIENT_ID.name, "is not set.", "Add the line OAUTH_CLIENT_ID=…, as the provider gave it.")
+    if not variables.mentions(_CLIENT_SECRET.name):
         report.environment(
-            "OAUTH_CLIENT_SECRET", "is not set.", "Add the line OAUTH_CLIENT_SECRET=…, as the provider gave it."
+            _CLIENT_SECRET.name, "is not set.", "Add the line OAUTH_CLIENT_SECRET=…, as the provider gave it."
         )
     return client_id, None if secret is None else Secret(secret)
 
 
 def _scopes(variables: Variables, *, provider_type: ProviderType, report: Report) -> tuple[str, ...]:
-    written = variables.get("OAUTH_SCOPES")
+    written = variables.get(SCOPES)
     scopes = provider_type.scopes if written is None else tuple(dict.fromkeys(re.split(r"[,\s]+", written)))
-    fault = fault_of_scopes(scopes, flow=provider_type.flow)
-    if fault is not None:
-        report.environment("OAUTH_SCOPES", *fault)
+    problem = problem_of_scopes(scopes, flow=provider_type.flow)
+    if problem is not None:
+        report.environment(SCOPES, *problem)
     return scopes

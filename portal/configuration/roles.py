@@ -1,7 +1,7 @@
 """The sections ``[roles.<name>]``: what gives which role, and what the role may do at the portal's API.
 
 A rule that can never be true is a problem here rather than a person turned away later, so
-expressions are compiled and looked through at load.
+expressions are compiled and checked at load.
 """
 
 import re
@@ -9,17 +9,67 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from portal.configuration.documented import keys_under
+from portal.configuration.declaration import Section, Setting
 from portal.configuration.expressions import problem_of_expression, problem_of_names, quoted
 from portal.configuration.report import Report
-from portal.configuration.tables import Table
-from portal.errors import choices
+from portal.configuration.tables import Table, some_of
 from portal.rules.catalogue import EVERYONE
 from portal.rules.policy import API_RIGHTS, RoleRule
 from portal.sign_in.claims.values import compared
 
 ROLE_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._:-]{0,62}[A-Za-z0-9])?")
 ADMIN: Final = "admin"
+
+
+def _when(table: Table, key: str) -> str | None:
+    """Return the expression *key*, as claims are compared; note what is wrong with it."""
+    text = table.text(key)
+    when = None if text is None else compared(text)
+    problem = None if when is None else problem_of_expression(when) or problem_of_names(when)
+    if problem is not None:
+        table.problem(key, *problem)
+    return when
+
+
+def _groups(table: Table, key: str) -> frozenset[str]:
+    return frozenset(map(compared, table.texts(key) or ()))
+
+
+ROLE: Final = Section(
+    "roles.<name>",
+    (
+        Setting(
+            "when",
+            _when,
+            "JMESPath over the verified claims of one tenant. It gives the role if its result is exactly true.",
+            "\"contains(roles, 'Tenant Admin')\"",
+        ),
+        Setting(
+            "groups",
+            _groups,
+            "Names of groups at the provider that give the role. Names are compared exactly, however Unicode composes "
+            "their letters (NFC). Either when or one of the groups is enough.",
+            '["AI-Analysts"]',
+        ),
+        Setting(
+            "provider",
+            Table.text,
+            'Id of the one provider this rule is for, or "*" for every provider. Required if there are several '
+            "providers.",
+            '"company"',
+            left_out="every provider",
+        ),
+        Setting(
+            "rights",
+            some_of(API_RIGHTS),
+            "What the role may do at the portal's API, through apps that list it in portal_api: "
+            f"{', '.join(API_RIGHTS)}.",
+            '["audit:read", "sign-ins:read"]',
+            left_out="all for the role admin; else none",
+        ),
+    ),
+    RoleRule,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +102,14 @@ def read_roles(values: Mapping[str, object], *, has_hook: bool = False, report: 
     for name, value in values.items():
         at = f"roles.{name}"
         if not ROLE_NAME.fullmatch(name):
-            report.file(at, "is no name for a role.", "Use up to 64 letters, digits, spaces and . _ : -.")
+            report.file(at, "is not a name for a role.", "Use up to 64 letters, digits, spaces and . _ : -.")
         elif name == EVERYONE:
             report.file(at, "is taken: it means everyone signed in.", "Choose another name.")
         elif type(value) is dict:
-            table = Table(value, at=at, known=keys_under("roles.<name>"), report=report)
-            rules.append(_rule(name, table, rights, has_hook=has_hook))
+            rules.append(_rule(name, ROLE.table(value, at=at, report=report), rights, has_hook=has_hook))
         elif type(value) is list and value and all(type(one) is dict for one in value):
             for index, one in enumerate(value):
-                table = Table(one, at=f"{at}[{index}]", known=keys_under("roles.<name>"), report=report)
+                table = ROLE.table(one, at=f"{at}[{index}]", report=report)
                 rules.append(_rule(name, table, rights, has_hook=has_hook))
         else:
             report.file(at, "must be a table.", f"Write a section [{at}] with when or groups.")
@@ -68,23 +117,12 @@ def read_roles(values: Mapping[str, object], *, has_hook: bool = False, report: 
 
 
 def _rule(name: str, table: Table, rights: dict[str, frozenset[str]], *, has_hook: bool) -> RoleRule:
-    when = table.text("when")
-    groups = table.texts("groups")
-    if not table.has("when") and not groups and not has_hook:
+    rule = ROLE.read(table)
+    if not table.has("when") and not rule["groups"] and not has_hook:
         table.problem("when", "is missing, and so are groups: nothing gives this role.", "Write when or groups.")
-    if when is not None:
-        when = compared(when)
-        problem = problem_of_expression(when) or problem_of_names(when)
-        if problem is not None:
-            table.problem("when", *problem)
-    given = table.texts("rights")
-    for right in given or ():
-        if right not in API_RIGHTS:
-            table.problem("rights", f"names {right!r}, which is no right.", choices(right, API_RIGHTS))
-    if given is not None:
-        rights[name] = rights.get(name, frozenset()) | (frozenset(given) & API_RIGHTS.keys())
+    listed: tuple[str, ...] | None = rule.pop("rights")
+    if listed is not None:
+        rights[name] = rights.get(name, frozenset()) | (frozenset(listed) & API_RIGHTS.keys())
     elif name == ADMIN:
         rights.setdefault(name, frozenset(API_RIGHTS))
-    return RoleRule(
-        role=name, when=when, groups=frozenset(map(compared, groups or ())), provider=table.text("provider")
-    )
+    return RoleRule(role=name, **rule)

@@ -5,9 +5,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from portal.configuration.declaration import REQUIRED, Variable, default_of
 from portal.configuration.environment import Variables
 from portal.configuration.report import Report
-from portal.settings import Secret
+from portal.settings import Secret, Settings
 
 _SAMPLE: Final = re.compile(
     r"change[-_ ]?(?:me|this|it)|replace[-_ ]?(?:me|this|it)|your[-_ ]|example|placeholder|sample|secret[-_ ]?key|"
@@ -16,6 +17,30 @@ _SAMPLE: Final = re.compile(
 )
 SHORTEST_KEY: Final = 32
 _FEWEST_CHARACTERS: Final = 8
+SECRET_KEY: Final = Variable(
+    "PORTAL_SECRET_KEY",
+    f"Encrypts and signs what the portal stores: at least {SHORTEST_KEY} random characters. For rotation, several "
+    "separated by commas or spaces: the first encrypts and signs, all decrypt and verify.",
+    REQUIRED,
+    "zB1… of python3 -c 'import secrets; print(secrets.token_urlsafe(48))'",
+)
+SESSION_SECRET_KEY: Final = Variable(
+    "SESSION_SECRET_KEY", f"The tutorial's name for {SECRET_KEY.name}; read if that is not set.", "none", "(secret)"
+)
+DATABASE_URL: Final = Variable(
+    "PORTAL_DATABASE_URL",
+    "Database for sign-ins, keys and the audit log: SQLite or PostgreSQL.",
+    "portal.db in the data folder",
+    "postgresql+psycopg://portal:…@db.example.com/portal",
+)
+RATE_LIMIT_STORAGE: Final = Variable(
+    "PORTAL_RATE_LIMIT_STORAGE",
+    "Where rate limits are counted, as Flask-Limiter writes it. machine:// is a file in the data folder, for all "
+    "processes of one machine; several machines need Redis.",
+    str(default_of(Settings, "rate_limit_storage")),
+    "redis://localhost:6379",
+)
+SECRETS: Final = (SECRET_KEY, DATABASE_URL, RATE_LIMIT_STORAGE)
 _HOW: Final = "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 _DATABASES: Final = ("sqlite:///", "postgresql+psycopg://")
 _COUNTERS: Final = (
@@ -31,10 +56,9 @@ _COUNTERS: Final = (
 
 def read_secret_keys(variables: Variables, report: Report) -> tuple[Secret, ...]:
     """Return the keys of ``PORTAL_SECRET_KEY``, else of the tutorial's ``SESSION_SECRET_KEY``."""
-    names = ("PORTAL_SECRET_KEY", "SESSION_SECRET_KEY")
-    name = next((name for name in names if variables.mentions(name)), None)
+    name = next((one.name for one in (SECRET_KEY, SESSION_SECRET_KEY) if variables.mentions(one.name)), None)
     if name is None:
-        report.environment("PORTAL_SECRET_KEY", "is not set.", _HOW)
+        report.environment(SECRET_KEY.name, "is not set.", _HOW)
         return ()
     value = variables.secret(name)
     keys = [key for key in re.split(r"[,\s]+", value or "") if key]
@@ -44,13 +68,13 @@ def read_secret_keys(variables: Variables, report: Report) -> tuple[Secret, ...]
         if len(key) < SHORTEST_KEY:
             report.environment(name, f"holds a key of fewer than {SHORTEST_KEY} characters.", _HOW)
         elif _SAMPLE.search(key) or len(set(key)) < _FEWEST_CHARACTERS:
-            report.environment(name, "holds a sample value that anybody may know.", _HOW)
+            report.environment(name, "is a sample value that anybody may know.", _HOW)
     return tuple(Secret(key) for key in keys)
 
 
 def read_database_url(variables: Variables, *, data_dir: Path, report: Report) -> Secret:
     """Return the database's address: ``PORTAL_DATABASE_URL``, else SQLite in *data_dir*."""
-    name = "PORTAL_DATABASE_URL"
+    name = DATABASE_URL.name
     url = variables.secret(name)
     if url is None:
         return Secret(f"sqlite:///{data_dir / 'portal.db'}")
@@ -66,8 +90,8 @@ def read_database_url(variables: Variables, *, data_dir: Path, report: Report) -
 
 def read_rate_limit_storage(variables: Variables, report: Report) -> str:
     """Return where rate limits are counted."""
-    name = "PORTAL_RATE_LIMIT_STORAGE"
-    storage = variables.secret(name) or "machine://"
+    name = RATE_LIMIT_STORAGE.name
+    storage = variables.secret(name) or RATE_LIMIT_STORAGE.left_out
     if not storage.startswith(_COUNTERS):
         report.environment(name, "names a store the portal does not know.", f"Use one of {', '.join(_COUNTERS)}.")
     elif storage.startswith("redis") and not _is_installed("redis"):

@@ -1,29 +1,30 @@
 """Typed reading of one TOML table: every wrong type and every unknown key becomes a problem.
 
-The readers return the default after noting a problem, so that reading goes on and the
-next problem is found too.
+A reader returns ``None`` after noting a problem, so that reading goes on and the next problem is found too.
 """
 
 import re
-from collections.abc import Collection, Mapping
-from typing import Final, TypeGuard
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, TypeAlias, TypeGuard
 
 from portal.configuration.app_users import read_user
 from portal.configuration.report import Report
-from portal.errors import choices
+from portal.errors import ENVIRONMENT, choices
 from portal.sign_in.claims.values import is_plain
 
-_LIFETIME: Final = re.compile(r"(\d{1,9})\s*([smhd])")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION: Final = re.compile(r"(\d{1,9})\s*([smhd])")
+_SECONDS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _SIZE: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(MB|GB|MiB|GiB)")
 _BYTES: Final = {"MB": 10**6, "GB": 10**9, "MiB": 1 << 20, "GiB": 1 << 30}
 _SMALLEST_SIZE: Final = 64 * 10**6
 _LONGEST_TEXT: Final = 16 * 1024
-"""Longest text of a key, in characters; long are only rules over many names."""
-_NO_LINE: Final = f"must be a text of one line, of {_LONGEST_TEXT} characters at most."
+"""Longest text of a key, in characters: room for a rule that lists many names."""
+_NOT_A_LINE: Final = f"must be a text of one line, of {_LONGEST_TEXT} characters at most."
 MAX_PORT: Final = 65535
 
-_ELSEWHERE: Final = {
+_FIXES: Final = {
     "client_secret": 'Write client_secret_env = "NAME_OF_A_VARIABLE" and put the secret into that variable.',
     "database_url": "Set PORTAL_DATABASE_URL in the environment.",
     "rate_limit_storage": "Set PORTAL_RATE_LIMIT_STORAGE in the environment.",
@@ -31,7 +32,7 @@ _ELSEWHERE: Final = {
     "secret": 'Write client_secret_env = "NAME_OF_A_VARIABLE" and put the secret into that variable.',
     "secret_key": "Set PORTAL_SECRET_KEY in the environment.",
 }
-"""Keys people try, and where the thing belongs."""
+"""For keys that people try: where the value belongs."""
 _SECRETS: Final = frozenset({"client_secret", "database_url", "rate_limit_storage", "secret", "secret_key"})
 
 
@@ -40,138 +41,119 @@ def _is_line(value: object) -> TypeGuard[str]:
 
 
 class Table:
-    """One table of the file, at the dotted key *at*."""
+    """One table of the file, at the dotted key *at*.
 
-    def __init__(self, values: Mapping[str, object], *, at: str, known: frozenset[str], report: Report) -> None:
-        self._values = values
+    *variables* has, by key, name and text of each environment variable that wins over the file.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, object],
+        *,
+        at: str,
+        known: frozenset[str],
+        report: Report,
+        variables: Mapping[str, tuple[str, str]] = MappingProxyType({}),
+    ) -> None:
+        self._values = {**values, **{key: text for key, (_, text) in variables.items()}}
+        self._variables = variables
         self.at = at
-        self._report = report
+        self.report = report
         for key in values:
             if key not in known:
                 self._refuse(key, known)
 
     def _refuse(self, key: str, known: frozenset[str]) -> None:
-        what = "is a secret, and secrets do not stand in the file." if key in _SECRETS else "is no setting."
-        self.problem(key, what, _ELSEWHERE.get(key) or choices(key, known))
+        what = "is a secret, and secrets do not belong in the file." if key in _SECRETS else "is not a setting."
+        self.report.file(self.key(key), what, _FIXES.get(key) or choices(key, known))
 
     def problem(self, key: str, what: str, fix: str) -> None:
-        """Note a problem with *key* of this table."""
-        self._report.file(self.key(key), what, fix)
+        """Note a problem with *key* of this table, or with the variable that wins over it."""
+        self.report.at(*self.source(key), what, fix)
+
+    def source(self, key: str) -> tuple[str, str]:
+        """Return the place of the value of *key*, the file or the environment, and its name there."""
+        if self.is_variable(key):
+            return ENVIRONMENT, self._variables[key][0]
+        return self.report.place, self.key(key)
 
     def key(self, key: str) -> str:
         """Return the dotted key of *key*."""
         return f"{self.at}.{key}" if self.at else key
 
+    def is_variable(self, key: str) -> bool:
+        """Return whether the value of *key* is that of an environment variable."""
+        return key in self._variables
+
     def has(self, key: str) -> bool:
-        """Say whether *key* stands in the file."""
+        """Return whether *key* has a value, of the right type or not."""
         return key in self._values
 
-    def is_empty(self, key: str) -> bool:
-        """Say whether *key* is a list without entries."""
-        return self._values.get(key) == []
+    def value(self, key: str) -> object:
+        """Return the value of *key* as it is written; ``None`` if it is absent."""
+        return self._values.get(key)
 
-    def says(self, key: str, value: str) -> bool:
-        """Say whether *key* is *value*; whether it is sound is for its own reader to say."""
-        return self._values.get(key) == value
-
-    def text(self, key: str, default: str | None = None) -> str | None:
+    def text(self, key: str) -> str | None:
         """Return the non-empty one-line string *key*."""
-        value = self._values.get(key)
+        value = self.value(key)
         if value is None:
-            return default
+            return None
         if not _is_line(value):
-            self.problem(key, _NO_LINE, f'Write {key} = "…".')
-            return default
+            self.problem(key, _NOT_A_LINE, f'Write {key} = "…".')
+            return None
         return value.strip()
 
     def texts(self, key: str) -> tuple[str, ...] | None:
-        """Return the list of non-empty strings *key*, without repetitions."""
-        value = self._values.get(key)
+        """Return the list of non-empty strings *key*, without repetitions; a variable separates by commas or spaces."""
+        value = self.value(key)
         if value is None:
             return None
+        if self.is_variable(key):
+            value = str(value).replace(",", " ").split()
         if type(value) is not list or not all(map(_is_line, value)):
-            self.problem(
-                key, f"must be a list, and each entry {_NO_LINE.removeprefix('must be ')}", f'Write {key} = ["…"].'
-            )
-            return ()
+            what = f"must be a list, and each entry {_NOT_A_LINE.removeprefix('must be ')}"
+            self.problem(key, what, f'Write {key} = ["…"].')
+            return None
         return tuple(dict.fromkeys(one.strip() for one in value))
 
-    def flag(self, key: str) -> bool:
-        """Return the boolean *key*; absent or wrong means false."""
-        value = self._values.get(key, False)
-        if type(value) is not bool:
+    def names(self, key: str) -> frozenset[str] | None:
+        """Return the list of non-empty strings *key*, as a set."""
+        texts = self.texts(key)
+        return None if texts is None else frozenset(texts)
+
+    def flag(self, key: str) -> bool | None:
+        """Return the boolean *key*."""
+        value = self.value(key)
+        if value is not None and type(value) is not bool:
             self.problem(key, "must be true or false.", f"Write {key} = true or {key} = false, without quotes.")
-            return False
-        return value
+        return value if type(value) is bool else None
 
     def user(self, key: str) -> str | None:
         """Return the user *key* of this machine, a name or a number as text; never root."""
-        value = self._values.get(key)
+        value = self.value(key)
         if value is None:
             return None
         user = read_user(value)
         if user is None:
             self.problem(key, "must be a user of this machine.", f'Write {key} = "name", or its number.')
         elif user in {"root", "0"}:
-            self.problem(key, "is root, whom nothing is kept from.", "Make a user for it, with useradd --system.")
+            self.problem(key, "must not be root: root can read everything.", "Make a user with useradd --system.")
             return None
         return user
 
-    def choice(self, key: str, known: Collection[str]) -> str | None:
-        """Return the text *key*, which is one of *known*."""
-        value = self.text(key)
-        if value is not None and value not in known:
-            self.problem(key, f"is {value!r}, which it cannot be.", choices(value, known))
-            return None
-        return value
-
     def port(self, key: str) -> int | None:
         """Return the port number *key*."""
-        value = self._values.get(key)
+        value = self.value(key)
         if value is None:
             return None
         if type(value) is not int or not 0 < value <= MAX_PORT:
-            self.problem(key, "must be a port.", f"Write {key} = a number from 1 to 65535, without quotes.")
+            self.problem(key, "must be a port.", f"Write {key} = a number from 1 to {MAX_PORT}, without quotes.")
             return None
         return value
 
-    def count(self, key: str, default: int, *, most: int) -> int:
-        """Return the number *key*, from 1 to *most*."""
-        value = self._values.get(key)
-        if value is None:
-            return default
-        if type(value) is not int or not 0 < value <= most:
-            self.problem(key, "must be a number.", f"Write {key} = a number from 1 to {most}, without quotes.")
-            return default
-        return value
-
-    def lifetime(self, key: str, default: int, *, longest: int) -> int:
-        """Return the duration *key* in seconds: a number of them, or like ``"8h"``; from 60 s to *longest*."""
-        what = f"must be a duration from one minute to {longest // 86400} days."
-        fix = f'Write {key} = "30m", "8h", "30d", or a number of seconds.'
-        return self._duration(key, default, range(60, longest + 1), what, fix)
-
-    def seconds(self, key: str, default: int, *, longest: int) -> int:
-        """Return the short duration *key* in seconds: a number of them, or like ``"10m"``; from 1 s to *longest*."""
-        what = f"must be a duration from one second to {longest // 60} minutes."
-        fix = f'Write {key} = "90s", "10m", or a number of seconds.'
-        return self._duration(key, default, range(1, longest + 1), what, fix)
-
-    def _duration(self, key: str, default: int, allowed: range, what: str, fix: str) -> int:
-        value = self._values.get(key)
-        if value is None:
-            return default
-        seconds = value if type(value) is int else None
-        if type(value) is str and (match := _LIFETIME.fullmatch(value.strip())):
-            seconds = int(match[1]) * _SECONDS[match[2]]
-        if seconds is None or seconds not in allowed:
-            self.problem(key, what, fix)
-            return default
-        return seconds
-
     def size(self, key: str) -> int | None:
         """Return the amount of memory *key* in bytes: like ``"2 GB"``; at least 64 MB."""
-        value = self._values.get(key)
+        value = self.value(key)
         if value is None:
             return None
         match = _SIZE.fullmatch(value.strip()) if type(value) is str else None
@@ -182,11 +164,100 @@ class Table:
         return size
 
     def mapping(self, key: str) -> Mapping[str, object] | None:
-        """Return the table *key* as it stands."""
-        value = self._values.get(key)
+        """Return the table *key* as it is written."""
+        value = self.value(key)
         if value is None:
             return None
         if type(value) is not dict:
             self.problem(key, "must be a table.", f"Write {key} = {{ … }} or a section [{self.key(key)}].")
             return None
         return value
+
+
+def one_of(known: Collection[str]) -> Callable[[Table, str], str | None]:
+    """Return the reader of a text that is one of *known*."""
+
+    def read(table: Table, key: str) -> str | None:
+        value = table.text(key)
+        if value is None or value in known:
+            return value
+        table.problem(key, f"must not be {value!r}.", choices(value, known))
+        return None
+
+    return read
+
+
+def some_of(known: Collection[str]) -> Callable[[Table, str], tuple[str, ...] | None]:
+    """Return the reader of a list of texts that are all in *known*."""
+
+    def read(table: Table, key: str) -> tuple[str, ...] | None:
+        texts = table.texts(key)
+        for text in texts or ():
+            if text not in known:
+                table.problem(key, f"must not list {text!r}.", choices(text, known))
+        return texts
+
+    return read
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Reads a number from 1 to :attr:`most`."""
+
+    most: int
+
+    @property
+    def bounds(self) -> str:
+        """The sentence of the documents about the bounds."""
+        return f"From 1 to {self.most}."
+
+    def text(self, value: int) -> str:
+        """Return *value* as the documents write it."""
+        return str(value)
+
+    def __call__(self, table: Table, key: str) -> int | None:
+        """Return the number *key*."""
+        value = table.value(key)
+        if value is None or (type(value) is int and 0 < value <= self.most):
+            return value
+        table.problem(key, "must be a number.", f"Write {key} = a number from 1 to {self.most}, without quotes.")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Reads a duration in seconds: a number of them, or a text like ``"8h"``."""
+
+    shortest: int
+    longest: int
+
+    @property
+    def bounds(self) -> str:
+        """The sentence of the documents about the bounds."""
+        return f"From {_with_unit(self.shortest)} to {_with_unit(self.longest)}."
+
+    def text(self, value: int) -> str:
+        """Return *value* as the documents write it."""
+        return f'"{_with_unit(value)}"'
+
+    def __call__(self, table: Table, key: str) -> int | None:
+        """Return the seconds of *key*."""
+        value = table.value(key)
+        if type(value) is str and (match := _DURATION.fullmatch(value.strip())):
+            value = int(match[1]) * _SECONDS[match[2]]
+        if value is None or (type(value) is int and self.shortest <= value <= self.longest):
+            return value
+        table.problem(
+            key,
+            f"must be a duration from {_with_unit(self.shortest)} to {_with_unit(self.longest)}.",
+            f'Write {key} = "90s", "10m", "8h" or "30d" within that, or a number of seconds.',
+        )
+        return None
+
+
+Bounded: TypeAlias = Count | Duration
+
+
+def _with_unit(seconds: int) -> str:
+    unit = next(unit for unit, size in _SECONDS.items() if seconds % size == 0)
+    return f"{seconds // _SECONDS[unit]}{unit}"

@@ -12,7 +12,7 @@ from flask_limiter import Limiter
 
 from portal.contract import TrustedProxies
 from portal.contract.forwarded import Address, rate_limit_key
-from portal.settings import Settings
+from portal.settings import SIGN_INS_PER_MINUTE, Settings
 from portal.storage.rate_limit_store import SCHEME, address_of
 from portal.web.browser_sessions import current_sign_in_id
 
@@ -23,8 +23,8 @@ _CHANGES: Final = frozenset({"/account/sign-ins/<sign_in_id>/end", "/sign-out", 
 class Limits:
     """Requests per client and time, in Flask-Limiter's notation."""
 
-    sign_in: str = "600 per minute"
-    callback: str = "600 per minute"
+    sign_in: str = f"{SIGN_INS_PER_MINUTE} per minute"
+    callback: str = sign_in
     launch: str = "60 per minute"
     page: str = "120 per minute"
     """Pages of apps: each may leave a refusal in the record."""

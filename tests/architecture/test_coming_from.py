@@ -4,13 +4,13 @@ import re
 
 import pytest
 
-from portal.configuration.documented import VARIABLES
+from portal.configuration.all_settings import NAMES
 from portal.sign_in.provider_types import PROVIDER_TYPES
 from tests.architecture.pages import page
 
 PAGE = page("docs/coming-from.md")
 READ = (
-    VARIABLES
+    NAMES
     | {name for provider_type in PROVIDER_TYPES.values() for name in provider_type.own_variables()}
     | {"OAUTH_<ID>_PROMPT"}
 )

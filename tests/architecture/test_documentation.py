@@ -1,14 +1,20 @@
-"""The documentation of the settings, held against the code both ways."""
+"""The declarations of the settings against the code that reads and uses them, and against the documents."""
 
 import re
 import tomllib
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from portal.configuration import load
-from portal.configuration.documented import SETTINGS, Setting, keys_under
+from portal.configuration.all_settings import NAMES, SECTIONS, VARIABLES
+from portal.configuration.app_tables import APP
+from portal.configuration.declaration import Setting, default_of, toml
+from portal.configuration.portal_table import PORTAL
+from portal.configuration.provider_tables import ENDPOINTS
+from portal.contract.egress import read_egress
 from portal.errors import SettingsError
 from portal.rules.catalogue import AppSpec
 from portal.settings import Endpoints, Settings
@@ -41,19 +47,27 @@ ENVIRON = {
     "COMPANY_CLIENT_SECRET": "client-secret",
     "OPENAI_API_KEY": "key",
 }
-IN_FILE = [one for one in SETTINGS if one.where == "portal.toml"]
+IN_FILE = [(section.name, one) for section in SECTIONS for one in section.settings]
+
+
+class Recorded(dict[str, str]):
+    """An environment that notes which of its variables were looked up."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        super().__init__(values)
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return super().get(name, default)
 
 
 def rows() -> list[str]:
     return [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
 
 
-def test_every_setting_has_its_row_and_every_row_its_setting() -> None:
-    assert rows() == [one.markdown() for one in SETTINGS]
-
-
-def test_no_setting_is_there_twice() -> None:
-    names = [one.name for one in SETTINGS]
+def test_no_setting_is_declared_twice() -> None:
+    names = [f"{section}.{one.key}" for section, one in IN_FILE] + [one.name for one in VARIABLES]
 
     assert len(names) == len(set(names))
 
@@ -62,16 +76,29 @@ def test_rows_have_four_cells() -> None:
     assert {re.sub(r"`[^`]*`", "", row).count("|") for row in rows()} == {5}
 
 
-def test_every_setting_of_the_environment_is_a_variable() -> None:
-    assert [one.name for one in SETTINGS if one.where == "environment" and not re.fullmatch(r"[A-Z_]+", one.name)] == []
+def test_every_variable_is_written_in_capitals() -> None:
+    assert [name for name in NAMES if not re.fullmatch(r"[A-Z_]+", name)] == []
 
 
-@pytest.mark.parametrize("setting", IN_FILE, ids=lambda one: one.name)
-def test_every_example_works(setting: Setting, tmp_path: Path) -> None:
+def test_every_declared_variable_is_read(tmp_path: Path) -> None:
+    (tmp_path / "portal.toml").touch()
+    tutorial = {one.name: one.example for one in VARIABLES if one.example.startswith("https://api.descope.com/")}
+    client = {"OAUTH_CLIENT_ID": "portal", "OAUTH_CLIENT_SECRET": "client-secret"}
+    callback = {"OAUTH_REDIRECT_URI": "https://portal.example.com/auth/callback"}
+    own = {"PORTAL_CONFIG": str(tmp_path / "portal.toml"), "SESSION_SECRET_KEY": KEY}
+    environ = Recorded({**tutorial, **client, **callback, **own})
+    load(environ)
+    read_egress(environ, authorities=None)
+
+    assert NAMES - environ.names == set()
+
+
+@pytest.mark.parametrize(("section", "setting"), IN_FILE, ids=[f"{section}.{one.key}" for section, one in IN_FILE])
+def test_every_example_works(section: str, setting: Setting, tmp_path: Path) -> None:
     """What the documentation shows can be copied into a file that is otherwise sound."""
-    written = {section: dict(lines) for section, lines in WHOLE.items()}
-    section, _, key = setting.name.rpartition(".")
+    written = {name: dict(lines) for name, lines in WHOLE.items()}
     section = {"roles.<name>": "roles.admin", "apps.<slug>": "apps.user-dashboard"}.get(section, section)
+    key = setting.key
     written[section][key] = setting.example
     if key in {"allowed_organisations", "allowed_tenants"}:
         written[section]["type"] = '"github"' if key == "allowed_organisations" else '"descope"'
@@ -116,42 +143,39 @@ def test_the_whole_file_of_the_page_is_sound(tmp_path: Path) -> None:
 
 
 def test_every_field_of_an_app_can_be_configured() -> None:
-    assert {field.name for field in fields(AppSpec)} - {"slug"} == keys_under("apps.<slug>")
+    assert {field.name for field in fields(AppSpec)} - {"slug"} == APP.keys
 
 
 def test_every_field_of_the_endpoints_can_be_configured() -> None:
-    assert {field.name for field in fields(Endpoints)} == keys_under("providers.endpoints")
+    assert {field.name for field in fields(Endpoints)} == ENDPOINTS.keys
 
 
 def test_every_field_of_the_settings_can_be_configured() -> None:
-    elsewhere = {
-        "catalogue": "apps.<slug>.source",
-        "database_url": "PORTAL_DATABASE_URL",
-        "egress": "portal.ca_file",
-        "providers": "providers.id",
-        "rate_limit_storage": "PORTAL_RATE_LIMIT_STORAGE",
-        "rights_of_roles": "roles.<name>.rights",
-        "roles": "roles.<name>.when",
-        "secret_keys": "PORTAL_SECRET_KEY",
-        "sign_in_hook": "PORTAL_SIGN_IN_HOOK",
-    }
-    names = {one.name for one in SETTINGS}
+    of_other_sections = {"catalogue", "providers", "rights_of_roles", "roles"}
+    of_variables = {"database_url", "rate_limit_storage", "secret_keys", "sign_in_hook"}
+    names = {field.name for field in fields(Settings)} - of_other_sections - of_variables
 
-    for field in fields(Settings):
-        assert elsewhere.get(field.name, f"portal.{field.name}") in names
+    assert names - {"egress"} == PORTAL.keys - {"ca_file"}
 
 
-def test_the_defaults_of_the_page_are_those_of_the_code(tmp_path: Path) -> None:
+def test_the_documents_have_the_defaults_of_the_code(tmp_path: Path) -> None:
     text = '[portal]\nurl = "https://portal.example.com"\n[[providers]]\n' + _lines(WHOLE["providers"])
     (tmp_path / "portal.toml").write_text(text, encoding="utf-8")
     settings = load(ENVIRON, path=tmp_path / "portal.toml")
-    said = {one.name: one.default for one in SETTINGS}
+    left_out = {cells[1].strip(" `"): cells[3].strip() for row in rows() if (cells := row.split("|"))}
 
-    assert said["portal.title"] == f'"{settings.title}"'
-    assert said["portal.data_dir"] == f'"{settings.data_dir.name}"'
-    assert said["portal.idle_lifetime"] == f'"{settings.idle_lifetime // 3600}h"'
-    assert said["portal.absolute_lifetime"] == f'"{settings.absolute_lifetime // 86400}d"'
-    assert said["PORTAL_RATE_LIMIT_STORAGE"] == settings.rate_limit_storage
+    assert left_out["portal.title"] == f'"{settings.title}"'
+    assert left_out["portal.data_dir"] == f'"{settings.data_dir.name}"'
+    assert left_out["portal.idle_lifetime"] == f'"{settings.idle_lifetime // 3600}h"'
+    assert left_out["portal.absolute_lifetime"] == f'"{settings.absolute_lifetime // 86400}d"'
+    assert left_out["portal.sign_ins_per_minute"] == str(settings.sign_ins_per_minute)
+    assert left_out["PORTAL_RATE_LIMIT_STORAGE"] == settings.rate_limit_storage
+
+
+def test_a_default_without_a_text_must_be_described_in_words() -> None:
+    assert default_of(Settings, "url") is None
+    with pytest.raises(TypeError, match="has no text in TOML"):
+        toml(default_of(Settings, "egress"))
 
 
 def test_what_is_required_is_missed(tmp_path: Path) -> None:

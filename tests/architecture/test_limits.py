@@ -31,8 +31,6 @@ FACTS = {
     "gradio_apps.serve._LONGEST_PAUSE": "the same",
     "portal.machine.ports._HIGHEST": "of TCP",
     "portal.configuration.addresses._MAX_HOST": "of DNS",
-    "portal.configuration.app_tables._LONGEST_DRAIN": "a time, in docs/settings.md",
-    "portal.configuration.app_tables._LONGEST_START": "the same",
     "portal.configuration.app_users.HIGHEST_UID": "of the system",
     "portal.configuration.portal_table._LONGEST_SIGN_IN": "a time, as long as browsers keep a cookie",
     "portal.configuration.tables.MAX_PORT": "of TCP",

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from portal.configuration.documented import rows_of
 from portal.sign_in.provider_types import PROVIDER_TYPES
 from portal.sign_in.provider_types.abilities import abilities_row
 from portal.sign_in.provider_types.base import ProviderType
@@ -41,12 +40,6 @@ def test_its_page_says_what_there_is_to_say(provider_type: ProviderType) -> None
     headings = re.findall(r"^## (.+)$", page_of(provider_type).prose, re.MULTILINE)
 
     assert [one for one in headings if one in SECTIONS] == list(SECTIONS)
-
-
-def test_its_settings_are_those_of_the_code(provider_type: ProviderType) -> None:
-    written = [line for line in page_of(provider_type).section("Settings").splitlines() if line.startswith("| `")]
-
-    assert written == list(rows_of(provider_type))
 
 
 def test_every_variable_of_its_own_is_named(provider_type: ProviderType) -> None:

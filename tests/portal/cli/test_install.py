@@ -149,7 +149,7 @@ def test_an_interpreter_that_is_not_there_yet_is_a_problem_with_the_command_as_i
         PORTAL_TOML.replace('source = "app.py"', 'source = "app.py"\npython = "own/bin/python"')
     )
     assert main(["check"]) == 2
-    assert "Make it with `portal apps install forecast`" in capsys.readouterr().err
+    assert "Create it with `portal apps install forecast`" in capsys.readouterr().err
     assert main(["apps", "install", "forecast"]) == 0
     assert "`portal reload` takes it up, or the next `portal serve`." in capsys.readouterr().out
     assert main(["check"]) == 0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from portal.cli.check import summary
-from portal.configuration.prompts import EVERY
+from portal.configuration.prompts import PROMPT
 from portal.settings import Admission, ProviderSpec, Secret
 from portal.sign_in.provider_types import PROVIDER_TYPES
 from tests.portal.configuration.reading import ENVIRON, KEY, PORTAL, TUTORIAL, keys, loaded, problems
@@ -397,8 +397,8 @@ class TestPrompt:
     @pytest.mark.parametrize(
         ("name", "value"),
         [
-            (EVERY, "maybe"),
-            (EVERY, "none login"),
+            (PROMPT.name, "maybe"),
+            (PROMPT.name, "none login"),
             ("OAUTH_GITHUB_PROMPT", "selectaccount"),
             # Chainlit builds the name from the provider's id: OAUTH_COGNITO_PROMPT is nobody's.
             ("OAUTH_GITHUP_PROMPT", "login"),

@@ -1,54 +1,37 @@
 """The ``portal`` command: one module for each of its commands.
 
-One module per subcommand.  Nothing here decides who may do what; ``demo``, ``try`` and
-``serve`` start processes and end them.
+Nothing here decides who may do what; ``demo``, ``try`` and ``serve`` start processes and end them.
 """
 
-import argparse
 import errno
+import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Final, cast
+from collections.abc import Sequence
+from typing import Final
 
-from portal.cli import (
-    apps,
-    backup,
-    check,
-    config,
-    demo,
-    doctor,
-    explain,
-    init,
-    migrate,
-    providers,
-    reload,
-    restore,
-    serve,
-    try_app,
-)
+import click
+from click.exceptions import Exit, NoArgsIsHelpError
+from click.shell_completion import shell_complete
+
+from portal.cli.command_line import COMPLETION, PORTAL
+from portal.cli.messages import colours, print_error
 from portal.cli.standard_streams import discard_output, open_descriptors
 from portal.machine.failure import ENDED, INTERRUPTED, UNREAD, CommandFailed
-from portal.machine.terminal import plain
 
 __all__ = ["main"]
 
-
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""What keeps standard output, or a file, from taking more."""
+"""The errors of a full disk, a full quota and a file at its largest size."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0 done, 1 something ended or failed, 2 wrongly asked or configured.
+    """Run the command and return its exit code: 0 done, 1 something failed, 2 wrong arguments or configuration.
 
-    130 where it was interrupted and 141 where the reader of its output has gone, as with other programs.
+    130 after Ctrl-C and 141 when nobody reads the output any more, as with other programs.
     """
     open_descriptors()
     try:
-        try:
-            code = _run(command_line().parse_args(arguments))
-        except SystemExit:
-            sys.stdout.flush()  # of --help: at the very end it could only fail without a word
-            raise
+        code = _run(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
     except BrokenPipeError:
         discard_output()
@@ -57,50 +40,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in _FULL:
             raise
         discard_output()
-        sys.stderr.write(f"portal: cannot write: {error.strerror}.\n")
+        print_error(f"cannot write: {error.strerror}.")
         return ENDED
     return code
 
 
-def command_line() -> argparse.ArgumentParser:
-    """Return the parser of the whole command."""
-    parser = argparse.ArgumentParser(prog="portal", description="Gradio apps behind your company's sign-in.")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (
-        demo,
-        try_app,
-        init,
-        serve,
-        reload,
-        apps,
-        check,
-        doctor,
-        providers,
-        config,
-        explain,
-        migrate,
-        backup,
-        restore,
-    ):
-        module.add_to(commands)
-    return parser
-
-
-def _run(options: argparse.Namespace) -> int:
-    run = cast("Callable[[argparse.Namespace], int]", options.run)
+def _run(arguments: list[str]) -> int:
+    if COMPLETION in os.environ:
+        return shell_complete(PORTAL, {}, "portal", COMPLETION, os.environ[COMPLETION])
+    # Not PORTAL.main(): that one has other exit codes for Ctrl-C, Ctrl-D and a closed pipe.
     try:
-        return run(options)
+        with PORTAL.make_context("portal", arguments, color=colours()) as context:
+            code: int = PORTAL.invoke(context)
+            return code
+    except Exit as done:
+        return done.exit_code
+    except NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
+    except click.UsageError as error:
+        command = "portal" if error.ctx is None else error.ctx.command_path
+        message = " ".join(error.format_message().split())
+        print_error(f"{message}{'' if message.endswith(('.', '?', '?)')) else '.'} Try '{command} --help'.")
+        return error.exit_code
     except CommandFailed as failure:
-        sys.stderr.write(f"portal: {plain(str(failure))}\n")
+        print_error(str(failure))
         return failure.exit_code
     except PermissionError as error:
         if error.filename is None:
             raise
-        named = plain(str(error.filename))
-        sys.stderr.write(f"portal: {named}: {error.strerror}. Use the command as a user who has access to it.\n")
+        print_error(f"{error.filename}: {error.strerror}. Use the command as a user who has access to it.")
         return ENDED
     except EOFError:
-        sys.stderr.write("\nportal: the input ended before everything was answered. Nothing was written.\n")
+        click.echo(err=True)
+        print_error("the input ended before everything was answered. Nothing was written.")
         return ENDED
-    except KeyboardInterrupt:  # before the processes are there to be ended
+    except KeyboardInterrupt:  # before there are processes to end
         return INTERRUPTED

@@ -1,14 +1,20 @@
-"""``portal apps secrets``: the client secrets of the apps that run elsewhere, each in a file of its own."""
+"""``portal apps secret`` and ``secrets``: the client secrets of apps, printed or written into files."""
 
-import argparse
 import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+import click
+
+from portal.access.app_credentials import AppCredentials
+from portal.cli import options
+from portal.cli.apps import app_named
+from portal.cli.messages import print_warning
+from portal.cli.options import examples
 from portal.clock import system_clock
 from portal.errors import StoreUnavailable
 from portal.machine.failure import ENDED, CommandFailed
@@ -21,45 +27,51 @@ from portal.web.services import app_credentials
 _PRIVATE: Final = 0o600
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this command takes to *parser*."""
-    parser.add_argument(
-        "--into", type=Path, required=True, metavar="FOLDER", help="where to write them, one file named like each app"
-    )
+@click.command(epilog=examples("portal apps secret forecast", "portal apps secret forecast --rotate"))
+@options.name
+@click.option("--rotate", is_flag=True, help="Make a new secret; the old one stops working at once.")
+@options.config
+def show(*, name: str, rotate: bool, config: Path | None) -> int:
+    """Print the client secret of an app that runs elsewhere."""
+    settings, _ = configured(config)
+    app = app_named(settings, name)
+    with _credentials(settings) as credentials:
+        secret = credentials.rotate(app.slug) if rotate else credentials.secret_of(app.slug)
+    click.echo(secret.reveal())
+    if rotate:
+        fix = "Start the app again with the new one." if app.source is None else "Run `portal reload`."
+        print_warning(f"the old secret of {app.slug} does not work any more. {fix}")
+    return 0
 
 
-def run(options: argparse.Namespace) -> int:
-    """Write what is not there yet or was rotated, and say so; what is right stays untouched.
-
-    Raises:
-        CommandFailed: the database cannot be used, or the folder cannot be written to.
-    """
-    settings, _ = configured(options.config)
-    if all(app.source is not None for app in settings.catalogue):
-        print("No app runs elsewhere: those that have a source are handed their secrets at their start.")
+@click.command(epilog=examples("portal apps secrets --into secrets"))
+@click.option("--into", "folder", type=options.PATH, required=True, metavar="FOLDER", help="The folder for them.")
+@options.config
+def write(*, folder: Path, config: Path | None) -> int:
+    """Write the client secrets of such apps into files."""
+    settings, _ = configured(config)
+    apps = [app.slug for app in settings.catalogue if app.source is None]
+    if not apps:
+        click.echo("No app runs elsewhere. An app that has a source gets its secret when it starts.")
         return 0
-    try:
-        with acting_for(settings):
-            known = dict(_secrets_of(settings))
-    except StoreUnavailable as error:
-        raise CommandFailed(f"The database cannot be used: {error}", exit_code=ENDED) from error
-    folder: Path = options.into
+    with _credentials(settings) as credentials:
+        current = {slug: credentials.secret_of(slug) for slug in apps}
     written: dict[Path, bool] = {}
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for slug, secret in known.items():
+        for slug, secret in current.items():
             written[folder / slug] = write_secret(folder / slug, secret)
     except OSError as error:
-        raise CommandFailed(f"{folder} cannot be written to: {error.strerror}.", exit_code=ENDED) from error
+        raise CommandFailed(f"Cannot write to {folder}: {error.strerror}.", exit_code=ENDED) from error
     for file, is_new in written.items():
-        print(f"{file} {'was written' if is_new else 'is right already'}.")
+        click.echo(f"{file} {'was written' if is_new else 'is up to date'}.")
     return 0
 
 
 def write_secret(file: Path, secret: Secret) -> bool:
-    """Have *file* hold *secret*, for its owner alone; return whether that had to be written.
+    """Write *secret* to *file*, readable by its owner only; return whether the file had to change.
 
-    Whatever is there under that name is replaced at once and as a whole, never written through or into.
+    The file is replaced atomically: no link is followed, and nothing is written into an existing file.
     """
     with suppress(OSError, ValueError):
         mode = stat.S_IMODE(file.lstat().st_mode)
@@ -77,13 +89,16 @@ def write_secret(file: Path, secret: Secret) -> bool:
     return True
 
 
-def _secrets_of(settings: Settings) -> Iterator[tuple[str, Secret]]:
-    database = Database(settings.database_url)
+@contextmanager
+def _credentials(settings: Settings) -> Iterator[AppCredentials]:
+    """Open the database as the portal's user, and close it after the block.
+
+    Raises:
+        CommandFailed: the database cannot be used.
+    """
     try:
-        database.upgrade()
-        known = app_credentials(settings, database, clock=system_clock)
-        for app in settings.catalogue:
-            if app.source is None:
-                yield app.slug, known.secret_of(app.slug)
-    finally:
-        database.close()
+        with acting_for(settings), closing(Database(settings.database_url)) as database:
+            database.upgrade()
+            yield app_credentials(settings, database, clock=system_clock)
+    except StoreUnavailable as error:
+        raise CommandFailed(f"The database cannot be used: {error}", exit_code=ENDED) from error

@@ -1,33 +1,30 @@
-"""``portal apps``: how the apps are, their logs, stopping and starting them, their environments and client secrets."""
+"""``portal apps``: the state of the apps, their logs, and how to stop, start and restart them."""
 
-import argparse
 import json
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from portal.cli import app_secrets, install
-from portal.clock import system_clock
+import click
+
+from portal.cli import options
+from portal.cli.options import examples
 from portal.contract.argument_types import LINES
 from portal.contract.redaction import redacted
 from portal.contract.supervisor_messages import Action, AppStatus, ControlApp, ListApps, WorkKind
-from portal.errors import StoreUnavailable
 from portal.machine.app_logs import following, last_lines
 from portal.machine.exposure import env_values
 from portal.machine.failure import ENDED, CommandFailed
-from portal.machine.privilege_drop import acting_for
 from portal.machine.problems import configured
 from portal.machine.programs import app_log
 from portal.machine.supervisor_client import ask
 from portal.machine.terminal import plain
 from portal.rules.catalogue import AppSpec
 from portal.settings import Settings
-from portal.storage.database import Database
 from portal.supervisor_socket import control_socket
-from portal.web.services import app_credentials
 
 _PATIENCE: Final = 15.0
 _PAUSE: Final = 0.1
@@ -35,42 +32,19 @@ _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86400
 _STEP: Final = 1000
+_COLOURS: Final = {"running": "green", "crashed": "red", "stopped": "yellow"}
+"""Of states."""
 
 
-def add_to(commands: Any) -> None:
-    """Add this subcommand, and its own, to *commands*."""
-    parser = commands.add_parser(
-        "apps", help="how the apps are; stop, start, restart; logs; environments; client secrets"
-    )
-    parts = parser.add_subparsers(title="what to do", required=True, metavar="WHAT")
-    listing = _part(parts, "list", list_apps, "all apps, one line each", named=False)
-    status = _part(parts, "status", show_status, "everything about one app, or about all", named=False)
-    status.add_argument("name", nargs="?", metavar="NAME", help="its name in portal.toml")
-    for one in (listing, status):
-        one.add_argument("--json", action="store_true", help="for programs")
-    logs = _part(parts, "logs", show_logs, "what it printed")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on as it is written")
-    logs.add_argument("-n", "--lines", type=LINES, default=50, metavar="N", help="the last N lines (default 50)")
-    _part(parts, "stop", lambda options: _order(options, "stop"), "end it, and leave it so until it is started")
-    _part(
-        parts, "start", lambda options: _order(options, "start"), "start it if it is stopped, or waits to be restarted"
-    )
-    restart = _part(parts, "restart", _restart, "put a new process in the place of its old one, without a gap")
-    restart.add_argument("--now", action="store_true", help="end the old one first: what runs in it is lost")
-    install.add_arguments(_part(parts, "install", install.run, "make its environment from its requirements, with uv"))
-    secret = _part(parts, "secret", show_secret, "print its client secret, for an app that runs elsewhere")
-    secret.add_argument("--rotate", action="store_true", help="make a new one; the old one ends at once")
-    app_secrets.add_arguments(
-        _part(parts, "secrets", app_secrets.run, "write those of all apps that run elsewhere into files", named=False)
-    )
-
-
-def list_apps(options: argparse.Namespace) -> int:
-    """Print a line about each app."""
-    settings, _ = configured(options.config)
+@click.command(epilog=examples("portal apps list", "portal apps list --json"))
+@options.config
+@options.as_json
+def list_apps(*, config: Path | None, as_json: bool) -> int:
+    """List all apps, one line each."""
+    settings, _ = configured(config)
     states = _states(settings)
-    if options.json:
-        print(json.dumps([asdict(state) for state in states.values()]))
+    if as_json:
+        click.echo(json.dumps([asdict(state) for state in states.values()]))
         return 0
     rows: list[tuple[str, ...]] = [("APP", "STATE", "SINCE", "PID", "MEMORY", "RESTARTS", "LAST LINE")]
     for app in settings.catalogue:
@@ -82,86 +56,91 @@ def list_apps(options: argparse.Namespace) -> int:
             rows.append(_row(state))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        cells[1] = click.style(cells[1], fg=_COLOURS.get(row[1]))
+        click.echo("  ".join(cells).rstrip())
     return 0
 
 
-def show_status(options: argparse.Namespace) -> int:
-    """Print everything about one app, or about all."""
-    settings, _ = configured(options.config)
-    wanted = None if options.name is None else _app(settings, options.name).slug
+@click.command(epilog=examples("portal apps status", "portal apps status forecast --json"))
+@click.argument("name", required=False, metavar="[NAME]", help="The app's name in portal.toml.")
+@options.config
+@options.as_json
+def status(*, name: str | None, config: Path | None, as_json: bool) -> int:
+    """Show the details of one app or of all."""
+    settings, _ = configured(config)
+    wanted = None if name is None else app_named(settings, name).slug
     states = [state for slug, state in _states(settings).items() if wanted in {None, slug}]
-    if options.json:
-        print(json.dumps([asdict(state) for state in states]))
+    if as_json:
+        click.echo(json.dumps([asdict(state) for state in states]))
     elif wanted is not None and not states:
-        print(f"{wanted} runs elsewhere: {_app(settings, wanted).url}")
+        click.echo(f"{wanted} runs elsewhere: {app_named(settings, wanted).url}")
     else:
-        print("\n\n".join(_told(state, log=app_log(settings, _app(settings, state.app))) for state in states))
+        click.echo(
+            "\n\n".join(_details(state, log=app_log(settings, app_named(settings, state.app))) for state in states)
+        )
     return 0
 
 
-def show_logs(options: argparse.Namespace) -> int:
-    """Print the end of an app's log, and with ``-f`` what follows.
-
-    Raises:
-        CommandFailed: the app runs elsewhere, has no log yet, or one whose secrets this user must not know.
-    """
-    settings, variables = configured(options.config)
-    app = _supervised(settings, options.name)
+@click.command(epilog=examples("portal apps logs forecast", "portal apps logs forecast --lines 200 --follow"))
+@options.name
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is written next, until Ctrl-C.")
+@click.option("-n", "--lines", type=options.Number(LINES), default=50, metavar="N", help="Print the last N lines.")
+@options.config
+def logs(*, name: str, follow: bool, lines: int, config: Path | None) -> int:
+    """Show what an app printed."""
+    settings, variables = configured(config)
+    app = _supervised(settings, name)
     log = app_log(settings, app)
-    supplied = env_values([app.env_file])
-    if supplied is None:
+    values = env_values([app.env_file])
+    if values is None:
         raise CommandFailed(
-            f"{app.env_file} cannot be read by this user, and what it holds is shown nowhere: ask as root.",
+            f"This user cannot read {app.env_file}, whose values the log must not show. Use the command as root.",
             exit_code=ENDED,
         )
-    hidden = (*(variables.get(name, "") for name in app.secrets), *supplied)
+    hidden = (*(variables.get(name, "") for name in app.secrets), *values)
     try:
-        lines, end = last_lines(log, options.lines)
-        for line in lines:
-            print(plain(redacted(line, hidden=hidden)), flush=True)
-        if options.follow:
-            for line in following(log, end):
-                print(plain(redacted(line, hidden=hidden)), flush=True)
+        last, end = last_lines(log, lines)
+        for line in chain(last, following(log, end) if follow else ()):
+            click.echo(plain(redacted(line, hidden=hidden)))
     except OSError as error:
+        if error.filename is None:  # standard output
+            raise
         raise CommandFailed(f"{log}: {error.strerror}.", exit_code=ENDED) from error
-    except KeyboardInterrupt:  # the way to end -f
+    except KeyboardInterrupt:  # ends --follow
         pass
     return 0
 
 
-def show_secret(options: argparse.Namespace) -> int:
-    """Print the client secret of an app, made now if there is none.
-
-    Raises:
-        CommandFailed: there is no such app, or the database cannot be used.
-    """
-    settings, _ = configured(options.config)
-    app = _app(settings, options.name)
-    try:
-        with acting_for(settings):
-            database = Database(settings.database_url)
-            database.upgrade()
-            known = app_credentials(settings, database, clock=system_clock)
-            secret = known.rotate(app.slug) if options.rotate else known.secret_of(app.slug)
-            database.close()
-    except StoreUnavailable as error:
-        raise CommandFailed(f"The database cannot be used: {error}", exit_code=ENDED) from error
-    print(secret.reveal())
-    if options.rotate:
-        fix = "start it again with this one" if app.source is None else "portal reload hands it on"
-        sys.stderr.write(f"portal: the old secret of {app.slug} opens nothing any more: {fix}.\n")
-    return 0
+@click.command(epilog=examples("portal apps stop forecast"))
+@options.name
+@options.config
+def stop(*, name: str, config: Path | None) -> int:
+    """Stop an app until it is started again."""
+    return _order("stop", name, config=config)
 
 
-def _restart(options: argparse.Namespace) -> int:
-    return _order(options, "restart-now" if options.now else "restart")
+@click.command(epilog=examples("portal apps start forecast"))
+@options.name
+@options.config
+def start(*, name: str, config: Path | None) -> int:
+    """Start an app that is stopped or waits for its next start."""
+    return _order("start", name, config=config)
 
 
-def _order(options: argparse.Namespace, do: Action) -> int:
-    """Ask for *do*, and wait until it has come about."""
-    settings, _ = configured(options.config)
-    app = _supervised(settings, options.name)
+@click.command(epilog=examples("portal apps restart forecast", "portal apps restart forecast --now"))
+@options.name
+@click.option("--now", is_flag=True, help="Stop the old process first: its running requests are lost.")
+@options.config
+def restart(*, name: str, now: bool, config: Path | None) -> int:
+    """Replace an app's process with a new one, without a gap."""
+    return _order("restart-now" if now else "restart", name, config=config)
+
+
+def _order(do: Action, name: str, *, config: Path | None) -> int:
+    """Tell the supervisor to *do* it, and wait until it is done."""
+    settings, _ = configured(config)
+    app = _supervised(settings, name)
     control = control_socket(settings)
     before = _one(ask(control, ListApps()).apps, app.slug)
     ask(control, ControlApp(do, app.slug))
@@ -169,17 +148,17 @@ def _order(options: argparse.Namespace, do: Action) -> int:
     patience = _PATIENCE
     if do == "restart" and before.state == "running":
         patience += state.start_timeout
-        print(f"{app.slug}: a new process comes up; the old one answers meanwhile.", flush=True)
+        click.echo(f"{app.slug}: a new process starts; the old one answers meanwhile.")
     deadline = time.monotonic() + patience
     while not _is_done(do, before, state) and time.monotonic() < deadline:
         time.sleep(_PAUSE)
         state = _one(ask(control, ListApps()).apps, app.slug)
     if state.failed_replacements > before.failed_replacements:
         raise CommandFailed(
-            f"{app.slug} was not replaced: {state.problem} The old process goes on. See portal apps logs {app.slug}.",
+            f"{app.slug} was not replaced: {state.problem} The old process goes on. See `portal apps logs {app.slug}`.",
             exit_code=ENDED,
         )
-    print(f"{app.slug}: {_in_words(state)}")
+    click.echo(f"{app.slug}: {_summary(state)}")
     return 0 if _is_done(do, before, state) else ENDED
 
 
@@ -196,7 +175,7 @@ def _is_done(do: Action, before: AppStatus, now: AppStatus) -> bool:
 
 def _states(settings: Settings) -> dict[str, AppStatus]:
     if all(app.source is None for app in settings.catalogue):
-        return {}  # there is no supervisor to ask
+        return {}  # without a supervisor
     _refuse_units(settings)
     return {state.app: state for state in ask(control_socket(settings), ListApps()).apps}
 
@@ -206,11 +185,16 @@ def _one(states: Sequence[AppStatus], slug: str) -> AppStatus:
         if state.app == slug:
             return state
     raise CommandFailed(
-        f"{slug}: the supervisor was started before this app was configured. Ask for portal reload.", exit_code=ENDED
+        f"{slug}: the supervisor started before this app was configured. Run `portal reload`.", exit_code=ENDED
     )
 
 
-def _app(settings: Settings, name: str) -> AppSpec:
+def app_named(settings: Settings, name: str) -> AppSpec:
+    """Return the app called *name*.
+
+    Raises:
+        CommandFailed: there is none.
+    """
     app = settings.catalogue.find(name)
     if app is None:
         known = ", ".join(one.slug for one in settings.catalogue) or "none"
@@ -219,7 +203,7 @@ def _app(settings: Settings, name: str) -> AppSpec:
 
 
 def _supervised(settings: Settings, name: str) -> AppSpec:
-    app = _app(settings, name)
+    app = app_named(settings, name)
     if app.source is None:
         raise CommandFailed(f"{app.slug} runs elsewhere ({app.url}); this machine does not start it or keep its log.")
     _refuse_units(settings)
@@ -227,34 +211,41 @@ def _supervised(settings: Settings, name: str) -> AppSpec:
 
 
 def _refuse_units(settings: Settings) -> None:
-    """Say where to ask about apps that no supervisor of ours keeps."""
+    """Refuse where systemd runs the apps, and name its commands."""
     if settings.apps_run_by == "systemd":
         raise CommandFailed(
-            'portal.apps_run_by is "systemd", so systemd keeps the apps: systemctl status (or restart, stop, start) '
+            'portal.apps_run_by is "systemd", so systemd runs the apps. Use systemctl status (or restart, stop, start) '
             "gradio-app-NAME, and journalctl -u gradio-app-NAME for the log.",
             exit_code=ENDED,
         )
 
 
 def _row(state: AppStatus) -> tuple[str, ...]:
-    said = state.reason or state.last_line or ""
     memory = "-" if state.memory is None else _size(state.memory)
     pid = "-" if state.pid is None else str(state.pid)
-    return (state.app, state.state, _time(state.seconds), pid, memory, str(state.restarts), said)
+    return (
+        state.app,
+        state.state,
+        _time(state.seconds),
+        pid,
+        memory,
+        str(state.restarts),
+        state.reason or state.last_line or "",
+    )
 
 
-def _told(state: AppStatus, *, log: Path) -> str:
+def _details(state: AppStatus, *, log: Path) -> str:
     limit = "" if state.memory_limit is None else f" of {_size(state.memory_limit)}"
     usual = "not known yet" if state.usual_start is None else _time(state.usual_start)
     facts = {
-        "state": _in_words(state),
+        "state": _summary(state),
         "process": "none" if state.pid is None else str(state.pid),
         "memory": "-" if state.memory is None else f"{_size(state.memory)}{limit}",
         "restarts": str(state.restarts),
         "starting": f"usually {usual}, at most {_time(state.start_timeout)}",
         "port": str(state.port),
         "log": str(log),
-        "under way": _open(state),
+        "in use by": _open_connections(state),
         "last line": state.last_line or "-",
     }
     if state.problem is not None:
@@ -262,7 +253,7 @@ def _told(state: AppStatus, *, log: Path) -> str:
     return "\n".join([f"{state.app} ({state.title})", *(f"  {name:<12} {fact}" for name, fact in facts.items())])
 
 
-def _open(state: AppStatus) -> str:
+def _open_connections(state: AppStatus) -> str:
     names: dict[WorkKind, str] = {
         "request": "requests",
         "stream": "streams",
@@ -272,13 +263,13 @@ def _open(state: AppStatus) -> str:
     return ", ".join(f"{state.open.get(kind, 0)} {name}" for kind, name in names.items())
 
 
-def _in_words(state: AppStatus) -> str:
+def _summary(state: AppStatus) -> str:
     if state.state == "crashed":
         return f"crashed; next start in {_time(state.pause or 0)}. {state.reason}"
-    words = f"{state.state} {'for' if state.state == 'starting' else 'since'} {_time(state.seconds)}"
+    summary = f"{state.state} {'for' if state.state == 'starting' else 'since'} {_time(state.seconds)}"
     if state.replacing:
-        return f"{words}; a new process comes up beside it"
-    return f"{words}; an old process finishes what runs in it" if state.leaving else words
+        return f"{summary}; a new process starts beside it"
+    return f"{summary}; an old process finishes its requests" if state.leaving else summary
 
 
 def _time(seconds: float) -> str:
@@ -295,14 +286,3 @@ def _time(seconds: float) -> str:
 def _size(count: int) -> str:
     megabytes = count / _STEP**2
     return f"{megabytes:.0f} MB" if megabytes < _STEP else f"{megabytes / _STEP:.1f} GB"
-
-
-def _part(
-    parts: Any, name: str, run: Callable[[argparse.Namespace], int], what: str, *, named: bool = True
-) -> argparse.ArgumentParser:
-    part: argparse.ArgumentParser = parts.add_parser(name, help=what, description=what.capitalize() + ".")
-    if named:
-        part.add_argument("name", metavar="NAME", help="its name in portal.toml")
-    part.add_argument("--config", type=Path, metavar="FILE", help="instead of portal.toml or PORTAL_CONFIG")
-    part.set_defaults(run=run)
-    return part

@@ -1,9 +1,12 @@
 """``portal demo``: the sample apps behind a demo provider, on this computer."""
 
-import argparse
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+import click
+
+from portal.cli import options
+from portal.cli.options import examples
 from portal.demo import running
 from portal.demo.setup import Sample, SampleApp
 from portal.machine.ports import DEFAULT, chosen_ports
@@ -37,30 +40,21 @@ APPS: Final = (
 )
 
 
-def add_to(commands: Any) -> None:
-    """Add this subcommand to *commands*."""
-    parser = commands.add_parser("demo", help="start the sample apps behind a demo provider with four sample people")
-    running.add_options(parser)
-    parser.set_defaults(run=run)
-
-
-def run(options: argparse.Namespace) -> int:
-    """Run the demo.
-
-    Raises:
-        CommandFailed: it cannot be started like that.
-    """
+@click.command(epilog=examples("portal demo", "portal demo --port 0 --no-browser"))
+@options.demo
+def demo(*, port: int, no_browser: bool, plain_names: bool, data_dir: Path | None) -> int:
+    """Start the sample apps behind a demo provider with four people."""
     sample = Sample(
         name="the demo",
-        folder=(options.data_dir or default_folder(options.port)).absolute(),
-        ports=chosen_ports(options.port, apps=len(APPS)),
+        folder=(data_dir or default_folder(port)).absolute(),
+        ports=chosen_ports(port, apps=len(APPS)),
         apps=APPS,
         landing=("admin-dashboard", "user-dashboard"),
-        plain_names=options.plain_names,
+        plain_names=plain_names,
     )
-    return running.run(sample, command="portal demo", browser=not options.no_browser)
+    return running.run(sample, command="portal demo", browser=not no_browser)
 
 
 def default_folder(port: int) -> Path:
-    """Return where the demo on *port* keeps its things: two demos share nothing."""
+    """Return where the demo on *port* keeps its files; demos on other ports share none."""
     return Path(".portal") / ("demo" if port == DEFAULT else f"demo-{port or 'any'}")

@@ -1,15 +1,18 @@
-"""``portal doctor``: through the real front, what breaks Gradio before a person does, each with its fix."""
+"""``portal doctor``: tests the deployment through its reverse proxy, and says how to fix what breaks Gradio."""
 
-import argparse
 import asyncio
 import json
 import os
-import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
+import click
+
 from portal.access.probe_tokens import ProbeTokens
+from portal.cli import options
+from portal.cli.messages import print_report
+from portal.cli.options import examples
 from portal.clock import system_clock
 from portal.contract.argument_types import WholeNumber
 from portal.contract.egress import Egress, NotABundle, read_egress
@@ -26,74 +29,68 @@ from portal.storage.database import Database
 from portal.web.services import signing_keys
 
 SILENCE: Final = 65
-"""Seconds of silence that must not be cut: a little more than the minute after which web servers do."""
+"""Seconds that a silent connection must last: a little more than the usual time-out of reverse proxies, a minute."""
 _SECONDS: Final = WholeNumber("a number of seconds", 1, 80)
 
 
-def add_to(commands: Any) -> None:
-    """Add this subcommand to *commands*."""
-    parser = commands.add_parser(
-        "doctor",
-        help="look at portal and apps through the web server in front, and say what to fix",
-        description="Look at portal and apps through the web server in front, as a browser would; say what to fix.",
-    )
-    parser.add_argument(
-        "url", nargs="?", metavar="URL", help="only what a stranger sees of this portal; needs no configuration"
-    )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="instead of portal.toml or PORTAL_CONFIG")
-    parser.add_argument("--ca", type=Path, metavar="FILE", help="an authority that browsers know here, PEM")
-    parser.add_argument("--quick", action="store_true", help="leave the long silence out")
-    parser.add_argument(
-        "--silence", type=_SECONDS, default=SILENCE, metavar="S", help=f"how long it is (default {SILENCE} seconds)"
-    )
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser.set_defaults(run=run)
+@click.command(
+    epilog=examples("portal doctor", "portal doctor --quick --json", "portal doctor https://portal.example.com")
+)
+@click.argument(
+    "url",
+    required=False,
+    metavar="[URL]",
+    help="Test only the public side of this portal; needs no configuration.",
+)
+@click.option("--ca", type=options.PATH, metavar="FILE", help="A certificate authority that your browsers trust, PEM.")
+@click.option("--quick", is_flag=True, help="Skip the test of a long silence.")
+@click.option("--silence", type=options.Number(_SECONDS), default=SILENCE, metavar="S", help="Seconds of that silence.")
+@options.as_json
+@options.config
+def doctor(*, url: str | None, ca: Path | None, quick: bool, silence: int, as_json: bool, config: Path | None) -> int:
+    """Test portal and apps through the reverse proxy.
 
-
-def run(options: argparse.Namespace) -> int:
-    """Print what was found; return 1 where there is a problem.
-
-    Raises:
-        CommandFailed: the configuration, the address or the authority cannot be used.
+    It connects as a browser does, and says how to fix each problem. The exit code is 1 if there is a problem.
     """
-    if options.url is not None:
-        url = _checked(options.url)
-        addresses = {PORTAL: url}
-        findings = asyncio.run(examine_from_outside(url, _means(options, read_egress(os.environ))))
+    seconds = None if quick else silence
+    if url is not None:
+        addresses = {PORTAL: _checked(url)}
+        tools = _tools(read_egress(os.environ), ca, silence=seconds)
+        findings = asyncio.run(examine_from_outside(addresses[PORTAL], tools))
     else:
-        settings, _ = configured(options.config)
+        settings, _ = configured(config)
         addresses = {PORTAL: settings.url, **{app.slug: app.url for app in settings.catalogue}}
-        leave, why_not = _leave(settings)
-        means = _means(options, settings.egress, leave=leave, no_leave=why_not)
-        if not options.json and means.silence is not None:
-            sys.stderr.write(f"Looking; this takes {means.silence} seconds (--quick leaves the long silence out).\n")
-        findings = asyncio.run(examine(settings, build_providers(settings), means))
-    if options.json:
-        print(json.dumps(as_object(findings), indent=2))
+        leave, no_leave = _leave(settings)
+        tools = _tools(settings.egress, ca, silence=seconds, leave=leave, no_leave=no_leave)
+        if not as_json and seconds is not None:
+            click.echo(f"This takes {seconds} seconds (--quick skips the long silence).", err=True)
+        findings = asyncio.run(examine(settings, build_providers(settings), tools))
+    if as_json:
+        click.echo(json.dumps(as_object(findings), indent=2))
     else:
-        print("\n".join(as_text(findings, addresses=addresses)))
+        print_report(as_text(findings, addresses=addresses))
     return ENDED if count(findings, "problem") else 0
 
 
-def _means(
-    options: argparse.Namespace, egress: Egress, *, leave: Leave | None = None, no_leave: str | None = None
+def _tools(
+    egress: Egress, ca: Path | None, *, silence: int | None, leave: Leave | None = None, no_leave: str | None = None
 ) -> Tools:
     try:
-        handshakes, requests = trusting(egress, options.ca), trusting(egress, options.ca)
+        handshakes, requests = trusting(egress, ca), trusting(egress, ca)
     except NotABundle as error:
-        raise CommandFailed(f"The authorities cannot be used: a file or folder of them {error}.") from error
+        raise CommandFailed(f"The certificate authorities cannot be used: a file or folder of them {error}.") from error
     return Tools(
         for_handshakes=handshakes,
         for_requests=requests,
         clock=system_clock,
-        silence=None if options.quick else options.silence,
+        silence=silence,
         leave=leave,
         no_leave=no_leave,
     )
 
 
 def _leave(settings: Settings) -> tuple[Leave | None, str | None]:
-    """Return how to get leave from the portal's own keys, or why that cannot be."""
+    """Return how to sign probe tokens with the portal's own keys, or why that is not possible."""
     try:
         database = Database(settings.database_url)
         if database.file is not None and not database.file.is_file():
@@ -106,15 +103,15 @@ def _leave(settings: Settings) -> tuple[Leave | None, str | None]:
 
 
 def _checked(url: str) -> str:
-    """Return *url* as the configuration would have it.
+    """Return *url* as scheme and host.
 
     Raises:
-        CommandFailed: it is no address of a portal.
+        CommandFailed: it is not the address of a portal.
     """
-    mistaken = CommandFailed(f"{url!r} is no address of a portal. Give one like https://portal.example.com.")
+    mistaken = CommandFailed(f"{url!r} is not the address of a portal. Give one like https://portal.example.com.")
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises where it is no number
+        _ = parts.port  # raises if it is not a number
     except ValueError as error:
         raise mistaken from error
     is_plain = parts.path in {"", "/"} and not (parts.query or parts.fragment or "@" in parts.netloc)

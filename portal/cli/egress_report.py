@@ -1,4 +1,4 @@
-"""How the portal's own calls go out, in words for ``portal check``; no name and no password of a proxy among them."""
+"""The egress settings in the report of ``portal check``: certificate authorities and proxy."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +11,9 @@ from portal.sign_in.provider_types.called_hosts import called_urls
 
 
 def format_egress(settings: Settings) -> Iterator[str]:
-    """Yield lines on whose certificates are believed, which proxy there is, and what is called through it."""
+    """Yield lines on certificate authorities, the proxy without its password, and the calls through it."""
     egress = settings.egress
-    yield f"certificates are believed of {', and of '.join(_authorities(egress))}"
+    yield f"trusted certificate authorities: {', and '.join(_authorities(egress))}"
     if egress.proxy is None:
         yield "no proxy: everything is called directly"
         return

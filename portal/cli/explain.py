@@ -1,64 +1,81 @@
-"""``portal explain``: what the portal would make of somebody's claims, and why."""
+"""``portal explain``: which roles and apps a person's claims give, and why."""
 
-import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
+import click
+
+from portal.cli import options
+from portal.cli.messages import print_report
+from portal.cli.options import examples
 from portal.errors import choices
 from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.problems import configured
-from portal.sign_in.explanation import explain
+from portal.sign_in import explanation
 
 
-def add_to(commands: Any) -> None:
-    """Add this subcommand to *commands*."""
-    parser = commands.add_parser("explain", help="say which roles and apps somebody's claims give, and why")
-    parser.add_argument("--claims", required=True, metavar="FILE", help="verified claims as a JSON object; - for stdin")
-    parser.add_argument("--userinfo", metavar="FILE", help="what the userinfo endpoint said, where it is kept apart")
-    parser.add_argument(
-        "--answer",
-        action="append",
-        default=[],
-        metavar="NAME=FILE",
-        help="an answer of the provider's API, such as emails=emails.json for GitHub; may be repeated",
+@click.command(
+    epilog=examples(
+        "portal explain --claims claims.json",
+        "portal explain --claims - --tenant acme --json < claims.json",
+        "portal explain --provider github --claims user.json --answer emails=emails.json",
     )
-    parser.add_argument("--provider", metavar="ID", help="whose claims they are; needed where it is not clear")
-    parser.add_argument("--tenant", metavar="ID", help="only this tenant")
-    parser.add_argument("--json", action="store_true", help="answer in JSON")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="instead of portal.toml or PORTAL_CONFIG")
-    parser.set_defaults(run=run)
+)
+@click.option("--claims", required=True, metavar="FILE", help="Verified claims as a JSON object; - reads stdin.")
+@click.option("--userinfo", metavar="FILE", help="The answer of the userinfo endpoint, if it is in a file of its own.")
+@click.option(
+    "--answer",
+    "answers",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="An answer of the provider's API, such as emails=emails.json for GitHub; may be repeated.",
+)
+@click.option("--provider", metavar="ID", help="The provider of the claims, if they do not name it.")
+@click.option("--tenant", metavar="ID", help="Only this tenant.")
+@options.as_json
+@options.config
+def explain(
+    *,
+    claims: str,
+    userinfo: str | None,
+    answers: tuple[str, ...],
+    provider: str | None,
+    tenant: str | None,
+    as_json: bool,
+    config: Path | None,
+) -> int:
+    """Show which roles and apps a person's claims give, and why.
 
-
-def run(options: argparse.Namespace) -> int:
-    """Print the explanation; 1 if these claims would sign no one in, or the person is not in that tenant.
-
-    Raises:
-        CommandFailed: the claims cannot be read, the configuration has problems, or there is no such provider.
+    The exit code is 1 if these claims sign no one in, or the person is not in that tenant.
     """
-    claims = read_claims(options.claims)
-    userinfo = None if options.userinfo is None else read_claims(options.userinfo)
-    answers = dict(map(_answer, options.answer))
-    settings, _ = configured(options.config)
-    if options.provider is not None and settings.provider(options.provider) is None:
+    claims_of_person = read_claims(claims)
+    userinfo_of_person = None if userinfo is None else read_claims(userinfo)
+    api_answers = dict(map(_answer, answers))
+    settings, _ = configured(config)
+    if provider is not None and settings.provider(provider) is None:
         known = [spec.id for spec in settings.providers]
-        raise CommandFailed(f"no provider is called {options.provider!r}. {choices(options.provider, known)}")
-    explanation = explain(
-        settings, claims, userinfo=userinfo, answers=answers, provider_id=options.provider, tenant=options.tenant
+        raise CommandFailed(f"no provider is called {provider!r}. {choices(provider, known)}")
+    explained = explanation.explain(
+        settings,
+        claims_of_person,
+        userinfo=userinfo_of_person,
+        answers=api_answers,
+        provider_id=provider,
+        tenant=tenant,
     )
-    if options.json:
-        print(json.dumps(explanation.to_json(), indent=2, ensure_ascii=False))
+    if as_json:
+        click.echo(json.dumps(explained.to_json(), indent=2, ensure_ascii=False))
     else:
-        print(explanation.as_text())
-    return 0 if explanation.tenants else ENDED
+        print_report([explained.as_text()])
+    return 0 if explained.tenants else ENDED
 
 
 def read_claims(name: str) -> dict[str, object]:
-    """Return the JSON object in the file *name*, or on the standard input for ``-``.
+    """Return the JSON object in the file *name*; ``-`` is standard input.
 
     Raises:
-        CommandFailed: there is none.
+        CommandFailed: it cannot be read, or is not a JSON object.
     """
     claims = _read_json(name)
     if not isinstance(claims, dict):
@@ -66,24 +83,24 @@ def read_claims(name: str) -> dict[str, object]:
     return claims
 
 
-def _answer(said: str) -> tuple[str, object]:
-    name, separator, file = said.partition("=")
+def _answer(text: str) -> tuple[str, object]:
+    name, separator, file = text.partition("=")
     if not name or not separator or not file:
-        raise CommandFailed(f"--answer {said!r} is no NAME=FILE, such as emails=emails.json.")
+        raise CommandFailed(f"--answer {text!r} is not NAME=FILE, such as emails=emails.json.")
     return name, _read_json(file)
 
 
 def _stdin() -> bytes:
-    buffer = getattr(sys.stdin, "buffer", None)  # none where a test put a text in its place
+    buffer = getattr(sys.stdin, "buffer", None)  # a test's text has none
     return sys.stdin.read().encode() if buffer is None else buffer.read()
 
 
 def _read_json(name: str) -> object:
     try:
-        # From bytes, because json then takes what any system writes: UTF-8 with a byte-order mark or not, UTF-16.
+        # json.loads detects the encoding of bytes: UTF-8 with or without a byte-order mark, UTF-16, UTF-32.
         value: object = json.loads(_stdin() if name == "-" else Path(name).read_bytes())
     except OSError as error:
         raise CommandFailed(f"{name} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
-        raise CommandFailed(f"{name} holds no JSON.") from error
+        raise CommandFailed(f"{name} is not JSON.") from error
     return value

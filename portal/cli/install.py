@@ -1,14 +1,18 @@
 """``portal apps install``: makes the environment of an app from its requirements.  Nothing else installs anything."""
 
-import argparse
 import os
 import sys
 import sysconfig
-from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Final
 
+import click
+
+from portal.cli import options
+from portal.cli.apps import app_named
+from portal.cli.configuration_file import configuration_file
+from portal.cli.options import examples
 from portal.contract.interpreters import OLDEST_PYTHON, is_at_least
 from portal.contract.spaces import read_front_matter, text_of
 from portal.machine import environments
@@ -24,37 +28,41 @@ _DEFAULT: Final = "environments"
 _PORTALS_OWN: Final = Path(sys.prefix)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this subcommand takes besides the app's name."""
-    parser.add_argument("--recreate", action="store_true", help="make it anew, in place of the one that is there")
-    parser.add_argument("--requirements", type=Path, metavar="FILE", help="default: requirements.txt beside its source")
-    parser.add_argument("--python", metavar="FILE", help="interpreter to make it of; default: the portal's")
+@click.command(epilog=examples("portal apps install forecast", "portal apps install forecast --recreate"))
+@options.name
+@click.option("--recreate", is_flag=True, help="Make it again, in place of an existing one.")
+@click.option(
+    "--requirements", type=options.PATH, metavar="FILE", help="Use this file, not requirements.txt beside the source."
+)
+@click.option("--python", metavar="FILE", help="Interpreter to make it from, not the portal's.")
+@options.config
+def install(
+    *,
+    name: str,
+    recreate: bool,
+    requirements: Path | None,
+    python: str | None,
+    config: Path | None,
+) -> int:
+    """Make an app's environment from its requirements.
 
-
-def run(options: argparse.Namespace) -> int:
-    """Make the environment that ``python`` of an app names, or one beside ``portal.toml``.
-
-    Raises:
-        CommandFailed: it cannot be made; whatever was there is as it was.
+    It is made where the app's python setting points, or beside portal.toml. If that fails, an existing one stays.
     """
-    settings, variables = configured(options.config, unmade=True)
-    app = settings.catalogue.find(options.name)
-    if app is None:
-        known = ", ".join(one.slug for one in settings.catalogue) or "none"
-        raise CommandFailed(f"There is no app called {options.name!r}. There are: {known}.")
+    settings, variables = configured(config, unmade=True)
+    app = app_named(settings, name)
     if app.source is None:
         raise CommandFailed(f"{app.slug} runs elsewhere ({app.url}); make its environment there.")
-    config = _config_file(options, variables)
-    python = interpreter_of(app, config=config)
-    around = python.parents[1].parent
-    accounts = _accounts(app, settings, place=str(config))
+    file = configuration_file(config, variables)
+    interpreter = interpreter_of(app, config=file)
+    around = interpreter.parents[1].parent
+    accounts = _accounts(app, settings, place=str(file))
     account = accounts.apps.get(app.slug, accounts.portal)
     if account is not None:
         environments.require_place(around, {**accounts.apps, app.slug: account})
     with environments.alone_in(around), builder_for(account) as builder:
-        if python.exists() and not options.recreate:
-            return _told(app, python, builder)
-        return _make(app, python, options, builder)
+        if interpreter.exists() and not recreate:
+            return _report_existing(app, interpreter, builder)
+        return _make(app, interpreter, builder, base=python or sys.executable, requirements=requirements)
 
 
 def _accounts(app: AppSpec, settings: Settings, *, place: str) -> Accounts:
@@ -91,24 +99,23 @@ def interpreter_of(app: AppSpec, *, config: Path) -> Path:
     return python
 
 
-def _make(app: AppSpec, python: Path, options: argparse.Namespace, builder: Builder) -> int:
-    base = options.python or sys.executable
+def _make(app: AppSpec, python: Path, builder: Builder, *, base: str, requirements: Path | None) -> int:
     version = environments.version_of(base, builder)
     oldest = ".".join(map(str, OLDEST_PYTHON))
     if not is_at_least(version, oldest):
         raise CommandFailed(f"{base} is Python {version}; {oldest} or newer is needed.")
-    requirements, beside = _beside(app, options.requirements)
+    file, source_files = _source_files(app, requirements)
     try:
-        wanted = install_plan_for(beside, python=".".join(version.split(".")[:2]))
+        plan = install_plan_for(source_files, python=".".join(version.split(".")[:2]))
     except CannotBeServed as error:
         raise CommandFailed(str(error)) from error
     uv = environments.find_uv([*os.get_exec_path(), sysconfig.get_path("scripts")], builder)
     folder = python.parents[1]
     known = python.exists()
     if builder.account is not None:
-        print(f"{app.slug}: what is installed runs as {builder.account}, and is root's in the end", flush=True)
-    for note in wanted.notes:
-        print(f"{app.slug}: {note}", flush=True)
+        click.echo(f"{app.slug}: what is installed runs as {builder.account}, and is root's in the end")
+    for note in plan.notes:
+        click.echo(f"{app.slug}: {note}")
     since = monotonic()
     made = environments.make(
         environments.EnvironmentRequest(
@@ -116,26 +123,26 @@ def _make(app: AppSpec, python: Path, options: argparse.Namespace, builder: Buil
             base=base,
             program=python.name,
             uv=uv,
-            requirements=requirements,
-            added=wanted.added,
+            requirements=file,
+            added=plan.added,
             environ=os.environ,
             builder=builder,
         ),
-        say=lambda step: print(f"{app.slug}: {step}", flush=True),
+        say=lambda step: click.echo(f"{app.slug}: {step}"),
     )
-    print(f"{app.slug}: {folder} is ready after {monotonic() - since:.0f} s: {_has(made)}.")
-    print(_what_now(app, python, known=known))
+    click.echo(f"{app.slug}: {folder} is ready after {monotonic() - since:.0f} s: {_has(made)}.")
+    click.echo(_what_now(app, python, known=known))
     return 0
 
 
-def _told(app: AppSpec, python: Path, builder: Builder) -> int:
-    """Say what is there already."""
+def _report_existing(app: AppSpec, python: Path, builder: Builder) -> int:
+    """Print what the existing environment has."""
     found = environments.looked_at(python, os.environ, builder)
     if isinstance(found, str):
         raise CommandFailed(f"{found} `portal apps install {app.slug} --recreate` makes it anew.", exit_code=ENDED)
-    print(f"{app.slug}: {python.parents[1]} is there: {_has(found)}. --recreate makes it anew.")
+    click.echo(f"{app.slug}: {python.parents[1]} is there: {_has(found)}. --recreate makes it anew.")
     if app.python is None:
-        print(_what_now(app, python, known=False))
+        click.echo(_what_now(app, python, known=False))
     return 0
 
 
@@ -155,7 +162,7 @@ def _what_now(app: AppSpec, python: Path, *, known: bool) -> str:
     return "`portal reload` takes it up, or the next `portal serve`."
 
 
-def _beside(app: AppSpec, named: Path | None) -> tuple[Path | None, SourceFiles]:
+def _source_files(app: AppSpec, named: Path | None) -> tuple[Path | None, SourceFiles]:
     source = Path(app.source or "")
     folder = source if source.is_dir() else source.parent
     if named is not None and not named.is_file():
@@ -179,8 +186,3 @@ def _beside(app: AppSpec, named: Path | None) -> tuple[Path | None, SourceFiles]
         is_space=space,
         has_packages=space and (folder / "packages.txt").is_file(),
     )
-
-
-def _config_file(options: argparse.Namespace, variables: Mapping[str, str]) -> Path:
-    named: Path | None = options.config
-    return Path.cwd() / (named or variables.get("PORTAL_CONFIG", "").strip() or "portal.toml")

@@ -1,9 +1,12 @@
-"""``portal migrate``: bring the database up to date, before the new version serves, or an old secret key goes."""
+"""``portal migrate``: brings tables to the newest revision, and sealed values under the first secret key."""
 
-import argparse
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
+import click
+
+from portal.cli import options
+from portal.cli.options import examples
 from portal.errors import StoreUnavailable
 from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.privilege_drop import acting_for
@@ -12,44 +15,36 @@ from portal.storage.database import Database
 from portal.storage.resealing import Resealed, reseal
 
 
-def add_to(commands: Any) -> None:
-    """Add this subcommand to *commands*."""
-    parser = commands.add_parser("migrate", help="bring the database up to date")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="instead of portal.toml or PORTAL_CONFIG")
-    parser.set_defaults(run=run)
+@click.command(epilog=examples("portal migrate"))
+@options.config
+def migrate(*, config: Path | None) -> int:
+    """Bring the database up to date.
 
-
-def run(options: argparse.Namespace) -> int:
-    """Say what was done; a second call at the same time waits for the first.
-
-    Raises:
-        CommandFailed: the configuration has problems, or the database cannot be used.
+    A second call at the same time waits for the first.
     """
-    settings, _ = configured(options.config)
+    settings, _ = configured(config)
     try:
-        with acting_for(settings):
-            database = Database(settings.database_url)
-            try:
-                before, after = database.upgrade()
-                sealed = reseal(database, settings.secret_keys)
-            finally:
-                database.close()
+        with acting_for(settings), closing(Database(settings.database_url)) as database:
+            before, after = database.upgrade()
+            resealed = reseal(database, settings.secret_keys)
     except StoreUnavailable as error:
         raise CommandFailed(f"The database cannot be used: {error}", exit_code=ENDED) from error
     if before is None:
-        print(f"The database was empty; its tables are now those of revision {after}.")
+        click.echo(f"The database was empty; its tables are now those of revision {after}.")
     elif before == after:
-        print(f"The database is up to date, at revision {after}.")
+        click.echo(f"The database is up to date, at revision {after}.")
     else:
-        print(f"The database was at revision {before} and is now at {after}.")
-    _tell(sealed, keys=len(settings.secret_keys))
+        click.echo(f"The database was at revision {before} and is now at {after}.")
+    _report(resealed, keys=len(settings.secret_keys))
     return 0
 
 
-def _tell(sealed: Resealed, *, keys: int) -> None:
-    if sealed.lost:
-        values = "One value" if sealed.lost == 1 else f"{sealed.lost} values"
-        print(f"{values} of the database cannot be read under PORTAL_SECRET_KEY. Add the key they were sealed under.")
+def _report(resealed: Resealed, *, keys: int) -> None:
+    if resealed.lost:
+        values = "One value" if resealed.lost == 1 else f"{resealed.lost} values"
+        click.echo(
+            f"{values} of the database cannot be decrypted. Add the key that encrypted them to PORTAL_SECRET_KEY."
+        )
     elif keys > 1:
-        anew = "One value was" if sealed.anew == 1 else f"{sealed.anew} values were"
-        print(f"{anew} sealed anew under the first secret key. The others are no longer needed for the database.")
+        anew = "One value was" if resealed.anew == 1 else f"{resealed.anew} values were"
+        click.echo(f"{anew} encrypted again with the first secret key. The database does not need the others any more.")

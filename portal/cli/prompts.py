@@ -1,25 +1,27 @@
-"""Questions at a terminal: asked again until the answer will do, and a second time with what was said before."""
+"""Questions at a terminal: each is repeated until its answer is valid, and offers the earlier answer."""
 
 import getpass
 from collections.abc import Callable
 from typing import Final
 
+import click
+
 from portal.machine.failure import CommandFailed
 from portal.machine.terminal import plain
 
 _NONE: Final = "-"
-"""Written in the place of an answer that is not to be kept."""
+"""The answer that removes an earlier one."""
 
 
 class Questions:
-    """What was asked for, by the flag that says the same; without a terminal, flags alone answer."""
+    """The answers by option; without a terminal, only options answer."""
 
     def __init__(self, *, asks: bool) -> None:
         self.asks = asks
-        self._said: dict[str, str] = {}
+        self._answers: dict[str, str] = {}
         self._secret = ""
         self._missing: list[str] = []
-        self._is_again = False
+        self._is_repeat = False
 
     def ask(
         self,
@@ -30,58 +32,58 @@ class Questions:
         optional: bool = False,
         check: Callable[[str], object] = lambda _: None,
     ) -> str | None:
-        """Return what *flag* was *given*, else the answer to *question*; ``None`` for nothing.
+        """Return what *flag* was *given*, else the answer to *question*; ``None`` if empty.
 
         Raises:
-            CommandFailed: *check* raises it for what was given; for an answer it is said, and asked again.
+            CommandFailed: *check* refused what was given; if it refuses an answer, the question is repeated.
             EOFError: the terminal was closed.
         """
-        if not self.asks or (given is not None and not self._is_again):
+        if not self.asks or (given is not None and not self._is_repeat):
             value = (given or "").strip()
             if value:
                 check(value)
             elif not optional:
                 self._missing.append(flag)
-            self._said[flag] = value
+            self._answers[flag] = value
             return value or None
-        before = self._said.get(flag, "")
+        before = self._answers.get(flag, "")
         while True:
-            kept = f"{plain(before)}; {_NONE} for none" if optional else plain(before)
-            value = input(f"{question}{f' [{kept}]' if before else ''}: ").strip() or before
+            default = f"{plain(before)}; {_NONE} for none" if optional else plain(before)
+            value = input(f"{question}{f' [{default}]' if before else ''}: ").strip() or before
             if optional and value == _NONE:
                 value = ""
             if not value and optional:
                 break
             if not value:
-                print("This has to be answered.")
+                click.echo("Please give an answer.")
                 continue
             try:
                 check(value)
             except CommandFailed as failure:
-                print(plain(str(failure)))
+                click.echo(plain(str(failure)))
                 before = "" if value == before else before
             else:
                 break
-        self._said[flag] = value
+        self._answers[flag] = value
         return value or None
 
     def ask_secretly(self, what: str) -> str:
-        """Return a secret that is not shown while it is written; empty for none."""
+        """Return a secret, which the terminal does not show; empty for none."""
         if self.asks:
             otherwise = "keep it" if self._secret else "fill it in later"
             self._secret = getpass.getpass(f"{what} (not shown; empty: {otherwise}): ") or self._secret
         return self._secret
 
     def again(self, why: str) -> None:
-        """Say *why*, and ask everything from now on, with what was said as the answer that Enter keeps."""
-        print(f"\n{why}\n")
-        self._is_again = True
+        """Print *why*, and from now on ask every question, with the earlier answer as the default."""
+        click.echo(f"\n{why}\n")
+        self._is_repeat = True
 
     def require_all(self) -> None:
-        """See to it that flags have said all that has to be said.
+        """Check that no required option is missing.
 
         Raises:
-            CommandFailed: names those that are missing.
+            CommandFailed: lists those that are missing.
         """
         if self._missing:
             option = "option" if len(self._missing) == 1 else "options"

@@ -1,12 +1,16 @@
-"""``portal providers``: which identity providers are on, and whether they can be used."""
+"""``portal providers``: the configured identity providers, and whether they can be used."""
 
-import argparse
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+import click
+
+from portal.cli import options
+from portal.cli.messages import print_report
+from portal.cli.options import examples
 from portal.cli.provider_report import ProviderReport, report_on
 from portal.clock import system_clock
 from portal.errors import ProviderUnavailable, choices
@@ -20,66 +24,53 @@ from portal.sign_in.providers.registry import build_providers
 _AT_ONCE: Final = 8
 
 
-def add_to(commands: Any) -> None:
-    """Add this subcommand to *commands*."""
-    parser = commands.add_parser(
-        "providers",
-        help="say which identity providers are on, and whether they answer",
-        usage="portal providers [-h] [--json] [--config FILE] [test NAME]",
-    )
-    parser.add_argument("--json", action="store_true", help="answer in JSON")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="instead of portal.toml or PORTAL_CONFIG")
-    parser.set_defaults(run=run)
-    actions = parser.add_subparsers(title="more", metavar="", prog="portal providers")
-    test = actions.add_parser("test", help="ask one of them what it is, and whether it knows the portal")
-    test.add_argument("name", metavar="NAME", help="its id")
-    # What stands before the word "test" must not be lost to a default that stands after it.
-    test.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="answer in JSON")
-    test.add_argument(
-        "--config",
-        type=Path,
-        default=argparse.SUPPRESS,
-        metavar="FILE",
-        help="instead of portal.toml or PORTAL_CONFIG",
-    )
-    test.set_defaults(run=run_test)
+@click.group(
+    invoke_without_command=True,
+    epilog=examples("portal providers", "portal providers --json", "portal providers test company"),
+)
+@options.as_json
+@options.config
+@click.pass_context
+def providers(context: click.Context, *, as_json: bool, config: Path | None) -> int:
+    """List the identity providers and whether they answer.
 
-
-def run(options: argparse.Namespace) -> int:
-    """Print every provider; 1 if one of them cannot be used.
-
-    Raises:
-        CommandFailed: the configuration has problems.
+    The exit code is 1 if one of them cannot be used.
     """
-    settings, _ = configured(options.config)
-    providers = tuple(build_providers(settings).values())
-    # Side by side: each may take as long as a provider gets, and several may be away.
+    if context.invoked_subcommand is not None:
+        context.default_map = {context.invoked_subcommand: context.params}
+        return 0
+    settings, _ = configured(config)
+    built = tuple(build_providers(settings).values())
+    # In parallel: several providers may not answer, and each then takes its whole time limit.
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        reports = tuple(pool.map(lambda one: report_on(one, settings, trying_client=False), providers))
-    if options.json:
-        print(json.dumps({"providers": [one.to_json() for one in reports]}, indent=2, ensure_ascii=False))
+        reports = tuple(pool.map(lambda one: report_on(one, settings, trying_client=False), built))
+    if as_json:
+        click.echo(json.dumps({"providers": [one.to_json() for one in reports]}, indent=2, ensure_ascii=False))
     else:
-        print("\n\n".join("\n".join((*one.lines(), *_missing(one, blocking_only=True))) for one in reports))
+        print_report(["\n\n".join("\n".join((*one.lines(), *_missing(one, blocking_only=True))) for one in reports)])
     return 0 if all(one.usable for one in reports) else ENDED
 
 
-def run_test(options: argparse.Namespace) -> int:
-    """Print all there is to know of one provider; 1 if nobody can sign in there.
+@providers.command(epilog=examples("portal providers test company", "portal providers test company --json"))
+@click.argument("name", metavar="NAME", help="The provider's id.")
+@options.as_json
+@options.config
+def test(*, name: str, as_json: bool, config: Path | None) -> int:
+    """Test one provider, and whether it knows the portal.
 
-    Raises:
-        CommandFailed: the configuration has problems, or there is no such provider.
+    The exit code is 1 if no one can sign in there.
     """
-    settings, _ = configured(options.config)
-    providers = build_providers(settings)
-    provider = providers.get(options.name)
+    settings, _ = configured(config)
+    built = build_providers(settings)
+    provider = built.get(name)
     if provider is None:
-        raise CommandFailed(f"no provider is called {options.name!r}. {choices(options.name, providers)}")
+        raise CommandFailed(f"no provider is called {name!r}. {choices(name, built)}")
     report = report_on(provider, settings, trying_client=True)
     url = _authorization_url(provider, report)
-    if options.json:
-        print(json.dumps({**report.to_json(), "authorization_url": url}, indent=2, ensure_ascii=False))
+    if as_json:
+        click.echo(json.dumps({**report.to_json(), "authorization_url": url}, indent=2, ensure_ascii=False))
     else:
-        print("\n".join(_tested(report, url)))
+        print_report(_tested(report, url))
     return 0 if report.usable else ENDED
 
 
@@ -88,7 +79,7 @@ def _authorization_url(provider: Provider, report: ProviderReport) -> str | None
         return None
     try:
         url, _ = provider.begin(redirect_uri=report.callback, return_to="/", now=system_clock())
-    except ProviderUnavailable:  # it went away since it was asked
+    except ProviderUnavailable:  # it stopped answering in between
         return None
     return url
 
@@ -119,7 +110,7 @@ def _verdict(report: ProviderReport) -> str:
 
 def _missing(report: ProviderReport, *, blocking_only: bool) -> Iterator[str]:
     for one in report.limitations:
-        # That it cannot be reached stands among the lines already.
+        # The lines already say that it cannot be reached.
         if one.what == report.diagnostics.problem or (blocking_only and not one.blocks):
             continue
         yield ""

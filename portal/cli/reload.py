@@ -1,55 +1,48 @@
-"""``portal reload``: what ``portal.toml`` says now, without a request that fails."""
+"""``portal reload``: has a running ``portal serve`` apply ``portal.toml``; no request fails."""
 
-import argparse
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+import click
+
+from portal.cli import options
+from portal.cli.options import examples
 from portal.contract.local_sockets import connected
 from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.problems import configured
 from portal.machine.serving import reload_socket
 
 _PATIENCE: Final = 4000.0
-"""Seconds that a reload may take: an app has up to an hour to come up."""
+"""Seconds that a reload may take: an app may need an hour to start."""
 _LARGEST: Final = 1024 * 1024
 
 
-def add_to(commands: Any) -> None:
-    """Add this subcommand to *commands*."""
-    parser = commands.add_parser(
-        "reload",
-        help="have a running portal serve follow portal.toml, without a gap",
-        description="New processes of the portal, and of the apps whose configuration changed, take the place of the "
-        "old ones, which finish what runs in them. A configuration with problems changes nothing.",
-    )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="instead of portal.toml or PORTAL_CONFIG")
-    parser.add_argument("--apps", action="store_true", help="new processes for all apps, changed or not")
-    parser.set_defaults(run=run)
+@click.command(epilog=examples("portal reload", "portal reload --apps"))
+@click.option("--apps", is_flag=True, help="Start new processes for all apps, changed or not.")
+@options.config
+def reload(*, apps: bool, config: Path | None) -> int:
+    """Apply portal.toml to a running portal, without a gap.
 
-
-def run(options: argparse.Namespace) -> int:
-    """Ask for a reload, and say what came of it.
-
-    Raises:
-        CommandFailed: nobody is there to ask, or the configuration has problems.
+    The portal, and each app whose configuration changed, gets new processes. The old ones finish their requests.
+    A configuration with problems changes nothing.
     """
-    settings, _ = configured(options.config)
+    settings, _ = configured(config)
     path = reload_socket(settings)
     try:
         with connected(path, patience=_PATIENCE) as connection:
-            connection.sendall(json.dumps({"every_app": options.apps}).encode() + b"\n")
-            print("The configuration has no problems. What is running answers until the new is there.", flush=True)
+            connection.sendall(json.dumps({"every_app": apps}).encode() + b"\n")
+            click.echo("The configuration has no problems. The old processes answer until the new ones are ready.")
             with connection.makefile("rb") as reader:
                 answer = json.loads(reader.readline(_LARGEST))
         lines, exit_code = [str(line) for line in answer["lines"]], int(answer["exit_code"])
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise CommandFailed(
-            f"No `portal serve` answers at {path}. Does it run, with this configuration and as this user? "
-            "Under the units of `portal config systemd`: systemctl reload gradio-portal.",
+            f"No `portal serve` answers at {path}. Is it running, with this configuration and as this user? "
+            "With the units of `portal config systemd`, use: systemctl reload gradio-portal.",
             exit_code=ENDED,
         ) from error
     if exit_code and len(lines) == 1:
         raise CommandFailed(lines[0], exit_code=exit_code)
-    print("\n".join(lines))
+    click.echo("\n".join(lines))
     return exit_code

@@ -1,15 +1,18 @@
 """``portal serve``: the portal and the apps of ``portal.toml``, on one machine."""
 
-import argparse
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
+import click
+
+from portal.cli import options
+from portal.cli.messages import print_warning
+from portal.cli.options import examples
 from portal.contract import is_loopback_url
-from portal.contract.argument_types import PORT, THREADS, WORKERS
 from portal.contract.descriptors import raise_limit
 from portal.contract.privileges import taken_up
 from portal.errors import StoreUnavailable
@@ -28,25 +31,27 @@ from portal.machine.users import Account, Accounts
 from portal.settings import Settings
 
 
-def add_to(commands: Any) -> None:
-    """Add this subcommand to *commands*."""
-    parser = commands.add_parser("serve", help="run the portal and the apps of portal.toml on this machine")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="instead of portal.toml or PORTAL_CONFIG")
-    parser.add_argument("--port", type=PORT, metavar="N", help=f"on 127.0.0.1 (default: as configured, else {DEFAULT})")
-    parser.add_argument("--workers", type=WORKERS, default=2, metavar="N", help="processes of the portal (default 2)")
-    parser.add_argument("--threads", type=THREADS, default=16, metavar="N", help="threads of each (default 16)")
-    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
-    parser.set_defaults(run=run)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """The options that stay the same across reloads."""
+
+    config: Path | None
+    port: int | None
+    workers: int
+    threads: int
 
 
-def run(options: argparse.Namespace) -> int:
-    """Run until somebody asks for the end.
-
-    Raises:
-        CommandFailed: the configuration has problems, a port is taken, or the database cannot be used.
-    """
+@click.command(epilog=examples("portal serve", "portal serve --port 9000 --workers 4 --no-browser"))
+@options.config
+@options.port
+@options.workers
+@options.threads
+@options.no_browser
+def serve(*, config: Path | None, port: int | None, workers: int, threads: int, no_browser: bool) -> int:
+    """Run the portal and the apps of portal.toml on this machine."""
+    flags = Flags(config=config, port=port, workers=workers, threads=threads)
     raise_limit()  # the portal's processes and the apps' inherit it
-    launch = _first_launch(options)
+    launch = _first_launch(flags)
     settings = launch.settings
     purposes = {launch.port: "the portal"} | {
         app.port: f"the app {app.slug}" for app in settings.catalogue if app.source is not None and app.port
@@ -54,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     require_first(settings)
     require_free(purposes, fix="Choose others: --port for the portal, portal.apps_port or apps.<slug>.port for apps.")
     processes = Processes()
-    serving = Serving(processes, launch, configure=lambda: _next_launch(options))
+    serving = Serving(processes, launch, configure=lambda: _next_launch(flags))
     # A terminal that is closed sends the same signal, and means the end.
     hung_up = None if sys.stdin is not None and sys.stdin.isatty() else serving.hang_up
     with processes.until_told(hung_up=hung_up):
@@ -65,8 +70,8 @@ def run(options: argparse.Namespace) -> int:
         serving.open()
 
         def announce() -> None:
-            print(f"The portal runs at {settings.url}, listening on 127.0.0.1:{launch.port}.", flush=True)
-            show(settings.url, wanted=is_loopback_url(settings.url) and not options.no_browser)
+            click.echo(f"The portal runs at {settings.url}, listening on 127.0.0.1:{launch.port}.")
+            show(settings.url, wanted=is_loopback_url(settings.url) and not no_browser)
 
         watchman = startup.StartupMonitor(settings, doors=(startup.portal_door(launch),), announce=announce)
 
@@ -80,53 +85,51 @@ def run(options: argparse.Namespace) -> int:
             serving.close()
 
 
-def _first_launch(options: argparse.Namespace) -> startup.Launch:
+def _first_launch(flags: Flags) -> startup.Launch:
     """Return how to start, and become who the portal runs as.
 
     Raises:
         CommandFailed: the configuration has problems.
     """
-    settings, variables = configured(options.config)
-    accounts = users_of(settings, config=options.config, variables=variables)
+    settings, variables = configured(flags.config)
+    accounts = users_of(settings, config=flags.config, variables=variables)
     require_right(settings, accounts)
     if accounts.portal is not None:
         stand_for(accounts.portal, data_dir=settings.data_dir)
-        settings, variables = _read_again(options.config, accounts.portal)
+        settings, variables = _read_again(flags.config, accounts.portal)
     elif os.geteuid() == 0 and not is_loopback_url(settings.url):
-        sys.stderr.write("portal: the portal runs as root. Make a user for it, and say portal.user.\n")
-    return _launch(options, settings=settings, variables=variables, accounts=accounts)
+        print_warning("the portal runs as root. Create a user for it, and set portal.user.")
+    return _launch(flags, settings=settings, variables=variables, accounts=accounts)
 
 
-def _next_launch(options: argparse.Namespace) -> startup.Launch:
+def _next_launch(flags: Flags) -> startup.Launch:
     """Return how to go on, by what the configuration says now.
 
     Raises:
         CommandFailed: the configuration has problems.
     """
-    settings, variables = configured(options.config)
+    settings, variables = configured(flags.config)
     with taken_up():  # whose files are whose is root's to see
-        accounts = users_of(settings, config=options.config, variables=variables)
+        accounts = users_of(settings, config=flags.config, variables=variables)
         require_right(settings, accounts)
-    return _launch(options, settings=settings, variables=variables, accounts=accounts)
+    return _launch(flags, settings=settings, variables=variables, accounts=accounts)
 
 
-def _launch(
-    options: argparse.Namespace, *, settings: Settings, variables: Mapping[str, str], accounts: Accounts
-) -> startup.Launch:
+def _launch(flags: Flags, *, settings: Settings, variables: Mapping[str, str], accounts: Accounts) -> startup.Launch:
     environ = dict(os.environ) if accounts.portal is None else environment_for(accounts.portal, os.environ)
-    if options.config is not None:
-        environ["PORTAL_CONFIG"] = str(options.config.absolute())
+    if flags.config is not None:
+        environ["PORTAL_CONFIG"] = str(flags.config.absolute())
     require_hook(settings, account=accounts.portal)
     return startup.Launch(
         settings=settings,
-        port=options.port or port_of(settings),
+        port=flags.port or port_of(settings),
         environ=environ,
         app_environ=harmless(environ),
         secrets_from=variables,
         cwd=Path.cwd(),
         logs=None,
-        workers=options.workers,
-        threads=options.threads,
+        workers=flags.workers,
+        threads=flags.threads,
         accounts=accounts,
         grace=PATIENT,
         apps_grace=APPS_PATIENT,

@@ -1,14 +1,17 @@
 """``portal try``: one app as it is, behind the demo provider, open to every sample person."""
 
-import argparse
 import hashlib
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+import click
+
+from portal.cli import options
+from portal.cli.options import examples
 from portal.contract.env_files import EnvFileError, read_env_file
 from portal.contract.missing_variable import variable_in
 from portal.contract.slugs import slug_from
@@ -27,55 +30,56 @@ _COMMON: Final = frozenset({"app", "demo", "index", "main", "run", "src"})
 """File names that say nothing about the app; the folder says more."""
 
 
-def add_to(commands: Any) -> None:
-    """Add this subcommand to *commands*."""
-    parser = commands.add_parser("try", help="start one Gradio app, unmodified, behind the demo provider")
-    parser.add_argument("app", type=Path, metavar="APP", help="a file like app.py, or the folder of a Space")
-    parser.add_argument(
-        "--env",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="hand on this variable of your environment; may be said several times. The app sees no other",
-    )
-    parser.add_argument("--env-file", type=Path, metavar="FILE", help="hand on the NAME=value lines of this file")
-    parser.add_argument(
-        "--browser",
-        default="",
-        metavar="FEATURES",
-        help="what its frame may use of the browser, for example microphone,camera",
-    )
-    running.add_options(parser)
-    parser.set_defaults(run=run)
-
-
-def run(options: argparse.Namespace) -> int:
-    """Run the demo with that one app.
-
-    Raises:
-        CommandFailed: there is no such app, or it cannot be started like that.
-    """
-    source = source_at(options.app)
+@click.command(epilog=examples("portal try app.py", "portal try my-space --env HF_TOKEN --browser microphone,camera"))
+@click.argument("app", type=options.PATH, metavar="APP", help="A file like app.py, or the folder of a Space.")
+@click.option(
+    "--env",
+    multiple=True,
+    metavar="NAME",
+    help="Give the app this variable of your environment; may be repeated. It sees no other.",
+)
+@click.option("--env-file", type=options.PATH, metavar="FILE", help="Give the app the NAME=value lines of this file.")
+@click.option(
+    "--browser",
+    default="",
+    show_default=False,
+    metavar="FEATURES",
+    help="Browser features for its frame, such as microphone,camera.",
+)
+@options.demo
+def try_app(
+    *,
+    app: Path,
+    env: tuple[str, ...],
+    env_file: Path | None,
+    browser: str,
+    port: int,
+    no_browser: bool,
+    plain_names: bool,
+    data_dir: Path | None,
+) -> int:
+    """Start one Gradio app, unmodified, behind the demo provider."""
+    source = source_at(app)
     slug = slug_of(source)
-    variables = variables_for(options.env, file=options.env_file, environ=os.environ)
-    folder = (options.data_dir or default_folder(source, port=options.port, environ=os.environ)).absolute()
-    app = SampleApp(
+    variables = variables_for(env, file=env_file, environ=os.environ)
+    folder = (data_dir or default_folder(source, port=port, environ=os.environ)).absolute()
+    sample_app = SampleApp(
         slug=slug,
         title=title_of(slug),
         source=str(source),
         open_to=("everyone", *SAMPLE_ROLES),
-        browser=features_in(options.browser),
+        browser=features_in(browser),
         env_file=HANDED if variables else None,
     )
     sample = Sample(
         name=f"{source.name} behind the portal",
         folder=folder,
-        ports=chosen_ports(options.port, apps=1),
-        apps=(app,),
+        ports=chosen_ports(port, apps=1),
+        apps=(sample_app,),
         landing=(slug,),
-        plain_names=options.plain_names,
+        plain_names=plain_names,
     )
-    command = f"portal try {shlex.quote(str(options.app))}"
+    command = f"portal try {shlex.quote(str(app))}"
 
     def failed(log: str) -> None:
         missing = variable_in(log)
@@ -90,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
         return running.run(
             sample,
             command=command,
-            browser=not options.no_browser,
+            browser=not no_browser,
             hidden=tuple(variables.values()),
             failed=failed,
         )

@@ -1,42 +1,21 @@
 """Running a demo: the demo provider, the portal and the apps, with everything else of the environment kept out."""
 
-import argparse
 import os
 import secrets
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
 from typing import Any
 
 from portal.configuration import load
-from portal.contract.argument_types import PORT_OR_ANY
 from portal.demo.people import PEOPLE
 from portal.demo.setup import SECRET_VARIABLE, Sample, write_down
 from portal.errors import StoreUnavailable
 from portal.machine import startup
 from portal.machine.browser import show
 from portal.machine.failure import ENDED, CommandFailed
-from portal.machine.ports import DEFAULT, require_free
+from portal.machine.ports import require_free
 from portal.machine.processes import Processes
 from portal.machine.programs import harmless, host_header, provider_program
 from portal.machine.readiness import HealthCheck
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what ``demo`` and ``try`` have in common."""
-    parser.add_argument(
-        "--port",
-        type=PORT_OR_ANY,
-        default=DEFAULT,
-        metavar="N",
-        help=f"the portal's port; provider and apps get ports after it; 0 for any free ones (default {DEFAULT})",
-    )
-    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
-    parser.add_argument(
-        "--plain-names",
-        action="store_true",
-        help="use 127.0.0.1 instead of names under .localhost, for Safari; portal and apps then share cookies",
-    )
-    parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="where to keep database, key and logs")
 
 
 def run(

@@ -7,7 +7,7 @@ from tests.architecture.wings import FOUNDATION, WINGS, allowed_for, wing_of
 
 THIRD_PARTY: dict[str, frozenset[str]] = {
     "access": frozenset({"httpx", "joserfc", "sqlalchemy"}),
-    "cli": frozenset(),
+    "cli": frozenset({"click"}),
     "clock": frozenset(),
     "configuration": frozenset({"dotenv", "jmespath"}),
     "contract": frozenset({"joserfc", "yaml"}),

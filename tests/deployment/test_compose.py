@@ -245,7 +245,7 @@ def test_setup_may_be_run_again_and_changes_nothing_that_is_right(machine: tuple
         file: file.read_bytes() for file in sorted((deployment.folder / "deployment").rglob("*")) if file.is_file()
     }
     assert after == before
-    assert "is right already" in (deployment.folder / "setup.log").read_text()
+    assert "is up to date" in (deployment.folder / "setup.log").read_text()
 
 
 def test_the_portal_ends_in_order_when_its_container_is_stopped(machine: tuple[Machine, str]) -> None:

@@ -121,7 +121,7 @@ def test_the_examples_of_chainlits_guide_admit_and_refuse_and_leave_nothing_behi
 def test_check_loads_it_and_leaves_nothing_behind(python: Path, tmp_path: Path) -> None:
     there = written(tmp_path, ONE_GOOGLE_DOMAIN)
 
-    assert "then rules:oauth_callback says who comes in" in run(python, tmp_path, "-m", "portal.cli", "check")
+    assert "then rules:oauth_callback decides who may sign in" in run(python, tmp_path, "-m", "portal.cli", "check")
     assert {one.name for one in tmp_path.iterdir()} == there
 
 

@@ -46,7 +46,7 @@ def test_what_is_right_stays_and_what_was_rotated_is_replaced(folder: Path, caps
     capsys.readouterr()
 
     assert main(["apps", "secrets", "--into", "secrets"]) == 0
-    assert capsys.readouterr().out == "secrets/forecast is right already.\nsecrets/other was written.\n"
+    assert capsys.readouterr().out == "secrets/forecast is up to date.\nsecrets/other was written.\n"
 
 
 def test_apps_that_the_portal_starts_need_no_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,7 +61,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(folder: Path, capsys: pytes
     (folder / "secrets").touch()
 
     assert main(["apps", "secrets", "--into", "secrets"]) == 1
-    assert "secrets cannot be written to: File exists." in capsys.readouterr().err
+    assert "Cannot write to secrets: File exists." in capsys.readouterr().err
 
 
 def test_nothing_is_written_through_a_link_or_read_by_others(tmp_path: Path) -> None:

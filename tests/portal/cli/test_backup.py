@@ -30,7 +30,7 @@ class TestMigrate:
         new = SECRET[::-1]
         monkeypatch.setenv("PORTAL_SECRET_KEY", f"{new},{SECRET}")
         assert main(["migrate"]) == 0
-        assert "One value was sealed anew under the first secret key." in capsys.readouterr().out
+        assert "One value was encrypted again with the first secret key." in capsys.readouterr().out
         monkeypatch.setenv("PORTAL_SECRET_KEY", new)
         assert main(["migrate"]) == 0
         assert "sealed" not in capsys.readouterr().out
@@ -38,7 +38,7 @@ class TestMigrate:
         assert capsys.readouterr().out == secret
         monkeypatch.setenv("PORTAL_SECRET_KEY", SECRET)
         assert main(["migrate"]) == 0
-        assert "One value of the database cannot be read under PORTAL_SECRET_KEY." in capsys.readouterr().out
+        assert "One value of the database cannot be decrypted." in capsys.readouterr().out
 
     def test_a_database_that_cannot_be_used_is_named(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (config.parent / ".portal").mkdir()
@@ -53,14 +53,14 @@ class TestBackupAndRestore:
         assert main(["backup", "today.backup"]) == 0
         said = capsys.readouterr().out
         assert "today.backup holds the database at revision 0001, and portal.toml." in said
-        assert "keep PORTAL_SECRET_KEY elsewhere" in said
+        assert "keep a copy of PORTAL_SECRET_KEY somewhere else" in said
         assert SECRET not in said
 
         config.write_text(GOOD.replace("Example AI", "Another title"))
         assert main(["restore", "today.backup"]) == 0
         said = capsys.readouterr().out
         assert "0 sign-ins were ended, and every browser must sign in again." in said
-        assert "What was there before is kept as " in said
+        assert "The database that was replaced is " in said
         assert "tar -xzOf today.backup portal.toml" in said
         with nobody_runs(config.parent / ".portal") as alone:
             assert alone

@@ -7,13 +7,18 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
+import click
 import pytest
 
 from gradio_apps.serve import command_line as app_command_line
-from portal.cli import command_line, main
+from portal.cli import main
+from portal.cli.command_line import COMPLETION, PORTAL
+from portal.cli.lazy_command import LazyCommand
+from portal.cli.options import Number
 from portal.contract.argument_types import PORT, WholeNumber
 from portal.demo.provider import command_line as provider_command_line
 from portal.machine.failure import ENDED, MISTAKEN, UNREAD
@@ -32,6 +37,7 @@ BARE: dict[str, tuple[str, ...]] = {
     "apps stop": ("forecast",),
     "backup": ("backup.tar",),
     "check": (),
+    "completion": ("fish",),
     "config caddy": (),
     "config nginx": ("--certificate", "c.pem", "--key", "k.pem"),
     "config systemd": (),
@@ -48,61 +54,166 @@ BARE: dict[str, tuple[str, ...]] = {
     "try": ("app.py",),
 }
 """Every command, with the arguments it cannot be without."""
-WITHOUT_CONFIGURATION = {"demo", "init", "try"}
+WITHOUT_CONFIGURATION = {"completion", "demo", "init", "try"}
 """Commands that need no portal.toml."""
 
 
-def parsers(parser: argparse.ArgumentParser, name: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Yield every command below *parser* with its name, and those that only hold others without."""
-    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    yield name, parser
-    for action in below:
-        for word, one in action.choices.items():
-            yield from parsers(one, f"{name} {word}".strip())
+def commands(group: click.Group = PORTAL, name: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Yield every command below *group* with its name."""
+    for word, command in group.commands.items():
+        whole = f"{name} {word}".strip()
+        loaded = command.load() if isinstance(command, LazyCommand) else command
+        if not isinstance(loaded, click.Group) or loaded.invoke_without_command:
+            yield whole, loaded
+        if isinstance(loaded, click.Group):
+            yield from commands(loaded, whole)
 
 
-def numbers() -> list[tuple[str, argparse.Action]]:
-    """Return every option of every command whose value becomes a number."""
-    whole = [
-        *parsers(command_line()),
-        ("gradio_apps.serve", app_command_line()),
-        ("portal.demo.provider", provider_command_line()),
+COMMANDS = dict(commands())
+
+
+def run_app(arguments: Sequence[str]) -> int:
+    return parsed(app_command_line, ["source", *arguments])
+
+
+def run_provider(arguments: Sequence[str]) -> int:
+    return parsed(provider_command_line, arguments)
+
+
+def parsed(command_line: Callable[[], argparse.ArgumentParser], arguments: Sequence[str]) -> int:
+    with pytest.raises(SystemExit) as ended:
+        command_line().parse_args(arguments)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def numbers() -> list[tuple[str, str, object]]:
+    """Return every option whose value becomes a number: its command, its name and its type."""
+    ours = [
+        (name, option.opts[-1], option.type.bounds if isinstance(option.type, Number) else option.type)
+        for name, command in COMMANDS.items()
+        for option in command.params
+        if isinstance(option.type, (Number, type(click.INT), type(click.FLOAT), click.IntRange))
     ]
-    return [
-        (name, action)
-        for name, parser in whole
+    programs = {"gradio_apps.serve": app_command_line(), "portal.demo.provider": provider_command_line()}
+    return ours + [
+        (name, action.option_strings[-1], action.type)
+        for name, parser in programs.items()
         for action in parser._actions
         if isinstance(action.type, WholeNumber) or action.type in {int, float} or type(action.default) in {int, float}
     ]
 
 
 def test_the_table_holds_every_command() -> None:
-    runnable = {name for name, parser in parsers(command_line()) if parser.get_default("run") is not None}
-    assert runnable == BARE.keys()
+    assert COMMANDS.keys() == BARE.keys()
 
 
 def test_every_number_has_a_declared_type() -> None:
-    found = numbers()
-    assert len(found) >= 10
-    assert [(name, action.dest) for name, action in found if not isinstance(action.type, WholeNumber)] == []
+    assert len(numbers()) >= 10
+    assert [(name, option) for name, option, bounds in numbers() if not isinstance(bounds, WholeNumber)] == []
 
 
-@pytest.mark.parametrize(("name", "action"), numbers(), ids=lambda one: one if isinstance(one, str) else one.dest)
+@pytest.mark.parametrize(("name", "option", "bounds"), numbers())
 @pytest.mark.parametrize("written", ["-1", "", "x", "1.5", "1e3", " 1", "+1", "1_0", "٣", "9" * 5000, "over", "under"])
 def test_no_number_is_taken_that_is_none_or_out_of_bounds(
-    name: str, action: argparse.Action, written: str, capsys: pytest.CaptureFixture[str]
+    name: str, option: str, bounds: WholeNumber, written: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kind = action.type
-    assert isinstance(kind, WholeNumber)
-    text = {"over": str(kind.highest + 1), "under": str(kind.lowest - 1)}.get(written, written)
-    command = {"gradio_apps.serve": app_command_line, "portal.demo.provider": provider_command_line}.get(name)
-    words = [f"{action.option_strings[-1]}={text}"]
-    before = ["source"] if name == "gradio_apps.serve" else [*name.split(), *BARE.get(name, ())] if not command else []
-    read = main if command is None else command().parse_args
-    with pytest.raises(SystemExit) as ended:
-        read([*before, *words])
-    assert ended.value.code == 2
-    assert f"is not {kind.what} from {kind.lowest} to {kind.highest}" in capsys.readouterr().err
+    text = {"over": str(bounds.highest + 1), "under": str(bounds.lowest - 1)}.get(written, written)
+    run = {"gradio_apps.serve": run_app, "portal.demo.provider": run_provider}.get(name, main)
+    assert run([*(name.split() if run is main else ()), *BARE.get(name, ()), f"{option}={text}"]) == 2
+    assert f"is not {bounds.what} from {bounds.lowest} to {bounds.highest}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", sorted(BARE))
+def test_a_summary_is_the_first_sentence_of_the_commands_own_help(name: str) -> None:
+    *groups, word = name.split()
+    group = PORTAL
+    for one in groups:
+        below = group.commands[one]
+        group = below.load() if isinstance(below, LazyCommand) else below  # type: ignore[assignment]
+    summary = group.commands[word].get_short_help_str(limit=200)
+    assert summary == f"{COMMANDS[name].get_short_help_str(limit=200).rstrip('.')}."
+    assert COMMANDS[name].epilog
+
+
+@pytest.mark.usefixtures("processes")
+def test_help_loads_no_command() -> None:
+    heavy = {"alembic", "authlib", "cryptography", "flask", "gradio", "httpx", "joserfc", "sqlalchemy"}
+    code = "import sys; from portal.cli import main; code = main(sys.argv[1:]); print(*sys.modules); sys.exit(code)"
+    for option in ("--help", "--version"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, option], capture_output=True, text=True, timeout=PATIENCE, check=True
+        )
+        assert heavy.isdisjoint(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("group", ["", "apps", "config"])
+def test_a_group_alone_prints_its_help(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(group.split()) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith(f"Usage: {f'portal {group}'.strip()} [OPTIONS] COMMAND")
+    assert told.err == ""
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"portal {version('gradio-portal')}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["chekc"], "portal: No such command 'chekc'. Did you mean 'check'? Try 'portal --help'.\n"),
+        (["apps", "lits"], "portal: No such command 'lits'. Did you mean 'list'? Try 'portal apps --help'.\n"),
+        (
+            ["serve", "--prot", "1"],
+            "portal: No such option '--prot'. Did you mean '--port'? Try 'portal serve --help'.\n",
+        ),
+        (["explain"], "portal: Missing option '--claims'. Try 'portal explain --help'.\n"),
+        (["try"], "portal: Missing argument 'APP'. Try 'portal try --help'.\n"),
+        (["check", "all"], "portal: Got unexpected extra argument (all). Try 'portal check --help'.\n"),
+        (["completion"], "portal: Missing argument 'SHELL'. Choose from: bash, fish, zsh. Try 'portal completion"),
+        (["completion", "tcsh"], "portal: Invalid value for 'SHELL': 'tcsh' is not one of 'bash', 'fish', 'zsh'."),
+    ],
+)
+def test_a_usage_error_is_one_line(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == MISTAKEN
+    err = capsys.readouterr().err
+    assert err.startswith(told)
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "completed"),
+    [("portal che", "check"), ("portal apps re", "restart"), ("portal serve --wo", "--workers")],
+)
+def test_a_shell_completes(
+    written: str, completed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["completion", "fish"]) == 0
+    assert f"{COMPLETION}=fish_complete" in capsys.readouterr().out
+    monkeypatch.setenv(COMPLETION, "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", written)
+    monkeypatch.setenv("COMP_CWORD", str(len(written.split()) - 1))
+    assert main([]) == 0
+    assert capsys.readouterr().out.split() == [f"plain,{completed}"]
+
+
+class Terminal(io.StringIO):
+    """A terminal that somebody reads."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.usefixtures("empty")
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_only_a_terminal_gets_colours(no_color: str, *, coloured: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setattr("sys.stderr", error := Terminal())
+    assert main(["check"]) == MISTAKEN
+    assert ("\x1b[31mportal:\x1b[0m no portal.toml here" in error.getvalue()) == coloured
+    assert ("\x1b" in error.getvalue()) == coloured
 
 
 def test_the_bounds_themselves_are_taken() -> None:
@@ -191,7 +302,7 @@ def test_and_so_does_help(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main([*name.split(), "--help"]) == UNREAD
 
 
-@pytest.mark.parametrize("name", sorted(BARE))
+@pytest.mark.parametrize("name", sorted(BARE.keys() - {"completion"}))
 def test_an_input_that_ends_is_no_error_of_python(
     empty: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -140,11 +140,11 @@ def test_nothing_is_overwritten_unless_told(folder: Path, present: str, capsys: 
     assert sorted(path.name for path in folder.iterdir()) == sorted(["client-secret", present])
 
     assert init("--force") == 0
-    assert f"What was there is now {present}.old-1." in capsys.readouterr().out
+    assert f"The old file is now {present}.old-1." in capsys.readouterr().out
     assert init("--force") == 0
     said = capsys.readouterr().out
     assert f"{present}.old-2" in said
-    assert "The secret key is a new one." in said
+    assert "The secret key is new." in said
     assert (folder / f"{present}.old-1").read_text() == "precious"
 
 
@@ -159,15 +159,18 @@ def test_a_link_is_something_that_is_there(folder: Path) -> None:
     [
         (("--app", "forecast"), "is not SLUG=SOURCE"),
         (("--app", "For Cast=app.py"), "is not SLUG=SOURCE"),
-        (("--app", "one=a.b", "--app", "one=a.c"), "is there twice"),
+        (("--app", "one=a.b", "--app", "one=a.c"), "is given twice"),
         (("--app", "one=a.b"), "Missing option: --apps-url."),
         (("--app", "one=a.b", *APPS_URL), "trust_apps"),
         (("--app", "one=nowhere.py", "--trust-apps", *APPS_URL), "which does not exist"),
         (("--title", "two\nlines"), "portal.title"),
         (("--type", "octa"), "There is no provider type called 'octa'. There are: oidc, descope, github,"),
-        (("--type", "github"), "GitHub takes no issuer. It takes: auth_url, domain, token_url, user_info_url."),
+        (
+            ("--type", "github"),
+            "does not have the setting issuer. It has: auth_url, domain, token_url, user_info_url.",
+        ),
         (("--provider", "issuer"), "--provider issuer is not KEY=VALUE"),
-        (("--provider", "issuer=https://other.example.com"), "--provider issuer is there twice."),
+        (("--provider", "issuer=https://other.example.com"), "--provider issuer is given twice."),
         (("--type", "okta", "--issuer", "https://company.okta.com"), "Missing option: --provider domain=…."),
         (("--url", "http://portal.example.com"), "Use https."),
         (("--client-secret-file", "nowhere"), "cannot be read from nowhere"),
@@ -208,14 +211,14 @@ def test_on_a_terminal_it_asks(folder: Path) -> None:
     os.close(theirs)
     said = ""
     answers = {
-        "reach the portal": "https://portal.example.com",
-        "make of identity provider": "",
+        "The portal's address": "https://portal.example.com",
+        "type of identity provider": "",
         "issuer": "https://id.example.com",
         "client id": "portal",
-        "is called": "",
+        "name on its pages": "",
         "An app to serve": "one=app.py",
         "no more": "",
-        "reach the apps": "https://{app}.apps.example.com",
+        "addresses in browsers": "https://{app}.apps.example.com",
         "client secret": "hush-hush",
     }
     try:
@@ -274,15 +277,15 @@ def test_a_bad_answer_is_asked_for_again_and_the_others_are_kept(
 
     assert answers == []
     for words in (
-        "This has to be answered.",
+        "Please give an answer.",
         "no provider type called 'octa'",
         "A slug has 1 to 63",
-        "is there twice",
+        "is given twice",
         "yes or no",
     ):
         assert words in said
     assert "Use https." in said
-    assert "Once more, please; Enter keeps what stands in brackets." in said
+    assert "Please answer again; Enter keeps the value in brackets." in said
     assert asked[-7].endswith(" [https://id.example.com]: ")
     settings = load(environment({}, folder))
     assert (settings.url, settings.trust_apps) == ("https://portal.example.com", True)

@@ -100,7 +100,7 @@ class TestCheck:
         with written(config.parent, company_rules="def who(provider_id, token): ..."):
             monkeypatch.setenv("PORTAL_SIGN_IN_HOOK", "company_rules:who")
             assert main(["check"]) == 0
-            assert "then company_rules:who says who comes in" in capsys.readouterr().out
+            assert "then company_rules:who decides who may sign in" in capsys.readouterr().out
             for command in ("check", "serve"):
                 monkeypatch.setenv("PORTAL_SIGN_IN_HOOK", "company_rules:wo")
                 assert main([command]) == 2
@@ -155,7 +155,7 @@ class TestCheck:
         assert "the portal runs as whoever starts it" in capsys.readouterr().out
         config.write_text(GOOD.replace("trust_apps = true", 'apps_run_by = "systemd"'))
         assert main(["check"]) == 0
-        assert "the portal runs as gradio-portal, as its unit says" in capsys.readouterr().out
+        assert "the portal runs as gradio-portal, as in its unit" in capsys.readouterr().out
 
     def test_a_space_does_not_steer_the_terminal(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
         space = config.parent / "space"
@@ -270,7 +270,8 @@ class TestExplain:
         assert "Refused" in capsys.readouterr().out
 
     @pytest.mark.parametrize(
-        ("content", "told"), [("[]", "one JSON object"), ("{", "no JSON"), (None, "cannot be read"), ("\udcff", "JSON")]
+        ("content", "told"),
+        [("[]", "one JSON object"), ("{", "not JSON"), (None, "cannot be read"), ("\udcff", "JSON")],
     )
     def test_claims_that_cannot_be_read_are_named(
         self, config: Path, tmp_path: Path, content: str | None, told: str, capsys: pytest.CaptureFixture[str]
@@ -336,13 +337,10 @@ class TestTakenPorts:
 
 class TestMistakes:
     @pytest.mark.parametrize(
-        "arguments", [[], ["frobnicate"], ["demo", "--port", "x"], ["explain"], ["try"], ["serve", "--prot", "1"]]
+        "arguments", [["frobnicate"], ["demo", "--port", "x"], ["explain"], ["try"], ["serve", "--prot", "1"]]
     )
     def test_wrong_words_are_a_mistake(self, arguments: list[str]) -> None:
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-
-        assert ended.value.code == 2
+        assert main(arguments) == 2
 
     def test_a_port_without_room_is_a_mistake(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["demo", "--port", "65535"]) == 2

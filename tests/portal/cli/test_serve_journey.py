@@ -124,7 +124,7 @@ def test_a_reload_is_asked_for_by_command_or_signal_and_refused_before_anything_
             code = process.wait(PATIENCE)
     after = reload()
 
-    looked = "The configuration has no problems. What is running answers until the new is there.\n"
+    looked = "The configuration has no problems. The old processes answer until the new ones are ready.\n"
     assert done == (0, f"{looked}The portal: its processes are new.\n")
     assert refused[0] == 2
     assert "apps.forecast.colour" in refused[1]

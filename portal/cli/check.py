@@ -48,6 +48,7 @@ def check(*, config: Path | None, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps({"problems": [], **as_object(settings, offered=offered)}, indent=2))
     else:
+        click.secho("The configuration has no problems.\n", fg="green")
         print_report(summary(settings, offered=offered))
     return 0
 
@@ -88,8 +89,6 @@ def summary(settings: Settings, *, offered: Mapping[str, frozenset[str]] = Mappi
     *offered* are the scopes in the metadata of providers, by provider id.
     """
     account = portal_account(settings)
-    yield "The configuration has no problems."
-    yield ""
     yield f"{settings.title} at {settings.url}"
     idle, absolute = _duration(settings.idle_lifetime), _duration(settings.absolute_lifetime)
     yield f"  a sign-in ends after {idle} without use, and after {absolute} in any case"

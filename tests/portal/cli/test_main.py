@@ -93,6 +93,37 @@ class TestCheck:
         assert SECRET not in out
         assert "client-secret-of-ours" not in out
 
+    def test_it_prints_json(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["check", "--json"]) == 0
+        out = capsys.readouterr().out
+        report = json.loads(out)
+
+        assert SECRET not in out
+        assert (report["problems"], report["url"]) == ([], "https://portal.example.com")
+        assert report["isolation"] == {"browser": "own-origin", "machine": "portal-user", "shared": None}
+        [provider] = report["providers"]
+        assert (provider["id"], provider["type"]) == ("company", "oidc")
+        assert provider["callback"] == "https://portal.example.com/auth/oauth/company/callback"
+        assert [(role["role"], role["groups"]) for role in report["roles"]] == [
+            ("admin", []),
+            ("analyst", ["AI-Analysts"]),
+        ]
+        assert {app["app"]: (app["port"], app["open_to"]) for app in report["apps"]} == {
+            "forecast": (None, ["analyst"]),
+            "admin-dashboard": (7810, ["admin"]),
+            "closed": (None, []),
+        }
+        config.write_text(GOOD.replace('"analyst"]', '"analist"]'), encoding="utf-8")
+        assert main(["check", "--json"]) == 2
+        [problem] = json.loads(capsys.readouterr().out)["problems"]
+        assert (problem["place"], problem["key"]) == ("portal.toml", "apps.forecast.open_to")
+        assert "Did you mean 'analyst'?" in problem["fix"]
+        config.write_text(GOOD.replace("[portal]", '[portal]\ndata_dir = "portal.toml"'), encoding="utf-8")
+        assert main(["check", "--json"]) == 2
+        [problem] = json.loads(capsys.readouterr().out)["problems"]
+        assert problem["place"] is None
+        assert "is no folder" in problem["what"]
+
     @pytest.mark.usefixtures("processes")
     def test_it_loads_the_sign_in_hook(
         self, config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

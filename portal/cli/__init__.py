@@ -31,7 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     open_descriptors()
     try:
-        code = _run(sys.argv[1:] if arguments is None else list(arguments))
+        if instruction := os.environ.get(COMPLETION):
+            code: int = shell_complete(PORTAL, {}, "portal", COMPLETION, instruction)
+        else:
+            code = _run(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
     except BrokenPipeError:
         discard_output()
@@ -46,8 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    if COMPLETION in os.environ:
-        return shell_complete(PORTAL, {}, "portal", COMPLETION, os.environ[COMPLETION])
     # Not PORTAL.main(): that one has other exit codes for Ctrl-C, Ctrl-D and a closed pipe.
     try:
         with PORTAL.make_context("portal", arguments, color=colours()) as context:
@@ -71,7 +72,9 @@ def _run(arguments: list[str]) -> int:
             raise
         print_error(f"{error.filename}: {error.strerror}. Use the command as a user who has access to it.")
         return ENDED
-    except EOFError:
+    except click.Abort as abort:  # click.prompt hides the cause
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            return INTERRUPTED
         click.echo(err=True)
         print_error("the input ended before everything was answered. Nothing was written.")
         return ENDED

@@ -15,41 +15,40 @@ def format_egress(settings: Settings) -> Iterator[str]:
     egress = settings.egress
     yield f"trusted certificate authorities: {', and '.join(_authorities(egress))}"
     if egress.proxy is None:
-        yield "no proxy: everything is called directly"
+        yield "no proxy: all calls are direct"
         return
     try:
         proxy = shown_proxy(read_proxy(egress.proxy))
     except NotAProxy as error:
-        yield f"the proxy of {egress.proxy_name} {error}; nothing needs it"
+        yield f"the proxy of {egress.proxy_name} {error}; nothing uses it"
         return
-    yield f"proxy {proxy}, by {egress.proxy_name}; it resolves the names"
+    yield f"proxy {proxy}, by {egress.proxy_name}; it resolves host names"
     for spec in settings.providers:
-        by_host = {urlsplit(url).hostname: _way(url, egress) for url in called_urls(spec)}
-        ways = dict.fromkeys(by_host.values())
-        for way in ways:
-            hosts = ", ".join(str(host) for host, its_way in by_host.items() if its_way == way)
-            yield f"{spec.id}{f', {hosts}' if len(ways) > 1 else ''}: {way}"
+        routes = {urlsplit(url).hostname: _route(url, egress) for url in called_urls(spec)}
+        for route in dict.fromkeys(routes.values()):
+            hosts = ", ".join(str(host) for host, its_route in routes.items() if its_route == route)
+            yield f"{spec.id}{f', {hosts}' if len(set(routes.values())) > 1 else ''}: {route}"
     for app in settings.catalogue:
         if app.source is None:
             internal = app.internal_url is not None
-            yield f"{app.slug}: {'directly, at its internal_url' if internal else _way(app.url, egress)}"
+            yield f"{app.slug}: {'directly, at its internal_url' if internal else _route(app.url, egress)}"
 
 
 def _authorities(egress: Egress) -> Iterator[str]:
-    yield ("the public authorities" if egress.bundle is None else f"{_counted(egress.bundle)}, by {egress.bundle_name}")
+    yield ("the public authorities" if egress.bundle is None else f"{_count(egress.bundle)}, by {egress.bundle_name}")
     if egress.authorities is not None:
-        yield _counted(egress.authorities)
+        yield _count(egress.authorities)
 
 
-def _counted(bundle: Path) -> str:
+def _count(bundle: Path) -> str:
     try:
         count = count_authorities(bundle)
-    except NotABundle as error:  # nothing needs it, or the configuration would have a problem
+    except NotABundle as error:  # nothing uses it, or it would be a problem of the configuration
         return f"{bundle} ({error})"
     return f"those in {bundle}" if count is None else f"{count} in {bundle}"
 
 
-def _way(url: str, egress: Egress) -> str:
+def _route(url: str, egress: Egress) -> str:
     if egress.proxy_for(url) is not None:
         return "through the proxy"
     return "directly, on this machine" if is_loopback_url(url) else "directly, by NO_PROXY"

@@ -1,4 +1,4 @@
-"""``portal apps install``: makes the environment of an app from its requirements.  Nothing else installs anything."""
+"""``portal apps install``: makes the environment of an app from its requirements.  No other command installs."""
 
 import os
 import sys
@@ -25,7 +25,6 @@ from portal.rules.catalogue import AppSpec
 from portal.settings import Settings
 
 _DEFAULT: Final = "environments"
-_PORTALS_OWN: Final = Path(sys.prefix)
 
 
 @click.command(epilog=examples("portal apps install forecast", "portal apps install forecast --recreate"))
@@ -66,10 +65,10 @@ def install(
 
 
 def _accounts(app: AppSpec, settings: Settings, *, place: str) -> Accounts:
-    """Return whom installers and the environment's interpreter run as where root asks; nobody: as who asks.
+    """Return the users that installers run as, if this is root; else none, because all runs as this user.
 
     Raises:
-        CommandFailed: the user is not there, or may not be that.
+        CommandFailed: the app's or the portal's user is not valid.
     """
     if os.geteuid() != 0:
         return Accounts(portal=None)
@@ -81,21 +80,21 @@ def _accounts(app: AppSpec, settings: Settings, *, place: str) -> Accounts:
 
 
 def interpreter_of(app: AppSpec, *, config: Path) -> Path:
-    """Return the interpreter that *app* is to have: the one that is configured, else one beside the file *config*.
+    """Return the interpreter of *app*: the configured one, else one beside the file *config*.
 
-    Not in the data folder: that is the portal's user's alone, and the app may run as another.
+    It is not in the data folder, which only the portal's user can read: the app may run as another user.
 
     Raises:
-        CommandFailed: what is configured is not the interpreter of an environment that may be made.
+        CommandFailed: no environment can be made for the configured interpreter.
     """
     python = Path(app.python) if app.python else config.parent / _DEFAULT / app.slug / "bin" / "python"
     folder = python.parents[1]
     if python.parent.name != "bin" or not python.name.startswith("python"):
-        raise CommandFailed(f"{python}: an environment can be made where python names FOLDER/bin/python.")
-    if folder.resolve() == _PORTALS_OWN.resolve():
-        raise CommandFailed(f"{folder} is the portal's own environment. Name another folder in apps.{app.slug}.python.")
+        raise CommandFailed(f"{python}: to make an environment, set apps.{app.slug}.python to FOLDER/bin/python.")
+    if folder.resolve() == Path(sys.prefix).resolve():
+        raise CommandFailed(f"{folder} is the portal's own environment. Set another folder in apps.{app.slug}.python.")
     if folder.exists() and not (folder / "pyvenv.cfg").is_file():
-        raise CommandFailed(f"{folder} is there and is no environment. Name another in apps.{app.slug}.python.")
+        raise CommandFailed(f"{folder} exists and is not an environment. Set another in apps.{app.slug}.python.")
     return python
 
 
@@ -103,7 +102,7 @@ def _make(app: AppSpec, python: Path, builder: Builder, *, base: str, requiremen
     version = environments.version_of(base, builder)
     oldest = ".".join(map(str, OLDEST_PYTHON))
     if not is_at_least(version, oldest):
-        raise CommandFailed(f"{base} is Python {version}; {oldest} or newer is needed.")
+        raise CommandFailed(f"{base} is Python {version}; it must be {oldest} or newer.")
     file, source_files = _source_files(app, requirements)
     try:
         plan = install_plan_for(source_files, python=".".join(version.split(".")[:2]))
@@ -111,9 +110,9 @@ def _make(app: AppSpec, python: Path, builder: Builder, *, base: str, requiremen
         raise CommandFailed(str(error)) from error
     uv = environments.find_uv([*os.get_exec_path(), sysconfig.get_path("scripts")], builder)
     folder = python.parents[1]
-    known = python.exists()
+    existed = python.exists()
     if builder.account is not None:
-        click.echo(f"{app.slug}: what is installed runs as {builder.account}, and is root's in the end")
+        click.echo(f"{app.slug}: installers run as {builder.account}; root owns the result")
     for note in plan.notes:
         click.echo(f"{app.slug}: {note}")
     since = monotonic()
@@ -130,52 +129,54 @@ def _make(app: AppSpec, python: Path, builder: Builder, *, base: str, requiremen
         ),
         say=lambda step: click.echo(f"{app.slug}: {step}"),
     )
-    click.echo(f"{app.slug}: {folder} is ready after {monotonic() - since:.0f} s: {_has(made)}.")
-    click.echo(_what_now(app, python, known=known))
+    click.echo(f"{app.slug}: {folder} is ready after {monotonic() - since:.0f} s: {_contents(made)}.")
+    click.echo(_next_step(app, python, existed=existed))
     return 0
 
 
 def _report_existing(app: AppSpec, python: Path, builder: Builder) -> int:
     """Print what the existing environment has."""
-    found = environments.looked_at(python, os.environ, builder)
-    if isinstance(found, str):
-        raise CommandFailed(f"{found} `portal apps install {app.slug} --recreate` makes it anew.", exit_code=ENDED)
-    click.echo(f"{app.slug}: {python.parents[1]} is there: {_has(found)}. --recreate makes it anew.")
+    interpreter = environments.looked_at(python, os.environ, builder)
+    if isinstance(interpreter, str):
+        raise CommandFailed(
+            f"{interpreter} To make it again: portal apps install {app.slug} --recreate", exit_code=ENDED
+        )
+    click.echo(f"{app.slug}: {python.parents[1]} exists: {_contents(interpreter)}. --recreate makes it again.")
     if app.python is None:
-        click.echo(_what_now(app, python, known=False))
+        click.echo(_next_step(app, python, existed=False))
     return 0
 
 
-def _has(found: environments.Interpreter) -> str:
-    return f"Python {found.python}, Gradio {found.gradio}, {found.packages} packages"
+def _contents(interpreter: environments.Interpreter) -> str:
+    return f"Python {interpreter.python}, Gradio {interpreter.gradio}, {interpreter.packages} packages"
 
 
-def _what_now(app: AppSpec, python: Path, *, known: bool) -> str:
+def _next_step(app: AppSpec, python: Path, *, existed: bool) -> str:
     if app.python is None:
-        shown = Path(*python.parts[-4:])
+        relative = Path(*python.parts[-4:])
         return (
             f"To use it, write under [apps.{app.slug}] in portal.toml:\n\n"
-            f'  python = "{shown}"\n\nand `portal reload` takes it up.'
+            f'  python = "{relative}"\n\nand run `portal reload`.'
         )
-    if known:
-        return f"`portal apps restart {app.slug}` takes it up."
-    return "`portal reload` takes it up, or the next `portal serve`."
+    if existed:
+        return f"To use it, run `portal apps restart {app.slug}`."
+    return "To use it, run `portal reload`, or start `portal serve`."
 
 
 def _source_files(app: AppSpec, named: Path | None) -> tuple[Path | None, SourceFiles]:
     source = Path(app.source or "")
     folder = source if source.is_dir() else source.parent
     if named is not None and not named.is_file():
-        raise CommandFailed(f"{named}: no such file.")
+        raise CommandFailed(f"There is no file {named}.")
     if named is None and not source.exists():
-        raise CommandFailed(f"{source} is a module; name what it needs with --requirements FILE.")
+        raise CommandFailed(f"{source} is a module; give its requirements with --requirements FILE.")
     file = named or folder / "requirements.txt"
     text = None
     if file.is_file():
         try:
             text = file.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            raise CommandFailed(f"{file}: it cannot be read as text.") from error
+            raise CommandFailed(f"{file} cannot be read as text.") from error
     space = source.is_dir()
     front_matter = read_front_matter(folder / "README.md") if space else {}
     return (None if text is None else file.absolute()), SourceFiles(

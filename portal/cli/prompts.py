@@ -1,6 +1,5 @@
 """Questions at a terminal: each is repeated until its answer is valid, and offers the earlier answer."""
 
-import getpass
 from collections.abc import Callable
 from typing import Final
 
@@ -36,7 +35,7 @@ class Questions:
 
         Raises:
             CommandFailed: *check* refused what was given; if it refuses an answer, the question is repeated.
-            EOFError: the terminal was closed.
+            click.Abort: the terminal was closed.
         """
         if not self.asks or (given is not None and not self._is_repeat):
             value = (given or "").strip()
@@ -47,31 +46,30 @@ class Questions:
             self._answers[flag] = value
             return value or None
         before = self._answers.get(flag, "")
-        while True:
-            default = f"{plain(before)}; {_NONE} for none" if optional else plain(before)
-            value = input(f"{question}{f' [{default}]' if before else ''}: ").strip() or before
-            if optional and value == _NONE:
-                value = ""
-            if not value and optional:
-                break
+        if before:
+            question += f" [{plain(before)}{f'; {_NONE} for none' if optional else ''}]"
+
+        def valid(text: str) -> str:
+            value = text.strip() or before
+            if optional and value in {"", _NONE}:
+                return ""
             if not value:
-                click.echo("Please give an answer.")
-                continue
+                raise click.UsageError("An answer is required.")
             try:
                 check(value)
             except CommandFailed as failure:
-                click.echo(plain(str(failure)))
-                before = "" if value == before else before
-            else:
-                break
-        self._answers[flag] = value
-        return value or None
+                raise click.UsageError(plain(str(failure))) from failure
+            return value
+
+        self._answers[flag] = click.prompt(question, default=before, show_default=False, value_proc=valid)
+        return self._answers[flag] or None
 
     def ask_secretly(self, what: str) -> str:
         """Return a secret, which the terminal does not show; empty for none."""
         if self.asks:
             otherwise = "keep it" if self._secret else "fill it in later"
-            self._secret = getpass.getpass(f"{what} (not shown; empty: {otherwise}): ") or self._secret
+            question = f"{what} (not shown; empty: {otherwise})"
+            self._secret = click.prompt(question, default=self._secret, show_default=False, hide_input=True)
         return self._secret
 
     def again(self, why: str) -> None:

@@ -50,7 +50,7 @@ class Flags:
 def serve(*, config: Path | None, port: int | None, workers: int, threads: int, no_browser: bool) -> int:
     """Run the portal and the apps of portal.toml on this machine."""
     flags = Flags(config=config, port=port, workers=workers, threads=threads)
-    raise_limit()  # the portal's processes and the apps' inherit it
+    raise_limit()  # inherited by all processes
     launch = _first_launch(flags)
     settings = launch.settings
     purposes = {launch.port: "the portal"} | {
@@ -60,7 +60,7 @@ def serve(*, config: Path | None, port: int | None, workers: int, threads: int, 
     require_free(purposes, fix="Choose others: --port for the portal, portal.apps_port or apps.<slug>.port for apps.")
     processes = Processes()
     serving = Serving(processes, launch, configure=lambda: _next_launch(flags))
-    # A terminal that is closed sends the same signal, and means the end.
+    # On a terminal, SIGHUP means that it was closed: the end.
     hung_up = None if sys.stdin is not None and sys.stdin.isatty() else serving.hang_up
     with processes.until_told(hung_up=hung_up):
         try:
@@ -73,10 +73,10 @@ def serve(*, config: Path | None, port: int | None, workers: int, threads: int, 
             click.echo(f"The portal runs at {settings.url}, listening on 127.0.0.1:{launch.port}.")
             show(settings.url, wanted=is_loopback_url(settings.url) and not no_browser)
 
-        watchman = startup.StartupMonitor(settings, doors=(startup.portal_door(launch),), announce=announce)
+        monitor = startup.StartupMonitor(settings, doors=(startup.portal_door(launch),), announce=announce)
 
         def step() -> None:
-            watchman.look()
+            monitor.look()
             serving.step()
 
         try:
@@ -86,7 +86,7 @@ def serve(*, config: Path | None, port: int | None, workers: int, threads: int, 
 
 
 def _first_launch(flags: Flags) -> startup.Launch:
-    """Return how to start, and become who the portal runs as.
+    """Return the first launch, and become the portal's user.
 
     Raises:
         CommandFailed: the configuration has problems.
@@ -103,13 +103,13 @@ def _first_launch(flags: Flags) -> startup.Launch:
 
 
 def _next_launch(flags: Flags) -> startup.Launch:
-    """Return how to go on, by what the configuration says now.
+    """Return the launch of a reload, from the current configuration.
 
     Raises:
         CommandFailed: the configuration has problems.
     """
     settings, variables = configured(flags.config)
-    with taken_up():  # whose files are whose is root's to see
+    with taken_up():  # only root can see who owns which file
         accounts = users_of(settings, config=flags.config, variables=variables)
         require_right(settings, accounts)
     return _launch(flags, settings=settings, variables=variables, accounts=accounts)
@@ -138,22 +138,22 @@ def _launch(flags: Flags, *, settings: Settings, variables: Mapping[str, str], a
 
 
 def _read_again(config: Path | None, account: Account) -> tuple[Settings, dict[str, str]]:
-    """Read the configuration as the portal's processes will: as *account*, who must be able to.
+    """Read the configuration as *account*, as the portal's processes will.
 
     Raises:
-        CommandFailed: they cannot, or find problems.
+        CommandFailed: it cannot be read, or has problems.
     """
     try:
         return configured(config)
     except OSError as error:
         raise CommandFailed(
-            f"{error.filename} cannot be read by {account}, as whom the portal runs: {error.strerror}. "
-            f"Give it to that user, or to its group to read."
+            f"{account}, the portal's user, cannot read {error.filename}: {error.strerror}. "
+            "Make that user its owner, or let its group read it."
         ) from error
 
 
 def port_of(settings: Settings) -> int:
-    """Return where to listen: the port of the portal's address on this machine, if it has one."""
+    """Return the port to listen on: that of the portal's loopback address, else the default."""
     for url in (settings.internal_url, settings.url):
         if url is not None and is_loopback_url(url) and (port := urlsplit(url).port):
             return port

@@ -1,4 +1,4 @@
-"""Standard input, output and error, where one of them is closed or has no reader any more."""
+"""Standard input, output and error that are closed, or whose reader has gone."""
 
 import os
 import sys
@@ -9,23 +9,23 @@ _STANDARD: Final = (0, 1, 2)
 
 
 def open_descriptors() -> None:
-    """Have each standard stream be something: the next file that is opened must not take a closed one's number.
+    """Open the closed standard streams on ``/dev/null``.
 
-    Else what is printed, here or by a process that is started, would go into that file.
+    Otherwise the next file that is opened gets a closed one's number, and what any process prints goes into it.
     """
     for descriptor in _STANDARD:
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
     for name, descriptor, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - for good
 
 
 def discard_output() -> None:
-    """Have whatever is still to be printed go nowhere, so that nothing fails once more when Python ends."""
+    """Send the rest of the output to ``/dev/null``, so that nothing fails again when Python ends."""
     with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)

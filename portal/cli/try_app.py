@@ -1,4 +1,4 @@
-"""``portal try``: one app as it is, behind the demo provider, open to every sample person."""
+"""``portal try``: one unmodified app behind the demo provider, open to every sample person."""
 
 import hashlib
 import os
@@ -22,12 +22,12 @@ from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.ports import chosen_ports
 from portal.rules.browser_features import GRANTABLE
 
-HANDED: Final = "handed.env"
-"""What the app is handed, in the trial's folder while it runs."""
+ENV_FILE: Final = "app.env"
+"""The app's variables, in the trial's folder while it runs."""
 
 _LONGEST_SLUG: Final = 50
 _COMMON: Final = frozenset({"app", "demo", "index", "main", "run", "src"})
-"""File names that say nothing about the app; the folder says more."""
+"""File names that do not identify an app."""
 
 
 @click.command(epilog=examples("portal try app.py", "portal try my-space --env HF_TOKEN --browser microphone,camera"))
@@ -69,7 +69,7 @@ def try_app(
         source=str(source),
         open_to=("everyone", *SAMPLE_ROLES),
         browser=features_in(browser),
-        env_file=HANDED if variables else None,
+        env_file=ENV_FILE if variables else None,
     )
     sample = Sample(
         name=f"{source.name} behind the portal",
@@ -85,12 +85,12 @@ def try_app(
         missing = variable_in(log)
         if missing is not None and missing not in variables:
             raise CommandFailed(
-                f"{source.name} needs the variable {missing}, and sees only what it is handed. Set it and say "
-                f"--env {missing}, or name a file that has it with --env-file.",
+                f"{source.name} needs the variable {missing}. Set it and add --env {missing}, or use --env-file with a "
+                "file that has it.",
                 exit_code=ENDED,
             )
 
-    with handed(variables, folder=folder):
+    with env_file_in(folder, variables):
         return running.run(
             sample,
             command=command,
@@ -101,56 +101,58 @@ def try_app(
 
 
 def variables_for(names: Iterable[str], *, file: Path | None, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what the app is handed: what *file* says, and over that the variables of *environ* called *names*.
+    """Return the app's variables: those in *file*, and over them those of *environ* called *names*.
 
     Raises:
-        CommandFailed: one is not set or cannot be handed on, or the file cannot be used; no value is shown.
+        CommandFailed: one is not set or not allowed, or the file cannot be used; no value is shown.
     """
     try:
         lines = {} if file is None else dict(read_env_file(file.read_bytes()))
     except (OSError, EnvFileError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise CommandFailed(f"The file {file} cannot be used: {why}.") from error
-    given: dict[str, str] = {}
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CommandFailed(f"The file {file} cannot be used: {reason}.") from error
+    values: dict[str, str] = {}
     for name in names:
         if "=" in name:
-            raise CommandFailed("--env takes the name of a variable, and no value: set it before, and say its name.")
+            raise CommandFailed(
+                "--env takes the name of a variable, not a value: set the variable, then give its name."
+            )
         if name not in environ:
             raise CommandFailed(f"The variable {name} is not set. Set it, or leave --env {name} out.")
-        if not _can_be_handed(name, environ[name]):
+        if not _is_allowed(name, environ[name]):
             raise CommandFailed(
-                f"The variable {name} cannot be handed to an app: its value must be one line of text, and names that "
-                "begin with PORTAL_, LISTEN_ or LD_ are none of an app's."
+                f"The variable {name} cannot be given to an app: its value must be one line of text, and its name must "
+                "not begin with PORTAL_, LISTEN_ or LD_."
             )
-        given[name] = environ[name]
-    return lines | given
+        values[name] = environ[name]
+    return lines | values
 
 
-def _can_be_handed(name: str, value: str) -> bool:
-    """Say whether an app would be handed just that."""
+def _is_allowed(name: str, value: str) -> bool:
+    """Return whether an app would get exactly this variable."""
     with suppress(EnvFileError):
         return read_env_file(as_env_file({name: value})) == {name: value}
     return False
 
 
 def as_env_file(variables: Mapping[str, str]) -> bytes:
-    """Return *variables* as the lines of an ``env_file``; in quotes, so that space around a value stays."""
+    """Return *variables* as the lines of an ``env_file``; quoted, to keep spaces around a value."""
     return "".join(f'{name}="{value}"\n' for name, value in variables.items()).encode("utf-8", "surrogateescape")
 
 
 @contextmanager
-def handed(variables: Mapping[str, str], *, folder: Path) -> Iterator[None]:
-    """Keep *variables* in *folder*, which becomes this user's alone, until the block ends.
+def env_file_in(folder: Path, variables: Mapping[str, str]) -> Iterator[None]:
+    """Keep *variables* in a private file in *folder* until the block ends.
 
     Raises:
-        CommandFailed: they cannot be written there.
+        CommandFailed: the file cannot be written.
     """
-    place = folder / HANDED
+    file = folder / ENV_FILE
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        place.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
         if variables:
-            with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as lines:
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as lines:
                 lines.write(as_env_file(variables))
     except OSError as error:
         problem = f"The folder {folder} cannot be used: {error.strerror}. Choose another with --data-dir."
@@ -158,11 +160,11 @@ def handed(variables: Mapping[str, str], *, folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        place.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
 
 
 def features_in(text: str) -> tuple[str, ...]:
-    """Return the browser's features that *text* names, between commas.
+    """Return the browser features that *text* lists, between commas.
 
     Raises:
         CommandFailed: one is not known.
@@ -171,7 +173,7 @@ def features_in(text: str) -> tuple[str, ...]:
     for feature in features:
         if feature not in GRANTABLE:
             raise CommandFailed(
-                f"--browser names {feature!r}, which no frame can be given. {choices(feature, GRANTABLE)}"
+                f"--browser: {feature!r} is not a feature that a frame can get. {choices(feature, GRANTABLE)}"
             )
     return features
 
@@ -180,22 +182,22 @@ def source_at(path: Path) -> Path:
     """Return the absolute path of the app at *path*.
 
     Raises:
-        CommandFailed: nothing there can be run.
+        CommandFailed: there is no app.
     """
-    found = path.absolute()
-    if found.is_dir():
-        if not any((found / name).is_file() for name in ("README.md", "app.py")):
+    source = path.absolute()
+    if source.is_dir():
+        if not any((source / name).is_file() for name in ("README.md", "app.py")):
             raise CommandFailed(f"The folder {path} has neither a README.md, as Spaces have, nor an app.py.")
-        return found
-    if not found.is_file():
+        return source
+    if not source.is_file():
         raise CommandFailed(f"There is no file {path}.")
-    if found.suffix != ".py":
-        raise CommandFailed(f"{path} is no Python file. Give a file like app.py, or the folder of a Space.")
-    return found
+    if source.suffix != ".py":
+        raise CommandFailed(f"{path} is not a Python file. Give a file like app.py, or the folder of a Space.")
+    return source
 
 
 def slug_of(source: Path) -> str:
-    """Return a name for addresses, from the file's name, or the folder's where the file's says nothing."""
+    """Return a name for addresses: the file's, or the folder's where the file's is a usual one."""
     stem = source.stem if source.is_file() or source.suffix == ".py" else source.name
     name = source.parent.name if stem.lower() in _COMMON and source.parent.name else stem
     slug = slug_from(name, longest=_LONGEST_SLUG) or slug_from(stem, longest=_LONGEST_SLUG) or "app"
@@ -208,7 +210,7 @@ def title_of(slug: str) -> str:
 
 
 def default_folder(source: Path, *, port: int, environ: Mapping[str, str]) -> Path:
-    """Return where this app's trial keeps its things: the user's cache, so that nothing is left beside the app.
+    """Return the folder of this app's trial, in the user's cache.
 
     Raises:
         CommandFailed: the user has no home folder.
@@ -216,7 +218,7 @@ def default_folder(source: Path, *, port: int, environ: Mapping[str, str]) -> Pa
     of_user = environ.get("XDG_CACHE_HOME") or ""
     try:
         cache = Path(of_user) if of_user.startswith("/") else Path.home() / ".cache"
-    except RuntimeError as error:  # a user number without a name, as in a container, and no HOME
-        raise CommandFailed("You have no home folder. Say where to keep the trial's files with --data-dir.") from error
+    except RuntimeError as error:  # neither HOME nor an entry in passwd, as in a container
+        raise CommandFailed("You have no home folder. Choose a folder for the trial with --data-dir.") from error
     digest = hashlib.sha256(str(source).encode()).hexdigest()[:12]
     return cache / "gradio-portal" / f"try-{digest}-{port or 'any'}"

@@ -236,7 +236,7 @@ def test_a_trial_hands_on_what_it_is_told_to_and_names_what_is_missing(
         trial.wait_for("All apps are running.")
         assert "the-key-of-the-weather" in (tmp_path / "d" / "logs" / "weather.log").read_text()
         assert "the-key-of-the-weather" not in trial.said
-        assert (tmp_path / "d" / "handed.env").exists()
+        assert (tmp_path / "d" / "app.env").exists()
         trial.process.terminate()
         assert trial.process.wait(PATIENCE) == 0
-    assert not (tmp_path / "d" / "handed.env").exists()
+    assert not (tmp_path / "d" / "app.env").exists()

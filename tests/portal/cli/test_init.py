@@ -263,21 +263,21 @@ def test_a_bad_answer_is_asked_for_again_and_the_others_are_kept(
         *[""] * 2,
     ]
     secrets = iter(["hush-hush", ""])
-    asked: list[str] = []
+    questions: list[str] = []
 
     def answer(question: str) -> str:
-        asked.append(question)
+        questions.append(question)
         return answers.pop(0)
 
     monkeypatch.setattr("sys.stdin", Terminal())
-    monkeypatch.setattr("builtins.input", answer)
-    monkeypatch.setattr("getpass.getpass", lambda _: next(secrets))
+    monkeypatch.setattr("click.termui.visible_prompt_func", answer)
+    monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _: next(secrets))
     assert main(["init"]) == 0
     said = capsys.readouterr().out
 
     assert answers == []
     for words in (
-        "Please give an answer.",
+        "An answer is required.",
         "no provider type called 'octa'",
         "A slug has 1 to 63",
         "is given twice",
@@ -286,7 +286,7 @@ def test_a_bad_answer_is_asked_for_again_and_the_others_are_kept(
         assert words in said
     assert "Use https." in said
     assert "Please answer again; Enter keeps the value in brackets." in said
-    assert asked[-7].endswith(" [https://id.example.com]: ")
+    assert questions[-7].endswith(" [https://id.example.com]: ")
     settings = load(environment({}, folder))
     assert (settings.url, settings.trust_apps) == ("https://portal.example.com", True)
     assert [app.slug for app in settings.catalogue] == ["forecast"]

@@ -117,7 +117,7 @@ def test_what_is_there_is_left_until_it_is_to_be_made_anew(folder: Path, capsys:
     capsys.readouterr()
 
     assert main(["apps", "install", "forecast"]) == 0
-    assert "is there: Python 3." in capsys.readouterr().out
+    assert "exists: Python 3." in capsys.readouterr().out
     assert made.resolve() == first
 
     assert main(["apps", "install", "forecast", "--recreate"]) == 0
@@ -132,10 +132,10 @@ def test_an_environment_made_by_hand_gives_way(folder: Path, capsys: pytest.Capt
     )
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "own"], check=True)
     assert main(["apps", "install", "forecast"]) == 1, "it has no Gradio"
-    assert "`portal apps install forecast --recreate` makes it anew" in capsys.readouterr().err
+    assert "To make it again: portal apps install forecast --recreate" in capsys.readouterr().err
 
     assert main(["apps", "install", "forecast", "--recreate"]) == 0
-    assert "`portal apps restart forecast` takes it up." in capsys.readouterr().out
+    assert "To use it, run `portal apps restart forecast`." in capsys.readouterr().out
     assert (folder / "own").is_symlink()
     assert sorted(one.name for one in folder.iterdir() if "own" in one.name) == sorted(
         ["own", (folder / "own").readlink().name]
@@ -151,7 +151,7 @@ def test_an_interpreter_that_is_not_there_yet_is_a_problem_with_the_command_as_i
     assert main(["check"]) == 2
     assert "Create it with `portal apps install forecast`" in capsys.readouterr().err
     assert main(["apps", "install", "forecast"]) == 0
-    assert "`portal reload` takes it up, or the next `portal serve`." in capsys.readouterr().out
+    assert "To use it, run `portal reload`, or start `portal serve`." in capsys.readouterr().out
     assert main(["check"]) == 0
 
 
@@ -242,12 +242,12 @@ def test_another_user_can_read_what_was_made(folder: Path) -> None:
     [
         (["nobody"], 2, "There is no app called 'nobody'. There are: forecast, module, far."),
         (["far"], 2, "far runs elsewhere (https://far.example.com); make its environment there."),
-        (["module"], 2, "company.forecast is a module; name what it needs with --requirements FILE."),
-        (["forecast", "--requirements", "none.txt"], 2, "none.txt: no such file."),
+        (["module"], 2, "company.forecast is a module; give its requirements with --requirements FILE."),
+        (["forecast", "--requirements", "none.txt"], 2, "There is no file none.txt."),
         (["forecast", "--requirements", "old.txt"], 2, "old.txt asks for gradio==4.44.1, and apps can be served with"),
-        (["forecast", "--requirements", "picture.txt"], 2, "it cannot be read as text."),
+        (["forecast", "--requirements", "picture.txt"], 2, "picture.txt cannot be read as text."),
         (["forecast", "--python", "/bin/false"], 2, "/bin/false: this is no Python interpreter that runs."),
-        (["forecast", "--python", "./old-python"], 2, "./old-python is Python 3.9.2; 3.11 or newer is needed."),
+        (["forecast", "--python", "./old-python"], 2, "./old-python is Python 3.9.2; it must be 3.11 or newer."),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_made(
@@ -266,8 +266,8 @@ def test_what_cannot_be_is_said_before_anything_is_made(
 @pytest.mark.parametrize(
     ("python", "said"),
     [
-        ("app.py", "an environment can be made where python names FOLDER/bin/python."),
-        ("tools/bin/python", "is there and is no environment."),
+        ("app.py", "to make an environment, set apps.forecast.python to FOLDER/bin/python."),
+        ("tools/bin/python", "exists and is not an environment."),
         (sys.prefix + "/bin/python", "is the portal's own environment."),
     ],
     ids=["no environment", "a folder", "the portal's"],

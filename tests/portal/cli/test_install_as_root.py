@@ -142,7 +142,7 @@ def test_what_is_installed_runs_as_the_apps_user_and_is_roots_in_the_end(place: 
     [site] = made.glob("lib/python*/site-packages")
     found = json.loads((site / "found.json").read_text())
 
-    assert "what is installed runs as user 70001, and is root's in the end" in said
+    assert "installers run as user 70001; root owns the result" in said
     assert (found["uids"], found["gids"], found["groups"]) == ([70001] * 3, [70001] * 3, [])
     assert (found["terminal"], found["no new rights"], found["at home"], found["beside"]) == (False, True, True, False)
     assert not {"NETRC", "XDG_CONFIG_HOME", "PORTAL_SECRET_KEY", "COMPANY_CLIENT_SECRET"} & set(found["environ"])
@@ -154,7 +154,7 @@ def test_what_is_installed_runs_as_the_apps_user_and_is_roots_in_the_end(place: 
     assert stat.S_IMODE((place.folder / "portal.toml").stat().st_mode) == 0o600, "a link was followed"
 
     code, said = place.install()
-    assert (code, "is there: Python 3." in said) == (0, True), "it is asked by that user, too"
+    assert (code, "exists: Python 3." in said) == (0, True), "it is asked by that user, too"
     assert not (place.folder / "was-root").exists()
     subprocess.run([made / "bin" / "python", "-c", ""], timeout=60, check=True)
     assert (place.folder / "was-root").exists(), "it would have told"

@@ -192,7 +192,7 @@ class TestCheck:
         space = config.parent / "space"
         space.mkdir()
         (space / "app.py").touch()
-        (space / "README.md").write_text("---\nhf_oauth: true\nhf_oauth_scopes: [\x1b[2J]\n---\n")
+        (space / "README.md").write_text('---\nhf_oauth: true\nhf_oauth_scopes: ["\\e[2J"]\n---\n')
         config.write_text(GOOD.replace('source = "gradio_apps.admin_dashboard"', 'source = "space"'))
         assert main(["check"]) == 0
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from portal.cli.try_app import (
-    HANDED,
+    ENV_FILE,
     as_env_file,
     default_folder,
+    env_file_in,
     features_in,
-    handed,
     slug_of,
     source_at,
     title_of,
@@ -69,7 +69,7 @@ class TestSource:
 
     def test_a_file_of_another_kind_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "notes.txt").touch()
-        with pytest.raises(CommandFailed, match="no Python file"):
+        with pytest.raises(CommandFailed, match="not a Python file"):
             source_at(tmp_path / "notes.txt")
 
 
@@ -121,16 +121,14 @@ class TestVariables:
         [
             ("WEATHER_KEY", {}, "WEATHER_KEY is not set"),
             ("WEATHER_KEY=secret-value", {}, "takes the name of a variable"),
-            ("PORTAL_URL", {"PORTAL_URL": "secret-value"}, "PORTAL_URL cannot be handed"),
-            ("LD_PRELOAD", {"LD_PRELOAD": "secret-value"}, "LD_PRELOAD cannot be handed"),
+            ("PORTAL_URL", {"PORTAL_URL": "secret-value"}, "PORTAL_URL cannot be given"),
+            ("LD_PRELOAD", {"LD_PRELOAD": "secret-value"}, "LD_PRELOAD cannot be given"),
             ("A", {"A": "one\nB=secret-value"}, "must be one line"),
             ("A", {"A": "one\nsecret-value"}, "must be one line"),
-            ("A-B", {"A-B": "secret-value"}, "cannot be handed"),
+            ("A-B", {"A-B": "secret-value"}, "cannot be given"),
         ],
     )
-    def test_what_cannot_be_handed_on_is_refused_by_name_alone(
-        self, name: str, environ: dict[str, str], said: str
-    ) -> None:
+    def test_what_cannot_be_given_is_refused_by_name_alone(self, name: str, environ: dict[str, str], said: str) -> None:
         with pytest.raises(CommandFailed, match=said) as failure:
             variables_for([name], file=None, environ=environ)
         assert "secret-value" not in str(failure.value)
@@ -145,12 +143,12 @@ class TestVariables:
 
     def test_they_are_kept_for_the_trial_alone_and_from_everybody_else(self, tmp_path: Path) -> None:
         folder = tmp_path / "trial"
-        with handed({"A": "1"}, folder=folder):
-            assert ((folder / HANDED).stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o600, 0o700)
-        assert not (folder / HANDED).exists()
-        (folder / HANDED).write_text("A='of a trial that was killed'")
-        with handed({}, folder=folder):
-            assert not (folder / HANDED).exists()
+        with env_file_in(folder, {"A": "1"}):
+            assert ((folder / ENV_FILE).stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o600, 0o700)
+        assert not (folder / ENV_FILE).exists()
+        (folder / ENV_FILE).write_text("A='of a trial that was killed'")
+        with env_file_in(folder, {}):
+            assert not (folder / ENV_FILE).exists()
 
 
 class TestFeatures:

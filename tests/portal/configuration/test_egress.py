@@ -79,7 +79,7 @@ def test_the_summary_says_what_is_called_how(tmp_path: Path) -> None:
     lines = list(format_egress(loaded(tmp_path, GOOD, environ)))
     assert lines == [
         f"trusted certificate authorities: 1 in {authority}, by SSL_CERT_FILE, and 1 in {authority}",
-        "proxy proxy.example.com:3128, by https_proxy; it resolves the names",
+        "proxy proxy.example.com:3128, by https_proxy; it resolves host names",
         "company: through the proxy",
         "forecast: directly, by NO_PROXY",
     ]
@@ -105,7 +105,7 @@ def test_apis_that_are_reached_in_another_way_are_told_apart(tmp_path: Path) -> 
 def test_without_anything_said_the_summary_says_so(tmp_path: Path) -> None:
     assert list(format_egress(settings_for(tmp_path))) == [
         "trusted certificate authorities: the public authorities",
-        "no proxy: everything is called directly",
+        "no proxy: all calls are direct",
     ]
 
 
@@ -117,4 +117,4 @@ def test_what_cannot_be_used_and_need_not_be_is_said_and_no_failure(tmp_path: Pa
         lines[0]
         == "trusted certificate authorities: /nowhere.pem (cannot be read: No such file or directory), by SSL_CERT_FILE"
     )
-    assert lines[1] == "the proxy of HTTPS_PROXY is a SOCKS proxy, which is not spoken here; nothing needs it"
+    assert lines[1] == "the proxy of HTTPS_PROXY is a SOCKS proxy, which is not spoken here; nothing uses it"

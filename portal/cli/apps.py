@@ -90,7 +90,7 @@ def status(*, name: str | None, config: Path | None, as_json: bool) -> int:
 def logs(*, name: str, follow: bool, lines: int, config: Path | None) -> int:
     """Show what an app printed."""
     settings, variables = configured(config)
-    app = _supervised(settings, name)
+    app = _supervised_app(settings, name)
     log = app_log(settings, app)
     values = env_values([app.env_file])
     if values is None:
@@ -140,7 +140,7 @@ def restart(*, name: str, now: bool, config: Path | None) -> int:
 def _order(do: Action, name: str, *, config: Path | None) -> int:
     """Tell the supervisor to *do* it, and wait until it is done."""
     settings, _ = configured(config)
-    app = _supervised(settings, name)
+    app = _supervised_app(settings, name)
     control = control_socket(settings)
     before = _one(ask(control, ListApps()).apps, app.slug)
     ask(control, ControlApp(do, app.slug))
@@ -202,7 +202,7 @@ def app_named(settings: Settings, name: str) -> AppSpec:
     return app
 
 
-def _supervised(settings: Settings, name: str) -> AppSpec:
+def _supervised_app(settings: Settings, name: str) -> AppSpec:
     app = app_named(settings, name)
     if app.source is None:
         raise CommandFailed(f"{app.slug} runs elsewhere ({app.url}); this machine does not start it or keep its log.")

@@ -38,7 +38,7 @@ from portal.storage.private_files import refusal, told
 def check(*, config: Path | None, as_json: bool) -> int:
     """List the problems of the configuration, or show what it sets."""
     try:
-        settings = _checked(config)
+        settings = _load(config)
     except CommandFailed as failure:
         if not as_json:
             raise
@@ -53,8 +53,8 @@ def check(*, config: Path | None, as_json: bool) -> int:
     return 0
 
 
-def _checked(config: Path | None) -> Settings:
-    """Return the settings.
+def _load(config: Path | None) -> Settings:
+    """Return the settings, after every check.
 
     Raises:
         CommandFailed: lists every problem.
@@ -78,9 +78,9 @@ def _require_data_folder(settings: Settings) -> None:
     account = portal_account(settings)
     # systemd gives a folder under /var/lib to the portal's user.
     runs_as = None if account is None or settings.apps_run_by == "systemd" else account.uid
-    refused = refusal(settings.data_dir, runs_as=runs_as)
-    if refused is not None:
-        raise CommandFailed(f"{refused[0].upper()}{refused[1:]}.")
+    problem = refusal(settings.data_dir, runs_as=runs_as)
+    if problem is not None:
+        raise CommandFailed(f"{problem[0].upper()}{problem[1:]}.")
 
 
 def summary(settings: Settings, *, offered: Mapping[str, frozenset[str]] = MappingProxyType({})) -> Iterator[str]:
@@ -95,10 +95,10 @@ def summary(settings: Settings, *, offered: Mapping[str, frozenset[str]] = Mappi
     yield f"  data in {settings.data_dir}: {told(settings.data_dir, runs_as=None if account is None else account.uid)}"
     yield ""
     yield from _isolation(settings)
-    if (taken := _port_taken(settings)) is not None:
-        yield f"  note: {taken}"
+    if (problem := _port_problem(settings)) is not None:
+        yield f"  note: {problem}"
     yield ""
-    yield "Calls to others"
+    yield "Outgoing calls"
     yield from (f"  {line}" for line in egress_report.format_egress(settings))
     yield ""
     yield "Providers"
@@ -144,7 +144,7 @@ def _notes_on_provider(
 
 def _of_app(app: AppSpec, settings: Settings) -> Iterator[str]:
     yield f"  {app.slug}: {app.url}"
-    yield f"    open to {_openness(app)}"
+    yield f"    open to {_access(app)}"
     yield "    runs elsewhere" if app.source is None else f"    runs here, on port {app.port}, from {app.source}"
     level = level_of(app, settings)
     user = f", {app.user}" if app.user is not None and level is not ELSEWHERE else ""
@@ -165,14 +165,14 @@ def as_object(settings: Settings, *, offered: Mapping[str, frozenset[str]]) -> d
         "data_dir": str(settings.data_dir),
         "user": settings.user,
         "isolation": {"browser": isolation.level, "machine": isolation.machine.word, "shared": isolation.shared},
-        "port_taken": _port_taken(settings),
+        "port_problem": _port_problem(settings),
         "egress": list(egress_report.format_egress(settings)),
         "providers": [
             {
                 "id": spec.id,
                 "label": spec.label,
                 "type": spec.provider_type,
-                "issuer": spec.issuer,
+                "issuer": None if spec.issuer_of_token else spec.issuer,
                 "callback": settings.callback_of(spec),
                 "domains": sorted(spec.domains),
                 "hidden": spec.hidden,
@@ -201,7 +201,7 @@ def as_object(settings: Settings, *, offered: Mapping[str, frozenset[str]]) -> d
     }
 
 
-def _port_taken(settings: Settings) -> str | None:
+def _port_problem(settings: Settings) -> str | None:
     try:
         sites_of(settings, port=port_of(settings))
     except PortTaken as error:
@@ -225,8 +225,8 @@ def _isolation(settings: Settings) -> Iterator[str]:
 
 def _issuer(spec: ProviderSpec) -> str:
     if spec.issuer_of_token:
-        return f"the user pool that ID tokens from {spec.issuer} name"
-    return f"the issuer that {spec.discovery} names" if spec.issuer_of_document else spec.issuer
+        return f"the user pool in the ID tokens of {spec.issuer}"
+    return f"the issuer in {spec.discovery}" if spec.issuer_of_document else spec.issuer
 
 
 def _who(settings: Settings) -> str:
@@ -249,7 +249,7 @@ def _condition(rule: RoleRule) -> str:
     return (" or ".join(conditions) or "if the sign-in hook gives it") + source
 
 
-def _openness(app: AppSpec) -> str:
+def _access(app: AppSpec) -> str:
     names = [*sorted(app.open_to), *sorted(app.people)]
     if not names:
         return "nobody: open_to and people are empty"

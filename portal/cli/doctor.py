@@ -54,7 +54,7 @@ def doctor(*, url: str | None, ca: Path | None, quick: bool, silence: int, as_js
     """
     seconds = None if quick else silence
     if url is not None:
-        addresses = {PORTAL: _checked(url)}
+        addresses = {PORTAL: _origin_of(url)}
         tools = _tools(read_egress(os.environ), ca, silence=seconds)
         findings = asyncio.run(examine_from_outside(addresses[PORTAL], tools))
     else:
@@ -102,7 +102,7 @@ def _leave(settings: Settings) -> tuple[Leave | None, str | None]:
     return lambda audience: tokens.make(audience=audience, now=system_clock()), None
 
 
-def _checked(url: str) -> str:
+def _origin_of(url: str) -> str:
     """Return *url* as scheme and host.
 
     Raises:

@@ -1,7 +1,4 @@
-"""The text of a first ``portal.toml`` and ``.env``: commented, and sound as it stands.
-
-Pure: what was asked goes in, text comes out.
-"""
+"""The text of a first ``portal.toml`` and ``.env``, with comments.  Pure."""
 
 import json
 from dataclasses import dataclass
@@ -16,25 +13,24 @@ PROVIDER: Final = "company"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What the operator said."""
+    """The operator's answers to ``portal init``."""
 
     url: str
     apps_url: str | None
     provider_type: str
-    """The make of provider."""
     options: tuple[tuple[str, str], ...]
-    """What that make is told besides: keys of ``[[providers]]`` with their values."""
+    """Further keys of ``[[providers]]`` for that type, with their values."""
     client_id: str
     client_secret: Secret | None
-    """``None``: to be filled in later."""
+    """``None``: the operator fills it in later."""
     title: str
     apps: tuple[tuple[str, str], ...]
     """Slug and source of each app."""
     trust_apps: bool
     units: bool = False
-    """Whether systemd runs portal and apps, by the units of ``portal config systemd``."""
+    """Whether systemd runs portal and apps, with the units of ``portal config systemd``."""
     scopes: tuple[str, ...] = ()
-    """What to ask the provider for; empty: what is asked for of its make anyway."""
+    """The scopes to request; empty: the type's default."""
 
 
 def portal_toml(answers: Answers) -> str:
@@ -44,18 +40,18 @@ def portal_toml(answers: Answers) -> str:
 
 def dotenv(answers: Answers, *, secret_key: Secret) -> str:
     """Return the text of ``.env``, which holds the secrets."""
-    client_secret = "" if answers.client_secret is None else _single_quoted(answers.client_secret.reveal())
+    client_secret = "" if answers.client_secret is None else _env_value(answers.client_secret.reveal())
     return (
-        "# Secrets of the portal: readable by its user alone, and in no repository.\n"
-        "# The key encrypts what the portal keeps. A backup is worth nothing without it: keep a copy elsewhere.\n"
+        "# Secrets of the portal. Only its user may read this file; never commit it to a repository.\n"
+        "# The key encrypts secrets in the database. A backup needs it: keep a copy somewhere else.\n"
         f"PORTAL_SECRET_KEY={secret_key.reveal()}\n"
-        f"# What the provider gave the client {_commented(answers.client_id)}.\n"
+        f"# The client secret of {_comment(answers.client_id)}, from the provider.\n"
         f"{CLIENT_SECRET}={client_secret}\n"
     )
 
 
 _UNITS: Final = (
-    "# systemd runs the apps, each as a user of its own, by the units of `portal config systemd`.",
+    "# systemd runs the apps, each as a user of its own, with the units of `portal config systemd`.",
     'apps_run_by = "systemd"',
     'data_dir = "/var/lib/gradio-portal"',
 )
@@ -63,24 +59,27 @@ _UNITS: Final = (
 
 def _portal(answers: Answers) -> list[str]:
     lines = [
-        "# The portal. Every setting stands in docs/settings.md; `portal check` says what this file turns on.",
+        "# The portal. docs/settings.md lists every setting; `portal check` shows what this file sets.",
         "",
         "[portal]",
-        "# Where browsers reach the portal.",
-        f"url = {_quoted(answers.url)}",
-        "# Where browsers reach the apps: a template over {app} and {port}.",
+        "# The portal's address in browsers.",
+        f"url = {_toml_string(answers.url)}",
+        "# The apps' addresses in browsers: a template with {app} or {port}.",
     ]
     if answers.apps_url is None:
         lines.append('# apps_url = "https://{app}.apps.example.com"')
     else:
-        lines.append(f"apps_url = {_quoted(answers.apps_url)}")
-    lines += [f"title = {_quoted(answers.title)}", "# A sign-in ends after this long without use, and in any case."]
+        lines.append(f"apps_url = {_toml_string(answers.apps_url)}")
+    lines += [
+        f"title = {_toml_string(answers.title)}",
+        "# A sign-in ends after so long without use, and in any case.",
+    ]
     lines += ['idle_lifetime = "8h"', 'absolute_lifetime = "30d"']
     if answers.units:
         return [*lines, *_UNITS, ""]
     lines += [
-        "# Apps that run here as the portal's own user could read its database and its key. Say true only if you",
-        "# trust whoever writes them as you trust the portal: docs/security-model.md, Isolation.",
+        "# An app that runs as the portal's user can read its database and key. Set true only if you trust the",
+        "# apps' authors as much as the portal: docs/security-model.md, Isolation.",
         "trust_apps = true" if answers.trust_apps else "# trust_apps = true",
         "",
     ]
@@ -90,33 +89,33 @@ def _portal(answers: Answers) -> list[str]:
 def _providers(answers: Answers) -> list[str]:
     meanings = {option.key: option.meaning for option in PROVIDER_TYPES[answers.provider_type].options}
     lines = [
-        "# Where people prove who they are. Register this callback there:",
-        f"# {_commented(answers.url.rstrip('/'))}/auth/oauth/{PROVIDER}/callback",
+        "# The identity provider. Register this callback there:",
+        f"# {_comment(answers.url.rstrip('/'))}/auth/oauth/{PROVIDER}/callback",
         "[[providers]]",
         f'id = "{PROVIDER}"',
-        "# The make of provider; docs/providers has a page for each.",
-        f"type = {_quoted(answers.provider_type)}",
-        '# What the button says, after "Continue with".',
+        "# The type of provider; docs/providers has a page for each.",
+        f"type = {_toml_string(answers.provider_type)}",
+        '# The label of the sign-in button, after "Continue with".',
         'label = "your company"',
     ]
     for key, value in answers.options:
-        lines += [f"# {meanings[key]}", f"{key} = {_quoted(value)}"]
+        lines += [f"# {meanings[key]}", f"{key} = {_toml_string(value)}"]
     if answers.scopes:
         lines += [
-            "# The provider tells groups only where it is asked for them.",
+            "# The provider gives groups only if they are requested.",
             f"scopes = {json.dumps(answers.scopes)}",
         ]
     return [
         *lines,
-        f"client_id = {_quoted(answers.client_id)}",
-        "# The variable that holds the client secret; it stands in .env, never here.",
+        f"client_id = {_toml_string(answers.client_id)}",
+        "# The variable with the client secret, in .env. Never write the secret here.",
         f'client_secret_env = "{CLIENT_SECRET}"',
         "",
     ]
 
 
 _ROLES: Final = (
-    "# What gives a role: groups at the provider, or a rule over the claims. `portal explain` tells what a rule does.",
+    "# Roles: from groups at the provider, or a rule over the claims. `portal explain` shows the effect of a rule.",
     "# [roles.analyst]",
     '# groups = ["AI-Analysts"]',
     "# [roles.admin]",
@@ -126,13 +125,13 @@ _ROLES: Final = (
 
 
 def _apps(answers: Answers) -> list[str]:
-    lines = ["# The apps, in the order of the catalogue. An app that is open to nobody in its list is closed."]
+    lines = ["# The apps, in the order of the catalogue. Without open_to, no one can open an app."]
     for slug, source in answers.apps:
         lines += [
             f"[apps.{slug}]",
             "# A file, a folder like a Hugging Face Space, or a module; relative to this file.",
-            f"source = {_quoted(source)}",
-            "# Everyone who is signed in, or names of roles.",
+            f"source = {_toml_string(source)}",
+            "# everyone: all who are signed in; or names of roles.",
             'open_to = ["everyone"]',
             "",
         ]
@@ -141,16 +140,16 @@ def _apps(answers: Answers) -> list[str]:
     return lines
 
 
-def _quoted(text: str) -> str:
-    """Return *text* as a basic string of TOML, whose escapes are those of JSON."""
+def _toml_string(text: str) -> str:
+    """Return *text* as a TOML basic string; its escapes are those of JSON."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _single_quoted(text: str) -> str:
-    """Return *text* as a value of ``.env`` in which nothing is interpreted."""
+def _env_value(text: str) -> str:
+    """Return *text* as a ``.env`` value without interpolation."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _commented(text: str) -> str:
-    """Return *text* for a comment: on one line, whatever it holds."""
+def _comment(text: str) -> str:
+    """Return *text* on one line, for a comment."""
     return "".join(char if char.isprintable() else "?" for char in text)

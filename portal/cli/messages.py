@@ -36,9 +36,9 @@ def print_warning(message: str) -> None:
 
 def print_report(lines: Iterable[str]) -> None:
     """Print *lines*, with control characters spelled out."""
-    click.echo("\n".join(_coloured(line) for line in plain("\n".join(lines)).split("\n")))
+    click.echo("\n".join(_colour(line) for line in plain("\n".join(lines)).split("\n")))
 
 
-def _coloured(line: str) -> str:
+def _colour(line: str) -> str:
     word = line.strip().partition(" ")[0]
     return line.replace(word, click.style(word, fg=_COLOURS[word]), 1) if word in _COLOURS else line

@@ -1,6 +1,6 @@
-"""One provider as an operator should see it: what turned it on, what it says of itself, what to register there.
+"""A report on one provider for operators: its configuration, its metadata, and what to register there.
 
-No secret among it: of a client secret only whether there is one.
+It holds no secret: of a client secret only whether there is one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,29 +21,29 @@ _KINDS: Final = ("domains", "organisations", "tenants", "groups")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderReport:
-    """What there is to say of one provider."""
+    """The configuration and the diagnostics of one provider."""
 
     spec: ProviderSpec
     diagnostics: ProviderDiagnostics
     callback: str
-    """To be registered there."""
+    """To register at the provider."""
     signed_out: str
-    """Where browsers come back to from signing out there; to be registered too, where it has such a place."""
+    """Where browsers return to from the provider's sign-out; to register too, if the provider has a field for it."""
     hook: str | None
-    """The company's own rule, which has the last word on who comes in."""
+    """The sign-in hook, which has the last word on who may sign in."""
     wanted: Mapping[str, tuple[str, ...]]
-    """The claims that the configuration reads of its people, with the keys that read them."""
+    """The claims that the configuration reads, with the keys that read them."""
     sign_out: str | None
-    """Where signing out goes on; ``None``: nowhere, or it could not be learned."""
+    """Where sign-out continues; ``None``: nowhere, or it is not known."""
 
     @property
     def limitations(self) -> tuple[Limitation, ...]:
-        """What is missing."""
+        """What is wrong, the worst first."""
         return limitations_of(self.spec, self.diagnostics, wanted=self.wanted)
 
     @property
     def usable(self) -> bool:
-        """Whether nothing was found that keeps everybody from signing in."""
+        """Whether people can sign in, as far as the diagnostics show."""
         return not any(one.blocks for one in self.limitations)
 
     def to_json(self) -> dict[str, object]:
@@ -78,82 +78,76 @@ class ProviderReport:
         }
 
     def lines(self) -> Iterator[str]:
-        """Yield this as lines for a terminal: what is configured, and whether it can be reached."""
+        """Yield lines about its configuration, and whether it answers."""
         spec, provider_type = self.spec, type_of(self.spec)
         yield f"{spec.id}: {spec.label} ({spec.provider_type})"
-        yield f"  turned on by   {', '.join(spec.variables) or '[[providers]] of the file'}"
+        yield f"  configured by  {', '.join(spec.variables) or '[[providers]] in the file'}"
         yield f"  client         {spec.client_id}, {'no secret' if spec.client_secret is None else 'with a secret'}"
         yield f"  issuer         {self._issuer}"
-        yield f"  reached        {self._reached()}"
+        yield f"  answers        {self._answers()}"
         if self.diagnostics.problem is not None:
             yield f"    {self.limitations[0].fix}"
         yield f"  callback       {self.callback}"
         yield f"  scopes         {' '.join(requested_scopes(spec)) or 'none'}"
-        yield f"  comes in       {_who(spec.admission)}{', if the sign-in hook agrees' if self.hook else ''}"
-        yield f"  signing out    {self._signing_out()}"
+        yield f"  admits         {_who(spec.admission)}{', if the sign-in hook agrees' if self.hook else ''}"
+        yield f"  sign-out       {self._sign_out()}"
         if provider_type.sign_out is not None:
-            yield f"    back to      {self.signed_out}"
+            yield f"    then to      {self.signed_out}"
         yield f"  refresh token  {format_refresh(provider_type)}"
 
     def details(self) -> Iterator[str]:
-        """Yield lines about what it says of itself."""
+        """Yield lines about its metadata, and what it made of the test requests."""
         diagnostics, provider_type = self.diagnostics, type_of(self.spec)
         for name, url in self._endpoints().items():
             yield f"  {name.replace('_', ' '):<14} {url}"
         if provider_type.flow == "openid" and diagnostics.keys:
             yield f"  keys           {len(diagnostics.keys)}"
             algorithms = ", ".join(sorted(usable_algorithms(self.spec, diagnostics)))
-            yield f"  ID tokens      {algorithms or 'signed in no way that is accepted'}"
+            yield f"  ID tokens      {algorithms or 'no algorithm that the portal accepts'}"
         if diagnostics.auth_method is not None:
-            refused = "" if diagnostics.client_problem is not None else ", not refused with a made-up code"
-            yield f"  the client by  {diagnostics.auth_method}{refused}"
+            accepted = "" if diagnostics.client_problem is not None else ", accepted in a test with an invalid code"
+            yield f"  client auth    {diagnostics.auth_method}{accepted}"
         if diagnostics.callback_known is not None:
-            said = "is registered" if diagnostics.callback_known else "is refused, or the client is"
-            yield f"  the callback   {said}"
+            status = "is registered" if diagnostics.callback_known else "is refused, or the client is"
+            yield f"  the callback   {status}"
         yield f"  PKCE           {'S256' if provider_type.pkce else 'not sent'}"
 
     def _endpoints(self) -> Mapping[str, str]:
-        ends = self.diagnostics.endpoints
-        if ends is None:
+        endpoints = self.diagnostics.endpoints
+        if endpoints is None:
             return {}
-        named = {
-            "authorize": ends.authorize,
-            "token": ends.token,
-            "jwks": ends.jwks,
-            "userinfo": ends.userinfo,
-            "end_session": ends.end_session,
-        }
-        return {name: url for name, url in named.items() if url is not None}
+        urls = {name: getattr(endpoints, name) for name in ("authorize", "token", "jwks", "userinfo", "end_session")}
+        return {name: url for name, url in urls.items() if url is not None}
 
     @property
     def _issuer(self) -> str:
         """The issuer that ID tokens must name."""
         if self.spec.issuer_of_token:
-            return f"the user pool that ID tokens from {self.spec.issuer} name"
+            return f"the user pool in the ID tokens of {self.spec.issuer}"
         return self.spec.called(self.diagnostics.issuer).issuer
 
-    def _reached(self) -> str:
+    def _answers(self) -> str:
         diagnostics = self.diagnostics
         if diagnostics.problem is not None:
             return f"no: {diagnostics.problem}"
         if type_of(self.spec).flow == "oauth2":
-            return "not asked: it says nothing of itself before somebody comes"
+            return "not tested: it has no metadata"
         if self.spec.issuer_of_token:
-            return "not asked: which user pool it is, its ID tokens say"
-        return "yes, its keys" if diagnostics.discovery is None else f"yes, {diagnostics.discovery}"
+            return "not tested: only its ID tokens name the user pool"
+        return "yes, with its keys" if diagnostics.discovery is None else f"yes, {diagnostics.discovery}"
 
-    def _signing_out(self) -> str:
+    def _sign_out(self) -> str:
         if self.sign_out is not None:
-            return f"goes on at {self.sign_out}"
+            return f"continues at {self.sign_out}"
         if type_of(self.spec).sign_out is not None and self.diagnostics.problem is not None:
-            return "not known, while it cannot be reached"
-        return "ends here; the sign-in there goes on"
+            return "not known while it does not answer"
+        return "at the portal only; the provider's session goes on"
 
 
 def report_on(provider: Provider, settings: Settings, *, trying_client: bool) -> ProviderReport:
-    """Ask *provider* what it is, and return that with what the configuration says; also whether it refuses the client.
+    """Return the report on *provider*, which is asked for its metadata, and with *trying_client* also tested.
 
-    Takes as long as one request of a browser may make the provider take, and raises nothing.
+    It takes at most the provider's time for one request of a browser, and raises nothing.
     """
     spec, signed_out = provider.spec, f"{settings.url}/signed-out"
     callback = settings.callback_of(spec)
@@ -173,5 +167,5 @@ def report_on(provider: Provider, settings: Settings, *, trying_client: bool) ->
 
 
 def _who(admission: Admission) -> str:
-    asked = [f"{kind} {' or '.join(sorted(getattr(admission, kind)))}" for kind in _KINDS if getattr(admission, kind)]
-    return f"only {', and '.join(asked)}" if asked else "whoever has an account there"
+    rules = [f"{kind} {' or '.join(sorted(getattr(admission, kind)))}" for kind in _KINDS if getattr(admission, kind)]
+    return f"only {', and '.join(rules)}" if rules else "everyone with an account there"

@@ -70,7 +70,7 @@ def test(*, name: str, as_json: bool, config: Path | None) -> int:
     if as_json:
         click.echo(json.dumps({**report.to_json(), "authorization_url": url}, indent=2, ensure_ascii=False))
     else:
-        print_report(_tested(report, url))
+        print_report(_test_report(report, url))
     return 0 if report.usable else ENDED
 
 
@@ -84,18 +84,17 @@ def _authorization_url(provider: Provider, report: ProviderReport) -> str | None
     return url
 
 
-def _tested(report: ProviderReport, url: str | None) -> Iterator[str]:
+def _test_report(report: ProviderReport, url: str | None) -> Iterator[str]:
     yield from report.lines()
     yield ""
-    yield f"Who came is proved by {format_proof(type_of(report.spec))}."
+    yield f"It proves who signs in by {format_proof(type_of(report.spec))}."
     yield from report.details()
     yield from _missing(report, blocking_only=False)
     if url is not None:
         yield ""
-        yield "Open this in a browser and sign in:"
+        yield "To test client, callback and scopes, open this in a browser and sign in:"
         yield f"  {url}"
-        yield "It knows client, callback and scopes if it leads back to the portal, which then says that this"
-        yield "sign-in was not begun there: begun in a terminal, it signs nobody in."
+        yield "If they are right, the browser returns to the portal, which refuses the sign-in: it did not start there."
     yield ""
     yield _verdict(report)
 
@@ -104,8 +103,8 @@ def _verdict(report: ProviderReport) -> str:
     if not report.usable:
         return "No one can sign in there now."
     if report.diagnostics.callback_known:
-        return "Nothing was found that keeps people from signing in."
-    return "Nothing was found that keeps people from signing in; whether the callback is registered was not seen."
+        return "No problem was found: people can sign in."
+    return "No problem was found. Whether the callback is registered is not known."
 
 
 def _missing(report: ProviderReport, *, blocking_only: bool) -> Iterator[str]:

@@ -60,12 +60,12 @@ class TestList:
 
         for words in (
             "company: Company (oidc)",
-            "[[providers]] of the file",
-            f"reached        yes, {theirs.issuer}/.well-known/openid-configuration",
+            "[[providers]] in the file",
+            f"answers        yes, {theirs.issuer}/.well-known/openid-configuration",
             f"callback       {PORTAL}/auth/oauth/company/callback",
             "only domains example.com",
-            f"goes on at {theirs.issuer}/end",
-            f"back to      {PORTAL}/signed-out",
+            f"continues at {theirs.issuer}/end",
+            f"then to      {PORTAL}/signed-out",
             "refresh token  offline_access",
         ):
             assert words in company
@@ -73,9 +73,9 @@ class TestList:
             "github: GitHub (github)",
             "OAUTH_GITHUB_CLIENT_ID, OAUTH_GITHUB_CLIENT_SECRET",
             "Iv1.portal, with a secret",
-            "not asked",
-            "whoever has an account there",
-            "ends here; the sign-in there goes on",
+            "not tested",
+            "everyone with an account there",
+            "at the portal only; the provider's session goes on",
             "refresh token  none",
         ):
             assert words in github
@@ -87,10 +87,10 @@ class TestList:
         theirs.respond["/.well-known/openid-configuration"] = lambda _: as_json({}, status=503)
         out = told(capsys, code=1)
 
-        assert "reached        no: GET" in out
+        assert "answers        no: GET" in out
         assert "status 503" in out
         assert "Check its address, and the way out" in out
-        assert "not known, while it cannot be reached" in out
+        assert "not known while it does not answer" in out
 
     def test_what_keeps_everybody_out_is_told_and_what_does_not_is_left_to_the_test(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
@@ -137,10 +137,10 @@ class TestTest:
             f"authorize      {theirs.issuer}/authorize",
             f"jwks           {theirs.issuer}/jwks",
             "RS256",
-            "client_secret_basic, not refused",
+            "client_secret_basic, accepted",
             "PKCE           S256",
-            "proved by a signed ID token",
-            "Nothing was found that keeps people from signing in.",
+            "by a signed ID token",
+            "No problem was found: people can sign in.",
         ):
             assert words in out
         [url] = [line.strip() for line in out.splitlines() if line.startswith(f"  {theirs.issuer}/authorize?")]
@@ -177,7 +177,7 @@ class TestTest:
 
         assert f"issuer         {theirs.issuer}/application/o/portal/\n" in out
         assert f"yes, {theirs.issuer}{path}" in out
-        assert "Nothing was found that keeps people from signing in." in out
+        assert "No problem was found: people can sign in." in out
 
     def test_a_callback_that_is_registered_is_told(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
@@ -204,7 +204,7 @@ class TestTest:
         out = told(capsys, "test", "company")
 
         assert "Note: whether the callback is registered does not show before a person signs in" in out
-        assert "whether the callback is registered was not seen." in out
+        assert "Whether the callback is registered is not known." in out
         assert json.loads(told(capsys, "--json", "test", "company"))["callback_registered"] is None
 
     @pytest.mark.parametrize("status", [200, 400])

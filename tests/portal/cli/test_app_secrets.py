@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_each_app_that_runs_elsewhere_gets_a_file_of_its_own(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["apps", "secrets", "--into", "made/secrets"]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
 
     made = folder / "made" / "secrets"
     assert {file.name for file in made.iterdir()} == {"forecast", "other"}
@@ -36,7 +36,7 @@ def test_each_app_that_runs_elsewhere_gets_a_file_of_its_own(folder: Path, capsy
         assert main(["apps", "secret", app]) == 0
         secret = capsys.readouterr().out.strip()
         assert (made / app).read_text() == secret
-        assert secret not in said
+        assert secret not in output
 
 
 def test_what_is_right_stays_and_what_was_rotated_is_replaced(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,7 +61,7 @@ def supervisor(folder: Path, processes: None) -> Iterator[Supervised]:
         yield running
 
 
-def listed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+def list_apps(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     capsys.readouterr()
     assert main(["apps", "list", "--json"]) == 0
     apps: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
@@ -84,12 +84,12 @@ def test_the_list_has_a_line_for_every_app(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.usefixtures("supervisor")
 def test_the_status_of_one_app_says_everything(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["apps", "status", "forecast"]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
 
-    assert said.startswith("forecast (Forecast)\n  state        running since ")
-    assert " of 2.0 GB\n" in said
-    assert "  starting     usually 0 s, at most 10 min 0 s\n" in said
-    assert f"  log          {folder / '.portal' / 'logs' / 'forecast.log'}\n" in said
+    assert output.startswith("forecast (Forecast)\n  state        running since ")
+    assert " of 2.0 GB\n" in output
+    assert "  starting     usually 0 s, at most 10 min 0 s\n" in output
+    assert f"  log          {folder / '.portal' / 'logs' / 'forecast.log'}\n" in output
     assert main(["apps", "status", "far"]) == 0
     assert capsys.readouterr().out == "far runs elsewhere: https://far.example.com\n"
     assert main(["apps", "status", "--json"]) == 0
@@ -98,14 +98,14 @@ def test_the_status_of_one_app_says_everything(folder: Path, capsys: pytest.Capt
 
 @pytest.mark.usefixtures("supervisor")
 def test_an_app_is_stopped_started_and_restarted(capsys: pytest.CaptureFixture[str]) -> None:
-    [before] = listed(capsys)
+    [before] = list_apps(capsys)
     assert main(["apps", "stop", "forecast"]) == 0
     assert capsys.readouterr().out.startswith("forecast: stopped since ")
     assert main(["apps", "stop", "forecast"]) == 0
     assert main(["apps", "start", "forecast"]) == 0
     assert main(["apps", "start", "forecast"]) == 0
     assert main(["apps", "restart", "forecast"]) == 0
-    [after] = listed(capsys)
+    [after] = list_apps(capsys)
 
     assert (before["restarts"], after["restarts"]) == (0, 2)
 
@@ -118,19 +118,19 @@ def test_a_restart_waits_for_the_new_process_and_one_that_is_no_good_is_an_error
     app = an_app(data, mode="serve,serve,failed,serve")
     with supervised(a_document(app, control=str(data / "supervisor.sock"))) as supervisor:
         supervisor.event("app-ready")
-        pids = [listed(capsys)[0]["pid"]]
+        pids = [list_apps(capsys)[0]["pid"]]
         assert main(["apps", "restart", "forecast"]) == 0
-        said = capsys.readouterr().out
-        pids.append(listed(capsys)[0]["pid"])
+        output = capsys.readouterr().out
+        pids.append(list_apps(capsys)[0]["pid"])
         assert main(["apps", "restart", "forecast"]) == 1
         refused = capsys.readouterr().err
-        pids.append(listed(capsys)[0]["pid"])
+        pids.append(list_apps(capsys)[0]["pid"])
         assert main(["apps", "status", "forecast"]) == 0
         status = capsys.readouterr().out
         assert main(["apps", "restart", "forecast", "--now"]) == 0
-        pids.append(listed(capsys)[0]["pid"])
+        pids.append(list_apps(capsys)[0]["pid"])
 
-    assert said.startswith(
+    assert output.startswith(
         "forecast: a new process starts; the old one answers meanwhile.\nforecast: running since 0 s"
     )
     assert "forecast was not replaced: The module 'torch' is not installed" in refused
@@ -140,7 +140,7 @@ def test_a_restart_waits_for_the_new_process_and_one_that_is_no_good_is_an_error
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "output"),
     [
         (["restart", "forcast"], 2, "There is no app called 'forcast'. There are: forecast, late, far."),
         (["stop", "far"], 2, "far runs elsewhere (https://far.example.com)"),
@@ -153,10 +153,10 @@ def test_a_restart_waits_for_the_new_process_and_one_that_is_no_good_is_an_error
 )
 @pytest.mark.usefixtures("folder")
 def test_what_cannot_be_done_is_said(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, said: str
+    capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, output: str
 ) -> None:
     assert main(["apps", *arguments]) == code
-    assert said in capsys.readouterr().err
+    assert output in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("supervisor")
@@ -214,8 +214,8 @@ def test_a_log_is_not_shown_where_what_to_hide_is_not_known(folder: Path, capsys
     assert capsys.readouterr().out == "calling with ******** now\n"
     (folder / "forecast.env").write_text("no variable")
     assert main(["apps", "logs", "forecast"]) == 1
-    said = capsys.readouterr()
-    assert (said.out, "whose values the log must not show" in said.err) == ("", True)
+    output = capsys.readouterr()
+    assert (output.out, "whose values the log must not show" in output.err) == ("", True)
 
 
 def test_more_lines_than_a_block_holds(tmp_path: Path) -> None:
@@ -230,17 +230,17 @@ def test_more_lines_than_a_block_holds(tmp_path: Path) -> None:
 def test_a_log_is_followed_across_being_put_aside(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("old and longer than what follows\n")
-    ended = threading.Event()
-    seen: list[str] = []
+    stop = threading.Event()
+    lines: list[str] = []
 
     def wait_for(count: int) -> None:
         deadline = time.monotonic() + PATIENCE
-        while len(seen) < count and time.monotonic() < deadline:
+        while len(lines) < count and time.monotonic() < deadline:
             time.sleep(0.02)
 
     def follow_each() -> None:
-        for line in following(log, 33, until=ended.is_set):
-            seen.append(line)  # noqa: PERF402 - one after the other: somebody looks meanwhile
+        for line in following(log, 33, until=stop.is_set):
+            lines.append(line)  # noqa: PERF402 - one after the other: somebody looks meanwhile
 
     thread = threading.Thread(target=follow_each)
     thread.start()
@@ -257,9 +257,9 @@ def test_a_log_is_followed_across_being_put_aside(tmp_path: Path) -> None:
             file.write("new\n")
         wait_for(3)
     finally:
-        ended.set()
+        stop.set()
         thread.join()
-    assert seen == ["one", "two", "new"]
+    assert lines == ["one", "two", "new"]
 
 
 @pytest.mark.usefixtures("folder")

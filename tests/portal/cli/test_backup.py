@@ -51,17 +51,17 @@ class TestBackupAndRestore:
     def test_there_and_back(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["migrate"]) == 0
         assert main(["backup", "today.backup"]) == 0
-        said = capsys.readouterr().out
-        assert "today.backup holds the database at revision 0001, and portal.toml." in said
-        assert "keep a copy of PORTAL_SECRET_KEY somewhere else" in said
-        assert SECRET not in said
+        output = capsys.readouterr().out
+        assert "today.backup holds the database at revision 0001, and portal.toml." in output
+        assert "keep a copy of PORTAL_SECRET_KEY somewhere else" in output
+        assert SECRET not in output
 
         config.write_text(GOOD.replace("Example AI", "Another title"))
         assert main(["restore", "today.backup"]) == 0
-        said = capsys.readouterr().out
-        assert "0 sign-ins were ended, and every browser must sign in again." in said
-        assert "The database that was replaced is " in said
-        assert "tar -xzOf today.backup portal.toml" in said
+        output = capsys.readouterr().out
+        assert "0 sign-ins were ended, and every browser must sign in again." in output
+        assert "The database that was replaced is " in output
+        assert "tar -xzOf today.backup portal.toml" in output
         with nobody_runs(config.parent / ".portal") as alone:
             assert alone
 

@@ -51,12 +51,12 @@ def test_a_name_that_is_too_long_for_nginx_is_said_beside_the_file(
 def test_nginx_goes_to_standard_output_or_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["config", "nginx", "--certificate", "c.pem", "--key", "/etc/k.pem"]
     assert main(arguments) == 0
-    shown = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert main([*arguments, "--output", "out.conf", "--port", "9000"]) == 0
 
-    assert f'ssl_certificate "{tmp_path}/c.pem";' in shown
-    assert 'ssl_certificate_key "/etc/k.pem";' in shown
-    assert "proxy_pass http://127.0.0.1:7800;" in shown
+    assert f'ssl_certificate "{tmp_path}/c.pem";' in output
+    assert 'ssl_certificate_key "/etc/k.pem";' in output
+    assert "proxy_pass http://127.0.0.1:7800;" in output
     assert "proxy_pass http://127.0.0.1:9000;" in (tmp_path / "out.conf").read_text()
 
 
@@ -76,22 +76,22 @@ def test_units_go_to_standard_output_or_a_folder(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["config", "systemd"]) == 0
-    shown = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert main(["config", "systemd", "--output", "units", "--config", "portal.toml", "--workers", "5"]) == 0
 
     names = {"gradio-portal.service", "gradio-app-local.socket", "gradio-app-local.service"}
-    assert all(f"# {name}\n" in shown for name in names)
+    assert all(f"# {name}\n" in output for name in names)
     assert {path.name for path in (tmp_path / "units").iterdir()} == names
     portal = (tmp_path / "units" / "gradio-portal.service").read_text()
     assert f'"PORTAL_CONFIG={file}"' in portal
     assert '"--workers" "5"' in portal
-    assert "from-the-environment" not in shown
+    assert "from-the-environment" not in output
 
 
 @pytest.mark.usefixtures("file", "processes")
 def test_a_place_that_cannot_be_written_to_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    code, said = failure(capsys, "caddy", "--output", "nowhere/Caddyfile")
-    assert (code, "nowhere/Caddyfile cannot be written" in said) == (1, True)
+    code, error = failure(capsys, "caddy", "--output", "nowhere/Caddyfile")
+    assert (code, "nowhere/Caddyfile cannot be written" in error) == (1, True)
 
 
 def test_addresses_without_tls_are_refused(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,8 +100,8 @@ def test_addresses_without_tls_are_refused(file: Path, capsys: pytest.CaptureFix
         .replace("https://{app}.apps.example.com", "http://{app}.demo.localhost:{port}")
         .replace("https://forecast.apps.example.com", "http://forecast.demo.localhost:1")
     )
-    code, said = failure(capsys, "nginx", "--certificate", "c.pem", "--key", "k.pem")
-    assert (code, "plain http" in said) == (2, True)
+    code, error = failure(capsys, "nginx", "--certificate", "c.pem", "--key", "k.pem")
+    assert (code, "plain http" in error) == (2, True)
 
 
 @pytest.fixture
@@ -128,11 +128,11 @@ def test_units_are_told_of_variables_that_no_app_can_exchange(
     assert f"EnvironmentFile={env_file}\n" in capsys.readouterr().out
 
     env_folder.chmod(0o777)
-    code, said = failure(capsys, "systemd")
+    code, error = failure(capsys, "systemd")
     assert code == 2
-    assert "apps.local.env_file" in said
-    assert f"by the app local, which runs as a user that is made for it: {env_folder} is open to it." in said
-    assert "Keep local.env in a folder of root's" in said
+    assert "apps.local.env_file" in error
+    assert f"by the app local, which runs as a user that is made for it: {env_folder} is open to it." in error
+    assert "Keep local.env in a folder of root's" in error
 
     env_folder.chmod(0o775)  # a group that no app is in
     assert main(["config", "systemd"]) == 0
@@ -149,16 +149,16 @@ def test_no_unit_hands_an_app_the_portals_own_variables(
     (env_folder / "local.env").rename(env_folder / ".env")
     (env_folder / "local.env").symlink_to(".env")
     with_env_file(file, env_folder / "local.env")
-    code, said = failure(capsys, "systemd", "--config", str(file))
+    code, error = failure(capsys, "systemd", "--config", str(file))
 
     assert code == 2
-    assert "which holds the portal's own secrets: the app would be handed all of them." in said
+    assert "which holds the portal's own secrets: the app would be handed all of them." in error
 
 
 def test_what_is_to_be_handed_on_must_be_there(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with_env_file(file, tmp_path / "none.env")
-    code, said = failure(capsys, "systemd")
-    assert (code, "which is not there." in said) == (2, True)
+    code, error = failure(capsys, "systemd")
+    assert (code, "which is not there." in error) == (2, True)
 
 
 @pytest.mark.usefixtures("processes")
@@ -170,9 +170,9 @@ def test_the_unit_of_an_app_with_python_serves_by_that_interpreter_and_keeps_its
     unit = (tmp_path / "units" / "gradio-app-local.service").read_text()
 
     assert "MemoryMax=2000000000\n" in unit
-    found = re.search(r"^ExecStart=(.+)$", unit, re.MULTILINE)
-    assert found is not None
-    python, script, source = shlex.split(found[1])
+    match = re.search(r"^ExecStart=(.+)$", unit, re.MULTILINE)
+    assert match is not None
+    python, script, source = shlex.split(match[1])
     assert (python, source) == (sys.executable, "gradio_apps.showcase")
-    said = subprocess.run([python, script, "--check"], cwd="/", capture_output=True, text=True, check=True)
-    assert json.loads(said.stdout)["gradio"]
+    error = subprocess.run([python, script, "--check"], cwd="/", capture_output=True, text=True, check=True)
+    assert json.loads(error.stdout)["gradio"]

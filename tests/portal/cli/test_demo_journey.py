@@ -36,24 +36,24 @@ class Running:
         self._seen: set[int] = set()
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self._out.read_text(encoding="utf-8")
 
     def wait_for(self, text: str) -> None:
-        self.wait_until(lambda: text in self.said, what=text)
+        self.wait_until(lambda: text in self.output, what=text)
 
     def wait_until(self, true: Callable[[], bool], *, what: str) -> None:
         deadline = time.monotonic() + PATIENCE
         while not true():
-            assert self.process.poll() is None, self.said
-            assert time.monotonic() < deadline, f"{what}: never. {self.said}"
+            assert self.process.poll() is None, self.output
+            assert time.monotonic() < deadline, f"{what}: never. {self.output}"
             time.sleep(0.1)
 
     @property
     def url(self) -> str:
-        found = re.search(r"Open {2}(http://\S+)", self.said)
-        assert found is not None
-        return found[1]
+        match = re.search(r"Open {2}(http://\S+)", self.output)
+        assert match is not None
+        return match[1]
 
     def processes(self) -> dict[int, str]:
         """Every living process of this command: found by the marker, then by descent."""
@@ -84,13 +84,13 @@ class Running:
     def ended_within(self, seconds: float) -> int:
         began = time.monotonic()
         code = self.process.wait(PATIENCE)
-        assert time.monotonic() - began < seconds, self.said
+        assert time.monotonic() - began < seconds, self.output
         return code
 
     def nothing_is_left(self) -> None:
         deadline = time.monotonic() + PATIENCE
-        while left := self.processes():
-            assert time.monotonic() < deadline, left
+        while rest := self.processes():
+            assert time.monotonic() < deadline, rest
             time.sleep(0.1)
 
 
@@ -186,7 +186,7 @@ def test_when_one_part_dies_everything_ends_and_says_so(tmp_path: Path) -> None:
         os.kill(demo.child("portal.demo.provider"), signal.SIGKILL)
 
         assert demo.ended_within(20) == 1
-        assert "The demo provider ended by itself" in demo.said
+        assert "The demo provider ended by itself" in demo.output
         demo.nothing_is_left()
 
 
@@ -229,13 +229,13 @@ def test_a_trial_hands_on_what_it_is_told_to_and_names_what_is_missing(
     (tmp_path / "weather.py").write_text(f"import os\nprint(os.environ['WEATHER_KEY'], flush=True)\n{app}")
     with running(tmp_path, "try", "weather.py") as trial:
         assert trial.process.wait(PATIENCE) == 1
-        assert "needs the variable WEATHER_KEY" in trial.said
-        assert "--env WEATHER_KEY" in trial.said
+        assert "needs the variable WEATHER_KEY" in trial.output
+        assert "--env WEATHER_KEY" in trial.output
         trial.nothing_is_left()
     with running(tmp_path, "try", "weather.py", "--env", "WEATHER_KEY", "--browser", "camera") as trial:
         trial.wait_for("All apps are running.")
         assert "the-key-of-the-weather" in (tmp_path / "d" / "logs" / "weather.log").read_text()
-        assert "the-key-of-the-weather" not in trial.said
+        assert "the-key-of-the-weather" not in trial.output
         assert (tmp_path / "d" / "app.env").exists()
         trial.process.terminate()
         assert trial.process.wait(PATIENCE) == 0

@@ -38,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def found(printed: str) -> set[tuple[str, str, str]]:
+def findings_in(printed: str) -> set[tuple[str, str, str]]:
     return {(one["subject"], one["check"], one["level"]) for one in json.loads(printed)["findings"]}
 
 
@@ -87,7 +87,7 @@ def test_a_portal_that_never_ran_is_looked_at_from_outside(folder: Path, capsys:
     """
     assert main(["doctor", "--quick", "--json"]) == 1
     printed = capsys.readouterr().out
-    assert found(printed) == {
+    assert findings_in(printed) == {
         ("portal", "name", "problem"),
         ("portal", "keys", "problem"),
         ("portal", "provider", "problem"),

@@ -81,10 +81,10 @@ def run_provider(arguments: Sequence[str]) -> int:
 
 
 def parsed(command_line: Callable[[], argparse.ArgumentParser], arguments: Sequence[str]) -> int:
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as run_in_shell:
         command_line().parse_args(arguments)
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
+    assert isinstance(run_in_shell.value.code, int)
+    return run_in_shell.value.code
 
 
 def numbers() -> list[tuple[str, str, object]]:
@@ -114,11 +114,11 @@ def test_every_number_has_a_declared_type() -> None:
 
 
 @pytest.mark.parametrize(("name", "option", "bounds"), numbers())
-@pytest.mark.parametrize("written", ["-1", "", "x", "1.5", "1e3", " 1", "+1", "1_0", "٣", "9" * 5000, "over", "under"])
+@pytest.mark.parametrize("argument", ["-1", "", "x", "1.5", "1e3", " 1", "+1", "1_0", "٣", "9" * 5000, "over", "under"])
 def test_no_number_is_taken_that_is_none_or_out_of_bounds(
-    name: str, option: str, bounds: WholeNumber, written: str, capsys: pytest.CaptureFixture[str]
+    name: str, option: str, bounds: WholeNumber, argument: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = {"over": str(bounds.highest + 1), "under": str(bounds.lowest - 1)}.get(written, written)
+    text = {"over": str(bounds.highest + 1), "under": str(bounds.lowest - 1)}.get(argument, argument)
     run = {"gradio_apps.serve": run_app, "portal.demo.provider": run_provider}.get(name, main)
     assert run([*(name.split() if run is main else ()), *BARE.get(name, ()), f"{option}={text}"]) == 2
     assert f"is not {bounds.what} from {bounds.lowest} to {bounds.highest}" in capsys.readouterr().err
@@ -150,9 +150,9 @@ def test_help_loads_no_command() -> None:
 @pytest.mark.parametrize("group", ["", "apps", "config"])
 def test_a_group_alone_prints_its_help(group: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(group.split()) == 0
-    told = capsys.readouterr()
-    assert told.out.startswith(f"Usage: {f'portal {group}'.strip()} [OPTIONS] COMMAND")
-    assert told.err == ""
+    message = capsys.readouterr()
+    assert message.out.startswith(f"Usage: {f'portal {group}'.strip()} [OPTIONS] COMMAND")
+    assert message.err == ""
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,7 +161,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["chekc"], "portal: No such command 'chekc'. Did you mean 'check'? Try 'portal --help'.\n"),
         (["apps", "lits"], "portal: No such command 'lits'. Did you mean 'list'? Try 'portal apps --help'.\n"),
@@ -176,27 +176,27 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         (["completion", "tcsh"], "portal: Invalid value for 'SHELL': 'tcsh' is not one of 'bash', 'fish', 'zsh'."),
     ],
 )
-def test_a_usage_error_is_one_line(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_usage_error_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == MISTAKEN
     err = capsys.readouterr().err
-    assert err.startswith(told)
+    assert err.startswith(message)
     assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("written", "completed"),
+    ("line", "completion"),
     [("portal che", "check"), ("portal apps re", "restart"), ("portal serve --wo", "--workers")],
 )
 def test_a_shell_completes(
-    written: str, completed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    line: str, completion: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["completion", "fish"]) == 0
     assert f"{COMPLETION}=fish_complete" in capsys.readouterr().out
     monkeypatch.setenv(COMPLETION, "bash_complete")
-    monkeypatch.setenv("COMP_WORDS", written)
-    monkeypatch.setenv("COMP_CWORD", str(len(written.split()) - 1))
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split()) - 1))
     assert main([]) == 0
-    assert capsys.readouterr().out.split() == [f"plain,{completed}"]
+    assert capsys.readouterr().out.split() == [f"plain,{completion}"]
 
 
 class Terminal(io.StringIO):
@@ -233,12 +233,12 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("name", sorted(BARE.keys() - WITHOUT_CONFIGURATION))
 def test_without_a_configuration_it_is_said_how_to_make_one(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*name.split(), *BARE[name]]) == 2
-    said = capsys.readouterr()
-    assert said.err.startswith("portal: no portal.toml here; `portal init` makes one.")
-    assert said.out == ""
+    printed = capsys.readouterr()
+    assert printed.err.startswith("portal: no portal.toml here; `portal init` makes one.")
+    assert printed.out == ""
 
 
-def ended(
+def run_in_shell(
     folder: Path, *arguments: str, then: str = "", stdin: int = subprocess.DEVNULL
 ) -> "subprocess.CompletedProcess[str]":
     """Run ``portal`` in a shell, with *then* after it."""
@@ -257,7 +257,7 @@ def ended(
 
 
 @pytest.fixture
-def configured(empty: Path) -> Path:
+def configured_folder(empty: Path) -> Path:
     (empty / "portal.toml").write_text(GOOD)
     (empty / ".env").write_text(f"PORTAL_SECRET_KEY={SECRET}\nCOMPANY_CLIENT_SECRET=client-secret-of-ours\n")
     (empty / "claims.json").write_text('{"iss": "https://id.example.com", "sub": "ana"}')
@@ -284,7 +284,7 @@ def arguments_of(name: str) -> list[str]:
     return [*name.split(), *BARE[name], *(("--port", "65535") if name in {"demo", "try"} else ())]
 
 
-@pytest.mark.usefixtures("configured")
+@pytest.mark.usefixtures("configured_folder")
 @pytest.mark.parametrize("name", sorted(BARE.keys() - {"doctor", "providers", "providers test", "serve"}))
 def test_an_output_without_a_reader_ends_the_command(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -316,19 +316,19 @@ def test_an_input_that_ends_is_no_error_of_python(
 
 @pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize("redirection", ["| true", ">&- 2>&-"])
-def test_a_pipe_and_closed_outputs_as_a_shell_has_them(configured: Path, redirection: str) -> None:
+def test_a_pipe_and_closed_outputs_as_a_shell_has_them(configured_folder: Path, redirection: str) -> None:
     for name in ("check", "config systemd"):
-        done = ended(configured, *name.split(), then=redirection)
+        done = run_in_shell(configured_folder, *name.split(), then=redirection)
         assert done.stderr == ""
         assert done.returncode in {0, UNREAD}
 
 
 @pytest.mark.usefixtures("processes")
-def test_what_cannot_be_written_is_said(configured: Path) -> None:
+def test_what_cannot_be_written_is_said(configured_folder: Path) -> None:
     """
     At once, or when what was kept back is written at the end.
     """
-    done = ended(configured, "check", then="> /dev/full")
+    done = run_in_shell(configured_folder, "check", then="> /dev/full")
     assert done.returncode == 1
     assert done.stderr == "portal: cannot write: No space left on device.\n"
 
@@ -338,7 +338,7 @@ def test_ctrl_d_ends_the_questions(empty: Path) -> None:
     ours, theirs = pty.openpty()
     os.write(ours, b"\x04")
     try:
-        done = ended(empty, "init", stdin=theirs)
+        done = run_in_shell(empty, "init", stdin=theirs)
     finally:
         os.close(theirs)
         os.close(ours)

@@ -38,17 +38,17 @@ def test_what_is_written_passes_the_check(folder: Path, capsys: pytest.CaptureFi
     (folder / "my app.py").touch()
     apps = ("--app", "forecast=my app.py", "--app", "users=gradio_apps.user_dashboard", "--trust-apps")
     assert init(*APPS_URL, *apps, "--title", 'Tom\'s "AI"', "--client-secret-file", "client-secret") == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
 
     assert main(["check"]) == 0
-    told = capsys.readouterr().out
-    assert "The configuration has no problems." in told
-    assert 'Tom\'s "AI" at https://portal.example.com' in told
-    assert "forecast: https://forecast.apps.example.com" in told
-    assert "open to everyone" in told
-    assert "Register the callback at the provider: https://portal.example.com/auth/oauth/company/callback" in said
-    assert "Write the client secret" not in said
-    assert said.splitlines()[-1].endswith("portal serve")
+    message = capsys.readouterr().out
+    assert "The configuration has no problems." in message
+    assert 'Tom\'s "AI" at https://portal.example.com' in message
+    assert "forecast: https://forecast.apps.example.com" in message
+    assert "open to everyone" in message
+    assert "Register the callback at the provider: https://portal.example.com/auth/oauth/company/callback" in output
+    assert "Write the client secret" not in output
+    assert output.splitlines()[-1].endswith("portal serve")
     settings = load(environment({}, folder))
     secret = settings.providers[0].client_secret
     assert secret is not None
@@ -71,8 +71,8 @@ def test_what_is_written_passes_the_check(folder: Path, capsys: pytest.CaptureFi
 def test_a_provider_of_any_make_is_written(
     folder: Path, provider_type: str, options: tuple[str, ...], issuer: str
 ) -> None:
-    told = [word for option in options for word in ("--provider", option)]
-    flags = ("--url", "https://portal.example.com", "--client-id", "portal", "--type", provider_type, *told)
+    message = [word for option in options for word in ("--provider", option)]
+    flags = ("--url", "https://portal.example.com", "--client-id", "portal", "--type", provider_type, *message)
     assert init("--client-secret-file", "client-secret", flags=flags) == 0
     [provider] = load(environment({}, folder)).providers
 
@@ -99,9 +99,9 @@ def test_the_client_secret_may_be_filled_in_later_and_is_all_that_is_missing(
     assert init() == 0
     assert "Write the client secret into .env, after COMPANY_CLIENT_SECRET=" in capsys.readouterr().out
     assert main(["check"]) == 2
-    told = capsys.readouterr().err
-    assert "one problem" in told
-    assert "COMPANY_CLIENT_SECRET" in told
+    message = capsys.readouterr().err
+    assert "one problem" in message
+    assert "COMPANY_CLIENT_SECRET" in message
 
     env = folder / ".env"
     env.write_text(env.read_text().replace("COMPANY_CLIENT_SECRET=", "COMPANY_CLIENT_SECRET=hush"))
@@ -119,10 +119,10 @@ def test_secrets_are_private_and_stand_in_one_file(folder: Path, capsys: pytest.
     assert stat.S_IMODE((folder / ".env").stat().st_mode) == 0o600
     assert stat.S_IMODE((folder / "portal.toml").stat().st_mode) == 0o644
     assert len(key) == 64
-    toml, said = (folder / "portal.toml").read_text(), capsys.readouterr().out
+    toml, output = (folder / "portal.toml").read_text(), capsys.readouterr().out
     for secret in (key, "it's # a"):
         assert secret not in toml
-        assert secret not in said
+        assert secret not in output
 
 
 def test_every_key_is_fresh(folder: Path) -> None:
@@ -142,9 +142,9 @@ def test_nothing_is_overwritten_unless_told(folder: Path, present: str, capsys: 
     assert init("--force") == 0
     assert f"The old file is now {present}.old-1." in capsys.readouterr().out
     assert init("--force") == 0
-    said = capsys.readouterr().out
-    assert f"{present}.old-2" in said
-    assert "The secret key is new." in said
+    output = capsys.readouterr().out
+    assert f"{present}.old-2" in output
+    assert "The secret key is new." in output
     assert (folder / f"{present}.old-1").read_text() == "precious"
 
 
@@ -155,7 +155,7 @@ def test_a_link_is_something_that_is_there(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("--app", "forecast"), "is not SLUG=SOURCE"),
         (("--app", "For Cast=app.py"), "is not SLUG=SOURCE"),
@@ -178,12 +178,12 @@ def test_a_link_is_something_that_is_there(folder: Path) -> None:
     ],
 )
 def test_what_would_not_pass_is_not_written(
-    folder: Path, arguments: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+    folder: Path, arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert init(*arguments) == 2
     err = capsys.readouterr().err
 
-    assert told in err
+    assert message in err
     assert ".portal.toml." not in err
     assert [path.name for path in folder.iterdir()] == ["client-secret"]
 
@@ -209,7 +209,7 @@ def test_on_a_terminal_it_asks(folder: Path) -> None:
         start_new_session=True,
     )
     os.close(theirs)
-    said = ""
+    output = ""
     answers = {
         "The portal's address": "https://portal.example.com",
         "type of identity provider": "",
@@ -223,7 +223,7 @@ def test_on_a_terminal_it_asks(folder: Path) -> None:
     }
     try:
         for question, answer in answers.items():
-            said += _until(ours, question, said)
+            output += _until(ours, question, output)
             os.write(ours, f"{answer}\n".encode())
         assert process.wait(60) == 0
     finally:
@@ -233,7 +233,7 @@ def test_on_a_terminal_it_asks(folder: Path) -> None:
     secret = load(environment({}, folder)).providers[0].client_secret
     assert secret is not None
     assert secret.reveal() == "hush-hush"
-    assert "hush-hush" not in said
+    assert "hush-hush" not in output
 
 
 def test_a_bad_answer_is_asked_for_again_and_the_others_are_kept(
@@ -273,7 +273,7 @@ def test_a_bad_answer_is_asked_for_again_and_the_others_are_kept(
     monkeypatch.setattr("click.termui.visible_prompt_func", answer)
     monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _: next(secrets))
     assert main(["init"]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
 
     assert answers == []
     for words in (
@@ -283,9 +283,9 @@ def test_a_bad_answer_is_asked_for_again_and_the_others_are_kept(
         "is given twice",
         "yes or no",
     ):
-        assert words in said
-    assert "Use https." in said
-    assert "Please answer again; Enter keeps the value in brackets." in said
+        assert words in output
+    assert "Use https." in output
+    assert "Please answer again; Enter keeps the value in brackets." in output
     assert questions[-7].endswith(" [https://id.example.com]: ")
     settings = load(environment({}, folder))
     assert (settings.url, settings.trust_apps) == ("https://portal.example.com", True)
@@ -302,10 +302,10 @@ class Terminal(io.StringIO):
         return True
 
 
-def _until(terminal: int, words: str, said: str) -> str:
+def _until(terminal: int, words: str, output: str) -> str:
     heard, deadline = "", time.monotonic() + 60
     while words not in heard or not heard.rstrip().endswith(":"):
-        assert time.monotonic() < deadline, said + heard
+        assert time.monotonic() < deadline, output + heard
         if select.select([terminal], [], [], 1)[0]:
             heard += os.read(terminal, 4096).decode()
     return heard

@@ -78,35 +78,35 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tools.mkdir()
     (tools / "uv").write_text(FAKE_UV)
     (tools / "uv").chmod(0o755)
-    place = tmp_path / "place"
-    place.mkdir()
-    monkeypatch.chdir(place)
+    home = tmp_path / "place"
+    home.mkdir()
+    monkeypatch.chdir(home)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     monkeypatch.setenv("UV_SEEN", str(tmp_path / "seen"))
     monkeypatch.setenv("UV_MODE", "6.31.0")
     monkeypatch.setenv("UV_INDEX_URL", "https://ana:pass-of-the-index@packages.example.com/simple")
     monkeypatch.setenv("PORTAL_SECRET_KEY", "zB1-kept-from-everybody-0123456789abcdefgh")
     monkeypatch.setenv("COMPANY_CLIENT_SECRET", "client-secret-of-ours")
-    (place / "portal.toml").write_text(PORTAL_TOML)
-    (place / "app.py").touch()
-    (place / "requirements.txt").write_text("numpy\n")
-    return place
+    (home / "portal.toml").write_text(PORTAL_TOML)
+    (home / "app.py").touch()
+    (home / "requirements.txt").write_text("numpy\n")
+    return home
 
 
 def test_an_environment_is_made_and_the_line_for_it_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["apps", "install", "forecast"]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
 
     made = folder / "environments" / "forecast"
     assert (made / "bin" / "python").exists()
     assert made.is_symlink()
     assert made.readlink().parent == Path(), "a folder that is moved as a whole still finds it"
     assert [one.name for one in made.parent.iterdir() if not one.is_symlink()] == [made.readlink().name]
-    assert 'python = "environments/forecast/bin/python"' in said
-    assert "Gradio 6.31.0, " in said
-    assert "installing requirements.txt, gradio==6.31.*, joserfc>=1.8,<2" in said
-    asked = (folder.parent / "seen.asked").read_text()
-    assert asked.startswith(f"-r {folder}/requirements.txt gradio==6.31.* joserfc>=1.8,<2")
+    assert 'python = "environments/forecast/bin/python"' in output
+    assert "Gradio 6.31.0, " in output
+    assert "installing requirements.txt, gradio==6.31.*, joserfc>=1.8,<2" in output
+    command = (folder.parent / "seen.asked").read_text()
+    assert command.startswith(f"-r {folder}/requirements.txt gradio==6.31.* joserfc>=1.8,<2")
     assert not (made / ".lock").exists()
 
 
@@ -156,14 +156,14 @@ def test_an_interpreter_that_is_not_there_yet_is_a_problem_with_the_command_as_i
 
 
 @pytest.mark.parametrize(
-    ("mode", "said"),
+    ("mode", "output"),
     [
         ("fail", "failed (exit code 1). Nothing was changed. The end of its output:\n"),
         ("6.30.0", "What was installed cannot serve the app: "),
     ],
 )
 def test_what_fails_leaves_nothing_and_changes_nothing(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mode: str, said: str
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mode: str, output: str
 ) -> None:
     assert main(["apps", "install", "forecast"]) == 0
     made = folder / "environments" / "forecast"
@@ -172,7 +172,7 @@ def test_what_fails_leaves_nothing_and_changes_nothing(
     assert main(["apps", "install", "forecast", "--recreate"]) == 1
 
     captured = capsys.readouterr()
-    assert said in captured.err
+    assert output in captured.err
     assert "pass-of-the-index" not in captured.err + captured.out
     if mode == "fail":
         assert "  error: no such package" in captured.err
@@ -198,15 +198,15 @@ def test_what_a_killed_install_left_goes_with_the_next(folder: Path) -> None:
     (folder / "environments" / ".forecast-of-mine").mkdir()
     assert main(["apps", "install", "forecast"]) == 0
 
-    left = {one.name for one in (folder / "environments").iterdir()}
-    assert ".forecast-01234567" not in left
-    assert ".forecast-of-mine" in left
+    names = {one.name for one in (folder / "environments").iterdir()}
+    assert ".forecast-01234567" not in names
+    assert ".forecast-of-mine" in names
 
 
 def test_two_do_not_install_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    place = folder / "environments"
-    place.mkdir()
-    held = os.open(place, os.O_RDONLY)
+    environments = folder / "environments"
+    environments.mkdir()
+    held = os.open(environments, os.O_RDONLY)
     try:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert main(["apps", "install", "forecast"]) == 1
@@ -218,11 +218,11 @@ def test_two_do_not_install_at_once(folder: Path, capsys: pytest.CaptureFixture[
 def test_installers_see_no_secret_of_the_portals(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_PASSWORD", "of-the-database")
     assert main(["apps", "install", "forecast"]) == 0
-    seen = (folder.parent / "seen").read_text()
+    environment = (folder.parent / "seen").read_text()
 
-    assert "packages.example.com" in seen
+    assert "packages.example.com" in environment
     for secret in ("zB1-kept-from-everybody", "client-secret-of-ours", "of-the-database"):
-        assert secret not in seen
+        assert secret not in environment
 
 
 def test_another_user_can_read_what_was_made(folder: Path) -> None:
@@ -232,13 +232,13 @@ def test_another_user_can_read_what_was_made(folder: Path) -> None:
     finally:
         os.umask(before)
     made = (folder / "environments" / "forecast").resolve()
-    for place in (made, made / "bin", made / "pyvenv.cfg"):
-        assert place.stat().st_mode & stat.S_IROTH, place
+    for path in (made, made / "bin", made / "pyvenv.cfg"):
+        assert path.stat().st_mode & stat.S_IROTH, path
     assert made.parent.stat().st_mode & stat.S_IXOTH
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "output"),
     [
         (["nobody"], 2, "There is no app called 'nobody'. There are: forecast, module, far."),
         (["far"], 2, "far runs elsewhere (https://far.example.com); make its environment there."),
@@ -251,7 +251,7 @@ def test_another_user_can_read_what_was_made(folder: Path) -> None:
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_made(
-    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, said: str
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, output: str
 ) -> None:
     (folder / "old.txt").write_text("gradio==4.44.1\n")
     (folder / "picture.txt").write_bytes(b"\x89PNG\xff")
@@ -259,12 +259,12 @@ def test_what_cannot_be_is_said_before_anything_is_made(
     (folder / "old-python").chmod(0o755)
 
     assert main(["apps", "install", *arguments]) == code
-    assert said in capsys.readouterr().err
+    assert output in capsys.readouterr().err
     assert not list((folder / "environments").glob("*"))
 
 
 @pytest.mark.parametrize(
-    ("python", "said"),
+    ("python", "output"),
     [
         ("app.py", "to make an environment, set apps.forecast.python to FOLDER/bin/python."),
         ("tools/bin/python", "exists and is not an environment."),
@@ -273,7 +273,7 @@ def test_what_cannot_be_is_said_before_anything_is_made(
     ids=["no environment", "a folder", "the portal's"],
 )
 def test_an_environment_takes_no_place_of_something_else(
-    folder: Path, capsys: pytest.CaptureFixture[str], python: str, said: str
+    folder: Path, capsys: pytest.CaptureFixture[str], python: str, output: str
 ) -> None:
     (folder / "app.py").chmod(0o755)
     (folder / "tools" / "bin").mkdir(parents=True)
@@ -281,7 +281,7 @@ def test_an_environment_takes_no_place_of_something_else(
         PORTAL_TOML.replace('source = "app.py"', f'source = "app.py"\npython = "{python}"')
     )
     assert main(["apps", "install", "forecast", "--recreate"]) == 2
-    assert said in capsys.readouterr().err
+    assert output in capsys.readouterr().err
 
 
 def test_the_first_uv_is_taken(folder: Path) -> None:

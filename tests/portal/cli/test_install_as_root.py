@@ -86,7 +86,7 @@ def python(processes: None) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
+class Installation:
     """A configured folder of root's that everybody may enter, with the stand-in first on the PATH."""
 
     folder: Path
@@ -98,12 +98,12 @@ class Place:
 
     def install(self, *more: str, **environ: str) -> tuple[int, str]:
         """Type the command as root; return its exit code and all it said."""
-        kept = {name: os.environ[name] for name in ("LANG", "TZ") if name in os.environ}
+        locale = {name: os.environ[name] for name in ("LANG", "TZ") if name in os.environ}
         done = subprocess.run(
             [self.python, "-P", "-m", "portal.cli", "apps", "install", "forecast", *more],
             cwd=self.folder,
             env={
-                **kept,
+                **locale,
                 "PATH": f"{self.folder / 'tools'}:/usr/bin:/bin",
                 "HOME": "/root",
                 "PORTAL_SECRET_KEY": "zB1-kept-from-everybody-0123456789abcdefgh",
@@ -121,7 +121,7 @@ class Place:
 
 
 @pytest.fixture
-def place(python: str) -> Iterator[Place]:
+def installation(python: str) -> Iterator[Installation]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         folder.chmod(0o755)
@@ -132,92 +132,94 @@ def place(python: str) -> Iterator[Place]:
         (folder / "portal.toml").chmod(0o600)
         (folder / "app.py").touch()
         (folder / "requirements.txt").write_text("numpy\n")
-        yield Place(folder, python)
+        yield Installation(folder, python)
 
 
-def test_what_is_installed_runs_as_the_apps_user_and_is_roots_in_the_end(place: Place) -> None:
-    code, said = place.install()
-    assert code == 0, said
-    made = (place.environments / "forecast").resolve()
+def test_what_is_installed_runs_as_the_apps_user_and_is_roots_in_the_end(installation: Installation) -> None:
+    code, output = installation.install()
+    assert code == 0, output
+    made = (installation.environments / "forecast").resolve()
     [site] = made.glob("lib/python*/site-packages")
-    found = json.loads((site / "found.json").read_text())
+    facts = json.loads((site / "found.json").read_text())
 
-    assert "installers run as user 70001; root owns the result" in said
-    assert (found["uids"], found["gids"], found["groups"]) == ([70001] * 3, [70001] * 3, [])
-    assert (found["terminal"], found["no new rights"], found["at home"], found["beside"]) == (False, True, True, False)
-    assert not {"NETRC", "XDG_CONFIG_HOME", "PORTAL_SECRET_KEY", "COMPANY_CLIENT_SECRET"} & set(found["environ"])
-    assert found["environ"]["HOME"] not in {"/root", ""}
-    assert not Path(found["environ"]["HOME"]).exists()
+    assert "installers run as user 70001; root owns the result" in output
+    assert (facts["uids"], facts["gids"], facts["groups"]) == ([70001] * 3, [70001] * 3, [])
+    assert (facts["terminal"], facts["no new rights"], facts["at home"], facts["beside"]) == (False, True, True, False)
+    assert not {"NETRC", "XDG_CONFIG_HOME", "PORTAL_SECRET_KEY", "COMPANY_CLIENT_SECRET"} & set(facts["environ"])
+    assert facts["environ"]["HOME"] not in {"/root", ""}
+    assert not Path(facts["environ"]["HOME"]).exists()
     for path in (made, *made.rglob("*")):
         assert path.lstat().st_uid == 0, path
         assert path.is_symlink() or not path.stat().st_mode & 0o7022, path
-    assert stat.S_IMODE((place.folder / "portal.toml").stat().st_mode) == 0o600, "a link was followed"
+    assert stat.S_IMODE((installation.folder / "portal.toml").stat().st_mode) == 0o600, "a link was followed"
 
-    code, said = place.install()
-    assert (code, "exists: Python 3." in said) == (0, True), "it is asked by that user, too"
-    assert not (place.folder / "was-root").exists()
+    code, output = installation.install()
+    assert (code, "exists: Python 3." in output) == (0, True), "it is asked by that user, too"
+    assert not (installation.folder / "was-root").exists()
     subprocess.run([made / "bin" / "python", "-c", ""], timeout=60, check=True)
-    assert (place.folder / "was-root").exists(), "it would have told"
+    assert (installation.folder / "was-root").exists(), "it would have told"
 
 
 @pytest.mark.parametrize(
-    ("mode", "said"),
+    ("mode", "message"),
     [("hard", "has another name, a hard link"), ("fail", "Nothing was changed. The end of its output:")],
 )
-def test_what_cannot_be_given_or_fails_leaves_nothing(place: Place, mode: str, said: str) -> None:
-    code, shown = place.install(UV_MODE=mode)
+def test_what_cannot_be_given_or_fails_leaves_nothing(installation: Installation, mode: str, message: str) -> None:
+    code, output = installation.install(UV_MODE=mode)
 
-    assert (code, said in shown) == (1, True), shown
-    assert "\x1b" not in shown
-    assert list(place.environments.iterdir()) == []
-    assert not (place.folder / "was-root").exists()
+    assert (code, message in output) == (1, True), output
+    assert "\x1b" not in output
+    assert list(installation.environments.iterdir()) == []
+    assert not (installation.folder / "was-root").exists()
 
 
 @pytest.mark.parametrize(
     ("owner", "mode"), [(0, 0o777), (0, 0o775), (70001, 0o755)], ids=["everybody's", "the group's", "the app's"]
 )
-def test_root_builds_in_no_folder_where_an_app_could_exchange_something(place: Place, owner: int, mode: int) -> None:
-    place.environments.mkdir()
-    os.chown(place.environments, owner, 70001)
-    place.environments.chmod(mode)
-    code, said = place.install()
+def test_root_builds_in_no_folder_where_an_app_could_exchange_something(
+    installation: Installation, owner: int, mode: int
+) -> None:
+    installation.environments.mkdir()
+    os.chown(installation.environments, owner, 70001)
+    installation.environments.chmod(mode)
+    code, output = installation.install()
 
     assert code == 2
-    assert f"{place.environments} is open to user 70001, who runs the app forecast" in said
-    assert list(place.environments.iterdir()) == []
+    assert f"{installation.environments} is open to user 70001, who runs the app forecast" in output
+    assert list(installation.environments.iterdir()) == []
 
 
 @pytest.mark.parametrize(("owner", "group"), [(1500, 1500), (0, 50)], ids=["a person's home", "staff's"])
-def test_a_folder_that_only_people_may_write_to_will_do(place: Place, owner: int, group: int) -> None:
-    os.chown(place.folder, owner, group)
-    place.folder.chmod(0o2775)
-    code, said = place.install()
+def test_a_folder_that_only_people_may_write_to_will_do(installation: Installation, owner: int, group: int) -> None:
+    os.chown(installation.folder, owner, group)
+    installation.folder.chmod(0o2775)
+    code, output = installation.install()
 
-    assert code == 0, said
-    assert {path.lstat().st_uid for path in (place.environments / "forecast").resolve().rglob("*")} == {0}
-
-
-def test_a_user_that_there_is_not_is_named(place: Place) -> None:
-    text = (place.folder / "portal.toml").read_text()
-    (place.folder / "portal.toml").write_text(text.replace('user = "70001"', 'user = "no-such-user"'))
-    code, said = place.install()
-
-    assert (code, "names 'no-such-user', whom this machine does not know." in said) == (2, True)
+    assert code == 0, output
+    assert {path.lstat().st_uid for path in (installation.environments / "forecast").resolve().rglob("*")} == {0}
 
 
-def test_an_interpreter_that_the_apps_user_does_not_reach_is_named(place: Place) -> None:
-    (place.folder / "closed").mkdir(mode=0o700)
-    (place.folder / "closed" / "python").symlink_to(place.python)
-    code, said = place.install("--python", str(place.folder / "closed" / "python"))
+def test_a_user_that_there_is_not_is_named(installation: Installation) -> None:
+    text = (installation.folder / "portal.toml").read_text()
+    (installation.folder / "portal.toml").write_text(text.replace('user = "70001"', 'user = "no-such-user"'))
+    code, output = installation.install()
+
+    assert (code, "names 'no-such-user', whom this machine does not know." in output) == (2, True)
+
+
+def test_an_interpreter_that_the_apps_user_does_not_reach_is_named(installation: Installation) -> None:
+    (installation.folder / "closed").mkdir(mode=0o700)
+    (installation.folder / "closed" / "python").symlink_to(installation.python)
+    code, output = installation.install("--python", str(installation.folder / "closed" / "python"))
 
     assert code == 2
-    assert "no Python interpreter that runs for user 70001, as whom the app runs." in said
+    assert "no Python interpreter that runs for user 70001, as whom the app runs." in output
 
 
-def test_uv_that_the_apps_user_does_not_reach_is_not_taken(place: Place) -> None:
-    (place.folder / "tools").chmod(0o700)
+def test_uv_that_the_apps_user_does_not_reach_is_not_taken(installation: Installation) -> None:
+    (installation.folder / "tools").chmod(0o700)
     with pytest.raises(CommandFailed, match="uv is not installed where user 70001 can run it"):
-        find_uv([str(place.folder / "tools")], Builder(account=APP))
+        find_uv([str(installation.folder / "tools")], Builder(account=APP))
 
 
 @pytest.mark.usefixtures("processes")
@@ -231,7 +233,7 @@ def test_who_builds_is_somebody_else_with_a_home_for_as_long() -> None:
     reason = strangers.missing()
     if reason is not None:
         pytest.skip(reason)
-    said = 'id -u; id -G; echo "$HOME $USER $UV_LINK_MODE $UV_INDEX_URL $NETRC$UV_CACHE_DIR"; touch "$HOME/made"'
+    output = 'id -u; id -G; echo "$HOME $USER $UV_LINK_MODE $UV_INDEX_URL $NETRC$UV_CACHE_DIR"; touch "$HOME/made"'
     environ = {
         "UV_INDEX_URL": "https://packages.example.com",
         "PATH": "/usr/bin:/bin",
@@ -239,7 +241,7 @@ def test_who_builds_is_somebody_else_with_a_home_for_as_long() -> None:
         "UV_CACHE_DIR": "/root/.cache/uv",
     }
     with builder_for(APP) as builder:
-        done = builder.run(["/bin/sh", "-c", said], environ=environ, cwd=Path("/"))
+        done = builder.run(["/bin/sh", "-c", output], environ=environ, cwd=Path("/"))
         assert builder.home is not None
         assert (builder.home / "made").stat().st_uid == APP.uid
         assert stat.S_IMODE(builder.home.stat().st_mode) == 0o700

@@ -135,9 +135,9 @@ class TestCheck:
             for command in ("check", "serve"):
                 monkeypatch.setenv("PORTAL_SIGN_IN_HOOK", "company_rules:wo")
                 assert main([command]) == 2
-                told = capsys.readouterr().err
-                assert "PORTAL_SIGN_IN_HOOK" in told
-                assert "Did you mean 'who'?" in told
+                message = capsys.readouterr().err
+                assert "PORTAL_SIGN_IN_HOOK" in message
+                assert "Did you mean 'who'?" in message
 
     def test_it_names_every_problem_at_once(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
         config.write_text(
@@ -249,7 +249,7 @@ class TestExplain:
         assert "analyst: group 'AI-Analysts'" in capsys.readouterr().out
 
     @pytest.mark.parametrize(
-        ("option", "code", "told"),
+        ("option", "code", "message"),
         [
             (("--tenant", "nosuch"), 1, "they do not belong to the tenant 'nosuch'"),
             (("--provider", "company"), 0, "In (no tenant)"),
@@ -258,12 +258,12 @@ class TestExplain:
         ],
     )
     def test_what_there_is_not_is_said_and_told_by_the_exit_code(
-        self, config: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, ...], *, code: int, told: str
+        self, config: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, ...], *, code: int, message: str
     ) -> None:
         config.with_name("claims.json").write_text(json.dumps(CLAIMS))
         assert main(["explain", "--claims", "claims.json", *option]) == code
-        said = capsys.readouterr()
-        assert told in said.out + said.err
+        printed = capsys.readouterr()
+        assert message in printed.out + printed.err
 
     def test_userinfo_and_answers_come_from_files_of_their_own(
         self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -281,14 +281,14 @@ class TestExplain:
         assert main(["explain", "--claims", "user.json", "--userinfo", "orgs.json"]) == 2
         assert "one JSON object" in capsys.readouterr().err
 
-    @pytest.mark.parametrize("said", ["user.json", "=user.json", "user="])
+    @pytest.mark.parametrize("answer", ["user.json", "=user.json", "user="])
     def test_an_answer_without_a_name_or_a_file_is_a_mistake(
-        self, config: Path, tmp_path: Path, said: str, capsys: pytest.CaptureFixture[str]
+        self, config: Path, tmp_path: Path, answer: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         del config
         (tmp_path / "user.json").write_text("{}")
 
-        assert main(["explain", "--claims", "user.json", "--answer", said]) == 2
+        assert main(["explain", "--claims", "user.json", "--answer", answer]) == 2
         assert "NAME=FILE" in capsys.readouterr().err
 
     def test_claims_that_sign_nobody_in_are_a_failure(
@@ -301,11 +301,11 @@ class TestExplain:
         assert "Refused" in capsys.readouterr().out
 
     @pytest.mark.parametrize(
-        ("content", "told"),
+        ("content", "message"),
         [("[]", "one JSON object"), ("{", "not JSON"), (None, "cannot be read"), ("\udcff", "JSON")],
     )
     def test_claims_that_cannot_be_read_are_named(
-        self, config: Path, tmp_path: Path, content: str | None, told: str, capsys: pytest.CaptureFixture[str]
+        self, config: Path, tmp_path: Path, content: str | None, message: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         del config
         file = tmp_path / "claims.json"
@@ -313,7 +313,7 @@ class TestExplain:
             file.write_bytes(content.encode("utf-8", "surrogateescape"))
 
         assert main(["explain", "--claims", str(file)]) == 2
-        assert told in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 @contextmanager

@@ -171,15 +171,15 @@ def test_this_machine_says_which_groups_somebody_is_in(monkeypatch: pytest.Monke
     assert (root.gid, root.groups) == (0, frozenset({STAFF}))
 
 
-@pytest.mark.parametrize("said", ["trust_apps = true", 'apps_run_by = "systemd"'])
+@pytest.mark.parametrize("line", ["trust_apps = true", 'apps_run_by = "systemd"'])
 def test_check_has_no_problem_with_umask_002(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], said: str
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
 ) -> None:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(machine.folder)
     machine.folder.chmod(0o2775)
-    (machine.folder / "portal.toml").write_text(TOML.replace("SAID", said))
+    (machine.folder / "portal.toml").write_text(TOML.replace("SAID", line))
     (machine.folder / ".portal").mkdir()
     (machine.folder / ".portal").chmod(0o775)
     (machine.folder / ".portal" / ".gitignore").touch()

@@ -41,7 +41,7 @@ def config(theirs: MisbehavingProvider, tmp_path: Path, monkeypatch: pytest.Monk
     return file
 
 
-def told(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+def output_of(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
     """Return what the command prints, once it has kept every secret to itself."""
     assert main(["providers", *arguments]) == code
     out, err = capsys.readouterr()
@@ -56,7 +56,7 @@ class TestList:
     def test_every_provider_is_told_with_what_turned_it_on(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        company, github = told(capsys).split("\n\n")
+        company, github = output_of(capsys).split("\n\n")
 
         for words in (
             "company: Company (oidc)",
@@ -85,7 +85,7 @@ class TestList:
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
     ) -> None:
         theirs.respond["/.well-known/openid-configuration"] = lambda _: as_json({}, status=503)
-        out = told(capsys, code=1)
+        out = output_of(capsys, code=1)
 
         assert "answers        no: GET" in out
         assert "status 503" in out
@@ -98,7 +98,7 @@ class TestList:
         theirs.metadata.update(
             id_token_signing_alg_values_supported=["HS256"], code_challenge_methods_supported=["plain"]
         )
-        out = told(capsys, code=1)
+        out = output_of(capsys, code=1)
 
         assert "MISSING: ID tokens cannot be verified" in out
         assert "for PKCE" not in out
@@ -113,10 +113,10 @@ class TestList:
         with (config.parent / ".env").open("a") as file:
             file.write("PORTAL_SIGN_IN_HOOK=rules_of_the_company:who_comes_in\n")
 
-        assert told(capsys).count("if the sign-in hook agrees") == 2
+        assert output_of(capsys).count("if the sign-in hook agrees") == 2
 
     def test_it_answers_in_json(self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]) -> None:
-        company, github = json.loads(told(capsys, "--json"))["providers"]
+        company, github = json.loads(output_of(capsys, "--json"))["providers"]
 
         assert (company["id"], company["variables"], company["usable"]) == ("company", [], True)
         assert company["discovery"] == f"{theirs.issuer}/.well-known/openid-configuration"
@@ -131,7 +131,7 @@ class TestTest:
     def test_it_tells_all_there_is_and_an_address_to_open(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        out = told(capsys, "test", "company")
+        out = output_of(capsys, "test", "company")
 
         for words in (
             f"authorize      {theirs.issuer}/authorize",
@@ -153,7 +153,7 @@ class TestTest:
     def test_it_answers_in_json_wherever_that_is_said(
         self, arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
     ) -> None:
-        answer: dict[str, Any] = json.loads(told(capsys, *arguments))
+        answer: dict[str, Any] = json.loads(output_of(capsys, *arguments))
 
         assert "RS256" in answer["algorithms"]
         assert answer["missing"] == []
@@ -162,8 +162,8 @@ class TestTest:
     def test_the_file_may_be_named_before_or_after(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
         other = config.rename(config.with_name("other.toml"))
 
-        assert "Company" in told(capsys, "--config", str(other), "test", "company")
-        assert "Company" in told(capsys, "test", "company", "--config", str(other))
+        assert "Company" in output_of(capsys, "--config", str(other), "test", "company")
+        assert "Company" in output_of(capsys, "test", "company", "--config", str(other))
 
     def test_the_issuer_of_a_document_is_shown_as_the_document_names_it(
         self, config: Path, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
@@ -173,7 +173,7 @@ class TestTest:
         theirs.respond[path] = lambda _: as_json(theirs.metadata)
         text = config.read_text(encoding="utf-8").replace(f'"{theirs.issuer}"', f'"{theirs.issuer}{path}"')
         config.write_text(text, encoding="utf-8")
-        out = told(capsys, "test", "company")
+        out = output_of(capsys, "test", "company")
 
         assert f"issuer         {theirs.issuer}/application/o/portal/\n" in out
         assert f"yes, {theirs.issuer}{path}" in out
@@ -182,15 +182,15 @@ class TestTest:
     def test_a_callback_that_is_registered_is_told(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert "the callback   is registered" in told(capsys, "test", "company")
+        assert "the callback   is registered" in output_of(capsys, "test", "company")
         assert theirs.asked.count("/authorize") == 2
-        assert json.loads(told(capsys, "--json", "test", "company"))["callback_registered"] is True
+        assert json.loads(output_of(capsys, "--json", "test", "company"))["callback_registered"] is True
 
     def test_a_callback_that_is_not_registered_is_told(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
     ) -> None:
         theirs.callbacks = ("https://other.example.com/",)
-        out = told(capsys, "test", "company", code=1)
+        out = output_of(capsys, "test", "company", code=1)
 
         assert "MISSING: the authorization endpoint refuses the request" in out
         assert "redirect_uri is not registered" in out
@@ -201,24 +201,24 @@ class TestTest:
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
     ) -> None:
         theirs.callbacks = None
-        out = told(capsys, "test", "company")
+        out = output_of(capsys, "test", "company")
 
         assert "Note: whether the callback is registered does not show before a person signs in" in out
         assert "Whether the callback is registered is not known." in out
-        assert json.loads(told(capsys, "--json", "test", "company"))["callback_registered"] is None
+        assert json.loads(output_of(capsys, "--json", "test", "company"))["callback_registered"] is None
 
     @pytest.mark.parametrize("status", [200, 400])
     def test_words_that_stand_in_every_page_show_nothing(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str], status: int
     ) -> None:
         theirs.respond["/authorize"] = lambda _: Answer(b"<script>const e = 'invalid_client'</script>", status)
-        out = told(capsys, "test", "company", code=0 if status == 200 else 1)
+        out = output_of(capsys, "test", "company", code=0 if status == 200 else 1)
 
         assert ("Note: whether the callback" in out) is (status == 200)
 
     def test_no_redirect_is_followed(self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]) -> None:
         theirs.respond["/authorize"] = lambda _: Answer(b"", 302, {"Location": f"{theirs.issuer}/login?x=1"})
-        told(capsys, "test", "company")
+        output_of(capsys, "test", "company")
 
         assert "/login" not in theirs.asked
 
@@ -226,7 +226,7 @@ class TestTest:
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
     ) -> None:
         theirs.respond["/token"] = lambda _: as_json({"error": "invalid_client"}, status=401)
-        out = told(capsys, "test", "company", code=1)
+        out = output_of(capsys, "test", "company", code=1)
 
         assert "MISSING: the token endpoint answered 'invalid_client'" in out
         assert "Check client id and client secret" in out
@@ -235,7 +235,7 @@ class TestTest:
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
     ) -> None:
         theirs.respond["/token"] = lambda _: Answer(b"", 503)
-        out = told(capsys, "test", "company", code=1)
+        out = output_of(capsys, "test", "company", code=1)
 
         assert "MISSING: the token endpoint answered with status 503" in out
         assert "Check its address, and the way out" in out
@@ -247,13 +247,13 @@ class TestTest:
     ) -> None:
         theirs.metadata["code_challenge_methods_supported"] = ["plain"]
 
-        assert "Note: it does not list S256" in told(capsys, "test", "company")
+        assert "Note: it does not list S256" in output_of(capsys, "test", "company")
 
     def test_where_it_is_away_there_is_no_address_to_open(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
     ) -> None:
         theirs.metadata["issuer"] = "https://evil.test"
-        out = told(capsys, "test", "company", code=1)
+        out = output_of(capsys, "test", "company", code=1)
 
         assert "https://evil.test" in out
         assert "Open this" not in out

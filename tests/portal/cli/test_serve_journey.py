@@ -74,7 +74,7 @@ def test_it_serves_where_the_configuration_says_until_told(tmp_path: Path) -> No
                     time.sleep(0.1)
             metrics = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
             assert process.stdout is not None
-            said = next(line for line in process.stdout if line.startswith("The portal runs at"))
+            output = next(line for line in process.stdout if line.startswith("The portal runs at"))
         finally:
             process.send_signal(signal.SIGTERM)
             code = process.wait(PATIENCE)
@@ -82,7 +82,7 @@ def test_it_serves_where_the_configuration_says_until_told(tmp_path: Path) -> No
     assert answer.status_code == 200
     assert 'portal_request_seconds_count{route="/healthz"} 1.0' in metrics, "whichever worker was asked"
     assert [path for path in (tmp_path / ".portal" / "metrics").iterdir() if path.suffix == ".db"]
-    assert said == f"The portal runs at http://portal.demo.localhost:{port}, listening on 127.0.0.1:{port}.\n"
+    assert output == f"The portal runs at http://portal.demo.localhost:{port}, listening on 127.0.0.1:{port}.\n"
     assert code == 0
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -97,8 +97,8 @@ def test_a_reload_is_asked_for_by_command_or_signal_and_refused_before_anything_
 
     def reload() -> tuple[int, str]:
         code = main(["reload"])
-        said = capsys.readouterr()
-        return code, said.out + said.err
+        output = capsys.readouterr()
+        return code, output.out + output.err
 
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
@@ -128,8 +128,8 @@ def test_a_reload_is_asked_for_by_command_or_signal_and_refused_before_anything_
     assert done == (0, f"{looked}The portal: its processes are new.\n")
     assert refused[0] == 2
     assert "apps.forecast.colour" in refused[1]
-    said = "portal: What was changed takes a new start of portal serve: the portal's port. Nothing was reloaded.\n"
-    assert fixed == (2, looked + said)
+    output = "portal: What was changed takes a new start of portal serve: the portal's port. Nothing was reloaded.\n"
+    assert fixed == (2, looked + output)
     assert by_signal == "Reload (exit code 0):\nThe portal: its processes are new.\n"
     assert code == 0
     assert after[0] == 1
@@ -141,11 +141,11 @@ def test_a_database_that_does_not_answer_is_named(tmp_path: Path) -> None:
     port, closed = free_ports(2)
     url = f"postgresql://portal:hush-hush@127.0.0.1:{closed}/portal"
     with start(tmp_path, port=port, PORTAL_DATABASE_URL=url) as process:
-        said, _ = process.communicate(timeout=PATIENCE)
+        output, _ = process.communicate(timeout=PATIENCE)
 
     assert process.returncode == 1
-    assert "The database cannot be used" in said
-    assert "hush-hush" not in said
+    assert "The database cannot be used" in output
+    assert "hush-hush" not in output
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ class TestVariables:
         assert variables_for(["B"], file=tmp_path / ".env", environ={"B": "3"}) == {"A": "1", "B": "3"}
 
     @pytest.mark.parametrize(
-        ("name", "environ", "said"),
+        ("name", "environ", "message"),
         [
             ("WEATHER_KEY", {}, "WEATHER_KEY is not set"),
             ("WEATHER_KEY=secret-value", {}, "takes the name of a variable"),
@@ -128,8 +128,10 @@ class TestVariables:
             ("A-B", {"A-B": "secret-value"}, "cannot be given"),
         ],
     )
-    def test_what_cannot_be_given_is_refused_by_name_alone(self, name: str, environ: dict[str, str], said: str) -> None:
-        with pytest.raises(CommandFailed, match=said) as failure:
+    def test_what_cannot_be_given_is_refused_by_name_alone(
+        self, name: str, environ: dict[str, str], message: str
+    ) -> None:
+        with pytest.raises(CommandFailed, match=message) as failure:
             variables_for([name], file=None, environ=environ)
         assert "secret-value" not in str(failure.value)
 

@@ -12,7 +12,7 @@ from portal.configuration.app_users import uid_for
 from portal.configuration.declaration import Section, Setting
 from portal.configuration.environment import VARIABLE, Variables, shown
 from portal.configuration.report import Report
-from portal.configuration.tables import MAX_PORT, Duration, Table, some_of
+from portal.configuration.tables import MAX_PORT, Duration, Table, some_of, url_with
 from portal.contract import is_local_path, is_loopback_url
 from portal.contract.slugs import RULE, is_slug
 from portal.contract.spaces import NotASpace, app_file_of
@@ -31,14 +31,6 @@ _SECRET_NAME: Final = re.compile(
 _OURS: Final = re.compile(r"(?:PORTAL_|OAUTH_|LISTEN_|LD_).*|SESSION_SECRET_KEY|DATABASE_URL", re.IGNORECASE)
 _MAX_ICON: Final = 8
 _ONLY_WITH_SOURCE: Final = ("python", "start_timeout", "drain_timeout", "memory", "user", "env_file")
-
-
-def _address(table: Table, key: str) -> str | None:
-    url = table.text(key)
-    problem = None if url is None else problem_of(url, path="plain")
-    if problem is not None:
-        table.problem(key, *problem)
-    return None if url is None or problem is not None else normalised(url)
 
 
 def _icon(table: Table, key: str) -> str | None:
@@ -92,127 +84,63 @@ def _env(table: Table, key: str) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-APP: Final = Section(
-    "apps.<slug>",
-    (
-        Setting(
-            "source",
-            Table.text,
-            "What the supervisor runs: a file, a folder like a Hugging Face Space (relative to the file), or a module.",
-            '"gradio_apps.user_dashboard"',
-            left_out="required, or url",
-        ),
-        Setting(
-            "url",
-            _address,
-            "Where browsers reach it. Without source: the app runs on its own, behind the same guard.",
-            '"https://forecast.apps.example.com"',
-            left_out="from portal.apps_url",
-        ),
-        Setting("title", Table.text, "Its name on the pages.", '"Forecast"', left_out="from the slug"),
-        Setting("description", Table.text, "One line about it.", '"Sales of the next quarter"'),
-        Setting("icon", _icon, "One emoji or up to two letters.", '"📈"'),
-        Setting(
-            "open_to",
-            _open_to,
-            'Roles that may open it, or "everyone" for everyone signed in. An empty list: nobody.',
-            '["everyone"]',
-        ),
-        Setting(
-            "provider",
-            Table.text,
-            'Id of the one provider whose people may open it, or "*" for every provider. Required beside tenants or '
-            "people if there are several providers: tenants and addresses of one provider mean nothing at another.",
-            '"company"',
-            left_out="every provider",
-        ),
-        Setting("tenants", Table.names, "Ids of the tenants it is open in.", '["acme"]', left_out="every tenant"),
-        Setting(
-            "people", _people, "Verified e-mail addresses that may open it, besides the roles.", '["ana@example.com"]'
-        ),
-        Setting(
-            "portal_api",
-            _rights,
-            f"What it may do at the portal's API, if the person's roles may too: {', '.join(API_RIGHTS)}.",
-            '["audit:read"]',
-        ),
-        Setting(
-            "browser",
-            some_of(GRANTABLE),
-            "What its frame may use of the browser: names of Permissions Policy.",
-            '["microphone", "clipboard-write"]',
-        ),
-        Setting(
-            "start",
-            _start,
-            "Path of the app at which it opens.",
-            '"/ui"',
-            left_out="/; if that has no page and one interface is mounted below, that interface",
-        ),
-        Setting("required", Table.flag, "Whether /readyz waits for it.", "true"),
-        Setting("env", _env, "Environment variables of its process, without secrets.", '{ MODEL = "small" }'),
-        Setting(
-            "secrets",
-            Table.texts,
-            "Names of environment variables that only this app gets; their values are redacted everywhere. They must "
-            "be set, unless systemd runs the apps.",
-            '["OPENAI_API_KEY"]',
-        ),
-        Setting(
-            "env_file",
-            Table.text,
-            "File of NAME=value lines, relative to the file, that only this app gets, at each start; its values are "
-            "redacted everywhere. Only its owner may read it, or its group too, and no app's user may write to its "
-            "folder.",
-            '"secrets/forecast.env"',
-        ),
-        Setting(
-            "user",
-            Table.user,
-            "User of this machine that it runs as: a name or a number; not root, the portal's user or another app's. "
-            "portal serve must be started by root.",
-            '"forecast"',
-            left_out="one of portal.app_uids, else the portal's own",
-        ),
-        Setting(
-            "python",
-            Table.text,
-            "Interpreter that runs it, with its own packages; relative to the file.",
-            '"environments/forecast/bin/python"',
-            left_out="the portal's own",
-        ),
-        Setting("start_timeout", Duration(1, HOUR), "How long it may take to start.", '"1h"'),
-        Setting(
-            "drain_timeout",
-            Duration(1, HOUR),
-            "How long the old process may finish its work after a reload or restart has replaced it.",
-            '"10m"',
-        ),
-        Setting(
-            "memory",
-            Table.size,
-            "Memory that it and everything it starts may use. An app that uses more is stopped and started again "
-            "(Linux).",
-            '"2 GB"',
-            left_out="no limit",
-        ),
-        Setting(
-            "port",
-            Table.port,
-            "Loopback port that the supervisor listens on for it.",
-            "7871",
-            left_out="the next free one",
-        ),
-        Setting(
-            "internal_url",
-            _address,
-            "Where the portal reaches it; https outside loopback.",
-            '"http://127.0.0.1:7871"',
-            left_out="http://127.0.0.1:<port> with a source, else its url",
-        ),
-    ),
-    AppSpec,
-)
+class AppSection(Section, name="apps.<slug>", spec=AppSpec):
+    """``[apps.<slug>]``."""
+
+    source = Setting(Table.text, '"gradio_apps.user_dashboard"', left_out="required, or url")
+    """What the supervisor runs: a file, a folder like a Hugging Face Space (relative to the file), or a module."""
+    url = Setting(url_with("plain"), '"https://forecast.apps.example.com"', left_out="from portal.apps_url")
+    """Where browsers reach it. Without source: the app runs on its own, behind the same guard."""
+    title = Setting(Table.text, '"Forecast"', left_out="from the slug")
+    """Its name on the pages."""
+    description = Setting(Table.text, '"Sales of the next quarter"')
+    """One line about it."""
+    icon = Setting(_icon, '"📈"')
+    """One emoji or up to two letters."""
+    open_to = Setting(_open_to, '["everyone"]')
+    """Roles that may open it, or "everyone" for everyone signed in. An empty list: nobody."""
+    provider = Setting(Table.text, '"company"', left_out="every provider")
+    """Id of the one provider whose people may open it, or "*" for every provider. Required beside tenants or people
+    if there are several providers: tenants and addresses of one provider mean nothing at another."""
+    tenants = Setting(Table.names, '["acme"]', left_out="every tenant")
+    """Ids of the tenants it is open in."""
+    people = Setting(_people, '["ana@example.com"]')
+    """Verified e-mail addresses that may open it, besides the roles."""
+    portal_api = Setting(_rights, '["audit:read"]')
+    """What it may do at the portal's API, if the person's roles may too: audit:read, sign-ins:end, sign-ins:read."""
+    browser = Setting(some_of(GRANTABLE), '["microphone", "clipboard-write"]')
+    """What its frame may use of the browser: names of Permissions Policy."""
+    start = Setting(
+        _start, '"/ui"', left_out="/; if that has no page and one interface is mounted below, that interface"
+    )
+    """Path of the app at which it opens."""
+    required = Setting(Table.flag, "true")
+    """Whether /readyz waits for it."""
+    env = Setting(_env, '{ MODEL = "small" }', left_out="{}")
+    """Environment variables of its process, without secrets."""
+    secrets = Setting(Table.texts, '["OPENAI_API_KEY"]')
+    """Names of environment variables that only this app gets; their values are redacted everywhere. They must be
+    set, unless systemd runs the apps."""
+    env_file = Setting(Table.text, '"secrets/forecast.env"')
+    """File of NAME=value lines, relative to the file, that only this app gets, at each start; its values are
+    redacted everywhere. Only its owner may read it, or its group too, and no app's user may write to its folder."""
+    user = Setting(Table.user, '"forecast"', left_out="one of portal.app_uids, else the portal's own")
+    """User of this machine that it runs as: a name or a number; not root, the portal's user or another app's.
+    portal serve must be started by root."""
+    python = Setting(Table.text, '"environments/forecast/bin/python"', left_out="the portal's own")
+    """Interpreter that runs it, with its own packages; relative to the file."""
+    start_timeout = Setting(Duration(1, HOUR), '"1h"')
+    """How long it may take to start."""
+    drain_timeout = Setting(Duration(1, HOUR), '"10m"')
+    """How long the old process may finish its work after a reload or restart has replaced it."""
+    memory = Setting(Table.size, '"2 GB"', left_out="no limit")
+    """Memory that it and everything it starts may use. An app that uses more is stopped and started again (Linux)."""
+    port = Setting(Table.port, "7871", left_out="the next free one")
+    """Loopback port that the supervisor listens on for it."""
+    internal_url = Setting(
+        url_with("plain"), '"http://127.0.0.1:7871"', left_out="http://127.0.0.1:<port> with a source, else its url"
+    )
+    """Where the portal reaches it; https outside loopback."""
 
 
 class AppReader:
@@ -249,14 +177,14 @@ class AppReader:
             elif type(value) is not dict:
                 self._report.file(f"apps.{slug}", "must be a table.", f"Write a section [apps.{slug}].")
             else:
-                tables.append((slug, APP.table(value, at=f"apps.{slug}", report=self._report)))
+                tables.append((slug, AppSection.table(value, at=f"apps.{slug}", report=self._report)))
                 if type(port := value.get("port")) is int:
                     self._ports.add(port)
         apps = [self._app(slug, table) for slug, table in tables]
         return tuple(app for app in apps if app is not None)
 
     def _app(self, slug: str, table: Table) -> AppSpec | None:
-        app = APP.read(table)
+        app = AppSection.read(table)
         app["slug"] = slug
         app["source"] = self._source(table, app["source"])
         app["title"] = app["title"] or slug.replace("-", " ").capitalize()

@@ -14,38 +14,21 @@ from portal.settings import Settings
 from portal.sign_in.provider_types.called_hosts import called_urls
 
 _PROXY: Final = "http://proxy.example.com:3128"
-PROXIES: Final = (
-    Variable(
-        "HTTPS_PROXY",
-        "Proxy for all calls beyond this machine. https_proxy wins over it. It may contain a password.",
-        "ALL_PROXY",
-        _PROXY,
-    ),
-    Variable("ALL_PROXY", "The same, if neither is set. all_proxy wins over it.", "none: direct calls", _PROXY),
-    Variable(
-        "NO_PROXY",
-        "Hosts, domains with everything below them, and networks to call directly; * for everything. no_proxy wins "
-        "over it.",
-        "none",
-        ".example.com, 10.0.0.0/8",
-    ),
-)
+_HTTPS_PROXY: Final = Variable("HTTPS_PROXY", "ALL_PROXY", _PROXY)
+"""Proxy for all calls beyond this machine. https_proxy wins over it. It may contain a password."""
+_ALL_PROXY: Final = Variable("ALL_PROXY", "none: direct calls", _PROXY)
+"""The same, if neither is set. all_proxy wins over it."""
+_NO_PROXY: Final = Variable("NO_PROXY", "none", ".example.com, 10.0.0.0/8")
+"""Hosts, domains with everything below them, and networks to call directly; * for everything. no_proxy wins over it."""
+PROXIES: Final = (_HTTPS_PROXY, _ALL_PROXY, _NO_PROXY)
 _BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
-BUNDLES: Final = (
-    Variable(
-        "SSL_CERT_FILE",
-        "PEM file with the certificate authorities to trust instead of the public ones.",
-        "REQUESTS_CA_BUNDLE",
-        _BUNDLE,
-    ),
-    Variable("REQUESTS_CA_BUNDLE", "The same; a file or a folder.", "SSL_CERT_DIR", _BUNDLE),
-    Variable(
-        "SSL_CERT_DIR",
-        "The same; a folder as OpenSSL's rehash makes it.",
-        "the public authorities, from certifi",
-        "/etc/ssl/certs",
-    ),
-)
+_SSL_CERT_FILE: Final = Variable("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", _BUNDLE)
+"""PEM file with the certificate authorities to trust instead of the public ones."""
+_REQUESTS_CA_BUNDLE: Final = Variable("REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", _BUNDLE)
+"""The same; a file or a folder."""
+_SSL_CERT_DIR: Final = Variable("SSL_CERT_DIR", "the public authorities, from certifi", "/etc/ssl/certs")
+"""The same; a folder as OpenSSL's rehash makes it."""
+BUNDLES: Final = (_SSL_CERT_FILE, _REQUESTS_CA_BUNDLE, _SSL_CERT_DIR)
 
 
 def read_authorities(table: Table, file: Path) -> Path | None:

@@ -10,12 +10,8 @@ from portal.settings import SIGN_IN_HOOK
 
 _WORD: Final = r"[^\W\d]\w*"
 _NAME: Final = re.compile(rf"{_WORD}(?:\.{_WORD})*:{_WORD}(?:\.{_WORD})*")
-HOOK: Final = Variable(
-    SIGN_IN_HOOK,
-    "The company's own rule for who may come in: a function with the signature of Chainlit's oauth_callback.",
-    "none",
-    "company.rules:who_comes_in",
-)
+HOOK: Final = Variable(SIGN_IN_HOOK, "none", "company.rules:who_comes_in")
+"""The company's own rule for who may come in: a function with the signature of Chainlit's oauth_callback."""
 
 
 def read_hook_name(variables: Variables, report: Report) -> str | None:

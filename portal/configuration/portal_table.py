@@ -20,7 +20,7 @@ from portal.configuration.declaration import REQUIRED, Section, Setting, Variabl
 from portal.configuration.egress import read_authorities, read_way_out
 from portal.configuration.environment import Variables
 from portal.configuration.report import Report
-from portal.configuration.tables import Count, Duration, Table, one_of
+from portal.configuration.tables import Count, Duration, Table, one_of, url_with
 from portal.contract import NotANetwork, TrustedProxies, read_network
 from portal.contract.forwarded import Network
 from portal.errors import ENVIRONMENT
@@ -33,15 +33,6 @@ SPACE_HOST: Final = "SPACE_HOST"
 CALLBACK: Final = "OAUTH_REDIRECT_URI"
 _CONTACT: Final = re.compile(r"mailto:[!-~]+@[!-~]+|https://[!-~]+")
 _LONGEST_SIGN_IN: Final = 400 * DAY  # browsers keep no cookie longer (RFC 6265bis, 5.5)
-
-
-def _address(table: Table, key: str) -> str | None:
-    """Return the address *key*, normalised: scheme, host and port."""
-    url = table.text(key)
-    problem = None if url is None else problem_of(url, path="none")
-    if problem is not None:
-        table.problem(key, *problem)
-    return None if url is None or problem is not None else normalised(url)
 
 
 def _security_contact(table: Table, key: str) -> str | None:
@@ -91,164 +82,94 @@ def _path(table: Table, key: str) -> Path | None:
     return None if text is None else Path(text)
 
 
-PORTAL: Final = Section(
-    "portal",
-    (
-        Setting(
-            "url",
-            _address,
-            "Where browsers reach the portal: scheme, host and port.",
-            '"https://portal.example.com"',
-            left_out=REQUIRED,
-            variable="PORTAL_URL",
-            variable_left_out=f"the file, else {CHAINLIT_URL}, else the origin of {CALLBACK}, else {SPACE_HOST}",
-        ),
-        Setting(
-            "apps_url",
-            Table.text,
-            "Where browsers reach apps that have no url of their own: a template with {app} or {port}.",
-            '"https://{app}.apps.example.com"',
-            variable="PORTAL_APPS_URL",
-        ),
-        Setting("apps_port", Table.port, "First port for apps that have a source and no port.", "7810"),
-        Setting("title", Table.text, "The portal's name on its pages.", '"Example AI"'),
-        Setting(
-            "landing",
-            Table.texts,
-            "After sign-in, the portal opens the first of these apps that the person may open; else the catalogue.",
-            '["admin-dashboard", "user-dashboard"]',
-        ),
-        Setting("idle_lifetime", Duration(60, _LONGEST_SIGN_IN), "A sign-in ends after this long without use.", '"8h"'),
-        Setting(
-            "absolute_lifetime", Duration(60, _LONGEST_SIGN_IN), "A sign-in ends after this long, used or not.", '"12h"'
-        ),
-        Setting(
-            "security_contact",
-            _security_contact,
-            "Where to report vulnerabilities: a mailto: or https: address for /.well-known/security.txt (RFC 9116). "
-            "Without it that page does not exist.",
-            '"mailto:security@example.com"',
-        ),
-        Setting(
-            "sign_ins_per_minute",
-            Count(1_000_000),
-            "How often per minute one client address, perhaps a whole office, may open the sign-in page, start a "
-            "sign-in at a provider, and come back from one: each is counted by itself.",
-            "2000",
-        ),
-        Setting(
-            "internal_url",
-            _address,
-            "Where supervised apps reach the portal; https outside loopback.",
-            '"http://127.0.0.1:7800"',
-            left_out="portal.url",
-            variable="PORTAL_INTERNAL_URL",
-        ),
-        Setting(
-            "data_dir",
-            _path,
-            "Folder of the embedded stores and the apps' logs, relative to the file. The portal creates it with mode "
-            "0700. If it is open to others, the portal closes it, unless it holds other things.",
-            '"/var/lib/gradio-portal"',
-            variable="PORTAL_DATA_DIR",
-            variable_note=", relative to the working folder",
-        ),
-        Setting(
-            "sign_in",
-            one_of(get_args(SignInWay)),
-            "page: strangers choose on a page how to sign in. direct: strangers go straight to the only provider; the "
-            "page is shown after a sign-out, an error or a step back.",
-            '"direct"',
-        ),
-        Setting(
-            "site",
-            _site,
-            "The registrable domain that portal and apps share. Without it, frames of apps on sibling names get "
-            "partitioned cookies, which always work.",
-            '"example.com"',
-        ),
-        Setting(
-            "trust_apps",
-            Table.flag,
-            "Allows apps to share the portal's user or host, or another app's user. Such an app can read the portal's "
-            "database, keys and environment, or the other app's; receive the portal's cookies; and act in its pages. "
-            "Set it only for apps you trust as much as the portal.",
-            "true",
-        ),
-        Setting(
-            "user",
-            Table.user,
-            "User of this machine that the portal runs as when root starts portal serve. Required if apps have users "
-            "of their own.",
-            '"gradio-portal"',
-            left_out="the user who starts it",
-        ),
-        Setting(
-            "app_uids",
-            _app_uids,
-            "User numbers that nobody on this machine has. Each app without a user of its own gets one of them, always "
-            "the same; no account is created. portal serve must be started by root.",
-            '"70000-79999"',
-        ),
-        Setting(
-            "apps_dir",
-            _path,
-            "Folder for the folders of apps that have a user of their own: HOME, temporary files, uploads. It belongs "
-            "to root.",
-            '"/var/lib/gradio-portal-apps"',
-            left_out="beside the data folder, with -apps after its name",
-        ),
-        Setting(
-            "apps_run_by",
-            one_of(get_args(RunBy)),
-            "Who starts the apps that have a source: portal, or systemd by the units of portal config systemd, each as "
-            "a user of its own. With systemd, portal serve refuses to start them.",
-            '"systemd"',
-        ),
-        Setting(
-            "trusted_proxies",
-            _trusted_proxies,
-            "Addresses and networks of reverse proxies whose X-Forwarded-For is believed, besides those of this "
-            "machine.",
-            '["10.0.0.0/8", "2001:db8::/32"]',
-            left_out="[]",
-            variable="PORTAL_TRUSTED_PROXIES",
-            variable_note=", separated by commas or spaces; also for the guards of apps",
-        ),
-        Setting(
-            "ca_file",
-            _path,
-            "PEM file with the company's own certificate authorities, trusted besides the others in every call of the "
-            "portal. Relative to the file.",
-            '"company-ca.pem"',
-            variable="PORTAL_CA_FILE",
-            variable_note=", relative to the working folder; also for the guards of apps",
-        ),
-        Setting(
-            "metrics_from",
-            _networks,
-            "Addresses and networks that may read /metrics, without a reverse proxy in between; [] for nobody.",
-            '["127.0.0.1", "10.1.2.3"]',
-        ),
-    ),
-    Settings,
-)
+class PortalSection(Section, name="portal", spec=Settings):
+    """``[portal]``."""
 
-URLS: Final = (
-    Variable(
-        CHAINLIT_URL,
-        "Chainlit's name for PORTAL_URL; read if neither that nor the file has the address.",
-        "none",
-        "https://portal.example.com",
-    ),
-    Variable(
-        SPACE_HOST,
-        "The host of the Hugging Face Space that the portal runs in; a Space sets it. The first of several is the "
-        "portal's, if nothing else has its address.",
-        "none",
-        "acme-portal.hf.space",
-    ),
-)
+    url = Setting(
+        url_with("none"),
+        '"https://portal.example.com"',
+        left_out=REQUIRED,
+        variable="PORTAL_URL",
+        variable_left_out=f"the file, else {CHAINLIT_URL}, else the origin of {CALLBACK}, else {SPACE_HOST}",
+    )
+    """Where browsers reach the portal: scheme, host and port."""
+    apps_url = Setting(Table.text, '"https://{app}.apps.example.com"', variable="PORTAL_APPS_URL")
+    """Where browsers reach apps that have no url of their own: a template with {app} or {port}."""
+    apps_port = Setting(Table.port, "7810")
+    """First port for apps that have a source and no port."""
+    title = Setting(Table.text, '"Example AI"')
+    """The portal's name on its pages."""
+    landing = Setting(Table.texts, '["admin-dashboard", "user-dashboard"]')
+    """After sign-in, the portal opens the first of these apps that the person may open; else the catalogue."""
+    idle_lifetime = Setting(Duration(60, _LONGEST_SIGN_IN), '"8h"')
+    """A sign-in ends after this long without use."""
+    absolute_lifetime = Setting(Duration(60, _LONGEST_SIGN_IN), '"12h"')
+    """A sign-in ends after this long, used or not."""
+    security_contact = Setting(_security_contact, '"mailto:security@example.com"')
+    """Where to report vulnerabilities: a mailto: or https: address for /.well-known/security.txt (RFC 9116).
+    Without it that page does not exist."""
+    sign_ins_per_minute = Setting(Count(1_000_000), "2000")
+    """How often per minute one client address, perhaps a whole office, may open the sign-in page, start a sign-in
+    at a provider, and come back from one: each is counted by itself."""
+    internal_url = Setting(
+        url_with("none"), '"http://127.0.0.1:7800"', left_out="portal.url", variable="PORTAL_INTERNAL_URL"
+    )
+    """Where supervised apps reach the portal; https outside loopback."""
+    data_dir = Setting(
+        _path, '"/var/lib/gradio-portal"', variable="PORTAL_DATA_DIR", variable_note=", relative to the working folder"
+    )
+    """Folder of the embedded stores and the apps' logs, relative to the file. The portal creates it with mode 0700.
+    If it is open to others, the portal closes it, unless it holds other things."""
+    sign_in = Setting(one_of(get_args(SignInWay)), '"direct"')
+    """page: strangers choose on a page how to sign in. direct: strangers go straight to the only provider; the page
+    is shown after a sign-out, an error or a step back."""
+    site = Setting(_site, '"example.com"')
+    """The registrable domain that portal and apps share. Without it, frames of apps on sibling names get
+    partitioned cookies, which always work."""
+    trust_apps = Setting(Table.flag, "true")
+    """Allows apps to share the portal's user or host, or another app's user. Such an app can read the portal's
+    database, keys and environment, or the other app's; receive the portal's cookies; and act in its pages. Set it
+    only for apps you trust as much as the portal."""
+    user = Setting(Table.user, '"gradio-portal"', left_out="the user who starts it")
+    """User of this machine that the portal runs as when root starts portal serve. Required if apps have users of
+    their own."""
+    app_uids = Setting(_app_uids, '"70000-79999"')
+    """User numbers that nobody on this machine has. Each app without a user of its own gets one of them, always the
+    same; no account is created. portal serve must be started by root."""
+    apps_dir = Setting(
+        _path, '"/var/lib/gradio-portal-apps"', left_out="beside the data folder, with -apps after its name"
+    )
+    """Folder for the folders of apps that have a user of their own: HOME, temporary files, uploads. It belongs to
+    root."""
+    apps_run_by = Setting(one_of(get_args(RunBy)), '"systemd"')
+    """Who starts the apps that have a source: portal, or systemd by the units of portal config systemd, each as a
+    user of its own. With systemd, portal serve refuses to start them."""
+    trusted_proxies = Setting(
+        _trusted_proxies,
+        '["10.0.0.0/8", "2001:db8::/32"]',
+        left_out="[]",
+        variable="PORTAL_TRUSTED_PROXIES",
+        variable_note=", separated by commas or spaces; also for the guards of apps",
+    )
+    """Addresses and networks of reverse proxies whose X-Forwarded-For is believed, besides those of this machine."""
+    ca_file = Setting(
+        _path,
+        '"company-ca.pem"',
+        variable="PORTAL_CA_FILE",
+        variable_note=", relative to the working folder; also for the guards of apps",
+    )
+    """PEM file with the company's own certificate authorities, trusted besides the others in every call of the
+    portal. Relative to the file."""
+    metrics_from = Setting(_networks, '["127.0.0.1", "10.1.2.3"]')
+    """Addresses and networks that may read /metrics, without a reverse proxy in between; [] for nobody."""
+
+
+_CHAINLIT_URL: Final = Variable(CHAINLIT_URL, "none", "https://portal.example.com")
+"""Chainlit's name for PORTAL_URL; read if neither that nor the file has the address."""
+_SPACE_HOST: Final = Variable(SPACE_HOST, "none", "acme-portal.hf.space")
+"""The host of the Hugging Face Space that the portal runs in; a Space sets it. The first of several is the
+portal's, if nothing else has its address."""
+URLS: Final = (_CHAINLIT_URL, _SPACE_HOST)
 
 
 def read_portal(
@@ -258,8 +179,8 @@ def read_portal(
 
     Paths in the file are relative to *folder*, those in variables to *here*.
     """
-    table = PORTAL.table(values, at="portal", report=report, variables=variables)
-    read = PORTAL.read(table)
+    table = PortalSection.table(values, at="portal", report=report, variables=variables)
+    read = PortalSection.read(table)
     ca_file: Path | None = read.pop("ca_file")
     if ca_file is not None:
         ca_file = read_authorities(table, (here if table.is_variable("ca_file") else folder) / ca_file)

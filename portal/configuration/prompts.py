@@ -10,13 +10,9 @@ from portal.configuration.report import Report
 from portal.errors import choices, closest
 from portal.sign_in.provider_types.base import PROMPTS, ProviderType, prompt_variable
 
-PROMPT: Final = Variable(
-    "OAUTH_PROMPT",
-    "prompt of every provider that honours it: none, login, consent or select_account. OAUTH_<ID>_PROMPT is for one "
-    "provider alone and wins: the provider's id in capitals, with _ for -.",
-    "each provider decides",
-    "select_account",
-)
+PROMPT: Final = Variable("OAUTH_PROMPT", "each provider decides", "select_account")
+"""prompt of every provider that honours it: none, login, consent or select_account. OAUTH_<ID>_PROMPT is for one
+provider alone and wins: the provider's id in capitals, with _ for -."""
 _ONE: Final = re.compile(r"OAUTH_[A-Z0-9_]+_PROMPT")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from portal.configuration.addresses import problem_of
-from portal.configuration.declaration import REQUIRED, Section, Setting, toml
+from portal.configuration.declaration import REQUIRED, Section, Setting
 from portal.configuration.environment import VARIABLE, Variables, shown
 from portal.configuration.prompts import prompt_params
 from portal.configuration.provider_admission import (
@@ -23,7 +23,6 @@ from portal.contract.slugs import RULE, is_slug
 from portal.errors import choices
 from portal.settings import (
     PUBLIC_KEY_ALGORITHMS,
-    REGISTERED_CALLBACKS,
     SHARED_SECRET_ALGORITHMS,
     Endpoints,
     ProviderSpec,
@@ -102,176 +101,86 @@ def _required_endpoint(table: Table, key: str) -> str:
     return _endpoint(table, key) or ""
 
 
-PROVIDER: Final = Section(
-    "providers",
-    (
-        Setting(
-            "id",
-            _id,
-            "Its name in addresses: the callback is /auth/oauth/<id>/callback.",
-            '"company"',
-            left_out=REQUIRED,
-        ),
-        Setting(
-            "label", Table.text, 'Text on its button, after "Continue with".', '"Example Company"', left_out="the id"
-        ),
-        Setting(
-            TYPE_KEYS[0],
-            _type,
-            "The provider type: how it signs people in and how its claims are read. Each has a page in providers/.",
-            '"oidc"',
-            left_out=f'"{DEFAULT}"',
-            older_keys=TYPE_KEYS[1:],
-        ),
-        Setting(
-            "issuer",
-            Table.value,  # an option of the provider types, which is read with their options
-            "The issuer exactly as the provider writes it in iss, with its trailing slash if it has one. Or the "
-            "address of the discovery document: then the issuer in it counts, if it is at the same host. Types with a "
-            "known issuer have other settings instead: see their pages.",
-            '"https://id.example.com"',
-            left_out="required; for descope, https://api.descope.com/<client_id>",
-        ),
-        Setting(
-            "client_id",
-            Table.text,
-            "The portal's client id there.",
-            '"portal"',
-            left_out="required, or client_id_env",
-        ),
-        Setting("client_id_env", Table.text, "Environment variable that holds the client id.", '"COMPANY_CLIENT_ID"'),
-        Setting(
-            "client_secret_env",
-            Table.text,
-            "Environment variable that holds the client secret.",
-            '"COMPANY_CLIENT_SECRET"',
-            left_out='required, unless token_endpoint_auth_method is "none"',
-        ),
-        Setting(
-            "scopes",
-            Table.texts,
-            "Scopes to ask for. With OpenID Connect, openid must be among them.",
-            '["openid", "profile", "email", "groups"]',
-            left_out=f"{SCOPES} beside OAUTH_CLIENT_ID; else those of the type: for {DEFAULT} "
-            f"{toml(PROVIDER_TYPES[DEFAULT].scopes)}",
-        ),
-        Setting(
-            "redirect_uri",
-            Table.text,
-            "A callback that is already registered at the provider: /auth/oauth/<id>/callback, "
-            f"{', '.join(REGISTERED_CALLBACKS[:-1])} or {REGISTERED_CALLBACKS[-1]} of the portal.",
-            '"https://portal.example.com/auth/callback"',
-            left_out="<portal.url>/auth/oauth/<id>/callback",
-        ),
-        Setting(
-            "token_endpoint_auth_method",
-            one_of(AUTH_METHODS),
-            "client_secret_basic, client_secret_post, or none for a public client.",
-            '"client_secret_post"',
-            left_out="as the provider's metadata say, basic first",
-        ),
-        Setting(
-            "prompt",
-            _prompt,
-            "What the provider shows at each sign-in: login, consent or select_account.",
-            '"select_account"',
-            left_out="OAUTH_PROMPT, else the provider decides",
-        ),
-        Setting(
-            "algorithms",
-            _algorithms,
-            "Signature algorithms accepted for ID tokens. HS256, HS384 and HS512 sign with the client secret; do not "
-            "mix them with others. EdDSA means Ed25519.",
-            '["RS256"]',
-            left_out="every algorithm with a public key",
-        ),
-        Setting(
-            "email_verified",
-            one_of((ASSUME,)),
-            'With "assume", an e-mail address counts as verified if the provider does not say whether it is: it then '
-            "counts for people and allowed_domains. An explicit false still counts as not verified. Use it only if "
-            f"people cannot change their address there. For {', '.join(_ASSUMING[:-1])} and {_ASSUMING[-1]}.",
-            '"assume"',
-            left_out="not verified",
-        ),
-        Setting(
-            "domains",
-            read_domains,
-            "E-mail domains: the sign-in page sends people with such an address to this provider. It does not limit "
-            "who may come in.",
-            '["example.com"]',
-        ),
-        Setting(
-            "hidden",
-            Table.flag,
-            "Whether the sign-in page has no button for it. People get there by an address in its domains.",
-            "true",
-        ),
-        Setting(
-            "allowed_domains",
-            read_allowed_domains,
-            "Who may come in: people whose account belongs to one of these domains, by a verified address or by the "
-            "provider's own record.",
-            '["example.com"]',
-            left_out="everybody",
-        ),
-        Setting(
-            "allowed_organisations",
-            read_compared_names,
-            "Who may come in: members of one of these organisations, if the type knows organisations.",
-            '["example-org"]',
-            left_out="everybody",
-        ),
-        Setting(
-            "allowed_tenants",
-            read_names,
-            "Who may come in: people of one of these tenants, and in no other tenant, if the type knows tenants.",
-            '["acme"]',
-            left_out="everybody",
-        ),
-        Setting(
-            "allowed_groups",
-            read_compared_names,
-            "Who may come in: members of one of these groups, if the type knows groups.",
-            '["AI-Users"]',
-            left_out="everybody",
-        ),
-    ),
-    ProviderSpec,
-)
+class ProviderSection(Section, name="providers", spec=ProviderSpec):
+    """``[[providers]]``."""
+
+    id = Setting(_id, '"company"', left_out=REQUIRED)
+    """Its name in addresses: the callback is /auth/oauth/<id>/callback."""
+    label = Setting(Table.text, '"Example Company"', left_out="the id")
+    """Text on its button, after "Continue with"."""
+    type = Setting(_type, '"oidc"', left_out=f'"{DEFAULT}"', older_keys=TYPE_KEYS[1:])
+    """The provider type: how it signs people in and how its claims are read. Each has a page in providers/."""
+    issuer = Setting(
+        Table.value, '"https://id.example.com"', left_out="required; for descope, https://api.descope.com/<client_id>"
+    )
+    """The issuer exactly as the provider writes it in iss, with its trailing slash if it has one. Or the address of
+    the discovery document: then the issuer in it counts, if it is at the same host. Types with a known issuer have
+    other settings instead: see their pages."""
+    client_id = Setting(Table.text, '"portal"', left_out="required, or client_id_env")
+    """The portal's client id there."""
+    client_id_env = Setting(Table.text, '"COMPANY_CLIENT_ID"')
+    """Environment variable that holds the client id."""
+    client_secret_env = Setting(
+        Table.text, '"COMPANY_CLIENT_SECRET"', left_out='required, unless token_endpoint_auth_method is "none"'
+    )
+    """Environment variable that holds the client secret."""
+    scopes = Setting(
+        Table.texts,
+        '["openid", "profile", "email", "groups"]',
+        left_out=f"{SCOPES} beside OAUTH_CLIENT_ID; else those of the type: for {DEFAULT} "
+        f"{' '.join(PROVIDER_TYPES[DEFAULT].scopes)}",
+    )
+    """Scopes to ask for. With OpenID Connect, openid must be among them."""
+    redirect_uri = Setting(
+        Table.text, '"https://portal.example.com/auth/callback"', left_out="<portal.url>/auth/oauth/<id>/callback"
+    )
+    """A callback that is already registered at the provider: /auth/oauth/<id>/callback, /auth/callback,
+    /auth/auth/callback or /login/callback of the portal."""
+    token_endpoint_auth_method = Setting(
+        one_of(AUTH_METHODS), '"client_secret_post"', left_out="as the provider's metadata say, basic first"
+    )
+    """client_secret_basic, client_secret_post, or none for a public client."""
+    prompt = Setting(_prompt, '"select_account"', left_out="OAUTH_PROMPT, else the provider decides")
+    """What the provider shows at each sign-in: login, consent or select_account."""
+    algorithms = Setting(_algorithms, '["RS256"]', left_out="every algorithm with a public key")
+    """Signature algorithms accepted for ID tokens. HS256, HS384 and HS512 sign with the client secret; do not mix
+    them with others. EdDSA means Ed25519."""
+    email_verified = Setting(one_of((ASSUME,)), '"assume"', left_out="not verified")
+    """With "assume", an e-mail address counts as verified if the provider does not say whether it is: it then
+    counts for people and allowed_domains. An explicit false still counts as not verified. Use it only if people
+    cannot change their address there. For oidc, keycloak, aws-cognito and generic."""
+    domains = Setting(read_domains, '["example.com"]')
+    """E-mail domains: the sign-in page sends people with such an address to this provider. It does not limit who
+    may come in."""
+    hidden = Setting(Table.flag, "true")
+    """Whether the sign-in page has no button for it. People get there by an address in its domains."""
+    allowed_domains = Setting(read_allowed_domains, '["example.com"]', left_out="everybody")
+    """Who may come in: people whose account belongs to one of these domains, by a verified address or by the
+    provider's own record."""
+    allowed_organisations = Setting(read_compared_names, '["example-org"]', left_out="everybody")
+    """Who may come in: members of one of these organisations, if the type knows organisations."""
+    allowed_tenants = Setting(read_names, '["acme"]', left_out="everybody")
+    """Who may come in: people of one of these tenants, and in no other tenant, if the type knows tenants."""
+    allowed_groups = Setting(read_compared_names, '["AI-Users"]', left_out="everybody")
+    """Who may come in: members of one of these groups, if the type knows groups."""
+
 
 _DISCOVERED: Final = "discovered; required with endpoints"
-ENDPOINTS: Final = Section(
-    "providers.endpoints",
-    (
-        Setting(
-            "authorize",
-            _required_endpoint,
-            "Authorization endpoint, for a provider without discovery.",
-            '"https://id.example.com/authorize"',
-            left_out=_DISCOVERED,
-        ),
-        Setting("token", _required_endpoint, "Token endpoint.", '"https://id.example.com/token"', left_out=_DISCOVERED),
-        Setting(
-            "jwks",
-            _required_endpoint,
-            "Address of the provider's signing keys.",
-            '"https://id.example.com/jwks"',
-            left_out=_DISCOVERED,
-        ),
-        Setting(
-            "userinfo", _endpoint, "Userinfo endpoint.", '"https://id.example.com/userinfo"', left_out="discovered"
-        ),
-        Setting(
-            "end_session",
-            _endpoint,
-            "Where sign-out continues at the provider.",
-            '"https://id.example.com/logout"',
-            left_out="discovered",
-        ),
-    ),
-    Endpoints,
-)
+
+
+class EndpointsSection(Section, name="providers.endpoints", spec=Endpoints):
+    """``[providers.endpoints]``."""
+
+    authorize = Setting(_required_endpoint, '"https://id.example.com/authorize"', left_out=_DISCOVERED)
+    """Authorization endpoint, for a provider without discovery."""
+    token = Setting(_required_endpoint, '"https://id.example.com/token"', left_out=_DISCOVERED)
+    """Token endpoint."""
+    jwks = Setting(_required_endpoint, '"https://id.example.com/jwks"', left_out=_DISCOVERED)
+    """Address of the provider's signing keys."""
+    userinfo = Setting(_endpoint, '"https://id.example.com/userinfo"', left_out="discovered")
+    """Userinfo endpoint."""
+    end_session = Setting(_endpoint, '"https://id.example.com/logout"', left_out="discovered")
+    """Where sign-out continues at the provider."""
 
 
 def read_providers(values: object, *, variables: Variables, report: Report) -> tuple[ProviderSpec, ...]:
@@ -284,7 +193,7 @@ def read_providers(values: object, *, variables: Variables, report: Report) -> t
         provider_id = one.get("id")
         at = f"providers.{provider_id}" if is_slug(provider_id) else f"providers[{index}]"
         provider_type = _type_named(one)
-        table = PROVIDER.table(one, at=at, known=_known(provider_type), report=report)
+        table = ProviderSection.table(one, at=at, known=_known(provider_type), report=report)
         spec = _spec(table, provider_type, variables=variables, report=report)
         if spec is not None:
             specs.append(spec)
@@ -301,7 +210,7 @@ def _known(provider_type: ProviderType | None) -> frozenset[str]:
     types = PROVIDER_TYPES.values() if provider_type is None else (provider_type,)
     options = {option.key for one in types for option in one.options}
     endpoints = {"endpoints"} if any(one.takes_endpoints for one in types) else set()
-    return (PROVIDER.keys - {"issuer"}) | options | endpoints
+    return (ProviderSection.keys() - {"issuer"}) | options | endpoints
 
 
 class _TableOptions:
@@ -323,7 +232,7 @@ class _TableOptions:
 
 def _spec(table: Table, named: ProviderType | None, *, variables: Variables, report: Report) -> ProviderSpec | None:
     provider_type = named or PROVIDER_TYPES[DEFAULT]
-    keys = PROVIDER.read(table)
+    keys = ProviderSection.read(table)
     provider_id, method = keys["id"], keys["token_endpoint_auth_method"]
     client_id = _client_id(table, keys, variables)
     located = None if named is None else locate(provider_type, _TableOptions(table), client_id=client_id)
@@ -468,8 +377,8 @@ def _endpoints(table: Table, report: Report) -> Endpoints | None:
     values = table.mapping("endpoints")
     if values is None:
         return None
-    inner = ENDPOINTS.table(values, at=table.key("endpoints"), report=report)
-    return Endpoints(**ENDPOINTS.read(inner))
+    inner = EndpointsSection.table(values, at=table.key("endpoints"), report=report)
+    return Endpoints(**EndpointsSection.read(inner))
 
 
 def _check_assumed(table: Table, provider_type: ProviderType | None, *, assumes: bool) -> None:

@@ -20,67 +20,37 @@ from portal.settings import Endpoints, ProviderSpec, Secret
 from portal.sign_in.provider_types import PROVIDER_TYPES, provider_type_at
 from portal.sign_in.provider_types.base import ProviderLocation, ProviderType, is_document, location_of_document
 
-_PROVIDER_URL: Final = Variable(
-    "OPENID_PROVIDER_URL",
-    "Turns on any OpenID Connect provider, by its issuer or the address of its discovery document. "
-    "https://huggingface.co turns on Hugging Face, https://accounts.google.com Google.",
-    "none",
-    "https://id.example.com",
-)
-_CLIENT_NAME: Final = Variable(
-    "OAUTH_CLIENT_NAME",
-    "Label of that provider; in lower case also its id.",
-    "descope, huggingface or openid",
-    "descope",
-)
-_CLIENT_ID: Final = Variable(
-    "OAUTH_CLIENT_ID",
-    "The portal's client id there; at Descope the project id.",
-    REQUIRED,
-    "P2aBcDeFgHiJkLmNoPqRsTuVwXyZ",
-)
-_CLIENT_SECRET: Final = Variable(
-    "OAUTH_CLIENT_SECRET", "The client secret; at Descope an access key.", REQUIRED, "(secret)"
-)
-_SCOPES: Final = Variable(
-    SCOPES,
-    "Scopes to ask for, separated by spaces. Also for a section that names this client and no scopes.",
-    "as providers.scopes",
-    "openid profile email descope.claims",
-)
+_PROVIDER_URL: Final = Variable("OPENID_PROVIDER_URL", "none", "https://id.example.com")
+"""Turns on any OpenID Connect provider, by its issuer or the address of its discovery document.
+https://huggingface.co turns on Hugging Face, https://accounts.google.com Google."""
+_CLIENT_NAME: Final = Variable("OAUTH_CLIENT_NAME", "descope, huggingface or openid", "descope")
+"""Label of that provider; in lower case also its id."""
+_CLIENT_ID: Final = Variable("OAUTH_CLIENT_ID", REQUIRED, "P2aBcDeFgHiJkLmNoPqRsTuVwXyZ")
+"""The portal's client id there; at Descope the project id."""
+_CLIENT_SECRET: Final = Variable("OAUTH_CLIENT_SECRET", REQUIRED, "(secret)")
+"""The client secret; at Descope an access key."""
+_SCOPES: Final = Variable(SCOPES, "as providers.scopes", "openid profile email descope.claims")
+"""Scopes to ask for, separated by spaces. Also for a section that names this client and no scopes."""
 _REDIRECT_URI: Final = Variable(
-    CALLBACK,
-    "The callback that is registered at the provider.",
-    "<portal.url>/auth/oauth/<id>/callback",
-    "https://portal.example.com/auth/callback",
+    CALLBACK, "<portal.url>/auth/oauth/<id>/callback", "https://portal.example.com/auth/callback"
 )
-_AUTHORIZE_URL: Final = Variable(
-    "OAUTH_AUTHORIZE_URL",
-    f"Turns on Descope by the tutorial's names. Not together with {_PROVIDER_URL.name}.",
-    "none",
-    "https://api.descope.com/oauth2/v1/authorize",
-)
+"""The callback that is registered at the provider."""
+_AUTHORIZE_URL: Final = Variable("OAUTH_AUTHORIZE_URL", "none", "https://api.descope.com/oauth2/v1/authorize")
+"""Turns on Descope by the tutorial's names. Not together with OPENID_PROVIDER_URL."""
 _TOKEN_URL: Final = Variable(
-    "OAUTH_ACCESS_TOKEN_URL",
-    "Descope's token endpoint.",
-    f"required with {_AUTHORIZE_URL.name}",
-    "https://api.descope.com/oauth2/v1/token",
+    "OAUTH_ACCESS_TOKEN_URL", f"required with {_AUTHORIZE_URL.name}", "https://api.descope.com/oauth2/v1/token"
 )
+"""Descope's token endpoint."""
 _JWKS_URI: Final = Variable(
     "OAUTH_JWKS_URI",
-    "Descope's signing keys; the issuer is this address without /.well-known/jwks.json.",
     f"required with {_AUTHORIZE_URL.name}",
     "https://api.descope.com/P2aBcDeFgHiJkLmNoPqRsTuVwXyZ/.well-known/jwks.json",
 )
-_USERINFO: Final = Variable(
-    "OAUTH_USERINFO_ENDPOINT", "Descope's userinfo endpoint.", "none", "https://api.descope.com/oauth2/v1/userinfo"
-)
-ADMIN_ROLE: Final = Variable(
-    "ADMIN_ROLE",
-    "The Descope role that gives the role admin, in its own tenant, if there is no [roles.admin].",
-    "Tenant Admin",
-    "Tenant Admin",
-)
+"""Descope's signing keys; the issuer is this address without /.well-known/jwks.json."""
+_USERINFO: Final = Variable("OAUTH_USERINFO_ENDPOINT", "none", "https://api.descope.com/oauth2/v1/userinfo")
+"""Descope's userinfo endpoint."""
+ADMIN_ROLE: Final = Variable("ADMIN_ROLE", "Tenant Admin", "Tenant Admin")
+"""The Descope role that gives the role admin, in its own tenant, if there is no [roles.admin]."""
 SHARED: Final = (
     _PROVIDER_URL,
     _CLIENT_NAME,

@@ -35,41 +35,21 @@ def _groups(table: Table, key: str) -> frozenset[str]:
     return frozenset(map(compared, table.texts(key) or ()))
 
 
-ROLE: Final = Section(
-    "roles.<name>",
-    (
-        Setting(
-            "when",
-            _when,
-            "JMESPath over the verified claims of one tenant. It gives the role if its result is exactly true.",
-            "\"contains(roles, 'Tenant Admin')\"",
-        ),
-        Setting(
-            "groups",
-            _groups,
-            "Names of groups at the provider that give the role. Names are compared exactly, however Unicode composes "
-            "their letters (NFC). Either when or one of the groups is enough.",
-            '["AI-Analysts"]',
-        ),
-        Setting(
-            "provider",
-            Table.text,
-            'Id of the one provider this rule is for, or "*" for every provider. Required if there are several '
-            "providers.",
-            '"company"',
-            left_out="every provider",
-        ),
-        Setting(
-            "rights",
-            some_of(API_RIGHTS),
-            "What the role may do at the portal's API, through apps that list it in portal_api: "
-            f"{', '.join(API_RIGHTS)}.",
-            '["audit:read", "sign-ins:read"]',
-            left_out="all for the role admin; else none",
-        ),
-    ),
-    RoleRule,
-)
+class RoleSection(Section, name="roles.<name>", spec=RoleRule):
+    """``[roles.<name>]``."""
+
+    when = Setting(_when, "\"contains(roles, 'Tenant Admin')\"")
+    """JMESPath over the verified claims of one tenant. It gives the role if its result is exactly true."""
+    groups = Setting(_groups, '["AI-Analysts"]')
+    """Names of groups at the provider that give the role. Names are compared exactly, however Unicode composes
+    their letters (NFC). Either when or one of the groups is enough."""
+    provider = Setting(Table.text, '"company"', left_out="every provider")
+    """Id of the one provider this rule is for, or "*" for every provider. Required if there are several providers."""
+    rights = Setting(
+        some_of(API_RIGHTS), '["audit:read", "sign-ins:read"]', left_out="all for the role admin; else none"
+    )
+    """What the role may do at the portal's API, through apps that list it in portal_api: audit:read, sign-ins:end,
+    sign-ins:read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +86,10 @@ def read_roles(values: Mapping[str, object], *, has_hook: bool = False, report: 
         elif name == EVERYONE:
             report.file(at, "is taken: it means everyone signed in.", "Choose another name.")
         elif type(value) is dict:
-            rules.append(_rule(name, ROLE.table(value, at=at, report=report), rights, has_hook=has_hook))
+            rules.append(_rule(name, RoleSection.table(value, at=at, report=report), rights, has_hook=has_hook))
         elif type(value) is list and value and all(type(one) is dict for one in value):
             for index, one in enumerate(value):
-                table = ROLE.table(one, at=f"{at}[{index}]", report=report)
+                table = RoleSection.table(one, at=f"{at}[{index}]", report=report)
                 rules.append(_rule(name, table, rights, has_hook=has_hook))
         else:
             report.file(at, "must be a table.", f"Write a section [{at}] with when or groups.")
@@ -117,7 +97,7 @@ def read_roles(values: Mapping[str, object], *, has_hook: bool = False, report: 
 
 
 def _rule(name: str, table: Table, rights: dict[str, frozenset[str]], *, has_hook: bool) -> RoleRule:
-    rule = ROLE.read(table)
+    rule = RoleSection.read(table)
     if not table.has("when") and not rule["groups"] and not has_hook:
         table.problem("when", "is missing, and so are groups: nothing gives this role.", "Write when or groups.")
     listed: tuple[str, ...] | None = rule.pop("rights")

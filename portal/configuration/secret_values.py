@@ -18,28 +18,21 @@ _SAMPLE: Final = re.compile(
 SHORTEST_KEY: Final = 32
 _FEWEST_CHARACTERS: Final = 8
 SECRET_KEY: Final = Variable(
-    "PORTAL_SECRET_KEY",
-    f"Encrypts and signs what the portal stores: at least {SHORTEST_KEY} random characters. For rotation, several "
-    "separated by commas or spaces: the first encrypts and signs, all decrypt and verify.",
-    REQUIRED,
-    "zB1… of python3 -c 'import secrets; print(secrets.token_urlsafe(48))'",
+    "PORTAL_SECRET_KEY", REQUIRED, "zB1… of python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 )
-SESSION_SECRET_KEY: Final = Variable(
-    "SESSION_SECRET_KEY", f"The tutorial's name for {SECRET_KEY.name}; read if that is not set.", "none", "(secret)"
-)
+"""Encrypts and signs what the portal stores: at least 32 random characters. For rotation, several separated by
+commas or spaces: the first encrypts and signs, all decrypt and verify."""
+SESSION_SECRET_KEY: Final = Variable("SESSION_SECRET_KEY", "none", "(secret)")
+"""The tutorial's name for PORTAL_SECRET_KEY; read if that is not set."""
 DATABASE_URL: Final = Variable(
-    "PORTAL_DATABASE_URL",
-    "Database for sign-ins, keys and the audit log: SQLite or PostgreSQL.",
-    "portal.db in the data folder",
-    "postgresql+psycopg://portal:…@db.example.com/portal",
+    "PORTAL_DATABASE_URL", "portal.db in the data folder", "postgresql+psycopg://portal:…@db.example.com/portal"
 )
+"""Database for sign-ins, keys and the audit log: SQLite or PostgreSQL."""
 RATE_LIMIT_STORAGE: Final = Variable(
-    "PORTAL_RATE_LIMIT_STORAGE",
-    "Where rate limits are counted, as Flask-Limiter writes it. machine:// is a file in the data folder, for all "
-    "processes of one machine; several machines need Redis.",
-    str(default_of(Settings, "rate_limit_storage")),
-    "redis://localhost:6379",
+    "PORTAL_RATE_LIMIT_STORAGE", str(default_of(Settings, "rate_limit_storage")), "redis://localhost:6379"
 )
+"""Where rate limits are counted, as Flask-Limiter writes it. machine:// is a file in the data folder, for all
+processes of one machine; several machines need Redis."""
 SECRETS: Final = (SECRET_KEY, DATABASE_URL, RATE_LIMIT_STORAGE)
 _HOW: Final = "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 _DATABASES: Final = ("sqlite:///", "postgresql+psycopg://")

@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, TypeAlias, TypeGuard
+from typing import Final, Literal, TypeGuard
 
+from portal.configuration.addresses import normalised, problem_of
 from portal.configuration.app_users import read_user
 from portal.configuration.report import Report
 from portal.errors import ENVIRONMENT, choices
@@ -174,6 +175,19 @@ class Table:
         return value
 
 
+def url_with(path: Literal["none", "plain"]) -> Callable[[Table, str], str | None]:
+    """Return the reader of an address, normalised; *path* is what may follow its host: see ``problem_of``."""
+
+    def read(table: Table, key: str) -> str | None:
+        url = table.text(key)
+        problem = None if url is None else problem_of(url, path=path)
+        if problem is not None:
+            table.problem(key, *problem)
+        return None if url is None or problem is not None else normalised(url)
+
+    return read
+
+
 def one_of(known: Collection[str]) -> Callable[[Table, str], str | None]:
     """Return the reader of a text that is one of *known*."""
 
@@ -211,10 +225,6 @@ class Count:
         """The sentence of the documents about the bounds."""
         return f"From 1 to {self.most}."
 
-    def text(self, value: int) -> str:
-        """Return *value* as the documents write it."""
-        return str(value)
-
     def __call__(self, table: Table, key: str) -> int | None:
         """Return the number *key*."""
         value = table.value(key)
@@ -234,11 +244,7 @@ class Duration:
     @property
     def bounds(self) -> str:
         """The sentence of the documents about the bounds."""
-        return f"From {_with_unit(self.shortest)} to {_with_unit(self.longest)}."
-
-    def text(self, value: int) -> str:
-        """Return *value* as the documents write it."""
-        return f'"{_with_unit(value)}"'
+        return f"From {with_unit(self.shortest)} to {with_unit(self.longest)}."
 
     def __call__(self, table: Table, key: str) -> int | None:
         """Return the seconds of *key*."""
@@ -249,15 +255,13 @@ class Duration:
             return value
         table.problem(
             key,
-            f"must be a duration from {_with_unit(self.shortest)} to {_with_unit(self.longest)}.",
+            f"must be a duration from {with_unit(self.shortest)} to {with_unit(self.longest)}.",
             f'Write {key} = "90s", "10m", "8h" or "30d" within that, or a number of seconds.',
         )
         return None
 
 
-Bounded: TypeAlias = Count | Duration
-
-
-def _with_unit(seconds: int) -> str:
+def with_unit(seconds: int) -> str:
+    """Return *seconds* as a setting has them, like ``8h``."""
     unit = next(unit for unit, size in _SECONDS.items() if seconds % size == 0)
     return f"{seconds // _SECONDS[unit]}{unit}"

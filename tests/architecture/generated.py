@@ -4,54 +4,31 @@ Each is a file of its own, or is between ``<!-- generated: NAME -->`` and ``<!--
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from portal.configuration.all_settings import VARIABLES, rows_of
-from portal.configuration.app_tables import APP
-from portal.configuration.declaration import Section
-from portal.configuration.portal_table import PORTAL
-from portal.configuration.provider_tables import ENDPOINTS, PROVIDER
-from portal.configuration.roles import ROLE
+from portal.configuration.app_tables import AppSection
+from portal.configuration.portal_table import PortalSection
+from portal.configuration.provider_tables import EndpointsSection, ProviderSection
+from portal.configuration.roles import RoleSection
 from portal.sign_in.provider_types import PROVIDER_TYPES
-from portal.sign_in.provider_types.base import ProviderType
 from tests.architecture import wings
+from tests.architecture.settings_tables import settings_of, settings_of_type, variables
 from tests.architecture.sources import ROOT
 
 FILES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType({"docs/pictures/wings.svg": wings.picture})
 """The files that are generated, by their path."""
 
-
-def table(*columns: str, rows: Iterable[str]) -> str:
-    """Return a Markdown table of *rows* under *columns*."""
-    return "\n".join((f"| {' | '.join(columns)} |", "|---" * len(columns) + "|", *rows))
-
-
-def settings_of(*sections: Section) -> str:
-    """Return the table of the settings of *sections*."""
-    return table("Key", "Meaning", "Left out", "Example", rows=(row for one in sections for row in one.rows()))
-
-
-def settings_of_type(provider_type: ProviderType) -> str:
-    """Return the table of the settings of providers of *provider_type*."""
-    return table("Key", "Variable", "Meaning", "Left out", "Example", rows=rows_of(provider_type))
-
-
-def variables() -> str:
-    """Return the table of the environment variables."""
-    return table("Variable", "Meaning", "Left out", "Example", rows=(one.row() for one in VARIABLES))
-
-
 PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
     {
         "table of the wings": wings.table,
-        "settings of the portal": partial(settings_of, PORTAL),
-        "settings of providers": partial(settings_of, PROVIDER, ENDPOINTS),
-        "settings of roles": partial(settings_of, ROLE),
-        "settings of apps": partial(settings_of, APP),
+        "settings of the portal": partial(settings_of, PortalSection),
+        "settings of providers": partial(settings_of, ProviderSection, EndpointsSection),
+        "settings of roles": partial(settings_of, RoleSection),
+        "settings of apps": partial(settings_of, AppSection),
         "environment variables": variables,
         **{f"settings of {one.id}": partial(settings_of_type, one) for one in PROVIDER_TYPES.values()},
     }

@@ -10,14 +10,15 @@ import pytest
 
 from portal.configuration import load
 from portal.configuration.all_settings import NAMES, SECTIONS, VARIABLES
-from portal.configuration.app_tables import APP
-from portal.configuration.declaration import Setting, default_of, toml
-from portal.configuration.portal_table import PORTAL
-from portal.configuration.provider_tables import ENDPOINTS
+from portal.configuration.app_tables import AppSection
+from portal.configuration.declaration import Setting, default_of
+from portal.configuration.portal_table import PortalSection
+from portal.configuration.provider_tables import EndpointsSection
 from portal.contract.egress import read_egress
 from portal.errors import SettingsError
 from portal.rules.catalogue import AppSpec
 from portal.settings import Endpoints, Settings
+from tests.architecture.settings_tables import toml
 from tests.architecture.sources import ROOT
 from tests.certificates import issue
 
@@ -47,7 +48,7 @@ ENVIRON = {
     "COMPANY_CLIENT_SECRET": "client-secret",
     "OPENAI_API_KEY": "key",
 }
-IN_FILE = [(section.name, one) for section in SECTIONS for one in section.settings]
+IN_FILE = [(section.name, key, one) for section in SECTIONS for key, one in section.settings().items()]
 
 
 class Recorded(dict[str, str]):
@@ -67,7 +68,7 @@ def rows() -> list[str]:
 
 
 def test_no_setting_is_declared_twice() -> None:
-    names = [f"{section}.{one.key}" for section, one in IN_FILE] + [one.name for one in VARIABLES]
+    names = [f"{section}.{key}" for section, key, _ in IN_FILE] + [one.name for one in VARIABLES]
 
     assert len(names) == len(set(names))
 
@@ -93,12 +94,11 @@ def test_every_declared_variable_is_read(tmp_path: Path) -> None:
     assert NAMES - environ.names == set()
 
 
-@pytest.mark.parametrize(("section", "setting"), IN_FILE, ids=[f"{section}.{one.key}" for section, one in IN_FILE])
-def test_every_example_works(section: str, setting: Setting, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("section", "key", "setting"), IN_FILE, ids=lambda one: one if isinstance(one, str) else "")
+def test_every_example_works(section: str, key: str, setting: Setting, tmp_path: Path) -> None:
     """What the documentation shows can be copied into a file that is otherwise sound."""
     written = {name: dict(lines) for name, lines in WHOLE.items()}
     section = {"roles.<name>": "roles.admin", "apps.<slug>": "apps.user-dashboard"}.get(section, section)
-    key = setting.key
     written[section][key] = setting.example
     if key in {"allowed_organisations", "allowed_tenants"}:
         written[section]["type"] = '"github"' if key == "allowed_organisations" else '"descope"'
@@ -143,11 +143,11 @@ def test_the_whole_file_of_the_page_is_sound(tmp_path: Path) -> None:
 
 
 def test_every_field_of_an_app_can_be_configured() -> None:
-    assert {field.name for field in fields(AppSpec)} - {"slug"} == APP.keys
+    assert {field.name for field in fields(AppSpec)} - {"slug"} == AppSection.keys()
 
 
 def test_every_field_of_the_endpoints_can_be_configured() -> None:
-    assert {field.name for field in fields(Endpoints)} == ENDPOINTS.keys
+    assert {field.name for field in fields(Endpoints)} == EndpointsSection.keys()
 
 
 def test_every_field_of_the_settings_can_be_configured() -> None:
@@ -155,7 +155,7 @@ def test_every_field_of_the_settings_can_be_configured() -> None:
     of_variables = {"database_url", "rate_limit_storage", "secret_keys", "sign_in_hook"}
     names = {field.name for field in fields(Settings)} - of_other_sections - of_variables
 
-    assert names - {"egress"} == PORTAL.keys - {"ca_file"}
+    assert names - {"egress"} == PortalSection.keys() - {"ca_file"}
 
 
 def test_the_documents_have_the_defaults_of_the_code(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ class ProviderReport:
         """The issuer that ID tokens must name."""
         if self.spec.issuer_of_token:
             return f"the user pool in the ID tokens of {self.spec.issuer}"
-        return self.spec.called(self.diagnostics.issuer).issuer
+        return self.spec.with_issuer(self.diagnostics.issuer).issuer
 
     def _answers(self) -> str:
         diagnostics = self.diagnostics

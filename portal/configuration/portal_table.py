@@ -24,7 +24,7 @@ from portal.configuration.tables import Count, Duration, Table, one_of, url_with
 from portal.contract import NotANetwork, TrustedProxies, read_network
 from portal.contract.forwarded import Network
 from portal.errors import ENVIRONMENT
-from portal.settings import DAY, RunBy, Settings, SignInWay
+from portal.settings import DAY, RunBy, Settings, SignInMode
 
 UNKNOWN_URL: Final = "https://portal.invalid"
 """Stands for an address that is missing or wrong, so that the other checks can run; never returned."""
@@ -120,7 +120,7 @@ class PortalSection(Section, name="portal", spec=Settings):
     )
     """Folder of the embedded stores and the apps' logs, relative to the file. The portal creates it with mode 0700.
     If it is open to others, the portal closes it, unless it holds other things."""
-    sign_in = Setting(one_of(get_args(SignInWay)), '"direct"')
+    sign_in = Setting(one_of(get_args(SignInMode)), '"direct"')
     """page: strangers choose on a page how to sign in. direct: strangers go straight to the only provider; the page
     is shown after a sign-out, an error or a step back."""
     site = Setting(_site, '"example.com"')

@@ -158,7 +158,7 @@ def _provider(settings: Settings, claims: Mapping[str, object], provider_id: str
     of_issuer = [
         spec
         for spec in settings.providers
-        if "iss" in claims and type_of(spec).is_issuer(claims["iss"], claims, spec.called(claims["iss"]))
+        if "iss" in claims and type_of(spec).is_issuer(claims["iss"], claims, spec.with_issuer(claims["iss"]))
     ]
     candidates = of_issuer or settings.providers
     return candidates[0] if len(candidates) == 1 else None
@@ -170,7 +170,7 @@ def _note_of_hook(settings: Settings) -> Iterator[str]:
 
 
 def _notes(identity: Identity, spec: ProviderSpec, tenant: str | None, *, rules: Sequence[RoleRule]) -> Iterator[str]:
-    called, provider_type = spec.called(identity.issuer), type_of(spec)
+    called, provider_type = spec.with_issuer(identity.issuer), type_of(spec)
     if provider_type.flow == "openid" and not names_provider(identity.issuer, identity.claims, called):
         yield f"iss is {identity.issuer!r}, but {spec.id} is {spec.issuer!r}: a sign-in with these claims is refused."
     if identity.email is not None and not identity.email_verified:

@@ -68,7 +68,7 @@ def fix_for_issuer(spec: ProviderSpec, diagnostics: ProviderDiagnostics) -> str 
     Accounts are kept under the issuer, so it is the operator's to say, and not the metadata's.
     """
     named = diagnostics.issuer
-    if named is None or diagnostics.problem is None or named == spec.called(named).issuer:
+    if named is None or diagnostics.problem is None or named == spec.with_issuer(named).issuer:
         return None
     document = diagnostics.discovery
     if spec.provider_type == "oidc" and document is not None and not _same_host(named, document):

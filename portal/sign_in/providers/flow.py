@@ -121,7 +121,7 @@ class CodeFlow:
 
     def _completed(self, attempt: Attempt, callback: Mapping[str, str], *, now: int, budget: Budget) -> CompletedSignIn:
         metadata = self._proof.metadata(budget=budget)
-        expected = self.spec.called(metadata.issuer)
+        expected = self.spec.with_issuer(metadata.issuer)
         code = read_code(
             callback, issuer=lambda named: names_provider(named, {}, expected), names_itself=metadata.names_itself
         )

@@ -122,7 +122,7 @@ class IdTokenProof:
         """
         if self._spec.issuer_of_token:
             return ()
-        return self._keys.of(self._spec.called(self.metadata(budget=budget).issuer)).get(budget=budget)
+        return self._keys.of(self._spec.with_issuer(self.metadata(budget=budget).issuer)).get(budget=budget)
 
     def verify(
         self, tokens: Tokens, attempt: Attempt, *, metadata: Metadata, spec: ProviderSpec, now: int, budget: Budget
@@ -200,7 +200,7 @@ class IdTokenProof:
             needs = None if spec.issuer_of_token else "jwks_uri"
             return metadata_of(spec.endpoints, issuer=spec.issuer, needs=needs)
         document = self._transport.get_object(str(document_url), budget=budget)
-        return read_metadata(document, issuer=spec.called(document.get("issuer")).issuer)
+        return read_metadata(document, issuer=spec.with_issuer(document.get("issuer")).issuer)
 
     def _load_keys(self, spec: ProviderSpec, budget: Budget) -> tuple[VerificationKey, ...]:
         secret = spec.client_secret

@@ -346,7 +346,7 @@ class TestAnyProviderOfTheEnvironment:
 
         assert of_variable.issuer_of_document is (discovery is not None)
         assert of_variable.discovery == (discovery if discovery is None else discovery or written)
-        assert of_variable.called("https://evil.test") is of_variable
+        assert of_variable.with_issuer("https://evil.test") is of_variable
 
     def test_the_file_takes_the_same_addresses(self, tmp_path: Path) -> None:
         document = "https://auth.example.com/application/o/portal/.well-known/openid-configuration"
@@ -362,9 +362,9 @@ class TestAnyProviderOfTheEnvironment:
             "https://Auth.Example.com/",
             "https://auth.example.com:443/",
         ):
-            assert spec.called(issuer).issuer == issuer
+            assert spec.with_issuer(issuer).issuer == issuer
         for issuer in ("https://auth.example.com:8443/", "http://auth.example.com/", "https://auth.example.com:x/"):
-            assert spec.called(issuer) is spec
+            assert spec.with_issuer(issuer) is spec
 
     def test_metadata_may_be_elsewhere_than_the_issuer_that_is_written(self, tmp_path: Path) -> None:
         written = 'issuer = "https://identity.example.com/"\ndiscovery = "https://acme.example.com/.well-known/x"'

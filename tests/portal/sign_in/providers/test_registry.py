@@ -33,5 +33,5 @@ def test_metadata_of_one_provider_cannot_claim_the_issuer_written_for_another(tm
     )
     spec = build_providers(settings_for(tmp_path, providers=(written, named)))["two"].spec
 
-    assert spec.called("https://id.example.com/tenant-b") is spec
-    assert spec.called("https://id.example.com/tenant-a/").issuer == "https://id.example.com/tenant-a/"
+    assert spec.with_issuer("https://id.example.com/tenant-b") is spec
+    assert spec.with_issuer("https://id.example.com/tenant-a/").issuer == "https://id.example.com/tenant-a/"

@@ -7,7 +7,7 @@ from typing import TypedDict
 
 import httpx
 
-from portal.contract.call_errors import call_fault
+from portal.contract.call_errors import describe_call_error
 from portal.contract.egress import Egress, tls_context
 
 
@@ -21,25 +21,25 @@ class Keywords(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSettings:
-    """How one address is called."""
+    """Proxy and TLS of calls to one address."""
 
     proxy: str | None
     tls: SSLContext | None
-    """``None`` where there is no TLS, so that nothing is verified, because nothing can be."""
+    """``None`` for plain http."""
 
     def keywords(self) -> Keywords:
-        """Return what clients are made with; nothing is read from the environment at a call."""
+        """Return the keywords for a client that reads nothing from the environment."""
         speaks_tls = self.proxy is not None and self.proxy.startswith("https://")
-        through = None if self.proxy is None else httpx.Proxy(self.proxy, ssl_context=self.tls if speaks_tls else None)
-        return Keywords(proxy=through, trust_env=False, verify=False if self.tls is None else self.tls)
+        proxy = None if self.proxy is None else httpx.Proxy(self.proxy, ssl_context=self.tls if speaks_tls else None)
+        return Keywords(proxy=proxy, trust_env=False, verify=False if self.tls is None else self.tls)
 
-    def fault(self, error: BaseException) -> str:
+    def describe_error(self, error: BaseException) -> str:
         """Return in a few words why a call failed."""
-        return call_fault(error, proxy=self.proxy)
+        return describe_call_error(error, proxy=self.proxy)
 
 
 def client_settings_for(url: str, egress: Egress, *, is_internal: bool) -> ClientSettings:
-    """Return how *url* is called; *is_internal*: it was given as an address of our own network, so directly.
+    """Return the settings for *url*; *is_internal*: an address of the internal network, which no proxy leads to.
 
     Raises:
         NotABundle: the authorities cannot be read.
@@ -51,7 +51,7 @@ def client_settings_for(url: str, egress: Egress, *, is_internal: bool) -> Clien
 
 @cache
 def tls_of(egress: Egress) -> SSLContext:
-    """Return what TLS connections are opened with; made once, in some 20 ms, as the configuration is read once.
+    """Return the context for TLS connections; cached, since making one takes some 20 ms.
 
     Raises:
         NotABundle: the authorities cannot be read.

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from portal.contract.local_sockets import connected
+from portal.contract.local_sockets import connect_to
 from portal.contract.supervisor_messages import (
     MAX_LINE,
     CommandAccepted,
@@ -33,7 +33,7 @@ def ask(path: Path, command: OperatorCommand, *, patience: float = _PATIENCE) ->
         SupervisorError: see there.
     """
     try:
-        with connected(path, patience=patience) as connection:
+        with connect_to(path, timeout=patience) as connection:
             connection.sendall(command.to_line())
             with connection.makefile("rb") as reader:
                 answer = read_answer(reader.readline(MAX_LINE))

@@ -5,8 +5,8 @@ import stat
 from collections.abc import Iterable
 from typing import Final
 
-from portal.contract.redaction import redacted
-from portal.contract.truncation import shortened
+from portal.contract.redaction import redact
+from portal.contract.truncation import shorten
 
 LONGEST: Final = 300
 """Characters shown of a line."""
@@ -33,5 +33,5 @@ def last_line(descriptor: int, *, hidden: Iterable[str], since: int = 0) -> str:
     if begin > since:
         lines = lines[1:]  # its beginning is not here, and with it perhaps half a secret
     line = next((line for line in reversed(lines) if line.strip()), "")
-    shown = "".join(character for character in redacted(line, hidden=hidden) if character.isprintable()).strip()
-    return shortened(shown, longest=LONGEST)
+    shown = "".join(character for character in redact(line, hidden=hidden) if character.isprintable()).strip()
+    return shorten(shown, longest=LONGEST)

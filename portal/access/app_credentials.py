@@ -62,7 +62,7 @@ class AppCredentials:
         return Secret(made)
 
     def authenticate(self, slug: str, presented: str) -> bool:
-        """Say whether *presented* is the secret of *slug*; an app that has none yet is nobody."""
+        """Return whether *presented* is the secret of *slug*; an app that has none yet is nobody."""
         known = self._stored(slug) if is_slug(slug) else None  # the caller's word, so anything
         # Compare in any case, so that time does not tell which apps exist.
         expected = (secrets.token_urlsafe(32) if known is None else known.reveal()).encode()

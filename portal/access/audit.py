@@ -13,7 +13,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from portal.contract.truncation import shortened
+from portal.contract.truncation import shorten
 from portal.rules.fixed_window import FixedWindowLimiter
 from portal.rules.identity import Identity
 from portal.storage import tables
@@ -240,7 +240,7 @@ def _name_of(identity: Identity) -> str | None:
 
 def _cut(text: str | None, *, longest: int = 512) -> str | None:
     """Return *text*, ended by an ellipsis where it is longer than its column."""
-    return None if text is None else shortened(text, longest=longest)
+    return None if text is None else shorten(text, longest=longest)
 
 
 def _storable(value: object) -> object:

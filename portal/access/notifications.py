@@ -131,7 +131,7 @@ class Notifier:
                     try:
                         return await self._post(client_for(settings), recipient, one, key, now)
                     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
-                        _log.warning("notification of %s failed: %s", one.app, settings.fault(error))
+                        _log.warning("notification of %s failed: %s", one.app, settings.describe_error(error))
                         return False
 
             results = await asyncio.gather(*map(is_done, notifications))

@@ -15,7 +15,7 @@ from portal.access.audit import Audit, AuditEvent
 from portal.access.outbox import Outbox
 from portal.access.revocation import Revocation, RevocationReason
 from portal.access.stored_identity import read_identity, write_identity
-from portal.contract.truncation import shortened
+from portal.contract.truncation import shorten
 from portal.errors import StoreUnavailable
 from portal.rules.identity import Identity
 from portal.storage import tables
@@ -176,7 +176,7 @@ class SignIns:
         if row is None or row.ended_at is not None:
             return
         table = tables.sign_ins
-        values = {"ended_at": now, "end_reason": reason.value, "ended_by": shortened(by, longest=MAX_BY)}
+        values = {"ended_at": now, "end_reason": reason.value, "ended_by": shorten(by, longest=MAX_BY)}
         connection.execute(sa.update(table).where(table.c.id == row.id).values(values))
         is_own = reason is RevocationReason.SIGNED_OUT
         self._audit.record(

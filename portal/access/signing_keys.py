@@ -85,7 +85,7 @@ class SigningKeys:
         self._remember(kept, now)
 
     def is_readable(self) -> bool:
-        """Say whether the newest key is sealed under a secret that is ours, or there is none yet.
+        """Return whether the newest key is sealed under a secret that is ours, or there is none yet.
 
         Raises:
             StoreUnavailable: the database cannot be used.

@@ -13,7 +13,7 @@ import click
 from portal.cli import options
 from portal.cli.options import examples
 from portal.contract.argument_types import LINES
-from portal.contract.redaction import redacted
+from portal.contract.redaction import redact
 from portal.contract.supervisor_messages import Action, AppStatus, ControlApp, ListApps, WorkKind
 from portal.machine.app_logs import following, last_lines
 from portal.machine.exposure import env_values
@@ -102,7 +102,7 @@ def logs(*, name: str, follow: bool, lines: int, config: Path | None) -> int:
     try:
         last, end = last_lines(log, lines)
         for line in chain(last, following(log, end) if follow else ()):
-            click.echo(plain(redacted(line, hidden=hidden)))
+            click.echo(plain(redact(line, hidden=hidden)))
     except OSError as error:
         if error.filename is None:  # standard output
             raise

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from portal.contract import is_loopback_url
-from portal.contract.egress import Egress, NotABundle, NotAProxy, count_authorities, read_proxy, shown_proxy
+from portal.contract.egress import Egress, NotABundle, NotAProxy, count_authorities, format_proxy, read_proxy
 from portal.settings import Settings
 from portal.sign_in.provider_types.called_hosts import called_urls
 
@@ -18,7 +18,7 @@ def format_egress(settings: Settings) -> Iterator[str]:
         yield "no proxy: all calls are direct"
         return
     try:
-        proxy = shown_proxy(read_proxy(egress.proxy))
+        proxy = format_proxy(read_proxy(egress.proxy))
     except NotAProxy as error:
         yield f"the proxy of {egress.proxy_name} {error}; nothing uses it"
         return

@@ -8,7 +8,7 @@ import click
 
 from portal.cli import options
 from portal.cli.options import examples
-from portal.contract.local_sockets import connected
+from portal.contract.local_sockets import connect_to
 from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.problems import configured
 from portal.machine.serving import reload_socket
@@ -30,7 +30,7 @@ def reload(*, apps: bool, config: Path | None) -> int:
     settings, _ = configured(config)
     path = reload_socket(settings)
     try:
-        with connected(path, patience=_PATIENCE) as connection:
+        with connect_to(path, timeout=_PATIENCE) as connection:
             connection.sendall(json.dumps({"every_app": apps}).encode() + b"\n")
             click.echo("The configuration has no problems. The old processes answer until the new ones are ready.")
             with connection.makefile("rb") as reader:

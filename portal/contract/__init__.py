@@ -1,7 +1,6 @@
 """The contract between the portal and its apps: tokens, answers and rules that both sides share.
 
-Shared by both sides and therefore knowing neither: no Flask, no Gradio, no
-settings, no clock, no logging.
+It knows neither side: it uses no Flask, no Gradio, no settings, no clock and no logging.
 """
 
 from portal.contract.forwarded import NotANetwork, TrustedProxies, read_address, read_network

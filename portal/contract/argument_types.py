@@ -1,4 +1,4 @@
-"""Numbers on the command lines of both sides: one declared type for each kind, so that none is unchecked."""
+"""Types of ``argparse`` for numbers on the command lines of portal and apps."""
 
 import argparse
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ _MOST_DIGITS: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class WholeNumber:
-    """A type of ``argparse``: a whole number within bounds."""
+    """A whole number within bounds."""
 
     what: str
-    """What it is, in a message."""
+    """Name in an error message, with its article."""
     lowest: int
     highest: int
 
@@ -20,7 +20,7 @@ class WholeNumber:
         """Return the number in *text*.
 
         Raises:
-            ArgumentTypeError: there is none within the bounds.
+            ArgumentTypeError: *text* is not a number within the bounds.
         """
         # Digits alone: int() also takes spaces, signs, underscores and the digits of other scripts.
         if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS:

@@ -1,7 +1,6 @@
-"""Why a call came to nothing, in words for a log: pure, and nothing of what was sent or answered in them.
+"""Why an HTTP call failed, in words for a log, without anything that was sent or received.  Pure.
 
-``requests``, ``urllib3``, ``httpx`` and ``ssl`` wrap each other's errors; what an operator can fix lies at the
-bottom.
+``requests``, ``urllib3``, ``httpx`` and ``ssl`` wrap each other's errors; the innermost names what an operator can fix.
 """
 
 import errno
@@ -11,19 +10,19 @@ import ssl
 from collections.abc import Iterator
 from typing import Final
 
-from portal.contract.egress import shown_proxy
+from portal.contract.egress import format_proxy
 
 _TUNNEL: Final = re.compile(r"(?:Tunnel connection failed: )?([45]\d\d)(?: .*)?", re.DOTALL)
-"""How the standard library, under ``requests``, and ``httpx`` say that a proxy refused."""
+"""Error text of the standard library, under ``requests``, and of ``httpx`` where a proxy refuses."""
 _DEEPEST: Final = 16
 _OWN: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
-"""What the system says where it has no descriptor, no memory or no port left for a call."""
+"""The system has no descriptor, memory or port left for a call."""
 _OWN_NAMES: Final = frozenset({socket.EAI_SYSTEM, socket.EAI_MEMORY})
-"""What a resolver says where it could not ask for a name."""
+"""The resolver could not send its query."""
 
 
-def certificate_fault(error: BaseException) -> str | None:
-    """Return OpenSSL's words where *error* comes of a certificate that is not believed; else ``None``."""
+def certificate_problem(error: BaseException) -> str | None:
+    """Return OpenSSL's message if *error* comes from a certificate that is not trusted; else ``None``."""
     for one in _causes(error):
         if isinstance(one, ssl.SSLCertVerificationError):
             return one.verify_message.removesuffix(".")
@@ -31,16 +30,16 @@ def certificate_fault(error: BaseException) -> str | None:
 
 
 def is_own_failure(error: BaseException) -> bool:
-    """Say whether a call failed with *error* because this process could not even make it.
+    """Return whether a call failed with *error* because this process could not even start it.
 
-    Where it has no descriptor, memory or thread left, nothing is known of the one who was to be called.
+    Without a descriptor, memory or thread for the call, nothing is known about the server.
     """
     return any(_is_own(one) for one in _causes(error))
 
 
 def _is_own(error: BaseException) -> bool:
     match error:
-        case MemoryError() | RuntimeError():  # "can't start new thread", which names are looked up in
+        case MemoryError() | RuntimeError():  # "can't start new thread": names are resolved in one
             return not isinstance(error, (RecursionError, NotImplementedError))
         case socket.gaierror():
             return error.errno in _OWN_NAMES
@@ -50,43 +49,43 @@ def _is_own(error: BaseException) -> bool:
             return False
 
 
-def call_fault(error: BaseException, *, proxy: str | None = None) -> str:
-    """Return in a few words why a call, made through *proxy* where there is one, failed with *error*.
+def describe_call_error(error: BaseException, *, proxy: str | None = None) -> str:
+    """Return in a few words why a call failed with *error*; *proxy* is the one it went through.
 
-    *proxy* is what :func:`portal.contract.egress.read_proxy` returned; of it only host and port are repeated.
+    *proxy* comes from :func:`portal.contract.egress.read_proxy`; only its host and port are repeated.
     """
     if proxy is None:
-        return _fault(error)
+        return _describe(error)
     for one in _causes(error):
         match = _TUNNEL.fullmatch(str(one.args[0])) if len(one.args) == 1 else None
         if match is not None:
-            return f"the proxy {shown_proxy(proxy)} refused with status {match[1]}"
-    return f"through the proxy {shown_proxy(proxy)}: {_fault(error)}"
+            return f"the proxy {format_proxy(proxy)} refused with status {match[1]}"
+    return f"through the proxy {format_proxy(proxy)}: {_describe(error)}"
 
 
-def _fault(error: BaseException) -> str:
-    certificate = certificate_fault(error)
+def _describe(error: BaseException) -> str:
+    certificate = certificate_problem(error)
     if certificate is not None:
-        return f"its certificate is not believed: {certificate}"
+        return f"its certificate is not trusted: {certificate}"
     for one in _causes(error):
         match one:
             case socket.gaierror():
-                return "its name is not known"
+                return "its host name is unknown"
             case ConnectionRefusedError():
-                return "nobody listens there"
+                return "the connection was refused"
             case TimeoutError():
                 return "no answer in time"
             case ssl.SSLError():
-                return f"TLS failed: {getattr(one, 'reason', None) or 'no reason given'}"  # a word of OpenSSL's
+                return f"TLS failed: {getattr(one, 'reason', None) or 'no reason given'}"  # from OpenSSL
     return type(error).__name__
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield *error* and what it wraps: as cause, as context, as ``reason`` (urllib3), in a group or as an argument."""
-    waiting, seen = [error], 0
-    while waiting and seen < _DEEPEST:
-        one = waiting.pop(0)
-        seen += 1
+    """Yield *error* and the errors inside it: its cause, context, ``reason`` (urllib3), group members and arguments."""
+    queue, count = [error], 0
+    while queue and count < _DEEPEST:
+        one = queue.pop(0)
+        count += 1
         yield one
         inner = (
             one.__cause__,
@@ -95,4 +94,4 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             *getattr(one, "exceptions", ()),
             *one.args,
         )
-        waiting += [each for each in inner if isinstance(each, BaseException)]
+        queue += [each for each in inner if isinstance(each, BaseException)]

@@ -1,4 +1,4 @@
-"""Open files of a process: as many as the system allows, and a few that are kept for when there are none left."""
+"""The limit on open files of a process, and a reserve for when there are none left."""
 
 import os
 import resource
@@ -7,22 +7,22 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 WANTED: Final = 65_536
-"""Open files that a process of ours asks for; systemd's default of 1,024 is used up by slow connections alone."""
+"""Open files that each process requests; slow connections alone use up systemd's default of 1,024."""
 SPARE: Final = 8
-"""Descriptors that are kept for what must be done even when there are none left."""
+"""Descriptors in reserve for work that must go on when there are none left."""
 
 
 def raise_limit(wanted: int = WANTED) -> int:
-    """Raise the number of files this process may open to *wanted*, or as near as it may; return what it is then.
+    """Raise the number of files this process may open to *wanted*, or as near as possible; return the new limit.
 
-    What it starts inherits that.
+    Child processes inherit it.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft == resource.RLIM_INFINITY:
         return wanted
     if most > soft:
-        with suppress(OSError, ValueError):  # a system may have bounds of its own below the one that it says
+        with suppress(OSError, ValueError):  # a system may enforce a lower bound than it reports
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
             soft = most
     return soft
@@ -35,7 +35,7 @@ def limit() -> int:
 
 
 def none_left() -> bool:
-    """Say whether this process can open nothing more."""
+    """Return whether this process can open nothing more."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     except OSError:
@@ -44,7 +44,7 @@ def none_left() -> bool:
 
 
 class Spare:
-    """A few descriptors that lie ready; lent, they can be opened anew for what is urgent."""
+    """A few open descriptors in reserve, to release for urgent work."""
 
     def __init__(self, count: int = SPARE) -> None:
         self._count = count
@@ -53,7 +53,7 @@ class Spare:
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """Let go of them as long as the block lasts, and take as many as there are then."""
+        """Release the reserve for the length of the block, then take it back."""
         self.close()
         try:
             yield
@@ -61,12 +61,12 @@ class Spare:
             self.take()
 
     def close(self) -> None:
-        """Let go of them."""
+        """Release the reserve."""
         while self._held:
             os.close(self._held.pop())
 
     def take(self) -> None:
-        """Take as many as are missing, or as there are."""
-        with suppress(OSError):  # none left: the next time, perhaps
+        """Fill the reserve up again, as far as descriptors are free."""
+        with suppress(OSError):  # none free: the next call tries again
             while len(self._held) < self._count:
                 self._held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))

@@ -1,9 +1,9 @@
-"""How calls leave this machine: through which proxy, and whose certificates are believed.  One rule for both sides.
+"""Egress: the proxy of calls that leave this machine, and the certificate authorities to trust.
 
-Libraries read the environment each in a way of its own (``requests`` and ``httpx`` differ in ``NO_PROXY`` and
-in the name of the bundle), at every call, and send what is meant for this machine away.  Here it is read once.
-Whatever leaves this machine is https, so one proxy is all there is: it is asked to ``CONNECT`` (RFC 9110, 9.3.6), it
-resolves the name, and unless it holds a certificate of one of the authorities, it sees a name and bytes.
+``requests`` and ``httpx`` read the environment at every call, differ in ``NO_PROXY`` and in the name of the bundle,
+and send calls for this machine through the proxy.  Here it is read once, for portal and apps.
+Every call that leaves this machine is https, so there is one proxy: it gets a ``CONNECT`` (RFC 9110, section 9.3.6) and
+resolves the host name.  Unless one of the authorities gave it a certificate, it sees only the name and encrypted bytes.
 """
 
 import ssl
@@ -17,37 +17,37 @@ from urllib.parse import SplitResult, urlsplit
 from portal.contract.loopback import is_loopback_url
 
 PROXY_NAMES: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
-"""Where a proxy is looked for; the first that is set counts, small letters before capitals as everywhere."""
+"""Variables for the proxy; the first that is set counts, lower case first."""
 _NO_PROXY_NAMES: Final = ("no_proxy", "NO_PROXY")
 BUNDLE_NAMES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR")
-"""Where the authorities are looked for that are believed instead of the public ones; the first that is set counts."""
+"""Variables for authorities to trust instead of the public ones; the first that is set counts."""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class NotAProxy(ValueError):
-    """The text names no proxy that can be used; its own text says why, and holds nothing of it."""
+    """The proxy cannot be used; ``str(error)`` says why, and repeats nothing of its address."""
 
 
 class NotABundle(ValueError):
-    """There are no certificates at that place; its text says why."""
+    """There are no certificates in the bundle; ``str(error)`` says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Egress:
-    """The way out, as the environment and the configuration have it."""
+    """Proxy and certificate authorities, from the environment and the configuration."""
 
     proxy: str | None = field(default=None, repr=False)
-    """As it was written; may hold a password."""
+    """As it is written; may contain a password."""
     proxy_name: str = PROXY_NAMES[1]
-    """The variable it stood in."""
+    """The variable that it came from."""
     no_proxy: tuple[str, ...] = ()
     """Hosts, domains and networks that are called directly."""
     bundle: Path | None = None
-    """Authorities that are believed instead of the public ones: a file of PEM, or a folder as OpenSSL hashes it."""
+    """Authorities to trust instead of the public ones: a PEM file, or a folder as OpenSSL hashes it."""
     bundle_name: str = BUNDLE_NAMES[0]
-    """The variable it stood in."""
+    """The variable that it came from."""
     authorities: Path | None = None
-    """A file of PEM with authorities that are believed besides those."""
+    """A PEM file with authorities to trust as well."""
 
     def proxy_for(self, url: str) -> str | None:
         """Return the URL of the proxy that *url* is called through, or ``None`` where it is called directly.
@@ -65,7 +65,7 @@ class Egress:
 
 
 def read_egress(environ: Mapping[str, str], *, authorities: Path | None = None) -> Egress:
-    """Return the way out that *environ* describes, with *authorities* besides; nothing is opened."""
+    """Return the egress that *environ* describes, with *authorities* as well; no file is opened."""
     proxy_name = _first(environ, PROXY_NAMES)
     bundle_name = _first(environ, BUNDLE_NAMES)
     excepted = _first(environ, _NO_PROXY_NAMES)
@@ -83,27 +83,27 @@ def read_proxy(text: str) -> str:
     """Return the URL of the proxy that *text* names, with its scheme.
 
     Raises:
-        NotAProxy: it cannot be used; the message repeats nothing of *text*, which may hold a password.
+        NotAProxy: it cannot be used; the message repeats nothing of *text*, which may contain a password.
     """
     url = text if "://" in text else f"http://{text}"
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        raise NotAProxy("is no address")
+        raise NotAProxy("is not an address")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise NotAProxy("is no address") from None  # the error repeats what was written
+        raise NotAProxy("is not an address") from None  # its own message repeats the text
     if parts.scheme.startswith("socks"):
-        raise NotAProxy("is a SOCKS proxy, which is not spoken here")
+        raise NotAProxy("is a SOCKS proxy, which is not supported")
     if parts.scheme not in _DEFAULT_PORTS:
         raise NotAProxy("begins with neither http:// nor https://")
     if not host or port == 0 or parts.path not in {"", "/"} or parts.query or parts.fragment:
-        raise NotAProxy("is more or less than a host with a port")
+        raise NotAProxy("is not just a host with a port")
     return url.rstrip("/")
 
 
-def shown_proxy(proxy: str) -> str:
-    """Return host and port of *proxy*, which :func:`read_proxy` has passed, without the name and password in it."""
+def format_proxy(proxy: str) -> str:
+    """Return host and port of *proxy*, which comes from :func:`read_proxy`, without its user name and password."""
     parts = urlsplit(proxy)
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
@@ -111,12 +111,12 @@ def shown_proxy(proxy: str) -> str:
 
 
 def tls_context(egress: Egress, *, public: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-    """Return what TLS connections are opened with; *public* makes the context that believes the public authorities.
+    """Return the context for TLS connections; *public* makes one that trusts the public authorities.
 
     Raises:
         NotABundle: a bundle cannot be used.
     """
-    # Such a context checks certificate and name, and believes nobody yet.
+    # Such a context checks certificate and name, and trusts no authority yet.
     context = public() if egress.bundle is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for bundle in (egress.bundle, egress.authorities):
         if bundle is not None:
@@ -125,7 +125,7 @@ def tls_context(egress: Egress, *, public: Callable[[], ssl.SSLContext]) -> ssl.
 
 
 def count_authorities(bundle: Path) -> int | None:
-    """Return how many certificates are in *bundle*; ``None`` for a folder, of which OpenSSL reads what it needs.
+    """Return the number of certificates in *bundle*; ``None`` for a folder, from which OpenSSL reads on demand.
 
     Raises:
         NotABundle: it cannot be used.
@@ -136,19 +136,19 @@ def count_authorities(bundle: Path) -> int | None:
 
 
 def load_authorities(context: ssl.SSLContext, bundle: Path) -> None:
-    """Have *context* believe the authorities in *bundle* too.
+    """Have *context* trust the authorities in *bundle* as well.
 
     Raises:
-        NotABundle: there is no such file, it cannot be read, or no certificate is in it.
+        NotABundle: the file does not exist, cannot be read, or has no certificate.
     """
     try:
         if bundle.is_dir():
-            next(bundle.iterdir(), None)  # OpenSSL says nothing of a folder that it may not read
+            next(bundle.iterdir(), None)  # OpenSSL reports no error for a folder that it may not read
             context.load_verify_locations(capath=bundle)
         else:
             context.load_verify_locations(cafile=bundle)
     except ssl.SSLError as error:
-        raise NotABundle("holds no certificate in PEM") from error
+        raise NotABundle("has no certificate in PEM") from error
     except OSError as error:
         raise NotABundle(f"cannot be read: {error.strerror}") from error
 
@@ -158,7 +158,7 @@ def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str | None:
 
 
 def _matches(entry: str, parts: SplitResult) -> bool:
-    """Say whether *entry* of ``NO_PROXY`` is about *parts*: a host, a domain with all below it, or a network."""
+    """Return whether *entry* of ``NO_PROXY`` matches *parts*: a host, a domain and all below it, or a network."""
     if entry == "*":
         return True
     host = (parts.hostname or "").removesuffix(".")

@@ -1,13 +1,13 @@
-"""What an interpreter must have to serve an app: the one place that says so.
+"""What an interpreter must have to serve an app.
 
-Read by the portal, which makes environments, and by a script that runs in an interpreter with nothing of ours
-and perhaps of an older Python; so this module imports nothing and is written plainly.
+The portal reads this when it makes environments.  So does a script in an interpreter that has none of our packages and
+may be an older Python; so this module imports nothing and uses no new syntax.
 """
 
 OLDEST_PYTHON = (3, 11)
-"""Oldest Python that our code runs on."""
+"""Oldest Python that the portal runs on."""
 GRADIO = ("5.50", "6.31")
-"""Minors of Gradio whose insides the host knows, oldest first; the last of 5 and the one that we bring."""
+"""Minors of Gradio whose internals the host knows, oldest first; the last of 5 and the portal's own."""
 NEEDED = (
     ("joserfc", "1.8", "2"),
     ("msgspec", "0.19", "1"),
@@ -15,9 +15,9 @@ NEEDED = (
     ("uvicorn", "0.30", "1"),
     ("httpx", "0.28", "1"),
 )
-"""What guard and host need besides: its name, the oldest version, and the first that is too new.
+"""Other packages that guard and host need: name, oldest version, and the first that is too new.
 
-All but joserfc and msgspec come with Gradio.
+All but joserfc and msgspec come with Gradio, and so does PyYAML, of which any version will do.
 """
 
 
@@ -27,11 +27,11 @@ def minor_of(version: str) -> str:
 
 
 def is_at_least(version: str, oldest: str) -> bool:
-    """Say whether *version* is *oldest* or newer, by its leading numbers; what has none is too old."""
+    """Return whether *version* is *oldest* or newer, by its leading numbers; without one it is too old."""
     return _numbers(version) >= _numbers(oldest)
 
 
-def _numbers(version: str) -> tuple:  # type: ignore[type-arg]  # tuple[int, ...] is no name to an old Python
+def _numbers(version: str) -> tuple:  # type: ignore[type-arg]  # an old Python does not know tuple[int, ...]
     found = []
     for part in version.split("."):
         if not (part.isascii() and part.isdigit()):

@@ -1,7 +1,7 @@
-"""What the portal answers when an app redeems a ticket or asks whether a session still lives.
+"""The portal's answer when an app redeems a ticket or asks whether a session still lives.
 
-RFC 7662, section 2.2, with members of our own for the person.  ``active: false`` carries a
-stable ``code``, which the specification leaves to an agreement between the two parties.
+RFC 7662, section 2.2, with additional members for the person.  ``active: false`` comes with a
+stable ``code``, which the specification leaves to the two parties.
 """
 
 from collections.abc import Mapping
@@ -18,22 +18,22 @@ HINT_APP_SESSION: Final = "urn:gradio-portal:token-type:app-session"
 """``token_type_hint``: the token is the ``sid`` of an app session, renew it."""
 
 NOT_IN_USE: Final = "not_in_use"
-"""Form member, ``true``: the session is only open, as in a forgotten tab; its sign-in may grow idle."""
+"""Form member, ``true``: the session is only open, as in a forgotten tab; its sign-in may go idle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Who is in an app, as the portal says now."""
+    """The person in an app session, as the portal knows them now."""
 
     subject: str
     """The identity's id: stable, opaque, never reused."""
     username: str
     """The verified e-mail address; where there is none, the subject."""
     preferred_username: str | None = None
-    """What the provider calls the account, for showing; never a key, since people may choose it themselves."""
+    """The account's name at the provider, for display; never a key, since people may choose it themselves."""
     name: str | None = None
     email: str | None = None
-    """A verified address, or nothing."""
+    """Verified."""
     picture: str | None = None
     tenant: str | None = None
     tenant_name: str | None = None
@@ -45,12 +45,12 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Active:
-    """The session lives, and this is who it belongs to."""
+    """The session lives and belongs to this person."""
 
     session: str
     person: Person
     next: str = "/"
-    """Path to open; said at redemption only."""
+    """Path to open; only in the answer to a redemption."""
 
     def __bool__(self) -> Literal[True]:
         return True
@@ -79,10 +79,10 @@ class Active:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inactive:
-    """The ticket or session is good for nothing (any more)."""
+    """The ticket or session is not valid."""
 
     code: str
-    """Why, as a stable word."""
+    """The reason, as a stable code."""
 
     def __bool__(self) -> Literal[False]:
         return False
@@ -96,10 +96,10 @@ Introspection: TypeAlias = Active | Inactive
 
 
 def read_introspection(body: Mapping[str, object], *, issuer: str, audience: str) -> Introspection:
-    """Return what *body*, a parsed JSON answer of the portal, says.
+    """Return the answer in *body*, which is parsed JSON.
 
     Raises:
-        Rejected: the answer is not one of ours, or speaks of another app.
+        Rejected: the answer is not the portal's, or is for another app.
     """
     if body.get("active") is not True:
         code = body.get("code")

@@ -1,13 +1,13 @@
-"""Addresses that unmodified apps lead to although the portal answers them: Gradio's own, and the Descope tutorial's.
+"""Addresses that unmodified apps link to and that the portal serves: Gradio's own, and the Descope tutorial's.
 
-One list for both sides: the portal answers them at its root, a guard where its app has no such page.
+The portal answers them at its root, a guard where its app has no such page.
 """
 
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
 KnownAddress: TypeAlias = Literal["sign-in", "sign-out", "dashboard", "admin-dashboard", "user-dashboard"]
-"""What a person wants who goes there; also what the guard's page tells the portal's page around it."""
+"""The page behind an address; the guard's page sends it to the portal's page around it."""
 
 KNOWN_ADDRESSES: Final[Mapping[str, KnownAddress]] = {
     "/login": "sign-in",
@@ -30,12 +30,12 @@ PORTAL_PATHS: Final[Mapping[KnownAddress, str]] = {
     "admin-dashboard": "/gradio/admin",
     "user-dashboard": "/gradio/user",
 }
-"""Where the portal answers each."""
+"""The portal's path of each."""
 
 SIGN_OUT_PATH: Final = "/.portal/sign-out"
-"""Where every guard leads to the portal's page that asks about signing out, below the app's address."""
+"""Path below an app's address where its guard redirects to the portal's sign-out page."""
 
 
 def known_address(path: str) -> KnownAddress | None:
-    """Return what a person wants at *path* of an app or of the portal, or ``None`` where it is not one of these."""
+    """Return the page behind *path* of an app or of the portal, or ``None`` if it is not one of these."""
     return KNOWN_ADDRESSES.get(path.removesuffix("/"))

@@ -1,7 +1,7 @@
-"""Unix sockets in a folder, for those who run the portal: open to their owner alone, and however long their name is.
+"""Unix sockets that only their owner may use, with paths of any length.
 
-The name of a Unix socket has room for about a hundred bytes (unix(7)), wherever a data folder may be; on Linux
-the folder's descriptor stands in for it.
+The path of a Unix socket has room for about a hundred bytes (unix(7)); on Linux a descriptor of the folder
+replaces its path.
 """
 
 import os
@@ -19,25 +19,25 @@ _CREDENTIALS: Final = struct.Struct("3i")
 
 
 class SocketTaken(Exception):
-    """Something is there already; ``str(error)`` says what."""
+    """The path is taken; ``str(error)`` says by what."""
 
 
-def listening_at(path: Path) -> socket.socket:
-    """Return a socket that listens at *path*, mode 0600; what somebody left there who ended is taken away.
+def listen_at(path: Path) -> socket.socket:
+    """Return a socket that listens at *path*, mode 0600; the socket of a process that has ended is removed.
 
     Raises:
-        SocketTaken: somebody answers there, or a file is in the way.
-        OSError: the folder is not there, or cannot be used.
+        SocketTaken: another process answers there, or a file is in the way.
+        OSError: the folder does not exist or cannot be used.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with _address(path) as address:
             _clear(path, address)
-            before = os.umask(0o177)  # from the first moment on, and not only after a chmod
+            usual = os.umask(0o177)  # closed to others from the first moment, not only after a chmod
             try:
                 sock.bind(address)
             finally:
-                os.umask(before)
+                os.umask(usual)
         sock.listen(_BACKLOG)
     except BaseException:
         sock.close()
@@ -45,15 +45,15 @@ def listening_at(path: Path) -> socket.socket:
     return sock
 
 
-def connected(path: Path, *, patience: float) -> socket.socket:
-    """Return a connection to the socket *path*, whose operations take *patience* seconds at most.
+def connect_to(path: Path, *, timeout: float) -> socket.socket:
+    """Return a connection to the socket *path*; each operation on it takes at most *timeout* seconds.
 
     Raises:
-        OSError: nobody listens there.
+        OSError: no process listens there.
     """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connection.settimeout(patience)
+        connection.settimeout(timeout)
         with _address(path) as address:
             connection.connect(address)
     except BaseException:
@@ -63,7 +63,7 @@ def connected(path: Path, *, patience: float) -> socket.socket:
 
 
 def peer_of(connection: socket.socket) -> int | None:
-    """Return the user at the other end, or ``None`` where the system does not tell: elsewhere than on Linux."""
+    """Return the user id at the other end; ``None`` on systems other than Linux."""
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None:
         return None
@@ -84,11 +84,11 @@ def _address(path: Path) -> Iterator[str]:
 def _clear(path: Path, address: str) -> None:
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise SocketTaken("is there already, and is no socket")
+            raise SocketTaken("is there already and is not a socket")
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             try:
                 probe.connect(address)
             except ConnectionRefusedError:
                 path.unlink()
             else:
-                raise SocketTaken("another one answers there")
+                raise SocketTaken("another process answers there")

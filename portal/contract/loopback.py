@@ -1,8 +1,8 @@
-"""What counts as this machine: pure, and one rule for both sides.
+"""Whether a host is this machine: one rule for portal and apps.  Pure.
 
-Three things hang on it: where plain http is allowed, where browsers keep ``Secure`` cookies all the same,
-and whether a proxy may stand in between.  So the answer is about how a host is *written*, nothing is resolved,
-and a spelling that two readers could take for two hosts is not this machine.
+Three things depend on it: where plain http is allowed, where browsers keep ``Secure`` cookies all the same,
+and whether a call may go through a proxy.  So only the spelling of a host counts and nothing is resolved.
+A spelling that two programs could read as two hosts is not this machine.
 """
 
 import re
@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE | re.ASCII)
 _MAX_HOST: Final = 253
 _ODD: Final = frozenset(" \\<>\"'`{}|^#")
-"""Characters that no address needs, and that browsers and libraries read in different ways."""
+"""Characters that no address needs, and that browsers and libraries read differently."""
 
 
 def is_localhost_name(host: object) -> bool:
-    """Say whether *host*, without a port, is ``localhost`` or a name under it (RFC 6761, section 6.3).
+    """Return whether *host*, without a port, is ``localhost`` or a name under it (RFC 6761, section 6.3).
 
     In any case, and with or without the last dot of a full name.
     """
@@ -28,7 +28,7 @@ def is_localhost_name(host: object) -> bool:
 
 
 def is_loopback_host(host: object) -> bool:
-    """Say whether *host*, without a port, can only mean this machine.
+    """Return whether *host*, without a port, can only mean this machine.
 
     That is ``localhost`` and names under it, ``127.0.0.0/8`` as four decimal numbers, ``::1`` with or without
     brackets, and 127.0.0.0/8 as IPv4-mapped IPv6.  ``0.0.0.0`` and ``::`` are not: to listen there is to listen
@@ -45,19 +45,19 @@ def is_loopback_host(host: object) -> bool:
         return False
     if not isinstance(address, IPv6Address):
         return address.is_loopback and not bracketed
-    if address.scope_id is not None:  # a zone is text of somebody's own
+    if address.scope_id is not None:  # a zone is free text
         return False
     return (address.ipv4_mapped or address).is_loopback
 
 
 def is_loopback_url(url: object) -> bool:
-    """Say whether *url* is an http(s) URL of this machine, free of credentials, fragments and odd characters."""
+    """Return whether *url* is an http(s) URL of this machine, free of credentials, fragments and odd characters."""
     if type(url) is not str or not url.isascii() or not url.isprintable() or not _ODD.isdisjoint(url):
         return False
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError:  # a port that is no number, half an IPv6 address
+    except ValueError:  # a port that is not a number, half an IPv6 address
         return False
     # "http://localhost:80@evil.example" names another host than it seems to; "http://localhost:" has two readings.
     if parts.scheme not in {"http", "https"} or "@" in parts.netloc or parts.netloc.endswith(":") or port == 0:
@@ -67,7 +67,7 @@ def is_loopback_url(url: object) -> bool:
 
 
 def takes_secure_cookies(url: str) -> bool:
-    """Say whether browsers keep ``Secure`` cookies for *url*: https, or a name under ``.localhost``.
+    """Return whether browsers keep ``Secure`` cookies for *url*: https, or a name under ``.localhost``.
 
     Chromium and Firefox take them over plain http for such names; for bare ``localhost`` and
     loopback addresses Safari does not, so those go without.

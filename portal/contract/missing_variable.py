@@ -1,4 +1,4 @@
-"""The one sentence in which a host says that an app misses a variable of its environment, and the name in it."""
+"""The sentence with which a host reports that an app lacks an environment variable, and how to read it."""
 
 import re
 from typing import Final
@@ -14,6 +14,6 @@ def missing_variable(name: object) -> str | None:
 
 
 def variable_in(text: str) -> str | None:
-    """Return the variable that the last such sentence in *text* names, or ``None`` where there is none."""
+    """Return the variable in the last such sentence of *text*, or ``None`` if there is none."""
     found = _FOUND.findall(text)
     return str(found[-1]) if found else None

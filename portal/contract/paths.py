@@ -1,7 +1,6 @@
-"""Where a browser may be sent inside one origin: a path, never another place.
+"""Paths that a browser may be redirected to inside one origin.
 
-The same answer serves the portal's ``next``, the ticket's ``next`` and the guard's
-redirect, so that no two parts can disagree on what is off-site.
+The portal's ``next``, the ticket's ``next`` and the guard's redirects share this rule.
 """
 
 from typing import Final
@@ -10,23 +9,23 @@ from urllib.parse import quote, unquote
 MAX_PATH: Final = 4096
 """Longest path accepted, with its query, in characters once encoded."""
 MAX_CARRIED: Final = 7680
-"""Longest form of one as a parameter of another address: web servers take a request line of about 8 KB."""
+"""Longest path as a parameter of another address: web servers take a request line of about 8 KB."""
 PLACE_LOST: Final = "portal-place=lost"
-"""The field of an app page's query that says that the place inside the app was lost: its address cannot be carried."""
+"""Query field of an app page: the path inside the app was too long to carry over, so it is lost."""
 
 _UNSAFE: Final = frozenset("\\<>\"'`{}|^ ")
 _CONTROLS: Final = frozenset(map(chr, [*range(0x20), *range(0x7F, 0xA0)]))
 _BARE: Final = "".join(character for character in map(chr, range(0x21, 0x7F)) if character not in _UNSAFE)
-"""What stands in a path or a query as it is, ``%`` too: what is encoded stays as it is written."""
+"""Characters that stay unchanged in a path or a query; ``%`` too, so that encoded ones stay as they are."""
 
 
 def is_local_path(target: object) -> bool:
-    r"""Say whether *target* is an absolute path (with query and fragment) that cannot leave its origin.
+    r"""Return whether *target* is an absolute path (with query and fragment) that cannot leave its origin.
 
     Browsers drop tabs and newlines inside a URL, read ``\\`` as ``/``, and take ``//host``
-    for another site (WHATWG URL, 4.4); servers may decode ``%2F`` and ``%5C`` before they look.
-    So a path must start with exactly one slash, in its decoded forms too, and hold printable
-    ASCII only.  A later ``//`` leads nowhere else: an authority stands at the beginning only (RFC 3986, 3.3 and 4.2).
+    for another site (WHATWG URL, 4.4); servers may decode ``%2F`` and ``%5C`` first.
+    So a path must start with exactly one slash, in its decoded forms too, and have only printable
+    ASCII.  A later ``//`` is harmless: an authority can only be at the beginning (RFC 3986, 3.3 and 4.2).
     """
     if type(target) is not str or not 0 < len(target) <= MAX_PATH:
         return False
@@ -46,11 +45,11 @@ def is_local_path(target: object) -> bool:
 
 
 def local_path(target: object, *, default: str = "/") -> str:
-    r"""Return *target* as a local path, percent-encoded where it must be, or *default* if it is none.
+    r"""Return *target* as a local path, percent-encoded where necessary, or *default* if it is not one.
 
     Browsers send ``|``, ``^``, a backquote, braces and, in a query, ``\\`` as they are (WHATWG URL, 1.3); parameters
-    hold any character.  Encoded they mean the same and can be carried anywhere.  Control characters, and a ``\\``
-    in the path, which browsers read as ``/``, do not belong to an honest address and stay refused.
+    may have any character.  Encoded they mean the same and fit into any address.  Control characters, and a ``\\``
+    in the path, which browsers read as ``/``, stay refused.
     """
     if type(target) is not str or not 0 < len(target) <= MAX_PATH or not _CONTROLS.isdisjoint(target):
         return default

@@ -1,8 +1,7 @@
-"""The right to change user: put aside by a process that root started, and taken up again for single steps (Linux).
+"""Drops root's privileges in a process that root started, and raises them again for single steps (Linux).
 
-While it is aside, files are made, opened and refused as for the user the process stands for, so that nothing in a
-folder of theirs can lead root anywhere.  Other processes of that user cannot send it signals or look into it: its real
-user stays root's (kill(2), ptrace(2)).
+While they are dropped, the system checks files as for the unprivileged user, so nothing in that user's folders can
+mislead root.  Other processes of the user cannot signal or trace it: its real user stays root (kill(2), ptrace(2)).
 """
 
 import ctypes
@@ -15,16 +14,16 @@ from pathlib import Path
 from typing import Final
 
 NEEDED: Final = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_KILL", "CAP_SETGID", "CAP_SETUID")
-"""What of root's rights starting apps as others takes, see capabilities(7)."""
+"""Capabilities that starting apps as other users needs; see capabilities(7)."""
 _BITS: Final = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7}
 _STATUS: Final = Path("/proc/self/status")
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
 
 def lacking(*, uid: int, status: str) -> tuple[str, ...]:
-    """Return what a process of the user *uid* lacks to start others as other users; nothing where it may.
+    """Return what a process of the user *uid* lacks to start others as other users; empty if nothing.
 
-    *status* is what ``/proc/<pid>/status`` says of it; containers may take rights from root.  What is put aside counts.
+    *status* is its ``/proc/<pid>/status``: containers may take capabilities from root.  Dropped privileges count.
     """
     if uid != 0:
         return ("root",)
@@ -45,10 +44,10 @@ def lacking_here() -> tuple[str, ...]:
 
 
 def put_aside(uid: int, gid: int, groups: Iterable[int] = ()) -> None:
-    """Act as the user *uid*, the group *gid* and, besides, *groups* alone, from now on.
+    """Act as the user *uid*, the group *gid* and the supplementary *groups* from now on.
 
     Raises:
-        PermissionError: this process is not root's.
+        PermissionError: this process does not run as root.
     """
     os.setgroups(list(groups))
     os.setegid(gid)
@@ -56,8 +55,8 @@ def put_aside(uid: int, gid: int, groups: Iterable[int] = ()) -> None:
 
 
 def giving_up() -> Callable[[], None]:
-    """Return what runs between fork and exec as somebody else: no core dumps, and no way to more rights (prctl(2))."""
-    libc = ctypes.CDLL(None)  # before the fork: nothing should be imported or loaded after it
+    """Return a ``preexec_fn`` for another user's process: no core dumps and no new privileges (prctl(2))."""
+    libc = ctypes.CDLL(None)  # before the fork: nothing may be imported or loaded after it
 
     def give_up() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -69,7 +68,7 @@ def giving_up() -> Callable[[], None]:
 
 @contextmanager
 def taken_up() -> Iterator[None]:
-    """Be root within the block, if the right to it was put aside; else change nothing."""
+    """Act as root within the block, if its privileges were dropped; else change nothing."""
     uid, gid = os.geteuid(), os.getegid()
     if uid == 0 or os.getuid() != 0:
         yield

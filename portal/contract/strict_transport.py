@@ -1,7 +1,7 @@
-"""How long browsers use https alone, for the portal's host and for each app's (RFC 6797)."""
+"""How long browsers use only https for the hosts of portal and apps (RFC 6797)."""
 
 from typing import Final
 
 STRICT_TRANSPORT: Final = "max-age=31536000"
-"""``Strict-Transport-Security`` of every answer at an https address: for this very host, since what lies below it may
-be another's."""
+"""``Strict-Transport-Security`` of every answer at an https address; for this host only, since others may own names
+below it."""

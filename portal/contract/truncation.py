@@ -1,7 +1,7 @@
 """Texts cut to a length, with an ellipsis where they were cut."""
 
 
-def shortened(text: str, *, longest: int) -> str:
+def shorten(text: str, *, longest: int) -> str:
     """Return *text*, or its beginning and an ellipsis where it has more than *longest* characters."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 

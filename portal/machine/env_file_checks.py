@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from portal.contract.env_files import LARGEST, EnvFileError, fault_of_mode, read_env_file
+from portal.contract.env_files import LARGEST, EnvFileError, problem_of_mode, read_env_file
 from portal.errors import Problem
 from portal.machine.file_permissions import GuardedPath, place_of, status_of
 from portal.machine.users import Account
@@ -36,7 +36,7 @@ class EnvFiles:
         if file.status is None:
             gone = not _is_there(file.path)
             return (f"names {file.path}, which is not there.", "Make it, with mode 600.") if gone else None
-        fault = fault_of_mode(file.status.st_mode)
+        fault = problem_of_mode(file.status.st_mode)
         if fault is not None:
             return f"cannot be used: {fault}.", "Its owner alone may write to it."
         if _is_one_of(file, self.secret):

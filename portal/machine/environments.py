@@ -23,7 +23,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import portal
-from portal.contract.redaction import redacted
+from portal.contract.redaction import redact
 from portal.machine.build_commands import Builder, passed_on
 from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.file_access import unreadable
@@ -247,7 +247,7 @@ def _run(command: list[str], order: EnvironmentRequest) -> None:
         raise CommandFailed(f"{command[0]}: {error.strerror}.", exit_code=ENDED) from error
     if done.code != 0:
         shown = "\n".join(f"  {line}" for line in done.text.splitlines()[-_SHOWN:])
-        shown = redacted(shown, hidden=_passwords(order.environ))
+        shown = redact(shown, hidden=_passwords(order.environ))
         raise CommandFailed(
             f"`uv {command[1]} …` failed (exit code {done.code}). Nothing was changed. The end of its output:\n{shown}",
             exit_code=ENDED,

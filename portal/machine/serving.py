@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from portal.contract.local_sockets import SocketTaken, connected, listening_at, peer_of
+from portal.contract.local_sockets import SocketTaken, connect_to, listen_at, peer_of
 from portal.errors import StoreUnavailable
 from portal.machine import startup
 from portal.machine.failure import ENDED, CommandFailed
@@ -42,7 +42,7 @@ def require_first(settings: Settings) -> None:
     """
     path = reload_socket(settings)
     try:
-        connected(path, patience=_PATIENCE).close()
+        connect_to(path, timeout=_PATIENCE).close()
     except OSError:  # nobody is there; what else may be wrong with the folder shows when it is used
         return
     raise CommandFailed(
@@ -74,7 +74,7 @@ class Serving:
         """
         path = reload_socket(self._launch.settings)
         try:
-            self._door = listening_at(path)
+            self._door = listen_at(path)
         except SocketTaken as error:
             raise CommandFailed(f"{path}: {error}. Does another portal serve run with this data folder?") from error
         except OSError as error:

@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from portal.clock import system_clock
-from portal.contract.redaction import redacted
+from portal.contract.redaction import redact
 from portal.errors import StoreUnavailable
 from portal.machine.failure import ENDED
 from portal.machine.processes import Ended, Processes, Program, tail_of
@@ -178,7 +178,7 @@ class StartupMonitor:
         if state == "failed" and may_hold_secrets:
             print(f"\n{app.title} could not be started: portal apps logs {app.slug} says why.", flush=True)
         elif state == "failed":
-            last = redacted(tail_of(log), hidden=self._hidden or ())
+            last = redact(tail_of(log), hidden=self._hidden or ())
             print(f"\n{app.title} could not be started. The end of {log}:\n{_indented(last)}", flush=True)
             self._failed(last)
         elif state == "starting":

@@ -159,7 +159,7 @@ def _everybodys(folder: Path) -> str:
 
 
 def _is_used_otherwise(folder: int | Path) -> bool:
-    """Say whether *folder*, a path or a descriptor, holds other things, and nothing of a portal.
+    """Return whether *folder*, a path or a descriptor, holds other things, and nothing of a portal.
 
     What is hidden, such as the ``.gitignore`` that keeps an empty folder, is nothing that others come for.
     """

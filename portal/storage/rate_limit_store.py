@@ -78,7 +78,7 @@ class SharedCounters(Storage):
         return system_clock() if row is None else float(row[1])
 
     def check(self) -> bool:
-        """Say whether the file can be used."""
+        """Return whether the file can be used."""
         try:
             self.incr("check", 1)
         except self.base_exceptions:

@@ -42,7 +42,7 @@ class Sealer:
             return None
 
     def is_under_first(self, sealed: str) -> bool:
-        """Say whether *sealed* opens with the first secret alone."""
+        """Return whether *sealed* opens with the first secret alone."""
         try:
             self._first.decrypt(sealed.encode("utf-8", "replace"))
         except InvalidToken:

@@ -27,7 +27,7 @@ _LONGEST: Final = 60
 
 
 def browser_name(user_agent: str) -> str:
-    """Return, for example, ``Firefox on Linux``; what cannot be recognised is quoted, shortened."""
+    """Return, for example, ``Firefox on Linux``; what cannot be recognised is quoted, shorten."""
     browser = next((name for mark, name in _BROWSERS if mark in user_agent), None)
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), None)
     if browser is None:

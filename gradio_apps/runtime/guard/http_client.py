@@ -8,7 +8,7 @@ from typing import TypedDict
 import httpx
 
 from gradio_apps.runtime.guard.settings import GuardSettings
-from portal.contract.call_errors import call_fault
+from portal.contract.call_errors import describe_call_error
 from portal.contract.egress import Egress, tls_context
 
 
@@ -36,7 +36,7 @@ class ClientSettings:
 
     def fault(self, error: BaseException) -> str:
         """Return in a few words why a call failed."""
-        return call_fault(error, proxy=self.proxy)
+        return describe_call_error(error, proxy=self.proxy)
 
 
 @cache

@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from portal.contract.local_sockets import connected
+from portal.contract.local_sockets import connect_to
 from portal.contract.privileges import taken_up
 
 _MOUNTS: Final = Path("/proc/self/mountinfo")
@@ -98,7 +98,7 @@ def open_cgroups(control: Path) -> Cgroups | None:
     answers there: then they are that one's.
     """
     with suppress(OSError):
-        connected(control, patience=_PATIENCE).close()
+        connect_to(control, timeout=_PATIENCE).close()
         return None
     try:
         around = own_cgroup(_MOUNTS.read_text(), _OWN.read_text())

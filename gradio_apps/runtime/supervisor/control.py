@@ -13,7 +13,7 @@ from typing import Final
 from gradio_apps.runtime.supervisor.document import DocumentError, read_plan
 from gradio_apps.runtime.supervisor.registry import OwnerChanged, Registry
 from gradio_apps.runtime.supervisor.sockets import PortTaken
-from portal.contract.local_sockets import SocketTaken, listening_at, peer_of
+from portal.contract.local_sockets import SocketTaken, listen_at, peer_of
 from portal.contract.supervisor_messages import (
     MAX_LINE,
     CommandAccepted,
@@ -48,7 +48,7 @@ class Control:
             ControlError: the folder is missing, or another supervisor answers there.
         """
         try:
-            sock = listening_at(path)
+            sock = listen_at(path)
         except (OSError, SocketTaken) as error:
             raise ControlError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
         self._path = path

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gradio_apps.runtime.supervisor.document import AppPlan
-from portal.contract.env_files import LARGEST, EnvFileError, fault_of_mode, read_env_file
+from portal.contract.env_files import LARGEST, EnvFileError, problem_of_mode, read_env_file
 from portal.contract.privileges import taken_up
 
 
@@ -39,7 +39,7 @@ def _content(path: Path) -> bytes:
     with taken_up():  # best is a file of root's, which neither portal nor app can read
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
-        problem = fault_of_mode(os.fstat(descriptor).st_mode)
+        problem = problem_of_mode(os.fstat(descriptor).st_mode)
         if problem is not None:
             raise EnvFileError(problem)
         return file.read(LARGEST + 1)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from portal.contract.truncation import shortened
+from portal.contract.truncation import shorten
 from portal.errors import CallbackRejected, ClaimsTooLarge
 from portal.rules.expressions import NAME_LISTS, RAW, evaluate
 from portal.rules.identity import Affiliation, Identity
@@ -75,7 +75,7 @@ def names_sent(claims: Mapping[str, object]) -> tuple[str, ...]:
     What is too long, or too much, is said as a number and never left out in silence.
     """
     names = sorted(name for name in claims if name not in _TOKEN_CLAIMS | _EXCHANGE_CLAIMS and values.is_plain(name))
-    shown = [shortened(name, longest=MAX_SHOWN_NAME) for name in names]
+    shown = [shorten(name, longest=MAX_SHOWN_NAME) for name in names]
     beyond = len(shown) - MAX_SHOWN_NAMES
     return tuple(shown) if beyond <= 0 else (*shown[:MAX_SHOWN_NAMES], f"… and {beyond} more")
 

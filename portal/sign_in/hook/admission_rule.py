@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
-from portal.contract.redaction import redacted
+from portal.contract.redaction import redact
 from portal.contract.truncation import quoted
 from portal.rules.identity import Identity
 from portal.settings import ProviderSpec
@@ -71,7 +71,7 @@ def _asked(
 def _log_failure(error: BaseException, arrival: Arrival) -> None:
     """Log the traceback; an exception's text may hold what the hook was given."""
     hidden = (arrival.access_token, arrival.id_token or "")
-    fields: Mapping[str, object] = {"exception": redacted("".join(traceback.format_exception(error)), hidden=hidden)}
+    fields: Mapping[str, object] = {"exception": redact("".join(traceback.format_exception(error)), hidden=hidden)}
     _LOGGER.error("the sign-in hook failed: %s", type(error).__name__, extra={"fields": fields})
 
 

@@ -18,7 +18,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from portal.contract.call_errors import call_fault, certificate_fault
+from portal.contract.call_errors import certificate_problem, describe_call_error
 from portal.contract.egress import Egress, NotABundle, NotAProxy
 from portal.contract.truncation import quoted
 from portal.errors import (
@@ -181,10 +181,10 @@ class Transport:
         """Return what to raise where *call* of *url* failed with *error*, with what an operator can fix of it."""
         if isinstance(error, NotABundle | NotAProxy):
             return ProxyUnavailable(f"{call}: the way out is misconfigured: {error}")
-        text = f"{call}: {call_fault(error, proxy=self.egress.proxy_for(url))}"
+        text = f"{call}: {describe_call_error(error, proxy=self.egress.proxy_for(url))}"
         if isinstance(error, requests.exceptions.ProxyError):
             return ProxyUnavailable(text)
-        return ProviderUnavailable(text) if certificate_fault(error) is None else ProviderNotBelieved(text)
+        return ProviderUnavailable(text) if certificate_problem(error) is None else ProviderNotBelieved(text)
 
     def within(self, budget: Budget, work: Callable[[], T]) -> T:
         """Return what *work* returns, or give it up when *budget* is used up.

@@ -89,7 +89,7 @@ async def test_an_internal_address_is_called_directly(network: Network) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"PORTAL_CA_FILE": ""}, "its certificate is not believed: self-signed certificate in certificate chain"),
+        ({"PORTAL_CA_FILE": ""}, "its certificate is not trusted: self-signed certificate in certificate chain"),
         ({"HTTPS_PROXY": "http://portal:wrong@127.0.0.1:{port}"}, "the proxy 127.0.0.1:{port} refused with status 407"),
     ],
     ids=["no authority", "no password"],
@@ -120,7 +120,7 @@ def test_an_apps_own_calls_to_the_portals_api_take_the_same_way(network: Network
     ("changes", "named"),
     [
         ({"HTTPS_PROXY": "socks5://me:secret@proxy:1080"}, "HTTPS_PROXY: is a SOCKS proxy"),
-        ({"all_proxy": "http://me:secret@", "HTTPS_PROXY": ""}, "all_proxy: is more or less than a host"),
+        ({"all_proxy": "http://me:secret@", "HTTPS_PROXY": ""}, "all_proxy: is not just a host"),
         ({"PORTAL_CA_FILE": "/nowhere.pem"}, "PORTAL_CA_FILE: names what cannot be read"),
         ({"SSL_CERT_FILE": "/nowhere.pem"}, "SSL_CERT_FILE: names what cannot be read"),
     ],

@@ -105,7 +105,7 @@ class TestSupplied:
             (None, 0, "No such file"),
             ("A=1", 0o644, "it is open to others"),
             ("hush", 0o600, "line 1 is not NAME=value"),
-            ("PORTAL_URL=hush", 0o600, "line 1 sets a variable that no app is given"),
+            ("PORTAL_URL=hush", 0o600, "line 1 sets a variable that is reserved"),
             ("A=" + "x" * 70000, 0o600, "it is larger than 64 KiB"),
         ],
         ids=["gone", "open", "no variables", "the guard's", "large"],
@@ -130,7 +130,7 @@ class TestSupplied:
 
         with pytest.raises(EnvFileUnusable) as caught:
             with_env_file(plan)
-        assert "it is no file" in (caught.value.strerror or "")
+        assert "it is not a regular file" in (caught.value.strerror or "")
 
     @pytest.mark.usefixtures("processes")
     def test_the_app_waits_until_it_is_mended(self, tmp_path: Path) -> None:

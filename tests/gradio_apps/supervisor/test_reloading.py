@@ -163,7 +163,7 @@ def test_a_reload_that_cannot_be_is_refused_before_anything_happens(tmp_path: Pa
     assert [other["problem"] for other in others] == [
         "The member 'document' of the message is missing or has the wrong type.",
         "document.portal: missing, or not of type dict.",
-        "apps[0].slug: not 1 to 63 lower-case letters, digits and hyphens, none of these at an end.",
+        "apps[0].slug: not 1 to 63 lower-case letters, digits and hyphens, with no hyphen at either end.",
         "The users of the portal and its apps change only when portal serve is started again.",
     ]
     assert before["pid"] == after["pid"] == answered

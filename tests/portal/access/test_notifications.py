@@ -216,7 +216,7 @@ def test_a_notification_is_delivered_only_with_a_certificate_of_the_company(
         ]
 
     assert delivered == [{"notification-1"}, frozenset()]
-    assert "its certificate is not believed: self-signed certificate in certificate chain" in caplog.text
+    assert "its certificate is not trusted: self-signed certificate in certificate chain" in caplog.text
 
 
 def test_a_proxy_that_cannot_be_used_keeps_notifications_for_later(

@@ -14,7 +14,7 @@ import pytest
 
 from portal.cli import main
 from portal.cli.demo import default_folder
-from portal.contract.local_sockets import listening_at
+from portal.contract.local_sockets import listen_at
 from portal.demo.running import announcement
 from tests.portal.demo.test_setup import a_sample
 from tests.portal.sign_in.hook.company import written
@@ -357,7 +357,7 @@ class TestTakenPorts:
         del config
         with tempfile.TemporaryDirectory() as data, listening() as port:
             monkeypatch.setenv("PORTAL_DATA_DIR", data)
-            with listening_at(Path(data) / "serve.sock"):
+            with listen_at(Path(data) / "serve.sock"):
                 assert main(["serve", "--port", str(port)]) == 1
             err = capsys.readouterr().err
 

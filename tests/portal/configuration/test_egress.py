@@ -35,7 +35,7 @@ def test_the_companys_authorities_are_found_beside_the_file_or_by_a_variable(tmp
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "cannot be read: No such file or directory."), ("text", "holds no certificate in PEM."), ("", "in PEM.")],
+    [(None, "cannot be read: No such file or directory."), ("text", "has no certificate in PEM."), ("", "in PEM.")],
     ids=["missing", "no PEM", "empty"],
 )
 def test_authorities_that_cannot_be_read_are_a_problem(content: str | None, said: str, tmp_path: Path) -> None:
@@ -52,8 +52,8 @@ def test_authorities_that_cannot_be_read_are_a_problem(content: str | None, said
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({"HTTPS_PROXY": "socks5://me:secret@proxy:1080"}, "is a SOCKS proxy, which is not spoken here."),
-        ({"all_proxy": "http://me:secret@proxy:port"}, "is no address."),
+        ({"HTTPS_PROXY": "socks5://me:secret@proxy:1080"}, "is a SOCKS proxy, which is not supported."),
+        ({"all_proxy": "http://me:secret@proxy:port"}, "is not an address."),
         ({"SSL_CERT_FILE": "/nowhere.pem"}, "names what cannot be read: No such file or directory."),
         ({"REQUESTS_CA_BUNDLE": "/nowhere.pem"}, "names what cannot be read: No such file or directory."),
     ],
@@ -117,4 +117,4 @@ def test_what_cannot_be_used_and_need_not_be_is_said_and_no_failure(tmp_path: Pa
         lines[0]
         == "trusted certificate authorities: /nowhere.pem (cannot be read: No such file or directory), by SSL_CERT_FILE"
     )
-    assert lines[1] == "the proxy of HTTPS_PROXY is a SOCKS proxy, which is not spoken here; nothing uses it"
+    assert lines[1] == "the proxy of HTTPS_PROXY is a SOCKS proxy, which is not supported; nothing uses it"

@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 
-from portal.contract.call_errors import call_fault, certificate_fault, is_own_failure
+from portal.contract.call_errors import certificate_problem, describe_call_error, is_own_failure
 
 PROXY = "http://me:secret@proxy.example.com:3128"
 
@@ -36,9 +36,9 @@ def wrapped(inner: BaseException, how: str) -> Exception:
 @pytest.mark.parametrize(
     ("inner", "said"),
     [
-        (not_believed(), "its certificate is not believed: self-signed certificate"),
-        (socket.gaierror(-2, "secret.example.com"), "its name is not known"),
-        (ConnectionRefusedError(111, "secret"), "nobody listens there"),
+        (not_believed(), "its certificate is not trusted: self-signed certificate"),
+        (socket.gaierror(-2, "secret.example.com"), "its host name is unknown"),
+        (ConnectionRefusedError(111, "secret"), "the connection was refused"),
         (TimeoutError("secret"), "no answer in time"),
         (ssl.SSLError(1, "secret"), "TLS failed: no reason given"),
         (LookupError("secret"), "Exception"),
@@ -48,14 +48,14 @@ def wrapped(inner: BaseException, how: str) -> Exception:
 def test_the_reason_is_found_wherever_it_lies(inner: BaseException, said: str, how: str) -> None:
     error = wrapped(wrapped(inner, how), how)
 
-    assert call_fault(error) == said
-    assert call_fault(error, proxy=PROXY) == f"through the proxy proxy.example.com:3128: {said}"
-    assert (certificate_fault(error) is None) == ("certificate" not in said)
+    assert describe_call_error(error) == said
+    assert describe_call_error(error, proxy=PROXY) == f"through the proxy proxy.example.com:3128: {said}"
+    assert (certificate_problem(error) is None) == ("certificate" not in said)
 
 
 @pytest.mark.parametrize("text", ["Tunnel connection failed: 407 secret\r\nForged: line", "407 secret\r\nForged: line"])
 def test_a_proxy_that_refuses_is_quoted_by_its_status_alone(text: str) -> None:
-    said = call_fault(wrapped(OSError(text), "reason"), proxy=PROXY)
+    said = describe_call_error(wrapped(OSError(text), "reason"), proxy=PROXY)
 
     assert said == "the proxy proxy.example.com:3128 refused with status 407"
 
@@ -64,7 +64,7 @@ def test_an_error_in_a_circle_ends() -> None:
     one, other = Exception("one"), Exception("other")
     one.__cause__, other.__cause__ = other, one
 
-    assert call_fault(one) == "Exception"
+    assert describe_call_error(one) == "Exception"
 
 
 OWN = [

@@ -10,9 +10,9 @@ from portal.contract.egress import (
     NotABundle,
     NotAProxy,
     count_authorities,
+    format_proxy,
     read_egress,
     read_proxy,
-    shown_proxy,
     tls_context,
 )
 from tests.certificates import issue
@@ -107,7 +107,7 @@ def test_exceptions_are_separated_by_commas_or_spaces() -> None:
 )
 def test_a_proxy_is_shown_without_its_password(text: str, url: str, shown: str) -> None:
     assert read_proxy(text) == url
-    assert shown_proxy(read_proxy(text)) == shown
+    assert format_proxy(read_proxy(text)) == shown
     assert "secret" not in repr(Egress(proxy=text))
 
 

@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from portal.contract.env_files import LARGEST, EnvFileError, fault_of_mode, read_env_file
+from portal.contract.env_files import LARGEST, EnvFileError, problem_of_mode, read_env_file
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,12 @@ def test_what_is_written_is_what_is_meant(content: bytes, variables: dict[str, s
         pytest.param(b"export A=hush", "line 1 is not NAME=value", id="of a shell"),
         pytest.param(b"1A=hush", "line 1 is not NAME=value", id="no such name"),
         pytest.param(b"=hush", "line 1 is not NAME=value", id="empty name"),
-        pytest.param(b"PORTAL_URL=hush", "line 1 sets a variable that no app is given", id="the guard's"),
-        pytest.param(b"portal_app_secret=hush", "line 1 sets a variable that no app is given", id="in small letters"),
-        pytest.param(b"LISTEN_FDS=1", "line 1 sets a variable that no app is given", id="the socket's"),
-        pytest.param(b"\nLD_PRELOAD=hush.so", "line 2 sets a variable that no app is given", id="the loader's"),
-        pytest.param(b"A=hush\0", "it is no text", id="zero byte"),
-        pytest.param(b"A=\xff\xfe", "it is no UTF-8 text", id="another encoding"),
+        pytest.param(b"PORTAL_URL=hush", "line 1 sets a variable that is reserved", id="the guard's"),
+        pytest.param(b"portal_app_secret=hush", "line 1 sets a variable that is reserved", id="in small letters"),
+        pytest.param(b"LISTEN_FDS=1", "line 1 sets a variable that is reserved", id="the socket's"),
+        pytest.param(b"\nLD_PRELOAD=hush.so", "line 2 sets a variable that is reserved", id="the loader's"),
+        pytest.param(b"A=hush\0", "it is not text", id="zero byte"),
+        pytest.param(b"A=\xff\xfe", "it is not UTF-8 text", id="another encoding"),
         pytest.param(b"A=" + b"h" * LARGEST, "it is larger than 64 KiB", id="too large"),
     ],
 )
@@ -56,11 +56,11 @@ def test_what_is_none_is_named_by_its_line_and_not_repeated(content: bytes, prob
     ids=lambda value: f"{value:o}" if type(value) is int else None,
 )
 def test_others_and_more_than_reading_by_the_group_are_too_many(mode: int, *, open_to_others: bool) -> None:
-    fault = fault_of_mode(stat.S_IFREG | mode)
+    fault = problem_of_mode(stat.S_IFREG | mode)
 
     assert (fault is not None and "open to others" in fault) == open_to_others
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFDIR, stat.S_IFIFO, stat.S_IFSOCK], ids=["folder", "pipe", "socket"])
 def test_only_a_file_is_a_file(kind: int) -> None:
-    assert fault_of_mode(kind | 0o600) == "it is no file"
+    assert problem_of_mode(kind | 0o600) == "it is not a regular file"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from portal.contract.local_sockets import SocketTaken, connected, listening_at, peer_of
+from portal.contract.local_sockets import SocketTaken, connect_to, listen_at, peer_of
 
 
 @pytest.fixture
@@ -30,10 +30,10 @@ def test_it_is_reached_and_belongs_to_its_owner_alone(folder: Path, depth: int) 
     path = folder / "a.sock"
     before = os.umask(0)
     try:
-        listening = listening_at(path)
+        listening = listen_at(path)
     finally:
         os.umask(before)
-    with listening, connected(path, patience=10) as connection:
+    with listening, connect_to(path, timeout=10) as connection:
         accepted, _ = listening.accept()
         with accepted:
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -44,27 +44,27 @@ def test_it_is_reached_and_belongs_to_its_owner_alone(folder: Path, depth: int) 
 def test_what_somebody_left_is_taken_away(folder: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(folder / "s"))
-    with listening_at(folder / "s"), connected(folder / "s", patience=10):
+    with listen_at(folder / "s"), connect_to(folder / "s", timeout=10):
         pass
 
 
 def test_who_answers_is_left_alone(folder: Path) -> None:
-    with listening_at(folder / "s"):
+    with listen_at(folder / "s"):
         with pytest.raises(SocketTaken, match="answers there"):
-            listening_at(folder / "s")
-        with connected(folder / "s", patience=10):
+            listen_at(folder / "s")
+        with connect_to(folder / "s", timeout=10):
             pass
 
 
 def test_a_file_is_left_alone(folder: Path) -> None:
     (folder / "s").write_text("kept")
-    with pytest.raises(SocketTaken, match="no socket"):
-        listening_at(folder / "s")
+    with pytest.raises(SocketTaken, match="not a socket"):
+        listen_at(folder / "s")
     assert (folder / "s").read_text() == "kept"
 
 
 def test_nobody_there_is_an_error(folder: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        connected(folder / "s", patience=10)
+        connect_to(folder / "s", timeout=10)
     with pytest.raises(FileNotFoundError):
-        listening_at(folder / "nowhere" / "s")
+        listen_at(folder / "nowhere" / "s")

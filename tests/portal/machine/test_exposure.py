@@ -128,7 +128,7 @@ def test_what_no_app_reaches_needs_no_mode_of_its_own(place: Path) -> None:
         pytest.param("A=1", 0o644, "it is open to others (mode 0644)", id="others"),
         pytest.param("A=1", 0o660, "it is open to others (mode 0660)", id="group writes"),
         pytest.param("hush hush", 0o600, "line 1 is not NAME=value", id="no variables"),
-        pytest.param("PORTAL_APP=x", 0o600, "line 1 sets a variable that no app is given", id="the guard's"),
+        pytest.param("PORTAL_APP=x", 0o600, "line 1 sets a variable that is reserved", id="the guard's"),
     ],
 )
 def test_a_file_of_variables_is_looked_at_before(place: Path, text: str, mode: int, what: str) -> None:
@@ -144,7 +144,7 @@ def test_a_file_of_variables_that_is_not_there_is_named(place: Path) -> None:
     made(place / "portal.toml", mode=0o644)
 
     assert "which is not there" in found(place, env_file=place / "one.env")[0][1]
-    assert "it is no file" in found(place, env_file=place)[0][1]
+    assert "it is not a regular file" in found(place, env_file=place)[0][1]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="run the tests as root: only root gives files to other users")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from portal.contract.local_sockets import connected
+from portal.contract.local_sockets import connect_to
 from portal.machine import serving
 from portal.machine.failure import CommandFailed
 from portal.machine.processes import Ended, Processes
@@ -67,7 +67,7 @@ def test_nonsense_reloads_nothing(launch: Launch, line: bytes) -> None:
         one = Serving(processes, launch, configure=refusing("it was asked"))
         one.open()
         try:
-            with connected(reload_socket(launch.settings), patience=30) as connection:
+            with connect_to(reload_socket(launch.settings), timeout=30) as connection:
                 connection.sendall(line)
                 connection.shutdown(1)
                 one.step()
@@ -83,7 +83,7 @@ def test_who_asks_hears_why_not_and_a_signal_writes_it_down(launch: Launch, caps
     with processes.until_told(hung_up=one.hang_up):
         one.open()
         try:
-            with connected(reload_socket(launch.settings), patience=30) as connection:
+            with connect_to(reload_socket(launch.settings), timeout=30) as connection:
                 connection.sendall(b'{"every_app": true}\n')
                 one.step()
                 assert json.loads(connection.recv(1000)) == {"lines": ["It cannot be."], "exit_code": 2}

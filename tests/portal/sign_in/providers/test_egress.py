@@ -84,7 +84,7 @@ def test_the_proxy_may_speak_tls_itself(company: Company) -> None:
         with httpx.Client(**client_settings_for(ISSUER, egress, is_internal=False).keywords()) as client:
             assert client.get(f"{ISSUER}/jwks").status_code == 200
         said = ours(read_egress(there)).diagnostics().problem or ""
-    assert f"through the proxy localhost:{proxy.port}: its certificate is not believed" in said
+    assert f"through the proxy localhost:{proxy.port}: its certificate is not trusted" in said
 
 
 def test_the_bundle_of_the_environment_does_as_well(company: Company) -> None:
@@ -115,7 +115,7 @@ def test_a_certificate_that_nobody_vouches_for_is_named(company: Company) -> Non
         with pytest.raises(ProviderNotBelieved) as caught:
             provider.begin(redirect_uri=CALLBACK, return_to="/", now=NOW)
         assert caught.value.code == "provider-not-believed"
-    assert "its certificate is not believed: self-signed certificate in certificate chain" in (
+    assert "its certificate is not trusted: self-signed certificate in certificate chain" in (
         ours(read_egress({"HTTPS_PROXY": company.proxy.url})).diagnostics().problem or ""
     )
 
@@ -144,7 +144,7 @@ def test_a_proxy_that_is_down_refuses_or_knows_no_such_name_is_named_without_its
     assert said(the_way(company), unknown) == f"GET {unknown}: the proxy {proxy} refused with status 502"
     with nobody_listening() as port:
         down = read_egress({"HTTPS_PROXY": f"http://me:{PASSWORD}@127.0.0.1:{port}"}, authorities=authorities)
-        assert said(down) == f"GET {ISSUER}: through the proxy 127.0.0.1:{port}: nobody listens there"
+        assert said(down) == f"GET {ISSUER}: through the proxy 127.0.0.1:{port}: the connection was refused"
     assert "misconfigured" in said(Egress(proxy="socks5://127.0.0.1:1"))
     assert "misconfigured" in said(Egress(authorities=Path("/nowhere.pem")))
 
@@ -212,7 +212,7 @@ def test_plain_oauth_goes_the_same_way(company: Company) -> None:
     assert set(company.proxy.asked) == {"CONNECT id.corp.example:443"}
     said = client_problem(read_egress({"HTTPS_PROXY": company.proxy.url})) or ""
     assert said.startswith(f"POST {ISSUER}/token: ")
-    assert "its certificate is not believed" in said
+    assert "its certificate is not trusted" in said
 
 
 def test_an_exchange_keeps_its_code_of_what_is_wrong_on_the_way(company: Company) -> None:

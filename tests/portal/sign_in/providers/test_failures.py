@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from portal.contract.call_errors import call_fault
+from portal.contract.call_errors import describe_call_error
 
 
 def failure_of(url: str) -> Exception:
@@ -64,15 +64,15 @@ def self_signed(tmp_path: Path) -> Iterator[str]:
 
 def test_a_name_nobody_knows() -> None:
     # RFC 6761, section 6.4: never resolved.
-    assert call_fault(failure_of("https://id.invalid/")) == "its name is not known"
+    assert describe_call_error(failure_of("https://id.invalid/")) == "its host name is unknown"
 
 
 def test_an_address_where_nothing_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
-    assert call_fault(failure_of(f"http://127.0.0.1:{port}/")) == "nobody listens there"
+    assert describe_call_error(failure_of(f"http://127.0.0.1:{port}/")) == "the connection was refused"
 
 
 def test_a_certificate_nobody_vouches_for(self_signed: str) -> None:
-    assert call_fault(failure_of(self_signed)).startswith("its certificate is not believed: self")
+    assert describe_call_error(failure_of(self_signed)).startswith("its certificate is not trusted: self")

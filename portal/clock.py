@@ -1,7 +1,6 @@
 """The clock: the only place in the portal that reads wall time.
 
-Everything that decides takes ``now`` as Unix seconds; everything that talks holds
-a :data:`Clock` and asks it once.
+Rules take ``now`` as Unix seconds.  What calls them holds a :data:`Clock` and reads it once.
 """
 
 import time
@@ -9,9 +8,9 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 Clock: TypeAlias = Callable[[], int]
-"""Returns the present moment as whole Unix seconds (UTC)."""
+"""Returns the time now in whole Unix seconds."""
 
 
 def system_clock() -> int:
-    """Return the present moment as whole Unix seconds."""
+    """Return the time now in whole Unix seconds."""
     return int(time.time())

@@ -1,1 +1,1 @@
-"""Sign-ins, app sessions and tickets: who is in, and how access ends everywhere."""
+"""Sign-ins, app sessions and tickets: who has access, and how it is revoked everywhere."""

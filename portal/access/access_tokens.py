@@ -1,7 +1,7 @@
-"""Access tokens for the portal's API: an app, acting for one person in one app session, for a minute.
+"""Access tokens for the portal's API: an app acts for one person in one app session, for a minute.
 
-A token says what was asked for, not what is allowed: every use looks again at the app session,
-the sign-in and the roles, so a token outlives none of them.
+A token has the scopes that were requested, not what is allowed: every use checks the app session, the sign-in
+and the roles again, so a token outlives none of them.
 """
 
 import json
@@ -18,35 +18,35 @@ _LONGEST: Final = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessGrant:
-    """What a genuine, fresh token stands for."""
+    """The content of a valid token."""
 
     app: str
     """The app that acts, by its slug."""
     session: str
-    """``sid`` of the app session whose person it acts for."""
+    """``sid`` of the app session of the person it acts for."""
     scopes: frozenset[str]
-    """Rights granted when it was issued."""
+    """Scopes of the token."""
 
 
 class AccessTokens:
-    """Issues and reads access tokens; keeps none."""
+    """Issues and reads access tokens; stores none."""
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
 
     def issue(self, *, app: str, session: str, scopes: Collection[str], now: int) -> str:
-        """Return a token for *app* in *session*, good for :data:`LIFETIME` seconds from *now*."""
+        """Return a token for *app* in *session*, valid for :data:`LIFETIME` seconds from *now*."""
         content = {"app": app, "sid": session, "scopes": sorted(scopes), "exp": now + LIFETIME}
         return self._sealer.seal(json.dumps(content, separators=(",", ":")).encode("ascii"))
 
     def read(self, token: str, *, now: int) -> AccessGrant | None:
-        """Return what *token* stands for, or ``None`` if it is not ours or too old."""
+        """Return the content of *token*, or ``None`` if it is not the portal's or has expired."""
         if not token.isascii() or len(token) > _LONGEST:
             return None
-        opened = self._sealer.open(token)
-        if opened is None:
+        value = self._sealer.open(token)
+        if value is None:
             return None
-        content = json.loads(opened)  # sealed under our key for this purpose alone: the shape is ours
+        content = json.loads(value)  # sealed by issue(), so its shape is known
         if now >= content["exp"]:
             return None
         return AccessGrant(app=content["app"], session=content["sid"], scopes=frozenset(content["scopes"]))

@@ -1,4 +1,4 @@
-"""Each app's client secret: made once, kept sealed, compared in constant time."""
+"""Each app's client secret: made once, stored sealed, compared in constant time."""
 
 import hmac
 import secrets
@@ -15,7 +15,7 @@ from portal.storage.sealing import Sealer
 
 
 class AppCredentials:
-    """The secrets that apps authenticate with at the portal, and derive their cookie keys from."""
+    """The client secrets with which apps authenticate at the portal and derive their cookie keys."""
 
     def __init__(self, database: Database, sealer: Sealer, *, clock: Clock = system_clock) -> None:
         self._database = database
@@ -23,53 +23,53 @@ class AppCredentials:
         self._clock = clock
 
     def secret_of(self, slug: str) -> Secret:
-        """Return the secret of the app *slug*, made now if there is none yet.
+        """Return the secret of the app *slug*; make it if there is none.
 
-        One that was sealed under a lost secret key is replaced; the app must be started again with the new one.
+        One that is sealed under a lost secret key is replaced; the app must then be restarted.
         """
-        known = self._stored(slug)
-        if known is not None:
-            return known
+        present = self._stored(slug)
+        if present is not None:
+            return present
         table = tables.app_credentials
-        made = secrets.token_urlsafe(32)
-        values = {"secret": self._sealer.seal(made.encode()), "created_at": self._clock()}
+        new = secrets.token_urlsafe(32)
+        values = {"secret": self._sealer.seal(new.encode()), "created_at": self._clock()}
         try:
             with self._database.write() as connection:
-                # Between the look above and here another process may have made it: then that one stays.
-                present = connection.execute(sa.select(table.c.secret).where(table.c.app == slug)).scalar()
-                if present is None:
+                # Another process may have made it meanwhile: then that one stays.
+                sealed = connection.execute(sa.select(table.c.secret).where(table.c.app == slug)).scalar()
+                if sealed is None:
                     connection.execute(sa.insert(table).values(app=slug, **values))
-                elif self._sealer.open(present) is None:
+                elif self._sealer.open(sealed) is None:
                     connection.execute(
-                        sa.update(table).where(table.c.app == slug, table.c.secret == present).values(values)
+                        sa.update(table).where(table.c.app == slug, table.c.secret == sealed).values(values)
                     )
-        except IntegrityError:  # PostgreSQL lets two try; one wins
+        except IntegrityError:  # on PostgreSQL two processes may insert; one succeeds
             pass
         stored = self._stored(slug)
-        return Secret(made) if stored is None else stored
+        return Secret(new) if stored is None else stored
 
     def rotate(self, slug: str) -> Secret:
-        """Make a new secret for the app *slug* and return it; the one before opens nothing any more."""
+        """Make a new secret for the app *slug* and return it; the old one is no longer valid."""
         self.secret_of(slug)  # so that there is a row to change
         table = tables.app_credentials
-        made = secrets.token_urlsafe(32)
+        new = secrets.token_urlsafe(32)
         with self._database.write() as connection:
             connection.execute(
                 sa.update(table)
                 .where(table.c.app == slug)
-                .values(secret=self._sealer.seal(made.encode()), created_at=self._clock())
+                .values(secret=self._sealer.seal(new.encode()), created_at=self._clock())
             )
-        return Secret(made)
+        return Secret(new)
 
     def authenticate(self, slug: str, presented: str) -> bool:
-        """Return whether *presented* is the secret of *slug*; an app that has none yet is nobody."""
-        known = self._stored(slug) if is_slug(slug) else None  # the caller's word, so anything
-        # Compare in any case, so that time does not tell which apps exist.
-        expected = (secrets.token_urlsafe(32) if known is None else known.reveal()).encode()
-        return hmac.compare_digest(expected, presented.encode("utf-8", "replace")) and known is not None
+        """Return whether *presented* is the secret of *slug*; ``False`` for an app without one."""
+        secret = self._stored(slug) if is_slug(slug) else None  # the caller may send anything as *slug*
+        # Compare in any case, so that the time does not disclose which apps exist.
+        expected = (secrets.token_urlsafe(32) if secret is None else secret.reveal()).encode()
+        return hmac.compare_digest(expected, presented.encode("utf-8", "replace")) and secret is not None
 
     def unreadable(self) -> tuple[str, ...]:
-        """Return the apps whose secret is sealed under a secret key that is not ours.
+        """Return the apps whose secret is sealed under an unknown secret key.
 
         Raises:
             StoreUnavailable: the database cannot be used.

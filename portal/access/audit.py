@@ -1,7 +1,7 @@
-"""What happened: who signed in, opened what, was refused, and whose access ended.
+"""The audit: who signed in, opened an app or was refused, and whose access ended.
 
-Each event is a row, for the admins of its tenant, and one line of JSON in the log.  The log names
-people by the identity's id; no secret, token or session id stands in either.
+Each event is a row, for the admins of its tenant, and one line of JSON in the log.  The log identifies
+people by the identity's id.  Neither has a secret, token or session id.
 """
 
 import json
@@ -21,40 +21,40 @@ from portal.storage.database import Database
 
 _log: Final = logging.getLogger("portal.audit")
 MOST_REFUSED: Final = 20
-"""Most refused tickets of one app recorded in a minute, by each process; of tickets that name nobody, and of others."""
+"""Most refused tickets of one app that a process records per minute: with a known person, and without."""
 MOST_OF_ONE: Final = 30
-"""Most events of one kind that one person leaves in a tenant's record within :data:`WINDOW`, by each process."""
+"""Most events of one kind of one person in a tenant that a process records within :data:`WINDOW`."""
 MOST_UNNAMED: Final = 300
-"""Most of one kind that name no person."""
+"""Most events of one kind without a person."""
 WINDOW: Final = 600
-"""Seconds."""
+"""In seconds."""
 _MINUTE: Final = 60
 MAX_DETAIL: Final = 500
-"""Longest detail kept, in characters."""
+"""Longest detail, in characters."""
 
 
 class AuditEvent(StrEnum):
-    """What is recorded.  Values are part of the log's contract; keep alphabetized."""
+    """The events.  Their values are part of the log's contract; keep alphabetized."""
 
     API_USED = "api-used"
-    """An app used the portal's API in somebody's name."""
+    """An app used the portal's API on behalf of a person."""
     APP_DENIED = "app-denied"
-    """Somebody asked for an app that policy does not open to them, or whose role was withdrawn."""
+    """The policy does not open the app to the person, or no longer does."""
     APP_OPENED = "app-opened"
     """A ticket was redeemed."""
     EVENTS_LEFT_OUT = "events-left-out"
-    """One person caused so many events of one kind that not each was recorded."""
+    """One person caused too many events of one kind to record each."""
     SIGN_IN_ENDED = "sign-in-ended"
-    """A sign-in ended otherwise than by its person: by an admin, or by its age."""
+    """A sign-in ended without the person's doing: an admin ended it, or it expired."""
     SIGN_IN_REFUSED = "sign-in-refused"
-    """Nobody was signed in: the provider, the callback or a rule said no."""
+    """A sign-in failed: the provider, the callback or a rule refused it."""
     SIGNED_IN = "signed-in"
     SIGNED_OUT = "signed-out"
     TENANT_SWITCHED = "tenant-switched"
     TICKET_REFUSED = "ticket-refused"
-    """An app presented a ticket that opens nothing."""
+    """An app presented a ticket that is not valid."""
     TICKETS_LEFT_OUT = "tickets-left-out"
-    """An app presented so many such tickets that not each was recorded."""
+    """An app presented too many such tickets to record each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,27 +62,25 @@ class AuditEntry:
     """One recorded event."""
 
     id: int
-    """Grows from entry to entry, over all tenants: for the portal itself only."""
+    """Increases over all tenants, so it must not leave the portal."""
     at: int
     event: str
     name: str | None
     email: str | None
-    """Only if the provider vouched for it."""
+    """Only a verified one."""
     tenant: str | None
     app: str | None
     detail: str
     reference: str
-    """The reference shown to the person, where there was a page."""
+    """The reference on the error page, if there was one."""
 
 
-_COUNTED_ELSEWHERE: Final = frozenset(
-    {AuditEvent.EVENTS_LEFT_OUT, AuditEvent.TICKET_REFUSED, AuditEvent.TICKETS_LEFT_OUT}
-)
+_WITHOUT_LIMIT: Final = frozenset({AuditEvent.EVENTS_LEFT_OUT, AuditEvent.TICKET_REFUSED, AuditEvent.TICKETS_LEFT_OUT})
 
 
 @dataclass(frozen=True, slots=True)
 class _Author:
-    """Who causes events of one kind."""
+    """The author of events of one kind."""
 
     event: AuditEvent
     identity_id: str | None
@@ -93,7 +91,7 @@ class _Author:
 
 
 class Audit:
-    """Writes and reads the record of events; bounded, because a person who causes many could fill the disk."""
+    """Writes and reads events; limited, because a person who causes many could fill the disk."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -113,10 +111,10 @@ class Audit:
         reference: str = "",
         connection: sa.Connection | None = None,
     ) -> None:
-        """Record *event*, unless there were many of its kind; with *connection*, as part of its transaction.
+        """Record *event*, unless there were too many of its kind; with *connection*, as part of its transaction.
 
         Raises:
-            StoreUnavailable: the row could not be written; the line in the log was.
+            StoreUnavailable: only the line in the log was written.
         """
         author = _Author(
             event=event,
@@ -126,8 +124,8 @@ class Audit:
             name=_cut(_name_of(identity)) if identity else None,
             email=_cut(identity.verified_email) if identity else None,
         )
-        allowance = self._unnamed if identity is None else self._of_one
-        if event in _COUNTED_ELSEWHERE or allowance.take(author, now=now):
+        limiter = self._unnamed if identity is None else self._of_one
+        if event in _WITHOUT_LIMIT or limiter.take(author, now=now):
             self._write(author, now=now, app=app, detail=detail, reference=reference, connection=connection)
 
     def _write(
@@ -170,9 +168,9 @@ class Audit:
         tenant: str | None = None,
         connection: sa.Connection | None = None,
     ) -> None:
-        """Record that a ticket of *app* was refused, unless many were: an app could fill the disk with junk.
+        """Record that a ticket of *app* was refused, unless there were too many: an app could fill the disk with junk.
 
-        Tickets that name nobody are counted by themselves, so that no junk hides the ticket of a person.
+        Tickets without a known person count separately, so that junk does not hide a person's ticket.
 
         Raises:
             StoreUnavailable: as :meth:`record`.
@@ -190,15 +188,15 @@ class Audit:
             )
 
     def record_left_out(self, now: int, *, connection: sa.Connection | None = None) -> None:
-        """Record how many events were left out of the times that are over.
+        """Record how many events were left out in the windows that have ended.
 
         Raises:
             StoreUnavailable: as :meth:`record`.
         """
         for (app, _), number in self._refusals.report_excess(now=now).items():
             self.record(AuditEvent.TICKETS_LEFT_OUT, now=now, app=app, detail=str(number), connection=connection)
-        for allowance in (self._of_one, self._unnamed):
-            for author, number in allowance.report_excess(now=now).items():
+        for limiter in (self._of_one, self._unnamed):
+            for author, number in limiter.report_excess(now=now).items():
                 summed = replace(author, event=AuditEvent.EVENTS_LEFT_OUT)
                 self._write(summed, now=now, detail=f"{number} {author.event.value}", connection=connection)
 
@@ -207,7 +205,7 @@ class Audit:
     ) -> list[AuditEntry]:
         """Return the latest events of *tenant* of *issuer*, newest first, at most *limit*.
 
-        *before*: only those older than the entry with this :attr:`AuditEntry.id`; *without*: none of these events.
+        *before*: only those older than the entry with this :attr:`AuditEntry.id`; *without*: events to leave out.
         """
         table = tables.audit
         columns = (
@@ -221,30 +219,30 @@ class Audit:
             table.c.detail,
             table.c.reference,
         )
-        wanted = [table.c.issuer == issuer, table.c.tenant == tenant]
+        conditions = [table.c.issuer == issuer, table.c.tenant == tenant]
         if before is not None:
-            wanted.append(table.c.id < before)
+            conditions.append(table.c.id < before)
         if without:
-            wanted.append(table.c.event.not_in(sorted(without)))
-        query = sa.select(*columns).where(*wanted).order_by(table.c.id.desc()).limit(max(0, limit))
+            conditions.append(table.c.event.not_in(sorted(without)))
+        query = sa.select(*columns).where(*conditions).order_by(table.c.id.desc()).limit(max(0, limit))
         with self._database.read() as connection:
             return [AuditEntry(**row) for row in connection.execute(query).mappings()]
 
 
 def _name_of(identity: Identity) -> str | None:
-    """Return what to call *identity*; an address that nobody vouches for is marked, and stands for a name only."""
+    """Return a name for *identity*: its own, else its address, marked if it is not verified."""
     if identity.name or not identity.email or identity.email_verified:
         return identity.name
     return f"{identity.email} (not verified)"
 
 
 def _cut(text: str | None, *, longest: int = 512) -> str | None:
-    """Return *text*, ended by an ellipsis where it is longer than its column."""
+    """Return *text*, shortened to the length of its column."""
     return None if text is None else shorten(text, longest=longest)
 
 
 def _storable(value: object) -> object:
-    """Return *value* without what a database refuses: NUL and lone surrogates."""
+    """Return *value* without the characters that a database refuses: NUL and lone surrogates."""
     if isinstance(value, str):
         return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
     return value

@@ -1,6 +1,6 @@
-"""An identity as the database keeps it: JSON text, read back exactly.
+"""An identity as JSON text in the database, read back exactly.
 
-Reading is remembered by text, because the same row is looked up with every request.
+Reading is cached by text, because every request reads the same row.
 """
 
 import json
@@ -13,7 +13,7 @@ from portal.rules.identity import Affiliation, Identity
 from portal.rules.policy import RoleRule, Standing, standing_in
 
 _LARGE: Final = 96 * 1024
-"""Characters from which on a text is remembered among few: two thousand of the largest would fill a machine."""
+"""In characters.  Few texts above this size are cached: two thousand of the largest would fill the memory."""
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -56,21 +56,21 @@ def _plain(value: object) -> object:
         return dict(value)
     if isinstance(value, frozenset | set):
         return sorted(value)
-    raise TypeError(f"claims hold a {type(value).__name__}, which is no JSON value")
+    raise TypeError(f"claims have a {type(value).__name__}, which is not a JSON value")
 
 
-def _remembered(work_out: Callable[[str, *Ts], T]) -> Callable[[str, *Ts], T]:
-    """Return *work_out* with a memory of what it said of many texts, and of few that are long."""
-    of_many, of_few = lru_cache(maxsize=2048)(work_out), lru_cache(maxsize=64)(work_out)
+def _cache_by_text(function: Callable[[str, *Ts], T]) -> Callable[[str, *Ts], T]:
+    """Return *function* with a cache for many short texts and for few long ones."""
+    short, long = lru_cache(maxsize=2048)(function), lru_cache(maxsize=64)(function)
 
-    @wraps(work_out)
-    def remembered(text: str, *others: *Ts) -> T:
-        return (of_many if len(text) <= _LARGE else of_few)(text, *others)
+    @wraps(function)
+    def cached(text: str, *others: *Ts) -> T:
+        return (short if len(text) <= _LARGE else long)(text, *others)
 
-    return remembered
+    return cached
 
 
-@_remembered
+@_cache_by_text
 def read_identity(text: str) -> Identity:
     """Return the identity that :func:`write_identity` wrote as *text*."""
     members = json.loads(text)
@@ -81,8 +81,8 @@ def read_identity(text: str) -> Identity:
             roles=frozenset(one["roles"]),
             groups=frozenset(one["groups"]),
             permissions=frozenset(one["permissions"]),
-            given=frozenset(one.get("given", ())),  # written since there is a sign-in hook
-            groups_left_out=one.get("groups_left_out", 0),  # written since it is known
+            given=frozenset(one.get("given", ())),  # absent in rows of older versions
+            groups_left_out=one.get("groups_left_out", 0),  # likewise
         )
         for one in members["affiliations"]
     )
@@ -94,27 +94,27 @@ def read_identity(text: str) -> Identity:
         email=members["email"],
         email_verified=members["email_verified"],
         picture=members["picture"],
-        handle=members.get("handle"),  # written since apps learn it
+        handle=members.get("handle"),  # absent in rows of older versions
         handle_is_unique=members.get("handle_is_unique", False),
         affiliations=affiliations,
         claims=MappingProxyType(members["claims"]),
-        sent=tuple(members.get("sent", ())),  # written since admins may look at it
-        unread=tuple(members.get("unread", ())),  # as above
+        sent=tuple(members.get("sent", ())),  # likewise
+        unread=tuple(members.get("unread", ())),  # likewise
     )
 
 
 class StandingCache:
-    """Roles of stored identities, worked out once per identity, tenant and set of rules."""
+    """A cache of standings by stored identity and tenant, under one set of rules."""
 
     def __init__(self, rules: Iterable[RoleRule]) -> None:
-        known = tuple(rules)
+        all_rules = tuple(rules)
 
-        @_remembered
+        @_cache_by_text
         def standing(text: str, tenant: str) -> Standing | None:
-            return standing_in(read_identity(text), tenant=tenant, rules=known)
+            return standing_in(read_identity(text), tenant=tenant, rules=all_rules)
 
         self._standing = standing
 
     def of(self, text: str, *, tenant: str) -> Standing | None:
-        """Return the standing of the identity stored as *text*; ``None`` if they do not belong to *tenant*."""
+        """Return the standing of the identity stored as *text*; ``None`` if it does not belong to *tenant*."""
         return self._standing(text, tenant)

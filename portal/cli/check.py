@@ -29,7 +29,7 @@ from portal.sign_in.provider_types.scopes import missing_scopes, unavailable_gro
 from portal.sign_in.providers.diagnostics import cautions_on
 from portal.sign_in.providers.listed_scopes import offered_scopes
 from portal.sign_in.wanted_claims import claims_read_by_settings
-from portal.storage.private_files import refusal, told
+from portal.storage.private_files import describe_folder, refusal
 
 
 @click.command(epilog=examples("portal check", "portal check --config /etc/gradio-portal/portal.toml --json"))
@@ -92,7 +92,8 @@ def summary(settings: Settings, *, offered: Mapping[str, frozenset[str]] = Mappi
     yield f"{settings.title} at {settings.url}"
     idle, absolute = _duration(settings.idle_lifetime), _duration(settings.absolute_lifetime)
     yield f"  a sign-in ends after {idle} without use, and after {absolute} in any case"
-    yield f"  data in {settings.data_dir}: {told(settings.data_dir, runs_as=None if account is None else account.uid)}"
+    uid = None if account is None else account.uid
+    yield f"  data in {settings.data_dir}: {describe_folder(settings.data_dir, runs_as=uid)}"
     yield ""
     yield from _isolation(settings)
     if (problem := _port_problem(settings)) is not None:

@@ -12,7 +12,7 @@ from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.privilege_drop import acting_for
 from portal.machine.problems import configured
 from portal.storage.database import Database
-from portal.storage.resealing import Resealed, reseal
+from portal.storage.resealing import ResealResult, reseal
 
 
 @click.command(epilog=examples("portal migrate"))
@@ -39,7 +39,7 @@ def migrate(*, config: Path | None) -> int:
     return 0
 
 
-def _report(resealed: Resealed, *, keys: int) -> None:
+def _report(resealed: ResealResult, *, keys: int) -> None:
     if resealed.lost:
         values = "One value" if resealed.lost == 1 else f"{resealed.lost} values"
         click.echo(

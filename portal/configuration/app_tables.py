@@ -215,7 +215,7 @@ class AppReader:
             try:
                 app_file_of(path)
             except NotASpace as error:
-                fix = "Name the folder of a Gradio Space, with its app in it, or the app's own file."
+                fix = "Correct its README.md, or name the app's own file."
                 table.problem("source", f"names {source!r}, which cannot be run: {error}", fix)
             except OSError:  # its own user may read it, and the app reports what is wrong with it
                 pass

@@ -95,7 +95,7 @@ def _make(data_dir: Path, account: Account) -> None:
             data_dir.mkdir(mode=0o700)
             os.chown(data_dir, account.uid, account.gid, follow_symlinks=False)
     except FileExistsError as error:
-        raise CommandFailed(f"The data folder {data_dir} is no folder; name another.") from error
+        raise CommandFailed(f"The data folder {data_dir} is not a folder; name another.") from error
     except OSError as error:
         raise CommandFailed(f"The data folder {data_dir} cannot be made: {error.strerror}.", exit_code=ENDED) from error
 

@@ -19,7 +19,7 @@ from portal.errors import StoreUnavailable, StoreUnusable
 from portal.settings import Secret, Settings
 from portal.storage import tables
 from portal.storage.backups import BackupFailed, Manifest, fingerprint, unpack
-from portal.storage.instance_lock import nobody_runs
+from portal.storage.instance_lock import exclusive_lock
 from portal.web.browser_sessions import FILE as SESSIONS
 from portal.web.services import Services, build_services
 
@@ -48,7 +48,7 @@ def restore(file: Path, *, database: Path, settings: Settings, now: int, opened:
     """
     staged = database.with_name(f"{database.name}.restoring")
     try:
-        with nobody_runs(settings.data_dir) as alone:
+        with exclusive_lock(settings.data_dir) as alone:
             if not alone:
                 raise BackupFailed(f"A portal runs on {settings.data_dir}. Stop it, then restore.")
             database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from portal.machine.processes import Processes
 from portal.machine.programs import PORTAL
-from portal.storage.instance_lock import answering
+from portal.storage.instance_lock import ready_workers
 
 
 class NewWorkers:
@@ -39,7 +39,7 @@ class NewWorkers:
             if self._asked_in < self._count and len(now) >= len(self._old) + self._asked_in:
                 self._processes.send(PORTAL, signal.SIGTTIN)
                 self._asked_in += 1
-            new = (now - self._old) & answering(self._data_dir)
+            new = (now - self._old) & ready_workers(self._data_dir)
             self._ready = len(new) >= self._count
             return False
         # The oldest go first, so these are the old ones; they end when what runs in them has ended.

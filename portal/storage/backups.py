@@ -1,10 +1,9 @@
-"""Backups of the embedded database: one archive, made while the portal runs.
+"""Backups of the SQLite database: one archive, made while the portal runs.
 
-A gzipped tar with four members: ``manifest.json``, ``manifest.mac``, where there is one ``portal.toml``, and
-``portal.db``.  No secret key is in it; the manifest tells by fingerprints which one reads it.  The second member is
-the HMAC-SHA256 (RFC 2104) of the first, under a key derived from the portal's secret key, and the first has digest
-and size of all others: what is restored is what a portal with that key wrote, and nothing of it is used before that
-is known.
+A gzipped tar with up to four members: ``manifest.json``, ``manifest.mac``, ``portal.toml`` if there is one, and
+``portal.db``.  It has no secret key; fingerprints in the manifest say which keys can read it.  ``manifest.mac`` is the
+HMAC-SHA256 (RFC 2104) of the manifest, under a key derived from the portal's secret key.  The manifest has digest and
+size of the other members.  So a restore uses only what a portal with that key wrote, and checks that first.
 """
 
 import gzip
@@ -39,44 +38,44 @@ CONFIGURATION: Final = "portal.toml"
 _PURPOSE: Final = "backups"
 _LARGEST_TEXT: Final = 4 * 1024 * 1024
 _LARGEST_READ: Final = 8 * 1024 * 1024
-"""Most bytes that reading the archive may ask for at once: a header of tar's own states its size, too."""
+"""Most bytes read from the archive at once: a damaged tar header may state any size."""
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{16}")
 
 
 class BackupFailed(Exception):
-    """``str(error)`` says why, for the operator."""
+    """No backup was made or restored; ``str(error)`` says why, for the operator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a backup says of itself."""
+    """The description of a backup in its archive."""
 
     format: int
     portal: str
     """Version of the portal that made it."""
     made_at: str
     revision: str
-    """Of the database's tables."""
+    """Alembic's revision of the tables."""
     keys: tuple[str, ...]
-    """Fingerprints of the secret keys it can be read with; the first one sealed last."""
+    """Fingerprints of the secret keys that read it; the first one is the key that sealed."""
     sha256: Mapping[str, str]
-    """Of every other member but :data:`MAC`, by its name, in hexadecimal."""
+    """Digests of ``portal.toml`` and ``portal.db``, by their names, in hexadecimal."""
     sizes: Mapping[str, int]
-    """Of the same, in bytes."""
+    """Their sizes, in bytes."""
 
 
 def fingerprint(key: Secret) -> str:
-    """Return 16 hexadecimal digits that tell one secret key from another, and nothing of it."""
+    """Return 16 hexadecimal digits that identify a secret key and disclose nothing of it."""
     return derive_key(key, "fingerprint").hex()[:16]
 
 
 def make_backup(
     database: Path, file: Path, *, secret_keys: Sequence[Secret], configuration: Path | None, now: int
 ) -> Manifest:
-    """Write a backup of *database* to *file*, which must not be there; readable by its owner alone.
+    """Write a backup of *database* to the new file *file*, readable by its owner alone.
 
     Raises:
-        BackupFailed: it was not made, and nothing is left of it.
+        BackupFailed: no backup was made, and no file is left behind.
     """
     try:
         with tempfile.TemporaryDirectory(dir=file.parent, prefix=".portal-backup-") as name:  # mode 0700
@@ -98,12 +97,17 @@ def make_backup(
                 | {DATABASE: _digest(copy)},
                 sizes={name: len(text) for name, text in texts.items()} | {DATABASE: copy.stat().st_size},
             )
-            said = json.dumps(asdict(manifest), indent=2).encode()
+            stated = json.dumps(asdict(manifest), indent=2).encode()
             archive = folder / "archive"
-            _pack(archive, {MANIFEST: said, MAC: _mac(said, secret_keys[0]), **texts}, copy, now=now)
-            os.link(archive, file)  # never over a file, and never half of one
+            _pack(
+                archive,
+                {MANIFEST: stated, MAC: _mac(stated, secret_keys[0]), **texts},
+                copy,
+                now=now,
+            )
+            os.link(archive, file)  # never overwrites a file, and never leaves half of one
     except FileExistsError as error:
-        raise BackupFailed(f"{file} is there already; a backup overwrites nothing.") from error
+        raise BackupFailed(f"{file} exists already, and a backup does not overwrite it. Name another file.") from error
     except OSError as error:
         raise BackupFailed(f"{file} cannot be written: {error.strerror or error}.") from error
     except sqlite3.Error as error:
@@ -114,17 +118,17 @@ def make_backup(
 def unpack(
     file: Path, *, to: Path, secret_keys: Sequence[Secret], opened: IO[bytes] | None = None
 ) -> tuple[Manifest, bytes | None]:
-    """Write the database in *file* to *to*, which must not be there; return manifest and ``portal.toml``.
+    """Write the database in *file* to the new file *to*; return the manifest, and ``portal.toml`` if it is there.
 
-    *opened* is the file itself, where somebody else opened it, who may read it; it is left open.
+    *opened* is the open file, if the caller opened it as another user; it stays open.
 
     Raises:
-        BackupFailed: it is no backup, not whole, not readable, or not as a portal with one of *secret_keys* made it.
+        BackupFailed: it is not a backup, incomplete, not readable, or not from a portal with one of *secret_keys*.
     """
     try:
         with _opened(file if opened is None else opened) as archive:
-            said = _text(archive, MANIFEST, size=None)
-            manifest = _genuine(said, _text(archive, MAC, size=None), secret_keys, file)
+            text = _text(archive, MANIFEST, size=None)
+            manifest = _verified(text, _text(archive, MAC, size=None), secret_keys, file)
             configuration = None
             if CONFIGURATION in manifest.sizes:
                 configuration = _text(archive, CONFIGURATION, size=manifest.sizes[CONFIGURATION])
@@ -145,14 +149,14 @@ def unpack(
         TypeError,
         RecursionError,
     ) as error:
-        raise BackupFailed(f"{file} is no backup of a portal, or not whole.") from error
+        raise BackupFailed(f"{file} is not a backup of a portal, or is incomplete.") from error
     except OSError as error:
         raise BackupFailed(f"{file} cannot be read: {error.strerror or error}.") from error
     return manifest, configuration
 
 
 class _Bounded:
-    """What tarfile reads of the archive: what is larger than any header of ours is not read into memory."""
+    """A stream for tarfile that reads no more into memory than a backup needs."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -163,10 +167,10 @@ class _Bounded:
         """Return up to *size* bytes.
 
         Raises:
-            ValueError: that is more than a backup of ours needs.
+            ValueError: *size* is larger than a backup needs.
         """
         if not 0 <= size <= _LARGEST_READ:
-            raise ValueError("more at once than there is in a backup")
+            raise ValueError("a read larger than a backup needs")
         return self._stream.read(size)
 
 
@@ -177,9 +181,9 @@ def _opened(file: Path | IO[bytes]) -> Iterator[tarfile.TarFile]:
 
 
 def _content(archive: tarfile.TarFile, name: str, *, size: int | None) -> IO[bytes]:
-    """Return the next member of *archive*, which must be *name*; *size* as it is known, else small.
+    """Return the next member of *archive*, which must be *name*, of the known *size* or else small.
 
-    Only members of known names and kinds in their order, and nothing is extracted by its own path.
+    Only known members in their order are read, and none is extracted by its own path.
     """
     member = archive.next()
     if member is None or member.name != name or member.type != tarfile.REGTYPE:
@@ -188,39 +192,38 @@ def _content(archive: tarfile.TarFile, name: str, *, size: int | None) -> IO[byt
         raise ValueError(f"{name} has another size")
     content = archive.extractfile(member)
     if content is None:
-        raise ValueError(f"{name} is no file")
+        raise ValueError(f"{name} is not a file")
     return content
 
 
 def _text(archive: tarfile.TarFile, name: str, *, size: int | None) -> bytes:
-    content = _content(archive, name, size=size)
-    return content.read(_LARGEST_TEXT)
+    return _content(archive, name, size=size).read(_LARGEST_TEXT)
 
 
-def _require(unchanged: bool, file: Path) -> None:  # noqa: FBT001 - it is what is required
+def _require(unchanged: bool, file: Path) -> None:  # noqa: FBT001 - the condition
     if not unchanged:
         raise BackupFailed(_changed(file))
 
 
 def _changed(file: Path) -> str:
-    return f"{file} was changed or damaged since it was made: it is not what the portal wrote."
+    return f"{file} was changed or damaged after the portal wrote it."
 
 
-def _mac(said: bytes, key: Secret) -> bytes:
-    return hmac.new(derive_key(key, _PURPOSE), said, hashlib.sha256).hexdigest().encode()
+def _mac(manifest: bytes, key: Secret) -> bytes:
+    return hmac.new(derive_key(key, _PURPOSE), manifest, hashlib.sha256).hexdigest().encode()
 
 
-def _genuine(said: bytes, mac: bytes, secret_keys: Sequence[Secret], file: Path) -> Manifest:
-    """Return the manifest *said*, which *mac* vouches for under one of *secret_keys*.
+def _verified(text: bytes, mac: bytes, secret_keys: Sequence[Secret], file: Path) -> Manifest:
+    """Return the manifest in *text*, if *mac* is right under one of *secret_keys*.
 
     Raises:
-        BackupFailed: it does not; what it says then serves for nothing but the reason.
+        BackupFailed: it is not; the manifest's text then only serves the error message.
     """
-    genuine = [hmac.compare_digest(mac, _mac(said, key)) for key in secret_keys]
-    stated = json.loads(said)
+    matches = [hmac.compare_digest(mac, _mac(text, key)) for key in secret_keys]
+    stated = json.loads(text)
     if type(stated) is not dict or stated.get("format") != FORMAT or type(stated["format"]) is not int:
-        raise BackupFailed("This backup was made by another version of the portal, in a format that is not known here.")
-    if not any(genuine):
+        raise BackupFailed("Another version of the portal made this backup, in an unknown format.")
+    if not any(matches):
         ours, theirs = tuple(map(fingerprint, secret_keys)), stated.get("keys")
         if type(theirs) is not list or not all(type(one) is str and _FINGERPRINT.fullmatch(one) for one in theirs):
             raise BackupFailed(_changed(file))
@@ -238,7 +241,7 @@ def _wrong_key(theirs: str, ours: Sequence[str]) -> str:
 
 
 def _copy(database: Path, copy: Path) -> str:
-    """Copy *database* as it is at this moment, while others write; return the revision of its tables."""
+    """Copy *database* while the portal runs; return the revision of its tables."""
     if not database.is_file():
         raise BackupFailed(f"There is no database at {database}.")
     with (
@@ -246,9 +249,9 @@ def _copy(database: Path, copy: Path) -> str:
         closing(sqlite3.connect(copy)) as target,
     ):
         source.backup(target)
-        target.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
+        target.execute("PRAGMA journal_mode = DELETE")  # one file, without a write-ahead log
         if target.execute("PRAGMA quick_check").fetchone() != ("ok",):
-            raise BackupFailed("The database is damaged; what can be read of it is no backup.")
+            raise BackupFailed("The database is damaged, so no backup was made.")
         row = target.execute("SELECT version_num FROM alembic_version").fetchone()
     return str(row[0]) if row else ""
 

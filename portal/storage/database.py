@@ -1,8 +1,8 @@
 """The portal's database: SQLite in WAL mode, or PostgreSQL through psycopg.
 
-Reads and writes are said apart.  A write is one transaction: on SQLite it takes the write lock at
-its beginning (``BEGIN IMMEDIATE``), so that it never fails half-way for want of it; on PostgreSQL
-the stores lock the rows they decide over (``FOR UPDATE``).
+Reads and writes are separate.  A write is one transaction.  On SQLite it takes the write lock at the
+start (``BEGIN IMMEDIATE``), so that it never waits for it half-way.  On PostgreSQL the stores lock
+the rows they decide on (``FOR UPDATE``).
 """
 
 import os
@@ -26,18 +26,18 @@ from sqlalchemy.engine import URL, make_url
 from portal.errors import StoreUnavailable, StoreUnusable
 from portal.settings import Secret
 from portal.storage import tables
-from portal.storage.sqlite_files import BUSY_TIMEOUT, identity_of, preparing
+from portal.storage.sqlite_files import BUSY_TIMEOUT, identity_of, prepare_file
 
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
-_MIGRATION_LOCK: Final = 0x67726164696F  # one number for all portals: PostgreSQL's advisory locks are per database
+_MIGRATION_LOCK: Final = 0x67726164696F  # the same for all portals: advisory locks of PostgreSQL are per database
 _PING_PATIENCE: Final = 2
 _WRITE: Final = "portal_write"
 _OPENED: Final = "portal_file"
 _NO_DRIVER: Final = (
-    "psycopg, which speaks with PostgreSQL, cannot be loaded; install it with pip install 'gradio-portal[postgresql]'"
+    "psycopg, the driver for PostgreSQL, cannot be loaded; install it with pip install 'gradio-portal[postgresql]'"
 )
 _inherited: Final[list[sa.Pool]] = []
-"""Connections of a parent process: neither used nor closed here."""
+"""Pools of a parent process, which must neither be used nor closed here."""
 _UNUSABLE: Final = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
 
 
@@ -53,7 +53,7 @@ class Database:
         self._is_sqlite = self._url.get_backend_name() == "sqlite"
         try:
             self._engine = _sqlite_engine(self._url) if self._is_sqlite else _postgresql_engine(self._url)
-        except ImportError as error:  # psycopg is not there, or finds no libpq
+        except ImportError as error:  # psycopg is not installed, or finds no libpq
             raise StoreUnusable(_NO_DRIVER) from error
         self._writing = self._engine.execution_options(**{_WRITE: True})
         weakref.finalize(self, self._engine.dispose)
@@ -62,7 +62,7 @@ class Database:
     def upgrade(self) -> tuple[str | None, str]:
         """Bring the tables up to date; several processes may do so at once.
 
-        Returns the revisions before and after; ``None`` stands for a database without tables.
+        Returns the revisions before and after; ``None`` for a database without tables.
 
         Raises:
             StoreUnavailable: the database cannot be used.
@@ -71,7 +71,7 @@ class Database:
         if path is None:
             return self._migrate()
         try:
-            with preparing(path):
+            with prepare_file(path):
                 return self._migrate()
         except (OSError, sqlite3.Error) as error:
             kind = StoreUnusable if type(error) is sqlite3.DatabaseError else StoreUnavailable
@@ -103,18 +103,18 @@ class Database:
             yield connection
 
     def ping(self) -> None:
-        """Check that the database answers and can be written to, by writing a number that has no reader.
+        """Check that the database answers and can be written to, by writing a number that nothing reads.
 
-        Waits two seconds for other writers, and not as long as what is worth waiting for.
+        Waits for other writers for two seconds, less than real work does.
 
         Raises:
-            StoreUnavailable: it does not, or cannot: locked, full, read-only or gone.
+            StoreUnavailable: it is locked, full, read-only or missing.
         """
         if not self._is_sqlite:
             with self.write() as connection:
                 connection.execute(sa.text(f"SET LOCAL lock_timeout = '{_PING_PATIENCE}s'"))
                 connection.execute(sa.text(f"SET LOCAL statement_timeout = '{_PING_PATIENCE}s'"))
-                # PostgreSQL writes a row also where nothing in it changes.
+                # PostgreSQL writes a row even if nothing in it changes.
                 same = tables.signing_keys.c.signs_from
                 connection.execute(sa.update(tables.signing_keys).values(signs_from=same))
             return
@@ -123,7 +123,7 @@ class Database:
             connection.exec_driver_sql(f"PRAGMA busy_timeout = {min(usual, _PING_PATIENCE * 1000)}")
             try:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-                # SQLite leaves out writes that change nothing.
+                # SQLite skips writes that change nothing.
                 connection.exec_driver_sql(f"PRAGMA user_version = {secrets.randbits(31)}")
                 connection.exec_driver_sql("COMMIT")  # a full disk shows here
             finally:
@@ -135,7 +135,7 @@ class Database:
         self._engine.dispose()
 
     def leave_connections(self) -> None:
-        """Use none of the connections so far: they belong to the process this one was forked from."""
+        """Drop all connections without closing them: they belong to the parent process."""
         _inherited.append(self._engine.pool)
         self._engine.dispose(close=False)
 
@@ -144,7 +144,7 @@ class Database:
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         with self.write() as connection:
             if not self._is_sqlite:
-                # Whoever comes second waits for the first; a step over large tables may take its time.
+                # A second process waits for the first; a step over large tables may take long.
                 connection.execute(sa.text("SET LOCAL lock_timeout = '120s'"))
                 connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
@@ -155,7 +155,7 @@ class Database:
                 try:
                     command.upgrade(config, "head")
                 except CommandError as error:
-                    raise StoreUnusable(f"the database was made by another version: {error}") from error
+                    raise StoreUnusable(f"another version of the portal made the database: {error}") from error
             return present, head
 
 
@@ -166,14 +166,14 @@ def _translated() -> Iterator[None]:
     except _UNUSABLE as error:
         raise StoreUnavailable(f"{type(error).__name__}: {_cause(error)}") from error
     except exc.DatabaseError as error:
-        # A file that is no database, or damaged, is a plain DatabaseError; a broken constraint is a fault of ours.
+        # A file that is damaged or not a database is a plain DatabaseError; a broken constraint is a bug.
         if type(error) is exc.DatabaseError:
             raise StoreUnusable(_cause(error)) from error
         raise
 
 
 def _cause(error: Exception) -> str:
-    """Return what the driver said, without the statement and its values, which may hold personal data."""
+    """Return the driver's message, without the statement and its values, which may be personal data."""
     return str(getattr(error, "orig", None) or type(error).__name__).partition("\n")[0]
 
 
@@ -182,7 +182,7 @@ def _normal(url: URL) -> URL:
         return url.set(drivername="postgresql+psycopg")
     if url.drivername in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
         return url
-    raise ValueError(f"the portal speaks sqlite and postgresql, not {url.drivername}")
+    raise ValueError(f"the portal supports sqlite and postgresql, not {url.drivername}")
 
 
 def _file_of(url: URL) -> Path | None:
@@ -190,7 +190,7 @@ def _file_of(url: URL) -> Path | None:
 
 
 def _sqlite_engine(url: URL) -> sa.Engine:
-    # An in-memory database lives in its one connection; threads take turns with it.
+    # An in-memory database has one connection, which threads use in turn.
     pool = {"pool_size": 1, "max_overflow": 0} if _file_of(url) is None else {"pool_size": 8, "max_overflow": 56}
     engine = sa.create_engine(
         url,
@@ -205,20 +205,20 @@ def _sqlite_engine(url: URL) -> sa.Engine:
 
     @event.listens_for(engine, "do_connect")
     def refuse_to_make(*_: object) -> None:
-        # SQLite would make an empty database in the place of one that is gone; only upgrade() makes one.
+        # SQLite would make an empty database in place of one that is missing; only upgrade() may make one.
         if path is not None and identity_of(path) is None:
-            raise sqlite3.OperationalError("the database file is gone")
+            raise sqlite3.OperationalError("the database file is missing")
 
     @event.listens_for(engine, "checkout")
     def refuse_the_deleted(_connection: object, record: Any, _proxy: object) -> None:
         if path is not None and record.info.get(_OPENED) != identity_of(path):
-            raise exc.DisconnectionError("the database file was exchanged")  # the pool connects anew
+            raise exc.DisconnectionError("the database file was replaced")  # the pool connects again
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: Any) -> None:
         if path is not None:
             record.info[_OPENED] = identity_of(path)
-        # The driver begins no transactions of its own; "begin" below does.
+        # Transactions begin in begin() below, not in the driver.
         connection.isolation_level = None
         connection.execute("PRAGMA foreign_keys = ON")
         # A sign-out that was confirmed must survive a power cut.
@@ -238,7 +238,7 @@ def _postgresql_engine(url: URL) -> sa.Engine:
         "connect_timeout": 5,
         "options": "-c lock_timeout=5s -c statement_timeout=15s -c idle_in_transaction_session_timeout=30s",
     }
-    # What the operator's URL says wins.
+    # The operator's URL wins.
     waits = {name: value for name, value in waits.items() if name not in url.query}
     return sa.create_engine(
         url,

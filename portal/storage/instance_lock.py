@@ -1,7 +1,4 @@
-"""Whether a portal runs on a data folder: a lock that every worker shares, and that ends with it.
-
-What replaces the stores under the portal asks for the lock alone, and does not get it while one runs.
-"""
+"""The lock of a portal that runs on a data folder: shared by its workers, exclusive for a restore."""
 
 import atexit
 import fcntl
@@ -16,16 +13,16 @@ from portal.storage.private_files import make_private_folder
 
 LOCK: Final = "running.lock"
 _ANSWERING: Final = "workers"
-"""Folder with a file for each process that is ready to answer, called by its id."""
+"""Folder with a file for each worker that is ready, named by its process id."""
 
 
-def hold(data_dir: Path) -> int:
-    """Say that a portal runs on *data_dir*, until the returned descriptor is closed or the process ends.
+def shared_lock(data_dir: Path) -> int:
+    """Take the shared lock on *data_dir* until the returned descriptor is closed or the process ends.
 
-    Waits for a restore that is under way.
+    Waits for a restore to finish.
 
     Raises:
-        StoreUnavailable: the folder cannot be used, or is not the portal's own.
+        StoreUnavailable: the folder cannot be used, or belongs to another user.
     """
     try:
         make_private_folder(data_dir)
@@ -36,20 +33,20 @@ def hold(data_dir: Path) -> int:
     return lock
 
 
-def say_answering(data_dir: Path) -> None:
-    """Say that this process is ready to answer, as long as it lives.  A disk that takes no more costs that alone."""
+def record_ready_worker(data_dir: Path) -> None:
+    """Record that this worker is ready, until it ends.  A full disk is ignored."""
     file = data_dir / _ANSWERING / str(os.getpid())
     with suppress(OSError):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left in file.parent.iterdir():  # by processes that could not take it away
-            if left.name.isdigit() and not _lives(int(left.name)):
-                left.unlink(missing_ok=True)
+        for other in file.parent.iterdir():  # a worker that was killed leaves its file
+            if other.name.isdigit() and not _lives(int(other.name)):
+                other.unlink(missing_ok=True)
         file.touch(mode=0o600)
         atexit.register(file.unlink, missing_ok=True)
 
 
-def answering(data_dir: Path) -> frozenset[int]:
-    """Return the ids of the processes that said so; some may have ended since."""
+def ready_workers(data_dir: Path) -> frozenset[int]:
+    """Return the process ids of the workers that are ready; some may have ended since."""
     try:
         return frozenset(int(file.name) for file in (data_dir / _ANSWERING).iterdir() if file.name.isdigit())
     except OSError:
@@ -57,12 +54,12 @@ def answering(data_dir: Path) -> frozenset[int]:
 
 
 @contextmanager
-def nobody_runs(data_dir: Path) -> Iterator[bool]:
-    """Yield whether no portal runs on *data_dir*; if none does, none starts until the block ends.
+def exclusive_lock(data_dir: Path) -> Iterator[bool]:
+    """Try to take the exclusive lock on *data_dir*: yield ``False`` if a portal runs; else none starts in the block.
 
     Raises:
         OSError: the folder cannot be used.
-        StoreUnusable: it is not the portal's own.
+        StoreUnusable: it belongs to another user.
     """
     make_private_folder(data_dir)
     lock = _opened(data_dir)
@@ -86,6 +83,6 @@ def _lives(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # somebody else's: the number was given again
+    except OSError:  # another user's process has the number now
         return True
     return True

@@ -1,8 +1,7 @@
-"""Rate limits counted by all processes of one machine together, in a small SQLite file.
+"""Counters of rate limits in a small SQLite file, shared by all processes of one machine.
 
-Counted in each process by itself, a limit would be let through as often as there are processes, by chance.  What is
-counted is worth a minute: nothing waits for the disk, and where the file cannot be used Flask-Limiter goes on counting
-in memory.
+With a counter per process, a client could use up the limit in each.  Counters matter for a minute only: nothing waits
+for the disk, and if the file cannot be used, Flask-Limiter counts in memory.
 """
 
 import sqlite3
@@ -17,7 +16,7 @@ from limits.storage import Storage
 
 from portal.clock import system_clock
 from portal.errors import StoreUnusable
-from portal.storage.sqlite_files import preparing
+from portal.storage.sqlite_files import prepare_file
 
 FILE: Final = "limits.db"
 """Name of the file in the data folder."""
@@ -34,13 +33,13 @@ _COUNT: Final = """
     RETURNING count
 """
 _PATIENCE: Final = 1.0
-"""Seconds that another process may take to count."""
+"""How long to wait for another process, in seconds."""
 _SWEEP: Final = 60.0
-"""How often each process drops counters that are over, in seconds."""
+"""How often each process deletes expired counters, in seconds."""
 
 
 class SharedCounters(Storage):
-    """A storage of ``limits``, for fixed windows; its address is :data:`SCHEME`, ``://`` and the path of the file."""
+    """A storage of ``limits`` for fixed windows; its URI is :data:`SCHEME`, ``://`` and the path of the file."""
 
     STORAGE_SCHEME: list[str] | None = [SCHEME]  # noqa: RUF012 - the library's own declaration
 
@@ -53,11 +52,11 @@ class SharedCounters(Storage):
 
     @property
     def base_exceptions(self) -> tuple[type[Exception], ...]:
-        """What this storage fails with."""
+        """The errors of this storage."""
         return (sqlite3.Error, OSError, StoreUnusable)
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Count *amount* more of *key*, in a window of *expiry* seconds that its first begins."""
+        """Add *amount* to the counter of *key*, whose first request begins a window of *expiry* seconds."""
         values = {"key": key, "amount": amount, "now": system_clock(), "expiry": expiry}
         count = self._do(lambda connection: connection.execute(_COUNT, values).fetchone()[0])
         if time.monotonic() - self._swept_at > _SWEEP:
@@ -68,12 +67,12 @@ class SharedCounters(Storage):
         return int(count)
 
     def get(self, key: str) -> int:
-        """Return how many of *key* were counted in the window that lasts."""
+        """Return the counter of *key* in the current window."""
         row = self._row(key)
         return 0 if row is None else int(row[0])
 
     def get_expiry(self, key: str) -> float:
-        """Return when the window of *key* ends; now, where there is none."""
+        """Return when the window of *key* ends; now, if there is none."""
         row = self._row(key)
         return system_clock() if row is None else float(row[1])
 
@@ -86,11 +85,11 @@ class SharedCounters(Storage):
         return True
 
     def reset(self) -> int | None:
-        """Forget all counters; return how many there were."""
+        """Delete all counters; return how many there were."""
         return int(self._do(lambda connection: connection.execute("DELETE FROM counters").rowcount))
 
     def clear(self, key: str) -> None:
-        """Forget the counter of *key*."""
+        """Delete the counter of *key*."""
         self._do(lambda connection: connection.execute("DELETE FROM counters WHERE key = ?", (key,)))
 
     def _row(self, key: str) -> Any:
@@ -109,7 +108,7 @@ class SharedCounters(Storage):
                 raise
 
     def _connected(self) -> sqlite3.Connection:
-        with preparing(self._path, make_folder=False):
+        with prepare_file(self._path, make_folder=False):
             connection = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
             connection.execute("PRAGMA synchronous = OFF")
             connection.execute(_SCHEMA)
@@ -117,5 +116,5 @@ class SharedCounters(Storage):
 
 
 def address_of(folder: Path) -> str:
-    """Return the address of the counters in *folder*."""
+    """Return the URI of the counters in *folder*."""
     return f"{SCHEME}://{(folder / FILE).absolute()}"

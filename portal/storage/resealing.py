@@ -1,4 +1,4 @@
-"""Sealing anew, under the first secret key, what an older one sealed: so that the older one can be let go."""
+"""Seals values of older secret keys again under the first one, so that the older keys can be removed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,26 +16,26 @@ SEALED: Final[tuple[tuple[sa.Column[Any], str], ...]] = (
     (tables.signing_keys.c.private, "signing keys"),
     (tables.sign_ins.c.id_token, "ID tokens"),
 )
-"""Every column that is sealed, and for which purpose."""
+"""Every sealed column, with its purpose."""
 _STEP: Final = 500
 """Most rows changed in one transaction, so that no writer waits long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resealed:
-    """What was done."""
+class ResealResult:
+    """Numbers of values."""
 
     anew: int
-    """Values that are under the first secret key now, and were not."""
+    """Now under the first secret key, and not before."""
     lost: int
-    """Values that none of the secret keys opens."""
+    """Not readable with any of the secret keys."""
 
 
-def reseal(database: Database, secret_keys: Sequence[Secret]) -> Resealed:
-    """Seal anew what is under another of *secret_keys* than the first; a portal may run meanwhile.
+def reseal(database: Database, secret_keys: Sequence[Secret]) -> ResealResult:
+    """Seal again what is not under the first of *secret_keys*; a portal may run meanwhile.
 
     Raises:
-        StoreUnavailable: the database cannot be used; what was done stays, and the rest can be done later.
+        StoreUnavailable: the database cannot be used; a later call does the rest.
     """
     anew = lost = 0
     for column, purpose in SEALED:
@@ -55,7 +55,7 @@ def reseal(database: Database, secret_keys: Sequence[Secret]) -> Resealed:
         for start in range(0, len(changes), _STEP):
             with database.write() as connection:
                 for row_id, before, after in changes[start : start + _STEP]:
-                    # What somebody changed meanwhile was sealed by them.
+                    # A value that changed meanwhile was sealed under the first key then.
                     update = sa.update(column.table).where(primary == row_id, column == before)
                     anew += connection.execute(update.values({column.name: after})).rowcount
-    return Resealed(anew=anew, lost=lost)
+    return ResealResult(anew=anew, lost=lost)

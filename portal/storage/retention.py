@@ -1,4 +1,4 @@
-"""What is kept, and for how long; the rest is dropped in small steps."""
+"""Deletes rows that are too old to keep, in small steps."""
 
 from typing import Final
 
@@ -8,34 +8,34 @@ from portal.settings import DAY, HOUR
 from portal.storage import tables
 from portal.storage.database import Database
 
-SIGN_INS_KEPT: Final = 90 * DAY
-AUDIT_KEPT: Final = 90 * DAY
-APP_SESSIONS_KEPT: Final = 7 * DAY
-"""Ended app sessions: long enough for every guard to have asked why."""
-TICKETS_KEPT: Final = HOUR
-"""Tickets nobody redeemed."""
+SIGN_IN_RETENTION: Final = 90 * DAY
+AUDIT_RETENTION: Final = 90 * DAY
+APP_SESSION_RETENTION: Final = 7 * DAY
+"""For ended app sessions: long enough for every guard to have asked for the reason."""
+TICKET_RETENTION: Final = HOUR
+"""For tickets that were not redeemed."""
 _STEP: Final = 500
-"""Most rows dropped from a table at once, so that no writer waits long."""
+"""Most rows deleted from a table at once, so that no writer waits long."""
 
 
 def purge(database: Database, *, now: int) -> int:
-    """Drop a bounded number of rows that are too old to keep; return how many."""
+    """Delete rows that are too old to keep, up to a limit per call; return their number."""
     sign_ins, app_sessions, audit = tables.sign_ins, tables.app_sessions, tables.audit
     too_old = (
         (
             app_sessions,
-            sa.and_(app_sessions.c.redeemed_at.is_(None), app_sessions.c.ticket_expires_at < now - TICKETS_KEPT),
+            sa.and_(app_sessions.c.redeemed_at.is_(None), app_sessions.c.ticket_expires_at < now - TICKET_RETENTION),
         ),
-        (app_sessions, app_sessions.c.ended_at < now - APP_SESSIONS_KEPT),
-        (sign_ins, sign_ins.c.ended_at < now - SIGN_INS_KEPT),
-        (sign_ins, sign_ins.c.expires_at < now - SIGN_INS_KEPT),
-        (audit, audit.c.at < now - AUDIT_KEPT),
+        (app_sessions, app_sessions.c.ended_at < now - APP_SESSION_RETENTION),
+        (sign_ins, sign_ins.c.ended_at < now - SIGN_IN_RETENTION),
+        (sign_ins, sign_ins.c.expires_at < now - SIGN_IN_RETENTION),
+        (audit, audit.c.at < now - AUDIT_RETENTION),
     )
-    return sum(_drop(database, table, condition) for table, condition in too_old)
+    return sum(_delete(database, table, condition) for table, condition in too_old)
 
 
-def _drop(database: Database, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
-    with database.read() as connection:  # nothing to drop, no write lock
+def _delete(database: Database, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
+    with database.read() as connection:  # without rows to delete, take no write lock
         ids = list(connection.execute(sa.select(table.c.id).where(condition).limit(_STEP)).scalars())
     if not ids:
         return 0

@@ -1,4 +1,4 @@
-"""Flask-Session over a SQLite file of our own, without the traps of its stores.
+"""Browser sessions for Flask-Session in a SQLite file.
 
 Ids are hashed at rest, values are JSON strings and never pickle, a row is written only when
 something changed, and a session that was removed meanwhile is not written back.
@@ -23,7 +23,7 @@ from flask_session.base import ServerSideSession, ServerSideSessionInterface
 
 from portal.clock import Clock
 from portal.errors import StoreUnavailable, StoreUnusable
-from portal.storage.sqlite_files import BUSY_TIMEOUT, identity_of, preparing
+from portal.storage.sqlite_files import BUSY_TIMEOUT, identity_of, prepare_file
 
 _log: Final = logging.getLogger("portal.sessions")
 _SCHEMA: Final = (
@@ -36,23 +36,23 @@ _SCHEMA: Final = (
 _MAX_COOKIE: Final = 128
 """Longest session id looked up, in characters."""
 _SWEEP: Final = 600
-"""How often each process drops expired sessions, in seconds."""
+"""How often each process deletes expired sessions, in seconds."""
 _SWEPT: Final = 500
-"""Most sessions dropped at once."""
-_UNAVAILABLE: Final = "The portal cannot reach its store at the moment. Please try again in a minute.\n"
+"""Most sessions deleted at once."""
+_UNAVAILABLE: Final = "The portal cannot save your session at the moment. Please try again in a minute.\n"
 _inherited: Final[list[sqlite3.Connection]] = []
-"""Connections of a parent process: neither used nor closed here."""
+"""Connections of a parent process, which must neither be used nor closed here."""
 
 
 class BrowserSession(ServerSideSession):  # type: ignore[misc] # flask_session ships no types
-    """What ``flask.session`` is in the portal: a few strings."""
+    """The portal's ``flask.session``: a few strings."""
 
-    permanent = True  # the cookie outlives the window; for how long it is worth anything the sign-in says
+    permanent = True  # the cookie outlives the browser window; the sign-in decides how long it is valid
 
     def __init__(self, initial: dict[str, str] | None = None, *, sid: str) -> None:
         super().__init__(initial, sid=sid)
         self.new = initial is None
-        """Whether it was not read from the store; what was read there is never made anew."""
+        """Whether it is not in the store yet."""
         self.is_written = False
         """Whether it was written before the response was made."""
 
@@ -60,14 +60,14 @@ class BrowserSession(ServerSideSession):  # type: ignore[misc] # flask_session s
         return len(self) > 0
 
     def clear(self) -> None:
-        """Forget everything; Flask-Session's own method would leave a member of its own."""
+        """Remove everything; Flask-Session's own method would add a member of its own."""
         for name in tuple(self):
             del self[name]
         self.modified = True
 
 
 class UnreadableSession(dict[str, Any], SessionMixin):
-    """Stands for a session that could not be read: whoever needs it gets a 503, other pages work."""
+    """A session that could not be read: pages that need it answer 503, other pages work."""
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise StoreUnavailable("the session store cannot be used")
@@ -89,16 +89,16 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
         self._clock = clock
         self._swept_at: int | None = None
         self._idle: deque[tuple[sqlite3.Connection, tuple[int, int] | None]] = deque()
-        """With the file each was opened on."""
+        """Connections that are free, with the file of each."""
         self._has_folder = False
         weakref.finalize(self, _close_all, self._idle)
         os.register_at_fork(after_in_child=_leaving(weakref.ref(self)))
 
     @contextmanager
-    def exchanging(self, session: BrowserSession) -> Iterator[None]:
-        """Give *session* a new id, and write it at once; the old one goes when the block has succeeded.
+    def rotate(self, session: BrowserSession) -> Iterator[None]:
+        """Give *session* a new id and write it at once; the old one is deleted after the block.
 
-        Where the block fails, the new one goes, and the browser keeps the old.
+        If the block fails, the new one is deleted and the browser keeps the old one.
 
         Raises:
             StoreUnavailable: it was not written.
@@ -123,25 +123,25 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
         try:
             self._delete_session(self._get_store_id(sid))
         except (sqlite3.Error, OSError) as error:
-            # The sign-in it names has ended, or never was, so the row is worth nothing; it expires.
+            # Its sign-in has ended or never began, so the row is worthless until it expires.
             _log.error("a session could not be removed: %s", error)
 
     def open_session(self, app: Flask, request: Request) -> BrowserSession | UnreadableSession:
-        """Return the session the browser names, a new one, or one that raises when it is used."""
+        """Return the session of the browser's cookie, a new one, or an :class:`UnreadableSession`."""
         try:
             sid = request.cookies.get(self.get_cookie_name(app), "")
             data = self._retrieve_session_data(self._get_store_id(sid)) if 0 < len(sid) <= _MAX_COOKIE else None
         except (sqlite3.Error, OSError) as error:
-            # An exception here, before the request is dispatched, would pass every error page by.
+            # An exception here, before the request is dispatched, would bypass every error page.
             _log.error("the session store cannot be read: %s", error)
             return UnreadableSession()
-        # Never the browser's choice of an id: an unknown one gets another.
+        # An unknown id is replaced: the browser must not choose it.
         return (
             BrowserSession(sid=self._generate_sid(self.sid_length)) if data is None else BrowserSession(data, sid=sid)
         )
 
     def save_session(self, app: Flask, session: BrowserSession, response: Response) -> None:
-        """Write *session* if it changed, and tell the browser."""
+        """Write *session* and set its cookie, if it changed."""
         if session.accessed:
             response.vary.add("Cookie")
         if not session.modified:
@@ -151,12 +151,12 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
             self._remove(app, session, response)
             return
         try:
-            is_kept = session.is_written or self._write(session)
+            is_written = session.is_written or self._write(session)
         except (sqlite3.Error, OSError) as error:
             _log.error("the session store cannot be written: %s", error)
             _become_unavailable(response)
             return
-        if is_kept:
+        if is_written:
             response.set_cookie(
                 self.get_cookie_name(app),
                 session.sid,
@@ -165,7 +165,7 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
             )
 
     def _remove(self, app: Flask, session: BrowserSession, response: Response) -> None:
-        # With all its attributes: browsers ignore the removal of a __Host- cookie that does not say Secure.
+        # With all its attributes: browsers ignore the removal of a __Host- cookie without Secure.
         response.delete_cookie(self.get_cookie_name(app), **self._attributes(app))
         if not session.new:
             self._try_to_delete(session.sid)
@@ -179,7 +179,7 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
         }
 
     def _write(self, session: BrowserSession) -> bool:
-        """Write *session*; return ``False`` if it was removed meanwhile, and stays so."""
+        """Write *session*; return ``False`` if it was removed meanwhile and therefore is not written."""
         return self._upsert_session(self.app.permanent_session_lifetime, session, self._get_store_id(session.sid))
 
     def _get_store_id(self, sid: str) -> str:
@@ -202,8 +202,8 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
         values = (data, now + int(session_lifetime.total_seconds()), store_id)
         with self._connected() as connection:
             if not session.new:
-                # Signed out or rotated by another request meanwhile: writing it back would revive the old
-                # cookie, and sending it would put the browser's new one out.
+                # Another request may have signed out or rotated it: writing it back would revive the old
+                # cookie, and sending it would replace the browser's new one.
                 update = "UPDATE sessions SET data = ?, expires_at = ? WHERE id = ?"
                 return connection.execute(update, values).rowcount == 1
             connection.execute("INSERT INTO sessions (data, expires_at, id) VALUES (?, ?, ?)", values)
@@ -234,28 +234,28 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
         while self._idle:
             try:
                 connection, opened = self._idle.pop()
-            except IndexError:  # another thread took the last one
+            except IndexError:  # another thread was faster
                 break
             if opened == present and present is not None:
                 return connection, opened
-            connection.close()  # its file was deleted or exchanged
+            connection.close()  # its file was deleted or replaced
         connection = self._connect()
         return connection, identity_of(self._path)
 
     def _connect(self) -> sqlite3.Connection:
         try:
             return self._prepared()
-        except StoreUnusable as error:  # as the other failures of a file, so that no page is passed by
+        except StoreUnusable as error:  # like other errors of a file, so that an error page answers
             raise PermissionError(str(error)) from error
 
     def _prepared(self) -> sqlite3.Connection:
-        with preparing(self._path, make_folder=not self._has_folder):
+        with prepare_file(self._path, make_folder=not self._has_folder):
             self._has_folder = True
             connection = sqlite3.connect(
                 self._path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
             )
             try:
-                # A lost session costs a sign-in, and revives none: no need to wait for the disk.
+                # Losing a session costs one sign-in and revives none, so nothing waits for the disk.
                 connection.execute("PRAGMA synchronous = NORMAL")
                 for statement in _SCHEMA:
                     connection.execute(statement)
@@ -265,7 +265,7 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
         return connection
 
     def ping(self) -> None:
-        """Check that sessions can be written, by writing one that no browser can name.
+        """Check that sessions can be written, by writing one that no cookie can name.
 
         Raises:
             StoreUnavailable: they cannot.
@@ -281,19 +281,19 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
         _close_all(self._idle)
 
     def leave_connections(self) -> None:
-        """Use none of the connections so far: they belong to the process this one was forked from."""
+        """Drop all connections without closing them: they belong to the parent process."""
         _inherited.extend(connection for connection, _ in self._idle)
         self._idle.clear()
 
 
 def _forget(session: BrowserSession) -> None:
-    """Have neither the page about a failure nor the end of the request take *session* for one."""
+    """Empty *session*, so that neither the error page nor the end of the request uses it."""
     session.clear()
     session.modified = False
 
 
 def _parsed(data: object) -> dict[str, str] | None:
-    """Return the strings in *data*; anything else, whoever planted it, is no session."""
+    """Return the strings in *data*; ``None`` for anything else, whoever wrote it."""
     try:
         value = json.loads(data) if type(data) is str else None
     except (ValueError, RecursionError):
@@ -304,7 +304,7 @@ def _parsed(data: object) -> dict[str, str] | None:
 
 
 def _become_unavailable(response: Response) -> None:
-    """Make *response* say that nothing was kept, so that no page claims otherwise."""
+    """Replace *response* by an error, so that no page claims that the session was saved."""
     response.headers.remove("Location")
     response.headers.remove("Set-Cookie")
     response.headers["Cache-Control"] = "no-store"

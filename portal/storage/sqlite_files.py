@@ -1,7 +1,6 @@
-"""SQLite files as the portal keeps them: private to its user, in WAL mode, prepared once.
+"""The portal's SQLite files: private to its user, in WAL mode.
 
-Several workers may start at the same moment, so the preparation is guarded by a lock that holds
-across processes and ends with its holder.
+Several workers may start at the same moment, so one of them at a time prepares a file, under a file lock.
 """
 
 import fcntl
@@ -19,9 +18,9 @@ BUSY_TIMEOUT: Final = 5.0
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
-    """Return what tells the file at *path* from any other, or ``None`` where there is none.
+    """Return device and inode of the file at *path*, or ``None`` if there is none.
 
-    A connection goes on with a file that was deleted or exchanged, and whatever it writes is lost.
+    A connection keeps using a file that was deleted or replaced, and loses whatever it writes there.
     """
     try:
         status = path.stat()
@@ -31,19 +30,19 @@ def identity_of(path: Path) -> tuple[int, int] | None:
 
 
 @contextmanager
-def preparing(path: Path, *, make_folder: bool = True) -> Iterator[None]:
-    """Hold the lock on preparing the database *path*; inside, the file exists and is in WAL mode.
+def prepare_file(path: Path, *, make_folder: bool = True) -> Iterator[None]:
+    """Lock the database *path* for preparation; in the block the file exists and is in WAL mode.
 
-    Without *make_folder* a folder that is gone stays gone, so that it can be put back.
+    Without *make_folder*, a folder that is missing is not made, so that the operator can put it back.
 
     Raises:
         OSError: the folder or the file cannot be made.
-        StoreUnusable: the file is somebody else's and open to more than them.
-        sqlite3.Error: the file is no database.
+        StoreUnusable: the file belongs to another user and is open to more than that user.
+        sqlite3.Error: the file is not a database.
     """
     if make_folder:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # A file of its own: closing any descriptor of the database would drop SQLite's POSIX locks on it.
+    # A separate file: closing any descriptor of the database would drop SQLite's POSIX locks on it.
     lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,7 +1,6 @@
-"""The tables of the portal's database, as SQLAlchemy Core knows them.
+"""The tables of the portal's database, for SQLAlchemy Core.
 
-No object mapper: each store reads and writes its own few columns.  ``portal.storage.migrations`` builds
-these tables, and a test holds the two against each other.  All times are Unix seconds.
+``portal.storage.migrations`` creates these tables, and a test compares the two.  All times are Unix seconds.
 """
 
 from typing import Final
@@ -22,7 +21,7 @@ sign_ins: Final = Table(
     Column("id", String(64), primary_key=True),
     Column("identity_id", String(64), nullable=False),
     Column("identity", Text, nullable=False),  # portal.access.stored_identity
-    Column("issuer", String(512), nullable=False),  # tenants are named by it: another's may have the same name
+    Column("issuer", String(512), nullable=False),  # part of a tenant's name: two issuers may use the same tenant name
     Column("tenant", String(512), nullable=False),
     Column("browser", String(200), nullable=False),
     Column("id_token", Text),  # sealed; the hint for the provider's sign-out
@@ -41,7 +40,7 @@ sign_ins: Final = Table(
 app_sessions: Final = Table(
     "app_sessions",
     METADATA,
-    Column("id", String(64), primary_key=True),  # the sid; worth nothing without a MAC or a client secret
+    Column("id", String(64), primary_key=True),  # the sid; useless without a MAC or a client secret
     Column("sign_in_id", String(64), ForeignKey("sign_ins.id", ondelete="CASCADE"), nullable=False),
     Column("app", String(63), nullable=False),
     Column("tenant", String(512), nullable=False),

@@ -55,7 +55,7 @@ def new_session(sign_in_id: str) -> Iterator[None]:
     session[_CSRF] = secrets.token_urlsafe(32)
     # Write first, then rotate: Flask-Session's own rotation passes over a session that holds nothing.
     store = cast("SessionStore", current_app.session_interface)
-    with store.exchanging(cast("BrowserSession", session._get_current_object())):  # type: ignore[attr-defined] # noqa: SLF001 - the object behind Flask's proxy
+    with store.rotate(cast("BrowserSession", session._get_current_object())):  # type: ignore[attr-defined] # noqa: SLF001 - the object behind Flask's proxy
         yield
 
 

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from joserfc.jwk import KeySet
 
-from portal.access.signing_keys import ANNOUNCED, KEPT, REREAD, SigningKeys
+from portal.access.signing_keys import ANNOUNCEMENT, CACHE_TIME, OVERLAP, SigningKeys
 from portal.contract import Rejected, Rejection, sign_ticket, verify_ticket
 from portal.settings import DAY, Secret
 from portal.storage import tables
@@ -80,29 +80,29 @@ class TestRotation:
     def test_a_new_key_is_published_a_quarter_of_an_hour_before_it_signs(self, database: Database) -> None:
         keys = some_keys(database)
         first = keys.signing_key(NOW).kid
-        before, announced = NOW + PERIOD - ANNOUNCED - 1, NOW + PERIOD - ANNOUNCED
+        before, announced = NOW + PERIOD - ANNOUNCEMENT - 1, NOW + PERIOD - ANNOUNCEMENT
 
         assert kids(keys.public_jwks(before)) == [first]
         keys.ensure(announced)
         published = kids(keys.public_jwks(announced))
         assert published[0] == first
         assert len(published) == 2
-        assert keys.signing_key(announced + ANNOUNCED - 1).kid == first
-        assert keys.signing_key(announced + ANNOUNCED).kid == published[1]
+        assert keys.signing_key(announced + ANNOUNCEMENT - 1).kid == first
+        assert keys.signing_key(announced + ANNOUNCEMENT).kid == published[1]
 
     def test_the_old_key_stays_published_until_its_tokens_are_gone(self, database: Database) -> None:
         keys = some_keys(database)
         first = keys.signing_key(NOW).kid
-        keys.ensure(NOW + PERIOD - ANNOUNCED)
+        keys.ensure(NOW + PERIOD - ANNOUNCEMENT)
 
-        assert first in kids(keys.public_jwks(NOW + PERIOD + KEPT - 1))
-        assert first not in kids(keys.public_jwks(NOW + PERIOD + KEPT))
+        assert first in kids(keys.public_jwks(NOW + PERIOD + OVERLAP - 1))
+        assert first not in kids(keys.public_jwks(NOW + PERIOD + OVERLAP))
 
     def test_a_key_that_is_over_is_deleted(self, deployment: Deployment) -> None:
         keys = some_keys(deployment.database)
         first = keys.signing_key(NOW).kid
-        keys.ensure(NOW + PERIOD - ANNOUNCED)
-        keys.ensure(NOW + PERIOD + KEPT)
+        keys.ensure(NOW + PERIOD - ANNOUNCEMENT)
+        keys.ensure(NOW + PERIOD + OVERLAP)
 
         assert first not in [row["kid"] for row in deployment.rows(tables.signing_keys)]
         assert len(deployment.rows(tables.signing_keys)) == 1
@@ -124,12 +124,12 @@ class TestRotation:
 
         assert keys.signing_key(late).kid == first
         assert len(kids(keys.public_jwks(late))) == 2
-        assert keys.signing_key(late + ANNOUNCED).kid != first
+        assert keys.signing_key(late + ANNOUNCEMENT).kid != first
 
     def test_a_ticket_signed_before_the_change_verifies_after_it(self, database: Database) -> None:
         keys = some_keys(database)
         keys.signing_key(NOW)
-        keys.ensure(NOW + PERIOD - ANNOUNCED)
+        keys.ensure(NOW + PERIOD - ANNOUNCEMENT)
         last = NOW + PERIOD - 1
         ticket = a_ticket(issued_at=last, expires_at=last + 30)
         token = sign_ticket(ticket, key=keys.signing_key(last))
@@ -148,10 +148,10 @@ class TestTakenAway:
         with deployment.database.write() as connection:
             connection.execute(sa.delete(tables.signing_keys))
 
-        new = keys.signing_key(NOW + REREAD).kid
+        new = keys.signing_key(NOW + CACHE_TIME).kid
         assert new != stolen
-        assert kids(keys.public_jwks(NOW + REREAD)) == [new]
-        assert other_worker.signing_key(NOW + REREAD).kid == new
+        assert kids(keys.public_jwks(NOW + CACHE_TIME)) == [new]
+        assert other_worker.signing_key(NOW + CACHE_TIME).kid == new
 
 
 class TestLostSecret:
@@ -164,7 +164,7 @@ class TestLostSecret:
 
         assert new != lost
         assert kids(keys.public_jwks(NOW + 100)) == [lost, new]
-        assert kids(keys.public_jwks(NOW + 100 + KEPT)) == [new]
+        assert kids(keys.public_jwks(NOW + 100 + OVERLAP)) == [new]
 
     def test_a_secret_that_is_still_listed_keeps_its_key(self, database: Database) -> None:
         old, new = Secret("a" * 43), Secret("b" * 43)
@@ -180,18 +180,18 @@ class TestLostSecret:
         old.signing_key(NOW)
         new = some_keys(database, a_sealer(secret="b" * 43))
         new.signing_key(NOW + 1)
-        later = NOW + 1 + KEPT + REREAD
+        later = NOW + 1 + OVERLAP + CACHE_TIME
 
-        assert old.signing_key(later).kid in kids(new.public_jwks(later + REREAD))
+        assert old.signing_key(later).kid in kids(new.public_jwks(later + CACHE_TIME))
 
     def test_a_key_that_is_no_longer_published_does_not_sign_even_from_memory(self, database: Database) -> None:
         old = some_keys(database, a_sealer(secret="a" * 43))
         first = old.signing_key(NOW).kid
         some_keys(database, a_sealer(secret="b" * 43)).ensure(NOW + 1)
-        old.refresh(NOW + KEPT)
+        old.refresh(NOW + OVERLAP)
 
-        assert old.signing_key(NOW + KEPT).kid == first
-        assert old.signing_key(NOW + KEPT + 1).kid != first
+        assert old.signing_key(NOW + OVERLAP).kid == first
+        assert old.signing_key(NOW + OVERLAP + 1).kid != first
 
 
 class TestMemory:
@@ -201,8 +201,8 @@ class TestMemory:
         with database.write() as connection:
             connection.execute(tables.signing_keys.delete())
 
-        assert keys.signing_key(NOW + REREAD - 1).kid == kid
-        assert keys.signing_key(NOW + REREAD).kid != kid
+        assert keys.signing_key(NOW + CACHE_TIME - 1).kid == kid
+        assert keys.signing_key(NOW + CACHE_TIME).kid != kid
 
     def test_a_clock_that_was_set_back_has_them_read_again(self, database: Database) -> None:
         keys = some_keys(database)

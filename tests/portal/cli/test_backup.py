@@ -7,7 +7,7 @@ import pytest
 from portal.cli import main
 from portal.settings import Secret
 from portal.storage.database import Database
-from portal.storage.instance_lock import nobody_runs
+from portal.storage.instance_lock import exclusive_lock
 from tests.portal.cli.test_main import GOOD, SECRET, config
 
 __all__ = ["config"]
@@ -62,7 +62,7 @@ class TestBackupAndRestore:
         assert "0 sign-ins were ended, and every browser must sign in again." in output
         assert "The database that was replaced is " in output
         assert "tar -xzOf today.backup portal.toml" in output
-        with nobody_runs(config.parent / ".portal") as alone:
+        with exclusive_lock(config.parent / ".portal") as alone:
             assert alone
 
     def test_the_same_configuration_is_no_word_worth(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -169,7 +169,7 @@ class TestCheck:
         [port] = free_ports(1)
         assert main(["check"] if command == "check" else ["serve", "--port", str(port)]) != 0
 
-        assert f"data folder {config.parent / 'forecast.py'} is no folder; name another" in capsys.readouterr().err
+        assert f"data folder {config.parent / 'forecast.py'} is not a folder; name another" in capsys.readouterr().err
 
     def test_a_port_that_no_web_server_can_have_is_worth_a_note(
         self, config: Path, capsys: pytest.CaptureFixture[str]

@@ -15,7 +15,7 @@ from portal.machine.startup import Launch
 from portal.machine.users import Account, Accounts
 from portal.machine.workers import children_of
 from portal.settings import Secret
-from portal.storage.instance_lock import answering, say_answering
+from portal.storage.instance_lock import ready_workers, record_ready_worker
 from tests.builders import settings_for
 
 RUNNING = AppStatus(
@@ -130,22 +130,22 @@ def test_what_takes_a_new_start_is_named(tmp_path: Path) -> None:
 
 def test_a_process_that_answers_says_so_and_those_that_ended_are_forgotten(tmp_path: Path) -> None:
 
-    assert answering(tmp_path) == frozenset()
+    assert ready_workers(tmp_path) == frozenset()
     (tmp_path / "workers").mkdir()
     gone = 2**22 + 1  # larger than any process id
     (tmp_path / "workers" / str(gone)).touch()
     (tmp_path / "workers" / "note").touch()
-    say_answering(tmp_path)
+    record_ready_worker(tmp_path)
 
-    assert answering(tmp_path) == {os.getpid()}
+    assert ready_workers(tmp_path) == {os.getpid()}
     assert (tmp_path / "workers" / "note").exists()
 
 
 def test_a_folder_that_cannot_be_written_costs_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "workers").touch()
-    say_answering(tmp_path)
+    record_ready_worker(tmp_path)
 
-    assert answering(tmp_path) == frozenset()
+    assert ready_workers(tmp_path) == frozenset()
 
 
 @pytest.mark.usefixtures("processes")

@@ -25,7 +25,7 @@ from portal.settings import Secret, Settings
 from portal.storage import tables
 from portal.storage.backups import BackupFailed, Manifest, fingerprint, make_backup, unpack
 from portal.storage.database import Database
-from portal.storage.instance_lock import hold, nobody_runs
+from portal.storage.instance_lock import exclusive_lock, shared_lock
 from portal.storage.sealing import derive_key
 from portal.web.services import Services, build_services
 from tests.builders import NOW, an_app, an_identity, settings_for
@@ -101,7 +101,7 @@ class TestBackup:
 
     def test_it_overwrites_nothing(self, settings: Settings, tmp_path: Path) -> None:
         (tmp_path / "b").write_text("precious")
-        with pytest.raises(BackupFailed, match="overwrites nothing"):
+        with pytest.raises(BackupFailed, match="does not overwrite it"):
             back_up(settings, tmp_path / "b")
         assert (tmp_path / "b").read_text() == "precious"
 
@@ -363,7 +363,7 @@ def test_a_changed_backup_is_told_from_one_of_another_key(settings: Settings, tm
     repacked(tmp_path / "b", lambda members: members)
     assert put_back(settings, tmp_path / "b").ended == 1, "packing it anew changes nothing"
     repacked(tmp_path / "b", alive_again)
-    with pytest.raises(BackupFailed, match="was changed or damaged since it was made"):
+    with pytest.raises(BackupFailed, match="was changed or damaged after"):
         put_back(settings, tmp_path / "b")
 
 
@@ -390,7 +390,7 @@ def test_a_header_of_any_size_is_not_read_into_memory(settings: Settings, tmp_pa
         header = tarfile.TarInfo("manifest.json")
         header.type, header.size = tarfile.XHDTYPE, 64 * 1024 * 1024
         archive.addfile(header, io.BytesIO(bytes(header.size)))
-    with pytest.raises(BackupFailed, match="is no backup of a portal"):
+    with pytest.raises(BackupFailed, match="is not a backup of a portal"):
         put_back(settings, tmp_path / "b")
 
 
@@ -432,12 +432,12 @@ def test_a_link_in_the_archive_is_refused(settings: Settings, tmp_path: Path) ->
         link = tarfile.TarInfo("portal.db")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(link)
-    with pytest.raises(BackupFailed, match="no backup"):
+    with pytest.raises(BackupFailed, match="not a backup"):
         put_back(settings, tmp_path / "b")
 
 
 def run_until(told: Event, ready: Event, data_dir: Path) -> None:
-    hold(data_dir)
+    shared_lock(data_dir)
     ready.set()
     told.wait(60)
 
@@ -461,12 +461,12 @@ def test_a_running_portal_is_in_the_way_until_it_ends_however_it_ends(settings: 
 def test_several_workers_share_the_lock(tmp_path: Path) -> None:
     import os
 
-    first, second = hold(tmp_path / "d"), hold(tmp_path / "d")
-    with nobody_runs(tmp_path / "d") as alone:
+    first, second = shared_lock(tmp_path / "d"), shared_lock(tmp_path / "d")
+    with exclusive_lock(tmp_path / "d") as alone:
         assert not alone
     os.close(first)
     os.close(second)
-    with nobody_runs(tmp_path / "d") as alone:
+    with exclusive_lock(tmp_path / "d") as alone:
         assert alone
 
 

@@ -12,14 +12,14 @@ import pytest
 from portal.errors import StoreUnavailable, StoreUnusable
 from portal.settings import Secret
 from portal.storage.database import Database
-from portal.storage.instance_lock import hold, nobody_runs
+from portal.storage.instance_lock import exclusive_lock, shared_lock
 from portal.storage.private_files import (
     Protection,
     close_to_others,
+    describe_folder,
     make_private_folder,
     protection_of,
     refusal,
-    told,
     user,
 )
 
@@ -92,7 +92,7 @@ class TestTheDataFolder:
         (tmp_path / "data").chmod(0o777)
         given_away(tmp_path / "data")
 
-        with pytest.raises(StoreUnusable, match=rf"belongs to {user(STRANGER)}.*chown.*which is then made"):
+        with pytest.raises(StoreUnusable, match=rf"belongs to {user(STRANGER)}.*chown.*name a new folder"):
             make_private_folder(tmp_path / "data")
         assert mode_of(tmp_path / "data") == 0o777
 
@@ -100,7 +100,7 @@ class TestTheDataFolder:
         (tmp_path / "data").mkdir()
         (tmp_path / "data").chmod(0o1777)
 
-        with pytest.raises(StoreUnusable, match="everybody's"):
+        with pytest.raises(StoreUnusable, match="open to all users"):
             make_private_folder(tmp_path / "data")
         assert mode_of(tmp_path / "data") == 0o1777
 
@@ -118,7 +118,7 @@ class TestTheDataFolder:
         (tmp_path / "data").symlink_to(tmp_path / "there")
         given_away(tmp_path / "data")
 
-        with pytest.raises(StoreUnusable, match="is a link of"):
+        with pytest.raises(StoreUnusable, match="is a link that belongs to"):
             make_private_folder(tmp_path / "data")
 
     def test_a_link_to_a_folder_of_somebody_else_helps_nobody(self, tmp_path: Path) -> None:
@@ -139,10 +139,10 @@ class TestTheDataFolder:
             assert mode_of(data) == 0o700
             return
 
-        with pytest.raises(StoreUnusable, match=r"holds other things than a portal's.*name a folder"):
+        with pytest.raises(StoreUnusable, match=r"has other files than a portal's.*name a folder"):
             make_private_folder(data)
         assert mode_of(data) == 0o755
-        assert "holds other things" in str(refusal(data, runs_as=os.geteuid()))
+        assert "has other files" in str(refusal(data, runs_as=os.geteuid()))
         data.chmod(0o700)  # as somebody chose it
         make_private_folder(data)
 
@@ -153,17 +153,17 @@ class TestTheDataFolder:
         else:
             (tmp_path / "data").symlink_to(tmp_path / "nowhere")
 
-        with pytest.raises(StoreUnavailable, match=r"data folder .* is no folder; name another"):
-            hold(tmp_path / "data")
-        assert "is no folder; name another" in str(refusal(tmp_path / "data", runs_as=None))
+        with pytest.raises(StoreUnavailable, match=r"data folder .* is not a folder; name another"):
+            shared_lock(tmp_path / "data")
+        assert "is not a folder; name another" in str(refusal(tmp_path / "data", runs_as=None))
 
     def test_whoever_runs_or_replaces_a_portal_looks_first(self, tmp_path: Path) -> None:
         (tmp_path / "data").mkdir()
         given_away(tmp_path / "data")
 
         with pytest.raises(StoreUnusable, match="belongs to"):
-            hold(tmp_path / "data")
-        with pytest.raises(StoreUnusable, match="belongs to"), nobody_runs(tmp_path / "data"):
+            shared_lock(tmp_path / "data")
+        with pytest.raises(StoreUnusable, match="belongs to"), exclusive_lock(tmp_path / "data"):
             pass
 
 
@@ -208,25 +208,25 @@ class TestTheFiles:
 
 class TestWhatCheckSays:
     def test_of_what_is_not_there(self, tmp_path: Path) -> None:
-        assert "made at the start" in told(tmp_path / "data", runs_as=None)
+        assert "does not exist yet" in describe_folder(tmp_path / "data", runs_as=None)
         assert refusal(tmp_path / "data", runs_as=None) is None
         assert not (tmp_path / "data").exists()
 
     @pytest.mark.parametrize(
-        ("mode", "said"), [(0o700, "alone"), (0o755, "mode 0755: the portal closes"), (0o1777, "is everybody's")]
+        ("mode", "said"), [(0o700, "alone"), (0o755, "mode 0755: the portal closes"), (0o1777, "open to all users")]
     )
     def test_of_a_folder_of_ours(self, tmp_path: Path, mode: int, said: str) -> None:
         (tmp_path / "data").mkdir()
         (tmp_path / "data").chmod(mode)
 
-        assert said in (refusal(tmp_path / "data", runs_as=None) or told(tmp_path / "data", runs_as=None))
+        assert said in (refusal(tmp_path / "data", runs_as=None) or describe_folder(tmp_path / "data", runs_as=None))
         assert mode_of(tmp_path / "data") == mode
 
     def test_of_a_folder_of_somebody_else(self, tmp_path: Path) -> None:
         (tmp_path / "data").mkdir(mode=0o700)
         given_away(tmp_path / "data")
 
-        assert f"belongs to {user(STRANGER)}" in told(tmp_path / "data", runs_as=None)
+        assert f"belongs to {user(STRANGER)}" in describe_folder(tmp_path / "data", runs_as=None)
         assert refusal(tmp_path / "data", runs_as=None) is None  # whoever starts it may be that user
 
     def test_of_the_folder_of_the_portals_user(self, tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ class TestWhatCheckSays:
         (tmp_path / "data").mkdir(mode=0o700)
         given_away(tmp_path / "data")
 
-        assert told(tmp_path / "data", runs_as=STRANGER) == f"open to {user(STRANGER)} alone"
+        assert describe_folder(tmp_path / "data", runs_as=STRANGER) == f"open to {user(STRANGER)} alone"
         assert refusal(tmp_path / "data", runs_as=STRANGER) is None
         assert f"the portal runs as {user(STRANGER + 1)}" in str(refusal(tmp_path / "data", runs_as=STRANGER + 1))
 
@@ -242,7 +242,7 @@ class TestWhatCheckSays:
         (tmp_path / "data").write_text("")
 
         assert refusal(tmp_path / "data" / "deeper", runs_as=None) is None
-        assert "cannot be looked at" in told(tmp_path / "data" / "deeper", runs_as=None)
+        assert "cannot be read by" in describe_folder(tmp_path / "data" / "deeper", runs_as=None)
 
 
 def test_a_user_without_a_name_has_a_number() -> None:

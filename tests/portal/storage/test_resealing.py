@@ -12,7 +12,7 @@ from portal.access.app_credentials import AppCredentials
 from portal.settings import Secret, Settings
 from portal.storage import tables
 from portal.storage.database import Database
-from portal.storage.resealing import SEALED, Resealed, reseal
+from portal.storage.resealing import SEALED, ResealResult, reseal
 from portal.storage.sealing import Sealer
 from portal.web.services import build_services
 from tests.builders import NOW, an_identity, settings_for
@@ -50,7 +50,7 @@ def before(tmp_path: Path) -> tuple[str, bool, str | None]:
     return secret, True, "the-id-token"
 
 
-def resealed(settings: Settings) -> Resealed:
+def resealed(settings: Settings) -> ResealResult:
     database = Database(settings.database_url)
     try:
         return reseal(database, settings.secret_keys)
@@ -62,7 +62,7 @@ def test_the_old_key_can_go_when_everything_is_sealed_anew(
     tmp_path: Path, before: tuple[str, bool, str | None]
 ) -> None:
     assert kept(under(tmp_path, NEW, OLD)) == before
-    assert resealed(under(tmp_path, NEW, OLD)) == Resealed(anew=3, lost=0)
+    assert resealed(under(tmp_path, NEW, OLD)) == ResealResult(anew=3, lost=0)
 
     assert kept(under(tmp_path, NEW)) == before
 
@@ -71,12 +71,12 @@ def test_twice_is_once(tmp_path: Path, before: tuple[str, bool, str | None]) -> 
     del before
     resealed(under(tmp_path, NEW, OLD))
 
-    assert resealed(under(tmp_path, NEW, OLD)) == Resealed(anew=0, lost=0)
-    assert resealed(under(tmp_path, NEW)) == Resealed(anew=0, lost=0)
+    assert resealed(under(tmp_path, NEW, OLD)) == ResealResult(anew=0, lost=0)
+    assert resealed(under(tmp_path, NEW)) == ResealResult(anew=0, lost=0)
 
 
 def test_what_no_key_opens_is_counted_and_left(tmp_path: Path, before: tuple[str, bool, str | None]) -> None:
-    assert resealed(under(tmp_path, NEW, LOST)) == Resealed(anew=0, lost=3)
+    assert resealed(under(tmp_path, NEW, LOST)) == ResealResult(anew=0, lost=3)
     assert kept(under(tmp_path, OLD)) == before
 
 
@@ -97,7 +97,7 @@ def test_what_changes_meanwhile_is_not_undone(
         return write()
 
     monkeypatch.setattr(database, "write", write_after_somebody_else)
-    assert reseal(database, settings.secret_keys) == Resealed(anew=2, lost=0)
+    assert reseal(database, settings.secret_keys) == ResealResult(anew=2, lost=0)
     database.close()
 
     assert kept(under(tmp_path, NEW))[0] == rotated[0] != before[0]

@@ -4,7 +4,7 @@ from portal.access.audit import AuditEvent
 from portal.access.revocation import RevocationReason
 from portal.settings import DAY
 from portal.storage import tables
-from portal.storage.retention import APP_SESSIONS_KEPT, AUDIT_KEPT, SIGN_INS_KEPT, TICKETS_KEPT, purge
+from portal.storage.retention import APP_SESSION_RETENTION, AUDIT_RETENTION, SIGN_IN_RETENTION, TICKET_RETENTION, purge
 from tests.builders import NOW, an_identity
 from tests.portal.store_deployment import Deployment
 
@@ -18,9 +18,9 @@ def test_an_ended_sign_in_goes_after_its_time_with_its_app_sessions(deployment: 
     deployment.open(begun)
     deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
 
-    purge(deployment.database, now=NOW + SIGN_INS_KEPT)
+    purge(deployment.database, now=NOW + SIGN_IN_RETENTION)
     assert len(deployment.rows(tables.sign_ins)) == 2
-    purge(deployment.database, now=NOW + SIGN_INS_KEPT + 1)
+    purge(deployment.database, now=NOW + SIGN_IN_RETENTION + 1)
     assert [row["id"] for row in deployment.rows(tables.sign_ins)] == [living.id]
     assert deployment.rows(tables.app_sessions) == []
 
@@ -28,7 +28,7 @@ def test_an_ended_sign_in_goes_after_its_time_with_its_app_sessions(deployment: 
 def test_a_sign_in_that_nobody_ended_goes_too(deployment: Deployment) -> None:
     begun = deployment.sign_in()
     deployment.open(begun)
-    purge(deployment.database, now=begun.expires_at + SIGN_INS_KEPT + 1)
+    purge(deployment.database, now=begun.expires_at + SIGN_IN_RETENTION + 1)
 
     assert deployment.rows(tables.sign_ins) == []
     assert deployment.rows(tables.app_sessions) == []
@@ -38,10 +38,10 @@ def test_a_ticket_nobody_redeemed_goes_and_an_open_session_stays(deployment: Dep
     begun = deployment.sign_in()
     sid = deployment.open(begun)
     deployment.ticket(begun)
-    purge(deployment.database, now=NOW + 30 + TICKETS_KEPT)
+    purge(deployment.database, now=NOW + 30 + TICKET_RETENTION)
     assert len(deployment.rows(tables.app_sessions)) == 2
 
-    assert purge(deployment.database, now=NOW + 31 + TICKETS_KEPT) == 1
+    assert purge(deployment.database, now=NOW + 31 + TICKET_RETENTION) == 1
     assert [row["id"] for row in deployment.rows(tables.app_sessions)] == [sid]
     assert purge(deployment.database, now=NOW + 30 * DAY) == 0
 
@@ -51,8 +51,8 @@ def test_an_ended_session_stays_while_guards_may_ask_why(deployment: Deployment)
     deployment.open(begun)
     deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
 
-    assert purge(deployment.database, now=NOW + APP_SESSIONS_KEPT) == 0
-    assert purge(deployment.database, now=NOW + APP_SESSIONS_KEPT + 1) == 1
+    assert purge(deployment.database, now=NOW + APP_SESSION_RETENTION) == 0
+    assert purge(deployment.database, now=NOW + APP_SESSION_RETENTION + 1) == 1
 
 
 def test_the_audit_goes_after_its_time_a_little_at_once(deployment: Deployment) -> None:
@@ -62,7 +62,7 @@ def test_the_audit_goes_after_its_time_a_little_at_once(deployment: Deployment) 
             deployment.audit.record(AuditEvent.SIGNED_IN, now=NOW, identity=who, connection=connection)
     deployment.audit.record(AuditEvent.SIGNED_IN, now=NOW + 10)
 
-    assert purge(deployment.database, now=NOW + AUDIT_KEPT) == 0
-    assert purge(deployment.database, now=NOW + AUDIT_KEPT + 1) == 500
-    assert purge(deployment.database, now=NOW + AUDIT_KEPT + 1) == 200
+    assert purge(deployment.database, now=NOW + AUDIT_RETENTION) == 0
+    assert purge(deployment.database, now=NOW + AUDIT_RETENTION + 1) == 500
+    assert purge(deployment.database, now=NOW + AUDIT_RETENTION + 1) == 200
     assert [event for event, _ in deployment.events()] == ["signed-in"]

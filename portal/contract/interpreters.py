@@ -32,9 +32,9 @@ def is_at_least(version: str, oldest: str) -> bool:
 
 
 def _numbers(version: str) -> tuple:  # type: ignore[type-arg]  # an old Python does not know tuple[int, ...]
-    found = []
+    numbers = []
     for part in version.split("."):
         if not (part.isascii() and part.isdigit()):
             break
-        found.append(int(part))
-    return tuple(found)
+        numbers.append(int(part))
+    return tuple(numbers)

@@ -5,7 +5,7 @@ from typing import Final
 
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
 _SENTENCE: Final = "The app's code needs the variable {name}, which is not set."
-_FOUND: Final = re.compile(re.escape(_SENTENCE).replace(re.escape("{name}"), f"({_NAME})"))
+_PATTERN: Final = re.compile(re.escape(_SENTENCE).replace(re.escape("{name}"), f"({_NAME})"))
 
 
 def missing_variable(name: object) -> str | None:
@@ -15,5 +15,5 @@ def missing_variable(name: object) -> str | None:
 
 def variable_in(text: str) -> str | None:
     """Return the variable in the last such sentence of *text*, or ``None`` if there is none."""
-    found = _FOUND.findall(text)
-    return str(found[-1]) if found else None
+    names = _PATTERN.findall(text)
+    return str(names[-1]) if names else None

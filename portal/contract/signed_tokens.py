@@ -22,7 +22,7 @@ class SignedToken:
     expires_at: int
 
     def claims(self, about: Mapping[str, object]) -> dict[str, object]:
-        """Return the registered claims, with those of *about*, which say whom the token is about."""
+        """Return the registered claims, with those of *about*, the subject of the token."""
         return {
             "iss": self.issuer,
             "aud": self.audience,
@@ -33,7 +33,7 @@ class SignedToken:
         }
 
     def check_parties(self, *, issuer: str, audience: str) -> None:
-        """Check who signed the token, and for whom.
+        """Check the issuer and the audience of the token.
 
         Raises:
             Rejected: it has another issuer or audience.

@@ -1,1 +1,1 @@
-"""Where data is kept: the database, sealed values, browser sessions, backups and private files."""
+"""Storage: the database, sealed values, browser sessions, backups and private files."""

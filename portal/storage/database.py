@@ -5,11 +5,10 @@ start (``BEGIN IMMEDIATE``), so that it never waits for it half-way.  On Postgre
 the rows they decide on (``FOR UPDATE``).
 """
 
-import os
 import secrets
 import sqlite3
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +25,7 @@ from sqlalchemy.engine import URL, make_url
 from portal.errors import StoreUnavailable, StoreUnusable
 from portal.settings import Secret
 from portal.storage import tables
-from portal.storage.sqlite_files import BUSY_TIMEOUT, identity_of, prepare_file
+from portal.storage.sqlite_files import BUSY_TIMEOUT, call_after_fork, identity_of, prepare_file
 
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _MIGRATION_LOCK: Final = 0x67726164696F  # the same for all portals: advisory locks of PostgreSQL are per database
@@ -57,7 +56,7 @@ class Database:
             raise StoreUnusable(_NO_DRIVER) from error
         self._writing = self._engine.execution_options(**{_WRITE: True})
         weakref.finalize(self, self._engine.dispose)
-        os.register_at_fork(after_in_child=_leaving(weakref.ref(self)))
+        call_after_fork(self.leave_connections)
 
     def upgrade(self) -> tuple[str | None, str]:
         """Bring the tables up to date; several processes may do so at once.
@@ -249,12 +248,3 @@ def _postgresql_engine(url: URL) -> sa.Engine:
         pool_pre_ping=True,
         connect_args=waits,
     )
-
-
-def _leaving(known: "weakref.ref[Database]") -> Callable[[], None]:
-    def leave() -> None:
-        database = known()
-        if database is not None:
-            database.leave_connections()
-
-    return leave

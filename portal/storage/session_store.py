@@ -6,11 +6,10 @@ something changed, and a session that was removed meanwhile is not written back.
 
 import json
 import logging
-import os
 import sqlite3
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from hashlib import sha256
@@ -23,7 +22,7 @@ from flask_session.base import ServerSideSession, ServerSideSessionInterface
 
 from portal.clock import Clock
 from portal.errors import StoreUnavailable, StoreUnusable
-from portal.storage.sqlite_files import BUSY_TIMEOUT, identity_of, prepare_file
+from portal.storage.sqlite_files import BUSY_TIMEOUT, call_after_fork, identity_of, prepare_file
 
 _log: Final = logging.getLogger("portal.sessions")
 _SCHEMA: Final = (
@@ -92,7 +91,7 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
         """Connections that are free, with the file of each."""
         self._has_folder = False
         weakref.finalize(self, _close_all, self._idle)
-        os.register_at_fork(after_in_child=_leaving(weakref.ref(self)))
+        call_after_fork(self.leave_connections)
 
     @contextmanager
     def rotate(self, session: BrowserSession) -> Iterator[None]:
@@ -316,12 +315,3 @@ def _become_unavailable(response: Response) -> None:
 def _close_all(connections: deque[tuple[sqlite3.Connection, tuple[int, int] | None]]) -> None:
     while connections:
         connections.pop()[0].close()
-
-
-def _leaving(known: "weakref.ref[SessionStore]") -> Callable[[], None]:
-    def leave() -> None:
-        store = known()
-        if store is not None:
-            store.leave_connections()
-
-    return leave

@@ -6,7 +6,8 @@ Several workers may start at the same moment, so one of them at a time prepares 
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,18 @@ def identity_of(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def call_after_fork(method: Callable[[], None]) -> None:
+    """Have *method* called in every child process, as long as its object lives."""
+    reference = weakref.WeakMethod(method)
+
+    def call() -> None:
+        living = reference()
+        if living is not None:
+            living()
+
+    os.register_at_fork(after_in_child=call)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import sqlite3
 import stat
 import sys
 import threading
-import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,8 +21,8 @@ from sqlalchemy.exc import IntegrityError
 from portal.errors import StoreUnavailable, StoreUnusable
 from portal.settings import Secret
 from portal.storage import tables
-from portal.storage.database import _MIGRATIONS, Database, _leaving
-from portal.storage.sqlite_files import BUSY_TIMEOUT
+from portal.storage.database import _MIGRATIONS, Database
+from portal.storage.sqlite_files import BUSY_TIMEOUT, call_after_fork
 from tests.portal.storage import postgresql
 from tests.portal.store_deployment import Deployment, a_deployment
 
@@ -305,13 +305,22 @@ class TestFork:
 
     def test_connections_of_a_parent_are_left_alone(self, database: Database) -> None:
         database.ping()
-        leave = _leaving(weakref.ref(database))
-        leave()
+        database.leave_connections()
         database.ping()
 
-    def test_a_database_that_is_gone_has_nothing_to_leave(self) -> None:
-        known = weakref.ref(Database(Secret("sqlite:///:memory:")))
-        gc.collect()
+    def test_a_child_process_is_cared_for_as_long_as_the_store_lives(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        in_child: list[Callable[[], None]] = []
+        monkeypatch.setattr(os, "register_at_fork", lambda *, after_in_child: in_child.append(after_in_child))
+        calls: list[int] = []
 
-        _leaving(known)()
-        assert known() is None
+        class Store:
+            def leave_connections(self) -> None:
+                calls.append(1)
+
+        store = Store()
+        call_after_fork(store.leave_connections)
+        in_child[0]()
+        del store
+        gc.collect()
+        in_child[0]()
+        assert calls == [1]

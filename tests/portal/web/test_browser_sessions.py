@@ -1,13 +1,11 @@
 """Browser sessions, and for each trap of Flask-Session that touches us a test that we do not step into it."""
 
-import gc
 import json
 import os
 import pickle
 import sqlite3
 import stat
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import closing
 from hashlib import sha256
@@ -21,7 +19,7 @@ from werkzeug.test import TestResponse
 
 from portal.errors import StoreUnavailable
 from portal.settings import DAY
-from portal.storage.session_store import BrowserSession, SessionStore, UnreadableSession, _leaving
+from portal.storage.session_store import BrowserSession, SessionStore, UnreadableSession
 from portal.web.browser_sessions import (
     csrf_ok,
     csrf_token,
@@ -413,17 +411,9 @@ class TestWrites:
     def test_a_forked_worker_uses_connections_of_its_own(self, app: Flask) -> None:
         client = browser(app)
         client.post("/start/sign-in-1")
-        leave = _leaving(weakref.ref(store_of(app)))
-        leave()
+        store_of(app).leave_connections()
 
         assert client.get("/who").json == {"sign_in": "sign-in-1"}
-
-    def test_a_store_that_is_gone_has_nothing_to_leave(self, tmp_path: Path, clock: MovingClock) -> None:
-        known = weakref.ref(SessionStore(Flask("other"), tmp_path / "sessions.db", clock=clock))
-        gc.collect()
-
-        _leaving(known)()
-        assert known() is None
 
 
 class TestCSRF:

@@ -28,7 +28,7 @@ def write_identity(identity: Identity) -> str:
             "roles": sorted(one.roles),
             "groups": sorted(one.groups),
             "permissions": sorted(one.permissions),
-            "given": sorted(one.given),
+            "given": sorted(one.hook_roles),
             "groups_left_out": one.groups_left_out,
         }
         for one in identity.affiliations
@@ -81,7 +81,7 @@ def read_identity(text: str) -> Identity:
             roles=frozenset(one["roles"]),
             groups=frozenset(one["groups"]),
             permissions=frozenset(one["permissions"]),
-            given=frozenset(one.get("given", ())),  # absent in rows of older versions
+            hook_roles=frozenset(one.get("given", ())),  # absent in rows of older versions
             groups_left_out=one.get("groups_left_out", 0),  # likewise
         )
         for one in members["affiliations"]

@@ -1,1 +1,1 @@
-"""Pure rules: identities, the catalogue, the policy, and where a browser may be sent."""
+"""Pure rules: identities, the catalogue, the policy, and which pages a browser may return to."""

@@ -1,7 +1,7 @@
-"""The browser's features that a page can keep from its frames, by the names of Permissions Policy.
+"""Browser features that a page can withhold from its frames, by their Permissions Policy names.
 
-One declaration: ``browser`` of an app may name what is in :data:`GRANTABLE`, and the header of every page turns off
-:data:`OFF` but for what is granted.  A test holds the three lists together against the Chromium that is installed.
+``browser`` of an app may name features of :data:`GRANTABLE`.  The header of every page turns off :data:`OFF`, except
+what is granted.  A test compares the lists with the installed Chromium.
 """
 
 from typing import Final
@@ -50,7 +50,7 @@ GRANTABLE: Final = frozenset(
         "xr-spatial-tracking",
     }
 )
-"""What an app's frame may be given."""
+"""Features that an app's frame may get."""
 NEVER: Final = frozenset(
     {
         "browsing-topics",
@@ -65,9 +65,9 @@ NEVER: Final = frozenset(
         "publickey-credentials-get",
     }
 )
-"""What none is given: credentials of other sites, which the portal asks for and no app, and what advertising uses."""
+"""Features that no frame gets: credentials of other sites, which only the portal asks for, and advertising."""
 OFF: Final = GRANTABLE | NEVER
-"""What no frame has by itself."""
+"""Features that a frame has only if they are granted."""
 UNRESTRICTED: Final = frozenset(
     {
         "aria-notify",  # what screen readers say
@@ -79,6 +79,6 @@ UNRESTRICTED: Final = frozenset(
         "unload",
     }
 )
-"""What stays as browsers have it: it tells a frame nothing, and pages break without it."""
+"""Features left at the browser's default: they tell a frame nothing, and pages break without them."""
 UNRESTRICTED_PREFIX: Final = "ch-"
-"""The same holds for what requests say of the browser (Client Hints)."""
+"""Prefix of Client Hints, which are left at the default too."""

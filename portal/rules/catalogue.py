@@ -1,4 +1,4 @@
-"""The apps of the portal: which there are, where they are reached, and whom they are open to."""
+"""The apps of the portal: which there are, their addresses, and who may open them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Final
 EVERYONE: Final = "everyone"
 """In ``open_to``: everyone who is signed in."""
 EVERY_PROVIDER: Final = "*"
-"""In ``provider``: said on purpose that it holds for people of each provider."""
+"""In ``provider``: the app or rule explicitly applies to people of every provider."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,49 +18,49 @@ class AppSpec:
     """Its name in addresses and tickets: lower-case letters, digits and hyphens, 1 to 63 characters."""
     title: str
     url: str
-    """Where browsers reach it, without a trailing slash; may have a path."""
+    """Its address for browsers, without a trailing slash; may have a path."""
     description: str = ""
     icon: str = ""
     """One emoji or up to two letters; shown on the card."""
     source: str | None = None
     """File, module or Space folder that the supervisor serves; ``None`` for an app that runs elsewhere."""
     internal_url: str | None = None
-    """Where the portal reaches it; ``None`` means :attr:`url`."""
+    """Its address for the portal; ``None`` means :attr:`url`."""
     port: int | None = None
     """Port the supervisor listens on for it."""
     open_to: frozenset[str] = frozenset()
-    """Roles that may open it, or :data:`EVERYONE`.  Nothing listed: nobody."""
+    """Roles that may open it, or :data:`EVERYONE`.  Empty: no role."""
     provider: str | None = None
     """The one provider whose people it is open to; ``None`` and :data:`EVERY_PROVIDER` mean each.
 
-    Tenants and addresses are what a provider says: another one may call its tenants the same.
+    Tenants and addresses of one provider mean nothing at another.
     """
     tenants: frozenset[str] | None = None
-    """Tenants it is open in; ``None`` means every one."""
+    """Tenants it is open in; ``None`` means all."""
     people: frozenset[str] = frozenset()
-    """Verified e-mail addresses, case-folded, besides the roles."""
+    """Verified e-mail addresses, case-folded, of people who may open it besides the roles."""
     portal_api: frozenset[str] = frozenset()
     """Rights it may use at the portal's API: ``audit:read``, ``sign-ins:read``, ``sign-ins:end``."""
     browser: tuple[str, ...] = ()
     """Permissions-Policy features its frame may use."""
     start: str = "/"
-    """Where it opens: a local path of its own, with a query where there is one."""
+    """The local path at which it opens, perhaps with a query."""
     required: bool = False
     """Whether ``/readyz`` waits for it."""
     env: tuple[tuple[str, str], ...] = ()
-    """Environment of its process, besides the allow-listed variables."""
+    """Environment variables of its process, besides the allowed ones."""
     secrets: tuple[str, ...] = ()
     """Names of environment variables handed to this app alone, and redacted everywhere."""
     python: str | None = None
     """Interpreter that runs it; ``None`` means the portal's own."""
     start_timeout: int = 600
-    """Seconds it has to come up."""
+    """Seconds it may take to start."""
     drain_timeout: int = 120
-    """Seconds that a process which was replaced has to finish what runs in it."""
+    """Seconds that a replaced process has to finish its running events."""
     memory: int | None = None
-    """Bytes it may use; ``None`` means as many as there are."""
+    """Bytes it may use; ``None`` means no limit."""
     user: str | None = None
-    """User of this machine it runs as, a name or a number; ``None`` means the portal's own."""
+    """User of this machine that it runs as, by name or number; ``None`` means the portal's own."""
     env_file: str | None = None
     """File of variables handed to this app alone, and redacted everywhere."""
 

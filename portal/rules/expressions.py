@@ -1,4 +1,4 @@
-"""Expressions over claims (JMESPath): what one yields, and which claims it reads.  Pure."""
+"""JMESPath expressions over claims: evaluation, and which claims one reads.  Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -10,12 +10,12 @@ from jmespath.exceptions import JMESPathError
 RAW: Final = "claims"
 """The name under which an expression finds the claims as the provider wrote them."""
 NAME_LISTS: Final = ("groups", "permissions", "roles")
-"""Claims that are lists of names for rules, whatever the provider made of them."""
+"""Claims that are lists of names for rules, whatever their type at the provider."""
 _LEADING: Final = frozenset(
     {"filter_projection", "flatten", "index_expression", "pipe", "projection", "slice", "subexpression"}
     | {"value_projection"}
 )
-"""Nodes whose first child alone is about the document; the others are about what that one yields."""
+"""Nodes of which only the first child reads the document; the others read what that one yields."""
 
 
 def evaluate(expression: str, document: Mapping[str, object]) -> object:
@@ -45,15 +45,15 @@ def claims_read(expression: str) -> frozenset[str] | None:
 def names_taken_for_objects(expression: str) -> tuple[str, str] | None:
     """Return the list of names that *expression* takes for objects, and the member that it reads of each; or ``None``.
 
-    ``groups[].id`` yields nothing: at the top, groups, roles and permissions are names.
+    ``groups[].id`` yields nothing: groups, roles and permissions at the top are names.
     """
     try:
-        return _taken_for_objects(jmespath.compile(expression).parsed)
+        return _name_list_with_member(jmespath.compile(expression).parsed)
     except JMESPathError:
         return None
 
 
-def _taken_for_objects(node: Mapping[str, object]) -> tuple[str, str] | None:
+def _name_list_with_member(node: Mapping[str, object]) -> tuple[str, str] | None:
     kind = node.get("type")
     children = _children(node)
     if kind in {"expref", "literal", "index"} or not children:
@@ -64,12 +64,12 @@ def _taken_for_objects(node: Mapping[str, object]) -> tuple[str, str] | None:
         if base.get("type") == "field" and base.get("value") in NAME_LISTS and member.get("type") == "field":
             return str(base["value"]), str(member["value"])
     within = children[:1] if kind in _LEADING else children
-    return next((found for child in within if (found := _taken_for_objects(child)) is not None), None)
+    return next((found for child in within if (found := _name_list_with_member(child)) is not None), None)
 
 
 def _children(node: Mapping[str, object]) -> list[Mapping[str, object]]:
-    found = node.get("children")
-    return [child for child in found if isinstance(child, Mapping)] if isinstance(found, list | tuple) else []
+    children = node.get("children")
+    return [child for child in children if isinstance(child, Mapping)] if isinstance(children, list | tuple) else []
 
 
 def _claim_of(path: tuple[str, ...]) -> str | None:
@@ -96,7 +96,7 @@ def _paths(node: Mapping[str, object]) -> Iterator[tuple[str, ...]]:
 
 
 def _steps(children: Sequence[Mapping[str, object]]) -> Iterator[str]:
-    """Yield the names that a subexpression of *children* goes on with, as far as they are plain ones."""
+    """Yield the names that follow in a subexpression of *children*, as far as they are plain."""
     if children[0].get("type") not in {"current", "field", "subexpression"}:
         return
     for child in children[1:]:

@@ -1,7 +1,4 @@
-"""How much of one kind is kept in a while: a count per key and window, and of what was left out.
-
-Pure but for what it remembers; may be used from several threads.
-"""
+"""A fixed-window limiter: a count per key and window, and how much exceeded it."""
 
 from collections.abc import Hashable
 from threading import Lock
@@ -11,7 +8,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class FixedWindowLimiter(Generic[K]):
-    """At most *most* things of each key in *window* seconds, which begin with the first."""
+    """Allows *most* items per key in *window* seconds, counted from the first.  Safe to share between threads."""
 
     def __init__(self, *, most: int, window: int) -> None:
         self._most = most
@@ -20,10 +17,10 @@ class FixedWindowLimiter(Generic[K]):
         self._since: dict[K, int] = {}
         self._counts: dict[K, int] = {}
         self._excess: dict[K, int] = {}
-        """Of windows that are over, and not reported yet."""
+        """Items over the limit in windows that ended and were not reported yet."""
 
     def take(self, key: K, *, now: int) -> bool:
-        """Say whether one more of *key* may be kept."""
+        """Return whether one more item of *key* is within the limit, and count it."""
         with self._lock:
             if key in self._since and self._is_over(key, now):
                 self._end(key)
@@ -32,7 +29,7 @@ class FixedWindowLimiter(Generic[K]):
             return count <= self._most
 
     def report_excess(self, *, now: int) -> dict[K, int]:
-        """Return how many things were left out of the windows that are over, each once."""
+        """Return, by key, the items over the limit in windows that have ended; each is reported once."""
         with self._lock:
             for key in [key for key in self._since if self._is_over(key, now)]:
                 self._end(key)
@@ -40,7 +37,7 @@ class FixedWindowLimiter(Generic[K]):
         return reported
 
     def _is_over(self, key: K, now: int) -> bool:
-        # A clock that was put back ends them too.
+        # A clock that was set back ends the window too.
         return not 0 <= now - self._since[key] < self._window
 
     def _end(self, key: K) -> None:

@@ -1,4 +1,4 @@
-"""Who somebody is, as their identity provider says.
+"""A person's identity, as their identity provider states it.
 
 An identity is keyed on issuer and subject, never on an e-mail address: addresses are
 reassigned, re-registered and, at some providers, chosen freely.
@@ -15,12 +15,12 @@ VerifiedClaims = NewType("VerifiedClaims", Mapping[str, object])
 """Claims whose signature, issuer, audience, expiry and nonce were checked; JSON values only."""
 
 NO_TENANT: Final = ""
-"""The tenant of people whose provider knows no tenants."""
+"""The tenant of people whose provider has no tenants."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Affiliation:
-    """What the provider says of a person within one tenant; raw names, not yet roles of ours."""
+    """What the provider says of a person within one tenant: its own names, not yet roles of the portal."""
 
     tenant: str = NO_TENANT
     tenant_name: str | None = None
@@ -28,9 +28,9 @@ class Affiliation:
     groups: frozenset[str] = frozenset()
     permissions: frozenset[str] = frozenset()
     groups_left_out: int = 0
-    """At least so many groups are not among :attr:`groups`: without a readable name, or kept back by the provider."""
-    given: frozenset[str] = frozenset()
-    """Roles of ours, by our names, that the company's own sign-in hook gave."""
+    """At least this many groups are missing in :attr:`groups`: unreadable, or withheld by the provider."""
+    hook_roles: frozenset[str] = frozenset()
+    """Roles of the portal that the company's own sign-in hook gave."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,26 +38,26 @@ class Identity:
     """One person at one provider."""
 
     provider: str
-    """Id of the provider in our configuration."""
+    """Id of the provider in the configuration."""
     issuer: str
     subject: str
     name: str | None = None
     email: str | None = None
     email_verified: bool = False
     picture: str | None = None
-    """An https URL, or nothing."""
+    """An https URL."""
     handle: str | None = None
-    """What the provider calls the account; for showing, never a key: at most providers people choose it themselves."""
+    """The account's name at the provider; for display, never a key: at most providers people choose it themselves."""
     handle_is_unique: bool = False
-    """Whether no two accounts of the provider have one handle at a time."""
+    """Whether no two accounts of the provider have the same handle at a time."""
     affiliations: tuple[Affiliation, ...] = (Affiliation(),)
     """At least one; in the order the provider gave, sorted by tenant where it gave none."""
     claims: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """The verified claims that role rules are evaluated over."""
     sent: tuple[str, ...] = ()
-    """Names of the claims that the provider sent at this sign-in, for admins who look for one; no values."""
+    """Names of the claims that the provider sent at this sign-in, for admins; no values."""
     unread: tuple[str, ...] = ()
-    """What of the claims could not be read, and what was not kept, each in a few words for admins; no values."""
+    """Which claims could not be read or were not stored, each in a few words for admins; no values."""
 
     @property
     def id(self) -> str:
@@ -67,19 +67,19 @@ class Identity:
 
     @property
     def verified_email(self) -> str | None:
-        """The address, if the provider vouches for it; the only one that may carry a right."""
+        """The address, if the provider vouches for it; only this one may give access."""
         return self.email if self.email_verified else None
 
     @property
     def username(self) -> str:
-        """What ``gr.Request.username`` says: the verified address, else the id."""
+        """``gr.Request.username``: the verified address, else the id."""
         return self.verified_email or self.id
 
     @property
     def preferred_username(self) -> str:
-        """What ``gr.OAuthProfile.username`` says: a unique handle, else the verified address, else any handle, else id.
+        """``gr.OAuthProfile.username``: a unique handle, else the verified address, else any handle, else the id.
 
-        It never is what another person's :attr:`username` is: handles hold no address, and look like no id.
+        It never equals another person's :attr:`username`: a handle has no ``@`` and does not look like an id.
         """
         unique = self.handle if self.handle_is_unique else None
         return unique or self.verified_email or self.handle or self.id
@@ -90,5 +90,5 @@ class Identity:
         return tuple(affiliation.tenant for affiliation in self.affiliations)
 
     def affiliation(self, tenant: str) -> Affiliation | None:
-        """Return what is known of the person within *tenant*, or ``None`` if they do not belong there."""
+        """Return the person's affiliation with *tenant*, or ``None`` if they do not belong to it."""
         return next((one for one in self.affiliations if one.tenant == tenant), None)

@@ -1,7 +1,6 @@
 """The rules: from claims to roles, and from roles to apps.
 
-Pure functions over explicit inputs.  Every answer carries its reason, and whatever no
-rule grants is denied.
+Pure functions.  Every decision carries its reason, and what no rule grants is denied.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +21,7 @@ API_RIGHTS: Final[Mapping[str, str]] = {
 
 
 class Denial(StrEnum):
-    """Why somebody may not open an app.  Values are logged and documented; keep alphabetized."""
+    """Why a person may not open an app.  Values are logged and documented; keep alphabetized."""
 
     GROUPS_UNKNOWN = "groups-unknown"
     """A role is missing that a group might give, and not all groups are known."""
@@ -31,31 +30,31 @@ class Denial(StrEnum):
     NOT_SIGNED_IN = "not-signed-in"
     OPEN_TO_NOBODY = "open-to-nobody"
     OTHER_PROVIDER = "other-provider"
-    """It is open to the people of another provider only."""
+    """It is open only to people of another provider."""
     UNKNOWN_APP = "unknown-app"
 
 
 _LONGEST_LIST: Final = 200
-"""Characters of a list of names of claims in a line for admins."""
+"""Most characters of a list of claim names in a line for admins."""
 BY_HOOK: Final = "sign-in hook"
 """The reason of a role that the company's own hook gave."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleRule:
-    """One role of ours and what gives it; where it says nothing that does, only the sign-in hook gives it."""
+    """One role and what gives it.  Without ``when`` and ``groups``, only the sign-in hook gives it."""
 
     role: str
     when: str | None = None
-    """JMESPath over the verified claims of one tenant; gives the role where it yields exactly ``true``."""
+    """JMESPath over the verified claims of one tenant; gives the role if it yields exactly ``true``."""
     groups: frozenset[str] = frozenset()
     """Group names (or ids) that give it; exact and case-sensitive."""
     provider: str | None = None
-    """The provider this rule is about; ``None`` and :data:`EVERY_PROVIDER` mean each."""
+    """The provider that this rule applies to; ``None`` and :data:`EVERY_PROVIDER` mean each."""
 
     @property
     def reads(self) -> frozenset[str] | None:
-        """The claims that decide about it; ``None`` where it may read all of them."""
+        """The claims that it depends on; ``None`` if it may read all of them."""
         by_groups = frozenset({"groups"}) if self.groups else frozenset[str]()
         by_expression = frozenset[str]() if self.when is None else claims_read(self.when)
         return None if by_expression is None else by_groups | by_expression
@@ -63,7 +62,7 @@ class RoleRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """A role somebody has, and the rule that gave it."""
+    """A role that a person has, and the rule that gave it."""
 
     role: str
     reason: str
@@ -78,7 +77,7 @@ class Standing:
     tenant_name: str | None
     grants: tuple[Grant, ...]
     uncertain: frozenset[str] = frozenset()
-    """Roles that nothing gave, and that one of the groups the portal does not know of might."""
+    """Roles that nothing gave, but that a group unknown to the portal might give."""
 
     @property
     def roles(self) -> frozenset[str]:
@@ -100,7 +99,7 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """Nobody opens anything, and why."""
+    """Access denied, with the reason."""
 
     denial: Denial
     missing: frozenset[str] = frozenset()
@@ -114,7 +113,7 @@ Decision: TypeAlias = Allowed | Denied
 
 
 def standing_in(identity: Identity, *, tenant: str, rules: Iterable[RoleRule]) -> Standing | None:
-    """Work out the roles *identity* has in *tenant*; ``None`` if they do not belong to it."""
+    """Return the roles *identity* has in *tenant*; ``None`` if they do not belong to it."""
     affiliation = identity.affiliation(tenant)
     if affiliation is None:
         return None
@@ -126,7 +125,7 @@ def standing_in(identity: Identity, *, tenant: str, rules: Iterable[RoleRule]) -
         if reason is not None and all(grant.role != rule.role for grant in grants):
             grants.append(Grant(role=rule.role, reason=reason))
     had = {grant.role for grant in grants}
-    by_hook = sorted((affiliation.given & {rule.role for rule in known}) - had)
+    by_hook = sorted((affiliation.hook_roles & {rule.role for rule in known}) - had)
     grants += [Grant(role=role, reason=BY_HOOK) for role in by_hook]
     standing = Standing(identity=identity, tenant=tenant, tenant_name=affiliation.tenant_name, grants=tuple(grants))
     if not affiliation.groups_left_out:
@@ -139,15 +138,15 @@ def claims_of_tenant(identity: Identity, affiliation: Affiliation) -> dict[str, 
     """Return the document that ``when`` is evaluated over: the claims, narrowed to one tenant.
 
     ``roles``, ``groups`` and ``permissions`` are the tenant's own, as names; ``tenant`` is its id, and the claim
-    ``tenants`` holds this tenant alone, so that no rule can reach into another one.  Under ``claims`` stand the claims
-    as the provider wrote them, those three included unless there are ``tenants``: what is said beside those is of no
+    ``tenants`` holds this tenant alone, so that no rule can read another one.  ``claims`` holds the claims as the
+    provider wrote them.  Those three are among them unless there are ``tenants``: beside ``tenants`` they belong to no
     tenant, and would count in each.
     """
     narrowed: dict[str, object] = dict(identity.claims)
     tenants = narrowed.get("tenants")
     if isinstance(tenants, Mapping):
         narrowed["tenants"] = {key: value for key, value in tenants.items() if key == affiliation.tenant}
-    # An address nobody vouched for gives no rights, not even through a rule that reads it.
+    # An unverified address gives no access, not even through a rule that reads it.
     narrowed["email"] = identity.verified_email
     names = {
         "roles": sorted(affiliation.roles),
@@ -169,32 +168,32 @@ def _grant_reason(
         return f"group {matching[0]!r}"
     if rule.when is None:
         return None
-    # Exactly true: a rule that yields "false", [] or a stray object must not open a door.
+    # Exactly true: a rule that yields "false", [] or a stray object must not give access.
     return f"when {rule.when}" if evaluate(rule.when, document) is True else None
 
 
 def format_claims_read(rules: Iterable[RoleRule], *, identity: Identity, roles: frozenset[str] | None = None) -> str:
-    """Return, for logs and admins, which claims the rules of *roles* (of all, without) read, and what came instead.
+    """Return, for logs and admins, which claims the rules of *roles* (default: all) read, and which the provider sent.
 
-    Names of claims only, never a value.  Empty where no rule about *identity* reads a claim.
+    Names of claims only, never a value.  Empty if no rule about *identity* reads a claim.
     """
     about = [rule for rule in rules if is_about(rule.provider, identity) and (roles is None or rule.role in roles)]
     names = sorted(frozenset[str]().union(*(rule.reads or () for rule in about)))
     if not names:
         return ""
-    # Of sign-ins from before it was noted, nothing is known.
+    # Older sign-ins do not record what the provider sent.
     came = f"; the provider sent {names_in_line(identity.sent)}" if identity.sent else ""
     return f"roles look for {names_in_line(names)}{came}"
 
 
 def reason_of(denied: Denied, *, rules: Iterable[RoleRule], identity: Identity) -> str:
-    """Return, for logs and admins, the denial and, where roles are missing, what their rules look for and what came."""
+    """Return, for logs and admins, the denial; for missing roles also what their rules look for and what was sent."""
     why = format_claims_read(rules, identity=identity, roles=denied.missing) if denied.missing else ""
     return f"{denied.denial} ({why})" if why else denied.denial.value
 
 
 def absent_claims(rules: Iterable[RoleRule], *, identity: Identity, roles: frozenset[str]) -> frozenset[str]:
-    """Return the claims that rules of *roles* read and that nothing the provider sent of *identity* gives."""
+    """Return the claims that rules of *roles* read and that *identity* has no value for."""
     documents = [claims_of_tenant(identity, one) for one in identity.affiliations]
     about = [rule for rule in rules if rule.role in roles and is_about(rule.provider, identity)]
     read = frozenset[str]().union(*(rule.reads or () for rule in about))
@@ -204,7 +203,7 @@ def absent_claims(rules: Iterable[RoleRule], *, identity: Identity, roles: froze
 
 
 def names_in_line(names: Sequence[str], *, longest: int = _LONGEST_LIST) -> str:
-    """Return *names* in one line of about *longest* characters, with the number of those left out."""
+    """Return *names* in one line of about *longest* characters, with the number of omitted ones."""
     text = ""
     for number, name in enumerate(names):
         if len(text) + len(name) > longest:
@@ -218,12 +217,12 @@ def _asks_for_groups(rule: RoleRule) -> bool:
 
 
 def is_about(provider: str | None, identity: Identity) -> bool:
-    """Say whether what is said of *provider* (of each, for ``None``) holds for *identity*."""
+    """Return whether a rule for *provider* (``None``: for each) applies to *identity*."""
     return provider in {None, EVERY_PROVIDER, identity.provider}
 
 
 def may_open(app: AppSpec | None, *, standing: Standing | None) -> Decision:
-    """Decide whether somebody with *standing* may open *app*."""
+    """Decide whether a person with *standing* may open *app*."""
     if standing is None:  # strangers first: they must not learn which apps exist
         return Denied(Denial.NOT_SIGNED_IN)
     if app is None:
@@ -247,7 +246,7 @@ def may_open(app: AppSpec | None, *, standing: Standing | None) -> Decision:
 
 
 def visible_apps(catalogue: Catalogue, *, standing: Standing | None) -> tuple[AppSpec, ...]:
-    """Return the apps somebody with *standing* may open, in catalogue order."""
+    """Return the apps that a person with *standing* may open, in catalogue order."""
     return tuple(app for app in catalogue if may_open(app, standing=standing))
 
 
@@ -261,12 +260,12 @@ def landing_app(catalogue: Catalogue, *, landing: Iterable[str], standing: Stand
 
 
 def roles_in_ticket(app: AppSpec, *, standing: Standing) -> frozenset[str]:
-    """Return the roles a ticket for *app* carries: only those that its rule names."""
+    """Return the roles in a ticket for *app*: only those that ``open_to`` names."""
     return standing.roles & app.open_to
 
 
 def api_rights(app: AppSpec, *, standing: Standing, rights_of_roles: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    """Return what *app* may do at the portal's API for this person: the app's rights that the roles give too."""
+    """Return what *app* may do at the portal's API for this person: the app's rights that their roles have too."""
     of_person: frozenset[str] = frozenset().union(*(rights_of_roles.get(role, frozenset()) for role in standing.roles))
     return app.portal_api & of_person & API_RIGHTS.keys()
 

@@ -1,6 +1,6 @@
-"""Who may come in, once they have proved who they are: the rules of the configuration, then the company's own hook.
+"""Sign-in admission: the rules of the configuration, then the company's own hook.
 
-Pure but for the hook, and closed by default: what is asked for and not known refuses.
+Pure except for the hook.  A condition that cannot be checked refuses.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,14 +16,14 @@ from portal.sign_in.provider_types import type_of
 
 
 class AdmissionRefusal(StrEnum):
-    """Why somebody was not admitted.  Values are logged and documented; keep alphabetized."""
+    """Why a person was not admitted.  Values are logged and documented; keep alphabetized."""
 
     DOMAIN_NOT_ALLOWED = "domain-not-allowed"
     GROUP_NOT_ALLOWED = "group-not-allowed"
     GROUPS_UNKNOWN = "groups-unknown"
-    """The provider would not tell them all, or told more than are read, so perhaps one would do."""
+    """Not all groups are known, so a missing one might have admitted the person."""
     HOOK_FAILED = "hook-failed"
-    """It raised, took too long, or returned what is nobody, or somebody else."""
+    """It raised, took too long, or did not return this person."""
     ORGANISATION_NOT_ALLOWED = "organisation-not-allowed"
     REFUSED_BY_HOOK = "refused-by-hook"
     TENANT_NOT_ALLOWED = "tenant-not-allowed"
@@ -31,21 +31,21 @@ class AdmissionRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """Somebody at the door, and what the hook may ask their provider with."""
+    """A person who has proved who they are, with tokens for the hook."""
 
     identity: Identity
     claims: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-    """What was verified or asked for, as the provider wrote it."""
+    """Verified claims and API answers, as the provider wrote them."""
     access_token: str = field(repr=False)
     id_token: str | None = field(repr=False)
 
 
 Hook: TypeAlias = Callable[[Arrival], Identity | None]
-"""Returns whom to admit, perhaps with roles it gave; ``None`` refuses, and so does whatever it raises."""
+"""Returns the identity, perhaps with roles it gave; ``None`` refuses, and so does any exception."""
 
 
 def admit(arrival: Arrival, *, spec: ProviderSpec, hook: Hook | None) -> Identity:
-    """Return who comes in.
+    """Return the identity to sign in.
 
     Raises:
         NotAdmitted: with the first reason found.
@@ -55,18 +55,18 @@ def admit(arrival: Arrival, *, spec: ProviderSpec, hook: Hook | None) -> Identit
         return identity
     try:
         chosen = hook(replace(arrival, identity=identity))
-    except Exception as error:  # it is the company's code, and whatever goes wrong in it admits nobody
+    except Exception as error:  # the company's code may raise anything; that refuses
         raise NotAdmitted(AdmissionRefusal.HOOK_FAILED) from error
     if chosen is None:
         raise NotAdmitted(AdmissionRefusal.REFUSED_BY_HOOK)
-    # It may give roles; it cannot make them somebody else, nor say anything in their provider's place.
+    # It may give roles, and change nothing else.
     if not isinstance(chosen, Identity) or _without_hook_roles(chosen) != _without_hook_roles(identity):
         raise NotAdmitted(AdmissionRefusal.HOOK_FAILED)
     return chosen
 
 
 def _without_hook_roles(identity: Identity) -> Identity:
-    plain = tuple(replace(one, given=frozenset()) for one in identity.affiliations)
+    plain = tuple(replace(one, hook_roles=frozenset()) for one in identity.affiliations)
     return replace(identity, affiliations=plain)
 
 
@@ -79,15 +79,15 @@ def apply_admission_rules(identity: Identity, *, spec: ProviderSpec) -> Identity
     rules, provider_type = spec.admission, type_of(spec)
     if rules.domains and (provider_type.domain is None or provider_type.domain(identity) not in rules.domains):
         raise NotAdmitted(AdmissionRefusal.DOMAIN_NOT_ALLOWED)
-    known = frozenset[str]() if provider_type.organisations is None else provider_type.organisations(identity)
-    asked = rules.organisations
+    actual = frozenset[str]() if provider_type.organisations is None else provider_type.organisations(identity)
+    allowed = rules.organisations
     if provider_type.organisations_ignore_case:
-        asked, known = frozenset(map(_lower_ascii, asked)), frozenset(map(_lower_ascii, known))
-    if asked and asked.isdisjoint(known):
+        allowed, actual = frozenset(map(_lower_ascii, allowed)), frozenset(map(_lower_ascii, actual))
+    if allowed and allowed.isdisjoint(actual):
         unknown = provider_type.organisations_are_groups and _omits_groups(identity)
         raise NotAdmitted(AdmissionRefusal.GROUPS_UNKNOWN if unknown else AdmissionRefusal.ORGANISATION_NOT_ALLOWED)
     if rules.tenants:
-        # Roles in a tenant that is not allowed must be of no force either.
+        # Roles in a tenant that is not allowed must have no effect.
         within = tuple(one for one in identity.affiliations if one.tenant in rules.tenants)
         if not within:
             raise NotAdmitted(AdmissionRefusal.TENANT_NOT_ALLOWED)
@@ -99,7 +99,7 @@ def apply_admission_rules(identity: Identity, *, spec: ProviderSpec) -> Identity
 
 
 def _lower_ascii(name: str) -> str:
-    """Return *name* in lower case; beyond ASCII, letters that only look alike could become one."""
+    """Return *name* in lower case if it is ASCII; elsewhere, different letters could become one."""
     return name.lower() if name.isascii() else name
 
 

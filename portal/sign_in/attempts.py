@@ -1,8 +1,7 @@
-"""One attempt to sign in, from the button to the callback, kept in sealed cookies of its own.
+"""One attempt to sign in, from the button to the callback, stored in sealed cookies of its own.
 
-Each attempt has its own cookie, named after its state, so that parallel tabs do not disturb
-each other; a second one holds the rest of what is too long for one cookie.  Nothing is stored on
-the server: a stranger who begins attempts fills nobody's disk.
+Each attempt has its own cookie, named after its state, so that parallel tabs do not disturb each other; a second one
+holds the rest if the first is too long.  Nothing is stored on the server: strangers who begin attempts fill no disk.
 """
 
 import hashlib
@@ -19,7 +18,7 @@ from portal.errors import AttemptExpired, AttemptUnknown
 ATTEMPT_LIFETIME: Final = 600
 """Seconds between the button and the callback."""
 MAX_ATTEMPTS: Final = 8
-"""Attempts one browser may have open at once; the oldest give way."""
+"""Most open attempts of one browser; the oldest are dropped."""
 MAX_COOKIES: Final = 6000
 """Characters that all attempt cookies may take together: web servers refuse a longer ``Cookie`` header (8 KB)."""
 MAX_VALUE: Final = 3800
@@ -33,28 +32,28 @@ _RANDOM_BYTES: Final = 32
 
 
 class Seal(Protocol):
-    """What makes a cookie unreadable and unforgeable: a ``portal.storage.sealing.Sealer`` of purpose ``attempt``."""
+    """Encrypts and authenticates cookies: a ``portal.storage.sealing.Sealer`` of purpose ``attempt``."""
 
     def seal(self, plain: bytes, /) -> str:
         """Return *plain*, encrypted and authenticated, as URL-safe text."""
 
     def open(self, sealed: str, /) -> bytes | None:
-        """Return what was sealed, or ``None`` if it was not sealed by us."""
+        """Return what was sealed, or ``None`` if it was not sealed with the portal's keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """What must be remembered between sending a browser to the provider and its return."""
+    """What must be remembered while a browser is at the provider."""
 
     provider: str
-    """The provider, by its id."""
+    """Id of the provider."""
     state: str
     nonce: str
     code_verifier: str
     """PKCE (RFC 7636, section 4.1)."""
     redirect_uri: str
     return_to: str
-    """Local path the person was going to."""
+    """Local path that the person wanted to open."""
     begun_at: int
 
 
@@ -83,8 +82,8 @@ def cookie_name(state: str, *, secure: bool) -> str:
 def seal_attempt(attempt: Attempt, *, secure: bool, seal: Seal) -> dict[str, str]:
     """Return *attempt* as cookies: their names and values."""
     plain = json.dumps(asdict(attempt), separators=(",", ":")).encode("ascii")
-    # Compressed, for the page to return to may be long.  Every secret in it is of this attempt alone, so that the
-    # length of one cookie tells nothing of another's.
+    # Compressed, because return_to may be long.  Every secret in it is of this attempt alone, so the length of one
+    # cookie reveals nothing of another's.
     sealed = seal.seal(zlib.compress(plain, level=9))
     first = cookie_name(attempt.state, secure=secure)
     pieces = {first: sealed[:MAX_VALUE], f"{first}{_REST}": sealed[MAX_VALUE:]}
@@ -92,7 +91,7 @@ def seal_attempt(attempt: Attempt, *, secure: bool, seal: Seal) -> dict[str, str
 
 
 def cookies_of(state: str, cookies: Iterable[str], *, secure: bool) -> tuple[str, ...]:
-    """Return those of *cookies*, by name, that hold the attempt of *state*."""
+    """Return the names in *cookies* that hold the attempt of *state*."""
     first = cookie_name(state, secure=secure)
     return tuple(name for name in cookies if name in {first, f"{first}{_REST}"})
 
@@ -101,11 +100,11 @@ def find_attempt(cookies: Mapping[str, str], *, state: str, secure: bool, seal: 
     """Return the attempt of this browser that *state* belongs to.
 
     Raises:
-        AttemptUnknown: the browser brought no cookie for it, or one that we did not seal for it.
+        AttemptUnknown: the browser sent no cookie for it, or one that was not sealed for it.
         AttemptExpired: it was begun longer than :data:`ATTEMPT_LIFETIME` ago.
     """
     attempt = _open(_joined(cookies, cookie_name(state, secure=secure)), seal=seal)
-    # The name holds a few digits of a hash only, so the sealed state itself must agree.
+    # The name holds only a few digits of a hash, so the sealed state itself must match.
     if attempt is None or not hmac.compare_digest(attempt.state.encode(), state.encode("utf-8", "surrogatepass")):
         raise AttemptUnknown("no cookie of this browser belongs to the state")
     if attempt.begun_at > now + _CLOCK_SKEW:
@@ -116,28 +115,28 @@ def find_attempt(cookies: Mapping[str, str], *, state: str, secure: bool, seal: 
 
 
 def has_attempt(cookies: Iterable[str], *, secure: bool) -> bool:
-    """Say whether one of *cookies*, by name, is of an attempt that has not come back."""
+    """Return whether one of the names *cookies* is of an attempt without a callback yet."""
     return any(name.startswith(_prefix(secure=secure)) for name in cookies)
 
 
 def surplus_cookies(
     cookies: Mapping[str, str], *, room_for: Mapping[str, str], secure: bool, seal: Seal
 ) -> tuple[str, ...]:
-    """Return the names of attempt cookies to drop so that those of one more, *room_for*, find place.
+    """Return the names of attempt cookies to drop so that those of one more, *room_for*, fit.
 
-    Foreign and unreadable ones go first, then the oldest.
+    Unreadable ones are dropped first, then the oldest.
     """
     prefix = _prefix(secure=secure)
-    mine = [name for name in cookies if name.startswith(prefix)]
-    opened = {name: _open(_joined(cookies, name), seal=seal) for name in mine if not name.endswith(_REST)}
-    living = sorted(((one.begun_at, name) for name, one in opened.items() if one is not None), reverse=True)
-    kept: set[str] = set()
+    names = [name for name in cookies if name.startswith(prefix)]
+    opened = {name: _open(_joined(cookies, name), seal=seal) for name in names if not name.endswith(_REST)}
+    newest_first = sorted(((one.begun_at, name) for name, one in opened.items() if one is not None), reverse=True)
+    retained: set[str] = set()
     room = MAX_COOKIES - sum(map(len, room_for.values()))
-    for place, (_, name) in enumerate(living, start=1):
+    for number, (_, name) in enumerate(newest_first, start=1):
         room -= len(_joined(cookies, name))
-        if place < MAX_ATTEMPTS and room >= 0:
-            kept |= {name, f"{name}{_REST}"}
-    return tuple(name for name in mine if name not in kept)
+        if number < MAX_ATTEMPTS and room >= 0:
+            retained |= {name, f"{name}{_REST}"}
+    return tuple(name for name in names if name not in retained)
 
 
 def _joined(cookies: Mapping[str, str], first: str) -> str:

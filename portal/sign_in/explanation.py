@@ -1,6 +1,6 @@
-"""What the portal would make of somebody: every role with the rule that gave it, every app with the reason.
+"""Explains a person's access: every role with the rule that gave it, every app with the reason.
 
-The same functions decide here and in the portal, so the answer is the portal's own.
+The same functions decide here and in the portal.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,9 +37,9 @@ class AppVerdict:
     title: str
     allowed: bool
     reason: str
-    """What opened it, or the code of the denial."""
+    """Why it opens, or the code of the denial."""
     missing: tuple[str, ...] = ()
-    """Roles any one of which would have opened it."""
+    """Roles of which any one would have opened it."""
     rights: tuple[str, ...] = ()
     """What the app may do at the portal's API for this person."""
 
@@ -58,10 +58,10 @@ class TenantView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """All the portal makes of one set of claims."""
+    """What one set of claims means to the portal."""
 
     identity: Identity | None
-    """``None`` where :attr:`refused` says why nobody is signed in."""
+    """``None`` if the sign-in is refused, see :attr:`refused`."""
     refused: str | None = None
     begins_in: str = NO_TENANT
     """The tenant the sign-in begins in."""
@@ -117,15 +117,15 @@ def explain(
     provider_id: str | None = None,
     tenant: str | None = None,
 ) -> Explanation:
-    """Explain *claims*, which are taken as verified; of *tenant* only, where one is given.
+    """Explain *claims*, which are taken as verified; of *tenant* only, if one is named.
 
     *userinfo* and *answers* are as in ``portal.sign_in.provider_types.evidence``.  Without *provider_id*, the
-    provider is the one whose issuer is ``iss``, or the only one there is.
+    provider is the one whose issuer is ``iss``, or the only configured one.
     """
     spec = _provider(settings, claims, provider_id)
     if spec is None:
         known = ", ".join(one.id for one in settings.providers) or "none"
-        return Explanation(identity=None, refused=f"it is not clear which provider is meant; there are: {known}")
+        return Explanation(identity=None, refused=f"it is not clear which provider is meant; configured are: {known}")
     provider_type = type_of(spec)
     evidence = Evidence(claims=claims, userinfo=userinfo, answers=answers or {})
     gaps: tuple[str, ...] = ()
@@ -166,23 +166,23 @@ def _provider(settings: Settings, claims: Mapping[str, object], provider_id: str
 
 def _note_of_hook(settings: Settings) -> Iterator[str]:
     if settings.sign_in_hook is not None:
-        yield f"{settings.sign_in_hook} was not asked: at a sign-in it may refuse this person, or give them more roles."
+        yield f"{settings.sign_in_hook} was not called: at a sign-in it may refuse this person, or add roles."
 
 
 def _notes(identity: Identity, spec: ProviderSpec, tenant: str | None, *, rules: Sequence[RoleRule]) -> Iterator[str]:
-    called, provider_type = spec.with_issuer(identity.issuer), type_of(spec)
-    if provider_type.flow == "openid" and not names_provider(identity.issuer, identity.claims, called):
+    named, provider_type = spec.with_issuer(identity.issuer), type_of(spec)
+    if provider_type.flow == "openid" and not names_provider(identity.issuer, identity.claims, named):
         yield f"iss is {identity.issuer!r}, but {spec.id} is {spec.issuer!r}: a sign-in with these claims is refused."
     if identity.email is not None and not identity.email_verified:
-        yield "the provider does not vouch for the e-mail address, so it opens nothing."
+        yield "the provider does not confirm the e-mail address, so it gives no access."
         if provider_type.may_assume_email and identity.claims.get("email_verified") is None:
             yield (
-                "it says nothing of whether the address is verified; if people cannot change theirs there, write "
+                "it does not say whether the address is verified; if people cannot change theirs there, write "
                 'email_verified = "assume" in its [[providers]].'
             )
     standings = [standing_in(identity, tenant=one, rules=rules) for one in identity.tenants]
-    given = frozenset[str]().union(*(one.roles for one in standings if one is not None))
-    without = frozenset(rule.role for rule in rules) - given
+    roles = frozenset[str]().union(*(one.roles for one in standings if one is not None))
+    without = frozenset(rule.role for rule in rules) - roles
     why = format_claims_read(rules, identity=identity, roles=without)
     absent = absent_claims(rules, identity=identity, roles=without)
     if any(frozenset(identity.sent).isdisjoint(provider_type.source_claims.get(claim, ())) for claim in absent):
@@ -190,7 +190,7 @@ def _notes(identity: Identity, spec: ProviderSpec, tenant: str | None, *, rules:
     yield from (f"{one}." for one in identity.unread)
     missing = sum(one.groups_left_out for one in identity.affiliations)
     if missing:
-        yield f"at least {missing} of their groups are not known here, so what those would open is missing."
+        yield f"at least {missing} of their groups are not known, so the access they give is missing."
     if tenant is not None and identity.affiliation(tenant) is None:
         yield f"they do not belong to the tenant {tenant!r}."
 
@@ -249,8 +249,8 @@ def _identity_lines(person: Identity) -> Iterator[str]:
 
 
 def _tenant_lines(view: TenantView, *, begins: bool) -> Iterator[str]:
-    named = " · ".join(part for part in (view.tenant, view.name) if part) or "(no tenant)"
-    yield f"In {named}{', where the sign-in begins' if begins else ''}:"
+    title = " · ".join(part for part in (view.tenant, view.name) if part) or "(no tenant)"
+    yield f"In {title}{', where the sign-in begins' if begins else ''}:"
     for grant in view.grants:
         yield f"  role      {grant.role}: {grant.reason}"
     if not view.grants:

@@ -212,7 +212,7 @@ class TestVeryManyGroups:
 
         assert identity.affiliations[0].groups == frozenset()
         assert identity.affiliations[0].roles == {"Portal.Admin"}
-        assert "azure-ad will not say memberships" in caplog.text
+        assert "azure-ad refuses to answer memberships" in caplog.text
 
     def test_with_a_token_for_another_api_nothing_follows(self, deployment: Deployment, theirs: Entra) -> None:
         """Scopes of the company's own API, and Graph's word for the token they bring: it will never be another."""

@@ -75,7 +75,7 @@ def test_hundreds_of_inherited_groups_sign_in_all_the_same(deployment: Deploymen
 
     assert response.status_code == 303
     [not_kept] = [one for one in deployment.identity().unread if "groups" in one]
-    assert not_kept.endswith("of groups not kept: no rule reads them")
+    assert not_kept.endswith("of groups not stored: no rule reads them")
 
 
 def test_a_no_is_a_no(deployment: Deployment, theirs: GitLab) -> None:

@@ -1,16 +1,16 @@
-"""Two answers about one person made one: the ID token's claims and those of the userinfo endpoint."""
+"""Merges the claims of an ID token with those of the userinfo endpoint.  Pure."""
 
 from collections.abc import Mapping
 
 
 def merge_userinfo(userinfo: Mapping[str, object], claims: Mapping[str, object]) -> dict[str, object]:
-    """Return *claims* over *userinfo*, with ``email_verified`` as it is said of the address that stays.
+    """Return *claims* over *userinfo*; ``email_verified`` counts only for the address it was sent with.
 
-    The two may name different addresses: what is said of one must not vouch for the other.  That one then counts as
-    not verified, even where the configuration assumes that every address is.
+    The two may name different addresses.  Then the address counts as not verified, even if the configuration assumes
+    that every address is.
     """
-    united = {**userinfo, **claims}
-    said_by = claims if "email_verified" in claims else userinfo
-    if "email_verified" in united and said_by.get("email") != united.get("email"):
-        united["email_verified"] = False
-    return united
+    merged = {**userinfo, **claims}
+    source = claims if "email_verified" in claims else userinfo
+    if "email_verified" in merged and source.get("email") != merged.get("email"):
+        merged["email_verified"] = False
+    return merged

@@ -1,4 +1,4 @@
-"""What every reading has in common: from verified claims and affiliations to an identity."""
+"""Builds an identity from verified claims and affiliations, for every provider type.  Pure."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,22 +13,22 @@ from portal.settings import ProviderSpec
 from portal.sign_in.claims import values
 
 _TOKEN_CLAIMS: Final = frozenset({"at_hash", "c_hash", "nonce", "s_hash"})
-"""Claims about one exchange, of no use to a rule."""
+"""Claims that bind the token to one sign-in, of no use to a rule."""
 _EXCHANGE_CLAIMS: Final = frozenset({"aud", "auth_time", "azp", "exp", "iat", "iss", "jti", "nbf", "portal:cut", "sid"})
-"""Claims about the exchange itself, which say nothing of the person."""
+"""Claims about the token or the sign-in, not about the person."""
 MAX_SHOWN_NAMES: Final = 100
-"""Names of claims kept with a sign-in, for admins."""
+"""Most names of claims stored with a sign-in, for admins."""
 MAX_SHOWN_NAME: Final = 120
-"""Characters of one of them."""
+"""Most characters of one of them."""
 MAX_TENANTS: Final = 1000
 """Most tenants of one person."""
 
 
 def identity_of(claims: Mapping[str, object], *, spec: ProviderSpec, affiliations: Sequence[Affiliation]) -> Identity:
-    """Return the identity that *claims*, verified ones or a view of such, describe, belonging to *affiliations*.
+    """Return the identity that *claims*, verified or derived from verified ones, describe, with *affiliations*.
 
     Raises:
-        CallbackRejected: ``sub`` is unusable, or the claims are no JSON.
+        CallbackRejected: ``sub`` is unusable, or the claims are not JSON.
         ClaimsTooLarge: there are too many affiliations.
     """
     if len(affiliations) > MAX_TENANTS:
@@ -42,23 +42,23 @@ def identity_of(claims: Mapping[str, object], *, spec: ProviderSpec, affiliation
         email_verified=values.email_verified(claims, assumed=spec.assumes_email),
         picture=values.picture(claims),
         affiliations=tuple(affiliations),
-        claims=_kept(claims),
+        claims=_claims_for_rules(claims),
         unread=tuple(_unread(claims, spec)),
     )
 
 
 def named_claims(claims: Mapping[str, object], spec: ProviderSpec) -> Mapping[str, object]:
-    """Return *claims* with groups and roles as the provider's own settings say where they are.
+    """Return *claims* with groups and roles taken from where the provider's settings say.
 
-    ``groups_claim`` and ``roles_claim`` are expressions over the claims; what they yield stands in place of the list.
+    ``groups_claim`` and ``roles_claim`` are expressions over the claims; what they yield replaces the list.
     """
-    chosen = {name: spec.options[f"{name}_claim"] for name in NAME_LISTS if f"{name}_claim" in spec.options}
+    expressions = {name: spec.options[f"{name}_claim"] for name in NAME_LISTS if f"{name}_claim" in spec.options}
     document = {**claims, RAW: claims}
-    return {**claims, **{name: evaluate(expression, document) for name, expression in chosen.items()}}
+    return {**claims, **{name: evaluate(expression, document) for name, expression in expressions.items()}}
 
 
 def affiliation_in(tenant: str, claims: Mapping[str, object], *, name: str | None = None) -> Affiliation:
-    """Return what *claims*, of the whole token or of one tenant within it, say about *tenant*."""
+    """Return the affiliation with *tenant* in *claims*, of the whole token or of that tenant within it."""
     return Affiliation(
         tenant=tenant,
         tenant_name=name,
@@ -70,33 +70,30 @@ def affiliation_in(tenant: str, claims: Mapping[str, object], *, name: str | Non
 
 
 def names_sent(claims: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the names of *claims*, sorted, without those about the exchange: for people who look for one.
-
-    What is too long, or too much, is said as a number and never left out in silence.
-    """
+    """Return the names of *claims* about the person, sorted; more than fit are given as a number."""
     names = sorted(name for name in claims if name not in _TOKEN_CLAIMS | _EXCHANGE_CLAIMS and values.is_plain(name))
     shown = [shorten(name, longest=MAX_SHOWN_NAME) for name in names]
     beyond = len(shown) - MAX_SHOWN_NAMES
     return tuple(shown) if beyond <= 0 else (*shown[:MAX_SHOWN_NAMES], f"… and {beyond} more")
 
 
-def _kept(claims: Mapping[str, object]) -> Mapping[str, object]:
-    left_out = _TOKEN_CLAIMS | {name for name in NAME_LISTS if not values.unread(claims.get(name))}
-    kept = {name: value for name, value in claims.items() if name not in left_out}
+def _claims_for_rules(claims: Mapping[str, object]) -> Mapping[str, object]:
+    omitted = _TOKEN_CLAIMS | {name for name in NAME_LISTS if not values.unread(claims.get(name))}
+    rest = {name: value for name, value in claims.items() if name not in omitted}
     try:
-        json.dumps(kept, allow_nan=False)
+        json.dumps(rest, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise CallbackRejected("the claims are no JSON") from error
-    return MappingProxyType(kept)
+        raise CallbackRejected("the claims are not JSON") from error
+    return MappingProxyType(rest)
 
 
 def _unread(claims: Mapping[str, object], spec: ProviderSpec) -> Iterator[str]:
-    """Yield, in words for admins, what stands in *claims* and says nothing to us; no values."""
+    """Yield sentences for admins on what in *claims* cannot be read; no values."""
     for name in NAME_LISTS:
         number = values.unread(claims.get(name))
         if number and f"{name}_claim" not in spec.options:
             are = f"entry of {name} is not a name" if number == 1 else f"entries of {name} are not names"
-            yield f"{number} {are}; rules find what was sent under {RAW}.{name}"
+            yield f"{number} {are}; rules can read what was sent under {RAW}.{name}"
     tenants = claims.get("tenants")
     unusable = [one for one in tenants if values.identifier(one) is None] if type(tenants) is dict else []
     if unusable:

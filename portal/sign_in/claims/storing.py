@@ -1,7 +1,7 @@
-"""What of a person's claims is kept with their sign-in: all of it where it is small, else what rules read.  Pure.
+"""Limits the claims that are stored with a sign-in: all if they are small, else those that rules read.  Pure.
 
-A sign-in's row is looked up with every request, so what no rule reads must not make it large; and what a rule does
-read is never cut: where that is too much, the sign-in is refused, with the name of the claim.
+Every request reads a sign-in's row, so claims that no rule reads must not make it large.  Claims that a rule reads are
+never cut: if they are too large, the sign-in is refused, with the name of the claim.
 """
 
 import json
@@ -17,13 +17,13 @@ from portal.rules.policy import RoleRule, is_about
 from portal.sign_in.claims.reading import MAX_SHOWN_NAMES
 
 MAX_KEPT: Final = 64 * 1024
-"""Bytes of JSON kept with a sign-in, whether a rule reads them or not."""
+"""Most bytes of JSON stored with a sign-in that no rule reads."""
 MAX_READ: Final = 256 * 1024
-"""Bytes kept where rules do read them."""
+"""Most bytes of JSON stored with a sign-in."""
 
 
 def identity_to_store(identity: Identity, *, rules: Iterable[RoleRule]) -> Identity:
-    """Return *identity* with as much of its claims as is kept; what was dropped stands in ``unread``.
+    """Return *identity* with the claims to store; ``unread`` lists what was dropped.
 
     Raises:
         ClaimsTooLarge: what rules read is larger than :data:`MAX_READ`.
@@ -35,7 +35,7 @@ def identity_to_store(identity: Identity, *, rules: Iterable[RoleRule]) -> Ident
     if read is None:
         unread = {}
     else:
-        unread = {name: sizes[name] - _size_of_lists(_left(identity, name, named)) for name in sizes.keys() - read}
+        unread = {name: sizes[name] - _size_of_lists(_remaining(identity, name, named)) for name in sizes.keys() - read}
     of_all, of_unread = sum(sizes.values()), sum(unread.values())
     dropped: list[str] = []
     for name in sorted(unread, key=lambda one: (-unread[one], one)):
@@ -47,53 +47,53 @@ def identity_to_store(identity: Identity, *, rules: Iterable[RoleRule]) -> Ident
     if of_all > MAX_READ:
         largest = max(sizes, key=lambda one: (sizes[one], one))
         raise ClaimsTooLarge(
-            f"{largest} takes {sizes[largest]} bytes of {of_all}, more than the {MAX_READ} that are kept"
+            f"{largest} takes {sizes[largest]} bytes of {of_all}, more than the {MAX_READ} that are stored"
         )
     return _without(identity, dropped, named=named) if dropped else identity
 
 
 def _read_by_expressions(rules: Iterable[RoleRule]) -> frozenset[str] | None:
-    """Return the claims that some ``when`` reads; ``None`` where one may read all."""
+    """Return the claims that some ``when`` reads; ``None`` if one may read all."""
     read = [claims_read(rule.when) for rule in rules if rule.when is not None]
     return None if None in read else frozenset[str]().union(*(one for one in read if one is not None))
 
 
 def _without(identity: Identity, dropped: Sequence[str], *, named: frozenset[str]) -> Identity:
-    """Return *identity* without the claims *dropped*, but for the groups that rules have *named*."""
+    """Return *identity* without the claims *dropped*, except the groups that rules have *named*."""
     affiliations = list(identity.affiliations)
-    words = []
+    notes = []
     for name in dropped:
-        left = _left(identity, name, named)
-        number = sum(len(names - kept) for names, kept in zip(_lists(identity, name), left, strict=True))
+        remaining = _remaining(identity, name, named)
+        number = sum(len(names - rest) for names, rest in zip(_lists(identity, name), remaining, strict=True))
         if number:
-            words.append(f"{number} of {name} not kept: no rule reads them")
+            notes.append(f"{number} of {name} not stored: no rule reads them")
         elif name in identity.claims:
-            words.append(f"{name} ({_size(identity.claims[name])} bytes) not kept: no rule reads it")
-        for place, names in enumerate(left):
+            notes.append(f"{name} ({_size(identity.claims[name])} bytes) not stored: no rule reads it")
+        for index, names in enumerate(remaining):
             change: dict[str, Any] = {name: names}
-            affiliations[place] = replace(affiliations[place], **change)
-    beyond = len(words) - MAX_SHOWN_NAMES
+            affiliations[index] = replace(affiliations[index], **change)
+    beyond = len(notes) - MAX_SHOWN_NAMES
     if beyond > 0:
-        words[MAX_SHOWN_NAMES:] = [f"{beyond} more claims not kept: no rule reads them"]
+        notes[MAX_SHOWN_NAMES:] = [f"{beyond} more claims not stored: no rule reads them"]
     gone = frozenset(dropped)
     claims = MappingProxyType({name: value for name, value in identity.claims.items() if name not in gone})
-    return replace(identity, claims=claims, affiliations=tuple(affiliations), unread=(*identity.unread, *words))
+    return replace(identity, claims=claims, affiliations=tuple(affiliations), unread=(*identity.unread, *notes))
 
 
 def _lists(identity: Identity, name: str) -> list[frozenset[str]]:
-    """Return the names that each affiliation has under *name*; nothing for a claim that is not such a list."""
+    """Return the names that each affiliation has under *name*; none for a claim that is not a list of names."""
     return [getattr(one, name) for one in identity.affiliations] if name in NAME_LISTS else []
 
 
-def _left(identity: Identity, name: str, named: frozenset[str]) -> list[frozenset[str]]:
-    """Return what stays of these lists where *name* is dropped: the groups that rules have *named*."""
+def _remaining(identity: Identity, name: str, named: frozenset[str]) -> list[frozenset[str]]:
+    """Return what remains of these lists if *name* is dropped: the groups that rules have *named*."""
     return [names & named if name == "groups" else frozenset() for names in _lists(identity, name)]
 
 
 def _size_of(identity: Identity, name: str) -> int:
-    """Return the bytes of JSON that the claim *name* takes; of lists of names, those of all tenants together."""
-    written = _size({name: identity.claims[name]}) if name in identity.claims else 0
-    return written + _size_of_lists(_lists(identity, name))
+    """Return the bytes of JSON that the claim *name* takes, with the lists of names of all tenants."""
+    of_claim = _size({name: identity.claims[name]}) if name in identity.claims else 0
+    return of_claim + _size_of_lists(_lists(identity, name))
 
 
 def _size_of_lists(lists: Iterable[frozenset[str]]) -> int:

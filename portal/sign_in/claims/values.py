@@ -1,8 +1,7 @@
-"""Careful readings of single claims: the right type, a bounded size, no tricks; or nothing.
+"""Reads single claims: the right type, a bounded size, no control or direction characters; or nothing.
 
-What a person typed about themselves reaches pages, headers and logs of others, so control and
-direction characters never get further than this.  ``type(x) is str`` and not ``isinstance``,
-because the values come out of JSON and nothing else is expected.
+What people type about themselves appears in pages, headers and logs of others.  The checks are ``type(x) is str`` and
+not ``isinstance``, because the values come from JSON.
 """
 
 import re
@@ -14,17 +13,17 @@ from urllib.parse import urlsplit
 from portal.errors import CallbackRejected
 
 MAX_SUBJECT: Final = 1024
-"""Characters of ``sub``: OpenID Connect Core, section 2, says 255, and not every provider keeps to it."""
+"""Characters of ``sub``: OpenID Connect Core, section 2, allows 255, and some providers exceed it."""
 MAX_LISTED: Final = 1024
 """Characters of the name of a role, group or permission: room for the longest names of a directory."""
 MAX_IDENTIFIER: Final = 512
-"""Characters of the id of a tenant, an organisation and the like: what a ticket and a column of the database hold."""
+"""Characters of the id of a tenant or organisation: as much as a ticket and a database column hold."""
 MAX_NAME: Final = 200
 """Characters shown of a person's name; a longer one ends in an ellipsis."""
 MAX_EMAIL: Final = 320
 """Characters of an address: 64, the at sign and 255 (RFC 5321, section 4.5.3.1)."""
 MAX_PICTURE: Final = 1024
-"""Characters of the picture's address; a ticket carries no longer one."""
+"""Characters of the picture's address, as in a ticket."""
 
 _ID_SHAPE: Final = re.compile(r"[A-Za-z0-9_-]{32}")
 """``portal.rules.identity.Identity.id``."""
@@ -33,12 +32,12 @@ _ID_SHAPE: Final = re.compile(r"[A-Za-z0-9_-]{32}")
 # turn the direction of text: a name must not rewrite the page around it.
 _UNWANTED: Final = frozenset({"Cc", "Cs", "Co", "Zl", "Zp"})
 _REFUSED_IN_NAMES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""What is in no name, not even one that is only compared: directories do copy direction marks into theirs."""
+"""Not allowed even in names that are only compared.  Direction marks are: directories copy them into names."""
 _DIRECTIONS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 
 def is_plain(value: str) -> bool:
-    """Say whether *value* holds no character that is unfit to be shown or compared."""
+    """Return whether *value* has no character that is unfit for display."""
     return all(unicodedata.category(char) not in _UNWANTED and char not in _DIRECTIONS for char in value)
 
 
@@ -46,7 +45,7 @@ def subject(claims: Mapping[str, object]) -> str:
     """Return ``sub``.
 
     Raises:
-        CallbackRejected: it is absent, no string, blank, longer than :data:`MAX_SUBJECT`, or not plain.
+        CallbackRejected: it is absent, not a string, blank, longer than :data:`MAX_SUBJECT`, or not plain.
     """
     value = claims.get("sub")
     if type(value) is not str or not value.strip() or not is_plain(value):
@@ -57,10 +56,10 @@ def subject(claims: Mapping[str, object]) -> str:
 
 
 def issuer(claims: Mapping[str, object], *, configured: str) -> str:
-    """Return ``iss``, which the verifier has held against the provider; *configured* where there is none.
+    """Return ``iss``, which the verifier has compared with the provider's; *configured* if there is none.
 
     Raises:
-        CallbackRejected: it is no string, or empty.
+        CallbackRejected: it is not a string, or empty.
     """
     value = claims.get("iss", configured)
     if type(value) is not str or not value or not is_plain(value):
@@ -69,28 +68,28 @@ def issuer(claims: Mapping[str, object], *, configured: str) -> str:
 
 
 def identifier(value: object) -> str | None:
-    """Return *value* if it is a plain, non-blank name of something, exactly as it is written."""
+    """Return *value*, unchanged, if it is a plain, non-blank text."""
     if type(value) is not str or not value.strip() or len(value) > MAX_IDENTIFIER or not is_plain(value):
         return None
     return value
 
 
 def compared(name: str) -> str:
-    """Return *name* as it is compared: two spellings of one text in Unicode are one name (UAX #15, form NFC)."""
+    """Return *name* normalised for comparison (UAX #15, form NFC)."""
     return unicodedata.normalize("NFC", name)
 
 
 def names(value: object) -> frozenset[str]:
-    """Return the names in *value*, a list of strings or one string, as they are compared.
+    """Return the names in *value*, a list of strings or one string, normalised for comparison.
 
-    A single string is one name and is not split: "AI Analysts" is no group "AI".  How many entries are no such name,
-    and are left out, says :func:`unread`.
+    A single string is one name and is not split: "AI Analysts" is not the group "AI".  :func:`unread` counts the
+    entries that are omitted.
     """
     return frozenset(name for entry in _entries(value) if (name := _name(entry)) is not None)
 
 
 def unread(value: object) -> int:
-    """Return how many entries of *value* say something that :func:`names` cannot read, such as objects."""
+    """Return how many entries of *value* are not blank and not names for :func:`names`, such as objects."""
     return sum(_name(entry) is None and not _is_blank(entry) for entry in _entries(value))
 
 
@@ -109,7 +108,7 @@ def _is_blank(entry: object) -> bool:
 
 
 def shown_name(claims: Mapping[str, object]) -> str | None:
-    """Return what to call the person: ``name``, else given and family name, else the handle they chose."""
+    """Return the person's name for display: ``name``, else given and family name, else the handle they chose."""
     both = " ".join(part for key in ("given_name", "family_name") if (part := _line(claims.get(key))) is not None)
     candidates = (
         _line(claims.get("name")),
@@ -123,25 +122,25 @@ def shown_name(claims: Mapping[str, object]) -> str | None:
 def _line(value: object) -> str | None:
     if type(value) is not str:
         return None
-    # Four times as much, since what is cut off must not be what follows blanks and marks.
-    shown = value[: 4 * MAX_NAME]
-    cleaned = " ".join("".join(char if is_plain(char) else " " for char in shown).split())
-    if len(cleaned) > MAX_NAME or (cleaned and len(value) > len(shown)):
+    # Four times as much, since blanks and marks are removed before the text is cut.
+    beginning = value[: 4 * MAX_NAME]
+    cleaned = " ".join("".join(char if is_plain(char) else " " for char in beginning).split())
+    if len(cleaned) > MAX_NAME or (cleaned and len(value) > len(beginning)):
         return f"{cleaned[: MAX_NAME - 1].rstrip()}…"
     return cleaned or None
 
 
 def handle(claims: Mapping[str, object]) -> str | None:
-    """Return what the provider calls the account: ``preferred_username``, else ``login``.
+    """Return the account's name at the provider: ``preferred_username``, else ``login``.
 
-    Most people choose it themselves, so it is for showing only.  What could pass for an address, or for an id of ours,
-    is none: an app that takes the name for a person must not take one for another.
+    Most people choose it themselves, so it is for display only.  A handle that could pass for an address or an id of
+    the portal is not returned: an app that takes the name for a person must not confuse two people.
     """
     candidates = (_line(claims.get(name)) for name in ("preferred_username", "login"))
-    found = next((one for one in candidates if one), None)
-    if found is None or "@" in unicodedata.normalize("NFKC", found) or _ID_SHAPE.fullmatch(found):
+    name = next((one for one in candidates if one), None)
+    if name is None or "@" in unicodedata.normalize("NFKC", name) or _ID_SHAPE.fullmatch(name):
         return None
-    return found
+    return name
 
 
 def email(claims: Mapping[str, object]) -> str | None:
@@ -154,16 +153,16 @@ def email(claims: Mapping[str, object]) -> str | None:
 
 
 def email_verified(claims: Mapping[str, object], *, assumed: bool = False) -> bool:
-    """Say whether the provider vouches for :func:`email`: the JSON value ``true``, never a string or a number.
+    """Return whether the provider vouches for :func:`email`: the JSON value ``true``, never a string or a number.
 
-    Where that is *assumed*, saying nothing is enough, or the text ``true``; whatever else it says still is a no.
+    If verification is *assumed*, an absent claim or the text ``true`` is enough; any other value means no.
 
-    Addresses outside ASCII are shown but never vouched for: case-folding makes the Kelvin sign a "k",
-    and two people must not become one by that.
+    Addresses outside ASCII never count as verified: case-folding turns the Kelvin sign into "k", and two people must
+    not become one.
     """
     address = email(claims)
-    said = claims.get("email_verified")
-    vouches = said is True or (assumed and (said is None or said == "true"))
+    claim = claims.get("email_verified")
+    vouches = claim is True or (assumed and (claim is None or claim == "true"))
     return vouches and address is not None and address.isascii()
 
 

@@ -1,7 +1,7 @@
-"""The company's own rule for who may come in: ``PORTAL_SIGN_IN_HOOK=package.module:function``.
+"""The company's own rule for sign-in admission: ``PORTAL_SIGN_IN_HOOK=package.module:function``.
 
-A function with the signature of Chainlit's ``@cl.oauth_callback``.  It says more of somebody, or refuses them; it
-cannot make them somebody else.  Whatever goes wrong in it admits nobody.
+A function with the signature of Chainlit's ``@cl.oauth_callback``.  It may refuse a person or give them roles, but not
+change who they are.  Any error in it refuses.
 """
 
 from portal.sign_in.hook.admission_rule import hook_of

@@ -1,4 +1,4 @@
-"""The hook as admission asks it: told, called, its answer read; what goes wrong is logged, without the tokens."""
+"""Calls the hook for sign-in admission, and logs its errors without the tokens."""
 
 import logging
 import traceback
@@ -16,7 +16,7 @@ from portal.sign_in.hook.loading import HookFunction
 from portal.sign_in.hook.translation import Answer, default_user, raw_user_data, read_answer
 
 _LOGGER: Final = logging.getLogger("portal.hook")
-_MOST_NAMED: Final = 10
+_MOST_NAMES: Final = 10
 
 
 def hook_of(
@@ -31,22 +31,24 @@ def hook_of(
 
     def hook(arrival: Arrival) -> Identity | None:
         try:
-            answer = _asked(loaded, arrival, providers=providers, roles=roles, caller=calls)
+            answer = _call_hook(loaded, arrival, providers=providers, roles=roles, caller=calls)
         except BaseException as error:
             _log_failure(error, arrival)
             if isinstance(error, Exception):
                 raise
-            raise RuntimeError(f"the sign-in hook raised {type(error).__name__}") from error  # sys.exit() is no end
+            raise RuntimeError(
+                f"the sign-in hook raised {type(error).__name__}"
+            ) from error  # sys.exit() must not end the process
         if answer is None:
             return None
-        _log_without_force("roles that portal.toml does not name", answer.unknown)
-        _log_without_force("roles in tenants that are not the person's", answer.foreign)
+        _log_ignored("roles that portal.toml does not name", answer.unknown)
+        _log_ignored("roles in tenants that are not the person's", answer.foreign)
         return answer.identity
 
     return hook
 
 
-def _asked(
+def _call_hook(
     loaded: HookFunction,
     arrival: Arrival,
     *,
@@ -69,14 +71,14 @@ def _asked(
 
 
 def _log_failure(error: BaseException, arrival: Arrival) -> None:
-    """Log the traceback; an exception's text may hold what the hook was given."""
+    """Log the traceback without the tokens, which an exception's text may hold."""
     hidden = (arrival.access_token, arrival.id_token or "")
     fields: Mapping[str, object] = {"exception": redact("".join(traceback.format_exception(error)), hidden=hidden)}
     _LOGGER.error("the sign-in hook failed: %s", type(error).__name__, extra={"fields": fields})
 
 
-def _log_without_force(what: str, names: Collection[str]) -> None:
+def _log_ignored(what: str, names: Collection[str]) -> None:
     if names:
-        shown = ", ".join(map(quoted, sorted(names)[:_MOST_NAMED]))
-        beyond = len(names) - _MOST_NAMED
-        _LOGGER.warning("the sign-in hook gave %s: %s%s", what, shown, f" and {beyond} more" if beyond > 0 else "")
+        listed = ", ".join(map(quoted, sorted(names)[:_MOST_NAMES]))
+        beyond = len(names) - _MOST_NAMES
+        _LOGGER.warning("the sign-in hook gave %s: %s%s", what, listed, f" and {beyond} more" if beyond > 0 else "")

@@ -1,11 +1,10 @@
-"""What stands in for Chainlit where it is not installed: as much of it as a sign-in hook needs.
+"""Replaces Chainlit if it is not installed: as much of it as a sign-in hook needs.
 
-A module that says ``import chainlit as cl`` and decorates its function with ``@cl.oauth_callback`` works as it stands.
-Where Chainlit is installed, everything is its own but that decorator: Chainlit's raises ``ValueError`` unless
-variables of the environment turn on one of Chainlit's own providers, and the portal's come from elsewhere too.  And
-when it is imported, which may be as late as in the hook, it does so in a folder that is gone afterwards: it would make
-``.chainlit`` and ``.files`` in the working folder, and take that folder's ``.env``, the portal's secrets among it, into
-the environment of the process.
+A module that imports ``chainlit as cl`` and decorates its function with ``@cl.oauth_callback`` works unchanged.  If
+Chainlit is installed, only that decorator is replaced: Chainlit's raises ``ValueError`` unless environment variables
+turn on one of Chainlit's own providers.  Chainlit is imported, perhaps as late as in the hook, with a temporary folder
+as its root: else it would create ``.chainlit`` and ``.files`` in the working folder, and load that folder's ``.env``,
+with the portal's secrets, into the environment.
 """
 
 import os
@@ -29,7 +28,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Person(Protocol):
-    """What a hook is given and gives back: Chainlit's ``User``, or :class:`User`."""
+    """Argument and result of a hook: Chainlit's ``User``, or :class:`User`."""
 
     identifier: str
     display_name: str | None
@@ -38,7 +37,7 @@ class Person(Protocol):
 
 @dataclass
 class User:
-    """Chainlit's ``cl.User``; a hook may change it or make one of its own."""
+    """Chainlit's ``cl.User``; a hook may change it or create another."""
 
     identifier: str
     display_name: str | None = None
@@ -51,16 +50,16 @@ def oauth_callback(function: _Function) -> _Function:
 
 
 def __getattr__(name: str) -> object:
-    """Say what is missing, and why.
+    """Raise an error that names what is missing.
 
     Raises:
         AttributeError: always.
     """
-    raise AttributeError(f"chainlit is not installed; what stands in for it has User and oauth_callback, not {name}")
+    raise AttributeError(f"chainlit is not installed; its replacement has User and oauth_callback, but not {name}")
 
 
 def prepare() -> None:
-    """Have ``import chainlit`` find this module where there is no Chainlit, else Chainlit with our decorator."""
+    """Have ``import chainlit`` find this module if Chainlit is not installed, else Chainlit with this decorator."""
     if _NAME not in sys.modules and find_spec(_NAME) is None:
         sys.modules[_NAME] = sys.modules[__name__]
         return
@@ -73,12 +72,12 @@ def prepare() -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Finds what is Chainlit's where everybody finds it, and has it loaded by :class:`_Loader`."""
+    """Finds Chainlit's modules as usual, and has them loaded by :class:`_Loader`."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of one of the two modules that matter; ``None`` for all others."""
+        """Return the spec of one of the two modules; ``None`` for all others."""
         if fullname not in {_NAME, _DEFINES_IT}:
             return None
         for finder in sys.meta_path:
@@ -91,13 +90,13 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(Loader):
-    """Loads a module of Chainlit's as *inner* does."""
+    """Loads a module of Chainlit as *inner* does."""
 
     def __init__(self, inner: Loader) -> None:
         self._inner = inner
 
     def __getattr__(self, name: str) -> object:
-        """Return what the loader itself has, such as the source for tracebacks."""
+        """Return an attribute of the loader itself, such as the source for tracebacks."""
         return getattr(self._inner, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -105,7 +104,7 @@ class _Loader(Loader):
         return self._inner.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Fill *module*; of the one that defines it, the decorator is ours before anybody can take it from there."""
+        """Fill *module*; in the one that defines the decorator, replace it before it is imported from there."""
         if module.__name__ == _DEFINES_IT:
             self._inner.exec_module(module)
             vars(module)["oauth_callback"] = oauth_callback
@@ -116,18 +115,20 @@ class _Loader(Loader):
 
 @contextmanager
 def _temporary_root() -> Iterator[None]:
-    """Have Chainlit make its folders where they are gone afterwards, and read no ``.env``; what is set stays."""
+    """Give Chainlit a temporary root and no ``.env``, unless the variables for them are set."""
     with TemporaryDirectory(prefix="portal-chainlit-", ignore_cleanup_errors=True) as folder:
-        ours = {name: value for name, value in ((_ROOT, folder), (_ENV_FILE, os.devnull)) if name not in os.environ}
-        os.environ.update(ours)
+        variables = {
+            name: value for name, value in ((_ROOT, folder), (_ENV_FILE, os.devnull)) if name not in os.environ
+        }
+        os.environ.update(variables)
         try:
             yield
         finally:
-            for name in ours:
+            for name in variables:
                 os.environ.pop(name, None)
 
 
 def user_class() -> Callable[..., Person]:
-    """Return Chainlit's own ``User`` where the hook has loaded Chainlit, else :class:`User`."""
-    found: Callable[..., Person] = getattr(sys.modules.get(_NAME), "User", User)
-    return found
+    """Return Chainlit's own ``User`` if the hook has loaded Chainlit, else :class:`User`."""
+    user: Callable[..., Person] = getattr(sys.modules.get(_NAME), "User", User)
+    return user

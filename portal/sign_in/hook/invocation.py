@@ -1,7 +1,7 @@
-"""Calling the company's function: sync or async, for a limited time, in a thread of its own.
+"""Calls the company's function: sync or async, for a limited time, in a thread of its own.
 
-A thread cannot be ended from outside.  One that hangs is left behind, as a daemon, and keeps one of a limited number
-of places: a hook that always hangs refuses everybody, and does not take the process's memory with it.
+A thread cannot be ended from outside.  One that hangs keeps running, as a daemon, and counts towards a limit: a hook
+that always hangs refuses everyone, but does not fill the process's memory.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Final
 LIMIT: Final = 10.0
 """Seconds the hook may take."""
 MOST_AT_ONCE: Final = 32
-"""Calls of one process that may be running, those that were given up included."""
+"""Most running calls of one process, including those that were given up."""
 
 
 class HookTooSlow(Exception):
@@ -27,7 +27,7 @@ class Caller:
 
     def __init__(self, *, limit: float = LIMIT, most: int = MOST_AT_ONCE) -> None:
         self._limit = limit
-        self._places = threading.BoundedSemaphore(most)
+        self._slots = threading.BoundedSemaphore(most)
         self._most = most
 
     def call(self, function: Callable[..., object], arguments: tuple[object, ...]) -> object:
@@ -35,16 +35,16 @@ class Caller:
 
         Raises:
             HookTooSlow: it takes longer than the limit, or too many calls are still running.
-            BaseException: whatever it raises.
+            BaseException: any exception of the function.
         """
-        if not self._places.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False):
             raise HookTooSlow(f"{self._most} calls of it are still running")
         answer: Future[object] = Future()
         threading.Thread(target=self._run, args=(function, arguments, answer), name="sign-in hook", daemon=True).start()
         try:
             return answer.result(timeout=self._limit)
         except FutureTimeoutError:
-            if answer.done():  # its own
+            if answer.done():  # the function's own TimeoutError
                 raise
             raise HookTooSlow(f"it did not answer within {self._limit:g} seconds") from None
 
@@ -57,7 +57,7 @@ class Caller:
         except BaseException as error:  # noqa: BLE001 - it is for the one who waits; also what means to end the process
             answer.set_exception(error)
         finally:
-            self._places.release()
+            self._slots.release()
 
 
 async def _awaited(awaitable: Awaitable[object], *, limit: float) -> object:

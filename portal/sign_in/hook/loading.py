@@ -1,4 +1,4 @@
-"""From the name of the hook to the function: every way in which it cannot be one is a problem with its fix."""
+"""Loads the hook by its name; every problem comes with its fix."""
 
 import importlib
 import inspect
@@ -24,31 +24,31 @@ class HookFunction:
 
     function: Callable[..., object]
     takes: int
-    """How many of the arguments it takes, from the first."""
+    """Number of arguments it takes, counted from the first."""
 
 
 def load_hook(name: str) -> HookFunction:
     """Return the function that *name*, ``package.module:function``, means.
 
-    The module is looked for in the working folder first, and is run by being imported.
+    The module is searched in the working folder first; importing it runs it.
 
     Raises:
-        SettingsError: there is no such function, or none that can be asked.
+        SettingsError: there is no such function, or it cannot be called.
     """
     module_name, _, path = name.partition(":")
     here = str(Path.cwd())
-    if here not in sys.path:  # where gunicorn looks too, whatever has started it
+    if here not in sys.path:  # as gunicorn does, however the portal was started
         sys.path.insert(0, here)
     chainlit.prepare()
-    found: object = _imported(module_name)
+    value: object = _imported(module_name)
     for part in path.split("."):
-        if not hasattr(found, part):
-            names = [one for one, value in vars(found).items() if inspect.isroutine(value)] if path == part else []
+        if not hasattr(value, part):
+            names = [one for one, member in vars(value).items() if inspect.isroutine(member)] if path == part else []
             _fail(f"names {path!r}, which is not in {module_name}.", choices(path, names))
-        found = getattr(found, part)
-    if not callable(found):
-        _fail(f"names {path!r} in {module_name}, which is no function.", "Name a function.")
-    return HookFunction(function=found, takes=_number_of_arguments(found))
+        value = getattr(value, part)
+    if not callable(value):
+        _fail(f"names {path!r} in {module_name}, which is not a function.", "Name a function.")
+    return HookFunction(function=value, takes=_number_of_arguments(value))
 
 
 def _imported(name: str) -> object:
@@ -70,7 +70,7 @@ def _imported(name: str) -> object:
 
 
 def _location_of(error: BaseException) -> str:
-    """Return file and line of *error*, not its text: that may repeat a secret."""
+    """Return file and line of *error*, not its text, which may hold a secret."""
     if isinstance(error, SyntaxError):
         return f" in {error.filename}, line {error.lineno}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
@@ -78,11 +78,11 @@ def _location_of(error: BaseException) -> str:
 
 
 def _number_of_arguments(function: Callable[..., object]) -> int:
-    """Return how many arguments to give it by position; Chainlit leaves out what a function does not take."""
+    """Return how many positional arguments it takes; like Chainlit, the portal passes no more."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        _fail("names what does not say which arguments it takes.", "Name a function written in Python.")
+        _fail("names a function whose arguments cannot be read.", "Name a function written in Python.")
     kinds = [parameter.kind for parameter in signature.parameters.values()]
     takes = MOST_ARGUMENTS if inspect.Parameter.VAR_POSITIONAL in kinds else sum(kind in _POSITIONAL for kind in kinds)
     takes = min(takes, MOST_ARGUMENTS)
@@ -90,7 +90,7 @@ def _number_of_arguments(function: Callable[..., object]) -> int:
         signature.bind(*range(takes))
     except TypeError:
         _fail(
-            "names a function that asks for more than there is to give.",
+            "names a function that needs more arguments than it gets.",
             "It is called with provider_id, token, raw_user_data, default_user and id_token, in this order.",
         )
     return takes

@@ -1,8 +1,7 @@
-"""What the hook is told, in Chainlit's words, and what its answer means.  Pure.
+"""The hook's arguments, in Chainlit's terms, and the reading of its answer.  Pure.
 
-Chainlit hands on what a provider's userinfo says.  Here it is what was verified, and an address stands in it only
-where the provider vouches for it: a hook that lets in whoever has an address of the company's must not be told one
-that anybody could have typed.
+Chainlit passes on a provider's userinfo.  The portal passes verified claims, with an address only if the provider
+vouches for it: a hook that admits people by their address must not get one that anyone could have typed.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -26,27 +25,25 @@ _API_NAMES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "google": {"id": "sub", "verified_email": "email_verified"},
     }
 )
-"""Per make: what the API that Chainlit asks calls a claim of the ID token."""
+"""By provider type: the names that the API that Chainlit calls has for claims of the ID token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Whom the hook admits."""
+    """The person whom the hook admits."""
 
     identity: Identity
     unknown: frozenset[str]
-    """What it called roles and ``portal.toml`` does not know; of no force."""
+    """Roles it named that are not in ``portal.toml``; ignored."""
     foreign: frozenset[str]
-    """Tenants it gave roles in that are not the person's; of no force."""
+    """Tenants it named that are not the person's; ignored."""
 
 
 def raw_user_data(arrival: Arrival, *, spec: ProviderSpec) -> dict[str, Any]:
-    """Return what the provider says of who arrives: a copy, with the address only if it is verified."""
+    """Return a copy of the provider's claims, with the address only if it is verified."""
     provider_type = type_of(spec)
     data = deepcopy({name: value for name, value in arrival.claims.items() if name != TRUNCATED})
-    if (
-        provider_type.flow == "oauth2" and provider_type.calls
-    ):  # the first answer is about the person, the others stand beside it
+    if provider_type.flow == "oauth2" and provider_type.calls:  # the first answer is about the person
         user = data.pop(provider_type.calls[0].name, None)
         data = {**data, **(user if type(user) is dict else {})}
     data.pop("email", None)
@@ -73,7 +70,7 @@ def default_user(arrival: Arrival, *, spec: ProviderSpec, make: Callable[..., Pe
 def _identifier(identity: Identity, spec: ProviderSpec) -> str:
     """Return GitHub's login, the member that ``user_identifier`` names, else the verified address, else the subject.
 
-    What looks like an address is one: nobody can come by a company's address by choosing it as their name.
+    Names that look like an address are not used: no one may get a company's address by choosing it as a name.
     """
     named = "preferred_username" if spec.provider_type == "github" else spec.options.get("user_identifier", "")
     chosen = identity.claims.get(named)
@@ -85,27 +82,27 @@ def _identifier(identity: Identity, spec: ProviderSpec) -> str:
 
 
 def read_answer(returned: object, *, identity: Identity, roles: Collection[str]) -> Answer:
-    """Return *identity* with the roles that *returned*, a user, has in its metadata; nothing else of it counts.
+    """Return *identity* with the roles that *returned*, a user, has in its metadata; nothing else of it is read.
 
     ``metadata["role"]`` is a name and ``metadata["roles"]`` a list of names, given in each tenant of this sign-in, or
     a mapping from tenants to such lists.  *roles* are those of ``portal.toml``.
 
     Raises:
-        TypeError: it is no user, or what it calls roles are none.
+        TypeError: it is not a user, or its roles are not names.
     """
     metadata = getattr(returned, "metadata", None)
     if not isinstance(getattr(returned, "identifier", None), str) or not isinstance(metadata, Mapping):
-        raise TypeError(f"the hook returned a {type(returned).__name__}, which is no user")
+        raise TypeError(f"the hook returned a {type(returned).__name__}, which is not a user")
     everywhere = set(_names(metadata.get("role")))
     within: dict[str, set[str]] = {}
-    given = metadata.get("roles")
-    if isinstance(given, Mapping):
-        for tenant, names in given.items():
+    roles_value = metadata.get("roles")
+    if isinstance(roles_value, Mapping):
+        for tenant, names in roles_value.items():
             within[tenant] = set(_names(names))
     else:
-        everywhere |= set(_names(given))
+        everywhere |= set(_names(roles_value))
     affiliations = tuple(
-        replace(one, given=frozenset((everywhere | within.get(one.tenant, set())) & set(roles)))
+        replace(one, hook_roles=frozenset((everywhere | within.get(one.tenant, set())) & set(roles)))
         for one in identity.affiliations
     )
     named = everywhere.union(*within.values())
@@ -121,5 +118,5 @@ def _names(value: object) -> Iterator[str]:
         return
     many = (value,) if isinstance(value, str) else value
     if not isinstance(many, list | tuple | set | frozenset) or not all(isinstance(one, str) for one in many):
-        raise TypeError("the hook's metadata holds roles that are no list of names")
+        raise TypeError("the hook's metadata holds roles that are not a list of names")
     yield from many

@@ -1,6 +1,6 @@
-"""``python -m portal.sign_in.hook.trial NAME``: load the sign-in hook, and print what is wrong with it.
+"""``python -m portal.sign_in.hook.trial NAME``: load the sign-in hook, and print its problem.
 
-The answer is one JSON object: empty where all is well, else ``what`` and ``fix``.
+The output is one JSON object: empty if there is no problem, else ``what`` and ``fix``.
 """
 
 import json
@@ -12,9 +12,9 @@ from portal.sign_in.hook.loading import load_hook
 
 
 def main() -> int:
-    """Answer, and return the exit code."""
+    """Print the result, and return the exit code."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answer:
-        os.dup2(2, 1)  # what the module prints is no answer
+        os.dup2(2, 1)  # the module may print, too
         verdict: dict[str, str] = {}
         try:
             load_hook(sys.argv[1])

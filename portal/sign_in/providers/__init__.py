@@ -1,4 +1,4 @@
-"""Where people prove who they are: one flow per family of providers, one entry per provider.
+"""Calls to identity providers: the authorization code flow, its two proofs of identity, and diagnostics.
 
-What each provider's claims mean is ``portal.sign_in.claims``; what follows from them is ``portal.rules.policy``.
+``portal.sign_in.provider_types`` says what each provider's claims mean, ``portal.rules.policy`` what follows from them.
 """

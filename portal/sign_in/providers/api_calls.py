@@ -1,6 +1,6 @@
-"""Questions to a provider's API: what ``portal.sign_in.provider_types`` lists, asked with the access token.
+"""Calls a provider's API, as ``portal.sign_in.provider_types`` lists them, with the access token.
 
-An access token goes to addresses of the configuration only, and from page to page of one of them within its origin.
+An access token goes only to addresses of the configuration, and from page to page of one list within its origin.
 """
 
 import logging
@@ -29,34 +29,34 @@ def with_answers(
     transport: Transport,
     budget: Budget,
 ) -> dict[str, object]:
-    """Return *claims* with the answer to each of *calls* under its name, and nothing else by these names.
+    """Return *claims* with the answer to each of *calls* under its name, which replaces any claim of that name.
 
-    Under :data:`TRUNCATED` stand the names of answers with more pages than are asked for.
+    :data:`TRUNCATED` lists the names of answers with more pages than are fetched.
 
     Raises:
-        ProviderUnavailable: a call failed; one that may be refused and was, leaves its name out instead.
+        ProviderUnavailable: a call failed; one that may be refused and was is omitted instead.
     """
     names = {TRUNCATED, *(call.name for call in calls)}
     known = {name: value for name, value in claims.items() if name not in names}
-    cut: list[str] = []
+    truncated: list[str] = []
     for call in calls:
         if call.wanted(known):
-            answer, goes_on = _answer(
+            answer, has_more = _answer(
                 call, call.url(spec), access_token=access_token, transport=transport, budget=budget
             )
             if answer is None:
-                _log.warning("%s will not say %s: nothing follows from it", spec.id, call.name)
+                _log.warning("%s refuses to answer %s: nothing follows from it", spec.id, call.name)
             else:
                 known[call.name] = answer
-            if goes_on:
-                cut.append(call.name)
-    return {**known, TRUNCATED: cut} if cut else known
+            if has_more:
+                truncated.append(call.name)
+    return {**known, TRUNCATED: truncated} if truncated else known
 
 
 def _answer(
     call: ApiCall, url: str, *, access_token: str, transport: Transport, budget: Budget
 ) -> tuple[object | None, bool]:
-    """Return the answer, ``None`` where it is refused, and whether it has more pages than are asked for."""
+    """Return the answer, ``None`` if it is refused, and whether it has more pages than are fetched."""
     headers = {"Authorization": f"Bearer {access_token}"}
     entries: list[object] = []
     for _ in range(max(call.pages, 1)):
@@ -70,7 +70,7 @@ def _answer(
                 return read_object(response.content), False
             page, link = _odata_page(response) if call.is_odata else _linked_page(response)
         except ValueError as error:
-            raise ProviderUnavailable(f"{call.name}: {url} answered what is no JSON of its kind") from error
+            raise ProviderUnavailable(f"{call.name}: {url} did not answer with the expected JSON") from error
         entries += page
         if link is None:
             return entries, False
@@ -79,7 +79,7 @@ def _answer(
 
 
 def _is_throttled(response: requests.Response) -> bool:
-    # GitHub says 403 where it has been asked too often: that is no answer, and must not pass for "no groups".
+    # GitHub answers 403 to too many requests, too: that must not pass for "no groups".
     return "Retry-After" in response.headers or response.headers.get("X-RateLimit-Remaining") == "0"
 
 
@@ -92,18 +92,18 @@ def _odata_page(response: requests.Response) -> tuple[list[object], str | None]:
     """Return the entries of one page, and the link to the next.
 
     Raises:
-        ValueError: it is no page.
+        ValueError: it is not a page.
     """
     document = read_object(response.content)
     entries, link = document.get("value"), document.get("@odata.nextLink")
     if type(entries) is not list or not isinstance(link, str | None):
-        raise ValueError("no page of an OData list")
+        raise ValueError("not a page of an OData list")
     return entries, link
 
 
 def _next_page(link: str, *, of: str) -> str:
-    """Return the address of the next page, which must be where this one was."""
+    """Return the address of the next page, which must have the origin of this one."""
     following = urljoin(of, link)
     if urlsplit(following)[:2] != urlsplit(of)[:2]:
-        raise ProviderUnavailable(f"the next page is at another place, {quoted(following)}")
+        raise ProviderUnavailable(f"the next page is at another origin, {quoted(following)}")
     return following

@@ -1,4 +1,4 @@
-"""The way to the provider: one authorization request (RFC 6749, section 4.1.1), with what makes it safe."""
+"""The authorization request (RFC 6749, section 4.1.1), with state, nonce and PKCE."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from portal.sign_in.attempts import Attempt
 from portal.sign_in.provider_types import type_of
 from portal.sign_in.provider_types.scopes import requested_scopes
 
-_OURS: Final = frozenset(
+_RESERVED: Final = frozenset(
     {
         "client_id",
         "code_challenge",
@@ -30,12 +30,12 @@ _OURS: Final = frozenset(
 def authorization_url(endpoint: str, attempt: Attempt, *, spec: ProviderSpec, login_hint: str | None) -> str:
     """Return the URL at *endpoint* that begins *attempt*."""
     provider_type = type_of(spec)
-    extra = {name: value for name, value in spec.authorize_params if name not in _OURS}
+    extra = {name: value for name, value in spec.authorize_params if name not in _RESERVED}
     if login_hint and provider_type.login_hint is not None:
         extra[provider_type.login_hint] = login_hint
     if provider_type.flow == "openid":
         extra["nonce"] = attempt.nonce
-    # Anything but S256 would make Authlib leave PKCE out without a word.
+    # For any method but S256, Authlib silently omits PKCE.
     challenge = {"code_challenge_method": "S256"} if provider_type.pkce else {}
     with OAuth2Session(spec.client_id, **challenge) as session:
         url, _ = session.create_authorization_url(

@@ -1,7 +1,7 @@
-"""Asking the authorization endpoint whether it knows the client and its callback, without signing anybody in.
+"""Asks the authorization endpoint whether it knows the client and its callback, without signing anyone in.
 
-The request of a browser is made, and what it leads to is looked at and not followed.  It is made a second time with a
-callback that is certainly not registered: only where the two answers differ, they are about the callback.
+It sends a browser's request and does not follow redirects.  A second request has a callback that is certainly not
+registered: only if the two answers differ, they are about the callback.
 """
 
 import re
@@ -24,7 +24,7 @@ Kind: TypeAlias = Literal["passed", "refused", "unclear"]
 _PASSED: Final = frozenset(
     {"access_denied", "account_selection_required", "consent_required", "interaction_required", "login_required"}
 )
-"""Errors that come back to the callback once client, callback and scopes were found in order (Core, 3.1.2.6)."""
+"""Errors sent to the callback after client, callback and scopes were accepted (Core, 3.1.2.6)."""
 _REFUSALS: Final = frozenset({400, 404, 422})
 _ERROR_PAGE: Final = re.compile(r"/(?:[a-z-]*error|fallbacks/error)(?:[./]|$)", re.IGNORECASE)
 _REFUSAL_WORDS: Final = re.compile(
@@ -39,28 +39,28 @@ _REFUSAL_WORDS: Final = re.compile(
     r"|(?:invalid|unknown)[_ ]client",
     re.IGNORECASE,
 )
-"""How the makes of providers tell a browser that they do not know the client or the callback, on whatever page."""
+"""Texts with which providers tell a browser that they do not know the client or the callback."""
 _HTML: Final = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeAnswer:
-    """What an authorization endpoint made of one request."""
+    """How an authorization endpoint answered one request."""
 
     kind: Kind
     clue: str = ""
     may_be_chance: bool = False
-    """Whether it stands in a page of status 200: its scripts may contain such words for other occasions."""
+    """Whether it is in a page of status 200, whose scripts may contain such texts for other cases."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
-    """What two requests show together."""
+    """What the two requests show together."""
 
     problem: str | None = None
     """How it refuses the portal's request; ``None``: it does not."""
     callback_known: bool | None = None
-    """Whether the callback is registered; ``None``: that does not show before a person signs in."""
+    """Whether the callback is registered; ``None``: not known before a sign-in."""
     unclear: str | None = None
     """Why it does not show."""
 
@@ -68,28 +68,28 @@ class ProbeResult:
 def ask_authorization(
     *, spec: ProviderSpec, endpoint: str, redirect_uri: str, transport: Transport, budget: Budget
 ) -> ProbeResult:
-    """Return what *endpoint* makes of the portal's request, and of one with a callback that is not registered."""
-    ours = _seen(spec, endpoint, redirect_uri, transport=transport, budget=budget)
-    if ours.kind == "unclear":
-        return ProbeResult(unclear=ours.clue)
-    if ours.kind == "refused" and not ours.may_be_chance:
-        return _refused(ours)
-    other = _seen(spec, endpoint, NOT_REGISTERED, transport=transport, budget=budget)
-    if ours.kind == "refused":
-        is_the_page = other.kind == "refused" and other.clue == ours.clue
-        return (
-            ProbeResult(unclear=f"its page says {ours.clue}, whatever the callback") if is_the_page else _refused(ours)
-        )
+    """Return how *endpoint* answers the portal's request, and one with a callback that is not registered."""
+    own = _probe(spec, endpoint, redirect_uri, transport=transport, budget=budget)
+    if own.kind == "unclear":
+        return ProbeResult(unclear=own.clue)
+    if own.kind == "refused" and not own.may_be_chance:
+        return _refusal(own)
+    other = _probe(spec, endpoint, NOT_REGISTERED, transport=transport, budget=budget)
+    if own.kind == "refused":
+        is_the_page = other.kind == "refused" and other.clue == own.clue
+        return ProbeResult(unclear=f"its page says {own.clue}, whatever the callback") if is_the_page else _refusal(own)
     if other.kind == "refused":
         return ProbeResult(callback_known=True)
     return ProbeResult(unclear=other.clue or "it asks people to sign in before it looks at the callback")
 
 
-def _refused(seen: ProbeAnswer) -> ProbeResult:
-    return ProbeResult(problem=f"the authorization endpoint refuses the request: {seen.clue}", callback_known=False)
+def _refusal(answer: ProbeAnswer) -> ProbeResult:
+    return ProbeResult(problem=f"the authorization endpoint refuses the request: {answer.clue}", callback_known=False)
 
 
-def _seen(spec: ProviderSpec, endpoint: str, redirect_uri: str, *, transport: Transport, budget: Budget) -> ProbeAnswer:
+def _probe(
+    spec: ProviderSpec, endpoint: str, redirect_uri: str, *, transport: Transport, budget: Budget
+) -> ProbeAnswer:
     attempt = new_attempt(provider=spec.id, redirect_uri=redirect_uri, return_to="/", now=0)
     url = authorization_url(endpoint, attempt, spec=spec, login_hint=None)
     try:
@@ -103,7 +103,7 @@ def _seen(spec: ProviderSpec, endpoint: str, redirect_uri: str, *, transport: Tr
 
 
 def read_redirect(target: str, *, redirect_uri: str) -> ProbeAnswer:
-    """Return what a redirect to *target* shows."""
+    """Return what a redirect to *target* means."""
     try:
         parts = urlsplit(target)
     except ValueError:
@@ -116,17 +116,17 @@ def read_redirect(target: str, *, redirect_uri: str) -> ProbeAnswer:
     if error is not None and error not in _PASSED:
         return ProbeAnswer("refused", clue)
     if _ERROR_PAGE.search(parts.path) is not None:
-        found = _REFUSAL_WORDS.search(target)
-        return ProbeAnswer("refused", quoted(found[0] if found is not None else parts.path))
+        words = _REFUSAL_WORDS.search(target)
+        return ProbeAnswer("refused", quoted(parts.path if words is None else words[0]))
     return ProbeAnswer("passed")
 
 
 def read_page(status: int, body: bytes) -> ProbeAnswer:
-    """Return what a page with *status* and *body* shows."""
+    """Return what a page with *status* and *body* means."""
     text = body.decode("utf-8", "replace")
-    found = _REFUSAL_WORDS.search(text)
-    if found is not None:
-        clue = " ".join(found[0].split())
+    words = _REFUSAL_WORDS.search(text)
+    if words is not None:
+        clue = " ".join(words[0].split())
         is_certain = status != 200 or clue.startswith(("AADSTS", "MSIS"))  # noqa: PLR2004 - OK
         return ProbeAnswer("refused", quoted(clue), may_be_chance=not is_certain)
     if status in _REFUSALS:
@@ -139,5 +139,5 @@ def _error_in(body: bytes) -> str | None:
         members = read_object(body)
     except ValueError:
         return None
-    said = [members.get(name) for name in ("error", "error_description", "message")]
-    return ": ".join(quoted(one) for one in said if isinstance(one, str)) or None
+    texts = [members.get(name) for name in ("error", "error_description", "message")]
+    return ": ".join(quoted(one) for one in texts if isinstance(one, str)) or None

@@ -1,7 +1,4 @@
-"""What the portal asks of an identity provider, whoever it is.
-
-Whatever goes wrong comes out as one of ``portal.errors``; no library's exception passes.
-"""
+"""The interface of an identity provider.  Every error is one of ``portal.errors``, never a library's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,30 +12,30 @@ from portal.sign_in.attempts import Attempt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletedSignIn:
-    """Somebody has proved who they are."""
+    """A person who has proved who they are."""
 
     identity: Identity
     id_token: str | None
-    """As the provider sent it; the hint for signing out there.  ``None``: it gives none."""
+    """As the provider sent it; the hint for signing out there.  ``None``: it sends none."""
     access_token: str = field(repr=False)
-    """For the company's own rule, which may ask the provider more; kept nowhere."""
+    """For the company's own sign-in hook, which may ask the provider more; never stored."""
     claims: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-    """What was verified or asked for, as the provider wrote it; for that rule too."""
+    """Verified claims and API answers, as the provider wrote them; also for that hook."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderDiagnostics:
-    """What can be learned of a provider without signing anybody in: for operators, and believed by nothing."""
+    """What a provider shows without a sign-in: for operators, and never trusted."""
 
     discovery: str | None = None
-    """Where its metadata was asked for; ``None``: it is configured, or known."""
+    """The address of its metadata; ``None``: its endpoints are configured."""
     issuer: str | None = None
-    """What its metadata calls it, also where that is not the configured issuer; ``None``: it was not learned."""
+    """The issuer in its metadata, even if it is not the configured one; ``None``: not known."""
     endpoints: Endpoints | None = None
-    """``None``: they could not be learned."""
+    """``None``: not known."""
     names_itself: bool = False
     auth_method: str | None = None
-    """How the client proves itself at the token endpoint."""
+    """Client authentication at the token endpoint."""
     signing_algorithms: frozenset[str] | None = None
     """These three as ``portal.sign_in.providers.metadata.Metadata`` has them."""
     challenge_methods: frozenset[str] | None = None
@@ -46,21 +43,21 @@ class ProviderDiagnostics:
     keys: tuple[frozenset[str], ...] = ()
     """Of each key, the algorithms it can verify."""
     problem: str | None = None
-    """Why nobody can sign in there now; ``None``: nothing was found that stands in the way."""
+    """Why no one can sign in there now; ``None``: no problem was detected."""
     client_problem: str | None = None
-    """How it refused the client; ``None``: it did not, or was not asked."""
+    """The token endpoint's problem with the client; ``None``: there is none, or it was not asked."""
     client_refused: bool = False
-    """Whether that is a refusal; else the token endpoint gave no usable answer."""
+    """Whether that problem is a refusal; else the answer was not usable."""
     request_problem: str | None = None
-    """How its authorization endpoint refused the portal's request; the same holds."""
+    """How its authorization endpoint refused the portal's request; ``None``: it did not, or was not asked."""
     callback_known: bool | None = None
-    """Whether the callback is registered there; ``None``: it was not asked, or that does not show."""
+    """Whether the callback is registered there; ``None``: not known."""
     callback_unclear: str | None = None
-    """Why it does not show."""
+    """Why that is not known."""
 
 
 class Provider(Protocol):
-    """One place where people prove who they are."""
+    """An identity provider."""
 
     @property
     def spec(self) -> ProviderSpec:
@@ -72,20 +69,20 @@ class Provider(Protocol):
         """Return the URL to send the browser to, and what to remember until it returns.
 
         Raises:
-            ProviderUnavailable: the provider does not say where to send people.
+            ProviderUnavailable: the provider's metadata cannot be had.
         """
 
     def complete(self, attempt: Attempt, callback: Mapping[str, str], *, now: int) -> CompletedSignIn:
         """Finish *attempt* with the parameters of its callback.
 
         Raises:
-            ProviderRefused: the provider said no.
-            CallbackRejected: what came back cannot be trusted.
-            ProviderUnavailable: the provider is down, slow, or answers what cannot be used.
+            ProviderRefused: the provider refused.
+            CallbackRejected: the callback or a token cannot be trusted.
+            ProviderUnavailable: the provider is down, slow, or gives no usable answer.
         """
 
     def end_session_url(self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str) -> str | None:
-        """Return where to sign out at the provider; ``None`` if it has no such place or is away."""
+        """Return where to sign out at the provider; ``None`` if that is not possible or it is away."""
 
     def diagnostics(self, *, redirect_uri: str | None = None) -> ProviderDiagnostics:
-        """Return what can be learned of the provider now; with *redirect_uri*, also whether it refuses the client."""
+        """Return what the provider shows now; with *redirect_uri*, also whether it refuses the client."""

@@ -1,7 +1,7 @@
-"""What a callback says: a code, or no.
+"""Reads a callback: an authorization code, or an error.
 
-Pure.  Called only after the callback's state was matched with an attempt of this browser, so
-that a stranger's link cannot make the portal tell somebody that their provider refused them.
+Pure.  Called only after the callback's state was matched with an attempt of this browser.  So a stranger's link cannot
+make the portal say that the provider refused a person.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from portal.contract.truncation import quoted
 from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
 
 MAX_CODE: Final = 12 * 1024
-"""Longest authorization code accepted, in characters; a whole request line may be little longer."""
+"""Longest authorization code accepted, in characters; a request line may hardly be longer."""
 
 _PASSING: Final = frozenset({"server_error", "temporarily_unavailable"})
 _CONFIGURATION: Final = frozenset(
@@ -25,19 +25,19 @@ _CONFIGURATION: Final = frozenset(
         "unsupported_response_type",
     }
 )
-"""What the portal asks for is not set up there: the same for everybody, until an operator corrects it."""
+"""Errors that everyone gets until an operator corrects a setting."""
 
 
 def read_code(callback: Mapping[str, str], *, issuer: str | Callable[[str], bool], names_itself: bool) -> str:
-    """Return the authorization code of *callback*; *issuer* is the one accepted, or says whether one is.
+    """Return the authorization code of *callback*; *issuer* is the accepted issuer or a test for it.
 
     Raises:
         CallbackRejected: it came from another provider, or carries no code.
         ProviderRefused: it carries an error instead (RFC 6749, section 4.1.2.1).
-        ProviderMisconfigured: the error says that the portal may not ask as it does.
-        ProviderUnavailable: the error says that the provider is in trouble.
+        ProviderMisconfigured: the error says that the portal's request is not allowed.
+        ProviderUnavailable: the error says that the provider is not working.
     """
-    # RFC 9207, section 2.4: before anything else is believed, errors included.
+    # RFC 9207, section 2.4: before anything else is trusted, errors included.
     named = callback.get("iss")
     if named is None and names_itself:
         raise CallbackRejected("the callback lacks the iss that the provider promises")

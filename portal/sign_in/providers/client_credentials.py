@@ -1,4 +1,4 @@
-"""The client's id and secret in HTTP Basic, as RFC 6749, section 2.3.1, wants them, and as some providers read them."""
+"""The client's id and secret in HTTP Basic, as RFC 6749, section 2.3.1, requires, and as some providers read them."""
 
 from base64 import b64encode
 from typing import Final
@@ -10,10 +10,10 @@ BASIC: Final = "client_secret_basic"
 
 
 class BasicCredentials:
-    """What stands in ``Authorization`` at one provider's token endpoint.  Safe to share between threads.
+    """The ``Authorization`` header for one provider's token endpoint.  Safe to share between threads.
 
-    The standard has id and secret form-encoded before they are joined.  Some providers compare them as they come, so
-    where that makes a difference there are two spellings to try, and the one that was understood comes first.
+    The standard form-encodes id and secret before they are joined.  Some providers do not decode them.  If that makes
+    a difference, there are two spellings to try; the one that was accepted before comes first.
     """
 
     def __init__(self, spec: ProviderSpec) -> None:
@@ -26,11 +26,11 @@ class BasicCredentials:
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """The values of the header, the likelier first; one where both are the same."""
+        """The values of the header, the likelier first; one if both are the same."""
         return self._spellings
 
-    def understood(self, spelling: str) -> None:
-        """Note that the provider understood *spelling*."""
+    def prefer(self, spelling: str) -> None:
+        """Try *spelling* first from now on: the provider accepted it."""
         if spelling != self._spellings[0]:
             self._spellings = (spelling, *(one for one in self._spellings if one != spelling))
 

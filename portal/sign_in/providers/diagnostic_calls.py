@@ -1,4 +1,4 @@
-"""Asking a provider what it is, and whether it knows the portal, without signing anybody in."""
+"""Checks whether a provider accepts the portal as a client, without signing anyone in."""
 
 from dataclasses import replace
 from typing import Final
@@ -15,7 +15,7 @@ from portal.sign_in.providers.transport import Budget, Transport
 MADE_UP_CODE: Final = "made-up-by-portal-providers-test"
 
 
-def tried(
+def with_client_check(
     diagnostics: ProviderDiagnostics,
     *,
     spec: ProviderSpec,
@@ -24,7 +24,7 @@ def tried(
     basic: BasicCredentials,
     transport: Transport,
 ) -> ProviderDiagnostics:
-    """Return *survey* with what both endpoints say of the portal as a client.  Takes the budget of two requests."""
+    """Return *diagnostics* with what both endpoints answer to the portal as a client.  Takes two budgets."""
     problem, is_refusal = client_problem(
         spec=spec,
         endpoint=endpoints.token,
@@ -34,7 +34,7 @@ def tried(
         transport=transport,
         budget=transport.budget(),
     )
-    asked = ask_authorization(
+    probe = ask_authorization(
         spec=spec,
         endpoint=endpoints.authorize,
         redirect_uri=redirect_uri,
@@ -45,9 +45,9 @@ def tried(
         diagnostics,
         client_problem=problem,
         client_refused=is_refusal,
-        request_problem=asked.problem,
-        callback_known=asked.callback_known,
-        callback_unclear=asked.unclear,
+        request_problem=probe.problem,
+        callback_known=probe.callback_known,
+        callback_unclear=probe.unclear,
     )
 
 
@@ -61,11 +61,10 @@ def client_problem(
     transport: Transport,
     budget: Budget,
 ) -> tuple[str | None, bool]:
-    """Return what is wrong with the portal as a client at the token endpoint, or ``None``; and whether it refuses it.
+    """Return the token endpoint's problem with the portal as a client, or ``None``; and whether it refuses the client.
 
-    It is asked with a code that nobody was given.  A provider that looks at the client first (RFC 6749, section 5.2)
-    says so where id or secret are wrong; that it refuses the code instead proves nothing, since it may look at that
-    first.
+    The request has a code that was never issued.  A provider that checks the client first (RFC 6749, section 5.2)
+    reports a wrong id or secret.  If it refuses the code instead, that proves nothing: it may check the code first.
     """
     attempt = new_attempt(provider=spec.id, redirect_uri=redirect_uri, return_to="/", now=0)
     try:

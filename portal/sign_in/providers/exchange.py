@@ -1,6 +1,6 @@
-"""A code for tokens: the token endpoint (RFC 6749, section 4.1.3), whatever flow it belongs to.
+"""Exchanges a code for tokens at the token endpoint (RFC 6749, section 4.1.3).
 
-Authlib speaks the protocol; its exceptions and those of ``requests`` are translated here, once.
+Authlib speaks the protocol; its exceptions and those of ``requests`` are translated here.
 """
 
 import json
@@ -26,28 +26,28 @@ from portal.sign_in.providers.transport import TRANSPORT_ERRORS, Budget, Transpo
 _CLIENT: Final = frozenset(
     {
         "invalid_client",
-        "unauthorized_client",  # Keycloak's word for a wrong secret
-        "incorrect_client_credentials",  # GitHub's
+        "unauthorized_client",  # Keycloak, for a wrong secret
+        "incorrect_client_credentials",  # GitHub, for the same
     }
 )
 """Errors of the token endpoint that are about the client itself (RFC 6749, section 5.2)."""
 _CONFIGURATION: Final = frozenset({"unsupported_grant_type", "invalid_scope", "redirect_uri_mismatch"})
-"""Further ones that only an operator can correct; the last is GitHub's."""
+"""More errors that only an operator can correct; the last is GitHub's."""
 _READ: Final = ("access_token", "error", "error_description", "id_token", "token_type")
 _PASSING: Final = frozenset({"server_error", "temporarily_unavailable"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """What the token endpoint gave."""
+    """The answer of the token endpoint."""
 
     access_token: str = field(repr=False)
     id_token: object = field(repr=False)
-    """As it stands there; nothing is known of it yet."""
+    """As sent; not verified yet."""
 
 
 class ClientRefused(ProviderMisconfigured):
-    """The token endpoint does not accept the client, or how it proves itself."""
+    """The token endpoint does not accept the client or its authentication."""
 
 
 def exchange_code(
@@ -61,34 +61,34 @@ def exchange_code(
     transport: Transport,
     budget: Budget,
 ) -> Tokens:
-    """Return the tokens for *code* at *endpoint*; *method* is how the client proves itself there, *basic* with what.
+    """Return the tokens for *code* at *endpoint*; *method* is the client authentication, *basic* its credentials.
 
     Raises:
         CallbackRejected: the code is not accepted.
-        ProviderMisconfigured: the client is refused, or what it asks for.
+        ProviderMisconfigured: the client or its request is refused.
         ProviderUnavailable: there is no usable answer.
     """
-    ask = partial(_asked, code, attempt, spec=spec, endpoint=endpoint, method=method)
+    request = partial(_request_tokens, code, attempt, spec=spec, endpoint=endpoint, method=method)
     if method != BASIC:
-        return ask(authorization=None, transport=transport, budget=budget)
+        return request(authorization=None, transport=transport, budget=budget)
     refusals: list[ClientRefused] = []
     for spelling in basic.spellings:
         try:
-            tokens = ask(authorization=spelling, transport=transport, budget=budget)
-        except ClientRefused as error:  # who refuses the client has not looked at the code: it can be tried again
+            tokens = request(authorization=spelling, transport=transport, budget=budget)
+        except ClientRefused as error:  # the code was not used: it can be tried again
             refusals.append(error)
         except CallbackRejected:
-            basic.understood(spelling)
+            basic.prefer(spelling)
             if not refusals:
                 raise
-            break  # the first attempt used the code up: what was wrong then is what there is to say
+            break  # the first attempt used up the code: report its refusal
         else:
-            basic.understood(spelling)
+            basic.prefer(spelling)
             return tokens
     raise refusals[0]
 
 
-def _asked(
+def _request_tokens(
     code: str,
     attempt: Attempt,
     *,
@@ -105,7 +105,7 @@ def _asked(
         spec.client_id, None if secret is None else secret.reveal(), token_endpoint_auth_method=method
     ) as session:
         transport.bind(session, budget=budget)
-        session.register_compliance_hook("access_token_response", _usable)
+        session.register_compliance_hook("access_token_response", _read_response)
         try:
             answer: Mapping[str, object] = session.fetch_token(
                 endpoint,
@@ -122,7 +122,7 @@ def _asked(
         except TRANSPORT_ERRORS as error:
             raise transport.failed(f"POST {endpoint}", error, url=endpoint) from error
     access_token = answer.get("access_token")
-    # RFC 6749, section 5.1, requires the type, and plain OAuth 2.0 providers of before it was written leave it out.
+    # RFC 6749, section 5.1, requires the type; older plain OAuth 2.0 providers omit it.
     kind = answer.get("token_type", "bearer" if type_of(spec).flow == "oauth2" else None)
     if not isinstance(access_token, str) or str(kind).lower() != "bearer":
         raise ProviderUnavailable("the token endpoint gave no bearer token")
@@ -141,7 +141,7 @@ class _Header(AuthBase):
 
 
 def client_authentication(spec: ProviderSpec, *, supported: frozenset[str]) -> str:
-    """Return how the client proves itself: as configured, else by what is *supported*, Basic first."""
+    """Return the client authentication: the configured one, else one that is *supported*, Basic first."""
     if spec.client_secret is None:
         return "none"
     if spec.token_endpoint_auth_method is not None:
@@ -150,16 +150,16 @@ def client_authentication(spec: ProviderSpec, *, supported: frozenset[str]) -> s
     return post if post in supported and BASIC not in supported else BASIC
 
 
-def _usable(response: requests.Response) -> requests.Response:
-    """Return the token endpoint's answer to Authlib, which would take tokens from an answer of any status.
+def _read_response(response: requests.Response) -> requests.Response:
+    """Return the token endpoint's answer for Authlib, which would take tokens from an answer of any status.
 
-    It is read here first, whatever its status, and passed on without unused members: Authlib's own reading lets
-    a ``RecursionError`` through, and what ``int`` raises for a lifetime that is not a number.
+    It is read here first, and passed on without unused members: Authlib's reading raises ``RecursionError`` and the
+    errors of ``int`` for a lifetime that is not a number.
 
     Raises:
-        ClientRefused: the status says so, and no error object says anything else (RFC 9110, section 15.5.2).
+        ClientRefused: the status is 401 and there is no error object (RFC 9110, section 15.5.2).
         ProviderUnavailable: it is neither a success nor an error object, or an error of the server.
-        ValueError: it is no JSON object.
+        ValueError: it is not a JSON object.
     """
     status = response.status_code
     try:
@@ -172,7 +172,7 @@ def _usable(response: requests.Response) -> requests.Response:
         text = f"the token endpoint answered with status {status}"
         raise ClientRefused(text) if status == requests.codes.unauthorized else ProviderUnavailable(text)
     read = {name: answer[name] for name in _READ if name in answer}
-    response._content = json.dumps(read).encode("ascii")  # noqa: SLF001 - where requests keeps a body that was read
+    response._content = json.dumps(read).encode("ascii")  # noqa: SLF001 - where requests stores a body
     return response
 
 

@@ -20,7 +20,7 @@ from portal.sign_in.providers.authorization import authorization_url
 from portal.sign_in.providers.base import CompletedSignIn, ProviderDiagnostics
 from portal.sign_in.providers.callback import read_code
 from portal.sign_in.providers.client_credentials import BasicCredentials
-from portal.sign_in.providers.diagnostic_calls import tried
+from portal.sign_in.providers.diagnostic_calls import with_client_check
 from portal.sign_in.providers.exchange import client_authentication, exchange_code
 from portal.sign_in.providers.metadata import IssuerMismatch
 from portal.sign_in.providers.omissions import log_omissions, log_omitted_hint
@@ -77,14 +77,14 @@ class CodeFlow:
             metadata = self._proof.metadata(budget=Budget(SIGN_OUT_BUDGET))
         except ProviderUnavailable:
             return None
-        leaving = SignOutRequest(
+        request = SignOutRequest(
             end_session=metadata.endpoints.end_session,
             id_token_hint=id_token_hint,
             post_logout_redirect_uri=post_logout_redirect_uri,
             state=state,
         )
-        url = self._provider_type.sign_out(self.spec, leaving)
-        log_omitted_hint(url, leaving, way=self._provider_type.sign_out, spec=self.spec)
+        url = self._provider_type.sign_out(self.spec, request)
+        log_omitted_hint(url, request, sign_out=self._provider_type.sign_out, spec=self.spec)
         return url
 
     def diagnostics(self, *, redirect_uri: str | None = None) -> ProviderDiagnostics:
@@ -110,7 +110,7 @@ class CodeFlow:
             return replace(known, problem=str(error))
         if redirect_uri is None or known.auth_method is None:
             return known
-        return tried(
+        return with_client_check(
             known,
             spec=self.spec,
             endpoints=metadata.endpoints,

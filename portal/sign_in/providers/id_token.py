@@ -1,7 +1,7 @@
-"""The ID token: OpenID Connect Core 1.0, section 3.1.3.7, as one pure function.
+"""Verifies an ID token (OpenID Connect Core 1.0, section 3.1.3.7).  Pure.
 
-Not left to the libraries: Authlib 1.9 lets a foreign audience pass when ``azp`` is ours and
-follows whatever algorithm discovery lists; joserfc takes ``exp == now`` and a missing ``exp``.
+The libraries do not check enough: Authlib 1.9 accepts another audience if ``azp`` is the client, and any algorithm
+that discovery lists; joserfc accepts ``exp == now`` and a missing ``exp``.
 """
 
 import hashlib
@@ -27,27 +27,27 @@ from portal.sign_in.providers.keys import FAMILY_OF, SHARED, VerificationKey
 MAX_ID_TOKEN: Final = 1 << 20
 """Longest ID token read, in characters."""
 _MAX_HEADER: Final = 16 * 1024
-"""Longest header of one, in characters: some carry a chain of certificates."""
+"""Longest header of one, in characters: some hold a certificate chain."""
 _MAX_SIGNATURE: Final = 2048
-"""Longest signature, in characters: that of the longest RSA key there may be takes 1366."""
+"""Longest signature, in characters: the longest accepted RSA key makes 1366."""
 SKEW: Final = 60
-"""How far the provider's clock may be off, in seconds."""
+"""Seconds that the provider's clock may be off."""
 MAX_AGE: Final = 600
 """Longest time since the token was issued, in seconds; it comes straight from the token endpoint."""
 
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
-"""RFC 7515, section 7.1, to the letter: decoders skip what does not belong, each in its own way; never a JWE's five."""
+"""RFC 7515, section 7.1, exactly: decoders differ in which other characters they skip.  A JWE does not match."""
 _LATEST: Final = 1 << 40
 _REFUSED_HEADERS: Final = frozenset({"b64", "crit", "jwk", "zip", "enc"})
-"""Headers that would change how the token is read, or bring a key of the sender's choice.  Where its keys are
-(``jku``, ``x5u``), some providers write into every token; that is followed by nothing here."""
+"""Headers that would change how the token is read, or bring a key of the sender's choice.  Addresses of keys (``jku``,
+``x5u``) are in every token of some providers; they are never followed."""
 _TYPES: Final = frozenset({"jwt", "application/jwt"})
 _KNOWN: Final = FAMILY_OF.keys() | SHARED
 _ALGORITHMS: Final = {
     **JWSRegistry.algorithms,
     **{older: JWSRegistry.algorithms[name] for older, name in OLDER_NAMES.items()},
 }
-"""With the older names for the same: joserfc's own ``EdDSA`` would take a key on another curve."""
+"""With the older names for the same algorithms: joserfc's own ``EdDSA`` accepts a key on another curve."""
 
 IssuerTest: TypeAlias = Callable[[object, Mapping[str, object]], bool]
 
@@ -55,7 +55,7 @@ IssuerTest: TypeAlias = Callable[[object, Mapping[str, object]], bool]
 class IdTokenProblem(StrEnum):
     """Why an ID token was refused.  Values are logged and documented; keep alphabetized."""
 
-    ACCESS_TOKEN_MISMATCH = "access-token-mismatch"  # noqa: S105 - a reason, no secret
+    ACCESS_TOKEN_MISMATCH = "access-token-mismatch"  # noqa: S105 - a reason, not a secret
     """``at_hash`` is of another access token."""
     BAD_SHAPE = "bad-shape"
     BAD_SIGNATURE = "bad-signature"
@@ -71,7 +71,7 @@ class IdTokenProblem(StrEnum):
     WRONG_ISSUER = "wrong-issuer"
     WRONG_NONCE = "wrong-nonce"
     WRONG_PARTY = "wrong-party"
-    """``azp`` is another client, or missing where there are several audiences."""
+    """``azp`` is another client, or missing although there are several audiences."""
     WRONG_TYPE = "wrong-type"
 
 
@@ -97,10 +97,10 @@ def verify_id_token(
 ) -> VerifiedClaims:
     """Return the claims of *token*.
 
-    *issuer* is the one accepted, or says of an ``iss`` and the claims around it whether they are the provider's;
-    *key_issuer* says it of the ``issuer`` that stands beside the key, where that means something.
-    *algorithms* are those of the configuration.  Symmetric ones verify only where *keys* are a client secret, which
-    no published key is; ``none`` is refused even there.
+    *issuer* is the accepted issuer, or tests an ``iss`` with the other claims; *key_issuer* tests the ``issuer`` beside
+    the key, if the provider type has a meaning for it.
+    *algorithms* are those of the configuration.  Symmetric ones verify only if *keys* are a client secret, which
+    no published key is; ``none`` is always refused.
 
     Raises:
         IdTokenRejected: with the first problem found, and only ever this.
@@ -128,7 +128,7 @@ def verify_id_token(
 
 
 def issuer_claimed(token: object) -> object:
-    """Return the ``iss`` of *token*, which nothing vouches for yet.
+    """Return the ``iss`` of *token*, which is not verified yet.
 
     Raises:
         IdTokenRejected: it cannot be read.
@@ -168,10 +168,10 @@ def _key(header: Mapping[str, object], *, algorithm: str, keys: Sequence[Verific
     kid = header.get("kid")
     if not isinstance(kid, str | None):
         raise IdTokenRejected(IdTokenProblem.BAD_SHAPE)
-    # A shared secret has no name, whatever the header calls it.
+    # A shared secret has no key id, whatever the header says.
     named = [key for key in keys if kid in {None, key.kid} or algorithm in SHARED]
     fitting = [key for key in named if algorithm in key.algorithms]
-    # Without a kid there must be no choice (section 10.1); a kid of another family is no unknown key.
+    # Without a kid only one key may fit (section 10.1); a kid of another family is not an unknown key.
     if named and not fitting:
         raise IdTokenRejected(IdTokenProblem.WRONG_ALGORITHM)
     if len(fitting) != 1:
@@ -219,7 +219,7 @@ def _check_times(claims: Mapping[str, object], *, now: int) -> None:
 
 def _moment(claims: Mapping[str, object], name: str) -> float:
     value = claims.get(name)
-    # NumericDate may carry a fraction; True is an int to Python and no time to anybody.
+    # NumericDate may carry a fraction; True is an int to Python, but not a time.
     if type(value) not in {int, float} or not isinstance(value, int | float) or not 0 <= value < _LATEST:
         raise IdTokenRejected(IdTokenProblem.BAD_SHAPE)
     return value
@@ -232,7 +232,7 @@ def _check_nonce(claims: Mapping[str, object], *, nonce: str) -> None:
 
 
 def _check_access_token(claims: Mapping[str, object], *, algorithm: str, access_token: str | None) -> None:
-    """Compare ``at_hash``, where it is there (section 3.1.3.6)."""
+    """Compare ``at_hash``, if there is one (section 3.1.3.6)."""
     if "at_hash" not in claims:
         return
     presented = claims["at_hash"]

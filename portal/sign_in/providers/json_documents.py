@@ -1,14 +1,14 @@
-"""JSON from outside, read without surprises.
+"""Strict reading of untrusted JSON.
 
-Stricter than ``json.loads``: duplicate members and ``NaN`` are refused, and nothing but
-:class:`ValueError` comes out, however deep or broken the text is.
+Unlike ``json.loads``, it refuses duplicate members and ``NaN``, and raises only :class:`ValueError`, however deep or
+broken the text is.
 """
 
 import json
 from typing import Final
 
 MAX_DEPTH: Final = 64
-"""Most objects and arrays within each other: what reads the document later walks it by recursion."""
+"""Most objects and arrays within each other: later readers walk the document by recursion."""
 
 
 def read_object(raw: bytes) -> dict[str, object]:
@@ -37,7 +37,7 @@ def read_list(raw: bytes) -> list[object]:
 
 def _read(raw: bytes) -> object:
     try:
-        # Some files begin with a byte-order mark, which RFC 8259, section 8.1, lets readers pass over.
+        # RFC 8259, section 8.1, lets readers ignore a byte-order mark.
         value: object = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_refuse)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
@@ -46,7 +46,7 @@ def _read(raw: bytes) -> object:
 
 
 def _check_depth(value: object) -> None:
-    """Walk *value* level by level: a parser that still has stack left reads more than its callers can."""
+    """Check the depth level by level: a parser with enough stack reads deeper than its callers can walk."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
         inner = [one for one in level if isinstance(one, dict | list)]
@@ -58,10 +58,10 @@ def _check_depth(value: object) -> None:
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
-    if len(members) != len(pairs):  # two readers could each believe another one (RFC 8259, section 4)
-        raise ValueError("a member stands there twice")
+    if len(members) != len(pairs):  # two readers could use different ones (RFC 8259, section 4)
+        raise ValueError("a member is there twice")
     return members
 
 
 def _refuse(_: str) -> object:
-    raise ValueError("NaN and Infinity are no JSON")
+    raise ValueError("NaN and Infinity are not JSON")

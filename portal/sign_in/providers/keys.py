@@ -1,7 +1,7 @@
 """A provider's keys: RFC 7517, reduced to keys that may verify a signature.
 
-Pure.  Of published keys symmetric ones never pass (a public key must not become somebody's HMAC secret), nor do
-private ones (whoever publishes one has lost it).  Where a client is registered for HMAC, its secret is the only key.
+Pure.  Of published keys symmetric ones never pass (a public key must not become an HMAC secret), nor do private ones
+(a published one is compromised).  If a client is registered for HMAC, its secret is the only key.
 """
 
 from base64 import urlsafe_b64decode
@@ -19,7 +19,7 @@ MAX_KEYS: Final = 512
 _LEAST_RSA_BITS: Final = 2048
 """RFC 7518, section 3.3."""
 _MOST_RSA_BITS: Final = 8192
-"""Beyond it, verifying costs more than any provider would ask of its clients."""
+"""Longer keys cost too much time to verify with; no provider uses them."""
 _PRIVATE: Final = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
 
 FAMILY_OF: Final[Mapping[str, tuple[str, str | None]]] = {
@@ -34,7 +34,7 @@ FAMILY_OF: Final[Mapping[str, tuple[str, str | None]]] = {
     "ES512": ("EC", "P-521"),
     "Ed25519": ("OKP", "Ed25519"),
 }
-"""Key type and curve of each signature algorithm that a published key can verify; all of them asymmetric."""
+"""Key type and curve of each signature algorithm of published keys; all asymmetric."""
 SHARED: Final = frozenset(SHARED_SECRET_ALGORITHMS)
 """Algorithms of clients that are registered for signing with their secret (OpenID Connect Core, section 10.1)."""
 
@@ -47,16 +47,16 @@ class VerificationKey:
     def __init__(self, *, kid: str | None, algorithms: frozenset[str], key: Key, issuer: object = None) -> None:
         self.kid = kid
         self.issuer = issuer
-        """What stands beside it as ``issuer``, which some providers with many tenants write; ``None``: nothing."""
+        """The member ``issuer`` beside it, from some providers with many tenants."""
         self.algorithms = algorithms
         self.key = key
 
 
 def read_keys(document: Mapping[str, object]) -> tuple[VerificationKey, ...]:
-    """Return the usable keys of the JWK set *document*; unusable ones are passed over (section 5).
+    """Return the usable keys of the JWK set *document*; unusable ones are skipped (section 5).
 
     Raises:
-        ProviderUnavailable: it is no JWK set, an absurdly long one, or holds no usable key.
+        ProviderUnavailable: it is not a JWK set, is too long, or holds no usable key.
     """
     members = document.get("keys")
     if type(members) is not list or len(members) > MAX_KEYS:
@@ -91,9 +91,9 @@ def _read_key(member: object) -> VerificationKey | None:
 
 
 def _imported(member: dict[str, object]) -> Key | None:
-    # Only the members that make up the key: what else stands there is the provider's business.
+    # Only the members of the key itself.
     written = {name: value for name, value in member.items() if name in {"kty", "crv", "n", "e", "x", "y"}}
-    # Some write Base64 with padding, or with its two other characters (RFC 4648, section 4); the numbers are the same.
+    # Some providers write Base64 with padding, or its other alphabet (RFC 4648, section 4).
     numbers: dict[str, str | list[str]] = {
         name: value if name in {"kty", "crv"} else value.rstrip("=").replace("+", "-").replace("/", "_")
         for name, value in written.items()
@@ -111,7 +111,7 @@ def _imported(member: dict[str, object]) -> Key | None:
                 return ECKey.import_key(numbers)
             case _:
                 return OKPKey.import_key(numbers)
-    except (JoseError, ValueError, TypeError, KeyError):  # numbers that are no key
+    except (JoseError, ValueError, TypeError, KeyError):  # not a key
         return None
 
 

@@ -1,4 +1,4 @@
-"""Which scopes providers list, asked of those alone where the configuration leaves a doubt."""
+"""Which scopes providers list, asked only if the configuration leaves a doubt."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,21 +16,21 @@ _AT_ONCE: Final = 8
 def offered_scopes(settings: Settings) -> Mapping[str, frozenset[str]]:
     """Return, by the ids of providers, the scopes that their metadata lists.
 
-    Asked is only a provider of which a claim is read that may need a scope which is not asked for; one that does not
-    answer, or lists none, is left out.  Takes as long as one request of a browser may make a provider take.
+    Only providers are asked of which a claim is read that may need a scope that is not requested.  A provider that does
+    not answer, or lists none, is omitted.  Takes at most one budget of a browser's request.
     """
-    doubtful = [one for one in build_providers(settings).values() if _is_doubtful(one.spec, settings)]
-    if not doubtful:
+    uncertain = [one for one in build_providers(settings).values() if _is_uncertain(one.spec, settings)]
+    if not uncertain:
         return {}
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        listed = dict(zip((one.spec.id for one in doubtful), pool.map(scopes_of, doubtful), strict=True))
-    return {provider: scopes for provider, scopes in listed.items() if scopes}
+        scopes_by_id = dict(zip((one.spec.id for one in uncertain), pool.map(scopes_of, uncertain), strict=True))
+    return {provider: scopes for provider, scopes in scopes_by_id.items() if scopes}
 
 
 def scopes_with_groups(settings: Settings) -> tuple[str, ...]:
-    """Return what to ask the first provider of *settings* for so that it tells groups; nothing where that is as it is.
+    """Return the scopes with which the first provider of *settings* sends groups; none if the configured ones do.
 
-    It is asked what it offers, unless that is known; one that does not answer is left as it is.
+    The provider is asked what it offers, unless that is known; none if it does not answer.
     """
     provider = next(iter(build_providers(settings).values()))
     spec = provider.spec
@@ -41,10 +41,10 @@ def scopes_with_groups(settings: Settings) -> tuple[str, ...]:
 
 
 def scopes_of(provider: Provider) -> frozenset[str]:
-    """Return the scopes that the metadata of *provider* lists; none where it does not answer."""
+    """Return the scopes that the metadata of *provider* lists; none if it does not answer."""
     return provider.diagnostics().scopes or frozenset()
 
 
-def _is_doubtful(spec: ProviderSpec, settings: Settings) -> bool:
-    unasked = claims_read_by_settings(settings, spec).keys() - frozenset(requested_scopes(spec))
-    return any(not is_settled(spec, claim) for claim in unasked)
+def _is_uncertain(spec: ProviderSpec, settings: Settings) -> bool:
+    unrequested = claims_read_by_settings(settings, spec).keys() - frozenset(requested_scopes(spec))
+    return any(not is_settled(spec, claim) for claim in unrequested)

@@ -1,7 +1,4 @@
-"""What a provider says of itself: OpenID Connect Discovery 1.0, section 3, reduced to what we use.
-
-Pure: fetching is ``portal.sign_in.providers.transport``'s work, keeping ``portal.sign_in.providers.document_cache``'s.
-"""
+"""A provider's metadata: OpenID Connect Discovery 1.0, section 3, reduced to what the portal uses.  Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,17 +15,17 @@ _MAX_URL: Final = 2048
 
 
 class IssuerMismatch(ProviderMisconfigured):
-    """The metadata is of another issuer than the configuration names."""
+    """The metadata is of another issuer than the configured one."""
 
     def __init__(self, message: str, *, named: str | None = None) -> None:
         super().__init__(message)
         self.named = named
-        """What the metadata calls the provider, if that could be an issuer."""
+        """The issuer in the metadata, if it could be one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """Where a provider's endpoints are, and what it promises of its answers."""
+    """A provider's endpoints and abilities."""
 
     issuer: str
     endpoints: Endpoints
@@ -37,11 +34,11 @@ class Metadata:
     names_itself: bool = False
     """Whether each callback carries ``iss`` (RFC 9207, section 3)."""
     signing_algorithms: frozenset[str] | None = None
-    """What it says it signs ID tokens with; shown to operators, and never trusted.  ``None``: it does not say."""
+    """Algorithms it lists for ID tokens; shown to operators, and never trusted.  ``None``: not listed."""
     challenge_methods: frozenset[str] | None = None
-    """Of PKCE (RFC 8414, section 2); the same holds."""
+    """Of PKCE (RFC 8414, section 2); also only shown."""
     scopes: frozenset[str] | None = None
-    """It may know more than it lists; the same holds."""
+    """It may have more than it lists; also only shown."""
 
 
 def discovery_url(issuer: str) -> str:
@@ -58,7 +55,7 @@ def read_metadata(document: Mapping[str, object], *, issuer: str, needs: str | N
         IssuerMismatch: it is the metadata of another issuer.
         ProviderMisconfigured: it lacks an endpoint, or names one that is not safe.
     """
-    # Discovery, section 4.3: else one provider could speak for another.
+    # Discovery, section 4.3: else one provider could act as another.
     named = document.get("issuer")
     if named != issuer:
         usable = named if isinstance(named, str) and is_safe_endpoint(named, issuer=issuer) else None
@@ -104,17 +101,17 @@ def metadata_of(endpoints: Endpoints, *, issuer: str, needs: str | None) -> Meta
 
 
 def is_safe_endpoint(url: object, *, issuer: str) -> bool:
-    """Say whether *url* may be called, or a browser sent there, on behalf of *issuer*.
+    """Return whether *url* may be called, or a browser sent there, on behalf of *issuer*.
 
-    https everywhere; plain http on this machine only, and only for an issuer on this machine:
-    else a provider's metadata could make the portal call its own neighbours.
+    https everywhere; plain http on this machine only, and only for an issuer on this machine.  Else a provider's
+    metadata could make the portal call its own neighbours.
     """
     if type(url) is not str or not 0 < len(url) <= _MAX_URL or not url.isascii() or not url.isprintable():
         return False
     try:
         parts = urlsplit(url)
         host = parts.hostname
-        _ = parts.port  # raises where it is no number
+        _ = parts.port  # raises if it is not a number
     except ValueError:
         return False
     # "http://localhost:80@evil.example" names another host than it seems to.
@@ -122,9 +119,9 @@ def is_safe_endpoint(url: object, *, issuer: str) -> bool:
         return False
     if parts.scheme == "https":
         return True
-    # Entra's issuer for people of several tenants is a template, and no address before it is filled in.
-    filled_in = issuer.replace("{", "").replace("}", "")
-    return parts.scheme == "http" and is_loopback_url(url) and is_loopback_url(filled_in)
+    # Entra's issuer for several tenants is a template with braces.
+    without_braces = issuer.replace("{", "").replace("}", "")
+    return parts.scheme == "http" and is_loopback_url(url) and is_loopback_url(without_braces)
 
 
 def _required(document: Mapping[str, object], name: str, *, issuer: str) -> str:
@@ -139,7 +136,7 @@ def _optional(document: Mapping[str, object], name: str, *, issuer: str) -> str 
 
 
 def _listed(document: Mapping[str, object], name: str) -> frozenset[str] | None:
-    """Return the texts in the list *name*; ``None`` where there is no such member."""
+    """Return the texts in the list *name*; ``None`` if there is no such member."""
     if name not in document:
         return None
     values = document[name]

@@ -32,8 +32,8 @@ def build_providers(settings: Settings) -> Mapping[str, Provider]:
                 for spec in unknown
             ]
         )
-    written = frozenset(spec.issuer for spec in settings.providers if not spec.issuer_of_document)
+    configured = frozenset(spec.issuer for spec in settings.providers if not spec.issuer_of_document)
     specs = (
-        replace(spec, issuers_of_others=written) if spec.issuer_of_document else spec for spec in settings.providers
+        replace(spec, issuers_of_others=configured) if spec.issuer_of_document else spec for spec in settings.providers
     )
     return MappingProxyType({spec.id: CodeFlow(spec, egress=settings.egress) for spec in specs})

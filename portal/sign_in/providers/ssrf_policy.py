@@ -1,9 +1,9 @@
-"""Which addresses a provider's documents may lead the portal to.
+"""Which addresses a provider's documents may make the portal call: protection against SSRF.
 
-The operator's configuration names hosts; those may be wherever they are.  Whatever else a provider names in its
-metadata must be in the same kind of place: a provider on the Internet cannot lead the portal to the portal's own
-neighbours, be it by a number, by a name, or by a name that points elsewhere from one moment to the next.  So what
-counts is the address that was connected to, before anything is sent there, and not what a look-up said.
+Hosts of the configuration may have any address.  Other hosts in a provider's metadata must have the same kind of
+address: a provider on the Internet cannot make the portal call the portal's own neighbours, neither by number, nor by
+name, nor by DNS rebinding.  So the check is of the address of the open connection, before anything is sent, and not of
+a look-up.
 """
 
 import socket
@@ -23,24 +23,24 @@ from portal.settings import ProviderSpec
 from portal.sign_in.provider_types.called_hosts import called_urls
 
 _NAT64: Final = b"\x00\x64\xff\x9b" + bytes(8)
-"""RFC 6052, section 2.1: an IPv4 address in the clothes of an IPv6 one."""
+"""RFC 6052, section 2.1: an IPv4 address embedded in an IPv6 one."""
 
 
 class AddressKind(Enum):
-    """Where an address is, seen from here."""
+    """What kind of address it is, from this machine."""
 
     PUBLIC = "a public address"
     PRIVATE = "a private address"
     LINK_LOCAL = "a link-local address"
-    """Where clouds keep the credentials of their machines."""
+    """Where clouds serve the credentials of their machines."""
     LOOPBACK = "this machine"
 
 
 def kind_of(address: str) -> AddressKind:
-    """Return where *address*, an IP address, is; what is neither public nor on this machine counts as private.
+    """Return the kind of *address*, an IP address; what is neither public nor on this machine counts as private.
 
     Raises:
-        ValueError: it is no IP address.
+        ValueError: it is not an IP address.
     """
     number = ip_address(address.partition("%")[0])
     if isinstance(number, IPv6Address):
@@ -59,28 +59,28 @@ def _inner(number: IPv6Address) -> IPv4Address | IPv6Address:
 
 
 class SsrfPolicy:
-    """What one provider's documents may lead to.  Safe to share between threads."""
+    """The SSRF policy of one provider.  Safe to share between threads."""
 
-    def __init__(self, named: Collection[str]) -> None:
-        self._named = frozenset(named)
-        self._met = frozenset({AddressKind.PUBLIC})
+    def __init__(self, configured_hosts: Collection[str]) -> None:
+        self._configured_hosts = frozenset(configured_hosts)
+        self._allowed_kinds = frozenset({AddressKind.PUBLIC})
         self.pools: Final = _pools(self)
-        """By scheme, pools whose connections keep to this."""
+        """Connection pools, by scheme, that enforce the policy."""
 
     def check(self, host: str, address: str) -> None:
         """Check the *address* behind *host*.
 
         Raises:
-            ProviderUnavailable: only the provider names that host, and no host of the configuration is at such a place.
+            ProviderUnavailable: only the provider names that host, and no configured host has that kind of address.
         """
-        place = kind_of(address)
-        if host not in self._named and place not in self._met:
+        kind = kind_of(address)
+        if host not in self._configured_hosts and kind not in self._allowed_kinds:
             raise ProviderUnavailable(
-                f"its metadata leads to {quoted(host)}, which is {place.value}, as no host of the configuration is"
+                f"its metadata leads to {quoted(host)}, which is {kind.value}, as no host of the configuration is"
             )
 
     def check_by_proxy(self, host: str) -> None:
-        """Check *host* where a proxy connects: where names lead is its to know, but a number says so itself.
+        """Check *host* if a proxy connects: only the proxy resolves names, but an IP address can be checked.
 
         Raises:
             ProviderUnavailable: as :meth:`check` does.
@@ -89,22 +89,22 @@ class SsrfPolicy:
         if address is not None:
             self.check(host, address)
 
-    def note(self, host: str, address: str) -> None:
-        """Note that *host* is at *address*, as its certificate proves: where a named host is, others may be."""
-        if host in self._named:
-            self._met |= {kind_of(address)}
+    def record(self, host: str, address: str) -> None:
+        """Record the *address* of *host*, as its certificate proves: other hosts may have the same kind."""
+        if host in self._configured_hosts:
+            self._allowed_kinds |= {kind_of(address)}
 
 
 def ssrf_policy_of(spec: ProviderSpec) -> SsrfPolicy:
-    """Return the reach of the provider *spec*: what its configuration names, and what that allows."""
+    """Return the SSRF policy for the provider *spec*: its configuration names the hosts."""
     ends = spec.endpoints
-    shown = () if ends is None else (ends.authorize, ends.end_session)
-    hosts = (urlsplit(url).hostname for url in (spec.issuer, spec.discovery, *called_urls(spec), *shown) if url)
+    for_browsers = () if ends is None else (ends.authorize, ends.end_session)
+    hosts = (urlsplit(url).hostname for url in (spec.issuer, spec.discovery, *called_urls(spec), *for_browsers) if url)
     return SsrfPolicy([host for host in hosts if host is not None])
 
 
 def _number(host: str) -> str | None:
-    """Return *host* as an address, if it is one in any spelling that a proxy may understand, like ``0x7f.1``."""
+    """Return *host* as an IP address, if it is one in any spelling that a proxy may accept, like ``0x7f.1``."""
     try:
         return str(ip_address(host))
     except ValueError:
@@ -119,7 +119,7 @@ class _Connection(HTTPConnection):
     ssrf_policy: SsrfPolicy
 
     def _new_conn(self) -> socket.socket:
-        with suppress(ValueError):  # a name: its address is known when there is a connection
+        with suppress(ValueError):  # a name: it is checked when there is a connection
             self.ssrf_policy.check(self._name(), self._name())
         connected = super()._new_conn()
         try:
@@ -132,7 +132,7 @@ class _Connection(HTTPConnection):
     def connect(self) -> None:
         super().connect()
         if self.sock is not None:
-            self.ssrf_policy.note(self._name(), self.sock.getpeername()[0])
+            self.ssrf_policy.record(self._name(), self.sock.getpeername()[0])
 
     def _name(self) -> str:
         return self.host.strip("[]").lower()

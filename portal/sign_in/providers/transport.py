@@ -1,7 +1,7 @@
-"""Calls to a provider, bounded in time, size, number and reach.
+"""Calls to a provider, limited in time, size, number and addresses.
 
-Neither ``requests`` nor Authlib bounds a call by itself: without this module a provider that
-trickles one byte a second would hold a worker's thread for as long as it likes.
+Neither ``requests`` nor Authlib limits a whole call: a provider that sends one byte a second would block a worker's
+thread for as long as it likes.
 """
 
 import threading
@@ -35,7 +35,7 @@ from portal.sign_in.providers.ssrf_policy import SsrfPolicy
 T = TypeVar("T")
 
 TRANSPORT_ERRORS: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
-"""What a call can raise where there is no usable answer; ``requests`` does not wrap everything below it."""
+"""What a call can raise; ``requests`` does not wrap everything below it."""
 
 _CHUNK: Final = 64 * 1024
 _NOTHING_THERE: Final = frozenset({requests.codes.not_found, requests.codes.gone})
@@ -44,37 +44,37 @@ _JSON_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much of our time and memory a provider gets."""
+    """How much time and memory a provider may use."""
 
     connect: float = 3.05
     """Seconds to open a connection."""
     read: float = 7.0
     """Seconds of silence on an open connection."""
     total: float = 10.0
-    """Seconds for everything that one request of a browser makes us ask the provider."""
+    """Seconds for all calls that one request of a browser causes."""
     largest: int = 1 << 21
     """Bytes of one answer."""
     at_once: int = 32
-    """Calls under way at the same time, those included that nobody waits for any more."""
+    """Calls at the same time, including those that were given up."""
     waiting: int = 8
-    """Requests of browsers that wait for it at the same time, of the threads that one worker has for everything."""
+    """Requests of browsers that may wait for it at the same time, in one worker."""
     queue: float = 1.0
-    """Seconds that one more of them waits to be among these."""
+    """Seconds that one more request waits for its turn."""
 
 
 DEFAULT_LIMITS: Final = Limits()
 
 
 class AnswerTooLong(ProviderUnavailable):
-    """A provider's answer has more bytes than are read."""
+    """A provider's answer is longer than :attr:`Limits.largest`."""
 
 
 @contextmanager
 def overflow_as_claims_too_large() -> Iterator[None]:
-    """Distinguish an answer about a person that is too long from a provider that is away: trying again does not help.
+    """Raise :class:`ClaimsTooLarge` if an answer about a person is too long: trying again does not help.
 
     Raises:
-        ClaimsTooLarge: the answer is longer than is read.
+        ClaimsTooLarge: the answer is too long.
     """
     try:
         yield
@@ -90,7 +90,7 @@ class Budget:
         self._until = monotonic() + seconds
 
     def remaining(self) -> float:
-        """Return the seconds that remain; negative when they are used up."""
+        """Return the seconds that remain; negative after the end."""
         return self._until - self._monotonic()
 
     def at_most(self, seconds: float) -> "Budget":
@@ -99,21 +99,21 @@ class Budget:
 
 
 class Transport:
-    """All calls to one provider; they go where *reach* lets them, on the way out that *outbound* describes."""
+    """All calls to one provider, within *limits* and *ssrf_policy*, with the proxy and certificates of *egress*."""
 
     def __init__(self, limits: Limits, *, ssrf_policy: SsrfPolicy, egress: Egress | None = None) -> None:
         self.limits = limits
         self.ssrf_policy = ssrf_policy
         self.egress = egress or Egress()
-        self._places = threading.BoundedSemaphore(limits.at_once)
+        self._calls = threading.BoundedSemaphore(limits.at_once)
         self._requests = threading.BoundedSemaphore(limits.waiting)
 
     @contextmanager
     def request(self) -> Iterator[Budget]:
-        """Give one request of a browser its budget, and one of the places of those that may wait for the provider.
+        """Give one request of a browser its budget; only :attr:`Limits.waiting` of them may wait at the same time.
 
         Raises:
-            ProviderUnavailable: they are all taken: more would keep everybody else from being served.
+            ProviderUnavailable: too many are waiting: more would block requests that do not need the provider.
         """
         if not self._requests.acquire(timeout=self.limits.queue):
             raise ProviderUnavailable(f"{self.limits.waiting} requests are waiting for it already")
@@ -127,9 +127,9 @@ class Transport:
         return Budget(self.limits.total)
 
     def bind(self, session: requests.Session, *, budget: Budget, shows_redirect: bool = False) -> None:
-        """Make every call through *session* keep to our limits and to *budget*."""
+        """Make every call through *session* keep to the limits and to *budget*."""
         adapter = _BoundedAdapter(self, budget, shows_redirect=shows_redirect)
-        session.trust_env = False  # proxies and certificates are the adapter's; ~/.netrc is nobody's
+        session.trust_env = False  # the adapter sets proxies and certificates; ~/.netrc is not read
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         session.headers.update(_JSON_HEADERS)
@@ -143,13 +143,13 @@ class Transport:
         body: Mapping[str, object] | None = None,
         shows_redirect: bool = False,
     ) -> requests.Response:
-        """Return what *url* answers, whatever its status; *body* is posted as JSON where there is one.
+        """Return the answer of *url*, whatever its status; *body*, if any, is posted as JSON.
 
-        No redirect is followed; with *shows_redirect* it is an answer like any other.
+        No redirect is followed; with *shows_redirect* it is returned like any answer.
 
         Raises:
-            ProviderNotBelieved: its certificate is not believed.
-            ProxyUnavailable: the proxy on the way refuses, or is away.
+            ProviderNotBelieved: its certificate is not trusted.
+            ProxyUnavailable: the proxy refuses, or does not answer.
             ProviderUnavailable: there is no whole answer, or it redirects.
         """
         method = "GET" if body is None else "POST"
@@ -165,7 +165,7 @@ class Transport:
 
         Raises:
             ProviderMisconfigured: there is nothing at that address.
-            ProviderUnavailable: for every other answer, and for none.
+            ProviderUnavailable: there is no answer, or no JSON object.
         """
         response = self.fetch(url, budget=budget, headers=headers)
         if response.status_code in _NOTHING_THERE:
@@ -178,24 +178,24 @@ class Transport:
             raise ProviderUnavailable(f"GET {url}: {type(error).__name__}") from error
 
     def failed(self, call: str, error: Exception, *, url: str) -> ProviderUnavailable:
-        """Return what to raise where *call* of *url* failed with *error*, with what an operator can fix of it."""
+        """Return the error for *call* of *url*, which failed with *error*: what an operator can fix."""
         if isinstance(error, NotABundle | NotAProxy):
-            return ProxyUnavailable(f"{call}: the way out is misconfigured: {error}")
+            return ProxyUnavailable(f"{call}: proxy or certificates are misconfigured: {error}")
         text = f"{call}: {describe_call_error(error, proxy=self.egress.proxy_for(url))}"
         if isinstance(error, requests.exceptions.ProxyError):
             return ProxyUnavailable(text)
         return ProviderUnavailable(text) if certificate_problem(error) is None else ProviderNotBelieved(text)
 
     def within(self, budget: Budget, work: Callable[[], T]) -> T:
-        """Return what *work* returns, or give it up when *budget* is used up.
+        """Return what *work* returns, or give up when *budget* is used up.
 
-        The thread that is given up ends by its own time-outs; how many there can be is bounded.
+        The thread then ends by its own time-outs; their number is limited.
 
         Raises:
-            ProviderUnavailable: the budget is used up, or too many calls are under way.
+            ProviderUnavailable: the budget is used up, or too many calls are running.
         """
-        if not self._places.acquire(blocking=False):
-            raise ProviderUnavailable("too many calls are under way")
+        if not self._calls.acquire(blocking=False):
+            raise ProviderUnavailable("too many calls are running")
         outcome: Future[T] = Future()
 
         def run() -> None:
@@ -204,7 +204,7 @@ class Transport:
             except Exception as error:  # noqa: BLE001 - handed to the thread that waits, which raises it
                 outcome.set_exception(error)
             finally:
-                self._places.release()
+                self._calls.release()
 
         threading.Thread(target=run, name="provider-call", daemon=True).start()
         try:
@@ -214,7 +214,7 @@ class Transport:
 
 
 class _BoundedAdapter(HTTPAdapter):
-    """Sends one request and reads its whole answer, within the limits and on the way out that is configured."""
+    """Sends one request and reads its whole answer, within the limits and through the configured proxy."""
 
     def __init__(self, transport: Transport, budget: Budget, *, shows_redirect: bool) -> None:
         super().__init__(max_retries=0)
@@ -226,18 +226,18 @@ class _BoundedAdapter(HTTPAdapter):
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: object, cert: object = None
     ) -> Any:
-        """Return what a connection is opened with: a context of ours, where there is TLS."""
+        """Return the connection's options: for TLS, the SSL context of the egress settings."""
         del verify, cert
         host, _ = super().build_connection_pool_key_attributes(request, True)
         is_tls = host["scheme"] == "https"
         return host, {"ssl_context": tls_of(self._transport.egress)} if is_tls else {}
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        """Return the pools of *proxy*, which may speak TLS itself."""
+        """Return the pools of *proxy*, which may use TLS itself."""
         return super().proxy_manager_for(proxy, proxy_ssl_context=tls_of(self._transport.egress), **options)
 
     def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
-        """Leave the context as it is; the base class would have it believe the public authorities besides."""
+        """Leave the context as it is; the base class would also trust the public authorities."""
 
     def send(  # type: ignore[override]  # every caller is requests.Session, which passes these by name
         self, request: requests.PreparedRequest, **options: object
@@ -247,7 +247,7 @@ class _BoundedAdapter(HTTPAdapter):
     def _exchange(self, request: requests.PreparedRequest, options: dict[str, object]) -> requests.Response:
         limits, egress, url = self._transport.limits, self._transport.egress, str(request.url)
         if url.startswith("https://"):
-            tls_of(egress)  # here, because requests would make an invalid address of what it raises
+            tls_of(egress)  # here, because requests would report its error as an invalid address
         proxy = egress.proxy_for(url)
         if proxy is not None:
             self._transport.ssrf_policy.check_by_proxy((urlsplit(url).hostname or "").removesuffix("."))
@@ -258,7 +258,7 @@ class _BoundedAdapter(HTTPAdapter):
             # A redirect could carry the code, the secret or an access token to another host.
             if (response.is_redirect or response.is_permanent_redirect) and not self._shows_redirect:
                 text = f"{request.method} redirects to {quoted(response.headers.get('Location'))}"
-                # One that is permanent asks for another address to be written (RFC 9110, section 15.4).
+                # For a permanent one, the operator has to write the new address (RFC 9110, section 15.4).
                 raise ProviderMisconfigured(text) if response.is_permanent_redirect else ProviderUnavailable(text)
             body = bytearray()
             for chunk in response.iter_content(_CHUNK):
@@ -267,5 +267,5 @@ class _BoundedAdapter(HTTPAdapter):
                     raise AnswerTooLong(f"the answer of {url} is longer than {limits.largest} bytes")
                 if self._budget.remaining() <= 0:
                     raise ProviderUnavailable("no whole answer in time")
-            response._content = bytes(body)  # noqa: SLF001 - where requests keeps a body that was read
+            response._content = bytes(body)  # noqa: SLF001 - where requests stores a body
         return response

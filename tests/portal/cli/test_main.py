@@ -122,7 +122,7 @@ class TestCheck:
         assert main(["check", "--json"]) == 2
         [problem] = json.loads(capsys.readouterr().out)["problems"]
         assert problem["place"] is None
-        assert "is no folder" in problem["what"]
+        assert "is not a folder" in problem["what"]
 
     @pytest.mark.usefixtures("processes")
     def test_it_loads_the_sign_in_hook(

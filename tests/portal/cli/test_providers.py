@@ -89,7 +89,7 @@ class TestList:
 
         assert "answers        no: GET" in out
         assert "status 503" in out
-        assert "Check its address, and the way out" in out
+        assert "Check its address and the proxy settings" in out
         assert "not known while it does not answer" in out
 
     def test_what_keeps_everybody_out_is_told_and_what_does_not_is_left_to_the_test(
@@ -203,7 +203,7 @@ class TestTest:
         theirs.callbacks = None
         out = output_of(capsys, "test", "company")
 
-        assert "Note: whether the callback is registered does not show before a person signs in" in out
+        assert "Note: it is not known before a sign-in whether the callback is registered" in out
         assert "Whether the callback is registered is not known." in out
         assert json.loads(output_of(capsys, "--json", "test", "company"))["callback_registered"] is None
 
@@ -214,7 +214,7 @@ class TestTest:
         theirs.respond["/authorize"] = lambda _: Answer(b"<script>const e = 'invalid_client'</script>", status)
         out = output_of(capsys, "test", "company", code=0 if status == 200 else 1)
 
-        assert ("Note: whether the callback" in out) is (status == 200)
+        assert ("Note: it is not known before a sign-in" in out) is (status == 200)
 
     def test_no_redirect_is_followed(self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]) -> None:
         theirs.respond["/authorize"] = lambda _: Answer(b"", 302, {"Location": f"{theirs.issuer}/login?x=1"})
@@ -238,7 +238,7 @@ class TestTest:
         out = output_of(capsys, "test", "company", code=1)
 
         assert "MISSING: the token endpoint answered with status 503" in out
-        assert "Check its address, and the way out" in out
+        assert "Check its address and the proxy settings" in out
         assert "client secret" not in out
         assert "No one can sign in there now." in out
 

@@ -166,11 +166,11 @@ class TestTheHook:
         def hook(arrival: Arrival) -> Identity:
             assert arrival.access_token == "token"
             (affiliation,) = arrival.identity.affiliations
-            return replace(arrival.identity, affiliations=(replace(affiliation, given=frozenset({"vip"})),))
+            return replace(arrival.identity, affiliations=(replace(affiliation, hook_roles=frozenset({"vip"})),))
 
         admitted = admit(arriving(), spec=a_provider(), hook=hook)
 
-        assert admitted.affiliations[0].given == {"vip"}
+        assert admitted.affiliations[0].hook_roles == {"vip"}
 
     def test_it_may_refuse(self) -> None:
         with pytest.raises(NotAdmitted, match="refused-by-hook"):

@@ -51,7 +51,7 @@ class TestExplain:
     def test_a_sign_in_hook_is_not_asked_and_said_to_have_the_last_word(self, settings: Settings) -> None:
         (note,) = explain(replace(settings, sign_in_hook="rules:who"), TESS).notes
 
-        assert note == "rules:who was not asked: at a sign-in it may refuse this person, or give them more roles."
+        assert note == "rules:who was not called: at a sign-in it may refuse this person, or add roles."
         assert explain(settings, TESS).notes == ()
 
     def test_every_app_is_allowed_or_denied_in_every_tenant_with_the_reason(self, settings: Settings) -> None:
@@ -111,7 +111,7 @@ class TestExplain:
 
         assert "at least 101 of their groups" in explanation.as_text()
         assert (
-            "101 entries of groups are not names; rules find what was sent under claims.groups."
+            "101 entries of groups are not names; rules can read what was sent under claims.groups."
             in explanation.as_text()
         )
 

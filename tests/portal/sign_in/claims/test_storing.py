@@ -39,7 +39,7 @@ def test_a_large_claim_that_no_rule_reads_is_dropped_and_the_rest_is_kept() -> N
     person = identity_to_store(somebody(department="Sales", photo=PHOTO), rules=BY_GROUP)
 
     assert person.claims == {"sub": "u1", "department": "Sales"}
-    assert person.unread == ("photo (70025 bytes) not kept: no rule reads it",)
+    assert person.unread == ("photo (70025 bytes) not stored: no rule reads it",)
     assert roles(person) == {"analyst"}
 
 
@@ -57,7 +57,7 @@ def test_of_very_many_groups_those_are_kept_that_rules_name() -> None:
     person = identity_to_store(somebody(groups=DIRECTORY | {"AI-Analysts"}), rules=BY_GROUP)
 
     assert person.affiliations[0].groups == {"AI-Analysts"}
-    assert person.unread == ("5000 of groups not kept: no rule reads them",)
+    assert person.unread == ("5000 of groups not stored: no rule reads them",)
     assert roles(person) == {"analyst"}
     assert len(write_identity(person)) < 1000
 
@@ -100,7 +100,7 @@ def test_of_very_many_small_claims_names_count_as_well_and_are_not_all_noted() -
     assert len(json.dumps(dict(person.claims), separators=(",", ":"))) <= MAX_KEPT
     assert len(person.unread) == MAX_SHOWN_NAMES + 1
     beyond = 50_000 - len(person.claims) - MAX_SHOWN_NAMES
-    assert person.unread[-1] == f"{beyond} more claims not kept: no rule reads them"
+    assert person.unread[-1] == f"{beyond} more claims not stored: no rule reads them"
     assert roles(person) == {"analyst"}
 
 
@@ -111,7 +111,7 @@ def test_groups_that_are_all_named_are_not_said_to_be_missing() -> None:
     )
 
     assert person.affiliations[0].groups == names
-    assert person.unread == ("badge (70002 bytes) not kept: no rule reads it",)
+    assert person.unread == ("badge (70002 bytes) not stored: no rule reads it",)
 
 
 def test_nothing_that_is_kept_is_larger_than_it_may_be() -> None:

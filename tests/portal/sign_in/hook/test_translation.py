@@ -150,11 +150,11 @@ ATTEMPTS: dict[str, tuple[Any, dict[str, frozenset[str]]]] = {
 def test_an_answer_gives_roles_and_nothing_else(metadata: Any, expected: dict[str, frozenset[str]]) -> None:
     user = Theirs(identifier="somebody-else@example.com", metadata=metadata)
     answered = read_answer(user, identity=TWO, roles=ROLES).identity
-    given = {one.tenant: one.given for one in answered.affiliations if one.given}
+    given = {one.tenant: one.hook_roles for one in answered.affiliations if one.hook_roles}
 
     assert given == expected
     assert replace(answered, affiliations=TWO.affiliations) == TWO
-    assert [replace(one, given=frozenset()) for one in answered.affiliations] == list(TWO.affiliations)
+    assert [replace(one, hook_roles=frozenset()) for one in answered.affiliations] == list(TWO.affiliations)
 
 
 def test_what_is_of_no_force_is_named() -> None:
@@ -213,7 +213,7 @@ def test_admission_itself_takes_nothing_but_given_roles(changes: dict[str, Any])
 
 class TestGivenRoles:
     GIVEN = replace(
-        TWO, affiliations=(Affiliation(tenant="acme", given=frozenset({"admin"})), Affiliation(tenant="beta"))
+        TWO, affiliations=(Affiliation(tenant="acme", hook_roles=frozenset({"admin"})), Affiliation(tenant="beta"))
     )
 
     def test_they_are_roles_with_a_reason_in_their_tenant_alone(self) -> None:
@@ -225,7 +225,7 @@ class TestGivenRoles:
         assert in_beta.grants == ()
 
     def test_a_rule_that_gives_the_role_too_is_the_reason(self) -> None:
-        ana = replace(an_identity().affiliations[0], given=frozenset({"analyst"}))
+        ana = replace(an_identity().affiliations[0], hook_roles=frozenset({"analyst"}))
         standing = standing_in(an_identity(affiliations=(ana,)), tenant="acme", rules=RULES)
 
         assert standing is not None

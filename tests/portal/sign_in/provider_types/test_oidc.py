@@ -57,8 +57,8 @@ def test_without_being_told_where_they_stand_objects_are_said_to_be_no_names() -
     identity = read("oidc", **OBJECTS)
 
     assert identity.unread == (
-        "2 entries of groups are not names; rules find what was sent under claims.groups",
-        "1 entry of roles is not a name; rules find what was sent under claims.roles",
+        "2 entries of groups are not names; rules can read what was sent under claims.groups",
+        "1 entry of roles is not a name; rules can read what was sent under claims.roles",
     )
     assert identity.claims["groups"] == OBJECTS["groups"]
 

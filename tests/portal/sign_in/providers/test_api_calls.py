@@ -115,7 +115,7 @@ class TestEveryCall:
     def test_the_token_stays_where_it_belongs(self, theirs: MisbehavingProvider, call: ApiCall, elsewhere: str) -> None:
         theirs.respond[PATH] = lambda _: page_of(call, following=elsewhere)
         if call.pages:
-            with pytest.raises(ProviderUnavailable, match="another place"):
+            with pytest.raises(ProviderUnavailable, match="another origin"):
                 asked(call, theirs)
         else:
             assert asked(call, theirs)[call.name] == {}

@@ -31,11 +31,11 @@ SOUND = ProviderDiagnostics(
 PROBLEMS: dict[str, tuple[dict[str, Any], bool, str]] = {
     "it is away": ({"problem": "GET https://id.example.com: ConnectTimeout"}, True, "ConnectTimeout"),
     "it refuses the client": ({"client_problem": "it answered 'invalid_client'"}, True, "invalid_client"),
-    "it signs with the secret": ({"signing_algorithms": frozenset({"HS256"})}, True, "names HS256"),
+    "it signs with the secret": ({"signing_algorithms": frozenset({"HS256"})}, True, "lists HS256"),
     "it signs with nothing": ({"signing_algorithms": frozenset({"none"})}, True, "cannot be verified"),
-    "it lists no algorithm": ({"signing_algorithms": frozenset()}, True, "names none"),
+    "it lists no algorithm": ({"signing_algorithms": frozenset()}, True, "lists none"),
     "no key fits what it signs with": ({"keys": (frozenset({"ES256"}),)}, True, "keys for ES256"),
-    "no key at all": ({"keys": (), "signing_algorithms": None}, True, "names nothing"),
+    "no key at all": ({"keys": (), "signing_algorithms": None}, True, "lists nothing"),
     "PKCE is plain only": ({"challenge_methods": frozenset({"plain"})}, False, "S256"),
     "it knows no profile": ({"scopes": frozenset({"openid", "email"})}, False, "profile"),
     "no userinfo": ({"endpoints": replace(ENDS, userinfo=None)}, False, "userinfo"),
@@ -55,12 +55,12 @@ def test_nothing_is_missing_where_all_is_there() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"signing_algorithms": None}, {"challenge_methods": None}, {"scopes": None}])
-def test_what_it_does_not_say_is_no_shortcoming(changes: dict[str, Any]) -> None:
+def test_what_it_does_not_say_is_not_a_limitation(changes: dict[str, Any]) -> None:
     assert limitations_of(a_provider(), replace(SOUND, **changes)) == ()
 
 
 @pytest.mark.parametrize(("changes", "blocks", "told"), PROBLEMS.values(), ids=PROBLEMS)
-def test_what_is_missing_is_told_with_its_mend(*, changes: dict[str, Any], blocks: bool, told: str) -> None:
+def test_what_is_missing_comes_with_its_fix(*, changes: dict[str, Any], blocks: bool, told: str) -> None:
     [one] = limitations_of(a_provider(), replace(SOUND, **changes))
 
     assert one.blocks is blocks

@@ -54,7 +54,7 @@ def test_an_id_token_too_long_for_the_sign_out_is_logged_and_not_shown(
 ) -> None:
     leaving, spec = replace(LEAVING, id_token_hint=token), a_provider()
     with caplog.at_level(logging.INFO, logger="portal.providers"):
-        log_omitted_hint(way(spec, leaving), leaving, way=way, spec=spec)
+        log_omitted_hint(way(spec, leaving), leaving, sign_out=way, spec=spec)
 
     assert [record.getMessage() for record in caplog.records] == ["ID token left out of the sign-out"] * is_noted
     assert [vars(record)["fields"] for record in caplog.records] == [

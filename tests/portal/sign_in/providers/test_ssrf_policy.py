@@ -53,28 +53,28 @@ class TestReach:
 
     @pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "169.254.169.254", "::ffff:10.0.0.1"])
     def test_what_the_provider_names_must_be_public(self, address: str) -> None:
-        reach = SsrfPolicy({"id.example.com"})
-        reach.note("id.example.com", "8.8.8.8")
+        policy = SsrfPolicy({"id.example.com"})
+        policy.record("id.example.com", "8.8.8.8")
 
         with pytest.raises(ProviderUnavailable, match=r"leads to 'keys\.example\.com'"):
-            reach.check("keys.example.com", address)
-        reach.check("keys.example.com", "8.8.4.4")
+            policy.check("keys.example.com", address)
+        policy.check("keys.example.com", "8.8.4.4")
 
     def test_or_where_the_configurations_own_host_is(self) -> None:
-        reach = SsrfPolicy({"sso.corp.example"})
-        reach.note("sso.corp.example", "10.0.0.1")
-        reach.check("keys.corp.example", "10.0.0.2")
+        policy = SsrfPolicy({"sso.corp.example"})
+        policy.record("sso.corp.example", "10.0.0.1")
+        policy.check("keys.corp.example", "10.0.0.2")
 
         for elsewhere in ("127.0.0.1", "169.254.169.254"):
             with pytest.raises(ProviderUnavailable):
-                reach.check("keys.corp.example", elsewhere)
+                policy.check("keys.corp.example", elsewhere)
 
     def test_what_the_provider_names_opens_nothing_further(self) -> None:
-        reach = SsrfPolicy({"id.example.com"})
-        reach.note("keys.example.com", "10.0.0.1")
+        policy = SsrfPolicy({"id.example.com"})
+        policy.record("keys.example.com", "10.0.0.1")
 
         with pytest.raises(ProviderUnavailable):
-            reach.check("keys.example.com", "10.0.0.1")
+            policy.check("keys.example.com", "10.0.0.1")
 
     @pytest.mark.parametrize("host", ["10.0.0.1", "fd00::1", "169.254.169.254", "127.1", "2130706433", "0x7f.1"])
     def test_a_proxy_is_not_led_to_a_private_number(self, host: str) -> None:
@@ -87,11 +87,11 @@ class TestReach:
         SsrfPolicy({"id.example.com"}).check_by_proxy(host)
 
     def test_a_name_that_was_elsewhere_a_moment_ago_is_judged_anew(self) -> None:
-        reach = SsrfPolicy({"id.example.com"})
-        reach.check("keys.example.com", "8.8.8.8")
+        policy = SsrfPolicy({"id.example.com"})
+        policy.check("keys.example.com", "8.8.8.8")
 
         with pytest.raises(ProviderUnavailable):
-            reach.check("keys.example.com", "10.0.0.1")
+            policy.check("keys.example.com", "10.0.0.1")
 
 
 @pytest.fixture
@@ -142,12 +142,12 @@ class TestConnections:
 def test_the_configuration_names_issuer_discovery_endpoints_and_apis() -> None:
     ends = Endpoints(authorize="https://a.test/x", token="https://b.test/x", jwks="https://[fd00::1]/x")
     spec = a_provider(issuer="https://ID.test:8443/x", discovery="https://c.test/x", endpoints=ends)
-    reach = ssrf_policy_of(spec)
+    policy = ssrf_policy_of(spec)
 
     for host in ("id.test", "a.test", "b.test", "c.test", "fd00::1"):
-        reach.check(host, "10.0.0.1")
+        policy.check(host, "10.0.0.1")
     with pytest.raises(ProviderUnavailable):
-        reach.check("x.test", "10.0.0.1")
+        policy.check("x.test", "10.0.0.1")
 
 
 def test_an_api_is_named_by_what_its_call_says() -> None:

@@ -377,13 +377,13 @@ class TestAdmission:
     def test_a_hook_may_give_roles(self, portal: Portal, browser: Browser) -> None:
         def hook(arrival: Arrival) -> Identity:
             (affiliation,) = arrival.identity.affiliations
-            return replace(arrival.identity, affiliations=(replace(affiliation, given=frozenset({"vip"})),))
+            return replace(arrival.identity, affiliations=(replace(affiliation, hook_roles=frozenset({"vip"})),))
 
         self.with_hook(portal, hook)
         browser.sign_in()
         (sign_in,) = portal.sign_ins()
 
-        assert sign_in.identity.affiliations[0].given == {"vip"}
+        assert sign_in.identity.affiliations[0].hook_roles == {"vip"}
 
 
 class TestRefusals:

@@ -205,7 +205,7 @@ def test_roles_it_gives_are_shown_with_their_reason_in_their_tenant_and_outlive_
     assert "roles in tenants that are not the person's: 'evil'" in log.getvalue()
     (sign_in,) = again.portal.sign_ins(TWO)
     assert sign_in.tenant == "acme"
-    assert {one.tenant: one.given for one in sign_in.identity.affiliations} == {
+    assert {one.tenant: one.hook_roles for one in sign_in.identity.affiliations} == {
         "acme": frozenset({"admin"}),
         "beta": frozenset(),
     }

@@ -15,7 +15,7 @@ from tests.provider.process import CLIENT_SECRET, Person, RunningProvider, a_cli
 
 URL = "http://portal.demo.localhost:7800"
 LINE = 'Write scopes = ["openid", "profile", "email", "groups"] in the [[providers]] with id = "company".'
-WHAT = "roles.analyst reads groups, which needs the scope groups, and that is not asked for."
+WHAT = "roles.analyst reads groups, which needs the scope groups. The portal does not request it."
 
 
 @pytest.fixture(scope="module")

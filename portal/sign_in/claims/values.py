@@ -93,6 +93,11 @@ def unread(value: object) -> int:
     return sum(_name(entry) is None and not _is_blank(entry) for entry in _entries(value))
 
 
+def members(value: object) -> Mapping[str, object]:
+    """Return *value* if it is a JSON object, else an empty one."""
+    return value if type(value) is dict else {}
+
+
 def _entries(value: object) -> list[object]:
     return value if type(value) is list else [value]
 

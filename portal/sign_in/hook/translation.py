@@ -13,6 +13,7 @@ from typing import Any, Final
 from portal.rules.identity import Identity
 from portal.settings import ProviderSpec
 from portal.sign_in.admission import Arrival
+from portal.sign_in.claims import values
 from portal.sign_in.hook.chainlit import Person
 from portal.sign_in.provider_types import type_of
 from portal.sign_in.provider_types.base import TRUNCATED
@@ -45,7 +46,7 @@ def raw_user_data(arrival: Arrival, *, spec: ProviderSpec) -> dict[str, Any]:
     data = deepcopy({name: value for name, value in arrival.claims.items() if name != TRUNCATED})
     if provider_type.flow == "oauth2" and provider_type.calls:  # the first answer is about the person
         user = data.pop(provider_type.calls[0].name, None)
-        data = {**data, **(user if type(user) is dict else {})}
+        data = {**data, **values.members(user)}
     data.pop("email", None)
     if arrival.identity.verified_email is not None:
         data["email"] = arrival.identity.verified_email

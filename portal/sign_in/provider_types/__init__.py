@@ -1,4 +1,4 @@
-"""The makes of providers the portal knows: one module each, and one line here.
+"""The provider types the portal knows: one module each, and one line here.
 
 Pure.  "Adding a provider" in ``CONTRIBUTING.md`` says what else a new one needs.
 """
@@ -50,25 +50,25 @@ PROVIDER_TYPES: Final[Mapping[str, ProviderType]] = MappingProxyType(
 
 
 def type_of(spec: ProviderSpec) -> ProviderType:
-    """Return what is known of the make of *spec*.
+    """Return the provider type of *spec*.
 
     Raises:
-        KeyError: there is no such make; the configuration names only those there are.
+        KeyError: there is no such type; the configuration names only known ones.
     """
     return PROVIDER_TYPES[spec.provider_type]
 
 
 def provider_type_at(issuer: str) -> ProviderType | None:
-    """Return the make that alone is at *issuer*, however its last slash is written; ``None``: any may be there."""
+    """Return the only provider type with *issuer*, with or without its last slash; ``None``: any may have it."""
     plain = issuer.rstrip("/").lower()
     return next((one for one in PROVIDER_TYPES.values() if plain in one.issuers), None)
 
 
 def names_provider(named: object, claims: Mapping[str, object], spec: ProviderSpec) -> bool:
-    """Say whether *named*, with the other *claims* of an ID token, is the provider *spec*.
+    """Return whether the issuer *named*, with the other *claims* of an ID token, is the provider *spec*.
 
     Raises:
-        KeyError: there is no such make.
+        KeyError: there is no such provider type.
     """
     provider_type = type_of(spec)
     if spec.issuer_of_token:
@@ -77,11 +77,11 @@ def names_provider(named: object, claims: Mapping[str, object], spec: ProviderSp
 
 
 def read_identity(claims: VerifiedClaims, *, spec: ProviderSpec) -> Identity:
-    """Return who *claims* of the provider *spec* are about.
+    """Return the identity in *claims* of the provider *spec*.
 
     Raises:
-        CallbackRejected: the claims identify nobody.
-        KeyError: there is no such make.
+        CallbackRejected: the claims identify no one.
+        KeyError: there is no such provider type.
     """
     provider_type = type_of(spec)
     identity = provider_type.read(claims, spec)

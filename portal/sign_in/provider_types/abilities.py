@@ -1,20 +1,20 @@
-"""What providers of a make can do besides signing people in, in words: for the command, and the pages of providers."""
+"""A provider type's abilities in words, for ``portal providers`` and the documentation."""
 
 from portal.sign_in.provider_types.base import ProviderType
 
 
 def format_proof(provider_type: ProviderType) -> str:
-    """Return what proves who came."""
+    """Return what proves who signed in."""
     return "a signed ID token" if provider_type.flow == "openid" else "its API"
 
 
 def format_sign_out(provider_type: ProviderType) -> str:
-    """Return where a sign-out reaches."""
+    """Return where a sign-out takes effect."""
     return "here only" if provider_type.sign_out is None else "here and there"
 
 
 def format_refresh(provider_type: ProviderType) -> str:
-    """Return how a refresh token is had there."""
+    """Return how to get a refresh token there."""
     if provider_type.refresh is None:
         return "none"
     params = [f"{name}={value}" for name, value in provider_type.refresh.params]
@@ -23,6 +23,6 @@ def format_refresh(provider_type: ProviderType) -> str:
 
 def abilities_row(provider_type: ProviderType) -> tuple[str, ...]:
     """Return the cells about *provider_type* in ``docs/providers/README.md``."""
-    told = provider_type.refresh is not None and (provider_type.refresh.scopes or provider_type.refresh.params)
-    refresh = f"`{format_refresh(provider_type)}`" if told else format_refresh(provider_type)
+    is_code = provider_type.refresh is not None and (provider_type.refresh.scopes or provider_type.refresh.params)
+    refresh = f"`{format_refresh(provider_type)}`" if is_code else format_refresh(provider_type)
     return (f"`{provider_type.id}`", format_proof(provider_type), format_sign_out(provider_type), refresh)

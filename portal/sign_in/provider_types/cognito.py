@@ -1,7 +1,7 @@
-"""Amazon Cognito: people sign in at the hosted domain, and tokens are of the user pool, which is somewhere else.
+"""Amazon Cognito: people sign in at the hosted domain; the issuer is the user pool, at another address.
 
-Groups stand in the ID token only.  What starts with ``custom:`` is an attribute, which people can often write
-themselves, so nothing is read from there.
+Groups are only in the ID token.  Claims that start with ``custom:`` are attributes that people can often write
+themselves, so they are not read.
 """
 
 import re
@@ -16,8 +16,15 @@ from portal.rules.identity import NO_TENANT, Identity, VerifiedClaims
 from portal.settings import Endpoints, ProviderSpec
 from portal.sign_in.claims import values
 from portal.sign_in.claims.reading import affiliation_in, identity_of
-from portal.sign_in.provider_types.base import REQUIRED, Option, ProviderLocation, ProviderType, Refresh, UnusableOption
-from portal.sign_in.provider_types.hosts import origin_option
+from portal.sign_in.provider_types.base import (
+    REQUIRED,
+    Option,
+    ProviderLocation,
+    ProviderType,
+    Refresh,
+    UnusableOption,
+    origin_option,
+)
 from portal.sign_in.provider_types.sign_out import SignOutRequest, with_query
 
 _KEYS: Final = "/.well-known/jwks.json"
@@ -25,7 +32,7 @@ _POOL: Final = re.compile(r"(?P<region>[a-z]{2}(?:-[a-z]+)+-[0-9]+)_[A-Za-z0-9]{
 _ISSUER: Final = re.compile(
     r"https://cognito-idp\.(?P<region>[a-z]{2}(?:-[a-z]+)+-[0-9]+)\.amazonaws\.com(?:\.cn)?/(?P=region)_[A-Za-z0-9]{1,40}"
 )
-"""Where AWS alone publishes the keys of a user pool ("Verifying JSON web tokens")."""
+"""The issuers for which only AWS publishes keys ("Verifying JSON web tokens")."""
 _OF_EMULATOR: Final = re.compile(r"/[A-Za-z0-9_-]{1,80}")
 _HOSTED: Final = re.compile(r".+\.auth(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazoncognito\.com")
 
@@ -34,45 +41,45 @@ def read_cognito(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     """Return the identity in the claims of ID token and userinfo.
 
     Raises:
-        CallbackRejected: the token says that it is no ID token.
+        CallbackRejected: the token is not an ID token.
     """
     if claims.get("token_use", "id") != "id":
         raise CallbackRejected("the token is an access token, not an ID token")
-    # Userinfo writes booleans as texts; "false" must not count as something.
+    # Userinfo writes booleans as texts.
     view = {**claims, "email_verified": True} if claims.get("email_verified") == "true" else claims
-    affiliation, granted = affiliation_in(NO_TENANT, claims), claims.get("cognito:groups")
+    affiliation, group_names = affiliation_in(NO_TENANT, claims), claims.get("cognito:groups")
     affiliation = replace(
         affiliation,
-        groups=affiliation.groups | _granted(granted, issuer=str(claims.get("iss", spec.issuer))),
-        groups_left_out=affiliation.groups_left_out + values.unread(granted),
+        groups=affiliation.groups | _assigned_groups(group_names, issuer=str(claims.get("iss", spec.issuer))),
+        groups_left_out=affiliation.groups_left_out + values.unread(group_names),
     )
     return identity_of(view, spec=spec, affiliations=[affiliation])
 
 
-def _granted(groups: object, *, issuer: str) -> frozenset[str]:
-    """Return the names in *groups* without those that Cognito gives to whoever came by another provider."""
+def _assigned_groups(groups: object, *, issuer: str) -> frozenset[str]:
+    """Return the names in *groups* without those that Cognito adds for people of another provider."""
     automatic = f"{issuer.rpartition('/')[2]}_"
     return frozenset(one for one in values.names(groups) if not one.startswith(automatic))
 
 
-def cognito_sign_out(spec: ProviderSpec, leaving: SignOutRequest) -> str | None:
-    """Return where to sign out: an endpoint with parameters of its own, which returns no state ("Logout endpoint")."""
-    if leaving.end_session is None:
+def cognito_sign_out(spec: ProviderSpec, request: SignOutRequest) -> str | None:
+    """Return where to sign out: an endpoint with its own parameters, which returns no state ("Logout endpoint")."""
+    if request.end_session is None:
         return None
-    params = {"client_id": spec.client_id, "logout_uri": leaving.post_logout_redirect_uri}
-    return with_query(leaving.end_session, params)
+    params = {"client_id": spec.client_id, "logout_uri": request.post_logout_redirect_uri}
+    return with_query(request.end_session, params)
 
 
 def pool_of_token(spec: ProviderSpec, issuer: object) -> ProviderSpec | None:
-    """Return *spec* with the user pool *issuer*, if that can be the one of its domain; ``None`` if not.
+    """Return *spec* with the user pool *issuer* if that can be the pool of its domain, else ``None``.
 
-    The token came from the domain's own token endpoint, and must be signed by keys that AWS publishes for the pool.
+    The token came from the domain's token endpoint, and must be signed by keys that AWS publishes for the pool.
     """
     if not isinstance(issuer, str) or spec.endpoints is None:
         return None
-    found, hosted = _ISSUER.fullmatch(issuer), _HOSTED.fullmatch(urlsplit(spec.issuer).hostname or "")
-    is_pool = found is not None and (hosted is None or hosted["region"] == found["region"])
-    # An emulator on this machine has domain and pool at one address.
+    at_aws, hosted = _ISSUER.fullmatch(issuer), _HOSTED.fullmatch(urlsplit(spec.issuer).hostname or "")
+    is_pool = at_aws is not None and (hosted is None or hosted["region"] == at_aws["region"])
+    # An emulator on this machine has domain and pool at the same address.
     is_emulated = is_loopback_url(spec.issuer) and _OF_EMULATOR.fullmatch(issuer.removeprefix(spec.issuer)) is not None
     if not is_pool and not is_emulated:
         return None
@@ -98,7 +105,7 @@ def _locate(options: Mapping[str, str]) -> ProviderLocation:
     return ProviderLocation(
         issuer=issuer or origin,
         issuer_of_token=issuer is None,
-        # Written down and not discovered: a pool may have two domains, and names the one it likes.
+        # Configured and not discovered: a pool may have two domains, and its metadata names one of them.
         endpoints=Endpoints(
             authorize=f"{origin}/oauth2/authorize",
             token=f"{origin}/oauth2/token",
@@ -112,23 +119,25 @@ def _locate(options: Mapping[str, str]) -> ProviderLocation:
 def _issuer(options: Mapping[str, str]) -> str | None:
     pool, issuer = options.get("user_pool_id"), options.get("issuer")
     if pool is not None and issuer is not None:
-        raise UnusableOption("issuer", "stands beside user_pool_id, which says it too.", "Write one of the two.")
+        raise UnusableOption("issuer", "is set beside user_pool_id, which means the same.", "Write one of the two.")
     if issuer is not None:
         return issuer
     if pool is None:
         return None
-    found = _POOL.fullmatch(pool)
-    if found is None:
-        raise UnusableOption("user_pool_id", "is no user pool's id.", "Write it with its region: eu-west-2_Ab12Cd34E.")
+    parts = _POOL.fullmatch(pool)
+    if parts is None:
+        raise UnusableOption(
+            "user_pool_id", "is not a user pool's id.", "Write it with its region: eu-west-2_Ab12Cd34E."
+        )
     hosted = _HOSTED.fullmatch(urlsplit(options["domain"]).hostname or "")
-    if hosted is not None and hosted["region"] != found["region"]:
+    if hosted is not None and hosted["region"] != parts["region"]:
         raise UnusableOption(
             "user_pool_id",
-            f"is of a pool in {found['region']}, and the domain of one in {hosted['region']}.",
+            f"is of a pool in {parts['region']}, and the domain of one in {hosted['region']}.",
             "Take both from the same user pool.",
         )
-    of_china = ".cn" if found["region"].startswith("cn-") else ""
-    return f"https://cognito-idp.{found['region']}.amazonaws.com{of_china}/{pool}"
+    of_china = ".cn" if parts["region"].startswith("cn-") else ""
+    return f"https://cognito-idp.{parts['region']}.amazonaws.com{of_china}/{pool}"
 
 
 COGNITO: Final = ProviderType(

@@ -1,7 +1,7 @@
 """Descope: roles inside ``tenants``, one entry for each tenant the person belongs to.
 
-An admin of one tenant is nobody in another, so nothing is united over tenants.  Project-level
-roles, at the top of the claims, count only where there are no tenants at all.
+An admin of one tenant has no rights in another, so tenants are never merged.  Project-level roles, at the top of the
+claims, count only if there are no tenants at all.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from portal.sign_in.provider_types.sign_out import standard_sign_out
 
 
 def read_descope(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
-    """Return the identity in Descope's claims; the tenant it is working in (``dct``) comes first."""
+    """Return the identity in Descope's claims; the current tenant (``dct``) comes first."""
     return identity_of(claims, spec=spec, affiliations=_affiliations(claims))
 
 
@@ -24,15 +24,15 @@ def _affiliations(claims: Mapping[str, object]) -> list[Affiliation]:
     current = values.identifier(claims.get("dct"))
     tenants = claims.get("tenants")
     if type(tenants) is not dict or not tenants:
-        # A JWT template may leave tenants out: then the roles at the top are those within dct.
+        # A JWT template may omit tenants: then the roles at the top are those within dct.
         return [affiliation_in(current or NO_TENANT, claims)]
     ids = sorted((one for one in tenants if values.identifier(one) is not None), key=lambda one: (one != current, one))
-    # Entries, but none of them usable: the person belongs to no tenant, and what stands at the top is not theirs there.
+    # No entry is usable: the person belongs to no tenant, and roles at the top do not count.
     return [_within(one, tenants[one]) for one in ids] or [Affiliation()]
 
 
 def _within(tenant: str, entry: object) -> Affiliation:
-    members: Mapping[str, object] = entry if type(entry) is dict else {}
+    members = values.members(entry)
     return affiliation_in(tenant, members, name=values.identifier(members.get("name")))
 
 

@@ -1,7 +1,7 @@
 """Any plain OAuth 2.0 provider, as Chainlit's ``OAUTH_GENERIC_*`` describe one.
 
-Chainlit takes an address, or whatever ``user_identifier`` names, for the person.  Here a person is what the provider
-never gives to another: the member that ``user_identifier`` names, if it is not the address; else ``sub``, else ``id``.
+Chainlit identifies people by their address, or by the member that ``user_identifier`` names.  The portal needs a value
+that is never reassigned: the member that ``user_identifier`` names, if it is not the address; else ``sub`` or ``id``.
 """
 
 import re
@@ -11,6 +11,7 @@ from typing import Final
 from portal.errors import CallbackRejected
 from portal.rules.identity import NO_TENANT, Identity, VerifiedClaims
 from portal.settings import Endpoints, ProviderSpec
+from portal.sign_in.claims import values
 from portal.sign_in.claims.reading import affiliation_in, identity_of, named_claims
 from portal.sign_in.provider_types.base import (
     CLAIM_OPTIONS,
@@ -23,36 +24,35 @@ from portal.sign_in.provider_types.base import (
 )
 
 _ADDRESS: Final = re.compile(r".*mail.*|upn|user_?principal_?name", re.IGNORECASE | re.DOTALL)
-"""Names of members that are reassigned, or chosen freely: never a key.  By name and not by value, so that it is one
-and the same member for all people of a provider."""
+"""Names of members whose values are reassigned or chosen freely: never a key.  Matched by name and not by value, so
+that it is the same member for all people of a provider."""
 
 
 def read_generic(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     """Return the identity in the answer ``user``.
 
     Raises:
-        CallbackRejected: it holds no member that can be a key.
+        CallbackRejected: it has no member that can be a key.
     """
-    user = claims.get("user")
-    members: Mapping[str, object] = user if type(user) is dict else {}
-    chosen = spec.options.get("user_identifier")
-    names = ("sub", "id") if chosen is None or _ADDRESS.fullmatch(chosen) else (chosen,)
+    members = values.members(claims.get("user"))
+    configured = spec.options.get("user_identifier")
+    names = ("sub", "id") if configured is None or _ADDRESS.fullmatch(configured) else (configured,)
     subject = next((text for name in names if (text := _subject(members.get(name))) is not None), None)
     if subject is None:
-        raise CallbackRejected(f"the user has no member {' or '.join(names)} to be known by")
+        raise CallbackRejected(f"the user has no usable member {' or '.join(names)}")
     view = {**members, "sub": subject, "iss": spec.issuer}
     return identity_of(view, spec=spec, affiliations=[affiliation_in(NO_TENANT, named_claims(members, spec))])
 
 
 def _subject(value: object) -> str | None:
-    # Numbers are as good a name as texts; but 7 and "7" must be one person and True nobody.
+    # A number or a text; 7 and "7" are the same person, and True is not one.
     return str(value) if type(value) is int else value if isinstance(value, str) and value else None
 
 
 def is_generic(named: object, claims: Mapping[str, object], spec: ProviderSpec) -> bool:
-    """Say whether *named* is the issuer that was configured; where none was, every name is as good as none.
+    """Return whether *named* is the configured issuer; if none is configured, any is accepted.
 
-    What keeps answers of several providers apart then is that each has a callback of its own (RFC 9700, 4.4.2.2).
+    Each provider has a callback of its own, which keeps their answers apart (RFC 9700, 4.4.2.2).
     """
     del claims
     unknown = spec.endpoints is not None and spec.issuer == spec.endpoints.userinfo
@@ -62,7 +62,7 @@ def is_generic(named: object, claims: Mapping[str, object], spec: ProviderSpec) 
 def _locate(options: Mapping[str, str]) -> ProviderLocation:
     user = options["user_info_url"]
     return ProviderLocation(
-        # The whole address and not its host alone: one host may serve the people of several companies.
+        # The whole address and not only its host: one host may serve several companies.
         issuer=options.get("issuer", user),
         endpoints=Endpoints(authorize=options["auth_url"], token=options["token_url"], userinfo=user),
     )

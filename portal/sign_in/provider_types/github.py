@@ -1,8 +1,8 @@
-"""GitHub, and GitHub Enterprise Server: plain OAuth 2.0; who somebody is, its API says.
+"""GitHub, and GitHub Enterprise Server: plain OAuth 2.0, with an API that identifies the person.
 
 Organisations and teams are groups, by name (``example-org``, ``example-org/ml-admins``) and by number (``org:99001``,
-``team:555``): names can be given up and taken by somebody else, numbers cannot.  An organisation that does not let the
-portal see its members is silently absent, so absence gives nothing and proves nothing.
+``team:555``): someone else can take over a name, but not a number.  An organisation that hides its members from the
+portal is silently missing, so absence proves nothing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,9 +26,9 @@ from portal.sign_in.provider_types.base import (
 _AUTHORIZE: Final = "/login/oauth/authorize"
 _USER: Final = "/user"
 _PAGES: Final = 10
-"""Of a hundred entries each."""
+"""Most pages, of a hundred entries each."""
 _REFUSALS: Final = frozenset({403, 404})
-"""What a token without the scope, or an app that may not look, is told; 401 means a token that is worth nothing."""
+"""Answers to a token without the scope, or to an app without permission; 401 means an invalid token."""
 
 
 def read_github(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
@@ -37,13 +37,13 @@ def read_github(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     Raises:
         CallbackRejected: ``user`` has no numeric id.
     """
-    user = _object(claims.get("user"))
+    user = values.members(claims.get("user"))
     number = user.get("id")
     if type(number) is not int or number <= 0:
         raise CallbackRejected("GitHub's user has no numeric id")
-    # An invitation ("pending") is no membership.
+    # An invitation ("pending") is not a membership.
     active = [one for one in _entries(claims, "memberships") if one.get("state") == "active"]
-    organisations = [_object(one.get("organization")) for one in active]
+    organisations = [values.members(one.get("organization")) for one in active]
     names = [name for one in organisations for name in _names(one, prefix="", key="login", numbered="org")]
     teams = [name for one in _entries(claims, "teams") for name in _team_names(one, organisations)]
     roles = [
@@ -73,13 +73,13 @@ def read_github(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
 
 
 def organisations_of(identity: Identity) -> frozenset[str]:
-    """Return the organisations somebody is an active member of, by name and as ``org:<number>``."""
-    known = identity.claims.get("organisations")
-    return frozenset(known) if type(known) is list else frozenset()
+    """Return the organisations with an active membership, by name and as ``org:<number>``."""
+    names = identity.claims.get("organisations")
+    return frozenset(names) if type(names) is list else frozenset()
 
 
 def _address(claims: Mapping[str, object], user: Mapping[str, object]) -> dict[str, object]:
-    """Return the primary address if it is verified; else the public one, which nobody vouches for."""
+    """Return the primary address if it is verified; else the public one, unverified."""
     for one in _entries(claims, "emails"):
         if one.get("primary") is True and one.get("verified") is True:
             return {"email": one.get("email"), "email_verified": True}
@@ -87,7 +87,7 @@ def _address(claims: Mapping[str, object], user: Mapping[str, object]) -> dict[s
 
 
 def _names(one: Mapping[str, object], *, prefix: str, key: str, numbered: str) -> Iterator[str]:
-    """Yield the name of an organisation or team, and its number, as far as it has them."""
+    """Yield the name of an organisation or team, and its number, if it has them."""
     if (name := values.identifier(one.get(key))) is not None:
         yield f"{prefix}{name}"
     if type(number := one.get("id")) is int:
@@ -96,7 +96,7 @@ def _names(one: Mapping[str, object], *, prefix: str, key: str, numbered: str) -
 
 def _team_names(team: Mapping[str, object], organisations: list[Mapping[str, object]]) -> Iterator[str]:
     """Yield the names of *team*, if it is one of an organisation with an active membership."""
-    of = _object(team.get("organization"))
+    of = values.members(team.get("organization"))
     login = values.identifier(of.get("login"))
     if login is not None and any(type(of.get("id")) is int and of["id"] == one.get("id") for one in organisations):
         yield from _names(team, prefix=f"{login}/", key="slug", numbered="team")
@@ -107,20 +107,16 @@ def _entries(claims: Mapping[str, object], name: str) -> list[Mapping[str, objec
     return [one for one in answer if type(one) is dict] if type(answer) is list else []
 
 
-def _object(value: object) -> Mapping[str, object]:
-    return value if type(value) is dict else {}
-
-
 def _locate(options: Mapping[str, str]) -> ProviderLocation:
-    """Return where GitHub is: github.com, the server ``domain``, or where the three addresses say."""
+    """Return where GitHub is: github.com, the server ``domain``, or the three addresses."""
     names = ("auth_url", "token_url", "user_info_url")
-    written = [name for name in names if name in options]
+    configured = [name for name in names if name in options]
     if "domain" in options:
-        if written:
-            raise UnusableOption("domain", f"stands beside {written[0]}.", "Write one of the two.")
+        if configured:
+            raise UnusableOption("domain", f"is set beside {configured[0]}.", "Write one of the two.")
         base = options["domain"]
         authorize, token, user = f"{base}{_AUTHORIZE}", f"{base}/login/oauth/access_token", f"{base}/api/v3{_USER}"
-    elif written:
+    elif configured:
         missing = [name for name in names if name not in options]
         if missing:
             raise UnusableOption(missing[0], "is missing beside the others.", "Set all three addresses of the server.")

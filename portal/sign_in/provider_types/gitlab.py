@@ -1,8 +1,8 @@
-"""GitLab, on gitlab.com or self-managed: groups are full paths, and roles within them stand in claims of their own.
+"""GitLab, on gitlab.com or self-managed: groups are full paths, and roles within them have claims of their own.
 
-Being in ``research/ml`` makes nobody a member of ``research``, and ``research`` is not ``research-2``: paths are
-compared whole.  What GitLab says is in its ``doorkeeper_openid_connect.rb``: ``groups`` (also inherited) comes from
-userinfo alone, ``groups_direct`` from the ID token alone, and what is empty is left out.
+Members of ``research/ml`` are not members of ``research``, and ``research`` is not ``research-2``: paths are compared
+whole.  See GitLab's ``doorkeeper_openid_connect.rb``: ``groups`` (also inherited) is only in userinfo,
+``groups_direct`` only in the ID token, and empty claims are omitted.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,17 +28,17 @@ _ROLES: Final = {
 def read_gitlab(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     """Return the identity in GitLab's claims.
 
-    The lists are read once and not kept: who is in a large group inherits hundreds of paths, in several claims.
+    The lists are read once and not stored: members of a large group inherit hundreds of paths, in several claims.
     """
     groups = frozenset[str]().union(*(values.names(claims.get(name)) for name in _MEMBERSHIPS))
-    left_out = sum(values.unread(claims.get(name)) for name in _MEMBERSHIPS)
-    kept = {name: value for name, value in claims.items() if name not in {*_MEMBERSHIPS, *_ROLES}}
-    affiliation = Affiliation(groups=groups, groups_left_out=left_out, roles=frozenset(_roles(claims)))
-    return identity_of(kept, spec=spec, affiliations=[affiliation])
+    unread = sum(values.unread(claims.get(name)) for name in _MEMBERSHIPS)
+    rest = {name: value for name, value in claims.items() if name not in {*_MEMBERSHIPS, *_ROLES}}
+    affiliation = Affiliation(groups=groups, groups_left_out=unread, roles=frozenset(_roles(claims)))
+    return identity_of(rest, spec=spec, affiliations=[affiliation])
 
 
 def organisations_of(identity: Identity) -> frozenset[str]:
-    """Return the top-level groups somebody is a member of; a member of a subgroup alone may be a guest there."""
+    """Return the person's top-level groups; a member of only a subgroup may be a guest there."""
     return frozenset(path for path in identity.affiliations[0].groups if "/" not in path)
 
 

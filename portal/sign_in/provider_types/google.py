@@ -1,7 +1,7 @@
 """Google: any Google account, and those of a Workspace, whose domain is their tenant.
 
-A Workspace shows in the claim ``hd`` and nowhere else: the parameter of that name is a hint that the person can take
-out, and an address in a company's domain may be a private account that once could read its mail.
+Only the claim ``hd`` proves a Workspace.  The parameter of that name is a hint that people can remove, and an address
+in a company's domain may be a private account that once could read its mail.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _GOOGLE_MAIL: Final = ("@gmail.com", "@googlemail.com")
 
 
 def is_google(named: object, claims: Mapping[str, object], spec: ProviderSpec) -> bool:
-    """Say whether *named* is the configured issuer, or Google's other name for itself."""
+    """Return whether *named* is the configured issuer, or Google's other name for itself."""
     del claims
     return named == spec.issuer or (spec.issuer == ISSUER and named == LEGACY_ISSUER)
 
@@ -29,8 +29,8 @@ def is_google(named: object, claims: Mapping[str, object], spec: ProviderSpec) -
 def read_google(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     """Return the identity in Google's claims, in the tenant of its Workspace.
 
-    Kept under one issuer, however the token spells it.  An address is vouched for only where Google is the one to
-    say: in its own mail, or in a Workspace; any other was looked at once, when the account was made.
+    Stored under one issuer, however the token spells it.  An address counts as verified only in Google's own mail or in
+    a Workspace: Google checked any other only once, when the account was created.
     """
     workspace = values.identifier(claims.get("hd"))
     one_name = {**claims, "iss": spec.issuer} if "iss" in claims else claims
@@ -41,7 +41,7 @@ def read_google(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
 
 
 def workspace_of(identity: Identity) -> str | None:
-    """Return the domain of the Workspace an account belongs to."""
+    """Return the domain of the account's Workspace."""
     return identity.tenants[0].lower() or None
 
 

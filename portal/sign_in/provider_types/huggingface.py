@@ -1,9 +1,9 @@
-"""Hugging Face: an account, its organisations, and the roles in those it lets the portal see.
+"""Hugging Face: an account, its organisations, and the roles in those that the portal may see.
 
-Organisations are groups, by name (``acme-ml``) and by id (``org:5e67…``): names can be given up and taken by somebody
-else, ids cannot.  Or each is a tenant of its own, where the provider is told so.  A membership whose conditions are not
-met yet (single sign-on, a second factor, an address) is none; both generations of saying so are understood, that of
-huggingface.js (``pendingSSO``, ``missingMFA``) and that of huggingface_hub (``securityRestrictions``).
+Organisations are groups, by name (``acme-ml``) and by id (``org:5e67…``): another organisation can take over a name,
+but not an id.  Or, if configured, each is a tenant.  A membership with unmet conditions (single sign-on, a second
+factor, an address) is ignored, in both formats: that of huggingface.js (``pendingSSO``, ``missingMFA``) and that of
+huggingface_hub (``securityRestrictions``).
 """
 
 import re
@@ -20,14 +20,14 @@ ISSUER: Final = "https://huggingface.co"
 TENANTS: Final = "tenants"
 _GROUPS: Final = "groups"
 _CLAIMS: Final = ("orgs", "organizations")
-"""What userinfo calls them, and what the hub's guide does."""
-# No colon and no slash: else a name could pass for an id, or for a group within an organisation.
+"""Organisations are ``orgs`` in userinfo, and ``organizations`` in the hub's guide."""
+# No colon and no slash: else a name could look like an id, or like a group within an organisation.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _ID: Final = re.compile(r"[0-9A-Za-z]{1,64}")
 
 
 def read_huggingface(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
-    """Return the identity in Hugging Face's claims; only memberships that are in force are kept."""
+    """Return the identity in Hugging Face's claims; only memberships in force count."""
     organisations = _in_force(*(claims.get(name) for name in _CLAIMS))
     view: dict[str, object] = {name: value for name, value in claims.items() if name not in {*_CLAIMS, "tenants"}}
     if spec.options.get("organisations_as") == TENANTS:
@@ -51,7 +51,7 @@ def read_huggingface(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
 
 
 def organisations_of(identity: Identity) -> frozenset[str]:
-    """Return the organisations somebody is a member of, by name and as ``org:<id>``."""
+    """Return the person's organisations, by name and as ``org:<id>``."""
     return frozenset(group for one in identity.affiliations for group in one.groups if "/" not in group)
 
 
@@ -59,13 +59,13 @@ def _in_force(*lists: object) -> list[Mapping[str, object]]:
     """Return the organisations, sorted by id, that have an id and whose membership nothing restricts."""
     entries = [one for listed in lists if type(listed) is list for one in listed if type(one) is dict]
     sound = {sub: one for one in entries if (sub := _id(one)) is not None and not _is_restricted(one)}
-    # What is said twice is in force only if it is both times.
+    # An organisation that is listed twice must be in force in both.
     restricted = {_id(one) for one in entries if _is_restricted(one)}
     return [sound[sub] for sub in sorted(sound) if sub not in restricted]
 
 
 def _is_restricted(one: Mapping[str, object]) -> bool:
-    """Say whether anything but a plain no stands where a restriction would."""
+    """Return whether any restriction is set, or has an unknown value."""
     flags = (one.get("pendingSSO"), one.get("missingMFA"))
     restrictions = one.get("securityRestrictions")
     return any(flag is not None and flag is not False for flag in flags) or (
@@ -92,8 +92,8 @@ def _groups(one: Mapping[str, object]) -> Iterator[str]:
     for group in inner if type(inner) is list else []:
         if type(group) is not dict:
             continue
-        if name is not None and (called := values.identifier(group.get("name"))) is not None:
-            yield f"{name}/{called}"
+        if name is not None and (group_name := values.identifier(group.get("name"))) is not None:
+            yield f"{name}/{group_name}"
         if (number := _id(group)) is not None:
             yield f"org:{one['sub']}/{number}"
 
@@ -104,9 +104,9 @@ def _role(one: Mapping[str, object]) -> Iterator[str]:
 
 
 def _short(one: Mapping[str, object]) -> dict[str, object]:
-    """Return what a rule may ask of an organisation; all of it, times all of them, would be too much to keep."""
-    said = {"sub": one["sub"], "preferred_username": _name(one), "roleInOrg": next(_role(one), None)}
-    return {name: value for name, value in said.items() if value is not None}
+    """Return the members of an organisation for rules; all of them would be too much to store."""
+    members = {"sub": one["sub"], "preferred_username": _name(one), "roleInOrg": next(_role(one), None)}
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _name(one: Mapping[str, object]) -> str | None:
@@ -120,16 +120,16 @@ def _id(one: Mapping[str, object]) -> str | None:
 
 
 def _locate(options: Mapping[str, str]) -> ProviderLocation:
-    wanted = options.get("org_ids")
-    if wanted is not None and not all(map(_ID.fullmatch, wanted.split(","))):
+    org_ids = options.get("org_ids")
+    if org_ids is not None and not all(map(_ID.fullmatch, org_ids.split(","))):
         raise UnusableOption(
-            "org_ids", "is no id of an organisation.", "Write the organisation's sub from userinfo, not its name."
+            "org_ids", "is not the id of an organisation.", "Write the organisation's sub from userinfo, not its name."
         )
     if options.get("organisations_as", _GROUPS) not in {_GROUPS, TENANTS}:
         raise UnusableOption("organisations_as", "is neither of the two.", f'Write "{_GROUPS}" or "{TENANTS}".')
     return ProviderLocation(
         issuer=options.get("issuer", ISSUER),
-        authorize_params=() if wanted is None else (("orgIds", wanted),),
+        authorize_params=() if org_ids is None else (("orgIds", org_ids),),
     )
 
 

@@ -1,7 +1,7 @@
 """Keycloak: one realm; realm roles, the roles of the portal's own client, groups and organizations.
 
-Roles of other clients are other applications' business.  A client's roles may be in other hands than the realm's, so
-they go by ``<client id>:<role>``: whoever may name the one cannot make the other.
+Roles of other clients are not read.  Other people may administer the client's roles than the realm's, so a role of the
+client is named ``<client id>:<role>``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,16 +31,16 @@ _REALMS: Final = "/realms"
 def read_keycloak(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
     """Return the identity in Keycloak's claims, as far as its mappers put roles and groups into them."""
     flat = affiliation_in(NO_TENANT, named_claims(claims, spec))
-    named = values.names(_object(claims.get("realm_access")).get("roles"))
-    # A role of the realm that is called like one of the client's would pass for it.
-    of_realm = {role for role in named if not role.startswith(f"{spec.client_id}:")}
-    of_client = _object(_object(claims.get("resource_access")).get(spec.client_id)).get("roles")
+    realm_names = values.names(values.members(claims.get("realm_access")).get("roles"))
+    # A role of the realm must not look like one of the client.
+    of_realm = {role for role in realm_names if not role.startswith(f"{spec.client_id}:")}
+    of_client = values.members(values.members(claims.get("resource_access")).get(spec.client_id)).get("roles")
     roles = flat.roles | of_realm | {f"{spec.client_id}:{role}" for role in values.names(of_client)}
     return identity_of(claims, spec=spec, affiliations=[replace(flat, roles=roles)])
 
 
 def organisations_of(identity: Identity) -> frozenset[str]:
-    """Return the organizations somebody is a member of, by alias, and as ``org:<id>`` where the mapper adds ids."""
+    """Return the person's organizations, by alias, and as ``org:<id>`` if the mapper adds ids."""
     claim = identity.claims.get("organization")
     if type(claim) is not dict:
         return frozenset(name for name in values.names(claim) if ":" not in name)
@@ -48,24 +48,20 @@ def organisations_of(identity: Identity) -> frozenset[str]:
 
 
 def _names(alias: str, entry: object) -> Iterator[str]:
-    # An alias with a colon could pass for somebody else's id.
+    # An alias with a colon could look like the id of another organization.
     if values.identifier(alias) is not None and ":" not in alias:
         yield values.compared(alias)
-    if (number := values.identifier(_object(entry).get("id"))) is not None:
+    if (number := values.identifier(values.members(entry).get("id"))) is not None:
         yield f"org:{number}"
 
 
-def _object(value: object) -> Mapping[str, object]:
-    return value if type(value) is dict else {}
-
-
 def _locate(options: Mapping[str, str]) -> ProviderLocation:
-    """Return where the realm is: what it calls itself, and where the portal asks."""
+    """Return the realm's issuer, and the address of its metadata if that is elsewhere."""
     base, realm = options["base_url"], options["realm"]
     if f"{_REALMS}/" in f"{base}/":
-        raise UnusableOption("base_url", f"goes on to {_REALMS}.", "End it before that; realm says the rest.")
+        raise UnusableOption("base_url", f"contains {_REALMS}.", "End it before that; realm adds the rest.")
     if realm in {".", ".."} or "/" in realm or not values.is_plain(realm):
-        raise UnusableOption("realm", "is no name of a realm.", "Write the realm's name, not its address.")
+        raise UnusableOption("realm", "is not the name of a realm.", "Write the realm's name, not its address.")
     here = f"{base}{_REALMS}/{quote(realm, safe='')}"
     issuer = options.get("issuer", here)
     return ProviderLocation(issuer=issuer, discovery=None if issuer == here else f"{here}{DISCOVERY}")
@@ -104,7 +100,7 @@ KEYCLOAK: Final = ProviderType(
     ),
     variables="OAUTH_KEYCLOAK",
     name_variable="OAUTH_KEYCLOAK_NAME",
-    # Roles come by a client scope that every client has from the start, asked for or not.
+    # Roles come with a client scope that every client has by default.
     source_claims={"roles": ("realm_access", "resource_access", "roles")},
     claim_scopes={
         **dict.fromkeys(("realm_access", "resource_access", "roles"), ()),

@@ -1,6 +1,6 @@
-"""Okta: the org itself, its authorization server ``default``, or one of its own making; each is an issuer of its own.
+"""Okta: the org itself, its authorization server ``default``, or a custom one; each is an issuer of its own.
 
-The ID token of a code flow is thin: names and groups stand in userinfo, which the sign-in asks for anyway.
+In the code flow, names and groups are in userinfo and not in the ID token.
 """
 
 import re
@@ -21,36 +21,36 @@ from portal.sign_in.provider_types.base import (
     ProviderType,
     Refresh,
     UnusableOption,
+    origin_option,
 )
-from portal.sign_in.provider_types.hosts import origin_option
 from portal.sign_in.provider_types.sign_out import MAX_URL, SignOutRequest, with_query
 
 EVERYONE: Final = frozenset({"Everyone"})
-"""The group that Okta puts everybody into: it says nothing of anybody."""
+"""The group of all people in the org; not read."""
 _DEFAULT: Final = "default"
 _NONE: Final = "false"
-"""Chainlit's word for no authorization server, which is the org itself."""
+"""In Chainlit: no authorization server, but the org itself."""
 _SERVER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ADMIN: Final = re.compile(r"[a-z0-9-]+-admin\.(?:okta|oktapreview|okta-emea|okta-gov)\.[a-z]+")
 
 
 def read_okta(claims: VerifiedClaims, spec: ProviderSpec) -> Identity:
-    """Return the identity in the claims of ID token and userinfo; the group of everybody is none."""
+    """Return the identity in the claims of ID token and userinfo, without the group of all people."""
     affiliation = affiliation_in(NO_TENANT, named_claims(claims, spec))
     return identity_of(claims, spec=spec, affiliations=[replace(affiliation, groups=affiliation.groups - EVERYONE)])
 
 
-def okta_sign_out(spec: ProviderSpec, leaving: SignOutRequest) -> str | None:
-    """Return where to sign out; ``None`` without the ID token, for which Okta has nothing but an error page."""
+def okta_sign_out(spec: ProviderSpec, request: SignOutRequest) -> str | None:
+    """Return where to sign out; ``None`` without the ID token, without which Okta shows an error page."""
     del spec
-    if leaving.end_session is None or leaving.id_token_hint is None:
+    if request.end_session is None or request.id_token_hint is None:
         return None
     url = with_query(
-        leaving.end_session,
+        request.end_session,
         {
-            "id_token_hint": leaving.id_token_hint,
-            "post_logout_redirect_uri": leaving.post_logout_redirect_uri,
-            "state": leaving.state,
+            "id_token_hint": request.id_token_hint,
+            "post_logout_redirect_uri": request.post_logout_redirect_uri,
+            "state": request.state,
         },
     )
     return url if len(url) <= MAX_URL else None
@@ -66,7 +66,7 @@ def _locate(options: Mapping[str, str]) -> ProviderLocation:
     if not _SERVER.fullmatch(server):
         raise UnusableOption(
             "authorization_server_id",
-            "is no authorization server's id.",
+            "is not the id of an authorization server.",
             "Write default, an id like aus1a2b3c4d5e6f7g8h9, or false for the org itself.",
         )
     of_the_org = server.lower() == _NONE
@@ -75,7 +75,7 @@ def _locate(options: Mapping[str, str]) -> ProviderLocation:
     return ProviderLocation(
         issuer=issuer or base,
         discovery=None if issuer is None else f"{base}{DISCOVERY}",
-        # Every org knows this scope; at the other servers it is an error until somebody makes it.
+        # Every org has this scope; other servers refuse it until it is added there.
         scopes=("groups",) if of_the_org else (),
     )
 

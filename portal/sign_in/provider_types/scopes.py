@@ -1,7 +1,7 @@
-"""Scopes: which are asked for, and which claims cannot come without one more.  Pure.
+"""Scopes: which are requested, and which claims need one more.  Pure.
 
-OpenID Connect Core, section 5.4, says which claims come with which scope; beyond that each make of provider has its
-own, and most that have groups release them with a scope of that name only.
+OpenID Connect Core, section 5.4, says which claims come with which scope.  Provider types add their own; most that
+have groups send them only with a scope of that name.
 """
 
 import json
@@ -26,41 +26,41 @@ STANDARD: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "address": ("address",),
     }
 )
-"""Per claim the scopes any one of which brings it (section 5.4)."""
+"""By claim, the scopes of which any one brings it (section 5.4)."""
 _OFTEN_SCOPED: Final = frozenset({"groups", "roles"})
-"""Claims that many providers release with a scope of that name only."""
+"""Claims that many providers send only with a scope of that name."""
 _BEFORE_NAME: Final = re.compile(r"[.:/]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingScope:
-    """A claim that the configuration reads, and the scope without which it does not come."""
+    """A claim that the configuration reads, and the scope that it needs."""
 
     claim: str
     read_by: tuple[str, ...]
     """Dotted keys of the configuration."""
     scope: str
     certain: bool
-    """Whether it is known that this provider has that scope."""
+    """Whether this provider is known to have that scope."""
     line: str
-    """What to write so that it is asked for."""
+    """What to write to request it."""
 
     @property
     def what(self) -> str:
         """What is wrong, as a sentence."""
         reads = f"{_listed(self.read_by)} {'reads' if len(self.read_by) == 1 else 'read'} {self.claim}"
         if self.certain:
-            return f"{reads}, which needs the scope {self.scope}, and that is not asked for."
-        return f"{reads}, which many providers give only with the scope {self.scope}, and that is not asked for."
+            return f"{reads}, which needs the scope {self.scope}. The portal does not request it."
+        return f"{reads}, which many providers send only with the scope {self.scope}. The portal does not request it."
 
     @property
     def fix(self) -> str:
-        """What to do about it, as a sentence."""
+        """How to fix it, as a sentence."""
         return self.line if self.certain else f"If this provider has that scope: {self.line}"
 
 
 def requested_scopes(spec: ProviderSpec) -> tuple[str, ...]:
-    """Return the scopes that are asked for: those of the configuration, and those without which nothing is proved."""
+    """Return the scopes of the authorization request: those of the configuration, and those that always are needed."""
     provider_type = type_of(spec)
     always = ("openid", *provider_type.always_scopes) if provider_type.flow == "openid" else ()
     return tuple(dict.fromkeys((*always, *spec.scopes)))
@@ -69,47 +69,50 @@ def requested_scopes(spec: ProviderSpec) -> tuple[str, ...]:
 def missing_scopes(
     spec: ProviderSpec, wanted: Mapping[str, tuple[str, ...]], *, offered: frozenset[str] | None
 ) -> Iterator[MissingScope]:
-    """Yield, for each claim of *wanted* that the scopes asked for cannot bring, the scope that does.
+    """Yield, for each claim of *wanted* that the requested scopes do not bring, the scope that does.
 
-    *wanted* says by claim who reads it; *offered* are the scopes that the provider's metadata lists, ``None`` where
-    that is not known.
+    *wanted* lists by claim who reads it; *offered* are the scopes in the provider's metadata, ``None`` if not known.
     """
-    asked = requested_scopes(spec)
-    found = {claim: _scope_of(claim, spec, asked=frozenset(asked), offered=offered) for claim in sorted(wanted)}
-    missing = {claim: one for claim, one in found.items() if one is not None}
+    requested = requested_scopes(spec)
+    scopes = {
+        claim: _scope_of(claim, spec, requested=frozenset(requested), offered=offered) for claim in sorted(wanted)
+    }
+    missing = {claim: one for claim, one in scopes.items() if one is not None}
     for claim, (scope, certain) in missing.items():
         alike = dict.fromkeys(other for other, known in missing.values() if known is certain)
-        line = line_of_scopes(spec, (*asked, *alike))
+        line = line_of_scopes(spec, (*requested, *alike))
         yield MissingScope(claim=claim, read_by=wanted[claim], scope=scope, certain=certain, line=line)
 
 
 def unavailable_groups(spec: ProviderSpec, wanted: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    """Yield a sentence where *wanted* reads groups of a make that tells none of anybody."""
+    """Yield a sentence if *wanted* reads groups of a provider type that has none."""
     provider_type, read_by = type_of(spec), wanted.get("groups", ())
     if read_by and not provider_type.groups:
         reads = "reads" if len(read_by) == 1 else "read"
-        yield f"{_listed(read_by)} {reads} groups, and {provider_type.label} tells none."
+        yield f"{_listed(read_by)} {reads} groups, and {provider_type.label} sends none."
 
 
 def is_settled(spec: ProviderSpec, claim: str) -> bool:
-    """Say whether the make of *spec* is known well enough to say, without asking it, which scope brings *claim*."""
+    """Return whether the type of *spec* decides, without a request, which scope brings *claim*."""
     return claim in _known(spec) or type_of(spec).flow != "openid"
 
 
 def _scope_of(
-    claim: str, spec: ProviderSpec, *, asked: frozenset[str], offered: frozenset[str] | None
+    claim: str, spec: ProviderSpec, *, requested: frozenset[str], offered: frozenset[str] | None
 ) -> tuple[str, bool] | None:
     known = _known(spec).get(claim)
     if known is not None:
-        return (known[0], True) if known and asked.isdisjoint(known) else None
+        return (known[0], True) if known and requested.isdisjoint(known) else None
     if type_of(spec).flow != "openid":
         return None
     if offered is None:
         return (
-            (claim, False) if claim in _OFTEN_SCOPED and spec.provider_type == "oidc" and claim not in asked else None
+            (claim, False)
+            if claim in _OFTEN_SCOPED and spec.provider_type == "oidc" and claim not in requested
+            else None
         )
-    named = sorted(one for one in offered if _BEFORE_NAME.split(one)[-1] == claim)
-    return (named[0], True) if named and asked.isdisjoint(named) else None
+    matching = sorted(one for one in offered if _BEFORE_NAME.split(one)[-1] == claim)
+    return (matching[0], True) if matching and requested.isdisjoint(matching) else None
 
 
 def _known(spec: ProviderSpec) -> Mapping[str, tuple[str, ...]]:
@@ -118,7 +121,7 @@ def _known(spec: ProviderSpec) -> Mapping[str, tuple[str, ...]]:
 
 
 def line_of_scopes(spec: ProviderSpec, scopes: tuple[str, ...]) -> str:
-    """Return the sentence that says where to write *scopes* for *spec*."""
+    """Return the sentence on where to write *scopes* for *spec*."""
     provider_type, of_section = type_of(spec), f"scopes = {json.dumps(scopes)}"
     if not spec.variables:
         return f'Write {of_section} in the [[providers]] with id = "{spec.id}".'

@@ -40,7 +40,7 @@ def with_answers(
     known = {name: value for name, value in claims.items() if name not in names}
     truncated: list[str] = []
     for call in calls:
-        if call.wanted(known):
+        if call.needed(known):
             answer, has_more = _answer(
                 call, call.url(spec), access_token=access_token, transport=transport, budget=budget
             )

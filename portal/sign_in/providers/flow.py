@@ -24,7 +24,7 @@ from portal.sign_in.providers.diagnostic_calls import with_client_check
 from portal.sign_in.providers.exchange import client_authentication, exchange_code
 from portal.sign_in.providers.metadata import IssuerMismatch
 from portal.sign_in.providers.omissions import log_omissions, log_omitted_hint
-from portal.sign_in.providers.proofs import ApiProof, IdTokenProof, Proof
+from portal.sign_in.providers.proofs import ApiProof, IdTokenProof
 from portal.sign_in.providers.ssrf_policy import ssrf_policy_of
 from portal.sign_in.providers.transport import DEFAULT_LIMITS, Budget, Limits, Transport, overflow_as_claims_too_large
 
@@ -47,7 +47,7 @@ class CodeFlow:
         self._provider_type = type_of(spec)
         self._transport = Transport(limits, ssrf_policy=ssrf_policy_of(spec), egress=egress)
         self._basic = BasicCredentials(spec)
-        self._proof: Proof = (
+        self._proof = (
             IdTokenProof(spec, transport=self._transport, monotonic=monotonic)
             if self._provider_type.flow == "openid"
             else ApiProof(spec)

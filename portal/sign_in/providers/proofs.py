@@ -8,7 +8,7 @@ it cannot be another person's.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final
 
 from portal.errors import CallbackRejected, ClaimsTooLarge, ProviderMisconfigured
 from portal.rules.identity import VerifiedClaims
@@ -38,25 +38,6 @@ class ProofResult:
     """The provider, with the issuer that the proof names."""
     claims: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     id_token: str | None = field(default=None, repr=False)
-
-
-class Proof(Protocol):
-    """What a flow needs to know of the proof at one provider."""
-
-    @property
-    def discovery(self) -> str | None:
-        """Where the metadata is fetched; ``None``: it is configured."""
-
-    def metadata(self, *, budget: Budget) -> Metadata:
-        """Return the provider's metadata.  Raises ``ProviderUnavailable``."""
-
-    def keys(self, *, budget: Budget) -> tuple[VerificationKey, ...]:
-        """Return the keys that are known before anyone signs in.  Raises ``ProviderUnavailable``."""
-
-    def verify(
-        self, tokens: Tokens, attempt: Attempt, *, metadata: Metadata, spec: ProviderSpec, now: int, budget: Budget
-    ) -> ProofResult:
-        """Return what *tokens* prove at *spec*.  Raises ``CallbackRejected`` and ``ProviderUnavailable``."""
 
 
 class ApiProof:

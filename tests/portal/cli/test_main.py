@@ -277,7 +277,7 @@ class TestExplain:
         out = capsys.readouterr().out
 
         assert "analyst: group 'acme'" in out
-        assert "nothing was given for emails, teams" in out
+        assert "missing: emails, teams" in out
         assert main(["explain", "--claims", "user.json", "--userinfo", "orgs.json"]) == 2
         assert "one JSON object" in capsys.readouterr().err
 

@@ -200,12 +200,12 @@ class TestHowItIsTold:
         unknown = explain(github, {"login": "octo"})
 
         assert [one.split(",")[0] for one in known.notes] == [
-            "mails: no answer of GitHub's API is called so (it is asked for user",
-            "nothing was given for memberships",
+            "mails: not an answer of GitHub's API (the portal asks it for user",
+            "missing: memberships",
             "nothing gave admin",
         ]
         assert (known.identity is None, unknown.identity) == (False, None)
-        assert "nothing was given for emails" in unknown.as_text()
+        assert "missing: emails" in unknown.as_text()
 
     def test_what_rules_look_for_and_the_provider_did_not_send_is_said(self, settings: Settings) -> None:
         plain = replace(settings, providers=(a_provider(),))

@@ -194,7 +194,7 @@ class TestVeryManyGroups:
     )
     def test_it_is_told_by_the_token(self, claims: dict[str, Any], expected: bool) -> None:  # noqa: FBT001 - a column
         assert exceeds_token(claims) is expected
-        assert PROVIDER_TYPES["azure-ad"].calls[0].wanted(claims) is expected
+        assert PROVIDER_TYPES["azure-ad"].calls[0].needed(claims) is expected
 
     @pytest.mark.parametrize("claims", [OVERAGE, {"hasgroups": True}, {"hasgroups": "true"}])
     def test_what_nobody_told_is_unknown_and_gives_nothing(self, claims: dict[str, Any]) -> None:

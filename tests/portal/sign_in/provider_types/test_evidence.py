@@ -80,14 +80,14 @@ class TestGaps:
     def test_what_a_sign_in_would_ask_besides_is_said(self) -> None:
         [gap] = self.gaps("github", USER)
 
-        assert gap.startswith("nothing was given for emails, memberships, teams,")
+        assert gap.startswith("missing: emails, memberships, teams,")
 
     def test_all_there_is_no_gap(self) -> None:
         assert self.gaps("github", {"user": USER, "emails": [], "memberships": [], "teams": []}) == []
         assert self.gaps("oidc", {"sub": "ana"}) == []
 
     @pytest.mark.parametrize(
-        ("provider_type", "told"), [("github", "asked for user, emails"), ("oidc", "it has none that is asked")]
+        ("provider_type", "told"), [("github", "asks it for user, emails"), ("oidc", "asks it for nothing")]
     )
     def test_an_answer_that_is_never_asked_for_is_said(self, provider_type: str, told: str) -> None:
         assert told in self.gaps(provider_type, {"user": USER, "sub": "ana"}, answers={"mails": []})[0]

@@ -93,7 +93,7 @@ def test_what_is_missing_together_is_written_together() -> None:
 
 def test_groups_of_a_make_that_tells_none_are_named() -> None:
     assert list(unavailable_groups(of_make("google"), {"groups": READ_BY})) == [
-        "roles.analyst reads groups, and Google tells none."
+        "roles.analyst reads groups, and Google sends none."
     ]
     assert list(unavailable_groups(of_make("google"), {"hd": READ_BY})) == []
     assert list(unavailable_groups(a_provider(), {"groups": READ_BY})) == []

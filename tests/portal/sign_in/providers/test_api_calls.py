@@ -51,7 +51,7 @@ def theirs(server: MisbehavingProvider) -> MisbehavingProvider:
 
 def asked(call: ApiCall, theirs: MisbehavingProvider, *, limits: Limits = PATIENT) -> dict[str, object]:
     """Ask *call* at *theirs*, whatever the claims, and return what is known then."""
-    here = replace(call, url=lambda _: f"{theirs.issuer}{PATH}", wanted=lambda _: True)
+    here = replace(call, url=lambda _: f"{theirs.issuer}{PATH}", needed=lambda _: True)
     transport = Transport(limits, ssrf_policy=SsrfPolicy({"127.0.0.1"}))
     with transport.request() as budget:
         return with_answers(

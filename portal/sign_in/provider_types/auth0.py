@@ -132,9 +132,9 @@ AUTH0: Final = ProviderType(
         ),
         Option(
             key="namespace",
-            meaning="What stands in front of /roles, /groups, /permissions and /tenant in claims that an Action adds.",
+            meaning="The prefix of /roles, /groups, /permissions and /tenant in claims that an Action adds.",
             example="https://portal.example.com",
-            default="those at the top count",
+            default="claims at the top",
         ),
         Option(
             key="organization",

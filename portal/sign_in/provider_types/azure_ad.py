@@ -202,14 +202,14 @@ def _provider_type(provider_type_id: str, *, variables: str) -> ProviderType:
             Option(
                 key="tenant_id",
                 variable=f"{variables}_TENANT_ID",
-                meaning="The company's tenant, by its id; several, separated by commas, let their people in too.",
+                meaning="The id of the company's tenant, or several ids, separated by commas.",
                 example="8eaef023-2b34-4da1-9baa-8bc8c9d6a490",
                 default=REQUIRED,
             ),
             Option(
                 key="single_tenant",
                 variable=f"{variables}_ENABLE_SINGLE_TENANT",
-                meaning="Chainlit's switch, on with any text: holds `tenant_id` to one tenant.",
+                meaning="Chainlit's switch, on with any text: `tenant_id` may name only one tenant.",
                 example="true",
                 default="as many as `tenant_id` names",
             ),
@@ -222,7 +222,7 @@ def _provider_type(provider_type_id: str, *, variables: str) -> ProviderType:
             ),
             Option(
                 key="graph",
-                meaning="Microsoft Graph, where very many groups are asked for.",
+                meaning="Microsoft Graph's address, for people in very many groups.",
                 example="https://dod-graph.microsoft.us",
                 default="that of the authority",
                 form="base",

@@ -88,14 +88,14 @@ class ProviderLocation:
 CLAIM_OPTIONS: Final = (
     Option(
         key="groups_claim",
-        meaning="Where the names of groups stand, as JMESPath over the claims.",
+        meaning="The names of groups, as JMESPath over the claims.",
         example="groups[].groupId",
         default="groups",
         form="expression",
     ),
     Option(
         key="roles_claim",
-        meaning="Where the names of roles stand, as JMESPath over the claims.",
+        meaning="The names of roles, as JMESPath over the claims.",
         example="resource_access.portal.roles",
         default="roles",
         form="expression",

@@ -164,7 +164,7 @@ COGNITO: Final = ProviderType(
         ),
         Option(
             key="issuer",
-            meaning="What iss says, where it is not at amazonaws.com.",
+            meaning="The issuer, if it is not at amazonaws.com.",
             example="https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_Ab12Cd34E",
             default="as user_pool_id says",
             form="issuer",

@@ -49,7 +49,7 @@ DESCOPE: Final = ProviderType(
     options=(
         Option(
             key="issuer",
-            meaning="The project's issuer, where it has a domain of its own or lives in another region.",
+            meaning="The project's issuer, if it has a custom domain or is in another region.",
             example="https://api.descope.com/P2aBcDeFgHiJkLmNoPqRsTuVwXyZ",
             default="https://api.descope.com/<client_id>",
             form="issuer",

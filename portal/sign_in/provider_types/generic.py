@@ -94,7 +94,7 @@ GENERIC: Final = ProviderType(
         Option(
             key="user_info_url",
             variable="OAUTH_GENERIC_USER_INFO_URL",
-            meaning="Says who the owner of an access token is; also what the accounts are kept under.",
+            meaning="Names the owner of an access token; accounts are stored under this address.",
             example="https://id.example.com/api/me",
             default=REQUIRED,
             form="endpoint",
@@ -102,13 +102,13 @@ GENERIC: Final = ProviderType(
         Option(
             key="user_identifier",
             variable="OAUTH_GENERIC_USER_IDENTIFIER",
-            meaning="The member of that answer people are known by; an address never is a key.",
+            meaning="The member of that answer that identifies people; an address is never a key.",
             example="user_id",
             default="sub, else id",
         ),
         Option(
             key="issuer",
-            meaning="What the provider calls itself in iss of a callback (RFC 9207); then accounts are kept under it.",
+            meaning="The provider's issuer, as in iss of a callback (RFC 9207); accounts are then stored under it.",
             example="https://id.example.com",
             default="user_info_url",
             form="issuer",

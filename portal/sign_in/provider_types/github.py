@@ -155,7 +155,7 @@ GITHUB: Final = ProviderType(
         Option(
             key="auth_url",
             variable="OAUTH_GITHUB_AUTH_URL",
-            meaning="Enterprise Server's authorization endpoint; the three addresses stand together.",
+            meaning="Enterprise Server's authorization endpoint; set all three addresses.",
             example="https://github.example.com/login/oauth/authorize",
             default="github.com's",
             form="endpoint",
@@ -171,7 +171,7 @@ GITHUB: Final = ProviderType(
         Option(
             key="user_info_url",
             variable="OAUTH_GITHUB_USER_INFO_URL",
-            meaning="Enterprise Server's API for the user; addresses, organisations and teams are asked for below it.",
+            meaning="Enterprise Server's API for the user; e-mail addresses, organisations and teams are below it.",
             example="https://github.example.com/api/v3/user",
             default="github.com's",
             form="endpoint",

@@ -62,7 +62,7 @@ GITLAB: Final = ProviderType(
         Option(
             key="domain",
             variable="OAUTH_GITLAB_DOMAIN",
-            meaning="Where GitLab is, with its path if it has one.",
+            meaning="GitLab's address, with its path if it has one.",
             example="gitlab.example.com",
             default=REQUIRED,
             form="base",

@@ -147,7 +147,7 @@ HUGGINGFACE: Final = ProviderType(
         ),
         Option(
             key="organisations_as",
-            meaning='What organisations are here: "groups", or "tenants", where each is a customer of its own.',
+            meaning='How organisations are read: "groups", or "tenants" if each is a customer of its own.',
             example="tenants",
             default="groups",
         ),

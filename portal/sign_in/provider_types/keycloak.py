@@ -77,7 +77,7 @@ KEYCLOAK: Final = ProviderType(
         Option(
             key="base_url",
             variable="OAUTH_KEYCLOAK_BASE_URL",
-            meaning="Where Keycloak is; before version 17 it ends in /auth.",
+            meaning="Keycloak's address; before version 17 it ends in /auth.",
             example="https://sso.example.com",
             default=REQUIRED,
             form="base",
@@ -91,7 +91,7 @@ KEYCLOAK: Final = ProviderType(
         ),
         Option(
             key="issuer",
-            meaning="What the realm calls itself, where its hostname setting says another address than base_url.",
+            meaning="The realm's issuer, if its hostname setting has another address than base_url.",
             example="https://sso.example.com/realms/acme",
             default="<base_url>/realms/<realm>",
             form="issuer",

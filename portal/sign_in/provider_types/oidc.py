@@ -45,15 +45,15 @@ OIDC: Final = ProviderType(
     options=(
         Option(
             key="issuer",
-            meaning="Exactly as the provider writes it in iss, a trailing slash counts; or the address of its "
-            "discovery document, whose issuer counts then if it is at the same host.",
+            meaning="Exactly as in iss, including a trailing slash; or the address of its discovery document, if "
+            "the issuer is at the same host.",
             example="https://id.example.com",
             default=REQUIRED,
             form="issuer",
         ),
         Option(
             key="discovery",
-            meaning="Where its discovery document is, if not below the issuer.",
+            meaning="The address of its discovery document, if not below the issuer.",
             example="https://id.example.com/tenant/.well-known/openid-configuration",
             default="below the issuer",
             form="endpoint",

@@ -104,7 +104,7 @@ OKTA: Final = ProviderType(
         ),
         Option(
             key="issuer",
-            meaning="What iss says, where that server is set to say another host than domain.",
+            meaning="The issuer, if that server uses another host than domain.",
             example="https://company.okta.com/oauth2/default",
             default="as domain and server say",
             form="issuer",

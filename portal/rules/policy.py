@@ -14,7 +14,7 @@ from portal.rules.identity import NO_TENANT, Affiliation, Identity
 
 API_RIGHTS: Final[Mapping[str, str]] = {
     "audit:read": "read recent sign-ins and refusals",
-    "sign-ins:end": "end somebody's sign-in",
+    "sign-ins:end": "end a person's sign-in",
     "sign-ins:read": "read who is signed in",
 }
 """Every right an app may be given at the portal's API; anything else is refused."""

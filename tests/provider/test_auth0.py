@@ -48,7 +48,7 @@ def with_options(theirs: Auth0, folder: Path, *lines: str) -> Deployment:
     return Deployment(folder, configured(folder, {"COMPANY_SECRET": theirs.CLIENT_SECRET}, "\n".join(said)))
 
 
-def test_somebody_signs_in(deployment: Deployment, theirs: Auth0) -> None:
+def test_a_person_signs_in(deployment: Deployment, theirs: Auth0) -> None:
     url = deployment.begin()
 
     assert deployment.browser.get(theirs.consent(url)).status_code == 303
@@ -120,7 +120,7 @@ def test_whoever_takes_the_organisation_out_of_the_link_stays_outside(theirs: Au
 
 
 @pytest.mark.parametrize("shown", [True, False], ids=["end-session endpoint", "older way"])
-def test_signing_out_reaches_auth0_and_returns(deployment: Deployment, theirs: Auth0, *, shown: bool) -> None:
+def test_signing_out_goes_on_at_auth0_and_returns(deployment: Deployment, theirs: Auth0, *, shown: bool) -> None:
     theirs.shows_end_session = shown
     deployment.browser.get(theirs.consent(deployment.begin()))
     left = deployment.leave()

@@ -77,7 +77,7 @@ def signed_in(deployment: Deployment, theirs: Entra) -> Identity:
     return sign_in.identity
 
 
-def test_somebody_signs_in_in_their_tenant(deployment: Deployment, theirs: Entra) -> None:
+def test_a_person_signs_in_in_their_tenant(deployment: Deployment, theirs: Entra) -> None:
     url = deployment.begin()
     asked = parse_qs(urlsplit(url).query)
     identity = signed_in(deployment, theirs)
@@ -187,7 +187,7 @@ class TestTenants:
 
         assert page.status_code == 400
 
-    def test_a_callback_of_somebody_else_is_not_believed(self, several: Deployment, theirs: Entra) -> None:
+    def test_a_callback_of_another_issuer_is_rejected(self, several: Deployment, theirs: Entra) -> None:
         callback = theirs.consent(several.begin())
 
         assert several.browser.get(f"{callback}&iss=https://evil.test/{CONTOSO}/v2.0").status_code == 400
@@ -252,7 +252,7 @@ class TestVeryManyGroups:
         ],
         ids=lambda one: f"{one.status}-{one.body[:60]!r}-{sorted(one.headers)}",
     )
-    def test_a_graph_that_fails_signs_nobody_in(self, deployment: Deployment, theirs: Entra, answer: Answer) -> None:
+    def test_an_error_of_graph_signs_no_one_in(self, deployment: Deployment, theirs: Entra, answer: Answer) -> None:
         theirs.groups = MANY
         theirs.instead[GRAPH] = answer
         page = deployment.browser.get(theirs.consent(deployment.begin()))
@@ -305,7 +305,7 @@ def test_a_wrong_secret_is_the_portals_trouble(spec: ProviderSpec, theirs: Entra
     assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == 500
 
 
-def test_a_tenant_that_is_not_there_is_said_so(theirs: Entra, tmp_path: Path) -> None:
+def test_an_unknown_tenant_is_reported(theirs: Entra, tmp_path: Path) -> None:
     deployment = Deployment(tmp_path, spec_of(theirs, tmp_path, STRANGERS))
 
     assert deployment.browser.get("/auth/oauth/azure-ad").status_code == 502

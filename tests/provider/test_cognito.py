@@ -60,7 +60,7 @@ def test_chainlits_variables_and_the_pools_id_say_where_everything_is(theirs: Co
     assert spec.endpoints.jwks == f"https://cognito-idp.eu-west-2.amazonaws.com/{POOL}/.well-known/jwks.json"
 
 
-def test_somebody_signs_in_at_the_domain_with_a_token_of_the_pool(deployment: Deployment, theirs: Cognito) -> None:
+def test_a_person_signs_in_at_the_domain_with_a_token_of_the_pool(deployment: Deployment, theirs: Cognito) -> None:
     url = deployment.begin()
 
     assert deployment.browser.get(theirs.consent(url)).status_code == 303
@@ -84,7 +84,7 @@ class TestWithChainlitsThreeVariables:
         }
         return Deployment(tmp_path, configured(tmp_path, environ))
 
-    def test_somebody_signs_in_as_whom_they_are_in_the_pool(self, deployment: Deployment, theirs: Cognito) -> None:
+    def test_a_person_signs_in_with_their_identity_of_the_pool(self, deployment: Deployment, theirs: Cognito) -> None:
         assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == 303
         (sign_in,) = deployment.portal.services.sign_ins.of_tenant("", issuer=theirs.issuer, now=deployment.portal.now)
 
@@ -107,7 +107,7 @@ class TestWithChainlitsThreeVariables:
             {"token_use": "access"},
         ],
     )
-    def test_a_token_of_nobody_or_for_others_signs_nobody_in(
+    def test_a_token_without_a_person_or_for_others_signs_no_one_in(
         self, deployment: Deployment, theirs: Cognito, claims: dict[str, Any]
     ) -> None:
         theirs.id_token |= claims
@@ -123,7 +123,7 @@ class TestWithChainlitsThreeVariables:
         assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == 400
         assert not deployment.browser.is_signed_in
 
-    def test_what_can_be_asked_before_somebody_comes_is_asked(self, deployment: Deployment) -> None:
+    def test_the_checks_before_a_sign_in_run(self, deployment: Deployment) -> None:
         provider = deployment.portal.providers["aws-cognito"]
         diagnostics = provider.diagnostics(redirect_uri=f"{URL}/auth/oauth/aws-cognito/callback")
 
@@ -149,7 +149,7 @@ def test_a_refresh_token_needs_no_scope(deployment: Deployment, theirs: Cognito,
 
 
 @pytest.mark.parametrize("iss", ["", f"/eu-west-2_{'X' * 9}"])
-def test_tokens_of_another_pool_sign_nobody_in(deployment: Deployment, theirs: Cognito, iss: str) -> None:
+def test_tokens_of_another_pool_sign_no_one_in(deployment: Deployment, theirs: Cognito, iss: str) -> None:
     theirs.issuer = f"{theirs.url}{iss}"
 
     assert deployment.browser.get(theirs.consent(deployment.begin())).status_code == 400

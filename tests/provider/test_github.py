@@ -76,7 +76,7 @@ def deployment(spec: ProviderSpec, tmp_path: Path) -> Deployment:
     return Deployment(tmp_path, spec)
 
 
-def test_somebody_signs_in_with_organisations_and_teams(deployment: Deployment, theirs: GitHub) -> None:
+def test_a_person_signs_in_with_organisations_and_teams(deployment: Deployment, theirs: GitHub) -> None:
     url = deployment.begin()
     asked = parse_qs(urlsplit(url).query)
     response = deployment.browser.get(theirs.consent(url))
@@ -165,7 +165,7 @@ def test_what_is_not_granted_is_not_known(
     ],
     ids=lambda one: one if isinstance(one, str) else f"{one.status}-{one.body[:24]!r}-{sorted(one.headers)}",
 )
-def test_an_api_that_fails_signs_nobody_in(deployment: Deployment, theirs: GitHub, path: str, answer: Answer) -> None:
+def test_an_api_that_fails_signs_no_one_in(deployment: Deployment, theirs: GitHub, path: str, answer: Answer) -> None:
     theirs.instead[path] = answer
     page = deployment.browser.get(theirs.consent(deployment.begin()))
 
@@ -173,7 +173,7 @@ def test_an_api_that_fails_signs_nobody_in(deployment: Deployment, theirs: GitHu
     assert not deployment.browser.is_signed_in
 
 
-def test_an_answer_that_is_too_long_signs_nobody_in_and_says_so(deployment: Deployment, theirs: GitHub) -> None:
+def test_an_answer_that_is_too_long_signs_no_one_in_and_is_reported(deployment: Deployment, theirs: GitHub) -> None:
     theirs.instead[API] = Answer(b'{"a": "' + b"x" * 10_000_000 + b'"}')
     page = deployment.browser.get(theirs.consent(deployment.begin()))
 

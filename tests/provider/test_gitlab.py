@@ -37,7 +37,7 @@ def deployment(spec: ProviderSpec, tmp_path: Path) -> Deployment:
     return Deployment(tmp_path, spec)
 
 
-def test_somebody_signs_in_with_groups_of_both_tokens(deployment: Deployment, theirs: GitLab) -> None:
+def test_a_person_signs_in_with_groups_of_both_tokens(deployment: Deployment, theirs: GitLab) -> None:
     url = deployment.begin()
     response = deployment.browser.get(theirs.consent(url))
 

@@ -32,7 +32,7 @@ def spec(theirs: Google, tmp_path: Path) -> ProviderSpec:
     return spec_of(theirs, tmp_path)
 
 
-def test_somebody_of_a_workspace_signs_in_there(spec: ProviderSpec, theirs: Google, tmp_path: Path) -> None:
+def test_a_member_of_a_workspace_signs_in_to_its_tenant(spec: ProviderSpec, theirs: Google, tmp_path: Path) -> None:
     deployment = Deployment(tmp_path, spec)
     url = deployment.begin()
     asked = parse_qs(urlsplit(url).query)

@@ -56,7 +56,7 @@ def of_file(folder: Path, theirs: HuggingFace, *lines: str) -> ProviderSpec:
     return configured(folder, variables(theirs), text)
 
 
-def test_somebody_signs_in_with_what_a_space_has(deployment: Deployment, theirs: HuggingFace) -> None:
+def test_a_person_signs_in_with_what_a_space_has(deployment: Deployment, theirs: HuggingFace) -> None:
     url = deployment.begin()
     response = deployment.browser.get(theirs.consent(url))
 

@@ -42,7 +42,7 @@ def deployment(spec: ProviderSpec, tmp_path: Path) -> Deployment:
     return Deployment(tmp_path, spec)
 
 
-def test_somebody_signs_in_with_the_roles_that_are_the_portals(deployment: Deployment, theirs: Keycloak) -> None:
+def test_a_person_signs_in_with_the_roles_that_are_the_portals(deployment: Deployment, theirs: Keycloak) -> None:
     url = deployment.begin()
     response = deployment.browser.get(theirs.consent(url))
 
@@ -73,7 +73,7 @@ def test_a_callback_of_another_realm_is_not_believed(deployment: Deployment, the
     assert not deployment.browser.is_signed_in
 
 
-def test_a_realm_of_another_name_is_refused_until_it_is_said(theirs: Keycloak, tmp_path: Path) -> None:
+def test_a_realm_with_another_issuer_is_refused_until_it_is_configured(theirs: Keycloak, tmp_path: Path) -> None:
     """The hostname setting: the portal asks at one address, and the realm calls itself by another."""
     named = theirs.behind_another_hostname()
     text = "\n".join(

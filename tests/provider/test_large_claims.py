@@ -76,7 +76,7 @@ def test_an_id_token_that_is_too_long_is_named_as_such(
 
 
 @pytest.mark.parametrize("where", ["token endpoint", "userinfo"])
-def test_an_answer_that_is_too_long_is_no_provider_that_is_away(
+def test_an_answer_that_is_too_long_is_not_an_outage(
     theirs: MisbehavingProvider, tmp_path: Path, where: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (theirs.token_answer if where == "token endpoint" else theirs.userinfo)["photo"] = "A" * (1 << 21)

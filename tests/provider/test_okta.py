@@ -39,7 +39,7 @@ def deployment(theirs: Okta, tmp_path: Path) -> Deployment:
 
 
 @pytest.mark.parametrize("said", SERVERS)
-def test_somebody_signs_in_and_out_at_each_kind_of_server(theirs: Okta, tmp_path: Path, said: str) -> None:
+def test_a_person_signs_in_and_out_at_each_kind_of_server(theirs: Okta, tmp_path: Path, said: str) -> None:
     theirs.choose(SERVERS[said])
     spec = configured(tmp_path, variables(theirs, OAUTH_OKTA_AUTHORIZATION_SERVER_ID=said))
     deployment = Deployment(tmp_path, spec)
@@ -98,7 +98,7 @@ def test_a_scope_the_server_does_not_know_is_the_operators_to_correct(
 
 
 @pytest.mark.parametrize("there", ["", "aus9"])
-def test_tokens_of_another_server_of_the_same_org_sign_nobody_in(
+def test_tokens_of_another_server_of_the_same_org_sign_no_one_in(
     theirs: Okta, deployment: Deployment, there: str
 ) -> None:
     """They are signed by keys of the same org, and a server for one application lets in people of that one."""

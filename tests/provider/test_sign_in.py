@@ -94,7 +94,7 @@ class TestCredentials:
         assert ours.complete(attempt, callback, now=now).identity.subject == "ana"
 
 
-class TestBeforeSomebodySignsIn:
+class TestBeforeASignIn:
     """What ``portal providers test`` learns of a certified provider without signing anybody in."""
 
     def diagnostics(
@@ -132,7 +132,7 @@ class TestBeforeSomebodySignsIn:
 
 
 class TestAtARealProvider:
-    def test_somebody_signs_in_with_their_roles_and_signs_out_everywhere(self, real: Real) -> None:
+    def test_a_person_signs_in_with_their_roles_and_signs_out_everywhere(self, real: Real) -> None:
         ada = Person("ada")
         response = real.browser.get(ada.sign_in(real.browser.begin("/auth/oauth/company?next=/account")))
 
@@ -238,7 +238,7 @@ SOME: Final = {(one.error, one.at_begin, one.slow): name for name, one in revers
 
 class TestMischief:
     @pytest.mark.parametrize("mischief", [MISCHIEF[name] for name in SOME.values()], ids=SOME.values())
-    def test_it_signs_nobody_in(self, shared: Portal, mischief: Mischief) -> None:
+    def test_it_signs_no_one_in(self, shared: Portal, mischief: Mischief) -> None:
         browser = Browser(shared)
         with misbehaving_provider() as theirs:
             spec = a_provider(issuer=theirs.issuer)

@@ -6,7 +6,6 @@ Pure.  The shape is that of ``portal.sign_in.providers``: claims, with each answ
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from portal.errors import CallbackRejected
 from portal.sign_in.claims.merging import merge_userinfo
 from portal.sign_in.provider_types.base import ApiCall, ProviderType
 
@@ -36,8 +35,6 @@ def claims_in(evidence: Evidence, provider_type: ProviderType) -> dict[str, obje
         # An operator has the plain answer of the provider's API.
         claims = {names[0]: claims} if claims else {}
     if evidence.userinfo is not None:
-        if evidence.userinfo.get("sub") != claims.get("sub"):
-            raise CallbackRejected("the userinfo endpoint speaks of somebody else")
         claims = merge_userinfo(evidence.userinfo, claims)
     answered = [call for call in provider_type.calls if call.name in evidence.answers]
     return {**claims, **{call.name: _entries(call, evidence.answers[call.name]) for call in answered}}

@@ -1,4 +1,4 @@
-"""An answer that costs something to work out, kept for a moment: whoever asks often gets it from memory."""
+"""A cache for one answer that is expensive to work out."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -8,16 +8,13 @@ from typing import Final, Generic, TypeVar
 T = TypeVar("T")
 
 FRESH: Final = 1.0
-"""How long an answer is given to everybody, in seconds."""
+"""Seconds for which an answer is returned as it is."""
 STALE: Final = 5.0
-"""How long it is given to those who ask while somebody works out the next, in seconds; later they wait."""
+"""Seconds for which it is returned while another thread works out the next one; later calls wait."""
 
 
 class CachedAnswer(Generic[T]):
-    """What *ask* said last, asked anew by one thread at a time.
-
-    *clock* returns seconds that only grow.
-    """
+    """The last result of *ask*, renewed by one thread at a time.  *clock* returns monotonic seconds."""
 
     def __init__(self, ask: Callable[[], T], *, clock: Callable[[], float] = monotonic) -> None:
         self._ask = ask
@@ -26,7 +23,7 @@ class CachedAnswer(Generic[T]):
         self._last: tuple[float, T] | None = None
 
     def get(self) -> T:
-        """Return an answer that is :data:`FRESH`, or nearly; whatever *ask* raises is raised, and not kept."""
+        """Return an answer that is not :data:`STALE`; exceptions of *ask* are raised and not cached."""
         last = self._last
         age = None if last is None else self._clock() - last[0]
         if last is not None and age is not None and age < FRESH:
@@ -34,7 +31,7 @@ class CachedAnswer(Generic[T]):
         if not self._asking.acquire(blocking=age is None or age >= STALE) and last is not None:
             return last[1]
         try:
-            if self._last is not None and self._last is not last:  # somebody else was faster
+            if self._last is not None and self._last is not last:  # another thread was faster
                 return self._last[1]
             answer = self._ask()
             self._last = (self._clock(), answer)

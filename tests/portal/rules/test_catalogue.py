@@ -17,7 +17,7 @@ def test_the_origin_is_scheme_host_and_port(url: str, origin: str) -> None:
     assert an_app(url=url).origin == origin
 
 
-def test_an_app_that_says_nothing_is_open_to_nobody_and_may_nothing() -> None:
+def test_an_app_without_settings_is_open_to_no_one_and_has_no_rights() -> None:
     app = AppSpec(slug="a", title="A", url="https://a.example.com")
 
     assert (app.open_to, app.people, app.portal_api, app.browser) == (frozenset(), frozenset(), frozenset(), ())

@@ -39,7 +39,7 @@ class TestUsername:
         assert an_identity().username == an_identity().verified_email == "ana@example.com"
 
     @pytest.mark.parametrize("changes", [{"email_verified": False}, {"email": None}])
-    def test_an_address_nobody_vouches_for_is_no_name(self, changes: dict[str, object]) -> None:
+    def test_an_unverified_address_is_not_a_username(self, changes: dict[str, object]) -> None:
         """Otherwise somebody could call themselves by a colleague's address inside an app."""
         identity = an_identity(**changes)
 
@@ -62,7 +62,7 @@ ANAS = an_identity()
 """Whose address is verified; others must not pass for her."""
 
 
-class TestWhatAppsCallSomebody:
+class TestNamesForApps:
     @pytest.mark.parametrize(
         ("provider_type", "claims", "expected"),
         [
@@ -98,7 +98,7 @@ class TestWhatAppsCallSomebody:
         ],
     )
     @pytest.mark.parametrize("provider_type", ["oidc", "huggingface"])
-    def test_nobody_passes_for_another_by_choosing_a_name(self, provider_type: str, handle: object) -> None:
+    def test_a_chosen_name_cannot_pass_for_another_person(self, provider_type: str, handle: object) -> None:
         mallory = read_somebody(provider_type, sub="mallory", preferred_username=handle, email=ANAS.email)
 
         assert mallory.preferred_username == mallory.username == mallory.id

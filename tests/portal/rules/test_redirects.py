@@ -172,7 +172,7 @@ def test_there_are_enough_attacks() -> None:
 
 
 @pytest.mark.parametrize("target", [*LEAVES_THE_PORTAL, *COMES_BACK_TO_SIGN_IN, *NO_PAGE])
-def test_a_target_that_is_no_page_of_ours_becomes_home(target: str) -> None:
+def test_a_target_that_is_not_a_page_of_the_portal_becomes_home(target: str) -> None:
     assert safe_next(target) == HOME
 
 

@@ -119,7 +119,7 @@ ATTACKS: dict[str, tuple[ProviderSpec, Identity, AdmissionRefusal]] = {
 
 
 @pytest.mark.parametrize(("spec", "identity", "expected"), ATTACKS.values(), ids=ATTACKS)
-def test_everybody_else_stays_out(spec: ProviderSpec, identity: Identity, expected: AdmissionRefusal) -> None:
+def test_everyone_else_is_refused(spec: ProviderSpec, identity: Identity, expected: AdmissionRefusal) -> None:
     assert refusal(spec, identity) == expected
 
 
@@ -185,15 +185,15 @@ class TestTheHook:
         assert isinstance(caught.value.__cause__, KeyError)
 
     @pytest.mark.parametrize("changes", [{"subject": "ada"}, {"issuer": "https://evil.test"}, {"provider": "other"}])
-    def test_it_makes_nobody_somebody_else(self, changes: dict[str, str]) -> None:
+    def test_it_cannot_change_who_a_person_is(self, changes: dict[str, str]) -> None:
         with pytest.raises(NotAdmitted, match="hook-failed"):
             admit(arriving(), spec=a_provider(), hook=lambda arrival: replace(arrival.identity, **changes))  # type: ignore[arg-type] # texts all three
 
-    def test_what_is_nobody_does_not_come_in(self) -> None:
+    def test_a_hook_that_returns_no_identity_refuses(self) -> None:
         with pytest.raises(NotAdmitted, match="hook-failed"):
             admit(arriving(), spec=a_provider(), hook=lambda _: True)  # type: ignore[arg-type,return-value] # that is the mistake
 
-    def test_it_is_not_asked_about_whom_the_rules_refuse(self) -> None:
+    def test_it_is_not_called_for_people_whom_the_rules_refuse(self) -> None:
         def hook(_: Arrival) -> Identity:
             raise AssertionError("asked")
 

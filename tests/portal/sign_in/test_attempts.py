@@ -93,7 +93,7 @@ class TestFindAttempt:
 
         assert found(jar(attempt), attempt.state, now=NOW + ATTEMPT_LIFETIME - 1) == attempt
 
-    def test_an_attempt_of_the_future_is_none(self) -> None:
+    def test_an_attempt_of_the_future_is_unknown(self) -> None:
         attempt = an_attempt(now=NOW + 61)
 
         with pytest.raises(AttemptUnknown):
@@ -127,7 +127,7 @@ class TestFindAttempt:
     }
 
     @pytest.mark.parametrize("tampered", TAMPERED.values(), ids=TAMPERED)
-    def test_what_we_did_not_seal_for_this_is_no_attempt(self, tampered: str) -> None:
+    def test_a_cookie_that_was_not_sealed_for_this_is_not_an_attempt(self, tampered: str) -> None:
         attempt = an_attempt()
 
         with pytest.raises(AttemptUnknown):

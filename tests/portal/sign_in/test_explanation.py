@@ -95,14 +95,14 @@ class TestExplain:
         assert explanation.tenants == ()
         assert "gamma" in "".join(explanation.notes)
 
-    def test_claims_that_identify_nobody_are_refused_with_the_reason(self, settings: Settings) -> None:
+    def test_claims_that_identify_no_one_are_refused_with_the_reason(self, settings: Settings) -> None:
         explanation = explain(settings, {**TESS, "sub": ""})
 
         assert explanation.identity is None
         assert "sub" in explanation.as_text()
         assert explanation.to_json() == {"signed_in": False, "refused": explanation.refused, "notes": []}
 
-    def test_an_address_nobody_vouches_for_is_noted(self, settings: Settings) -> None:
+    def test_an_unverified_address_is_noted(self, settings: Settings) -> None:
         assert "not verified" in explain(settings, {**TESS, "email_verified": "true"}).as_text()
 
     def test_groups_that_are_not_known_are_noted(self, settings: Settings) -> None:
@@ -155,7 +155,7 @@ class TestWhichProvider:
         assert "none" in str(explain(settings_for(tmp_path, providers=()), TESS).refused)
 
 
-class TestHowItIsTold:
+class TestOutput:
     def test_as_json(self, settings: Settings) -> None:
         told: Any = json.loads(json.dumps(explain(settings, TESS).to_json()))
 
@@ -171,7 +171,7 @@ class TestHowItIsTold:
         }
         assert told["tenants"][0]["apps"][1]["missing_roles"] == ["admin"]
 
-    def test_whom_the_rules_do_not_admit_is_refused_with_the_code(self, settings: Settings) -> None:
+    def test_people_whom_the_rules_do_not_admit_are_refused_with_the_code(self, settings: Settings) -> None:
         spec = a_provider(provider_type="descope", admission=Admission(tenants=frozenset({"gamma"})))
         explanation = explain(replace(settings, providers=(spec,)), TESS)
 
@@ -207,7 +207,7 @@ class TestHowItIsTold:
         assert (known.identity is None, unknown.identity) == (False, None)
         assert "missing: emails" in unknown.as_text()
 
-    def test_what_rules_look_for_and_the_provider_did_not_send_is_said(self, settings: Settings) -> None:
+    def test_claims_that_rules_read_and_the_provider_did_not_send_are_reported(self, settings: Settings) -> None:
         plain = replace(settings, providers=(a_provider(),))
         notes = explain(plain, {"sub": "ana", "name": "Ana", "groups": []}).notes
 

@@ -29,13 +29,13 @@ def roles(identity: Identity, *rules: RoleRule) -> frozenset[str]:
     return standing.roles
 
 
-def test_what_is_small_is_kept_whole_whatever_reads_it() -> None:
+def test_small_claims_are_stored_whole() -> None:
     person = somebody(department="Sales", note="x" * (MAX_KEPT - 200))
 
     assert identity_to_store(person, rules=()) is person
 
 
-def test_a_large_claim_that_no_rule_reads_is_dropped_and_the_rest_is_kept() -> None:
+def test_a_large_claim_that_no_rule_reads_is_dropped_and_the_rest_is_stored() -> None:
     person = identity_to_store(somebody(department="Sales", photo=PHOTO), rules=BY_GROUP)
 
     assert person.claims == {"sub": "u1", "department": "Sales"}
@@ -44,7 +44,7 @@ def test_a_large_claim_that_no_rule_reads_is_dropped_and_the_rest_is_kept() -> N
 
 
 @pytest.mark.parametrize("when", ["length(photo) > `3`", "length(claims.photo) > `3`", "length(keys(@)) > `3`"])
-def test_one_that_a_rule_reads_is_kept(when: str) -> None:
+def test_a_claim_that_a_rule_reads_is_stored(when: str) -> None:
     rule = RoleRule(role="seen", when=when)
     person = identity_to_store(somebody(photo=PHOTO), rules=[rule])
 
@@ -53,7 +53,7 @@ def test_one_that_a_rule_reads_is_kept(when: str) -> None:
     assert roles(person, rule) == {"seen"}
 
 
-def test_of_very_many_groups_those_are_kept_that_rules_name() -> None:
+def test_of_very_many_groups_those_are_stored_that_rules_name() -> None:
     person = identity_to_store(somebody(groups=DIRECTORY | {"AI-Analysts"}), rules=BY_GROUP)
 
     assert person.affiliations[0].groups == {"AI-Analysts"}
@@ -70,7 +70,7 @@ def test_groups_that_rules_name_do_not_push_out_other_claims() -> None:
     assert identity_to_store(identity, rules=()) is not identity
 
 
-def test_groups_that_an_expression_reads_are_all_kept_or_nobody_is_signed_in() -> None:
+def test_groups_that_an_expression_reads_are_all_stored_or_the_sign_in_is_refused() -> None:
     rule = RoleRule(role="analyst", when="contains(groups, 'AI-Analysts')")
     some = frozenset(sorted(DIRECTORY)[:1500]) | {"AI-Analysts"}
     person = identity_to_store(somebody(groups=some), rules=[rule])
@@ -104,7 +104,7 @@ def test_of_very_many_small_claims_names_count_as_well_and_are_not_all_noted() -
     assert roles(person) == {"analyst"}
 
 
-def test_groups_that_are_all_named_are_not_said_to_be_missing() -> None:
+def test_groups_that_are_all_named_are_not_reported_as_missing() -> None:
     names = frozenset(sorted(DIRECTORY)[:450])
     person = identity_to_store(
         somebody(groups=names, badge="B" * 70_000), rules=(RoleRule(role="analyst", groups=names),)
@@ -114,7 +114,7 @@ def test_groups_that_are_all_named_are_not_said_to_be_missing() -> None:
     assert person.unread == ("badge (70002 bytes) not stored: no rule reads it",)
 
 
-def test_nothing_that_is_kept_is_larger_than_it_may_be() -> None:
+def test_nothing_that_is_stored_is_larger_than_the_limit() -> None:
     everything = RoleRule(role="r", when="length(@) > `3`")
     person = identity_to_store(somebody(photo="A" * (MAX_READ - 1000)), rules=[everything])
 

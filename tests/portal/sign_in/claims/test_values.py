@@ -14,7 +14,7 @@ class TestSubject:
     @pytest.mark.parametrize(
         "sub", [*STRANGE, "", " ", "\t", "a" * 1025, "a\x00b", "a\nb", "a\x7fb", "\ud800", "a\u202eb", "a\ufeffb"]
     )
-    def test_without_a_usable_one_nobody_is_signed_in(self, sub: object) -> None:
+    def test_without_a_usable_one_no_one_is_signed_in(self, sub: object) -> None:
         with pytest.raises(CallbackRejected):
             values.subject({"sub": sub})
 
@@ -129,7 +129,7 @@ class TestEmail:
             "a" * 314 + "@x.test",
         ],
     )
-    def test_what_is_no_address_is_none(self, address: object) -> None:
+    def test_what_is_not_an_address_is_ignored(self, address: object) -> None:
         claims = {"email": address, "email_verified": True}
 
         assert values.email(claims) is None
@@ -166,7 +166,7 @@ class TestEmail:
         assert values.email_verified({"email": "ana@example.com", **claims}, assumed=True) is vouched
 
     @pytest.mark.parametrize("address", [None, "ana", "\u212aim@example.com", "ana@example.com\n", ["a@b.test"]])
-    def test_an_assumption_makes_no_address_of_what_is_none(self, address: object) -> None:
+    def test_an_assumption_does_not_make_an_address_valid(self, address: object) -> None:
         assert values.email_verified({"email": address}, assumed=True) is False
 
     @pytest.mark.parametrize("address", ["\u212aim@example.com", "ana@stra\u00dfe.test", "ana@ex\u0430mple.com"])

@@ -81,7 +81,7 @@ class TestWhereChainlitIsInstalled:
         with written(tmp_path, package=CHAINLIT, company_rules=source):
             assert load_hook(f"{MODULE}:hook").takes == 1
 
-    def test_one_that_was_imported_before_is_no_other(self, tmp_path: Path) -> None:
+    def test_a_module_that_was_imported_before_is_replaced_too(self, tmp_path: Path) -> None:
         with written(tmp_path, package=CHAINLIT, company_rules=EVERYBODY):
             sys.path.insert(0, str(tmp_path))
             importlib.import_module("chainlit")

@@ -41,7 +41,7 @@ class TestRawUserData:
 
         assert raw_user_data(arriving(**claims), spec=a_provider()) == claims
 
-    def test_our_own_mark_is_none_of_it(self) -> None:
+    def test_the_portals_own_claim_is_removed(self) -> None:
         assert TRUNCATED not in raw_user_data(
             replace(arriving(), claims={TRUNCATED: ["teams"], "sub": "ana"}), spec=a_provider()
         )
@@ -78,7 +78,7 @@ class TestRawUserData:
     @pytest.mark.parametrize(
         "spec", [a_provider(), GOOGLE, a_provider(provider_type="azure-ad")], ids=lambda one: one.provider_type
     )
-    def test_an_address_that_nobody_vouches_for_is_not_told(self, spec: ProviderSpec) -> None:
+    def test_an_unverified_address_is_not_passed_on(self, spec: ProviderSpec) -> None:
         identity = an_identity(email="ceo@example.com", email_verified=False)
         data = raw_user_data(arriving(identity, sub="x", email="ceo@example.com"), spec=spec)
 
@@ -113,7 +113,7 @@ class TestDefaultUser:
         ],
         ids=["unverified", "chosen as a name", "chosen as a subject", "in a list", "empty"],
     )
-    def test_nobody_is_called_by_an_address_that_nobody_vouches_for(self, identity: Identity) -> None:
+    def test_an_unverified_address_is_not_an_identifier(self, identity: Identity) -> None:
         for spec in (
             a_provider(),
             a_provider(provider_type="generic", options={"user_identifier": "username"}),
@@ -237,7 +237,7 @@ class TestGivenRoles:
         assert standing is not None
         assert standing.grants == ()
 
-    def test_they_are_kept_with_the_sign_in(self) -> None:
+    def test_they_are_stored_with_the_sign_in(self) -> None:
         assert read_identity(write_identity(self.GIVEN)) == self.GIVEN
 
     def test_a_sign_in_from_before_there_were_hooks_has_none(self) -> None:

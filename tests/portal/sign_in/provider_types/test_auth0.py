@@ -108,7 +108,7 @@ def test_a_rule_can_name_a_namespaced_claim_all_the_same() -> None:
         (True, set()),
     ],
 )
-def test_roles_of_another_shape_are_none(said: object, expected: set[str]) -> None:
+def test_roles_of_another_shape_are_ignored(said: object, expected: set[str]) -> None:
     assert read(**{ROLES: said}).affiliations[0].roles == expected
 
 
@@ -212,7 +212,7 @@ class TestWhereItIs:
             ({"organization": "https://login.example.com"}, "organization"),
         ],
     )
-    def test_what_leads_nowhere_is_said(self, options: dict[str, str], key: str) -> None:
+    def test_an_unusable_option_is_reported(self, options: dict[str, str], key: str) -> None:
         with pytest.raises(UnusableOption) as caught:
             located("auth0", **{"domain": DOMAIN, **options})
 

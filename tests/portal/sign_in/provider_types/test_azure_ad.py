@@ -141,7 +141,7 @@ def test_an_address_counts_where_its_domains_owner_vouches(claims: dict[str, Any
     assert identity.claims["email_verified"] is any(claims.get("xms_edov") == one for one in (True, "1", "true"))
 
 
-def test_a_user_name_is_no_address() -> None:
+def test_a_user_name_is_not_an_address() -> None:
     identity = read_identity(VerifiedClaims(without(CAROL, "email", "name")), spec=SPEC)
 
     assert (identity.email, identity.username, identity.name) == (None, identity.id, "carol@contoso.com")
@@ -170,7 +170,7 @@ def test_lists_of_other_shapes_give_what_is_sound_in_them(name: str, value: obje
     assert getattr(read(**{name: value}).affiliations[0], name) == expected
 
 
-def test_tenants_of_another_makes_shape_give_nothing() -> None:
+def test_tenants_of_another_types_shape_give_nothing() -> None:
     assert read(tenants={FABRIKAM: {"roles": ["admin"]}}, dct=FABRIKAM).tenants == (CONTOSO,)
 
 
@@ -197,7 +197,7 @@ class TestVeryManyGroups:
         assert PROVIDER_TYPES["azure-ad"].calls[0].needed(claims) is expected
 
     @pytest.mark.parametrize("claims", [OVERAGE, {"hasgroups": True}, {"hasgroups": "true"}])
-    def test_what_nobody_told_is_unknown_and_gives_nothing(self, claims: dict[str, Any]) -> None:
+    def test_groups_that_graph_does_not_tell_are_unknown_and_give_nothing(self, claims: dict[str, Any]) -> None:
         identity = read(**claims)
 
         assert identity.affiliations[0].groups == frozenset()
@@ -225,14 +225,14 @@ class TestVeryManyGroups:
             [],
         ],
     )
-    def test_what_is_no_group_gives_nothing(self, entry: object) -> None:
+    def test_what_is_not_a_group_gives_nothing(self, entry: object) -> None:
         identity = read(**OVERAGE, memberships=[entry])
 
         assert identity.affiliations[0].groups == frozenset()
         assert not identity.affiliations[0].groups_left_out
 
     @pytest.mark.parametrize("answer", [None, {}, "x", 7, {"value": [a_group(1)]}])
-    def test_an_answer_of_another_shape_is_none(self, answer: object) -> None:
+    def test_an_answer_of_another_shape_is_ignored(self, answer: object) -> None:
         assert read(**OVERAGE, memberships=answer).affiliations[0].groups_left_out == 1
 
     def test_an_answer_that_goes_on_leaves_some_out(self) -> None:
@@ -242,10 +242,10 @@ class TestVeryManyGroups:
         assert TRUNCATED not in identity.claims
         assert not read(memberships=[a_group(1)], **{TRUNCATED: ["memberships"]}).affiliations[0].groups_left_out
 
-    def test_without_overage_nobody_else_is_believed(self) -> None:
+    def test_without_overage_graph_does_not_count(self) -> None:
         assert read(memberships=[a_group(1)]).affiliations[0].groups == {GROUP}
 
-    def test_neither_the_answer_nor_where_the_token_points_is_kept(self) -> None:
+    def test_neither_the_answer_nor_the_address_in_the_token_is_stored(self) -> None:
         kept = read(**OVERAGE, memberships=[a_group(1)]).claims
 
         assert not {"_claim_names", "_claim_sources", "memberships", "aio", "rh", "uti", "nonce"} & kept.keys()
@@ -372,7 +372,7 @@ class TestWhereItIs:
             ({"tenant_id": CONTOSO, "graph": "http://127.0.0.1:1"}, "graph"),
         ],
     )
-    def test_what_leads_nowhere_is_said_at_its_key(self, options: dict[str, str], key: str) -> None:
+    def test_an_unusable_option_is_reported_at_its_key(self, options: dict[str, str], key: str) -> None:
         with pytest.raises(UnusableOption) as caught:
             located("azure-ad", **options)
 

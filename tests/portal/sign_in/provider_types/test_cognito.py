@@ -49,7 +49,7 @@ def test_who_somebody_is() -> None:
     assert identity.affiliations == (Affiliation(tenant=NO_TENANT, groups=frozenset({"ml-admins"})),)
 
 
-def test_a_user_name_is_no_key() -> None:
+def test_a_user_name_is_not_a_key() -> None:
     """It is of one pool, and another pool may give it to somebody else."""
     assert read(**{"cognito:username": "somebody"}).id == read().id
     assert read(iss=f"{ISSUER}x").id != read().id
@@ -142,7 +142,7 @@ def test_however_many_groups_there_are_all_are_read() -> None:
 
 
 @pytest.mark.parametrize("use", ["access", "", None, True, ["id"]])
-def test_a_token_for_something_else_is_about_nobody(use: object) -> None:
+def test_a_token_for_another_purpose_is_rejected(use: object) -> None:
     with pytest.raises(CallbackRejected):
         read(token_use=use)
 
@@ -176,7 +176,7 @@ class TestWhereItIs:
             ({"user_pool_id": POOL, "domain": f"{DOMAIN}/login"}, "domain"),
         ],
     )
-    def test_what_leads_nowhere_is_said(self, options: dict[str, str], key: str) -> None:
+    def test_an_unusable_option_is_reported(self, options: dict[str, str], key: str) -> None:
         with pytest.raises(UnusableOption) as caught:
             located("aws-cognito", **{"domain": DOMAIN, **options})
 
@@ -290,7 +290,7 @@ def test_what_an_emulator_may_be_called_is_none_of_a_public_domains() -> None:
     assert pool_of_token(CUSTOM, "http://127.0.0.1:9229/local_x") is None
 
 
-def test_the_automatic_group_is_told_by_the_pool_of_the_token() -> None:
+def test_the_automatic_group_has_the_pool_of_the_token() -> None:
     identity = read_identity(VerifiedClaims(ERIN), spec=UNPINNED)
 
     assert identity.affiliations[0].groups == {"ml-admins"}

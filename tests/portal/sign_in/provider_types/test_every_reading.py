@@ -130,16 +130,16 @@ class TestEveryReading:
         assert (identity.subject, identity.name, identity.picture) == (known_by, "Ana", "https://x.test/a.png")
 
     @pytest.mark.parametrize("sub", [None, "", 7])
-    def test_without_a_subject_there_is_nobody(self, kind: str, sub: object) -> None:
+    def test_claims_without_a_subject_are_rejected(self, kind: str, sub: object) -> None:
         with pytest.raises(CallbackRejected):
             read(kind, sub=sub)
 
-    def test_an_address_is_no_key(self, kind: str) -> None:
+    def test_an_address_is_not_a_key(self, kind: str) -> None:
         one, other = (read(kind, sub=sub, email="x@example.com", email_verified=True) for sub in ("1", "2"))
 
         assert one.id != other.id
 
-    def test_the_nonce_is_not_kept_but_the_rest_is(self, kind: str) -> None:
+    def test_the_nonce_is_not_stored_but_the_rest_is(self, kind: str) -> None:
         identity = read(kind, nonce="N", at_hash="h", department="Sales")
 
         assert identity.claims == {"sub": "s", "department": "Sales", **beside(kind, "s")}
@@ -155,7 +155,7 @@ class TestEveryReading:
         with pytest.raises(TypeError):
             read(kind).claims["roles"] = ["admin"]  # type: ignore[index] # that is the attempt
 
-    def test_what_is_no_json_is_refused(self, kind: str) -> None:
+    def test_what_is_not_json_is_refused(self, kind: str) -> None:
         with pytest.raises(CallbackRejected):
             read(kind, custom=float("nan"))
 

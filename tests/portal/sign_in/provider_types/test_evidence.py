@@ -31,7 +31,7 @@ class TestClaims:
             "emails": emails,
         }
 
-    def test_an_answer_of_no_known_name_is_no_claim(self) -> None:
+    def test_an_answer_with_an_unknown_name_is_not_a_claim(self) -> None:
         assert claims_of("oidc", {"sub": "ana"}, answers={"roles": ["admin"]}) == {"sub": "ana"}
 
     def test_nothing_stays_nothing(self) -> None:
@@ -49,7 +49,7 @@ class TestClaims:
         assert claims_of("oidc", token, userinfo=userinfo)["email_verified"] is False
 
     @pytest.mark.parametrize("userinfo", [{"sub": "bob"}, {}])
-    def test_userinfo_of_somebody_else_signs_nobody_in(self, userinfo: dict[str, Any]) -> None:
+    def test_userinfo_of_another_person_signs_no_one_in(self, userinfo: dict[str, Any]) -> None:
         with pytest.raises(CallbackRejected):
             claims_of("oidc", {"sub": "ana"}, userinfo=userinfo)
 
@@ -77,7 +77,7 @@ class TestGaps:
             gaps_in(claims_in(evidence, PROVIDER_TYPES[provider_type]), evidence, PROVIDER_TYPES[provider_type])
         )
 
-    def test_what_a_sign_in_would_ask_besides_is_said(self) -> None:
+    def test_missing_answers_are_reported(self) -> None:
         [gap] = self.gaps("github", USER)
 
         assert gap.startswith("missing: emails, memberships, teams,")
@@ -89,5 +89,5 @@ class TestGaps:
     @pytest.mark.parametrize(
         ("provider_type", "told"), [("github", "asks it for user, emails"), ("oidc", "asks it for nothing")]
     )
-    def test_an_answer_that_is_never_asked_for_is_said(self, provider_type: str, told: str) -> None:
+    def test_an_unexpected_answer_is_reported(self, provider_type: str, told: str) -> None:
         assert told in self.gaps(provider_type, {"user": USER, "sub": "ana"}, answers={"mails": []})[0]

@@ -51,7 +51,7 @@ def test_the_number_is_the_account_and_the_login_a_name() -> None:
     assert read(user={**USER, "login": "renamed"}).id == identity.id
 
 
-def test_somebody_else_who_takes_the_login_is_somebody_else() -> None:
+def test_another_person_who_takes_over_the_login_is_another_account() -> None:
     assert read(user={**USER, "id": 7654321}).id != read().id
 
 
@@ -160,7 +160,7 @@ def test_five_hundred_teams_are_read() -> None:
     assert len(read(teams=teams).affiliations[0].groups) == 2 + 2 * 500
 
 
-def test_answers_are_not_kept_whole() -> None:
+def test_answers_are_not_stored_whole() -> None:
     """A team's description is of no use to a rule, and five hundred of them would fill the database."""
     assert read().claims == {
         "sub": "1234567",

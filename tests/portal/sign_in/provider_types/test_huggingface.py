@@ -79,7 +79,7 @@ def test_who_it_is_and_where_they_belong() -> None:
     assert organisations(identity) == {"acme-ml", f"org:{ACME_ID}", "beta", f"org:{BETA_ID}"}
 
 
-def test_a_name_is_no_account() -> None:
+def test_a_name_is_not_an_account() -> None:
     assert read(preferred_username="hugo2").id == read().id
 
 
@@ -100,7 +100,7 @@ def test_a_name_is_no_account() -> None:
     ],
     ids=str,
 )
-def test_a_membership_with_something_left_to_do_is_none(restriction: dict[str, object]) -> None:
+def test_a_membership_with_an_unmet_condition_is_ignored(restriction: dict[str, object]) -> None:
     identity = read(orgs=[{**ACME, **restriction}])
 
     assert identity.affiliations == (Affiliation(),)
@@ -116,7 +116,7 @@ def test_what_is_not_said_restricts_nothing(nothing: dict[str, object]) -> None:
     assert "acme-ml" in groups({**ACME, **nothing})
 
 
-def test_said_twice_the_stricter_counts() -> None:
+def test_of_two_entries_the_stricter_counts() -> None:
     assert groups(ACME, {**ACME, "pendingSSO": True}) == frozenset()
     assert groups({**ACME, "pendingSSO": True}, ACME) == frozenset()
 
@@ -155,7 +155,7 @@ def test_a_role_is_there_or_not(role: object) -> None:
     assert read(orgs=[{**ACME, "roleInOrg": role}]).affiliations[0].roles == frozenset()
 
 
-def test_roles_that_claims_bring_along_are_nobodys() -> None:
+def test_roles_in_the_claims_do_not_count() -> None:
     identity = read(roles=["admin"], groups=["acme-ml"], tenants={"T1": {"roles": ["admin"]}}, orgs=[])
 
     assert identity.affiliations == (Affiliation(),)

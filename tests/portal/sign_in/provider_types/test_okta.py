@@ -65,7 +65,7 @@ def test_one_person_at_two_servers_of_an_org_is_two() -> None:
         (True, set()),
     ],
 )
-def test_groups_are_names_and_the_group_of_all_is_none(groups: object, expected: set[str]) -> None:
+def test_groups_are_names_without_the_group_of_all(groups: object, expected: set[str]) -> None:
     assert read(groups=groups).affiliations[0].groups == expected
 
 
@@ -96,7 +96,7 @@ def test_a_user_name_that_looks_like_an_address_is_none() -> None:
     assert identity.email is None
 
 
-def test_roles_come_from_a_claim_somebody_made() -> None:
+def test_roles_come_from_a_custom_claim() -> None:
     identity = read(roles=["editor"], tenants={"acme": {"roles": ["admin"]}})
 
     assert identity.affiliations[0].roles == {"editor"}
@@ -138,7 +138,7 @@ class TestWhereItIs:
             ({"authorization_server_id": "a" * 65}, "authorization_server_id"),
         ],
     )
-    def test_what_leads_nowhere_is_said(self, options: dict[str, str], key: str) -> None:
+    def test_an_unusable_option_is_reported(self, options: dict[str, str], key: str) -> None:
         with pytest.raises(UnusableOption) as caught:
             located("okta", **{"domain": "https://example.okta.com", **options})
 

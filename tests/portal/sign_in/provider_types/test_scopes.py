@@ -59,7 +59,7 @@ def test_what_a_make_is_known_for(make: str, scopes: tuple[str, ...], claim: str
 
 
 @pytest.mark.parametrize("make", PROVIDER_TYPES)
-def test_no_make_is_told_to_ask_for_more_than_it_asks_for_anyway(make: str) -> None:
+def test_no_type_lacks_scopes_by_default(make: str) -> None:
     read = ("email", "groups", "name", "roles")
     told = [claim for claim in read if make not in {"oidc", "generic"} and missing(of_make(make), claim, USUAL)]
 
@@ -91,7 +91,7 @@ def test_what_is_missing_together_is_written_together() -> None:
     assert all('"email", "groups", "roles"]' in one.fix for one in found)
 
 
-def test_groups_of_a_make_that_tells_none_are_named() -> None:
+def test_rules_about_groups_of_a_type_without_groups_are_named() -> None:
     assert list(unavailable_groups(of_make("google"), {"groups": READ_BY})) == [
         "roles.analyst reads groups, and Google sends none."
     ]

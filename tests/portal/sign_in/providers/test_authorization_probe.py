@@ -77,5 +77,5 @@ def test_a_long_page_is_read_at_once() -> None:
     assert read_page(200, b"client" * 160_000).kind == "passed"
 
 
-def test_the_other_callback_is_nobodys() -> None:
+def test_the_other_callback_belongs_to_no_provider() -> None:
     assert NOT_REGISTERED.split("/")[2].endswith(".invalid")

@@ -101,7 +101,7 @@ class TestAtAProvider:
 
         assert sign_in(self.provider_with(theirs, secret), theirs).subject == "ana"
 
-    def test_a_wrong_secret_is_said_to_be(self, theirs: MisbehavingProvider) -> None:
+    def test_a_wrong_secret_is_reported(self, theirs: MisbehavingProvider) -> None:
         ours = self.provider_with(theirs, "a+b")
         theirs.client_secret = "another"
 

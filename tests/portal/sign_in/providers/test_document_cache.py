@@ -51,7 +51,7 @@ def test_threads_that_come_together_fetch_once() -> None:
     assert len(fetched) == 1
 
 
-def test_nobody_waits_longer_than_their_budget() -> None:
+def test_no_thread_waits_longer_than_its_budget() -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     def load(_: Budget) -> str:
@@ -90,7 +90,7 @@ def test_a_newer_one_that_cannot_be_had_is_an_error_and_the_old_one_stays() -> N
 
 
 class TestWhileARefreshHangs:
-    def test_everybody_else_gets_what_there_is_at_once(self) -> None:
+    def test_all_others_get_the_old_document_at_once(self) -> None:
         elapsed, begun, go_on = Elapsed(), threading.Event(), threading.Event()
         documents = iter(["old", "new"])
 
@@ -135,7 +135,7 @@ class TestWhileARefreshHangs:
         assert kept.get(budget=Budget(60)) == "document"
         assert given[1] <= REFRESH_WAIT
 
-    def test_it_is_not_tried_again_by_everybody(self) -> None:
+    def test_other_threads_do_not_try_again(self) -> None:
         elapsed, fetched = Elapsed(), list[float]()
 
         def load(_: Budget) -> str:

@@ -108,7 +108,7 @@ def test_the_password_of_the_proxy_stays_with_the_proxy(company: Company) -> Non
     assert PASSWORD not in repr(transport.egress)
 
 
-def test_a_certificate_that_nobody_vouches_for_is_named(company: Company) -> None:
+def test_an_untrusted_certificate_is_named(company: Company) -> None:
     provider = ours(read_egress({"HTTPS_PROXY": company.proxy.url}))
 
     for _ in range(2):  # the second is answered from memory, and says the same

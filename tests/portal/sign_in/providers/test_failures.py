@@ -74,5 +74,5 @@ def test_an_address_where_nothing_listens() -> None:
     assert describe_call_error(failure_of(f"http://127.0.0.1:{port}/")) == "the connection was refused"
 
 
-def test_a_certificate_nobody_vouches_for(self_signed: str) -> None:
+def test_an_untrusted_certificate(self_signed: str) -> None:
     assert describe_call_error(failure_of(self_signed)).startswith("its certificate is not trusted: self")

@@ -109,7 +109,7 @@ class TestReadKeys:
             {"keys": [PUBLIC] * (MAX_KEYS + 1)},
         ],
     )
-    def test_a_set_of_no_use_makes_the_provider_unavailable(self, document: dict[str, Any]) -> None:
+    def test_a_set_without_usable_keys_makes_the_provider_unavailable(self, document: dict[str, Any]) -> None:
         with pytest.raises(ProviderUnavailable):
             read_keys(document)
 

@@ -77,7 +77,7 @@ UNSAFE: list[object] = [
 
 class TestIsSafeEndpoint:
     @pytest.mark.parametrize("url", SAFE)
-    def test_https_is_safe_for_everybody(self, url: str) -> None:
+    def test_https_is_safe_for_every_issuer(self, url: str) -> None:
         assert is_safe_endpoint(url, issuer=ISSUER)
         assert is_safe_endpoint(url, issuer=LOOPBACK)
 
@@ -143,7 +143,7 @@ class TestReadMetadata:
         ],
         ids=["slash", "other", "http", "at", "lines", "long", "number", "none"],
     )
-    def test_what_it_calls_itself_is_told_if_it_could_be_written(self, issuer: object, named: str | None) -> None:
+    def test_the_issuer_in_the_metadata_is_reported_if_it_could_be_one(self, issuer: object, named: str | None) -> None:
         with pytest.raises(IssuerMismatch) as caught:
             read_metadata(a_document(issuer=issuer), issuer=ISSUER)
 

@@ -71,7 +71,7 @@ def test_without_scopes_none_are_sent(theirs: MisbehavingProvider) -> None:
     assert "scope" not in parse_qs(urlsplit(url).query, keep_blank_values=True)
 
 
-def test_somebody_signs_in_and_there_is_no_id_token(theirs: MisbehavingProvider) -> None:
+def test_a_person_signs_in_and_there_is_no_id_token(theirs: MisbehavingProvider) -> None:
     completed = complete(CodeFlow(spec_of(theirs), limits=PATIENT))
 
     assert (completed.identity.issuer, completed.identity.subject) == (f"{theirs.issuer}/me", "7")
@@ -94,7 +94,7 @@ def test_an_id_token_that_comes_along_proves_nothing_and_is_not_read(theirs: Mis
         ({"error": "temporarily_unavailable"}, ProviderUnavailable),
     ],
 )
-def test_a_callback_that_is_no_answer(
+def test_an_invalid_callback_is_refused(
     theirs: MisbehavingProvider, callback: dict[str, str], error: type[PortalError]
 ) -> None:
     with pytest.raises(error):
@@ -136,14 +136,14 @@ def test_an_answer_that_never_ends_is_given_up(theirs: MisbehavingProvider, path
     ],
     ids=["401", "403", "a list", "two ids", "a redirect"],
 )
-def test_who_cannot_be_asked_about_is_not_signed_in(theirs: MisbehavingProvider, answer: Answer) -> None:
+def test_without_a_usable_answer_of_the_api_no_one_is_signed_in(theirs: MisbehavingProvider, answer: Answer) -> None:
     theirs.respond["/me"] = lambda _: answer
 
     with pytest.raises(ProviderUnavailable):
         complete(CodeFlow(spec_of(theirs), limits=PATIENT))
 
 
-def test_an_answer_that_is_too_long_is_no_provider_that_is_away(theirs: MisbehavingProvider) -> None:
+def test_an_answer_that_is_too_long_is_not_an_outage(theirs: MisbehavingProvider) -> None:
     theirs.respond["/me"] = lambda _: Answer(b'{"a": "' + b"x" * 10_000_000 + b'"}')
 
     with pytest.raises(ClaimsTooLarge, match="is longer than 2097152 bytes"):
@@ -179,13 +179,13 @@ def test_it_has_no_sign_out(theirs: MisbehavingProvider) -> None:
 
 
 @pytest.mark.parametrize("more", [{"expires_in": "never"}, {"expires_in": {"a": 1}}, {"expires_at": []}, {"scope": 7}])
-def test_what_is_not_read_of_the_answer_keeps_nobody_out(theirs: MisbehavingProvider, more: dict[str, Any]) -> None:
+def test_unused_members_of_the_answer_keep_no_one_out(theirs: MisbehavingProvider, more: dict[str, Any]) -> None:
     theirs.respond["/token"] = lambda _: as_json({**BEARER, **more})
 
     assert complete(CodeFlow(spec_of(theirs))).identity.subject == "7"
 
 
-def test_a_life_without_end_keeps_nobody_out(theirs: MisbehavingProvider) -> None:
+def test_an_infinite_lifetime_keeps_no_one_out(theirs: MisbehavingProvider) -> None:
     body = b'{"access_token": "token", "token_type": "bearer", "expires_in": 1e999}'
     theirs.respond["/token"] = lambda _: Answer(body)
 

@@ -128,7 +128,7 @@ class TestBegin:
 
 
 class TestComplete:
-    def test_somebody_signs_in(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
+    def test_a_person_signs_in(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         identity = sign_in(ours, theirs)
 
         assert (identity.issuer, identity.subject) == (theirs.issuer, "ana")
@@ -166,7 +166,7 @@ class TestComplete:
             ({}, {"email": "a@example.com", "email_verified": True}, "a@example.com"),
         ],
     )
-    def test_what_is_said_of_one_address_does_not_vouch_for_another(
+    def test_verification_of_one_address_does_not_count_for_another(
         self,
         ours: CodeFlow,
         theirs: MisbehavingProvider,
@@ -234,7 +234,7 @@ class TestWhatIsInTheWild:
             "x" * 10_000,
         ],
     )
-    def test_a_code_reaches_the_token_endpoint_as_it_was(
+    def test_the_token_endpoint_gets_the_code_unchanged(
         self, ours: CodeFlow, theirs: MisbehavingProvider, code: str
     ) -> None:
         theirs.code = code
@@ -251,7 +251,7 @@ class TestWhatIsInTheWild:
     @pytest.mark.parametrize(
         "subject", ["auth0|653a1f0c9e", "f:1f3c:ana@example.com", "uid=ana,ou=people", "\u7d20\u6750", "a" * 255]
     )
-    def test_somebody_is_known_by_any_name(self, ours: CodeFlow, theirs: MisbehavingProvider, subject: str) -> None:
+    def test_any_subject_identifies_a_person(self, ours: CodeFlow, theirs: MisbehavingProvider, subject: str) -> None:
         theirs.subject = subject
 
         assert sign_in(ours, theirs).subject == subject
@@ -268,7 +268,7 @@ class TestWhatIsInTheWild:
         assert {name: found[name] for name in expected} == expected
 
 
-class TestAddressesOfWhichNothingIsSaid:
+class TestAddressesWithoutEmailVerified:
     """LemonLDAP::NG and Canaille send no ``email_verified``."""
 
     def identity(self, theirs: MisbehavingProvider, elapsed: Elapsed, **changes: Any) -> Any:
@@ -326,7 +326,7 @@ class TestIssuerOfADocument:
         assert ours.diagnostics().issuer == f"{theirs.issuer}{end}"
         assert ours.diagnostics().problem is None
 
-    def test_an_issuer_that_was_written_is_no_other(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
+    def test_a_configured_issuer_must_match(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
         self.called(theirs, f"{theirs.issuer}/")
 
         with pytest.raises(ProviderMisconfigured, match="the metadata is of issuer"):
@@ -395,12 +395,12 @@ class TestClientAuthentication:
 
         assert sign_in(provider_at(theirs, elapsed, **changes), theirs).subject == "ana"
 
-    def test_a_list_that_is_none_means_basic(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
+    def test_an_invalid_list_means_basic(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         theirs.metadata["token_endpoint_auth_methods_supported"] = "client_secret_basic"
 
         assert sign_in(ours, theirs).subject == "ana"
 
-    def test_a_wrong_secret_is_nobodys_fault_who_signs_in(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
+    def test_a_wrong_secret_is_a_configuration_error(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
         ours = provider_at(theirs, elapsed, client_secret=Secret("wrong"))
 
         with pytest.raises(ProviderUnavailable) as caught:
@@ -430,7 +430,7 @@ class TestConfiguredEndpoints:
 
 class TestMischief:
     @pytest.mark.parametrize("mischief", MISCHIEF.values(), ids=MISCHIEF.keys())
-    def test_it_signs_nobody_in(self, theirs: MisbehavingProvider, elapsed: Elapsed, mischief: Mischief) -> None:
+    def test_it_signs_no_one_in(self, theirs: MisbehavingProvider, elapsed: Elapsed, mischief: Mischief) -> None:
         ours = provider_at(theirs, elapsed, limits=HURRIED if mischief.slow else PATIENT)
         patient = provider_at(theirs, elapsed)
         if mischief.at_begin:
@@ -457,7 +457,7 @@ class TestPrivateAddresses:
     @pytest.mark.parametrize(
         "url", ["https://10.0.0.1/x", "https://169.254.169.254/latest/meta-data/", "https://[::ffff:10.0.0.1]/x"]
     )
-    def test_they_are_not_gone_to(self, ours: CodeFlow, theirs: MisbehavingProvider, name: str, url: str) -> None:
+    def test_they_are_not_called(self, ours: CodeFlow, theirs: MisbehavingProvider, name: str, url: str) -> None:
         theirs.metadata[name] = url
 
         with pytest.raises(ProviderUnavailable, match=r"its metadata leads to .*, which is a (private|link-local)"):
@@ -586,7 +586,7 @@ class TestEndSessionUrl:
 
         assert "?p=1&" in (self.url(ours) or "")
 
-    def test_there_may_be_none(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
+    def test_a_provider_may_have_no_sign_out(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         del theirs.metadata["end_session_endpoint"]
 
         assert self.url(ours) is None
@@ -599,8 +599,8 @@ class TestEndSessionUrl:
         assert self.url(ours) is None
 
 
-class TestSurvey:
-    def test_a_provider_that_answers_is_told_as_it_is(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
+class TestDiagnostics:
+    def test_metadata_and_keys_are_reported(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         theirs.metadata.update(
             id_token_signing_alg_values_supported=["RS256", 7],
             code_challenge_methods_supported="S256",
@@ -674,7 +674,7 @@ class TestSurvey:
             "nothing",
         ],
     )
-    def test_the_client_is_tried_with_a_code_nobody_was_given(
+    def test_the_client_is_checked_with_a_made_up_code(
         self, ours: CodeFlow, theirs: MisbehavingProvider, answer: Answer, told: str | None
     ) -> None:
         theirs.respond["/token"] = lambda _: answer

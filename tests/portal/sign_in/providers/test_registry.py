@@ -15,7 +15,7 @@ def test_providers_come_in_the_order_of_the_configuration(tmp_path: Path) -> Non
     assert [provider.spec for provider in providers.values()] == list(specs)
 
 
-def test_every_unknown_make_is_named_at_once(tmp_path: Path) -> None:
+def test_every_unknown_type_is_named_at_once(tmp_path: Path) -> None:
     specs = (a_provider(id="one", provider_type="ldap"), a_provider(), a_provider(id="two", provider_type="saml"))
 
     with pytest.raises(SettingsError) as caught:

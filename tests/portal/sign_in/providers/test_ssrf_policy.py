@@ -46,7 +46,7 @@ def test_where_an_address_is(address: str, place: AddressKind) -> None:
     assert kind_of(address) is place
 
 
-class TestReach:
+class TestAddresses:
     @pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "169.254.169.254", "8.8.8.8"])
     def test_what_the_configuration_names_may_be_anywhere(self, address: str) -> None:
         SsrfPolicy({"id.example.com"}).check("id.example.com", address)

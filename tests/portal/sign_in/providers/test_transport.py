@@ -58,13 +58,13 @@ class TestGetObject:
         assert "cookie" not in seen[0]
         assert seen[0]["accept-encoding"] == "identity"
 
-    def test_a_budget_that_is_used_up_asks_nobody(self, theirs: MisbehavingProvider) -> None:
+    def test_no_call_is_made_after_the_budget_is_used_up(self, theirs: MisbehavingProvider) -> None:
         transport = Transport(Limits(), ssrf_policy=HERE)
 
         with pytest.raises(ProviderUnavailable):
             transport.get_object(f"{theirs.issuer}/a", budget=Budget(-1))
 
-    def test_a_call_nobody_waits_for_any_more_stops_reading(self, theirs: MisbehavingProvider) -> None:
+    def test_a_call_that_was_given_up_stops_reading(self, theirs: MisbehavingProvider) -> None:
         """
         Else a body without end would keep its thread, and memory, until it is too long.
         """
@@ -90,7 +90,7 @@ class TestWithin:
         with pytest.raises(LookupError, match="mine"):
             transport.within(Budget(60), fail)
 
-    def test_calls_nobody_waits_for_any_more_keep_their_places(self) -> None:
+    def test_calls_that_were_given_up_still_count(self) -> None:
         """
         A provider that answers nobody must not make threads pile up without end.
         """
@@ -114,7 +114,7 @@ class TestWithin:
 
 
 class TestRequest:
-    def test_only_so_many_wait_and_the_next_is_told_so(self) -> None:
+    def test_only_so_many_requests_wait_and_the_next_fails(self) -> None:
         """
         A worker's threads serve everything; those that wait for one provider must not be all of them.
         """

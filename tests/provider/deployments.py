@@ -15,7 +15,7 @@ PATIENT = Limits(read=60, total=60)
 
 
 def configured(folder: Path, environ: Mapping[str, str], text: str = "") -> ProviderSpec:
-    """Return what the configuration makes of variables that a company has from Chainlit, and of *text*."""
+    """Return the provider that *environ*, in Chainlit's variables, and the file *text* configure."""
     file = folder / "portal.toml"
     file.write_text(text, encoding="utf-8")
     secret_key = {"PORTAL_SECRET_KEY": "zB1k3j4h5k6j7h8g9f0d1s2a3q4w5e6r7t8y9u0i1o2p"}

@@ -67,7 +67,7 @@ def forward_proxy(*, tls: ssl.SSLContext | None = None) -> Iterator[ForwardProxy
             self.send_error(501)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-            """Say nothing."""
+            """Log nothing."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True

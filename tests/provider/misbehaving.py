@@ -1,6 +1,6 @@
-"""A provider that misbehaves on purpose: honest by default, and wrong where a test says so.
+"""A provider that misbehaves on purpose: correct by default, and wrong as a test sets it.
 
-Small and transparent rather than complete; the honest, certified one is ``tests.provider.process``.
+Small and transparent rather than complete; the certified one is ``tests.provider.process``.
 """
 
 import base64
@@ -50,7 +50,7 @@ class Request:
 
 
 class MisbehavingProvider:
-    """What the provider says and does; change any of it."""
+    """The provider's answers, which tests change."""
 
     def __init__(self, issuer: str, *, port: int) -> None:
         self.issuer = issuer
@@ -74,12 +74,12 @@ class MisbehavingProvider:
         self.client_first = False
         """Whether it looks at the client before it looks at the code."""
         self.claims: dict[str, Any] = {}
-        """Changes to the ID token's claims; ``None`` takes one out."""
+        """Changes to the ID token's claims; ``None`` removes one."""
         self.sign: Callable[[dict[str, Any]], str | None] = signed
         """Makes the ID token; ``None`` leaves it out of the answer."""
         self.token_answer: dict[str, Any] = {}
         self.callback: dict[str, str | None] = {}
-        """Changes to the callback's parameters; ``None`` takes one out."""
+        """Changes to the callback's parameters; ``None`` removes one."""
         self.userinfo: dict[str, Any] = {"email": "ana@example.com", "email_verified": True}
         self.jwks: dict[str, Any] = JWKS
         self.respond: dict[str, Respond] = {}
@@ -94,7 +94,7 @@ class MisbehavingProvider:
         self._codes: dict[str, dict[str, str]] = {}
 
     def authorize(self, authorization_url: str) -> str:
-        """Return the callback URL for somebody who said yes."""
+        """Return the callback URL for a person who consented."""
         asked = dict(parse_qsl(urlsplit(authorization_url).query))
         code = self.code or f"code-{len(self._codes)}"
         self._codes[code] = asked
@@ -127,7 +127,7 @@ class MisbehavingProvider:
         return as_json({"error": "invalid_request", "error_description": "redirect_uri is not registered"}, status=400)
 
     def tokens(self, request: Request) -> Answer:
-        """Return the honest answer of the token endpoint."""
+        """Return the correct answer of the token endpoint."""
         if self.client_first and not self._is_our_client(request):
             return as_json({"error": "invalid_client"}, status=401)
         asked = self._codes.pop(request.form.get("code", ""), None)
@@ -221,13 +221,13 @@ def misbehaving_provider(
             self.wfile.flush()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-            """Say nothing."""
+            """Log nothing."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """Say nothing: the portal hangs up on what is too slow or too long."""
+            """Log nothing: the portal hangs up on answers that are too slow or too long."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         port = int(server.server_address[1])

@@ -1,4 +1,4 @@
-"""Everything a provider can do wrong, and what must come of it: one row each.
+"""Everything a provider can do wrong, and the outcome that must follow: one row each.
 
 ``tests.portal.sign_in.providers.test_oidc`` asks the provider's flow, ``tests.portal.web.views.test_callback`` the
 page and that nobody is signed in.
@@ -28,7 +28,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Mischief:
-    """One wrong, and what follows."""
+    """One wrong, and its outcome."""
 
     prepare: Prepare
     error: type[PortalError]
@@ -103,7 +103,7 @@ def nested(depth: int) -> object:
 
 
 def with_status(provider: MisbehavingProvider, status: int) -> Respond:
-    """Return the honest answer of the token endpoint under another status."""
+    """Return the correct answer of the token endpoint under another status."""
 
     def respond(request: Request) -> Answer:
         honest = provider.tokens(request)
@@ -113,7 +113,7 @@ def with_status(provider: MisbehavingProvider, status: int) -> Respond:
 
 
 def unwanted(path: str) -> dict[str, Prepare]:
-    """Return answers that are unusable at whatever endpoint."""
+    """Return answers that are unusable at any endpoint."""
     return {
         "a server error": answers(path, as_json({"error": "server_error"}, status=500)),
         "a gateway's page": answers(path, Answer(b"<html>Bad gateway</html>", 502, {"Content-Type": "text/html"})),

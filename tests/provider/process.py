@@ -1,4 +1,4 @@
-"""npm's ``oidc-provider`` as a process of its own: the independent witness of our sign-in.
+"""npm's ``oidc-provider`` as a process of its own: an independent check of the sign-in.
 
 A test server built on Authlib would share its blind spots; this one is a certified provider
 written in another language.  Installed on first use from ``package-lock.json``.
@@ -112,7 +112,7 @@ def running_provider(
 
 
 def installed() -> str:
-    """Return the path of node, with the packages installed; skip the test where that cannot be."""
+    """Return the path of node, with the packages installed; skip the test if that is not possible."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         return _missing("install Node.js 20 or later (node and npm) to sign in at a real provider")
@@ -143,7 +143,7 @@ def _missing(explanation: str) -> NoReturn:
 
 
 class Person:
-    """Somebody with a browser, as far as the provider sees of it."""
+    """A person's browser at the provider."""
 
     def __init__(self, account: str) -> None:
         self.account = account
@@ -154,7 +154,7 @@ class Person:
         return self._answer(authorization_url, self.account)
 
     def refuse(self, authorization_url: str) -> str:
-        """Say no at the provider and return the URL it sends the browser to."""
+        """Refuse at the provider and return the URL it sends the browser to."""
         return self._answer(authorization_url, "-/refuse")
 
     def sign_out(self, end_session_url: str) -> str:

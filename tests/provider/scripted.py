@@ -1,4 +1,4 @@
-"""A provider that says what it is told: for tests of what the portal does around a provider."""
+"""A provider with scripted answers: for tests of what the portal does around a provider."""
 
 from collections.abc import Mapping
 from urllib.parse import urlencode
@@ -14,7 +14,7 @@ AUTHORIZE = "https://id.example.com/authorize"
 
 
 class ScriptedProvider:
-    """Signs in whoever :attr:`identity` says, or fails as :attr:`fails_with` says."""
+    """Signs in :attr:`identity`, or fails with :attr:`fails_with`."""
 
     def __init__(self, spec: ProviderSpec | None = None, *, identity: Identity | None = None) -> None:
         self.spec = spec or a_provider()

@@ -1,4 +1,4 @@
-"""ID tokens for tests: true ones, and every kind of false one."""
+"""ID tokens for tests: valid ones, and every kind of invalid one."""
 
 import base64
 import hashlib
@@ -30,7 +30,7 @@ def at_hash(access_token: str, name: str = "sha256") -> str:
 
 
 def claims_of(**changes: Any) -> dict[str, Any]:
-    """Return the claims of a good ID token; ``None`` takes one out."""
+    """Return the claims of a good ID token; ``None`` removes one."""
     claims = {
         "iss": ISSUER,
         "aud": CLIENT,
@@ -44,7 +44,7 @@ def claims_of(**changes: Any) -> dict[str, Any]:
 
 
 def signed(claims: Mapping[str, Any] | bytes, *, key: Key = RSA, algorithm: str = "RS256", **header: Any) -> str:
-    """Return *claims* truly signed under *key*, whatever the header says; ``None`` takes a header out."""
+    """Return *claims* signed with *key*, whatever the header says; ``None`` removes a header."""
     members = {"alg": algorithm, "kid": key.kid, **header}
     unsigned = forged({name: value for name, value in members.items() if value is not None}, claims).rstrip(".")
     return f"{unsigned}.{segment(JWSRegistry.algorithms[algorithm].sign(unsigned.encode(), key))}"

@@ -20,7 +20,7 @@ def theirs() -> Iterator[Auth0]:
 
 
 def variables(theirs: Auth0, **others: str) -> dict[str, str]:
-    """Return what a company has from Chainlit."""
+    """Return the variables of a company with Chainlit."""
     return {
         "OAUTH_AUTH0_CLIENT_ID": theirs.CLIENT_ID,
         "OAUTH_AUTH0_CLIENT_SECRET": theirs.CLIENT_SECRET,
@@ -35,7 +35,7 @@ def deployment(theirs: Auth0, tmp_path: Path) -> Deployment:
 
 
 def with_options(theirs: Auth0, folder: Path, *lines: str) -> Deployment:
-    """Return a portal whose file says *lines* of the provider."""
+    """Return a portal whose file has *lines* for the provider."""
     said = (
         "[[providers]]",
         'id = "auth0"',

@@ -34,7 +34,7 @@ def theirs() -> Iterator[Entra]:
 
 
 def spec_of(theirs: Entra, folder: Path, *tenants: str, provider_type: str = "azure-ad") -> ProviderSpec:
-    """Return what the configuration makes of Chainlit's variables, and of the address of another cloud."""
+    """Return the provider that Chainlit's variables and the address of another cloud configure."""
     lines = (
         "[[providers]]",
         f'id = "{provider_type}"',

@@ -84,7 +84,7 @@ def together(*prepares: Prepare) -> Prepare:
 
 
 def keys_of(*keys: Any, **changes: Any) -> Prepare:
-    """Publish the public half of *keys*, with *changes*; ``None`` takes a member out."""
+    """Publish the public half of *keys*, with *changes*; ``None`` removes a member."""
 
     def prepare(provider: MisbehavingProvider) -> None:
         members = [{**key.as_dict(private=False), **changes} for key in keys]
@@ -225,7 +225,7 @@ ALL = {**BASIC, **CONFIG, **BEYOND}
 
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Portal:
-    """One portal for every row: each brings its own provider and its own browser."""
+    """One portal for every row; each has its own provider and browser."""
     return Portal(tmp_path_factory.mktemp("portal"))
 
 
@@ -236,7 +236,7 @@ def theirs() -> Iterator[MisbehavingProvider]:
 
 
 def signed_in(portal: Portal, theirs: MisbehavingProvider, browser: Browser) -> SignIn | TestResponse:
-    """Sign in at *theirs*; return the page instead, where it does not lead on."""
+    """Sign in at *theirs*; return the page instead if it does not redirect."""
     page = browser.get("/auth/oauth/company")
     if page.status_code == 303:
         url = page.headers["Location"]

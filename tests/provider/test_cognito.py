@@ -24,7 +24,7 @@ def theirs() -> Iterator[Cognito]:
 
 @pytest.fixture
 def spec(theirs: Cognito, tmp_path: Path) -> ProviderSpec:
-    """What the configuration makes of Chainlit's variables; where the pool is, the file says."""
+    """Return the provider that Chainlit's variables configure, with the pool's address from the file."""
     text = f"""
 [[providers]]
 id = "aws-cognito"
@@ -73,7 +73,7 @@ def test_a_person_signs_in_at_the_domain_with_a_token_of_the_pool(deployment: De
 
 
 class TestWithChainlitsThreeVariables:
-    """Nothing says which user pool it is but the ID token that comes from the domain."""
+    """Only the ID token from the domain names the user pool."""
 
     @pytest.fixture
     def deployment(self, theirs: Cognito, tmp_path: Path) -> Deployment:

@@ -30,7 +30,7 @@ def theirs() -> Iterator[GitHub]:
 
 @pytest.fixture
 def spec(theirs: GitHub, tmp_path: Path) -> ProviderSpec:
-    """What the configuration makes of the variables a company has from Chainlit."""
+    """Return the provider that Chainlit's variables configure."""
     file = tmp_path / "portal.toml"
     file.touch()
     settings = load(

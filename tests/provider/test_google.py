@@ -22,7 +22,7 @@ def theirs() -> Iterator[Google]:
 
 
 def spec_of(theirs: Google, folder: Path, **more: str) -> ProviderSpec:
-    """Return what the configuration makes of Chainlit's variables, at the emulation's address instead of Google's."""
+    """Return the provider that Chainlit's variables configure, at the emulation's address instead of Google's."""
     said = {"OAUTH_GOOGLE_CLIENT_ID": theirs.CLIENT_ID, "OAUTH_GOOGLE_CLIENT_SECRET": theirs.CLIENT_SECRET}
     return replace(configured(folder, {**said, **more}), issuer=theirs.url)
 

@@ -1,4 +1,4 @@
-"""The README's recipe at a provider that gives groups only with the scope of that name: who tells, and what."""
+"""The README's recipe at a provider that sends groups only with the scope of that name, and where that is reported."""
 
 import time
 from collections.abc import Iterator

@@ -38,7 +38,7 @@ def theirs() -> Iterator[HuggingFace]:
 
 @pytest.fixture
 def spec(theirs: HuggingFace, tmp_path: Path) -> ProviderSpec:
-    """What the configuration makes of the variables of a Space, at another hub."""
+    """Return the provider that the variables of a Space configure, at another hub."""
     spec = configured(
         tmp_path,
         variables(theirs) | {"OAUTH_SCOPES": "openid profile"},

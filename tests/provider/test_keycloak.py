@@ -57,7 +57,7 @@ def test_a_person_signs_in_with_the_roles_that_are_the_portals(deployment: Deplo
 
 
 def test_roles_that_no_mapper_adds_are_not_there(deployment: Deployment, theirs: Keycloak) -> None:
-    """Keycloak's default: roles are in the access token, which is somebody else's to read."""
+    """Keycloak's default: roles are in the access token, which the portal must not read."""
     theirs.mappers = False
     deployment.browser.get(theirs.consent(deployment.begin()))
 
@@ -74,7 +74,7 @@ def test_a_callback_of_another_realm_is_not_believed(deployment: Deployment, the
 
 
 def test_a_realm_with_another_issuer_is_refused_until_it_is_configured(theirs: Keycloak, tmp_path: Path) -> None:
-    """The hostname setting: the portal asks at one address, and the realm calls itself by another."""
+    """The hostname setting: the portal asks at one address, and the realm's issuer has another."""
     named = theirs.behind_another_hostname()
     text = "\n".join(
         (

@@ -1,4 +1,4 @@
-"""Whoever is in very many groups, or whose picture stands in their claims, signs in all the same."""
+"""People in very many groups, or with a picture in their claims, can sign in."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -24,7 +24,7 @@ def theirs() -> Iterator[Okta]:
 
 
 def variables(theirs: Okta, **others: str) -> dict[str, str]:
-    """Return what a company has from Chainlit."""
+    """Return the variables of a company with Chainlit."""
     return {
         "OAUTH_OKTA_CLIENT_ID": theirs.CLIENT_ID,
         "OAUTH_OKTA_CLIENT_SECRET": theirs.CLIENT_SECRET,

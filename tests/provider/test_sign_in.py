@@ -1,4 +1,4 @@
-"""The whole sign-in, portal and provider: a certified provider of another make, and one that misbehaves."""
+"""The whole sign-in, portal and provider: a certified provider, and one that misbehaves."""
 
 import re
 import time
@@ -95,7 +95,7 @@ class TestCredentials:
 
 
 class TestBeforeASignIn:
-    """What ``portal providers test`` learns of a certified provider without signing anybody in."""
+    """What ``portal providers test`` learns about a certified provider without a sign-in."""
 
     def diagnostics(
         self, theirs: RunningProvider, *, callback: str = f"{PORTAL}{CALLBACK}", **changes: object
@@ -228,7 +228,7 @@ class TestAtARealProvider:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Portal:
-    """One portal for every wrong: each brings its own provider and its own browser."""
+    """One portal for every wrong; each has its own provider and browser."""
     return Portal(tmp_path_factory.mktemp("portal"))
 
 

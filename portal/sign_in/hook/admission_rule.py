@@ -11,9 +11,9 @@ from portal.rules.identity import Identity
 from portal.settings import ProviderSpec
 from portal.sign_in.admission import Arrival, Hook
 from portal.sign_in.hook.chainlit import user_class
-from portal.sign_in.hook.invocation import Caller
+from portal.sign_in.hook.invocation import HookCaller
 from portal.sign_in.hook.loading import HookFunction
-from portal.sign_in.hook.translation import Answer, default_user, raw_user_data, read_answer
+from portal.sign_in.hook.translation import HookAnswer, default_user, raw_user_data, read_answer
 
 _LOGGER: Final = logging.getLogger("portal.hook")
 _MOST_NAMES: Final = 10
@@ -24,10 +24,10 @@ def hook_of(
     *,
     providers: Callable[[str], ProviderSpec | None],
     roles: Collection[str],
-    caller: Caller | None = None,
+    caller: HookCaller | None = None,
 ) -> Hook:
     """Return *loaded* as a hook; *roles* are the names it may give."""
-    calls = caller or Caller()
+    calls = caller or HookCaller()
 
     def hook(arrival: Arrival) -> Identity | None:
         try:
@@ -54,8 +54,8 @@ def _call_hook(
     *,
     providers: Callable[[str], ProviderSpec | None],
     roles: Collection[str],
-    caller: Caller,
-) -> Answer | None:
+    caller: HookCaller,
+) -> HookAnswer | None:
     spec = providers(arrival.identity.provider)
     if spec is None:
         raise LookupError("the provider is not configured")

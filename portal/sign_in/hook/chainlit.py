@@ -27,7 +27,7 @@ _ENV_FILE: Final = "CHAINLIT_ENV_FILE"
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-class Person(Protocol):
+class ChainlitUser(Protocol):
     """Argument and result of a hook: Chainlit's ``User``, or :class:`User`."""
 
     identifier: str
@@ -128,7 +128,7 @@ def _temporary_root() -> Iterator[None]:
                 os.environ.pop(name, None)
 
 
-def user_class() -> Callable[..., Person]:
+def user_class() -> Callable[..., ChainlitUser]:
     """Return Chainlit's own ``User`` if the hook has loaded Chainlit, else :class:`User`."""
-    user: Callable[..., Person] = getattr(sys.modules.get(_NAME), "User", User)
+    user: Callable[..., ChainlitUser] = getattr(sys.modules.get(_NAME), "User", User)
     return user

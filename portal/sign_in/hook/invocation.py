@@ -22,7 +22,7 @@ class HookTooSlow(Exception):
     """The hook did not answer in time, or too many of its calls are still running."""
 
 
-class Caller:
+class HookCaller:
     """Calls functions, each for :attr:`limit` seconds at most.  Safe to share between threads."""
 
     def __init__(self, *, limit: float = LIMIT, most: int = MOST_AT_ONCE) -> None:

@@ -14,7 +14,7 @@ from portal.rules.identity import Identity
 from portal.settings import ProviderSpec
 from portal.sign_in.admission import Arrival
 from portal.sign_in.claims import values
-from portal.sign_in.hook.chainlit import Person
+from portal.sign_in.hook.chainlit import ChainlitUser
 from portal.sign_in.provider_types import type_of
 from portal.sign_in.provider_types.base import TRUNCATED
 
@@ -30,7 +30,7 @@ _API_NAMES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HookAnswer:
     """The person whom the hook admits."""
 
     identity: Identity
@@ -56,7 +56,7 @@ def raw_user_data(arrival: Arrival, *, spec: ProviderSpec) -> dict[str, Any]:
     return data
 
 
-def default_user(arrival: Arrival, *, spec: ProviderSpec, make: Callable[..., Person]) -> Person:
+def default_user(arrival: Arrival, *, spec: ProviderSpec, make: Callable[..., ChainlitUser]) -> ChainlitUser:
     """Return the user that Chainlit would admit, as *make* builds it."""
     identity = arrival.identity
     metadata: dict[str, Any] = {"provider": spec.chainlit_id or spec.id}
@@ -82,7 +82,7 @@ def _identifier(identity: Identity, spec: ProviderSpec) -> str:
     return identity.id if "@" in identity.subject else identity.subject
 
 
-def read_answer(returned: object, *, identity: Identity, roles: Collection[str]) -> Answer:
+def read_answer(returned: object, *, identity: Identity, roles: Collection[str]) -> HookAnswer:
     """Return *identity* with the roles that *returned*, a user, has in its metadata; nothing else of it is read.
 
     ``metadata["role"]`` is a name and ``metadata["roles"]`` a list of names, given in each tenant of this sign-in, or
@@ -107,7 +107,7 @@ def read_answer(returned: object, *, identity: Identity, roles: Collection[str])
         for one in identity.affiliations
     )
     named = everywhere.union(*within.values())
-    return Answer(
+    return HookAnswer(
         identity=replace(identity, affiliations=affiliations),
         unknown=frozenset(named - set(roles)),
         foreign=frozenset(str(tenant) for tenant in within if tenant not in identity.tenants),

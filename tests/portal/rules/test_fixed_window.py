@@ -1,4 +1,4 @@
-"""A count per key and window, and what was left out of it."""
+"""A count per key and window, and how much exceeded it."""
 
 from concurrent.futures import ThreadPoolExecutor
 

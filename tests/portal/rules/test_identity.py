@@ -4,7 +4,7 @@ import pytest
 
 from portal.rules.identity import Affiliation
 from tests.builders import an_identity
-from tests.portal.sign_in.provider_types.reading import read_somebody
+from tests.portal.sign_in.provider_types.reading import read_person
 
 
 class TestId:
@@ -40,7 +40,7 @@ class TestUsername:
 
     @pytest.mark.parametrize("changes", [{"email_verified": False}, {"email": None}])
     def test_an_unverified_address_is_not_a_username(self, changes: dict[str, object]) -> None:
-        """Otherwise somebody could call themselves by a colleague's address inside an app."""
+        """Otherwise a person could appear with a colleague's address in an app."""
         identity = an_identity(**changes)
 
         assert identity.verified_email is None
@@ -80,7 +80,7 @@ class TestNamesForApps:
     def test_it_is_what_the_provider_says_where_that_is_safe(
         self, provider_type: str, claims: dict[str, object], expected: str
     ) -> None:
-        assert read_somebody(provider_type, **claims).preferred_username == expected
+        assert read_person(provider_type, **claims).preferred_username == expected
 
     @pytest.mark.parametrize(
         "handle",
@@ -99,13 +99,13 @@ class TestNamesForApps:
     )
     @pytest.mark.parametrize("provider_type", ["oidc", "huggingface"])
     def test_a_chosen_name_cannot_pass_for_another_person(self, provider_type: str, handle: object) -> None:
-        mallory = read_somebody(provider_type, sub="mallory", preferred_username=handle, email=ANAS.email)
+        mallory = read_person(provider_type, sub="mallory", preferred_username=handle, email=ANAS.email)
 
         assert mallory.preferred_username == mallory.username == mallory.id
         assert mallory.username not in {ANAS.username, ANAS.id}
 
     @pytest.mark.parametrize("handle", ["ben", "ana@example.com", ANAS.id])
     def test_what_apps_may_key_on_hangs_on_no_chosen_name(self, handle: str) -> None:
-        somebody = read_somebody("oidc", sub="mallory", preferred_username=handle)
+        somebody = read_person("oidc", sub="mallory", preferred_username=handle)
 
         assert somebody.username == somebody.id

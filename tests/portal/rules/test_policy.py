@@ -138,7 +138,7 @@ class TestMayOpen:
         assert not may_open(app, standing=a_standing(an_identity(email=None, email_verified=True)))
 
     def test_no_role_of_the_name_everyone_is_needed(self) -> None:
-        """Everyone means signed in; it is no role that somebody could be given or lack."""
+        """Everyone means signed in; it is not a role."""
         app = an_app(open_to=frozenset({EVERYONE}))
 
         assert may_open(app, standing=a_standing(an_identity(affiliations=(Affiliation(tenant="acme"),))))
@@ -239,11 +239,11 @@ class TestRoleRules:
         ],
     )
     def test_only_exactly_true_gives_a_role(self, when: str) -> None:
-        """A rule that yields "true", 1 or a full list, or that fails, opens no door."""
+        """A rule that yields "true", 1 or a full list, or that fails, gives no access."""
         assert roles_by(when, department="Sales", level=3, flag="true", endless=float("inf")) == frozenset()
 
     def test_a_text_is_not_a_list_of_roles(self) -> None:
-        """``contains`` finds "Member" in the text "No Member here": the list of roles is ours, not the claim's."""
+        """``contains`` finds "Member" in the text "No Member here": the list of roles is not the claim's text."""
         assert roles_by("contains(roles, 'Admin')", roles="not an Admin at all") == frozenset()
 
     @pytest.mark.parametrize("name", ["roles", "groups", "permissions", "tenant", "email"])
@@ -270,7 +270,7 @@ class TestRoleRules:
         assert roles_by("`false`", groups=frozenset({"AI-Analysts"})) == {"r"}
 
     def test_a_rule_about_one_provider_gives_nothing_at_another(self) -> None:
-        """Whoever runs a second provider must not be able to hand out the first one's roles."""
+        """The operator of a second provider must not be able to give the first one's roles."""
         rules = [RoleRule(role="r", groups=frozenset({"AI-Analysts"}), provider="company")]
         of_company = standing_in(an_identity(), tenant="acme", rules=rules)
         of_partner = standing_in(an_identity(provider="partner"), tenant="acme", rules=rules)
@@ -340,7 +340,7 @@ class TestLists:
 
 
 class TestGroupsThatAreNotKnown:
-    """They open nothing, and a refusal says so where one of them might have."""
+    """They give no access, and a refusal says so if one of them might have."""
 
     RULES = (
         RoleRule(role="analyst", groups=frozenset({"AI-Analysts"})),

@@ -154,7 +154,7 @@ def test_domains_have_no_case() -> None:
 
 
 def test_tenants_that_are_not_allowed_are_of_no_force() -> None:
-    """An admin of a tenant outside the list must not carry that role into the portal."""
+    """An admin of a tenant outside the list must not have that role in the portal."""
     beta = Affiliation(tenant="beta", roles=frozenset({"Tenant Admin"}))
     identity = an_identity(affiliations=(*an_identity().affiliations, beta))
 

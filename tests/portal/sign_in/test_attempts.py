@@ -106,7 +106,7 @@ class TestFindAttempt:
 
     def test_a_cookie_moved_to_another_states_name_is_refused(self) -> None:
         """
-        The name holds eight digits of a hash; whoever finds a collision must still not get through.
+        The name holds eight digits of a hash; a collision must not be enough.
         """
         attempt, other = an_attempt(), an_attempt()
         cookies = {cookie_name(other.state, secure=True): sealed(attempt)}

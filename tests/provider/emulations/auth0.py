@@ -1,6 +1,6 @@
-"""An Auth0 tenant, as far as a sign-in and a sign-out see of it.
+"""An Auth0 tenant, as far as sign-in and sign-out need it.
 
-Quirks, and what they rest on:
+Quirks and their sources:
 
 * the issuer ends in a slash, in the metadata as in tokens ("ID token structure");
 * at a custom domain, metadata and tokens name that, while audiences of the tenant's own APIs keep the tenant's host;

@@ -1,6 +1,6 @@
-"""Microsoft Entra ID and Microsoft Graph, as far as a sign-in and a sign-out see of them.
+"""Microsoft Entra ID and Microsoft Graph, as far as sign-in and sign-out need them.
 
-Quirks, and what they rest on:
+Quirks and their sources:
 
 * metadata of ``common`` and ``organizations`` name the issuer ``…/{tenantid}/v2.0`` to the letter, a tenant's its own
   ("OpenID Connect on the Microsoft identity platform", "Find your app's OpenID configuration document URI");
@@ -63,7 +63,7 @@ class Entra(OpenIdEmulation):
             "login_hint": "O.CiQ2OTAyMjJiZQ",
             "roles": ["Portal.Admin"],
         }
-        """Her claims, besides those of the exchange; ``None`` takes one out."""
+        """Her claims, besides those of the exchange; ``None`` removes one."""
         self.groups: list[str] = [group(1)]
         self.key_issuer = f"{url}/{{tenantid}}/v2.0"
         self.page = 100

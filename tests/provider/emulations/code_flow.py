@@ -1,6 +1,6 @@
 """Providers that keep all their paths below their issuer: GitLab, Keycloak, Hugging Face.
 
-What they have in common beyond ``openid``: metadata of a usual shape, and claims that depend on the granted scopes.
+They share, besides ``openid``, metadata of a usual shape, and claims that depend on the granted scopes.
 """
 
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from tests.provider.emulations.openid import OpenIdEmulation, Routes, query_of
 from tests.provider.emulations.serving import Answer, Asked, as_json
 
 
-class CodeFlow(OpenIdEmulation):
-    """A provider with one person; subclasses say who it is and how it differs."""
+class CodeFlowEmulation(OpenIdEmulation):
+    """A provider with one person, whom subclasses define."""
 
     BASE: ClassVar[str] = ""
     """Path of the issuer below the host."""
@@ -42,11 +42,11 @@ class CodeFlow(OpenIdEmulation):
         }
 
     def id_token_claims(self) -> dict[str, Any]:
-        """Return what the ID token says of the person, given what is granted."""
+        """Return the person's claims in the ID token, for the granted scopes."""
         raise NotImplementedError
 
     def userinfo_claims(self) -> dict[str, Any]:
-        """Return what the userinfo endpoint says, given what is granted."""
+        """Return the answer of the userinfo endpoint, for the granted scopes."""
         raise NotImplementedError
 
     def authorization_endpoint(self) -> str:
@@ -69,6 +69,6 @@ class CodeFlow(OpenIdEmulation):
         return super().respond_userinfo(asked)
 
     def refuse(self, authorization_url: str) -> str:
-        """Return where the browser of somebody who says no is sent."""
+        """Return where the browser of a person who refuses is sent."""
         asked = query_of(authorization_url)
         return f"{asked['redirect_uri']}?{urlencode({'error': 'access_denied', 'state': asked['state']})}"

@@ -1,6 +1,6 @@
-"""An Amazon Cognito user pool with its hosted domain, as far as a sign-in and a sign-out see of it.
+"""An Amazon Cognito user pool with its hosted domain, as far as sign-in and sign-out need it.
 
-Quirks, and what they rest on:
+Quirks and their sources:
 
 * people sign in at one place, and tokens are issued and signed at another, ``cognito-idp`` ("Verifying JSON web
   tokens");

@@ -1,6 +1,6 @@
-"""GitHub Enterprise Server, as far as a sign-in sees of it.
+"""GitHub Enterprise Server, as far as a sign-in needs it.
 
-Quirks, and what they rest on:
+Quirks and their sources:
 
 * token answers are form-encoded unless ``Accept: application/json`` ("Authorizing OAuth apps", step 2);
 * errors of the token endpoint come with status 200 ("Troubleshooting OAuth app access token request errors");
@@ -79,12 +79,12 @@ class GitHub(Emulation):
         return super().answer(asked)
 
     def consent(self, authorization_url: str) -> str:
-        """Return where the browser of somebody who says yes is sent."""
+        """Return where the browser of a person who consents is sent."""
         asked = self._request(authorization_url)
         return self._back(asked, code=self.new_code(asked))
 
     def refuse(self, authorization_url: str) -> str:
-        """Return where the browser of somebody who says no is sent."""
+        """Return where the browser of a person who refuses is sent."""
         return self._back(self._request(authorization_url), error="access_denied", error_description="The user said no")
 
     def _request(self, authorization_url: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""GitLab, self-managed under a path of its host, as far as a sign-in sees of it.
+"""GitLab, self-managed under a path of its host, as far as a sign-in needs it.
 
 Quirks, all read in GitLab's ``config/initializers/doorkeeper_openid_connect.rb`` unless said otherwise:
 
@@ -15,10 +15,10 @@ Quirks, all read in GitLab's ``config/initializers/doorkeeper_openid_connect.rb`
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from tests.provider.emulations.code_flow import CodeFlow
+from tests.provider.emulations.code_flow import CodeFlowEmulation
 
 
-class GitLab(CodeFlow):
+class GitLab(CodeFlowEmulation):
     """An instance with one person, Gina."""
 
     BASE: ClassVar[str] = "/gitlab"

@@ -1,6 +1,6 @@
-"""Google, as far as a sign-in sees of it.
+"""Google, as far as a sign-in needs it.
 
-Quirks, and what they rest on:
+Quirks and their sources:
 
 * metadata, authorization, tokens, keys and userinfo lie on different hosts; here, on different paths ("OpenID Connect",
   discovery document);

@@ -1,6 +1,6 @@
-"""Hugging Face, as far as a sign-in sees of it.
+"""Hugging Face, as far as a sign-in needs it.
 
-Quirks, and what they rest on (hub-docs ``oauth.md`` and ``spaces-oauth.md``; ``UserInfo`` of huggingface.js;
+Quirks and their sources (hub-docs ``oauth.md`` and ``spaces-oauth.md``; ``UserInfo`` of huggingface.js;
 ``OAuthOrgInfo`` of huggingface_hub):
 
 * the client proves itself with HTTP Basic, as the documentation shows it, and in no other way here;
@@ -14,14 +14,14 @@ Quirks, and what they rest on (hub-docs ``oauth.md`` and ``spaces-oauth.md``; ``
 
 from typing import Any, ClassVar
 
-from tests.provider.emulations.code_flow import CodeFlow
+from tests.provider.emulations.code_flow import CodeFlowEmulation
 from tests.provider.emulations.openid import query_of
 
 ACME = "5e67bdd61009063689407479"
 BETA = "5e67bdd61009063689407480"
 
 
-class HuggingFace(CodeFlow):
+class HuggingFace(CodeFlowEmulation):
     """A hub with one person, Hugo."""
 
     AUTHORIZE: ClassVar[str] = "/oauth/authorize"

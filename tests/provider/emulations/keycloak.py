@@ -1,6 +1,6 @@
-"""Keycloak, one realm, as far as a sign-in sees of it.
+"""Keycloak, one realm, as far as a sign-in needs it.
 
-Quirks, and what they rest on (Server Administration Guide, and the reference this project starts from):
+Quirks and their sources (Server Administration Guide, and the reference this project starts from):
 
 * endpoints lie below ``/realms/<realm>/protocol/openid-connect``; before version 17 the server's path is ``/auth``;
 * the issuer is what the hostname setting says, whatever address the document was fetched from;
@@ -15,7 +15,7 @@ Quirks, and what they rest on (Server Administration Guide, and the reference th
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from tests.provider.emulations.code_flow import CodeFlow
+from tests.provider.emulations.code_flow import CodeFlowEmulation
 from tests.provider.emulations.openid import Routes
 from tests.provider.emulations.serving import Answer, Asked, as_json
 
@@ -24,10 +24,10 @@ REALM = "acme co"
 ORGANIZATION = "42c3e46f-2477-44d7-a85b-d3b43f6b31fa"
 
 
-class Keycloak(CodeFlow):
+class Keycloak(CodeFlowEmulation):
     """A realm with one person, Kim."""
 
-    SCOPES: ClassVar[frozenset[str]] = CodeFlow.SCOPES | {"organization"}
+    SCOPES: ClassVar[frozenset[str]] = CodeFlowEmulation.SCOPES | {"organization"}
     BASE: ClassVar[str] = "/auth/realms/acme%20co"
     _PROTOCOL: ClassVar[str] = "/protocol/openid-connect"
     AUTHORIZE: ClassVar[str] = f"{_PROTOCOL}/auth"
@@ -45,7 +45,7 @@ class Keycloak(CodeFlow):
         self.organization: object = {"acme": {"id": ORGANIZATION}}
 
     def behind_another_hostname(self) -> str:
-        """Have the realm call itself by another name than the portal asks it by; return that name."""
+        """Give the realm an issuer at another address than the portal asks; return it."""
         self.issuer = self.here.replace("127.0.0.1", "localhost")
         return self.issuer
 

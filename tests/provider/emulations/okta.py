@@ -1,8 +1,8 @@
-"""An Okta org with one authorization server, as far as a sign-in and a sign-out see of it.
+"""An Okta org with one authorization server, as far as sign-in and sign-out need it.
 
 Ready-made emulators put all claims into the ID token and sign out without a hint, so it is scripted here.
 
-Quirks, and what they rest on:
+Quirks and their sources:
 
 * the org, ``default`` and every custom server are issuers of their own, with endpoints and metadata of their own; a
   server that is not there is 404 with Okta's error object ("Authorization servers", "OpenID Connect & OAuth 2.0 API");

@@ -1,6 +1,6 @@
 """What the emulations of Okta, Auth0 and Cognito have in common: codes, PKCE, client authentication, a signed ID token.
 
-As strict as OpenID Connect Core and RFC 7636 want it; what a make does its own way stands in its module.
+As strict as OpenID Connect Core and RFC 7636 require; each provider type's differences are in its module.
 """
 
 import base64
@@ -30,7 +30,7 @@ class OpenIdEmulation(Emulation):
         super().__init__(url)
         self.issuer = url
         self.id_token: dict[str, Any] = {}
-        """Claims of the ID token besides those of the exchange; ``None`` takes one out."""
+        """Claims of the ID token besides those of the exchange; ``None`` removes one."""
         self.userinfo: dict[str, Any] = {}
         self.instead: dict[str, Answer] = {}
         """By path, instead of the honest answer."""
@@ -49,7 +49,7 @@ class OpenIdEmulation(Emulation):
         return super().answer(asked)
 
     def consent(self, authorization_url: str) -> str:
-        """Return where the browser of somebody who signs in and says yes is sent."""
+        """Return where the browser of a person who signs in and consents is sent."""
         asked = self._request(authorization_url)
         unknown = set(asked["scope"].split()) - self.SCOPES
         error = f"invalid_scope: {unknown}" if unknown else self.objection(asked)
@@ -59,12 +59,12 @@ class OpenIdEmulation(Emulation):
         return _back(asked, code=self.new_code(asked))
 
     def objection(self, request: Mapping[str, str]) -> str | None:
-        """Return the error, as ``code: description``, that this make has against *request*."""
+        """Return the error, as ``code: description``, with which this provider refuses *request*."""
         del request
         return None
 
     def claims(self, request: Mapping[str, str]) -> dict[str, Any]:
-        """Return what the ID token for *request* says besides the exchange."""
+        """Return the claims about the person in the ID token for *request*."""
         del request
         return self.id_token
 
@@ -104,7 +104,7 @@ class OpenIdEmulation(Emulation):
         return as_json({name: value for name, value in self.userinfo.items() if value is not None})
 
     def respond_keys(self, asked: Asked) -> Answer:
-        """Answer as the place of the signing keys."""
+        """Answer as the address of the signing keys."""
         del asked
         return as_json(JWKS)
 

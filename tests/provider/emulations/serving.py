@@ -1,7 +1,7 @@
-"""A scripted provider as a small HTTP server: one class per make, one method per endpoint.
+"""A scripted provider as a small HTTP server: one class per provider type, one method per endpoint.
 
 What has no ready-made emulation is scripted here from its documentation, quirks first: an emulation that is kinder than
-the provider would prove nothing.  Each module says which quirks it has and on what they rest.
+the provider would prove nothing.  Each module lists its quirks and their sources.
 """
 
 import json
@@ -65,7 +65,7 @@ class Emulation:
         self.asked: list[Asked] = []
 
     def endpoints(self) -> Mapping[str, Callable[[Asked], Answer]]:
-        """Return what answers, by method and path, as ``GET /user``."""
+        """Return the handlers by method and path, such as ``GET /user``."""
         raise NotImplementedError
 
     def answer(self, asked: Asked) -> Answer:
@@ -117,13 +117,13 @@ def serving(make: Callable[[str], T]) -> Iterator[T]:
             self.wfile.write(answer.body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-            """Say nothing."""
+            """Log nothing."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """Say nothing: the portal hangs up on what is too slow or too long."""
+            """Log nothing: the portal hangs up on answers that are too slow or too long."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         emulation = make(f"http://127.0.0.1:{server.server_address[1]}")

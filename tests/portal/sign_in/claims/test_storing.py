@@ -1,4 +1,4 @@
-"""What of somebody's claims is kept: all of little, and of much what rules read; never a part of that."""
+"""Which claims are stored: all small ones, else those that rules read, and those whole."""
 
 import json
 from dataclasses import replace

@@ -55,7 +55,7 @@ def no_provider_of_chainlits(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_provider_of_chainlits")
 class TestWhereChainlitIsInstalled:
     """
-    Its own decorator raises unless variables turn on a provider of Chainlit's; the portal knows other ways.
+    Its own decorator raises unless variables turn on a provider of Chainlit's.
     """
 
     @pytest.mark.parametrize("source", [EVERYBODY, ONE_GOOGLE_DOMAIN], ids=["everybody", "one Google domain"])

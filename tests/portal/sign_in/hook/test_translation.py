@@ -1,4 +1,4 @@
-"""What the hook is told, and what its answer can do."""
+"""The hook's arguments, and what its answer can do."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -124,7 +124,7 @@ class TestDefaultUser:
 
 @dataclass
 class Theirs:
-    """What a hook gives back may be of any class."""
+    """The result of a hook may be of any class."""
 
     identifier: Any = "ana@example.com"
     metadata: Any = field(default_factory=dict)
@@ -206,7 +206,7 @@ def test_what_is_no_user_is_refused(returned: object) -> None:
     ids=lambda changes: f"{next(iter(changes))}-{len(str(changes))}",
 )
 def test_admission_itself_takes_nothing_but_given_roles(changes: dict[str, Any]) -> None:
-    """Also of a hook that is not built from what this package reads."""
+    """Also from a hook that this package does not read."""
     with pytest.raises(NotAdmitted, match=AdmissionRefusal.HOOK_FAILED):
         admit(arriving(), spec=a_provider(), hook=lambda arrival: replace(arrival.identity, **changes))
 

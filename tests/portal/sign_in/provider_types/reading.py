@@ -1,4 +1,4 @@
-"""Reading claims as the portal does, at a provider of any make."""
+"""Reading claims as the portal does, at a provider of any type."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,18 +12,18 @@ from tests.builders import a_provider
 
 
 def read(provider_type: str, **claims: object) -> Identity:
-    """Return the identity that *claims* describe at the company's provider of the make *provider_type*."""
+    """Return the identity that *claims* describe at the company's provider of *provider_type*."""
     return read_identity(VerifiedClaims(claims), spec=a_provider(provider_type=provider_type))
 
 
-def read_somebody(provider_type: str, **claims: object) -> Identity:
-    """Return the identity of somebody with *claims*, whose subject is ``s`` unless they say otherwise."""
+def read_person(provider_type: str, **claims: object) -> Identity:
+    """Return the identity of a person with *claims*, whose subject is ``s`` by default."""
     said = {"sub": "s", **claims}
     return read(provider_type, **{**beside(provider_type, said["sub"]), **said})
 
 
 def beside(provider_type: str, sub: object) -> dict[str, object]:
-    """Return what a token for *sub* must say besides at *provider_type*: Entra knows people by another id."""
+    """Return the other claims that identify *sub* at *provider_type*: Entra has another id."""
     if not provider_type.startswith("azure-ad"):
         return {}
     person = str(uuid5(NAMESPACE_URL, sub)) if isinstance(sub, str) else sub
@@ -31,12 +31,12 @@ def beside(provider_type: str, sub: object) -> dict[str, object]:
 
 
 def located(provider_type: str, **options: str) -> ProviderLocation:
-    """Return the place that *options*, already read, lead to."""
+    """Return the location for *options*."""
     return PROVIDER_TYPES[provider_type].locate({"client_id": "portal", **options})
 
 
 def spec_at(provider_type: str, **options: str) -> ProviderSpec:
-    """Return the company's provider of the make *provider_type*, as the configuration would make it of *options*."""
+    """Return the company's provider of *provider_type* with *options*, as the configuration builds it."""
     place = located(provider_type, **options)
     make = PROVIDER_TYPES[provider_type]
     return replace(

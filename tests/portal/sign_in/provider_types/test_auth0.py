@@ -53,7 +53,7 @@ def test_who_somebody_is() -> None:
 
 
 def test_one_person_by_two_connections_is_two() -> None:
-    """Whoever makes an account with somebody's address at another connection is not them."""
+    """An account with the same address at another connection is another person."""
     assert read(sub="google-oauth2|110169484474386276334").id != read().id
 
 

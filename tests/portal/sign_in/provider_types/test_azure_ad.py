@@ -1,4 +1,4 @@
-"""Entra's ID tokens as its reference shows them, and what must not be made of them."""
+"""Entra's ID tokens as its reference shows them, and what must not follow from them."""
 
 import base64
 import json
@@ -79,7 +79,7 @@ def test_tenant_and_object_id_are_the_account() -> None:
 
 
 def test_one_object_id_in_two_tenants_is_two_people() -> None:
-    """A guest has another object id there; and whoever could choose one must not become somebody of this tenant."""
+    """A guest has another object id there; a chosen object id must not identify a person of this tenant."""
     other = {**CAROL, "tid": FABRIKAM, "iss": f"{HOST}/{FABRIKAM}/v2.0"}
 
     assert read_identity(VerifiedClaims(other), spec=SEVERAL).id != read().id

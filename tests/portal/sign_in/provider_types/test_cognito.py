@@ -50,7 +50,7 @@ def test_who_somebody_is() -> None:
 
 
 def test_a_user_name_is_not_a_key() -> None:
-    """It is of one pool, and another pool may give it to somebody else."""
+    """It belongs to one pool; another pool may give it to another person."""
     assert read(**{"cognito:username": "somebody"}).id == read().id
     assert read(iss=f"{ISSUER}x").id != read().id
 
@@ -81,7 +81,7 @@ def test_the_address_is_verified_if_cognito_says_so_in_one_of_two_ways(
 
 
 def test_without_a_word_it_is_not() -> None:
-    """As of people of another provider, unless somebody maps the attribute."""
+    """As for people of another provider, unless the attribute is mapped."""
     assert read_identity(VerifiedClaims(without(ERIN, "email_verified")), spec=SPEC).verified_email is None
 
 

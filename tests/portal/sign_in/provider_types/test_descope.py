@@ -7,7 +7,7 @@ from portal.errors import ClaimsTooLarge
 from portal.rules.identity import NO_TENANT, Affiliation
 from portal.sign_in.claims.reading import MAX_TENANTS
 from tests.builders import RULES, a_standing
-from tests.portal.sign_in.provider_types.reading import read_somebody as read
+from tests.portal.sign_in.provider_types.reading import read_person as read
 from tests.portal.sign_in.provider_types.reading import without
 
 ACME, BETA = "T32tenantAcme00000000000000000", "T32tenantBeta00000000000000000"

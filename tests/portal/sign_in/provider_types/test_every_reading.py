@@ -1,4 +1,4 @@
-"""What holds for every provider with ID tokens, whatever its make."""
+"""Tests for every provider type with ID tokens."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from portal.sign_in.provider_types import PROVIDER_TYPES, read_identity
 from portal.sign_in.provider_types.base import TRUNCATED
 from tests.builders import a_provider
 from tests.portal.sign_in.provider_types.reading import beside
-from tests.portal.sign_in.provider_types.reading import read_somebody as read
+from tests.portal.sign_in.provider_types.reading import read_person as read
 
 OPENID = sorted(provider_type.id for provider_type in PROVIDER_TYPES.values() if provider_type.flow == "openid")
 ORG = {"sub": "5e67", "preferred_username": "acme"}
@@ -64,7 +64,7 @@ def read_with(kind: str, options: dict[str, str], claims: dict[str, object]) -> 
 
 @pytest.mark.parametrize(("named", "options"), WITH_OPTIONS.items(), ids=WITH_OPTIONS)
 def test_what_a_make_says_of_tenants_and_groups_is_what_it_gives(named: str, options: dict[str, str]) -> None:
-    """Else a condition on them would keep everybody out, or be refused where it could be met."""
+    """Else a condition on them would refuse everyone, or be refused although it can be met."""
     provider_type = PROVIDER_TYPES[named.partition(",")[0]]
     affiliations = read_with(provider_type.id, options, SHAPES).affiliations
 
@@ -104,7 +104,7 @@ def test_of_what_is_read_nothing_is_left_out(named: str, options: dict[str, str]
 
 
 def test_a_member_of_very_many_organisations_at_github_is_one_of_each() -> None:
-    """A thousand are asked for, and none of them is dropped afterwards."""
+    """A thousand are fetched, and none of them is dropped afterwards."""
     memberships = [{"state": "active", "organization": {"login": f"o{one}", "id": one}} for one in range(1000)]
     identity = read_with("github", {}, {"user": {"id": 7}, "memberships": memberships})
     organisations = PROVIDER_TYPES["github"].organisations

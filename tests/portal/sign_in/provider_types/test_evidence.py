@@ -1,4 +1,4 @@
-"""What an operator has in files, made the claims of a sign-in."""
+"""An operator's files, turned into the claims of a sign-in."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""GitHub's answers, as its REST reference shows them, and what must not be made of them."""
+"""GitHub's answers, as its REST reference shows them, and what must not follow from them."""
 
 from typing import Any
 
@@ -144,7 +144,7 @@ def test_teams_elsewhere_and_of_other_shapes_give_nothing(team: object) -> None:
 
 
 def test_names_that_pretend_are_names_of_their_own() -> None:
-    """No login holds a slash or colon; a server that sends one must not make a member of another organisation."""
+    """No login holds a slash or colon; a server that sends one must not create a member of another organisation."""
     evil = {"login": "evil", "id": 1}
     identity = read(
         memberships=[{"state": "active", "role": "member", "organization": evil}],

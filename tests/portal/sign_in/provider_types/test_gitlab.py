@@ -1,4 +1,4 @@
-"""GitLab's claims, ID token and userinfo united, as its documentation shows them, and what must not be made of them."""
+"""GitLab's claims, ID token and userinfo merged, as its documentation shows them, and their limits."""
 
 import json
 from typing import Any

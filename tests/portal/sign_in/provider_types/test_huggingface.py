@@ -1,4 +1,4 @@
-"""Hugging Face's userinfo, as huggingface.js and huggingface_hub read it, and what must not be made of it."""
+"""Hugging Face's userinfo, as huggingface.js and huggingface_hub read it, and what must not follow from it."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Keycloak's claims, as its mappers write them, and what must not be made of them."""
+"""Keycloak's claims, as its mappers write them, and what must not follow from them."""
 
 from dataclasses import replace
 from typing import Any
@@ -63,7 +63,7 @@ def test_who_it_is_and_what_they_may() -> None:
 
 
 def test_roles_of_other_clients_are_none_of_the_portals() -> None:
-    """Whoever administers another client must not be able to make an admin of the portal."""
+    """An admin of another client must not be able to make an admin of the portal."""
     assert not any("payroll" in role or "view" in role for role in roles(**KIM))
     other = replace(SPEC, client_id="payroll")
 
@@ -75,7 +75,7 @@ def test_roles_of_other_clients_are_none_of_the_portals() -> None:
 
 
 def test_a_role_of_the_client_is_none_of_the_realm() -> None:
-    """A client's roles may be in other hands than the realm's."""
+    """Other people may administer a client's roles than the realm's."""
     assert roles(resource_access={"portal": {"roles": ["portal-admin"]}}) == {"portal:portal-admin"}
 
 

@@ -3,7 +3,7 @@ import pytest
 from portal.rules.identity import NO_TENANT, Affiliation, VerifiedClaims
 from portal.sign_in.provider_types import read_identity
 from tests.builders import a_provider
-from tests.portal.sign_in.provider_types.reading import read_somebody as read
+from tests.portal.sign_in.provider_types.reading import read_person as read
 
 
 def test_roles_and_groups_stand_at_the_top() -> None:
@@ -15,7 +15,7 @@ def test_roles_and_groups_stand_at_the_top() -> None:
 
 
 def test_a_provider_without_tenants_knows_none_whatever_it_writes() -> None:
-    """A claim of Descope's shape from another provider must not make somebody admin of a tenant."""
+    """A claim of Descope's shape from another provider must not make an admin of a tenant."""
     identity = read("oidc", tenants={"acme": {"roles": ["Tenant Admin"]}}, dct="acme")
 
     assert identity.affiliations == (Affiliation(tenant=NO_TENANT),)

@@ -45,7 +45,7 @@ def test_who_somebody_is() -> None:
 
 
 def test_one_person_at_two_servers_of_an_org_is_two() -> None:
-    """A server issues tokens for whom its own rules let in; accounts of one are no accounts of another."""
+    """Each server admits people by its own rules; accounts of one are not accounts of another."""
     assert read(iss="https://example.okta.com").id != read().id
 
 

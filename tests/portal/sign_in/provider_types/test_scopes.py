@@ -1,4 +1,4 @@
-"""Which claims the scopes that are asked for cannot bring, and the line that asks for one more."""
+"""Claims that the requested scopes do not bring, and the line that requests one more."""
 
 from typing import Any
 

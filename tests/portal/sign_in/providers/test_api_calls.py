@@ -1,4 +1,4 @@
-"""Every question of every make to its provider's API, answered as badly as can be."""
+"""Every API call of every provider type, with the worst answers."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -50,7 +50,7 @@ def theirs(server: MisbehavingProvider) -> MisbehavingProvider:
 
 
 def asked(call: ApiCall, theirs: MisbehavingProvider, *, limits: Limits = PATIENT) -> dict[str, object]:
-    """Ask *call* at *theirs*, whatever the claims, and return what is known then."""
+    """Make *call* at *theirs*, and return the claims with its answer."""
     here = replace(call, url=lambda _: f"{theirs.issuer}{PATH}", needed=lambda _: True)
     transport = Transport(limits, ssrf_policy=SsrfPolicy({"127.0.0.1"}))
     with transport.request() as budget:
@@ -96,7 +96,7 @@ class TestEveryCall:
             assert "access-token" not in str(caught.value), name
 
     def test_a_refusal_leaves_nothing_or_fails(self, theirs: MisbehavingProvider, call: ApiCall) -> None:
-        """What a token claimed under that name is not believed in its place."""
+        """A claim of that name in a token is not used instead."""
         for status in (401, 403, 404):
             answers(PATH, as_json({}, status=status))(theirs)
             if status in call.refusals:

@@ -1,4 +1,4 @@
-"""What authorization endpoints answer where nobody signs in, as the makes of providers are known to do it."""
+"""Answers of authorization endpoints without a sign-in, as provider types are known to give them."""
 
 import pytest
 

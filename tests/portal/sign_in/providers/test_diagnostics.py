@@ -1,4 +1,4 @@
-"""What is told to be missing at a provider, from what it says of itself."""
+"""Limitations of a provider, according to its metadata."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Behind a company's proxy, with certificates that only the company vouches for."""
+"""Behind a company's proxy, with certificates of the company's own authority."""
 
 import logging
 import ssl
@@ -32,7 +32,7 @@ CALLBACK = "https://portal.example.com/auth/oauth/company/callback"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Company:
-    """A provider that is reached through a proxy alone, and the certificate it shows."""
+    """A provider that only a proxy can connect to, and its certificate."""
 
     theirs: MisbehavingProvider
     proxy: ForwardProxy
@@ -163,7 +163,7 @@ def test_a_redirect_is_no_more_followed_than_without_a_proxy(company: Company) -
 )
 def test_metadata_cannot_lead_the_proxy_anywhere_in_plain_http(company: Company, endpoint: str) -> None:
     """
-    The proxy stands within the company: what it may reach, a provider must not have it ask in our name.
+    The proxy is within the company: a provider must not make it call internal addresses for the portal.
     """
     company.theirs.metadata["token_endpoint"] = endpoint
 
@@ -174,7 +174,7 @@ def test_metadata_cannot_lead_the_proxy_anywhere_in_plain_http(company: Company,
 
 def test_where_a_name_leads_is_the_proxys_word(company: Company) -> None:
     """
-    It is the company's, it looks names up itself, and only it knows where they lead.
+    The proxy resolves host names, so the portal cannot check where they point.
     """
     company.proxy.names["keys.corp.example:443"] = company.theirs.port
     company.theirs.metadata["jwks_uri"] = "https://keys.corp.example/jwks"
@@ -234,7 +234,7 @@ def test_this_machine_is_never_asked_for_at_the_proxy(company: Company) -> None:
 
 def test_the_environment_of_the_moment_counts_for_nothing(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Settings are read once; what requests would read at each call is not looked at.
+    Settings are read once; the variables that requests reads at each call have no effect.
     """
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")

@@ -28,7 +28,7 @@ def failure_of(url: str) -> Exception:
 
 @pytest.fixture
 def self_signed(tmp_path: Path) -> Iterator[str]:
-    """An https address whose certificate nobody vouches for."""
+    """An https address with an untrusted certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)

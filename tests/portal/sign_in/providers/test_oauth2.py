@@ -1,4 +1,4 @@
-"""The flow without ID tokens, beside the journey at GitHub's emulation (``tests/provider/test_github.py``)."""
+"""The flow without ID tokens, besides the sign-in at GitHub's emulation (``tests/provider/test_github.py``)."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -212,7 +212,7 @@ class TestComplete:
 
     def test_the_code_of_one_attempt_does_not_serve_another(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         """
-        A code stolen from somebody else's attempt fails at PKCE, whatever else was forged around it.
+        A code stolen from another person's attempt fails at PKCE, whatever else was forged around it.
         """
         stolen = theirs.callback_of(begin(ours)[0])
         _, mine = begin(ours)
@@ -222,7 +222,7 @@ class TestComplete:
 
 
 class TestWhatIsInTheWild:
-    """Codes, tokens, key ids and subjects are the provider's to choose; nothing of them is refused for its letters."""
+    """Codes, tokens, key ids and subjects are the provider's to choose; none is refused for its characters."""
 
     @pytest.mark.parametrize(
         "code",
@@ -300,7 +300,7 @@ class TestAddressesWithoutEmailVerified:
 
 
 class TestIssuerOfADocument:
-    """Where the address of the metadata was written: its issuer counts, at the same origin."""
+    """If the metadata's address is configured, the issuer in it counts, at the same origin."""
 
     def named_by_document(
         self, theirs: MisbehavingProvider, elapsed: Elapsed, *, path: str = "", **changes: Any
@@ -464,7 +464,7 @@ class TestPrivateAddresses:
             sign_in(ours, theirs)
 
     def test_the_operator_may_go_there(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
-        """Whether anybody answers there is another question."""
+        """Whether a server answers there is not the question."""
         endpoints = Endpoints(
             authorize=f"{theirs.issuer}/authorize", token="https://10.0.0.1/x", jwks=f"{theirs.issuer}/jwks"
         )

@@ -1,4 +1,4 @@
-"""ID tokens signed with the client secret, where the client is registered so (OpenID Connect Core, section 10.1)."""
+"""ID tokens signed with the client secret, if the client is registered for it (OpenID Connect Core, section 10.1)."""
 
 from typing import Any
 

@@ -120,7 +120,7 @@ class TestConnections:
     def test_a_name_that_leads_here_leads_nowhere(
         self, theirs: MisbehavingProvider, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """What the name meant when somebody looked does not matter."""
+        """What an earlier look-up returned does not matter."""
         look_up = socket.getaddrinfo
 
         def moved(host: Any, *args: Any, **options: Any) -> Any:

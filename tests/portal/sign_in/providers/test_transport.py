@@ -42,7 +42,7 @@ class TestGetObject:
 
     def test_credentials_of_the_machine_are_not_sent(self, theirs: MisbehavingProvider) -> None:
         """
-        requests looks hosts up in ~/.netrc unless it is told who to be.
+        requests reads ~/.netrc by default.
         """
         seen: list[dict[str, str]] = []
 
@@ -92,7 +92,7 @@ class TestWithin:
 
     def test_calls_that_were_given_up_still_count(self) -> None:
         """
-        A provider that answers nobody must not make threads pile up without end.
+        A provider that never answers must not fill the process with threads.
         """
         transport = Transport(Limits(at_once=2), ssrf_policy=HERE)
         go_on = threading.Event()

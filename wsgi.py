@@ -1,6 +1,6 @@
 """The portal for a WSGI server: ``gunicorn -c python:portal.server.settings wsgi:app``.
 
-Only the name the server is given; what is built, and how, stands in ``portal.wsgi``.
+``portal.wsgi`` builds it.
 """
 
 from portal.wsgi import app

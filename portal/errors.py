@@ -1,7 +1,6 @@
 """The errors the portal raises on purpose, each with a stable code.
 
-``str(error)`` is for the log.  What a person sees is a sentence chosen by ``code``
-in the templates, with the request's reference.
+``str(error)`` is for the log.  The page shows a sentence for ``code`` from the templates, and the request's reference.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,16 +8,16 @@ from difflib import get_close_matches
 from typing import ClassVar, Final
 
 ENVIRONMENT: Final = "environment"
-"""The place of a problem that an environment variable has; every other place is a file."""
+"""``Problem.place`` of an environment variable; every other place is a file."""
 
 
 class PortalError(Exception):
     """Base of every error the portal raises on purpose."""
 
     code: ClassVar[str]
-    """Stable identifier for the log, the metrics and a support request."""
+    """Stable identifier for log, metrics and support requests."""
     status: ClassVar[int]
-    """HTTP status of the page that tells a person about it."""
+    """HTTP status of its page."""
 
 
 class SignInFailed(PortalError):
@@ -29,83 +28,83 @@ class SignInFailed(PortalError):
 
 
 class AttemptUnknown(SignInFailed):
-    """The callback belongs to no attempt of this browser: abandoned, repeated, or never begun here."""
+    """The callback does not belong to an attempt of this browser: finished, abandoned, or begun elsewhere."""
 
     code = "attempt-unknown"
 
 
 class AttemptExpired(SignInFailed):
-    """The attempt was begun too long ago."""
+    """The attempt began too long ago."""
 
     code = "attempt-expired"
 
 
 class CallbackRejected(SignInFailed):
-    """The callback, or a token that came of it, cannot be trusted."""
+    """The callback, or a token from it, is not valid."""
 
     code = "callback-rejected"
 
 
 class ClaimsTooLarge(SignInFailed):
-    """The provider says more of the person than is read or kept; nothing of it is left out in silence."""
+    """The provider sent more claims than the portal reads or stores; they are never cut silently."""
 
     code = "claims-too-large"
     status = 403
 
 
 class ProviderRefused(SignInFailed):
-    """The identity provider said no, for example because the person cancelled."""
+    """The provider refused the sign-in, for example because the person cancelled."""
 
     code = "provider-refused"
     status = 403
 
 
 class NotAdmitted(SignInFailed):
-    """The person proved who they are, and the company's rules do not let them in."""
+    """The person proved who they are, but the company's rules do not admit them."""
 
     code = "not-admitted"
     status = 403
 
 
 class ProviderUnavailable(SignInFailed):
-    """The identity provider did not answer, or answered what cannot be used; nobody here is at fault."""
+    """The provider did not answer, or its answer cannot be used."""
 
     code = "provider-unavailable"
     status = 502
 
 
 class ProviderNotBelieved(ProviderUnavailable):
-    """What answered for the identity provider showed a certificate that no authority of ours vouches for."""
+    """The provider's server certificate is not trusted."""
 
     code = "provider-not-believed"
 
 
 class ProviderMisconfigured(ProviderUnavailable):
-    """The portal and the identity provider do not agree on a setting: only an operator can correct it."""
+    """A setting at the portal or the provider is wrong: only an operator can correct it."""
 
     code = "provider-misconfigured"
     status = 500
 
 
 class ProxyUnavailable(ProviderUnavailable):
-    """The proxy on the way to the identity provider did not answer, or refused."""
+    """The HTTP proxy for requests to the provider did not answer, or refused."""
 
     code = "proxy-unavailable"
 
 
 class StoreUnavailable(PortalError):
-    """The database cannot be used at the moment."""
+    """The database or the session store cannot be used at the moment."""
 
     code = "store-unavailable"
     status = 503
 
 
 class StoreUnusable(StoreUnavailable):
-    """The database is none, or of another version: waiting does not help."""
+    """The file is not a database, or of another version: waiting does not help."""
 
 
 class SettingsError(PortalError):
-    """The configuration does not describe a portal that is safe to start."""
+    """The configuration is not valid or not safe."""
 
     code = "settings"
     status = 500
@@ -116,7 +115,7 @@ class SettingsError(PortalError):
 
 
 class Problem:
-    """One thing wrong in the configuration: where, what, and how to fix it."""
+    """One problem of the configuration: where, what, and how to fix it."""
 
     __slots__ = ("fix", "key", "place", "what")
 
@@ -124,7 +123,7 @@ class Problem:
         self.place = place
         """The file, or ``environment``."""
         self.key = key
-        """Dotted key or variable name."""
+        """Dotted key or name of the variable."""
         self.what = what
         self.fix = fix
 
@@ -136,12 +135,12 @@ class Problem:
 
 
 def closest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """Return the one of *known* that *word* resembles most, or ``None``."""
+    """Return the one of *known* that is most similar to *word*, or ``None``."""
     return next(iter(get_close_matches(word, sorted(known), n=1, cutoff=cutoff)), None)
 
 
 def choices(word: str, known: Iterable[str]) -> str:
-    """Return the sentence that helps somebody who wrote *word* where one of *known* belongs."""
+    """Return a hint for someone who wrote *word* instead of one of *known*."""
     names = sorted(known)
     near = closest(word, names)
     if near is not None:

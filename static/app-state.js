@@ -1,10 +1,10 @@
-// The app page, where nothing in the frame speaks: the app is stopped or away, or what it shows is not a page.
+// The app page, when the frame sends no message: the app is stopped or unreachable, or shows something other than a page.
 "use strict";
 
 const down = document.getElementById("down");
 const SILENT = 1_000; // ms after something has loaded until it counts as silent
-const SOON = 4_000; // ms until the portal is asked where nothing has loaded
-const AGAIN = 3_000; // ms between two looks at an app that is down
+const SOON = 4_000; // ms until the portal is asked if nothing has loaded
+const AGAIN = 3_000; // ms between two checks of an app that is down
 
 let spoke = false;
 let next = 0;
@@ -14,7 +14,7 @@ function lookIn(time, loaded) {
   next = setTimeout(() => look(loaded), time);
 }
 
-// Also when the app is reached again although the portal could not.
+// Also handles an app that the browser reaches and the portal does not.
 window.addEventListener("message", (event) => {
   if (event.origin !== appOrigin || event.source !== frame.contentWindow) return;
   if (event.data === null || typeof event.data !== "object" || event.data.source !== "gradio-portal") return;
@@ -23,8 +23,8 @@ window.addEventListener("message", (event) => {
   showDown(null);
 });
 
-// Pages of the guard's and the app's own send word.  What does not is a browser's error page, or a document, a picture,
-// data: the frame cannot be looked into, so the portal is asked whether the app is there.
+// Pages of guard and app send a message.  A browser's error page, a document or a picture does not.  The frame cannot be
+// read, so the portal is asked for the state of the app.
 frame.addEventListener("load", () => {
   if (isPortals(frame.contentDocument)) return;
   setTimeout(() => {
@@ -33,10 +33,9 @@ frame.addEventListener("load", () => {
   }, SILENT);
 });
 
-// The launch and what stands in its place, such as a refusal, are there to be read.  Apps on the portal's own host can be
-// looked into as well.
-function isPortals(shown) {
-  return shown !== null && (shown.URL === "about:blank" || new URL(shown.URL).pathname.startsWith("/apps/"));
+// The launch and the portal's other pages in the frame can be read; so can apps on the portal's own host.
+function isPortals(inFrame) {
+  return inFrame !== null && (inFrame.URL === "about:blank" || new URL(inFrame.URL).pathname.startsWith("/apps/"));
 }
 
 async function stateOfApp() {
@@ -67,7 +66,7 @@ async function look(loaded) {
   } else if (!down.hidden) {
     showDown(null);
     waitFor(`Opening ${frame.dataset.title}`);
-    frame.contentWindow.location.replace(frame.getAttribute("src")); // a fresh launch
+    frame.contentWindow.location.replace(frame.getAttribute("src")); // a new launch
   } else if (loaded) {
     settle();
   }
@@ -75,7 +74,7 @@ async function look(loaded) {
 
 function showDown(state) {
   down.hidden = state === null;
-  frame.hidden = state !== null; // what the browser shows there is not for reading
+  frame.hidden = state !== null; // hides the browser's error page
   for (const part of down.querySelectorAll("[data-state]")) part.hidden = part.dataset.state !== state;
 }
 

@@ -1,4 +1,4 @@
-// The app page: what the guard in the frame says about its session, and the theme handed on to it.
+// The app page: messages from the guard in the frame, and the theme for it.
 "use strict";
 
 const frame = document.getElementById("frame");
@@ -10,14 +10,14 @@ const PLACES = {
   "admin-dashboard": "/gradio/admin",
   "user-dashboard": "/gradio/user",
 };
-const LATE = 20_000; // ms until the page says that this takes long
+const LATE = 20_000; // ms until the page reports that opening takes long
 
 let answered = false;
 let late = 0;
 
 function show(id) {
   for (const notice of document.querySelectorAll(".notice")) {
-    // What became of the link stays true, whatever the app does next.
+    // The notice about the link stays, whatever the app does next.
     if (notice.id !== "notice-place") notice.hidden = notice.id !== id;
   }
 }
@@ -36,11 +36,11 @@ function settle() {
 }
 
 function tell(message) {
-  // Never "*": whatever else may stand in the frame learns nothing.
+  // Never "*": other content in the frame must not read it.
   frame.contentWindow.postMessage({ source: "gradio-portal", ...message }, appOrigin);
 }
 
-// The frame only knows that its own session ended; whether the sign-in did, this page's address tells.
+// The frame only knows that its own session ended; a request for this page shows whether the sign-in ended too.
 async function sessionEnded() {
   settle();
   let answer;
@@ -55,14 +55,14 @@ async function sessionEnded() {
   else show("notice-ended");
 }
 
-// An app's own "Log out" and the like lead to pages of the portal, which no frame shows.  Only a person's click goes
-// there by itself, as with any link that leaves the frame; each of these pages asks before it changes anything.
+// An app's "Log out" and similar links lead to pages of the portal, which no frame shows.  They open only after a click,
+// as any link that leaves the frame; each of these pages asks before it changes anything.
 function leaveFor(path) {
   if (navigator.userActivation && navigator.userActivation.isActive) location.assign(path);
 }
 
 window.addEventListener("message", (event) => {
-  // Both: any page may claim to be the app, and the app may be open in other windows too.
+  // Check both: any page may claim to be the app, and the app may be open in other windows too.
   if (event.origin !== appOrigin || event.source !== frame.contentWindow) return;
   const message = event.data;
   if (typeof message !== "object" || message === null) return;
@@ -88,16 +88,16 @@ window.addEventListener("message", (event) => {
   }
 });
 
-// A page of the portal's own that stays in the frame, such as a refusal, sends no word; it is there to be read.
+// The portal's own pages in the frame, such as "Access denied", send no message.
 frame.addEventListener("load", () => {
-  const own = frame.contentDocument; // null for the app's pages: another origin
+  const own = frame.contentDocument; // null for the app's pages, which are another origin
   if (!own || own.URL === "about:blank" || own.getElementById("launch")) return;
   settle();
   const leaving = own.querySelector("a#leave");
   if (leaving && Object.values(PLACES).includes(leaving.pathname)) leaveFor(leaving.pathname);
 });
 
-// Each choice has a name, so that the app's own switch counts until the person chooses again here.
+// Each choice has an id, so that the app's own theme switch wins until the person chooses here again.
 let choices = 0;
 
 function tellTheme() {
@@ -110,7 +110,7 @@ document.addEventListener("portal-theme", () => {
   tellTheme();
 });
 
-// The links say "this page again"; a reload asks for a fresh launch.
+// The links lead to this page; a reload makes a new launch.
 for (const link of document.querySelectorAll(".notice a")) {
   link.addEventListener("click", (event) => {
     event.preventDefault();

@@ -1,2 +1,2 @@
-// Posts the ticket as soon as the page is there.  Without scripts the button does it.
+// Posts the ticket when the page has loaded.  Without scripts, the button does.
 document.getElementById("launch").submit();

@@ -1,7 +1,6 @@
-"""A request on its way in: bytes as they come, and when they are a whole request, or none that is taken.
+"""Reads a request from bytes as they arrive, until it is complete or refused.
 
-Pure, and imported by gunicorn's arbiter.  Head and body are bounded, and so is what is kept of a request that never
-becomes whole.
+Pure, and imported by gunicorn's arbiter.  Head and body are bounded, and so is the memory for incomplete requests.
 """
 
 import re
@@ -9,73 +8,73 @@ from http import HTTPStatus
 from typing import Final
 
 LARGEST_HEAD: Final = 32 * 1024
-"""Most bytes of request line and headers together: twice what is promised, since names and separators count."""
+"""Maximum bytes of request line and headers together."""
 LARGEST_LINE: Final = 16 * 1024
-"""Most bytes of the request line, and of one header."""
+"""Maximum bytes of the request line, and of one header."""
 LARGEST_BODY: Final = 64 * 1024
-"""Most bytes of a body; no form of the portal is near it."""
+"""Maximum bytes of a body; the portal's forms are far shorter."""
 REFUSAL: Final = "portal.refusal"
-"""Key of the WSGI environment under which the portal finds the status of a request that was not taken."""
+"""Key of the WSGI environment for the status of a refused request."""
 _END: Final = b"\r\n\r\n"
 _BARE: Final = re.compile(rb"\n\r?\n")
 _NUMBER: Final = re.compile(rb"[0-9]{1,10}")
 
 
 class IncomingRequest:
-    """One request, as far as it has come."""
+    """One request, as far as it has arrived."""
 
-    __slots__ = ("_body", "_came", "_head", "refusal")
+    __slots__ = ("_body", "_buffer", "_head", "refusal")
 
     def __init__(self) -> None:
-        self._came = bytearray()
+        self._buffer = bytearray()
         self._head: int | None = None
-        """Length of the head, the empty line included; ``None`` until it is whole."""
+        """Length of the head with its empty line; ``None`` until it is complete."""
         self._body = 0
         self.refusal: HTTPStatus | None = None
-        """Why it is not taken, once that is known."""
+        """Status of a refused request."""
 
     @property
     def has_begun(self) -> bool:
-        """Whether anything of it has come."""
-        return bool(self._came)
+        """Whether any byte has arrived."""
+        return bool(self._buffer)
 
     @property
-    def is_whole(self) -> bool:
-        """Whether nothing more is needed to answer it."""
-        return self.refusal is not None or (self._head is not None and len(self._came) >= self._head + self._body)
+    def is_complete(self) -> bool:
+        """Whether it can be answered."""
+        return self.refusal is not None or (self._head is not None and len(self._buffer) >= self._head + self._body)
 
     @property
     def has_more(self) -> bool:
-        """Whether something came behind it: the next request, before this one was answered."""
-        return self._head is not None and len(self._came) > self._head + self._body
+        """Whether bytes arrived after it: the next request, before this one was answered."""
+        return self._head is not None and len(self._buffer) > self._head + self._body
 
     def feed(self, data: bytes) -> bytes:
-        """Take *data* in; return what is to be sent to the client at once, which is mostly nothing."""
-        searched = max(0, len(self._came) - len(_END) + 1)
-        self._came += data
+        """Add *data*; return bytes to send to the client at once: an interim response, or nothing."""
+        searched = max(0, len(self._buffer) - len(_END) + 1)
+        self._buffer += data
         if self._head is not None or self.refusal is not None:
             return b""
-        while self._came.startswith(b"\r\n"):  # RFC 9112, section 2.2: empty lines before a request mean nothing
-            del self._came[:2]
+        while self._buffer.startswith(b"\r\n"):  # RFC 9112, section 2.2: ignore empty lines before a request
+            del self._buffer[:2]
             searched = 0
-        end = self._came.find(_END, searched)
+        end = self._buffer.find(_END, searched)
         if end < 0:
             self._check_unfinished(searched)
             return b""
         self._head = end + len(_END)
-        return self._read_head(bytes(self._came[:end]))
+        return self._read_head(bytes(self._buffer[:end]))
 
-    def whole(self) -> bytes:
-        """Return head and body, without what came behind them."""
-        return bytes(self._came[: (self._head or 0) + self._body])
+    def content(self) -> bytes:
+        """Return head and body, without bytes after them."""
+        return bytes(self._buffer[: (self._head or 0) + self._body])
 
     def _check_unfinished(self, searched: int) -> None:
-        line = self._came.find(b"\r\n")
-        if (len(self._came) if line < 0 else line) > LARGEST_LINE:
+        line = self._buffer.find(b"\r\n")
+        if (len(self._buffer) if line < 0 else line) > LARGEST_LINE:
             self.refusal = HTTPStatus.REQUEST_URI_TOO_LONG
-        elif len(self._came) > LARGEST_HEAD:
+        elif len(self._buffer) > LARGEST_HEAD:
             self.refusal = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-        elif _BARE.search(self._came, searched):  # such a head has no end that everybody sees alike
+        elif _BARE.search(self._buffer, searched):  # servers disagree where such a head ends
             self.refusal = HTTPStatus.BAD_REQUEST
 
     def _read_head(self, head: bytes) -> bytes:
@@ -89,7 +88,7 @@ class IncomingRequest:
         for field in fields:
             name, _, value = field.partition(b":")
             name, value = name.strip().lower(), value.strip()
-            if name == b"transfer-encoding":  # its length is not known before its end; RFC 9110, section 15.5.12
+            if name == b"transfer-encoding":  # without a length in advance; RFC 9110, section 15.5.12
                 self.refusal = self.refusal or HTTPStatus.LENGTH_REQUIRED
             elif name == b"content-length":
                 lengths.add(value)
@@ -97,7 +96,7 @@ class IncomingRequest:
                 expects = value.lower() == b"100-continue"
         if self.refusal is None:
             self._read_length(lengths)
-        has_body = self.refusal is None and len(self._came) < (self._head or 0) + self._body
+        has_body = self.refusal is None and len(self._buffer) < (self._head or 0) + self._body
         return b"HTTP/1.1 100 Continue\r\n\r\n" if expects and has_body else b""
 
     def _read_length(self, lengths: set[bytes]) -> None:

@@ -1,6 +1,6 @@
-"""The portal as a Flask application: which parts it has, in which order.
+"""The portal as a Flask application: its parts, in order.
 
-Everything a test replaces is a keyword of :func:`create_app`; nothing is kept in a module.
+Everything a test replaces is a keyword of :func:`create_app`; no module has state.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from portal.settings import Settings
 from portal.sign_in.providers.base import Provider
 from portal.web.browser_sessions import install_sessions
 from portal.web.headers import install_headers
-from portal.web.rate_limits import Limits, install_limits, limits_of
+from portal.web.rate_limits import RateLimits, install_limits, limits_of
 from portal.web.request_checks import install_form_checks, install_request_checks
 from portal.web.request_log import install_request_log
 from portal.web.services import build_services, install_services
@@ -65,9 +65,9 @@ def create_app(
     *,
     clock: Clock = system_clock,
     providers: Mapping[str, Provider] | None = None,
-    limits: Limits | None = None,
+    limits: RateLimits | None = None,
 ) -> Flask:
-    """Build the portal described by *settings*; starts no thread and calls nobody.
+    """Build the portal described by *settings*; starts no thread and sends no request.
 
     Raises:
         StoreUnavailable: the database cannot be opened or brought up to date.
@@ -90,7 +90,7 @@ def create_app(
 
 
 def install_templates(app: Flask) -> None:
-    """Have templates see what their page gives them and nothing else; a name that is missing is an error."""
+    """Give templates the values of their page and nothing else; a missing name is an error."""
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
@@ -101,7 +101,7 @@ def install_templates(app: Flask) -> None:
 
 
 def resource_folder(name: str) -> Path:
-    """Return the folder *name*: inside the package where it is installed, beside it in a checkout.
+    """Return the folder *name*: inside the installed package, or beside it in a checkout.
 
     Raises:
         FileNotFoundError: the installation is incomplete.

@@ -1,4 +1,4 @@
-"""What a browser calls itself, in words a person recognises; a hint for people, never a decision."""
+"""Names of browsers for people to recognise; never used for a decision."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ _BROWSERS: Final = (
     ("Chromium/", "Chromium"),
     ("Safari/", "Safari"),
 )
-"""In this order: most of them also claim to be Chrome and Safari."""
+"""The order matters: most of them also claim to be Chrome and Safari."""
 _SYSTEMS: Final = (
     ("Windows", "Windows"),
     ("Android", "Android"),
@@ -27,7 +27,7 @@ _LONGEST: Final = 60
 
 
 def browser_name(user_agent: str) -> str:
-    """Return, for example, ``Firefox on Linux``; what cannot be recognised is quoted, shorten."""
+    """Return, for example, ``Firefox on Linux``; an unknown *user_agent* is shortened."""
     browser = next((name for mark, name in _BROWSERS if mark in user_agent), None)
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), None)
     if browser is None:

@@ -1,8 +1,8 @@
 """The browser session: a cookie, a row in a small SQLite file, and two values in it.
 
-The only module that touches ``flask.session``.  A session holds the id of the sign-in and the CSRF
-token; whether somebody is signed in is the sign-in's row to say, so that no session that outlives
-or outruns a sign-out is worth anything.
+The only module that uses ``flask.session``.  A session holds the id of the sign-in and the CSRF
+token.  Only the sign-in's row decides whether someone is signed in, so a session that outlives a
+sign-out is worth nothing.
 """
 
 import hmac
@@ -18,13 +18,13 @@ from portal.settings import Settings
 from portal.storage.session_store import BrowserSession, SessionStore
 
 FILE: Final = "sessions.db"
-"""Name of the store in the data folder."""
+"""File name of the store in the data folder."""
 _SIGN_IN: Final = "sign-in"
 _CSRF: Final = "csrf"
 
 
 def install_sessions(app: Flask, settings: Settings, *, clock: Clock = system_clock) -> None:
-    """Have *app* keep its sessions in ``sessions.db`` of the data folder."""
+    """Store the sessions of *app* in ``sessions.db`` of the data folder."""
     secure = settings.secure_cookies
     app.config.update(
         SESSION_COOKIE_NAME="__Host-portal" if secure else "portal",
@@ -33,7 +33,7 @@ def install_sessions(app: Flask, settings: Settings, *, clock: Clock = system_cl
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_PATH="/",
         SESSION_COOKIE_DOMAIN=None,
-        # On, every request would write the store: static files and refused ones too.
+        # If on, every request would write to the store: static files and refused requests too.
         SESSION_REFRESH_EACH_REQUEST=False,
         PERMANENT_SESSION_LIFETIME=settings.absolute_lifetime,
     )
@@ -42,10 +42,10 @@ def install_sessions(app: Flask, settings: Settings, *, clock: Clock = system_cl
 
 @contextmanager
 def new_session(sign_in_id: str) -> Iterator[None]:
-    """Start a fresh session for a sign-in that is begun inside the block.
+    """Start a new session for a sign-in that begins inside the block.
 
-    Neither id, CSRF token nor anything else of the old session survives.  It is written before the block, and where
-    the block fails the browser keeps the session that it had.
+    Nothing of the old session survives, neither its id nor its CSRF token.  The new one is written before the block; if
+    the block fails, the browser keeps the old session.
 
     Raises:
         StoreUnavailable: the session was not written; the block was not entered.
@@ -53,7 +53,7 @@ def new_session(sign_in_id: str) -> Iterator[None]:
     session.clear()
     session[_SIGN_IN] = sign_in_id
     session[_CSRF] = secrets.token_urlsafe(32)
-    # Write first, then rotate: Flask-Session's own rotation passes over a session that holds nothing.
+    # Write first, then rotate: Flask-Session does not rotate an empty session.
     store = cast("SessionStore", current_app.session_interface)
     with store.rotate(cast("BrowserSession", session._get_current_object())):  # type: ignore[attr-defined] # noqa: SLF001 - the object behind Flask's proxy
         yield
@@ -69,12 +69,12 @@ def check_store() -> None:
 
 
 def end_session() -> None:
-    """Forget the session: its row goes and the browser drops the cookie."""
+    """End the session: delete its row and the browser's cookie."""
     session.clear()
 
 
 def current_sign_in_id() -> str | None:
-    """Return the id of the sign-in this browser claims; whether it lives is to be looked up.
+    """Return the id of the sign-in of this browser; whether it is still valid is not checked.
 
     Raises:
         StoreUnavailable: the session cannot be read.
@@ -84,7 +84,7 @@ def current_sign_in_id() -> str | None:
 
 
 def csrf_token() -> str:
-    """Return the token that forms of this session carry, made now if there is none; call it for forms only.
+    """Return the CSRF token of this session, made now if there is none; call it for forms only.
 
     Raises:
         StoreUnavailable: the session cannot be read.
@@ -96,7 +96,7 @@ def csrf_token() -> str:
 
 
 def csrf_expected() -> bool:
-    """Say whether this session has a token, so that a form may carry it; without one no form need be read.
+    """Return whether this session has a CSRF token; without one, no form need be read.
 
     Raises:
         StoreUnavailable: the session cannot be read.
@@ -105,7 +105,7 @@ def csrf_expected() -> bool:
 
 
 def csrf_ok(presented: object) -> bool:
-    """Say whether *presented* is this session's token; a session without one agrees to nothing."""
+    """Return whether *presented* is this session's CSRF token; false for a session without one."""
     value = session.get(_CSRF)
     if type(value) is not str or type(presented) is not str:
         return False

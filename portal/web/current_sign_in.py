@@ -1,6 +1,6 @@
-"""Who is asking: the sign-in behind the current request, looked up at most once.
+"""The sign-in of the current request, looked up at most once.
 
-Anything that is not a living sign-in counts as a stranger.
+Without a valid sign-in, a request is anonymous.
 """
 
 from typing import Final
@@ -20,38 +20,36 @@ _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 
 def current_sign_in() -> SignIn | None:
-    """Return the living sign-in of this browser, or ``None`` for a stranger.
+    """Return the valid sign-in of this browser, or ``None``.
 
     Raises:
-        StoreUnavailable: nobody can be recognised at the moment.
+        StoreUnavailable: the sign-in cannot be looked up.
     """
     if "sign_in" not in g:
         sign_in_id = current_sign_in_id()
-        found = None
-        if sign_in_id is not None:
-            found = services().sign_ins.find(sign_in_id, now=services().clock())
-        if found is not None and found.identity.affiliation(found.tenant) is None:
-            found = None  # the tenant they were in is no longer theirs: sign in again
-        g.sign_in = found
+        sign_in = None if sign_in_id is None else services().sign_ins.find(sign_in_id, now=services().clock())
+        if sign_in is not None and sign_in.identity.affiliation(sign_in.tenant) is None:
+            sign_in = None  # the person no longer belongs to the tenant: sign in again
+        g.sign_in = sign_in
     return known_sign_in()
 
 
 def known_sign_in() -> SignIn | None:
-    """Return what :func:`current_sign_in` found earlier in this request, without looking anything up.
+    """Return the result of :func:`current_sign_in` earlier in this request, without a look-up.
 
-    Error pages use it: they must be shown also when the database cannot be asked.
+    For error pages, which must work without the database.
     """
-    found: SignIn | None = g.get("sign_in")
-    return found
+    sign_in: SignIn | None = g.get("sign_in")
+    return sign_in
 
 
 def forget_current_sign_in() -> None:
-    """Have the next question looked up afresh; for views that begin, change or end the sign-in."""
+    """Drop the cached sign-in; for views that begin, change or end it."""
     g.pop("sign_in", None)
 
 
 def current_standing() -> Standing | None:
-    """Return who is asking, in their current tenant, with the roles they have there."""
+    """Return the person's roles in their current tenant; ``None`` for anonymous requests."""
     sign_in = current_sign_in()
     return None if sign_in is None else standing_of(sign_in)
 
@@ -60,7 +58,7 @@ def standing_of(sign_in: SignIn) -> Standing:
     """Return the standing of *sign_in* in its tenant.
 
     Raises:
-        LookupError: the tenant is none of the person's; :func:`current_sign_in` returns no such sign-in.
+        LookupError: the person does not belong to the tenant; :func:`current_sign_in` returns no such sign-in.
     """
     standing = standing_in(sign_in.identity, tenant=sign_in.tenant, rules=services().settings.roles)
     if standing is None:
@@ -69,34 +67,34 @@ def standing_of(sign_in: SignIn) -> Standing:
 
 
 def require_sign_in(*, otherwise: str = HOME) -> SignIn:
-    """Return the living sign-in, or leave the view with a 303 to the sign-in page that leads back here.
+    """Return the valid sign-in, or abort with a 303 to the sign-in page that leads back to this page.
 
-    Where the address of this page cannot be carried through a sign-in, it leads to *otherwise*.
+    If this page's address cannot be carried through a sign-in, it leads to *otherwise*.
     """
     sign_in = current_sign_in()
     if sign_in is None:
-        # A form that is answered with a way to another site is stopped by form-action: the page comes first.
+        # form-action stops a form whose answer redirects to another site: show the page first.
         is_form = request.method not in {"GET", "HEAD"}
-        abort(redirect(sign_in_path(HOME if is_form else here(), ask=is_form, otherwise=otherwise), 303))
+        abort(redirect(sign_in_path(HOME if is_form else request_target(), ask=is_form, otherwise=otherwise), 303))
     return sign_in
 
 
 def require_standing() -> Standing:
-    """Return the standing of the person asking; strangers are sent to the sign-in page."""
+    """Return the person's standing, or abort with a 303 to the sign-in page."""
     return standing_of(require_sign_in())
 
 
-def here() -> str:
-    """Return the path and query of this request, as a browser would write them."""
-    query = quote(request.query_string, safe=_PRINTABLE)  # clients other than browsers send other bytes bare
+def request_target() -> str:
+    """Return path and query of this request, encoded as a browser would (RFC 9112, section 3.2.1)."""
+    query = quote(request.query_string, safe=_PRINTABLE)  # clients other than browsers may send raw bytes
     path = quote(request.path, safe=_PATH_SAFE)
     return f"{path}?{query}" if query else path
 
 
 def sign_in_path(target: str, *, ask: bool = False, otherwise: str = HOME) -> str:
-    """Return the address of the sign-in page that leads to *target* afterwards; with *ask*, it is shown in any case.
+    """Return the path of the sign-in page that leads to *target* afterwards; with *ask*, the page is always shown.
 
-    Where *target* cannot be returned to, or its address is too long, the way leads to *otherwise*.
+    If *target* is not a local path or too long, it leads to *otherwise*.
     """
     wanted = safe_next(target, default=otherwise)
     query = ([] if wanted == HOME else [f"next={in_query(wanted)}"]) + (["ask=1"] if ask else [])

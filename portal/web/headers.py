@@ -1,6 +1,6 @@
 """The security headers of every answer.
 
-The closed policy is the default; a view that needs more says so with :func:`widen`.
+The strictest policy is the default; a view that needs more calls :func:`widen`.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from portal.web.pictures import picture_origin
 from portal.web.static_files import is_current_version
 
 _MADE_IN_FRAMES: Final = ("blob:", "data:")
-"""What a framed app makes itself, to be downloaded: Firefox takes that for a navigation of the frame, and asks here."""
+"""Downloads that a framed app creates itself: Firefox treats them as navigations of the frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PagePolicy:
-    """What a page may load, post to, be framed by and hand to its frame."""
+    """What a page may load, post to, be framed by and delegate to its frame."""
 
     form_action: tuple[str, ...] = ("'self'",)
     frame_src: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class PagePolicy:
     """Browser features for the origins in *frame_src*."""
 
     def content_security_policy(self, *, picture: str | None) -> str:
-        """Return the ``Content-Security-Policy``; *picture* is the one foreign origin images may come from."""
+        """Return the ``Content-Security-Policy``; *picture* is another origin that images may come from."""
         images = ("'self'", picture) if picture else ("'self'",)
         directives = {
             "default-src": ("'none'",),
@@ -47,9 +47,9 @@ class PagePolicy:
         return "; ".join(f"{name} {' '.join(values)}" for name, values in directives.items())
 
     def permissions_policy(self) -> str:
-        """Return the ``Permissions-Policy``: everything off but what the framed app may use.
+        """Return the ``Permissions-Policy``: everything is off except what the framed app may use.
 
-        A page can delegate only what it has itself, hence ``self`` beside the app's origin.
+        A page can delegate only what it may use itself, hence ``self`` beside the app's origin.
         """
         origins = " ".join(f'"{origin}"' for origin in self.frame_src if origin != "'self'")
         granted = f"(self {origins})" if origins else "()"
@@ -65,7 +65,7 @@ def widen(
     referrer: str | None = None,
     features: tuple[str, ...] | None = None,
 ) -> None:
-    """Let the page of this request do what is named here, besides what every page may."""
+    """Change the policy of this request's page in the given parts."""
     current: PagePolicy = g.get("page_policy", PagePolicy())
     g.page_policy = PagePolicy(
         form_action=current.form_action if form_action is None else form_action,
@@ -77,7 +77,7 @@ def widen(
 
 
 def install_headers(app: Flask, *, https: bool) -> None:
-    """Add the headers to every answer of *app*, pages of error and static files included."""
+    """Add the headers to every response of *app*, error pages and static files included."""
 
     @app.after_request
     def add_headers(response: Response) -> Response:
@@ -92,7 +92,7 @@ def install_headers(app: Flask, *, https: bool) -> None:
         headers["Cross-Origin-Opener-Policy"] = "same-origin"
         headers["Cross-Origin-Resource-Policy"] = "same-origin"
         if policy.frame_ancestors == "'none'":
-            headers["X-Frame-Options"] = "DENY"  # for what does not know frame-ancestors
+            headers["X-Frame-Options"] = "DENY"  # for browsers without frame-ancestors
         if https:
             headers["Strict-Transport-Security"] = STRICT_TRANSPORT
         if request.endpoint == "static" and response.status_code in {200, 304}:

@@ -1,4 +1,4 @@
-"""What tenants and providers are called on pages."""
+"""Names of tenants and providers on pages."""
 
 from portal.rules.identity import Identity
 from portal.rules.policy import Standing
@@ -6,18 +6,18 @@ from portal.web.services import services
 
 
 def tenant_label(standing: Standing) -> str | None:
-    """Return the name of the tenant, its id where it has none, or ``None`` where there are no tenants."""
+    """Return the name of the tenant, else its id; ``None`` without tenants."""
     return standing.tenant_name or standing.tenant or None
 
 
 def tenant_name_of(identity: Identity, tenant: str) -> str | None:
-    """Return what *tenant* is called for *identity*: its name, else its id; ``None`` for no tenant."""
+    """Return the name of *tenant* in *identity*, else its id; ``None`` without a tenant."""
     affiliation = identity.affiliation(tenant)
     name = None if affiliation is None else affiliation.tenant_name
     return name or tenant or None
 
 
 def provider_label(provider_id: str) -> str:
-    """Return what the provider's button says; the id of one that is no longer configured."""
+    """Return the provider's label; its id if it is no longer configured."""
     spec = services().settings.provider(provider_id)
     return provider_id if spec is None else spec.label

@@ -1,8 +1,7 @@
-"""What is counted about the portal, for Prometheus.
+"""The portal's metrics, for Prometheus.
 
-Labels come from closed lists only: codes, slugs of the catalogue, ids of configured providers, routes.
-Nothing in them is about a person.  Where ``PROMETHEUS_MULTIPROC_DIR`` is set before the processes start,
-the workers of one portal are counted together, also those that have ended.
+Labels come from closed lists only: codes, slugs of the catalogue, ids of configured providers, routes.  None is about a
+person.  With ``PROMETHEUS_MULTIPROC_DIR``, all workers of a portal are counted together, also those that have ended.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,7 +48,7 @@ NAMES: Final = (
     "portal_sign_ins_total",
     "portal_supervisor_up",
 )
-"""Everything there is; a test holds ``docs/operate.md`` and what is served against it."""
+"""The names of all metrics; a test compares them with ``docs/operate.md`` and with ``/metrics``."""
 
 
 class Metrics:
@@ -66,7 +65,7 @@ class Metrics:
         self._launches = Counter(
             "portal_launches_total", "Apps opened: tickets redeemed, by app.", ["app"], registry=self._registry
         )
-        self._pushes = Counter(
+        self._notifications = Counter(
             "portal_pushes_total", "Attempts to tell an app that a session ended.", ["outcome"], registry=self._registry
         )
         self._requests = Histogram(
@@ -77,48 +76,48 @@ class Metrics:
             buckets=_SECONDS,
         )
         for outcome in ("delivered", "failed"):
-            self._pushes.labels(outcome)  # there from the start, at 0
+            self._notifications.labels(outcome)  # present from the start, at 0
 
-    def signed_in(self, provider: str) -> None:
-        """Count a sign-in by way of *provider*, an id of the configuration."""
+    def count_sign_in(self, provider: str) -> None:
+        """Count a sign-in at *provider*, an id of the configuration."""
         self._sign_ins.labels(provider).inc()
 
-    def refused(self, code: str) -> None:
-        """Count a refusal; *code* is one of ``docs/codes.md``."""
+    def count_refusal(self, code: str) -> None:
+        """Count a refusal with *code*, one of ``docs/codes.md``."""
         self._refusals.labels(code).inc()
 
-    def launched(self, app: str) -> None:
-        """Count that *app*, a slug of the catalogue, was opened."""
+    def count_launch(self, app: str) -> None:
+        """Count a launch of *app*, a slug of the catalogue."""
         self._launches.labels(app).inc()
 
-    def pushed(self, delivered: int, failed: int) -> None:
-        """Count one round of pushes."""
-        self._pushes.labels("delivered").inc(delivered)
-        self._pushes.labels("failed").inc(failed)
+    def count_notifications(self, delivered: int, failed: int) -> None:
+        """Count one round of logout notifications."""
+        self._notifications.labels("delivered").inc(delivered)
+        self._notifications.labels("failed").inc(failed)
 
-    def answered(self, route: str, seconds: float) -> None:
-        """Count an answer of *route*, a rule of the portal's routes."""
+    def observe_request(self, route: str, seconds: float) -> None:
+        """Record that a request to *route*, a URL rule, took *seconds*."""
         self._requests.labels(route).observe(seconds)
 
     def exposition(
         self, living: tuple[int, int] | None, *, has_supervisor: bool = False, apps: Sequence[AppStatus] | None = None
     ) -> bytes:
-        """Return everything in Prometheus' text format.
+        """Return all metrics in Prometheus' text format.
 
-        *living*: sign-ins and app sessions, ``None`` if unknown.  *apps*: what the supervisor says of them, ``None``
-        if it says nothing; without *has_supervisor* there is none to ask.
+        *living*: numbers of sign-ins and of app sessions; ``None`` if unknown.  *apps*: their states as the supervisor
+        reports them; ``None`` if it does not answer.
         """
         registry = CollectorRegistry()
         try:
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library's own
-        except ValueError:  # no folder is named: one process, and its own counters
+        except ValueError:  # no folder is set: one process with its own counters
             registry = self._registry
-        said = generate_latest(registry) + generate_latest(_Living(living))
-        return said + generate_latest(_Apps(apps)) if has_supervisor else said
+        text = generate_latest(registry) + generate_latest(_LiveCounts(living))
+        return text + generate_latest(_Apps(apps)) if has_supervisor else text
 
 
-class _Living(Collector):
-    """What is not counted but looked up."""
+class _LiveCounts(Collector):
+    """What the database counts at each scrape."""
 
     def __init__(self, living: tuple[int, int] | None) -> None:
         self._living = living
@@ -138,7 +137,7 @@ class _Living(Collector):
 
 
 class _Apps(Collector):
-    """What the supervisor says of the apps of this machine; what it does not know is left out."""
+    """States of this machine's apps, as the supervisor reports them; unknown values are left out."""
 
     def __init__(self, apps: Sequence[AppStatus] | None) -> None:
         self._apps = apps

@@ -1,7 +1,7 @@
 """Every page, as the values its template needs.
 
-A template sees ``page`` (one of the classes below), ``shell`` (what every page has around it)
-and nothing ambient: an undefined name is an error, in production too.
+A template gets ``page`` (one of the classes below), ``shell`` (the values around every page) and nothing
+else: an undefined name is an error, in production too.
 """
 
 from dataclasses import dataclass
@@ -26,63 +26,63 @@ class Page(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownPerson:
-    """Somebody, as pages show them."""
+class PersonView:
+    """A person, as pages show them."""
 
     name: str
-    """Their name, else their address, else a word for somebody without either."""
+    """Name, else e-mail address, else "No name"."""
     initials: str
-    """One or two letters that stand for a missing picture."""
+    """One or two letters, shown instead of a missing picture."""
     email: str | None
     picture: str | None
-    """An https address that the page's policy allows."""
+    """An https URL that the page's policy allows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shell:
-    """What stands around every page."""
+    """Values around every page."""
 
     title: str
     """Name of this portal."""
     theme: str | None
     """``light`` or ``dark``; ``None`` follows the system."""
-    person: ShownPerson | None
-    """Who is signed in, as far as this request knows."""
+    person: PersonView | None
+    """The signed-in person, if this request looked them up."""
     reference: str
-    """Names this request in the log."""
+    """Identifies this request in the log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderButton:
-    """One place to sign in."""
+    """One button of the sign-in page."""
 
     invitation: str
-    """What stands before the label, such as "Continue with"."""
+    """Text before the label, such as "Continue with"."""
     label: str
     href: str
     mark: str
-    """A drawing of ``static/marks.svg``."""
+    """A symbol of ``static/marks.svg``."""
     was_last: bool
-    """Whether this browser used it last, of several."""
+    """Whether there are several and this browser used it last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInPage:
-    """Where to sign in, and where that leads."""
+    """The sign-in page."""
 
     template: ClassVar[str] = "sign_in/index.html"
 
     going_to: str | None
-    """The path that follows; ``None`` for the home page.  Never an app's title: strangers must not learn of apps."""
+    """Path of the next page; ``None`` for the home page.  Never an app's title, which must not be revealed."""
     target: str
-    """The local path and query that follow."""
+    """Local path and query of the next page."""
     buttons: tuple[ProviderButton, ...]
     asks_address: bool
-    """Whether an e-mail address leads to one of several providers."""
+    """Whether there is a field for an e-mail address."""
     address: str
-    """What was typed there."""
+    """The address that was entered."""
     address_unknown: bool
-    """Whether it led nowhere."""
+    """Whether no provider has this address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,27 +113,27 @@ class SignOutPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedOutPage:
-    """Nobody is signed in here any more."""
+    """The person is signed out."""
 
     template: ClassVar[str] = "sign_out/signed_out.html"
 
     provider_label: str | None
-    """Where the person was signed in, if that is known."""
+    """The provider they were signed in with, if known."""
     at_provider: bool
-    """Whether the sign-in at the provider ended too."""
+    """Whether they are signed out there too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorPage:
-    """What went wrong, in a sentence chosen by *code*."""
+    """What went wrong, in a sentence for *code*."""
 
     template: ClassVar[str] = "errors/error.html"
 
     code: str
     retry: str | None = None
-    """Path that may work when tried again, or at the portal's own address the whole of it."""
+    """Path to try again; an absolute URL if *address* is given."""
     address: str | None = None
-    """The portal's own address, where it was asked for at another one."""
+    """The portal's own address, if the request used another one."""
     framed: bool = False
     """Whether the page is shown inside the app page's frame."""
 
@@ -153,7 +153,7 @@ class AppCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CataloguePage:
-    """The apps somebody may open."""
+    """The apps the person may open."""
 
     template: ClassVar[str] = "catalogue/index.html"
 
@@ -177,10 +177,10 @@ class AppPage:
     """The frame's ``allow`` attribute: features for the app's origin alone."""
     tab_href: str
     """The same app in a tab of its own."""
-    place_lost: bool = False
-    """Whether the place inside the app that was asked for cannot be opened, so that the app opens at its start."""
+    path_lost: bool = False
+    """Whether the requested path inside the app cannot be opened, so that the app opens on its first page."""
     longest_address: int = 0
-    """Characters that an address may have for its place to be opened."""
+    """Maximum characters of a path inside the app."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,28 +196,28 @@ class LaunchPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameSignedOutPage:
-    """Inside the frame: the sign-in has ended."""
+    """Inside the frame: the person is signed out."""
 
     template: ClassVar[str] = "apps/frame_signed_out.html"
 
     href: str
-    """The sign-in page that leads back to the app."""
+    """Path of the sign-in page that leads back to the app."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameLeavePage:
-    """Inside the frame: the page that is meant is the portal's, and shown outside."""
+    """Inside the frame: leads to a page of the portal outside it."""
 
     template: ClassVar[str] = "known_addresses/leave_frame.html"
 
     signs_out: bool
-    """Whether it is the one that asks about signing out."""
+    """Whether that page is the one for signing out."""
     href: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantChoice:
-    """One tenant somebody belongs to."""
+    """One tenant of the person."""
 
     tenant: str
     label: str
@@ -226,31 +226,31 @@ class TenantChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeniedPage:
-    """An app that stays closed, and what would open it."""
+    """Access to an app is denied: why, and what would give access."""
 
     template: ClassVar[str] = "apps/denied.html"
 
     app_title: str
     missing: tuple[str, ...]
-    """Roles any one of which would have opened it; none where it is open to nobody."""
+    """Roles of which any one gives access; empty if no one has access."""
     groups_unknown: bool
-    """Whether a group that the portal does not know of might give one of them."""
+    """Whether a group that the portal does not know might give one of them."""
     wrong_tenant: bool
-    """Whether it is the tenant, not a role, that keeps them out."""
+    """Whether the tenant, not a role, is the reason."""
     identity: Identity
     provider_label: str
     tenant_name: str | None
     switches: tuple[TenantChoice, ...]
-    """Other tenants of theirs in which it would open."""
+    """The person's other tenants that give access."""
     csrf: str
     here: str
-    """Path of the app page, to come back to after a switch."""
+    """Path of the app page, to return to after a switch."""
     framed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherSignIn:
-    """A sign-in of the same person somewhere else."""
+    """A sign-in of the same person in another browser."""
 
     id: str
     browser: str
@@ -260,7 +260,7 @@ class OtherSignIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountPage:
-    """Who somebody is here, in which tenant, with which roles and until when."""
+    """The person's account: tenant, roles and sign-ins."""
 
     template: ClassVar[str] = "account/index.html"
 
@@ -273,38 +273,38 @@ class AccountPage:
     ends_at: int
     """When the sign-in ends at the latest."""
     idle_hours: str
-    """After how long without use it ends earlier, in words."""
-    elsewhere: tuple[OtherSignIn, ...]
+    """How long without use ends it earlier, in words."""
+    other_sign_ins: tuple[OtherSignIn, ...]
     csrf: str
 
 
 def render(page: Page) -> str:
-    """Render *page* with its own values and the shell, and nothing ambient."""
+    """Render *page* with its own values and the shell."""
     return render_template(page.template, page=page, shell=current_shell())
 
 
 def current_theme() -> str | None:
-    """Return the theme the person chose, or ``None`` where the system decides."""
+    """Return the theme that the person chose, or ``None`` to follow the system."""
     chosen = request.cookies.get(THEME_COOKIE)
     return chosen if chosen in THEMES else None
 
 
 def current_shell() -> Shell:
-    """Return what stands around a page of this request."""
+    """Return the values around a page of this request."""
     sign_in = known_sign_in()
     return Shell(
         title=services().settings.title,
         theme=current_theme(),
-        person=None if sign_in is None else shown(sign_in.identity),
+        person=None if sign_in is None else person_view(sign_in.identity),
         reference=g.get("reference", ""),
     )
 
 
-def shown(identity: Identity) -> ShownPerson:
-    """Return how pages show *identity*."""
+def person_view(identity: Identity) -> PersonView:
+    """Return *identity* as pages show it."""
     name = (identity.name or identity.email or "").strip() or "No name"
     words = [word for word in name.partition("@")[0].replace(".", " ").split() if word[0].isalnum()] or [name]
     initials = words[0][0] if len(words) == 1 else words[0][0] + words[-1][0]
-    return ShownPerson(
+    return PersonView(
         name=name, initials=initials.upper(), email=identity.email, picture=safe_picture(identity.picture)
     )

@@ -1,6 +1,6 @@
-"""How often one client may ask for what costs us, or a provider, something.
+"""Rate limits per client, for routes that cost the portal or a provider something.
 
-The table names routes, not view functions, so that a blueprint needs to know nothing of it.
+The limits name routes, not view functions, so blueprints do not depend on them.
 """
 
 from dataclasses import dataclass
@@ -20,26 +20,26 @@ _CHANGES: Final = frozenset({"/account/sign-ins/<sign_in_id>/end", "/sign-out", 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class RateLimits:
     """Requests per client and time, in Flask-Limiter's notation."""
 
     sign_in: str = f"{SIGN_INS_PER_MINUTE} per minute"
     callback: str = sign_in
     launch: str = "60 per minute"
     page: str = "120 per minute"
-    """Pages of apps: each may leave a refusal in the record."""
+    """Pages of apps: each may write a refusal to the audit."""
     change: str = "30 per minute"
-    """What a person changes: tenant, sign-ins elsewhere."""
+    """Changes a person makes: switching the tenant, ending sign-ins."""
 
 
-def limits_of(settings: Settings) -> Limits:
-    """Return the limits that *settings* ask for."""
-    of_strangers = f"{settings.sign_ins_per_minute} per minute"
-    return Limits(sign_in=of_strangers, callback=of_strangers)
+def limits_of(settings: Settings) -> RateLimits:
+    """Return the limits that *settings* configure."""
+    sign_ins = f"{settings.sign_ins_per_minute} per minute"
+    return RateLimits(sign_in=sign_ins, callback=sign_ins)
 
 
-def limit_of_route(rule: str, limits: Limits) -> str | None:
-    """Return the limit for the route *rule*, or ``None`` for those that have none."""
+def limit_of_route(rule: str, limits: RateLimits) -> str | None:
+    """Return the limit for the route *rule*, or ``None`` if it has none."""
     if rule.endswith("/callback"):
         return limits.callback
     if rule == "/sign-in" or rule.startswith("/auth/oauth/"):
@@ -53,8 +53,8 @@ def limit_of_route(rule: str, limits: Limits) -> str | None:
     return None
 
 
-def install_limits(app: Flask, settings: Settings, limits: Limits) -> None:
-    """Have *app* refuse what is over *limits*, before a view or a form is looked at."""
+def install_limits(app: Flask, settings: Settings, limits: RateLimits) -> None:
+    """Have *app* refuse requests over *limits*, before a view runs or a form is read."""
 
     def limit_of_request() -> str | None:
         return None if request.url_rule is None else limit_of_route(request.url_rule.rule, limits)
@@ -67,15 +67,14 @@ def install_limits(app: Flask, settings: Settings, limits: Limits) -> None:
         default_limits_exempt_when=lambda: limit_of_request() is None,
         storage_uri=address_of(settings.data_dir) if own else settings.rate_limit_storage,
         strategy="fixed-window",
-        in_memory_fallback_enabled=True,  # a counter that is down must not put everybody out
+        in_memory_fallback_enabled=True,  # without its storage, the portal still works
     )
 
 
 def client_key(trusted: TrustedProxies) -> str:
-    """Return what a request is counted under: the sign-in, else the client's address.
+    """Return the rate-limit key of this request: the sign-in, else the client's address.
 
-    People behind one address, a whole office, must not use up each other's launches; a stranger
-    has nothing but an address.
+    People of one office share an address, and must not use up each other's launches.
     """
     sign_in_id = current_sign_in_id()
     if sign_in_id is not None:

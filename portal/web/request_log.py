@@ -1,6 +1,6 @@
 """One JSON line per request, and a reference that log, page and ``X-Request-Id`` share.
 
-Never query strings, form values or paths: they carry codes, tickets and ids.  A line names
+It never has query strings, form values or paths: they contain codes, tickets and ids.  It names
 the route instead.
 """
 
@@ -16,28 +16,28 @@ from flask import Flask, Response, g, has_request_context, request
 from portal.contract import TrustedProxies
 
 _ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
-"""Without letters and digits that are mistaken for each other when read aloud."""
+"""Without letters and digits that are easily confused when read aloud."""
 _AUDIT: Final = "portal.audit"
 _LOGGER: Final = logging.getLogger("portal.requests")
 
 
 def new_reference() -> str:
-    """Return eight characters that name one request."""
+    """Return eight random characters that identify one request."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(8))
 
 
 def install_request_log(app: Flask, trusted: TrustedProxies) -> None:
-    """Name every request of *app*, and log it when it is answered, with the client behind *trusted* servers."""
+    """Give every request of *app* a reference, and log its response with the client behind *trusted* proxies."""
 
     @app.before_request
-    def name_request() -> None:
+    def add_reference() -> None:
         g.reference = new_reference()
         g.began = time.monotonic()
 
     @app.after_request
     def log_request(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.reference
-        # Health checks come all day long; what they miss is logged when it changes.
+        # Health checks are frequent; what is missing is logged when it changes.
         if request.endpoint not in {"static", "health.alive", "health.ready"}:
             client = trusted.client_of(request.remote_addr, request.headers.getlist("X-Forwarded-For"))
             fields = {
@@ -52,7 +52,7 @@ def install_request_log(app: Flask, trusted: TrustedProxies) -> None:
 
 
 class ReferenceFilter(logging.Filter):
-    """Gives every record the reference of the request it belongs to."""
+    """Adds the reference of the request to every record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add ``reference`` to *record*; ``None`` outside a request."""
@@ -75,9 +75,9 @@ class JsonLines(logging.Formatter):
         if reference:
             line["reference"] = reference
         fields = getattr(record, "fields", None)
-        if record.name == _AUDIT:  # its messages are objects already
+        if record.name == _AUDIT:  # its messages are JSON objects already
             line["message"], fields = "audit", json.loads(record.getMessage())
-            fields.pop("at", None)  # it is the line's own, which is text
+            fields.pop("at", None)  # the line has its own, as text
         if isinstance(fields, dict):
             line.update(fields)
         if record.exc_info:

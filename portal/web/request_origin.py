@@ -1,7 +1,6 @@
-"""Where a request comes from: pure answers over its headers.
+"""Who caused a request: pure functions of its headers.
 
-Cookies are sent with requests that other sites cause, and sibling apps are even the same
-site as the portal, so ``SameSite`` alone stops nothing between them.
+The apps are the same site as the portal, so ``SameSite`` cookies do not protect it from them.
 """
 
 from enum import StrEnum
@@ -11,9 +10,9 @@ from urllib.parse import urlsplit
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """RFC 9110, section 9.2.1."""
 _OWN_SITES: Final = frozenset({"same-origin", "none"})
-"""``none``: the person's own doing, such as a typed address or a bookmark."""
+"""``none``: the person typed the address or used a bookmark."""
 PURPOSES: Final = ("Sec-Purpose", "Purpose", "X-Moz")
-"""Headers in which browsers say why they ask."""
+"""Headers that mark prefetch requests."""
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 
@@ -23,18 +22,18 @@ class LaunchRefusal(StrEnum):
     FOREIGN = "foreign"
     """Another origin caused it."""
     NO_NAVIGATION = "no-navigation"
-    """A script, an image or the like asked for it."""
+    """A script, an image or similar caused it."""
     PREFETCH = "prefetch"
-    """Nobody is looking at it yet."""
+    """A browser prefetched it; no one asked for it yet."""
     UNPROVEN = "unproven"
-    """The browser does not say who caused it."""
+    """The browser does not report who caused it."""
 
 
 def unsafe_request_allowed(method: str, sec_fetch_site: str | None, origin: str | None, own_origin: str) -> bool:
-    """Say whether a request may change something, as far as its origin goes.
+    """Return whether a request may change something, judging by its origin.
 
-    Every header that is there must speak for it, and one must be there.  ``Origin: null``
-    is what sandboxed frames and ``data:`` pages say: never ours.
+    At least one of the headers must be there, and each must allow it.  ``Origin: null`` comes from sandboxed frames
+    and ``data:`` pages, never from the portal.
     """
     if method in SAFE_METHODS:
         return True
@@ -46,21 +45,21 @@ def unsafe_request_allowed(method: str, sec_fetch_site: str | None, origin: str 
 
 
 def sign_in_may_begin(sec_fetch_site: str | None) -> bool:
-    """Say whether a request may begin a sign-in at once, rather than show the page that asks.
+    """Return whether a request may begin a sign-in at once, without showing the sign-in page.
 
-    The provider may know the browser and send it back without a word; who is signed in here would then be
-    replaced, and their apps closed, by a page of somebody else's.
+    The provider may sign the person in without asking.  Another site's page could then replace the current sign-in and
+    close its apps.
     """
     return sec_fetch_site is None or sec_fetch_site in _OWN_SITES
 
 
 def is_prefetch(purpose: str | None) -> bool:
-    """Say whether a browser only fetches ahead, by one of the headers :data:`PURPOSES`: nobody is looking yet."""
+    """Return whether one of the headers :data:`PURPOSES` marks a prefetch."""
     return purpose is not None and "prefetch" in purpose.lower()  # also "prefetch;prerender"
 
 
 def host_allowed(host: str | None, *, own_url: str) -> bool:
-    """Say whether the ``Host`` header names the portal at *own_url*; a default port may be left out or written."""
+    """Return whether the ``Host`` header names the portal at *own_url*, with or without a default port."""
     if host is None:
         return False
     parts = urlsplit(own_url)
@@ -78,12 +77,11 @@ def launch_refusal(
     referer: str | None,
     own_origin: str,
 ) -> LaunchRefusal | None:
-    """Return why a launch must not happen, or ``None`` if the portal's own page or the person asked for it.
+    """Return why a launch is refused, or ``None`` if the portal's own page or the person caused it.
 
-    *site*, *mode* and *dest* are the ``Sec-Fetch`` headers, *purpose* whichever of ``Sec-Purpose``,
-    ``Purpose`` and ``X-Moz`` is there.  A framed app can navigate its own frame, or a window it
-    opens, to another app's launch: that arrives as ``same-site`` or ``cross-site``.
-    Browsers without ``Sec-Fetch`` headers must show one of our pages in ``Origin`` or ``Referer``.
+    *site*, *mode* and *dest* are the ``Sec-Fetch`` headers, *purpose* one of :data:`PURPOSES`.  A framed app can
+    navigate its own frame, or a window it opens, to another app's launch: that arrives as ``same-site`` or
+    ``cross-site``.  Without ``Sec-Fetch`` headers, ``Origin`` or ``Referer`` must name the portal.
     """
     if is_prefetch(purpose):
         return LaunchRefusal.PREFETCH
@@ -100,7 +98,7 @@ def launch_refusal(
 
 
 def origin_of(url: str) -> str:
-    """Return scheme, host and port of *url*, or an empty string where it has none."""
+    """Return scheme, host and port of *url*, or an empty string."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -1,7 +1,6 @@
 """Everything a request may use, as one frozen object.
 
 Built once per process by :func:`build_services`; views read it through :func:`services`.
-Nothing here decides anything.
 """
 
 from collections.abc import Mapping
@@ -34,7 +33,7 @@ _KEY: Final = "portal.services"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The stores, the providers and what they are built from."""
+    """The settings, the stores and the providers of one portal."""
 
     settings: Settings
     clock: Clock
@@ -51,11 +50,11 @@ class Services:
     providers: Mapping[str, Provider]
     """By id, in the order of the configuration."""
     hook: Hook | None = None
-    """The company's own rule for who may come in."""
+    """The company's sign-in hook."""
 
 
 def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, Provider] | None = None) -> Services:
-    """Open the stores of *settings* and connect what uses them; starts no thread and calls nobody.
+    """Open the stores of *settings* and build the services on them; starts no thread and sends no request.
 
     Raises:
         StoreUnavailable: the database cannot be opened or brought up to date.
@@ -68,7 +67,9 @@ def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, 
     keys = signing_keys(settings, database)
     metrics = Metrics()
     notifier = Notifier(settings.catalogue, issuer=settings.url, egress=settings.egress)
-    outbox = Outbox(database, keys, notifier, clock=clock, count=metrics.pushed, each_minute=audit.record_left_out)
+    outbox = Outbox(
+        database, keys, notifier, clock=clock, count=metrics.count_notifications, each_minute=audit.record_left_out
+    )
     sign_ins = SignIns(
         database,
         audit,
@@ -96,10 +97,10 @@ def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, 
 
 
 def _hook_of(settings: Settings) -> Hook | None:
-    """Return the company's own rule, loaded; ``None`` where there is none.
+    """Load the company's sign-in hook; ``None`` if there is none.
 
     Raises:
-        SettingsError: it cannot be loaded.
+        SettingsError: the hook cannot be loaded.
     """
     if settings.sign_in_hook is None:
         return None
@@ -108,17 +109,17 @@ def _hook_of(settings: Settings) -> Hook | None:
 
 
 def app_credentials(settings: Settings, database: Database, *, clock: Clock) -> AppCredentials:
-    """Return the client secrets of the apps; also for what starts the apps and hands each its own."""
+    """Return the client secrets of the apps; also used where apps are started with their secrets."""
     return AppCredentials(database, _sealer(settings, "app credentials"), clock=clock)
 
 
 def signing_keys(settings: Settings, database: Database) -> SigningKeys:
-    """Return the signing keys; also for what looks at the apps in the portal's name."""
+    """Return the signing keys; also used where the command line calls apps as the portal."""
     return SigningKeys(database, _sealer(settings, "signing keys"))
 
 
 def install_services(app: Flask, built: Services) -> None:
-    """Make *built* what :func:`services` answers within *app*."""
+    """Have :func:`services` return *built* within *app*."""
     app.extensions[_KEY] = built
 
 
@@ -128,7 +129,7 @@ def services() -> Services:
 
 
 def sealer(purpose: str) -> Sealer:
-    """Return what seals for *purpose* in the current app."""
+    """Return the current app's sealer for *purpose*."""
     return _sealer(services().settings, purpose)
 
 

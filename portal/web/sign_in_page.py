@@ -1,4 +1,4 @@
-"""What the sign-in page offers: a button per provider, the last used first, and where an address leads."""
+"""The sign-in page: a button per provider, the last used first, and the provider of an e-mail address."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ from portal.web.pages import ProviderButton, SignInPage
 from portal.web.services import services
 
 ASK: Final = "ask"
-"""The parameter of ``/sign-in`` that has the page shown, also where strangers are sent straight on."""
+"""The parameter of ``/sign-in`` that shows the page even if there is only one provider to go to."""
 _LAST_USED_FOR: Final = 365 * 86400
 _CONTINUE: Final = "Continue with"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """How a make wants to be shown on a button."""
+    """How the button of a provider type looks."""
 
     drawing: str
     """Its symbol in ``static/marks.svg``."""
     invitation: str = _CONTINUE
-    """What stands before its label."""
+    """Text before the provider's label."""
 
 
 _MICROSOFT: Final = Mark(drawing="microsoft", invitation="Sign in with")
@@ -45,14 +45,14 @@ MARKS: Final[Mapping[str, Mark]] = MappingProxyType(
         "okta": Mark(drawing="okta"),
     }
 )
-"""By provider type.  Makes whose owners allow no use of their mark without asking have the plain one."""
+"""By provider type.  Types whose owners do not allow the use of their mark have the plain one."""
 
 
 def sign_in_page(*, target: str, address: str = "", address_unknown: bool = False) -> SignInPage:
-    """Return the page that leads to *target*; with *address_unknown*, it says that *address* leads nowhere."""
+    """Return the page that leads to *target*; with *address_unknown*, it reports that *address* has no provider."""
     specs = [provider.spec for provider in services().providers.values()]
     return SignInPage(
-        # The path only: an app's title would tell a stranger that the app exists.
+        # The path only: an app's title would reveal that the app exists.
         going_to=None if target == HOME else target.partition("?")[0].partition("#")[0],
         target=target,
         buttons=buttons(specs, last_used=last_used(), target=target),
@@ -63,7 +63,7 @@ def sign_in_page(*, target: str, address: str = "", address_unknown: bool = Fals
 
 
 def buttons(specs: Iterable[ProviderSpec], *, last_used: str | None, target: str) -> tuple[ProviderButton, ...]:
-    """Return a button for each of *specs* that is not hidden, the one called *last_used* first, the others in order."""
+    """Return a button for each of *specs* that is not hidden: *last_used* first, the others in order."""
     known = sorted((spec for spec in specs if not spec.hidden), key=lambda spec: spec.id != last_used)
     query = "" if target == HOME else f"?{urlencode({'next': target}, safe='/?')}"
     return tuple(
@@ -79,19 +79,19 @@ def buttons(specs: Iterable[ProviderSpec], *, last_used: str | None, target: str
 
 
 def provider_of_address(address: str, specs: Iterable[ProviderSpec]) -> ProviderSpec | None:
-    """Return the one of *specs* whose ``domains`` hold that of *address*; ``None`` for what is no address too."""
+    """Return the one of *specs* whose ``domains`` include that of *address*, or ``None``."""
     plain = values.email({"email": address})
     domain = "" if plain is None else plain.rpartition("@")[2].lower()
     return next((spec for spec in specs if domain in spec.domains), None)
 
 
 def last_used() -> str | None:
-    """Return the id of the provider that this browser says it used last; good for the order of buttons alone."""
+    """Return the id of the provider in this browser's cookie; use it for the order of buttons only."""
     return request.cookies.get(_cookie_name())
 
 
 def remember_last_used(provider_id: str, response: Response) -> None:
-    """Have the browser remember the provider for a year."""
+    """Store the provider in a cookie for a year."""
     response.set_cookie(
         _cookie_name(),
         provider_id,

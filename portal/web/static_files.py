@@ -1,4 +1,4 @@
-"""Static files under addresses that name their content, so that browsers may keep them for ever."""
+"""Static files with their version in the URL, so that browsers may cache them for ever."""
 
 import hashlib
 from pathlib import Path
@@ -11,7 +11,7 @@ _KEY: Final = "portal.static_versions"
 
 
 def versions_of(folder: Path) -> dict[str, str]:
-    """Return, for every file below *folder*, a short hash of what is in it."""
+    """Return a short hash of the content of every file below *folder*, by relative path."""
     return {
         file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()[:12]
         for file in sorted(folder.rglob("*"))
@@ -26,16 +26,16 @@ def install_static_files(app: Flask, folder: Path) -> None:
 
 
 def static_url(name: str) -> str:
-    """Return the address of the static file *name* in its present version.
+    """Return the URL of the static file *name* in its current version.
 
     Raises:
-        KeyError: there is no such file; a template names one that was renamed.
+        KeyError: there is no such file.
     """
     return f"/static/{quote(name)}?v={_versions()[name]}"
 
 
 def is_current_version(version: str | None, name: str | None) -> bool:
-    """Say whether *version* is the present one of the file *name*."""
+    """Return whether *version* is the current one of the file *name*."""
     return version is not None and name is not None and _versions().get(name) == version
 
 

@@ -1,4 +1,4 @@
-"""Moments as pages show them: UTC from the server, in the person's own zone where scripts run."""
+"""Times on pages: UTC from the server; scripts convert them to the reader's time zone."""
 
 from datetime import UTC, datetime
 
@@ -9,6 +9,6 @@ def iso(moment: int) -> str:
 
 
 def utc(moment: int) -> str:
-    """Return Unix time *moment* as a person reads it."""
+    """Return Unix time *moment* as text, such as ``2 January 2030, 03:04 UTC``."""
     at = datetime.fromtimestamp(moment, tz=UTC)
     return f"{at.day} {at:%B %Y, %H:%M} UTC"

@@ -1,4 +1,4 @@
-"""What every page of ours must be: without faults that axe-core finds, and never wider than a narrow screen."""
+"""Checks of every page: axe-core finds no problem, and it is never wider than a narrow screen."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ FLATTEN: Final = """async () => {
   sheet.replaceSync(`
     .site { background: color-mix(in srgb, var(--accent) ${100 * strength}%, var(--paper)) !important; }
     .site::before, .card-title a::after { content: none !important; }
-    .door-logo > * { display: none; }`);
+    .dialog-logo > * { display: none; }`);
   document.adoptedStyleSheets = [sheet];
 }"""
 EXAMINE: Final = """async tags => {

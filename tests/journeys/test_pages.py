@@ -1,4 +1,4 @@
-"""Every kind of page we show: WCAG 2.2 A and AA as far as a machine can tell, and no sideways scrolling."""
+"""Every kind of page: WCAG 2.2 A and AA as far as a machine can tell, and no sideways scrolling."""
 
 import threading
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def test_pages_that_a_stranger_sees(deployment: Deployment, page: Page) -> None:
         (
             "sign-in that cannot be finished",
             "/auth/oauth/company/callback?code=x&state=y",
-            "This sign-in was not begun",
+            "This sign-in cannot be continued here",
         ),
     ):
         page.goto(f"{deployment.url}{path}")

@@ -104,7 +104,7 @@ def test_the_last_used_comes_first(url: str, page: Page) -> None:
     expect(page.get_by_role("heading", name="Who are you?")).to_be_visible()  # signing out there too
     page.goto(f"{url}/sign-in")
 
-    expect(page.locator(".door-buttons a").first).to_have_text("Continue with GitHub Last used")
+    expect(page.locator(".dialog-buttons a").first).to_have_text("Continue with GitHub Last used")
 
 
 def test_it_can_be_used_by_everybody(url: str, browser: Browser) -> None:

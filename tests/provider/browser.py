@@ -13,14 +13,14 @@ from portal.access.sign_ins import SignIn
 from portal.rules.identity import Identity
 from portal.sign_in.providers.base import Provider
 from portal.web.app import create_app
-from portal.web.rate_limits import Limits
+from portal.web.rate_limits import RateLimits
 from portal.web.services import Services
 from tests.builders import ISSUER, NOW, PORTAL, an_identity, settings_for
 from tests.prepared import prepared
 
 CALLBACK: Final = "/auth/oauth/company/callback"
 HOST: Final = urlsplit(PORTAL).netloc
-UNLIMITED: Final = Limits(sign_in="100000 per minute", callback="100000 per minute", launch="100000 per minute")
+UNLIMITED: Final = RateLimits(sign_in="100000 per minute", callback="100000 per minute", launch="100000 per minute")
 
 
 class Portal:

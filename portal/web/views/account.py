@@ -1,4 +1,4 @@
-"""The account page: who somebody is here, and where else they are signed in."""
+"""The account page: roles, tenants and the person's sign-ins."""
 
 from typing import Final
 
@@ -24,7 +24,7 @@ _HOUR: Final = 3600
 
 @blueprint.get("/account")
 def index() -> ResponseReturnValue:
-    """Show who is signed in, in which tenant, with which roles and why, until when, and where else."""
+    """Show the person's sign-in, roles, tenants and other sign-ins."""
     standing, sign_in = require_standing(), require_sign_in()
     return render(
         AccountPage(
@@ -36,17 +36,17 @@ def index() -> ResponseReturnValue:
             signed_in_at=sign_in.created_at,
             ends_at=sign_in.expires_at,
             idle_hours=in_words(services().settings.idle_lifetime),
-            elsewhere=_elsewhere(sign_in),
+            other_sign_ins=_other_sign_ins(sign_in),
             csrf=csrf_token(),
         )
     )
 
 
 @blueprint.post("/account/sign-ins/<sign_in_id>/end")
-def end_elsewhere(sign_in_id: str) -> ResponseReturnValue:
-    """End one of the person's own sign-ins somewhere else."""
+def end_other_sign_in(sign_in_id: str) -> ResponseReturnValue:
+    """End another sign-in of the same person."""
     sign_in, now = require_sign_in(), services().clock()
-    if all(other.id != sign_in_id for other in _others(sign_in)):  # nobody ends a stranger's, nor learns of it
+    if all(other.id != sign_in_id for other in _others(sign_in)):  # other people's sign-ins do not exist here
         abort(404)
     services().sign_ins.revoke(sign_in_id, reason=RevocationReason.SIGNED_OUT, now=now, by=sign_in.identity.id)
     return redirect("/account", 303)
@@ -54,7 +54,7 @@ def end_elsewhere(sign_in_id: str) -> ResponseReturnValue:
 
 @blueprint.post("/tenant")
 def switch_tenant() -> ResponseReturnValue:
-    """Move the sign-in to another of the person's tenants, and close what was open in the old one."""
+    """Switch the sign-in to another of the person's tenants; this ends its app sessions."""
     sign_in, now = require_sign_in(), services().clock()
     tenant = request.form.get("tenant", "")
     if sign_in.identity.affiliation(tenant) is None:
@@ -65,7 +65,7 @@ def switch_tenant() -> ResponseReturnValue:
 
 
 def tenant_choices(standing: Standing) -> tuple[TenantChoice, ...]:
-    """Return the tenants to choose from; none for people of a single one."""
+    """Return the tenants to choose from; empty for people with a single one."""
     identity = standing.identity
     if len(identity.tenants) == 1:
         return ()
@@ -76,14 +76,14 @@ def tenant_choices(standing: Standing) -> tuple[TenantChoice, ...]:
 
 
 def in_words(seconds: int) -> str:
-    """Return a length of time as a person would say it: whole hours, or minutes below two hours."""
+    """Return a duration as text: whole hours, or minutes below two hours."""
     if seconds >= 2 * _HOUR:
         return f"{seconds // _HOUR} hours"
     minutes = max(1, seconds // 60)
     return "1 minute" if minutes == 1 else f"{minutes} minutes"
 
 
-def _elsewhere(sign_in: SignIn) -> tuple[OtherSignIn, ...]:
+def _other_sign_ins(sign_in: SignIn) -> tuple[OtherSignIn, ...]:
     return tuple(
         OtherSignIn(
             id=other.id,
@@ -96,8 +96,8 @@ def _elsewhere(sign_in: SignIn) -> tuple[OtherSignIn, ...]:
 
 
 def _others(sign_in: SignIn) -> list[SignIn]:
-    found = services().sign_ins.of_identity(sign_in.identity.id, now=services().clock())
-    return [other for other in found if other.id != sign_in.id]
+    sign_ins = services().sign_ins.of_identity(sign_in.identity.id, now=services().clock())
+    return [other for other in sign_ins if other.id != sign_in.id]
 
 
 def _label(identity: Identity, tenant: str) -> str:

@@ -1,7 +1,7 @@
-"""The portal's API for apps: what an app may read and do for the person in it, within their tenant.
+"""The portal's API for apps, which act for their user within the user's tenant.
 
-A token is worth what its app session, the person's roles and the app's rights say at the moment
-of use (RFC 6750 for how it is presented and refused).
+App session, roles and rights are checked at each use of a token.  RFC 6750 defines how tokens are presented and
+refused.
 """
 
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ blueprint = Blueprint("api", __name__)
 
 _MOST_EVENTS: Final = 200
 _CURSORS: Final = "portal API cursors"
-"""What cursors are sealed for."""
+"""Purpose for which cursors are sealed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """An app, acting for one person."""
+    """An app that acts for one person."""
 
     app: str
     standing: Standing
@@ -36,49 +36,49 @@ class Caller:
 
 @blueprint.get("/api/sign-ins")
 def sign_ins() -> ResponseReturnValue:
-    """List who is signed in, in the person's tenant: the latest first, a page at a time."""
+    """List the sign-ins of the person's tenant: the latest first, one page at a time."""
     caller = caller_with("sign-ins:read")
     limit, cursor = _page(most=MOST_LISTED, default=MOST_LISTED)
     after = None
     if cursor is not None:
         at, _, last = cursor.partition(" ")
         after = (int(at), last)
-    found = services().sign_ins.of_tenant(
+    entries = services().sign_ins.of_tenant(
         caller.standing.tenant,
         issuer=caller.standing.identity.issuer,
         now=services().clock(),
         limit=limit + 1,
         after=after,
     )
-    living = found[:limit]
-    more = _cursor(f"{living[-1].created_at} {living[-1].id}") if len(found) > limit else None
-    return jsonify(sign_ins=[_sign_in_json(sign_in, caller=caller) for sign_in in living], next=more)
+    page = entries[:limit]
+    more = _cursor(f"{page[-1].created_at} {page[-1].id}") if len(entries) > limit else None
+    return jsonify(sign_ins=[_sign_in_json(sign_in, caller=caller) for sign_in in page], next=more)
 
 
 @blueprint.get("/api/audit")
 def audit() -> ResponseReturnValue:
-    """List the events of the person's tenant: the latest first, a page at a time."""
+    """List the events of the person's tenant: the latest first, one page at a time."""
     caller = caller_with("audit:read")
     limit, cursor = _page(most=_MOST_EVENTS, default=50)
-    found = services().audit.recent(
+    entries = services().audit.recent(
         issuer=caller.standing.identity.issuer,
         tenant=caller.standing.tenant,
         limit=limit + 1,
         before=None if cursor is None else int(cursor),
         without=frozenset(request.args.getlist("without")) & frozenset(AuditEvent),
     )
-    entries = found[:limit]
-    more = _cursor(str(entries[-1].id)) if len(found) > limit else None
-    return jsonify(events=[_event_json(entry) for entry in entries], next=more)
+    page = entries[:limit]
+    more = _cursor(str(page[-1].id)) if len(entries) > limit else None
+    return jsonify(events=[_event_json(entry) for entry in page], next=more)
 
 
 @blueprint.post("/api/sign-ins/<sign_in_id>/end")
 def end_sign_in(sign_in_id: str) -> ResponseReturnValue:
-    """End one sign-in of the person's tenant, and everything that was open in it."""
+    """End one sign-in of the person's tenant, with its app sessions."""
     caller, now = caller_with("sign-ins:end"), services().clock()
-    target = services().sign_ins.peek(sign_in_id, now=now)  # being looked at keeps nobody's sign-in from growing idle
+    target = services().sign_ins.peek(sign_in_id, now=now)  # a look-up does not count as use
     theirs = (caller.standing.identity.issuer, caller.standing.tenant)
-    # Another tenant's does not exist; nor does that of another provider's tenant of the same name.
+    # For this caller, sign-ins of other tenants do not exist, nor those of other providers' tenants of the same name.
     if target is None or (target.identity.issuer, target.tenant) != theirs:
         abort(_refusal(404, "not_found"))
     by = f"{caller.standing.identity.username} in {caller.app}"
@@ -87,7 +87,7 @@ def end_sign_in(sign_in_id: str) -> ResponseReturnValue:
 
 
 def caller_with(right: str) -> Caller:
-    """Return who calls, if the presented token gives *right* now; else leave the view with 401 or 403."""
+    """Return the caller if its token gives *right* now; else abort with 401 or 403."""
     credentials = request.authorization
     if credentials is None or credentials.type != "bearer" or not credentials.token:
         abort(_refusal(401, None))  # RFC 6750, section 3.1: no error code where no credentials came
@@ -106,7 +106,7 @@ def caller_with(right: str) -> Caller:
 
 
 def _page(*, most: int, default: int) -> tuple[int, str | None]:
-    """Return how many are asked for, and where the page before ended; or leave the view with 400."""
+    """Return the number of entries and where the previous page ended; abort with 400 if they are not valid."""
     limit = request.args.get("limit", default=default, type=int)
     if not 1 <= limit <= most:
         abort(_refusal(400, "invalid_request"))
@@ -114,15 +114,15 @@ def _page(*, most: int, default: int) -> tuple[int, str | None]:
     if presented is None:
         return limit, None
     opened = sealer(_CURSORS).open(presented) or b""
-    name, _, place = opened.decode().partition(":")
-    if name != request.endpoint:  # not one of ours, or of another list
+    name, _, position = opened.decode().partition(":")
+    if name != request.endpoint:  # forged, or of another list
         abort(_refusal(400, "invalid_request"))
-    return limit, place
+    return limit, position
 
 
-def _cursor(place: str) -> str:
-    """Return *place* so that only the portal can read it: ids count other tenants' events too."""
-    return sealer(_CURSORS).seal(f"{request.endpoint}:{place}".encode())
+def _cursor(position: str) -> str:
+    """Return *position* sealed: ids reveal how many events other tenants have."""
+    return sealer(_CURSORS).seal(f"{request.endpoint}:{position}".encode())
 
 
 def _refusal(status: int, error: str | None, *, scope: str | None = None) -> Response:

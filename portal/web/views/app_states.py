@@ -1,6 +1,6 @@
-"""How an app stands, for its page: where the frame stays silent, the portal finds out why and says so.
+"""The state of an app, for its page when the frame sends no message.
 
-The browser cannot tell a server that is away from an answer that does not come from the guard.
+The browser cannot tell an unreachable server from an answer that does not come from the guard.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from portal.rules.policy import Allowed, may_open
 from portal.web.current_sign_in import current_standing
 from portal.web.services import services
 from portal.web.views.cached_answer import CachedAnswer
-from portal.web.views.health import AppState, state_of
+from portal.web.views.health import AppHealth, state_of
 
 blueprint = Blueprint("app_states", __name__)
 
@@ -24,27 +24,27 @@ _KEPT: Final = "portal.app_states"
 
 
 class AppStates:
-    """The state of each app of one catalogue, as *ask* said it last."""
+    """The states of the apps, each cached for a moment."""
 
-    def __init__(self, ask: Callable[[AppSpec], AppState]) -> None:
+    def __init__(self, ask: Callable[[AppSpec], AppHealth]) -> None:
         self._ask = ask
-        self._kept: dict[str, CachedAnswer[AppState]] = {}
+        self._kept: dict[str, CachedAnswer[AppHealth]] = {}
 
-    def get(self, app: AppSpec) -> AppState:
-        """Return how *app* stands; however many people wait for it, it is asked about once in a second."""
+    def get(self, app: AppSpec) -> AppHealth:
+        """Return the state of *app*, checked once per second at most, however many people wait for it."""
         kept = self._kept.setdefault(app.slug, CachedAnswer(partial(self._ask, app)))
         return kept.get()
 
 
 @blueprint.record
 def keep_states(state: BlueprintSetupState) -> None:
-    """Have each process keep what it learned for a moment."""
+    """Give each process a cache of states."""
     state.app.extensions[_KEPT] = AppStates(lambda app: state_of(app, egress=services().settings.egress))
 
 
 @blueprint.get("/app-states/<slug>")
 def app_state(slug: str) -> ResponseReturnValue:
-    """Tell the app's page how the app stands; people who may not open it get 404."""
+    """Return the state of an app to its page; people who may not open the app get 404."""
     standing = current_standing()
     if standing is None:
         return jsonify(state="signed-out"), 401

@@ -1,7 +1,6 @@
 """One app: its page with bar and frame, and the launch that fills the frame.
 
-The page may be linked from anywhere; the launch, which hands out a ticket, only follows from
-the portal's own page.
+The page may be linked from anywhere.  The launch, which issues a ticket, must come from the portal's own page.
 """
 
 import logging
@@ -22,7 +21,7 @@ from portal.rules.catalogue import AppSpec
 from portal.rules.policy import Allowed, Denial, Denied, Standing, may_open, reason_of, standing_in
 from portal.rules.redirects import safe_next
 from portal.web.browser_sessions import csrf_token
-from portal.web.current_sign_in import current_sign_in, here, require_sign_in, sign_in_path, standing_of
+from portal.web.current_sign_in import current_sign_in, request_target, require_sign_in, sign_in_path, standing_of
 from portal.web.headers import widen
 from portal.web.labels import provider_label, tenant_label
 from portal.web.pages import (
@@ -43,38 +42,36 @@ blueprint = Blueprint("apps", __name__)
 
 
 class PathOfApp(PathConverter):
-    """The rest of a path, as it is: ``path`` takes neither a slash at its beginning nor a line break."""
+    """The rest of a path, unchanged: Werkzeug's ``path`` accepts no leading slash and no line break."""
 
     regex = "(?s:.+?)"
     part_isolating = False
 
 
 @blueprint.record
-def _know_paths_of_apps(state: BlueprintSetupState) -> None:
+def _add_converter(state: BlueprintSetupState) -> None:
     state.app.url_map.converters["path_of_app"] = PathOfApp
 
 
 _LOGGER: Final = logging.getLogger("portal.apps")
-
-
 _ALONE: Final = "tab=1"
-"""The field of a query that asks for the app without the portal around it."""
+"""Query parameter that opens the app without the portal around it."""
 
 
 @dataclass(frozen=True, slots=True)
 class AppLocation:
-    """Where inside an app an address of its page leads."""
+    """The location inside an app that its page's address names."""
 
     path: str
-    """Local path in the app."""
+    """Local path inside the app."""
     alone: bool
-    """Whether the app is to be shown without the portal around it."""
+    """Whether to show the app without the portal around it."""
     lost: bool
-    """Whether the address names a place that no path of ours can name, so that *path* is the app's start."""
+    """Whether the path cannot be used, so that *path* is the app's first page."""
 
 
 class LaunchRefused(PortalError):
-    """Something other than the portal's own page, or the person, asked for a ticket."""
+    """Something other than the portal's own page or the person requested a launch."""
 
     code: ClassVar[str] = "launch-refused"
     status: ClassVar[int] = 403
@@ -82,14 +79,14 @@ class LaunchRefused(PortalError):
 
 @blueprint.get("/apps/<slug>/", defaults={"rest": ""})
 @blueprint.get("/apps/<slug>/<path_of_app:rest>")
-def open_app(slug: str, rest: str) -> ResponseReturnValue:  # noqa: ARG001 - read undecoded by path_within
-    """Show the app in its frame, or move on to it alone for ``?tab=1``."""
-    place = place_within(slug, here())
-    sign_in = require_sign_in(otherwise=start_of(slug, alone=place.alone))
+def open_app(slug: str, rest: str) -> ResponseReturnValue:  # noqa: ARG001 - read undecoded from the request target
+    """Show the app in its frame, or forward to the app alone for ``?tab=1``."""
+    location = location_within(slug, request_target())
+    sign_in = require_sign_in(otherwise=start_of(slug, alone=location.alone))
     app, allowed = _decide(slug, sign_in)
-    path = place.path
+    path = location.path
     launch_path = f"/apps/{quote(slug)}/.portal/launch?next={in_query(path)}"
-    if place.alone and not place.lost:
+    if location.alone and not location.lost:
         return render(ForwardPage(heading=f"Opening {app.title}", link=f"Open {app.title}", href=launch_path))
     widen(frame_src=("'self'", app.origin), features=app.browser)
     return render(
@@ -100,7 +97,7 @@ def open_app(slug: str, rest: str) -> ResponseReturnValue:  # noqa: ARG001 - rea
             app_origin=app.origin,
             allow="; ".join(f"{feature} {app.origin}" for feature in app.browser),
             tab_href=f"/apps/{quote(slug)}{path}{'&' if '?' in path else '?'}{_ALONE}",
-            place_lost=place.lost,
+            path_lost=location.lost,
             longest_address=MAX_PATH,
         )
     )
@@ -108,16 +105,16 @@ def open_app(slug: str, rest: str) -> ResponseReturnValue:  # noqa: ARG001 - rea
 
 @blueprint.get("/apps/<slug>/.portal/launch")
 def launch(slug: str) -> ResponseReturnValue:
-    """Hand the person to the app: a form with a fresh ticket that posts itself."""
-    # strict-origin: under stricter policies the POST would say "Origin: null", which guards never accept.
+    """Answer with a form that posts a new ticket to the app."""
+    # strict-origin: stricter policies send "Origin: null" with the POST, which guards never accept.
     widen(frame_ancestors="'self'", referrer="strict-origin")
     _refuse_foreign_launch()
-    wanted = local_path(request.args.get("next"))
+    inside = local_path(request.args.get("next"))
     sign_in = current_sign_in()
     if sign_in is None:
-        return _signed_out(sign_in_path(f"/apps/{quote(slug)}{wanted}", otherwise=start_of(slug)))
+        return _signed_out(sign_in_path(f"/apps/{quote(slug)}{inside}", otherwise=start_of(slug)))
     app, allowed = _decide(slug, sign_in)
-    path = from_start(wanted, start=app.start)
+    path = from_start(inside, start=app.start)
     ticket = services().app_sessions.issue(
         allowed, sign_in=sign_in, next=with_theme(path, current_theme()), now=services().clock()
     )
@@ -125,25 +122,25 @@ def launch(slug: str) -> ResponseReturnValue:
     return render(LaunchPage(title=app.title, action=f"{app.url}/.portal/session", ticket=ticket))
 
 
-def place_within(slug: str, address: str) -> AppLocation:
-    """Return the place that *address*, a path of the portal below the app's page, names inside the app.
+def location_within(slug: str, address: str) -> AppLocation:
+    """Return the location inside the app that *address*, a path and query of the app's page, names.
 
-    The query belongs to the app, but for what portal and guard put there: ``tab=1``, and that the place was lost.
+    The query belongs to the app, except for the parameters of portal and guard: ``tab=1`` and :data:`PLACE_LOST`.
     """
     path, _, query = address.removeprefix(f"/apps/{quote(slug)}").partition("?")
     fields = [field for field in query.split("&") if field]
-    kept = [field for field in fields if field not in {_ALONE, PLACE_LOST}]
-    inside = local_path(f"{path or '/'}{'?' if kept else ''}{'&'.join(kept)}", default="")
+    own_fields = [field for field in fields if field not in {_ALONE, PLACE_LOST}]
+    inside = local_path(f"{path or '/'}{'?' if own_fields else ''}{'&'.join(own_fields)}", default="")
     return AppLocation(path=inside or "/", alone=_ALONE in fields, lost=not inside or PLACE_LOST in fields)
 
 
 def start_of(slug: str, *, alone: bool = False) -> str:
-    """Return the address of the app's page that says that a place inside the app was lost on the way there."""
+    """Return the address of the app's page that reports that a path inside the app could not be used."""
     return f"/apps/{quote(slug)}/?{PLACE_LOST}{f'&{_ALONE}' if alone else ''}"
 
 
 def from_start(path: str, *, start: str) -> str:
-    """Return *path*, or where it is the app's first page, *start* with what follows there: a query, a fragment."""
+    """Return *path*; for the app's first page, *start* with the query and fragment of *path*."""
     rest = path.removeprefix("/")
     if rest[:1] not in {"", "?", "#"}:
         return path
@@ -153,7 +150,7 @@ def from_start(path: str, *, start: str) -> str:
 
 
 def with_theme(path: str, theme: str | None) -> str:
-    """Return *path* with Gradio's ``__theme`` for the *theme* somebody chose; one that is there stays."""
+    """Return *path* with Gradio's ``__theme`` for *theme*, unless it has one."""
     if theme is None or "__theme=" in path:
         return path
     before, mark, fragment = path.partition("#")
@@ -176,7 +173,7 @@ def _refuse_foreign_launch() -> None:
 
 
 def _decide(slug: str, sign_in: SignIn) -> tuple[AppSpec, Allowed]:
-    """Return the app and the permission to open it, or leave the view with the page that says why not."""
+    """Return the app and the permission to open it, or abort with the page that gives the reason."""
     standing = standing_of(sign_in)
     app = services().settings.catalogue.find(slug)
     decision = may_open(app, standing=standing)
@@ -186,15 +183,15 @@ def _decide(slug: str, sign_in: SignIn) -> tuple[AppSpec, Allowed]:
 
 
 def _deny(app: AppSpec | None, denied: Denied, sign_in: SignIn, standing: Standing) -> NoReturn:
-    """Leave the view with the page that says which role is missing.
+    """Abort with the page that names the missing role.
 
-    An app that does not exist and one of another tenant's or provider's are the same 404: they must
-    not learn which apps there are.
+    An app of another tenant or provider gets the same 404 as one that does not exist: people must not learn which apps
+    there are.
     """
     switches = () if app is None else tuple(_switches(app, standing))
     wrong_tenant = denied.denial is Denial.NOT_IN_TENANT
     is_hidden = app is None or denied.denial is Denial.OTHER_PROVIDER or (wrong_tenant and not switches)
-    # The tenant's admins read the audit: there, too, an app of another tenant's does not exist.
+    # The tenant's admins read the audit: it must not reveal other tenants' apps either.
     rules, identity = services().settings.roles, sign_in.identity
     reason = Denial.UNKNOWN_APP.value if is_hidden else reason_of(denied, rules=rules, identity=identity)
     services().audit.record(
@@ -207,11 +204,11 @@ def _deny(app: AppSpec | None, denied: Denied, sign_in: SignIn, standing: Standi
         reference=g.get("reference", ""),
     )
     if app is None or is_hidden:
-        if app is not None:  # the operator may know
+        if app is not None:  # the log may name it
             fields = {"app": app.slug, "denial": denied.denial.value}
-            _LOGGER.info("hidden as if there were no such app", extra={"fields": fields})
+            _LOGGER.info("app hidden from this person", extra={"fields": fields})
         abort(404)
-    services().metrics.refused(denied.denial.value)
+    services().metrics.count_refusal(denied.denial.value)
     page = DeniedPage(
         app_title=app.title,
         missing=tuple(sorted(denied.missing)),
@@ -229,14 +226,14 @@ def _deny(app: AppSpec | None, denied: Denied, sign_in: SignIn, standing: Standi
 
 
 def _page_to_return_to(slug: str) -> str:
-    """Return the app's page at the place that was asked for, of the page or of its frame."""
+    """Return the app's page with the requested path inside the app."""
     framed = request.endpoint == "apps.launch"
-    page = f"/apps/{quote(slug)}{local_path(request.args.get('next'))}" if framed else here()
+    page = f"/apps/{quote(slug)}{local_path(request.args.get('next'))}" if framed else request_target()
     return safe_next(page, default=start_of(slug))
 
 
 def _switches(app: AppSpec, standing: Standing) -> list[TenantChoice]:
-    """Return the other tenants of the same person in which *app* would open."""
+    """Return the person's other tenants in which they may open *app*."""
     rules = services().settings.roles
     others = (
         standing_in(standing.identity, tenant=tenant, rules=rules)

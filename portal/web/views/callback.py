@@ -114,7 +114,7 @@ def _sign_in(identity: Identity, *, id_token: str | None, return_to: str) -> str
             id_token=id_token,
             detail=_missing_roles(identity),
         )
-    services().metrics.signed_in(identity.provider)
+    services().metrics.count_sign_in(identity.provider)
     forget_current_sign_in()
     target = safe_next(return_to)  # it comes from a sealed cookie, and is checked again all the same
     if target != HOME:

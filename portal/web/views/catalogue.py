@@ -1,4 +1,4 @@
-"""The home page: the apps somebody may open."""
+"""The home page: the apps the person may open."""
 
 import hashlib
 from typing import Final
@@ -34,7 +34,7 @@ def index() -> ResponseReturnValue:
 
 
 def card_of(app: AppSpec) -> AppCard:
-    """Return what the catalogue and the app page show of *app*; its colour follows from its slug."""
+    """Return *app* as catalogue and app page show it; its colour depends on its slug."""
     initials = "".join(word[0] for word in app.title.split()[:2]).upper()
     return AppCard(
         slug=app.slug,

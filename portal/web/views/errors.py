@@ -1,6 +1,6 @@
-"""Every error as a page with a sentence and a reference, or as JSON where a machine asked.
+"""Errors as pages with a sentence and a reference, or as JSON for apps.
 
-What an exception says goes to the log only.
+Messages of exceptions go to the log only.
 """
 
 import logging
@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, TooManyRequests
 
 from portal.errors import PortalError, SignInFailed
 from portal.rules.redirects import HOME, safe_next
-from portal.web.current_sign_in import here, sign_in_path
+from portal.web.current_sign_in import request_target, sign_in_path
 from portal.web.headers import widen
 from portal.web.pages import ErrorPage, render
 from portal.web.request_checks import ForeignHost, FormExpired, is_machine_path
@@ -22,12 +22,12 @@ blueprint = Blueprint("errors", __name__)
 _LOGGER: Final = logging.getLogger("portal.errors")
 _SERVER_ERROR: Final = 500
 _LAUNCH: Final = "apps.launch"
-"""The one route whose answers stand in a frame."""
+"""The only route whose answers are shown in a frame."""
 
 
 @blueprint.app_errorhandler(PortalError)
 def portal_error(error: PortalError) -> Response:
-    """Answer an error raised on purpose."""
+    """Answer an error that the portal raised on purpose."""
     level = logging.ERROR if error.status >= _SERVER_ERROR else logging.WARNING
     _LOGGER.log(level, "%s: %s", error.code, error, exc_info=error if error.status == _SERVER_ERROR else None)
     retry, address = None, None
@@ -42,13 +42,13 @@ def portal_error(error: PortalError) -> Response:
 
 
 def _same_page() -> str:
-    """Return the path of this page, where it is one to return to, for another origin to be put before it."""
-    return HOME if request.root_path or request.method not in {"GET", "HEAD"} else safe_next(here())
+    """Return the path of this page at the portal's own address; the home page if it cannot be repeated there."""
+    return HOME if request.root_path or request.method not in {"GET", "HEAD"} else safe_next(request_target())
 
 
 @blueprint.app_errorhandler(HTTPException)
 def http_error(error: HTTPException) -> Response:
-    """Answer an error of HTTP, such as a page that does not exist."""
+    """Answer an HTTP error, such as 404."""
     status = error.code or _SERVER_ERROR
     response = error_response(f"http-{status}", status)
     for name, value in error.get_headers(request.environ):
@@ -61,14 +61,14 @@ def http_error(error: HTTPException) -> Response:
 
 @blueprint.app_errorhandler(Exception)
 def unexpected_error(error: Exception) -> Response:
-    """Answer what nobody thought of; the traceback is for the log."""
+    """Answer an unexpected error; its traceback goes to the log."""
     _LOGGER.error("unexpected: %s", type(error).__name__, exc_info=error)
     return error_response("unexpected", _SERVER_ERROR)
 
 
 def error_response(code: str, status: int, *, retry: str | None = None, address: str | None = None) -> Response:
-    """Return the page, or the JSON, that tells about *code*."""
-    services().metrics.refused(code)
+    """Return the page or the JSON for *code*."""
+    services().metrics.count_refusal(code)
     if is_machine_path(request.path):
         response = jsonify(error=code, reference=g.get("reference", ""))
     else:

@@ -1,7 +1,6 @@
-"""Whether the portal lives, and whether it can serve.
+"""Liveness and readiness of the portal.
 
-Both may be asked by anybody, so they tell kinds of things that are missing, never which apps
-there are; the log names them.
+Both are public, so they report kinds of things that are missing and never name an app; the log does.
 """
 
 import asyncio
@@ -29,52 +28,52 @@ blueprint = Blueprint("health", __name__)
 
 _LOGGER: Final = logging.getLogger("portal.health")
 _KEPT: Final = "portal.readiness"
-AppState = Literal["running", "starting", "failed", "stopped", "unreachable"]
+AppHealth = Literal["running", "starting", "failed", "stopped", "unreachable"]
 _LONGEST_STATE: Final = 1024
 _AT_ONCE: Final = 8
 _LONGEST: Final = 2.0
-"""Seconds that one app has to answer."""
+"""Seconds until an app counts as unreachable."""
 
 
 @blueprint.record
 def keep_answers(state: BlueprintSetupState) -> None:
-    """Have each process look once in a second at most: anybody may ask, and apps and database are asked each time."""
+    """Have each process check readiness once per second at most: the check is public and calls apps and database."""
     readiness = Readiness()
-    state.app.extensions[_KEPT] = CachedAnswer(lambda: readiness.look(services(), check_sessions=check_store))
+    state.app.extensions[_KEPT] = CachedAnswer(lambda: readiness.check(services(), check_sessions=check_store))
 
 
 @blueprint.get("/healthz")
 def alive() -> ResponseReturnValue:
-    """Say that the process answers."""
+    """Report that the process answers."""
     return jsonify(state="alive")
 
 
 @blueprint.get("/readyz")
 def ready() -> ResponseReturnValue:
-    """Say whether stores, keys and the apps that must be up are there, else 503 and what is missing."""
+    """Report whether stores, keys and required apps are available; else 503 with what is missing."""
     kept = cast("CachedAnswer[list[str]]", current_app.extensions[_KEPT])
     missing = kept.get()
     return jsonify(state="missing" if missing else "ready", missing=missing), 503 if missing else 200
 
 
 class Readiness:
-    """Looks what is missing, and logs it when that changes: who asks does so every few seconds."""
+    """Checks what is missing, and logs it when that changes."""
 
     def __init__(self) -> None:
         self._logged = ""
 
-    def look(self, within: Services, *, check_sessions: Callable[[], None]) -> list[str]:
-        """Return the kinds of things that are not there: ``database``, ``keys``, ``sessions``, ``apps``."""
+    def check(self, portal: Services, *, check_sessions: Callable[[], None]) -> list[str]:
+        """Return the kinds of things that are missing: ``database``, ``keys``, ``sessions``, ``apps``."""
         missing: list[str] = []
         reasons: list[str] = []
-        if not _holds(within.database.ping, reasons):
+        if not _passes(portal.database.ping, reasons):
             missing.append("database")
-        if not _holds(lambda: within.keys.signing_key(within.clock()), reasons):
+        if not _passes(lambda: portal.keys.signing_key(portal.clock()), reasons):
             missing.append("keys")
-        if not _holds(check_sessions, reasons):
+        if not _passes(check_sessions, reasons):
             missing.append("sessions")
-        required = [app for app in within.settings.catalogue if app.required]
-        down = apps_that_are_down(required, egress=within.settings.egress)
+        required = [app for app in portal.settings.catalogue if app.required]
+        down = apps_that_are_down(required, egress=portal.settings.egress)
         if down:
             reasons += [f"apps not ready: {', '.join(down)}"]
             missing.append("apps")
@@ -85,7 +84,7 @@ class Readiness:
         return missing
 
 
-def _holds(check: Callable[[], object], reasons: list[str]) -> bool:
+def _passes(check: Callable[[], object], reasons: list[str]) -> bool:
     try:
         check()
     except PortalError as error:
@@ -95,42 +94,42 @@ def _holds(check: Callable[[], object], reasons: list[str]) -> bool:
 
 
 def apps_that_are_down(apps: Sequence[AppSpec], *, egress: Egress) -> list[str]:
-    """Return the slugs of those of *apps* whose guard does not say that they run; asks all at once."""
+    """Return the slugs of those of *apps* whose guard does not report that they run; checks all at once."""
     states = _states_of(apps, egress) if apps else []
     return [app.slug for app, state in zip(apps, states, strict=True) if state != "running"]
 
 
-def state_of(app: AppSpec, *, egress: Egress) -> AppState:
-    """Ask the guard of *app*, or who stands in for it, how the app stands; takes :data:`_LONGEST` seconds at most."""
+def state_of(app: AppSpec, *, egress: Egress) -> AppHealth:
+    """Return the state of *app* from its guard or the supervisor; takes :data:`_LONGEST` seconds at most."""
     [state] = _states_of([app], egress)
     return state
 
 
-def _states_of(apps: Sequence[AppSpec], egress: Egress) -> list[AppState]:
-    places = asyncio.Semaphore(_AT_ONCE)
+def _states_of(apps: Sequence[AppSpec], egress: Egress) -> list[AppHealth]:
+    semaphore = asyncio.Semaphore(_AT_ONCE)
 
-    async def asked(app: AppSpec) -> AppState:
-        async with places:
-            return await _asked(app, egress)
+    async def fetch(app: AppSpec) -> AppHealth:
+        async with semaphore:
+            return await _fetch_state(app, egress)
 
-    async def all_asked() -> list[AppState]:
-        return await asyncio.gather(*map(asked, apps))
+    async def fetch_all() -> list[AppHealth]:
+        return await asyncio.gather(*map(fetch, apps))
 
-    # In a thread of its own: the caller's may be running a loop already.
+    # In a separate thread: the caller's may already run an event loop.
     with ThreadPoolExecutor(1, "portal-health") as threads:
-        return threads.submit(asyncio.run, all_asked()).result()
+        return threads.submit(asyncio.run, fetch_all()).result()
 
 
-async def _asked(app: AppSpec, egress: Egress) -> AppState:
-    place = recipient_of(app)
-    url = f"{place.url.removesuffix(PATH)}/.portal/health"
-    extensions = {} if place.server_name is None else {"sni_hostname": place.server_name}
+async def _fetch_state(app: AppSpec, egress: Egress) -> AppHealth:
+    recipient = recipient_of(app)
+    url = f"{recipient.url.removesuffix(PATH)}/.portal/health"
+    extensions = {} if recipient.server_name is None else {"sni_hostname": recipient.server_name}
     try:
-        way = client_settings_for(url, egress, is_internal=place.is_internal)
+        http = client_settings_for(url, egress, is_internal=recipient.is_internal)
         async with (
-            asyncio.timeout(_LONGEST),  # over all of it: an app elsewhere could answer byte by byte
-            httpx.AsyncClient(timeout=_LONGEST, follow_redirects=False, **way.keywords()) as client,
-            client.stream("GET", url, headers={"Host": place.host}, extensions=extensions) as answer,
+            asyncio.timeout(_LONGEST),  # for the whole answer: an app elsewhere could send it byte by byte
+            httpx.AsyncClient(timeout=_LONGEST, follow_redirects=False, **http.keywords()) as client,
+            client.stream("GET", url, headers={"Host": recipient.host}, extensions=extensions) as answer,
         ):
             if answer.status_code == httpx.codes.OK:
                 return "running"
@@ -141,14 +140,14 @@ async def _asked(app: AppSpec, egress: Egress) -> AppState:
     return "unreachable"
 
 
-def _state_in(body: bytes) -> AppState:
-    """Return the state that an answer other than 200 tells; anything but a guard's answer is ``unreachable``."""
+def _state_in(body: bytes) -> AppHealth:
+    """Return the state in an answer other than 200; ``unreachable`` if it is not a guard's."""
     try:
-        said = json.loads(body)
+        answer = json.loads(body)
     except (ValueError, RecursionError):
         return "unreachable"
-    match said:
+    match answer:
         case {"state": "starting" | "failed" | "stopped" as state}:
-            return cast("AppState", state)
+            return cast("AppHealth", state)
         case _:
             return "unreachable"

@@ -1,6 +1,6 @@
-"""Addresses that people and apps know from elsewhere: Gradio's ``/login`` and ``/logout``, and the Descope tutorial's.
+"""Addresses of other programs: Gradio's ``/login`` and ``/logout``, and those of the Descope tutorial.
 
-Each leads to the portal's own page for it and changes nothing by itself: signing out, too, is only asked about.
+Each leads to the portal's page for it and changes nothing: the page for signing out asks first.
 """
 
 from collections.abc import Mapping
@@ -24,31 +24,31 @@ _DASHBOARDS: Final[Mapping[KnownAddress, tuple[str, ...]]] = {
     "admin-dashboard": ("admin-dashboard", "admin"),
     "user-dashboard": ("user-dashboard", "user"),
 }
-"""Slugs of the apps that are meant, the likelier first."""
+"""Slugs of the apps for these addresses, the likelier first."""
 
 
-def known() -> ResponseReturnValue:
-    """Lead on to the page that is meant; a frame cannot show that one, and gets a link that leaves it."""
-    meant = KNOWN_ADDRESSES[request.path.rstrip("/")]
+def lead_to_page() -> ResponseReturnValue:
+    """Redirect to the portal's page; in a frame, which cannot show it, answer with a link that leaves the frame."""
+    page = KNOWN_ADDRESSES[request.path.rstrip("/")]
     if request.headers.get("Sec-Fetch-Dest") in {"iframe", "frame"}:
         widen(frame_ancestors="'self'")
-        return render(FrameLeavePage(signs_out=meant == "sign-out", href=PORTAL_PATHS[meant]))
-    if meant == "sign-out":
-        return redirect(PORTAL_PATHS[meant], 303)
-    if meant == "sign-in":
-        failed = request.path.rstrip("/").endswith("/error")  # straight back to the provider would fail again
+        return render(FrameLeavePage(signs_out=page == "sign-out", href=PORTAL_PATHS[page]))
+    if page == "sign-out":
+        return redirect(PORTAL_PATHS[page], 303)
+    if page == "sign-in":
+        failed = request.path.rstrip("/").endswith("/error")  # going straight to the provider would fail again
         return redirect(sign_in_path(safe_next(request.args.get("next")), ask=failed), 303)
-    return redirect(_dashboard(meant), 303)
+    return redirect(_dashboard(page), 303)
 
 
 for _address in KNOWN_ADDRESSES:
     if _address not in REGISTERED_CALLBACKS:
-        blueprint.add_url_rule(_address, "known", known, methods=["GET"], strict_slashes=False)
+        blueprint.add_url_rule(_address, "lead_to_page", lead_to_page, methods=["GET"], strict_slashes=False)
 
 
-def _dashboard(meant: KnownAddress) -> str:
-    """Return the page of the app that is meant, of those that are open to the person; else their home page."""
+def _dashboard(page: KnownAddress) -> str:
+    """Return the path of the app for *page* that the person may open, else of the home page."""
     settings, standing = services().settings, require_standing()
-    wanted = _DASHBOARDS.get(meant, settings.landing)
-    app = landing_app(settings.catalogue, landing=wanted, standing=standing)
+    slugs = _DASHBOARDS.get(page, settings.landing)
+    app = landing_app(settings.catalogue, landing=slugs, standing=standing)
     return HOME if app is None else f"/apps/{app.slug}/"

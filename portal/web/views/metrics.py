@@ -1,7 +1,7 @@
-"""``/metrics`` for a Prometheus that is on the list, and for nobody else; and the clock on every request.
+"""``/metrics`` for the Prometheus servers of ``metrics_from``, and the duration of every request.
 
-A web server in front speaks for everybody, from an address that is on the list.  So whoever comes
-through one, as its headers tell, gets the answer of a page that is not there.
+A reverse proxy forwards everyone's requests, perhaps from an address in ``metrics_from``.  So requests through a proxy
+get a 404.
 """
 
 import time
@@ -17,58 +17,60 @@ from portal.errors import StoreUnavailable
 from portal.supervisor_socket import SupervisorError, ask, control_socket
 from portal.web.metrics import CONTENT_TYPE
 from portal.web.request_origin import host_allowed
-from portal.web.services import Services, services
+from portal.web.services import services
 
 blueprint = Blueprint("metrics", __name__)
 
-_PATIENCE: Final = 1.0
-"""Seconds that the supervisor has to answer: a scrape must not wait for it."""
-_FORWARDING: Final = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip")
-"""What web servers say about whom they speak for."""
+_TIMEOUT: Final = 1.0
+"""Seconds to wait for the supervisor."""
+_PROXY_HEADERS: Final = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip")
+"""Headers that reverse proxies add."""
 
 
 @blueprint.after_app_request
 def measure(response: Response) -> Response:
     """Measure every request of the portal."""
     if "began" in g and request.url_rule is not None:  # other paths are any text, and must not become labels
-        services().metrics.answered(request.url_rule.rule, time.monotonic() - g.began)
+        services().metrics.observe_request(request.url_rule.rule, time.monotonic() - g.began)
     return response
 
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Answer in Prometheus' text format."""
-    if not may_read(services(), peer=request.remote_addr, host=request.environ.get("HTTP_HOST")):
+    """Return the metrics in Prometheus' text format."""
+    if not _may_read():
         abort(404)
-    within = services()
-    by_us = within.settings.apps_run_by == "portal"
-    has_supervisor = by_us and any(app.source is not None for app in within.settings.catalogue)
-    text = within.metrics.exposition(
-        _living(within), has_supervisor=has_supervisor, apps=_apps(within) if has_supervisor else None
+    settings = services().settings
+    has_supervisor = settings.apps_run_by == "portal" and any(app.source is not None for app in settings.catalogue)
+    text = services().metrics.exposition(
+        _count_living(), has_supervisor=has_supervisor, apps=_app_states() if has_supervisor else None
     )
     response = Response(text, content_type=CONTENT_TYPE)
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def may_read(within: Services, *, peer: str | None, host: str | None) -> bool:
-    """Say whether who asks is on the list, and comes by itself."""
-    if any(name in request.headers for name in _FORWARDING):
+def _may_read() -> bool:
+    """Return whether the client is in ``metrics_from`` and uses no reverse proxy."""
+    if any(name in request.headers for name in _PROXY_HEADERS):
         return False
-    return is_listed(peer, within.settings.metrics_from) and is_direct(host, own_url=within.settings.url)
+    settings = services().settings
+    return is_listed(request.remote_addr, settings.metrics_from) and is_direct(
+        request.environ.get("HTTP_HOST"), own_url=settings.url
+    )
 
 
 def is_listed(peer: str | None, networks: tuple[Network, ...]) -> bool:
-    """Say whether *peer* is in one of *networks*; a Unix socket, which only web servers use, is in none."""
+    """Return whether *peer* is in one of *networks*; never for a Unix socket, which only reverse proxies use."""
     address = read_address(peer) if peer else None
     return address is not None and any(address in network for network in networks)
 
 
 def is_direct(host: str | None, *, own_url: str) -> bool:
-    """Say whether *host*, as it was asked for, shows that no web server stands between.
+    """Return whether *host*, the request's ``Host``, shows that there is no reverse proxy.
 
-    An address does, and so does the portal's own name on this machine.  Elsewhere its name leads browsers to whatever
-    ends TLS, which need not say so in any header.
+    An IP address does, and so does the portal's own name on this machine.  Any other name leads to the server that
+    terminates TLS, which need not add a header.
     """
     if is_loopback_url(own_url) and host_allowed(host, own_url=own_url):
         return True
@@ -79,17 +81,18 @@ def is_direct(host: str | None, *, own_url: str) -> bool:
     return name == "localhost" or read_address(name) is not None
 
 
-def _apps(within: Services) -> tuple[AppStatus, ...] | None:
+def _app_states() -> tuple[AppStatus, ...] | None:
+    settings = services().settings
     try:
-        said = ask(control_socket(within.settings), ListApps(), patience=_PATIENCE).apps
+        states = ask(control_socket(settings), ListApps(), patience=_TIMEOUT).apps
     except SupervisorError:
         return None
-    return tuple(app for app in said if within.settings.catalogue.find(app.app) is not None)
+    return tuple(app for app in states if settings.catalogue.find(app.app) is not None)
 
 
-def _living(within: Services) -> tuple[int, int] | None:
+def _count_living() -> tuple[int, int] | None:
     try:
-        within.database.ping()
-        return within.sign_ins.count_living(now=within.clock())
+        services().database.ping()
+        return services().sign_ins.count_living(now=services().clock())
     except StoreUnavailable:
         return None

@@ -1,6 +1,7 @@
-"""What apps ask of the portal with their client secret: keys, introspection, access tokens.
+"""OAuth endpoints for apps: keys, introspection and token exchange.
 
-No cookie is read here, and nothing is learnt about another app's sessions.
+They read no cookie.  Apps authenticate by HTTP Basic with slug and client secret (RFC 6749, section 2.3.1), and learn
+nothing about other apps' sessions.
 """
 
 from typing import Final
@@ -32,7 +33,7 @@ def jwks() -> ResponseReturnValue:
 
 @blueprint.post("/oauth/introspect")
 def introspect() -> ResponseReturnValue:
-    """Redeem a ticket, or say whether an app session still lives (RFC 7662)."""
+    """Redeem a ticket, or return whether an app session is still valid (RFC 7662)."""
     app, form = _calling_app(), _form_values()
     token = form.get("token")
     if token is None:
@@ -74,7 +75,7 @@ def token() -> ResponseReturnValue:
     return jsonify(
         access_token=services().access_tokens.issue(app=app.slug, session=live.sid, scopes=granted, now=now),
         issued_token_type=ACCESS_TOKEN,
-        token_type="Bearer",  # noqa: S106 - a token type, no token
+        token_type="Bearer",  # noqa: S106 - a token type, not a token
         expires_in=LIFETIME,
         scope=scope,
     )
@@ -85,9 +86,9 @@ def _introspection(presented: str, *, hint: str | None, app: AppSpec, in_use: bo
     if hint == HINT_TICKET:
         answer = services().app_sessions.redeem(presented, app=app, now=now)
         if isinstance(answer, Inactive):
-            services().metrics.refused(answer.code)
+            services().metrics.count_refusal(answer.code)
         else:
-            services().metrics.launched(app.slug)
+            services().metrics.count_launch(app.slug)
         return answer
     if hint == HINT_APP_SESSION:
         return services().app_sessions.renew(presented, app=app, now=now, in_use=in_use)
@@ -95,9 +96,9 @@ def _introspection(presented: str, *, hint: str | None, app: AppSpec, in_use: bo
 
 
 def _calling_app() -> AppSpec:
-    """Return the app whose secret was presented, or leave the view with 401.
+    """Return the app whose secret was presented, or abort with 401.
 
-    An unknown app, a wrong secret and no credentials at all are answered alike.
+    The answer is the same for an unknown app, a wrong secret and no credentials.
     """
     credentials = request.authorization
     slug, secret = "", ""
@@ -113,7 +114,7 @@ def _calling_app() -> AppSpec:
 
 
 def _form_values() -> dict[str, str]:
-    """Return the form of this request, or leave the view with 400 where a parameter stands there twice.
+    """Return the form of this request, or abort with 400 if a parameter is repeated.
 
     RFC 6749, section 3.2: two readers of a repeated parameter could see different values.
     """

@@ -1,6 +1,6 @@
-"""What ``portal doctor`` sees of the portal: how its request arrived, and by what clock.
+"""How a request of ``portal doctor`` arrived, and the portal's time.
 
-Without leave (a probe token for the portal, signed with its own keys) the address is not there.
+Without a probe token, signed with the portal's own keys, the answer is 404.
 """
 
 from typing import Final
@@ -13,15 +13,15 @@ from portal.web.services import services
 
 blueprint = Blueprint("probe", __name__)
 
-_SHOWN: Final = ("Host", "Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest")
-"""Request headers whose values are told; of cookies only the names are."""
+_HEADERS: Final = ("Host", "Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest")
+"""Request headers whose values are returned; of cookies, only the names are."""
 _SCHEME: Final = "Probe "
-"""``Authorization`` is told where it begins like this, which no credential does."""
+"""``Authorization`` is returned only if it begins like this; credentials do not."""
 
 
 @blueprint.get(f"{PROBE_PATH}echo")
 def echo() -> Response:
-    """Say how the request arrived, and which cookie the answer sets."""
+    """Return how the request arrived, and which cookie the answer sets."""
     presented = request.headers.getlist(PROBE_HEADER)
     now = services().clock()
     if len(presented) != 1:
@@ -32,12 +32,12 @@ def echo() -> Response:
         if error.reason in WRONG_TIME:
             return make_response(jsonify(detail="The clocks do not agree.", now=now), 401)
         abort(404)
-    said = request.headers.getlist("X-Forwarded-For")
-    client = services().settings.trusted_proxies.client_of(request.remote_addr, said)
-    shown = {name.lower(): request.headers.getlist(name) for name in _SHOWN if name in request.headers}
+    forwarded_for = request.headers.getlist("X-Forwarded-For")
+    client = services().settings.trusted_proxies.client_of(request.remote_addr, forwarded_for)
+    headers = {name.lower(): request.headers.getlist(name) for name in _HEADERS if name in request.headers}
     authorization = [value for value in request.headers.getlist("Authorization") if value.startswith(_SCHEME)]
     if authorization:
-        shown["authorization"] = authorization
+        headers["authorization"] = authorization
     secure = services().settings.secure_cookies
     cookie = f"{'__Host-' if secure else ''}portal-probe={token.id}; HttpOnly; Path=/; SameSite=Lax; Max-Age=0"
     cookie += "; Secure" if secure else ""
@@ -45,9 +45,9 @@ def echo() -> Response:
         now=now,
         peer=request.remote_addr or None,
         client=None if client is None else str(client),
-        forwarded_for=said,
+        forwarded_for=forwarded_for,
         path=request.full_path.removesuffix("?"),
-        headers=shown,
+        headers=headers,
         cookies=[name.strip() for pair in request.headers.getlist("Cookie") for name in _names(pair)],
         answered=[["set-cookie", cookie]],
     )

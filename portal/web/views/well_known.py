@@ -1,4 +1,4 @@
-"""What programs look for at any web site: whether to index it, and where to report a weakness (RFC 9116)."""
+"""``robots.txt``, and ``security.txt`` (RFC 9116)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -10,23 +10,23 @@ from portal.web.services import services
 
 blueprint = Blueprint("well_known", __name__)
 
-_GOOD_FOR: Final = timedelta(days=180)
-"""How long the contact may be believed from now on; RFC 9116, section 2.5.5, wants less than a year."""
+_VALID_FOR: Final = timedelta(days=180)
+"""How long the contact is valid; RFC 9116, section 2.5.5, recommends less than a year."""
 
 
 @blueprint.get("/robots.txt")
 def robots() -> ResponseReturnValue:
-    """Ask search engines to stay away: all there is for them is a sign-in page."""
+    """Ask search engines not to index the portal."""
     return _text("User-agent: *\nDisallow: /\n")
 
 
 @blueprint.get("/.well-known/security.txt")
 def security() -> ResponseReturnValue:
-    """Say where weaknesses are reported, where the operator has said so."""
+    """Return where to report vulnerabilities; 404 without ``security_contact``."""
     settings = services().settings
     if settings.security_contact is None:
         abort(404)
-    until = datetime.fromtimestamp(services().clock(), tz=UTC) + _GOOD_FOR
+    until = datetime.fromtimestamp(services().clock(), tz=UTC) + _VALID_FOR
     lines = [
         f"Contact: {settings.security_contact}",
         f"Expires: {until.strftime('%Y-%m-%dT%H:%M:%SZ')}",

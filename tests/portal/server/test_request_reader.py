@@ -1,4 +1,4 @@
-"""When a request is whole, and which are not taken."""
+"""When a request is complete, and which requests are refused."""
 
 from http import HTTPStatus
 
@@ -12,43 +12,45 @@ POST = b"POST /sign-in HTTP/1.1\r\nHost: a\r\n"
 
 
 def after(*pieces: bytes) -> IncomingRequest:
-    arriving = IncomingRequest()
+    incoming = IncomingRequest()
     for piece in pieces:
-        arriving.feed(piece)
-    return arriving
+        incoming.feed(piece)
+    return incoming
 
 
-def test_a_request_is_whole_with_its_last_byte_however_it_comes() -> None:
+def test_a_request_is_complete_with_its_last_byte_however_it_comes() -> None:
     request = POST + b"Content-Length: 5\r\n\r\nhello"
     for cut in range(1, len(request)):
-        arriving = IncomingRequest()
-        arriving.feed(request[:cut])
-        assert not arriving.is_whole, cut
-        arriving.feed(request[cut:])
-        assert arriving.is_whole
-        assert arriving.whole() == request
-        assert arriving.refusal is None
-        assert not arriving.has_more
+        incoming = IncomingRequest()
+        incoming.feed(request[:cut])
+        assert not incoming.is_complete, cut
+        incoming.feed(request[cut:])
+        assert incoming.is_complete
+        assert incoming.content() == request
+        assert incoming.refusal is None
+        assert not incoming.has_more
     bytewise = after(*(bytes([one]) for one in request))
-    assert bytewise.whole() == request
+    assert bytewise.content() == request
 
 
 def test_what_comes_behind_it_is_no_part_of_it() -> None:
-    arriving = after(POST + b"Content-Length: 5\r\n\r\nhelloGET /admin HTTP/1.1\r\n\r\n")
-    assert arriving.is_whole
-    assert arriving.has_more
-    assert arriving.whole().endswith(b"hello")
+    incoming = after(POST + b"Content-Length: 5\r\n\r\nhelloGET /admin HTTP/1.1\r\n\r\n")
+    assert incoming.is_complete
+    assert incoming.has_more
+    assert incoming.content().endswith(b"hello")
 
 
 def test_empty_lines_before_a_request_mean_nothing() -> None:
-    assert after(b"\r\n", b"\r", b"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n").whole() == b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert (
+        after(b"\r\n", b"\r", b"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n").content() == b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    )
 
 
 def test_somebody_who_asks_whether_to_go_on_is_told_so_once() -> None:
     head = POST + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n"
-    arriving = IncomingRequest()
-    assert arriving.feed(head) == b"HTTP/1.1 100 Continue\r\n\r\n"
-    assert arriving.feed(b"hello") == b""
+    incoming = IncomingRequest()
+    assert incoming.feed(head) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert incoming.feed(b"hello") == b""
     assert IncomingRequest().feed(head + b"hello") == b""  # it did not wait
     assert IncomingRequest().feed(POST + b"Expect: 100-continue\r\nContent-Length: 99999999\r\n\r\n") == b""
 
@@ -91,7 +93,7 @@ def test_somebody_who_asks_whether_to_go_on_is_told_so_once() -> None:
 )
 def test_what_is_not_taken(sent: bytes, refusal: HTTPStatus) -> None:
     assert after(sent).refusal is refusal
-    assert after(sent).is_whole  # nothing more is waited for
+    assert after(sent).is_complete  # nothing more is waited for
     assert after(*(sent[at : at + 1000] for at in range(0, len(sent), 1000))).refusal is refusal
 
 

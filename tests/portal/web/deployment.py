@@ -1,4 +1,4 @@
-"""A portal in one folder, with a provider that lets everybody in, and browsers to visit it."""
+"""A portal in one folder, with a provider that accepts everyone, and browsers for it."""
 
 import re
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ from portal.settings import ProviderSpec, Settings
 from portal.sign_in.attempts import Attempt
 from portal.sign_in.providers.base import CompletedSignIn, ProviderDiagnostics
 from portal.web.app import create_app
-from portal.web.rate_limits import Limits
+from portal.web.rate_limits import RateLimits
 from portal.web.services import Services, services
 from tests.builders import NOW, PORTAL, a_provider, an_app, an_identity, settings_for
 from tests.prepared import prepared
 
-UNLIMITED = Limits(sign_in="10000 per minute", callback="10000 per minute", launch="10000 per minute")
+UNLIMITED = RateLimits(sign_in="10000 per minute", callback="10000 per minute", launch="10000 per minute")
 OWN = {"Sec-Fetch-Site": "same-origin", "Origin": PORTAL}
 """What a browser says of a form on one of our pages."""
 NAVIGATION = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
@@ -60,8 +60,8 @@ APPS = Catalogue(
 )
 
 
-class OpenDoor:
-    """A provider at which everybody is who they say they are."""
+class AcceptingProvider:
+    """A provider that accepts everyone."""
 
     def __init__(self, spec: ProviderSpec) -> None:
         self.spec = spec
@@ -109,12 +109,12 @@ class Browser(FlaskClient):
 class Deployment:
     """One running portal; time stands still until :attr:`now` is changed."""
 
-    def __init__(self, folder: Path, *, limits: Limits = UNLIMITED, **changes: Any) -> None:
+    def __init__(self, folder: Path, *, limits: RateLimits = UNLIMITED, **changes: Any) -> None:
         self.now = NOW
         self.settings: Settings = prepared(settings_for(folder, **{"catalogue": APPS, **changes}))
-        self.door = OpenDoor(a_provider())
+        self.provider = AcceptingProvider(a_provider())
         self.app: Flask = create_app(
-            self.settings, clock=lambda: self.now, providers={"company": self.door}, limits=limits
+            self.settings, clock=lambda: self.now, providers={"company": self.provider}, limits=limits
         )
 
         self.app.test_client_class = Browser
@@ -137,8 +137,8 @@ class Deployment:
         return browser
 
     def sign_in(self, browser: FlaskClient, person: Identity | None = None, *, going_to: str = "/") -> TestResponse:
-        """Sign *person* in, in *browser*, the way everybody does; return the callback's answer."""
-        self.door.person = person or an_identity()
+        """Sign *person* in, in *browser*, through the provider; return the callback's answer."""
+        self.provider.person = person or an_identity()
         begun = browser.get("/auth/oauth/company", query_string={"next": going_to})
         state = begun.headers["Location"].partition("state=")[2]
         answer = browser.get("/auth/oauth/company/callback", query_string={"state": state, "code": "code"})

@@ -1,4 +1,4 @@
-"""What a browser calls itself."""
+"""Names of browsers."""
 
 import pytest
 

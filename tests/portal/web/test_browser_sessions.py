@@ -1,4 +1,4 @@
-"""Browser sessions, and for each trap of Flask-Session that touches us a test that we do not step into it."""
+"""Browser sessions, with a test for each known pitfall of Flask-Session."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Who is asking."""
+"""The sign-in of the current request."""
 
 from dataclasses import replace
 
@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from flask import g
 
 from portal.storage import tables
-from portal.web.current_sign_in import current_standing, here, known_sign_in, sign_in_path, standing_of
-from portal.web.pages import shown
+from portal.web.current_sign_in import current_standing, known_sign_in, request_target, sign_in_path, standing_of
+from portal.web.pages import person_view
 from tests.builders import an_identity
 from tests.portal.web.deployment import TESS, Deployment
 
@@ -52,7 +52,7 @@ def test_a_session_whose_sign_in_ended_is_a_strangers(deployment: Deployment) ->
 )
 def test_here_is_what_a_browser_would_write(deployment: Deployment, path: str, expected: str) -> None:
     with deployment.app.test_request_context(path):
-        assert here() == expected
+        assert request_target() == expected
 
 
 def test_the_way_to_sign_in_leads_back_but_never_off_site() -> None:
@@ -76,5 +76,5 @@ def test_the_way_to_sign_in_leads_back_but_never_off_site() -> None:
 def test_people_without_a_picture_are_shown_by_initials(
     name: str | None, email: str | None, shown_as: str, initials: str
 ) -> None:
-    person = shown(an_identity(name=name, email=email))
+    person = person_view(an_identity(name=name, email=email))
     assert (person.name, person.initials) == (shown_as, initials)

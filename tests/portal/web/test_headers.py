@@ -1,4 +1,4 @@
-"""The headers of every answer."""
+"""The security headers of every answer."""
 
 import pytest
 

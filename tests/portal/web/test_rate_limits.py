@@ -1,4 +1,4 @@
-"""How often one client may ask."""
+"""Rate limits per client."""
 
 from ipaddress import ip_address
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from portal.contract import TrustedProxies, read_network
-from portal.web.rate_limits import Limits, key_of_address, limit_of_route, limits_of
+from portal.web.rate_limits import RateLimits, key_of_address, limit_of_route, limits_of
 from tests.builders import an_identity, settings_for
 from tests.portal.web.deployment import NAVIGATION, OWN, TESS, Deployment, field_of
 
-FEW = Limits(sign_in="2 per minute", callback="2 per minute", launch="2 per minute")
+FEW = RateLimits(sign_in="2 per minute", callback="2 per minute", launch="2 per minute")
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_beginning_and_finishing_sign_ins_is_limited(busy: Deployment) -> None:
 def test_one_too_many_gets_a_page_that_says_when_to_come_back(busy: Deployment) -> None:
     browser = busy.browser()
     answers = [browser.get("/sign-in") for _ in range(3)]
-    assert "a lot at once" in answers[-1].text
+    assert "Too many requests" in answers[-1].text
     assert int(answers[-1].headers["Retry-After"]) > 0
 
 
@@ -45,7 +45,7 @@ def test_an_office_behind_one_address_signs_in(tmp_path: Path) -> None:
 
 def test_how_many_may_sign_in_is_a_setting(tmp_path: Path) -> None:
     limits = limits_of(settings_for(tmp_path, sign_ins_per_minute=7))
-    assert limits == Limits(sign_in="7 per minute", callback="7 per minute")
+    assert limits == RateLimits(sign_in="7 per minute", callback="7 per minute")
 
 
 def test_workers_of_one_machine_count_together(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_workers_of_one_machine_count_together(tmp_path: Path) -> None:
 
 def test_launches_are_counted_by_sign_in_so_an_office_behind_one_address_can_work(tmp_path: Path) -> None:
     deployment = Deployment(
-        tmp_path, limits=Limits(sign_in="99 per minute", callback="99 per minute", launch="2 per minute")
+        tmp_path, limits=RateLimits(sign_in="99 per minute", callback="99 per minute", launch="2 per minute")
     )
     ana, tess = deployment.signed_in(), deployment.signed_in(TESS)
     launches = [ana.get("/apps/forecast/.portal/launch", headers=NAVIGATION) for _ in range(3)]
@@ -71,7 +71,7 @@ def test_launches_are_counted_by_sign_in_so_an_office_behind_one_address_can_wor
 
 def test_no_page_or_form_of_a_person_can_be_asked_for_without_end(tmp_path: Path) -> None:
     """Each leaves something in the record."""
-    deployment = Deployment(tmp_path, limits=Limits(page="2 per minute", change="2 per minute"))
+    deployment = Deployment(tmp_path, limits=RateLimits(page="2 per minute", change="2 per minute"))
     browser = deployment.signed_in(TESS)
     assert [browser.get(f"/apps/no-{at}/").status_code for at in range(3)] == [404, 404, 429]
     csrf = field_of(browser.get("/account"), "csrf")

@@ -1,4 +1,4 @@
-"""What is asked of every request."""
+"""The checks of every request."""
 
 import re
 from html import unescape
@@ -44,7 +44,7 @@ def test_the_page_that_refuses_another_name_leads_to_the_right_one(
     assert answer.status_code == 400
     assert links == [f"{PORTAL}{led_to}"]
     assert urlsplit(links[0]).netloc == urlsplit(PORTAL).netloc
-    assert f'The portal is at <span class="path">{PORTAL}</span>' in answer.text
+    assert f'The portal\'s address is <span class="path">{PORTAL}</span>' in answer.text
     assert "<script>" not in answer.text
     form = deployment.browser().post("/sign-in", base_url="https://localhost")
     assert f'href="{PORTAL}/"' in form.text
@@ -127,4 +127,4 @@ def test_a_form_from_before_the_sign_in_does_not_count_after_it(deployment: Depl
     deployment.sign_in(browser, TESS)
     answer = browser.post("/tenant", data={"tenant": "acme", "csrf": token}, headers=OWN)
     assert answer.status_code == 403
-    assert "grown old" in answer.text
+    assert "out of date" in answer.text

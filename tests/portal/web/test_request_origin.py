@@ -1,4 +1,4 @@
-"""Where a request comes from, without a framework."""
+"""Who caused a request, without a framework."""
 
 import pytest
 

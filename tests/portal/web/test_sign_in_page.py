@@ -1,4 +1,4 @@
-"""The sign-in page: buttons, the way an address leads, and going straight to the only provider."""
+"""The sign-in page: buttons, the provider of an address, and going straight to the only provider."""
 
 from dataclasses import replace
 from html import unescape
@@ -199,7 +199,7 @@ class TestHidden:
 
         assert 'name="address"' in page
         assert "/auth/oauth/" not in page
-        assert "ways below" not in page
+        assert "another option below" not in page
         assert ">or<" not in page
 
 

@@ -1,4 +1,4 @@
-"""All templates: they compile, say what they take, and hold nothing a policy forbids."""
+"""All templates: they compile, list their values, and have nothing that the policy forbids."""
 
 import re
 from dataclasses import fields, is_dataclass

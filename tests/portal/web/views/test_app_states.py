@@ -1,4 +1,4 @@
-"""What the app's page learns of an app that does not speak for itself."""
+"""The state of an app, for its page."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ import pytest
 from portal.contract.egress import Egress
 from portal.rules.catalogue import Catalogue
 from portal.web.views.app_states import AppStates
-from portal.web.views.health import AppState, state_of
+from portal.web.views.health import AppHealth, state_of
 from tests.builders import an_app
 from tests.portal.web.deployment import TESS, Deployment
 
@@ -60,7 +60,7 @@ def answering(status: int, body: bytes) -> Iterator[int]:
         (404, b"", "unreachable"),
     ],
 )
-def test_a_state_is_what_the_guard_says_and_nothing_else(status: int, body: bytes, state: AppState) -> None:
+def test_a_state_is_what_the_guard_says_and_nothing_else(status: int, body: bytes, state: AppHealth) -> None:
     with answering(status, body) as port:
         assert state_of(an_app(url=f"http://forecast.demo.localhost:{port}"), egress=Egress()) == state
 
@@ -111,7 +111,7 @@ def test_it_is_told_to_those_who_may_open_the_app(tmp_path: Path) -> None:
 def test_however_often_it_is_asked_the_app_is_asked_once_in_a_moment() -> None:
     asked: list[str] = []
 
-    def ask(app: object) -> AppState:
+    def ask(app: object) -> AppHealth:
         asked.append(str(app))
         return "stopped"
 

@@ -10,7 +10,7 @@ import pytest
 from portal.contract import in_query, local_path, verify_ticket
 from portal.rules.catalogue import Catalogue
 from portal.rules.identity import Affiliation, Identity
-from portal.web.views.apps import AppLocation, from_start, place_within, with_theme
+from portal.web.views.apps import AppLocation, from_start, location_within, with_theme
 from tests.builders import ISSUER, PORTAL, an_app, an_identity
 from tests.portal.web.deployment import NAVIGATION, OWN, TESS, Deployment, field_of
 
@@ -442,7 +442,7 @@ def test_the_theme_is_put_where_gradio_reads_it(path: str, theme: str | None, ex
     ],
 )
 def test_the_query_is_the_apps_but_for_what_the_portal_put_there(address: str, expected: AppLocation) -> None:
-    assert place_within("forecast", address) == expected
+    assert location_within("forecast", address) == expected
 
 
 @pytest.mark.parametrize(

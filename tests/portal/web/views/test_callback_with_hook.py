@@ -1,4 +1,4 @@
-"""The company's own rule, from the name in the settings to the page that the person sees."""
+"""The company's sign-in hook, from the name in the settings to the page that the person sees."""
 
 import io
 import json
@@ -24,8 +24,8 @@ from tests.provider.scripted import ScriptedProvider
 TWO = an_identity(affiliations=(Affiliation(tenant="acme", tenant_name="Acme"), Affiliation(tenant="beta")))
 
 
-class Told(ScriptedProvider):
-    """A provider whose claims a hook may look at."""
+class ProviderWithClaims(ScriptedProvider):
+    """A provider with claims for a hook."""
 
     claims: MappingProxyType[str, object] = MappingProxyType({})
 
@@ -56,10 +56,10 @@ class Deployment:
         spec = a_provider(id=provider, provider_type=provider_type, chainlit_id=chainlit_id)
         person = identity or an_identity(provider=provider)
         self.portal = Portal(folder, sign_in_hook=f"{MODULE}:{name}", providers=(spec,))
-        self.door = Told(spec)
-        self.door.identity = person
-        self.door.claims = MappingProxyType(claims)
-        self.portal.providers[provider] = self.door
+        self.provider = ProviderWithClaims(spec)
+        self.provider.identity = person
+        self.provider.claims = MappingProxyType(claims)
+        self.portal.providers[provider] = self.provider
         self.browser = Browser(self.portal)
 
     @property
@@ -67,8 +67,8 @@ class Deployment:
         return self.portal.services
 
     def sign_in(self) -> Any:
-        state = state_in(self.browser.begin(f"/auth/oauth/{self.door.spec.id}"))
-        return self.browser.get(f"{self.door.spec.callback_path}?code=code&state={state}")
+        state = state_in(self.browser.begin(f"/auth/oauth/{self.provider.spec.id}"))
+        return self.browser.get(f"{self.provider.spec.callback_path}?code=code&state={state}")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Alive and ready."""
+"""Liveness and readiness."""
 
 import logging
 import sqlite3
@@ -110,7 +110,7 @@ def test_a_database_that_is_away_is_missing_and_so_are_the_keys(deployment: Depl
             "keys": Away(),
         }
     )
-    assert Readiness().look(stand_in, check_sessions=lambda: None) == ["database", "keys"]
+    assert Readiness().check(stand_in, check_sessions=lambda: None) == ["database", "keys"]
 
 
 def test_what_is_missing_is_logged_when_it_changes(deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
@@ -123,7 +123,7 @@ def test_what_is_missing_is_logged_when_it_changes(deployment: Deployment, caplo
     caplog.set_level(logging.INFO, "portal.health")
     readiness = Readiness()
     for check in (there, away, away, away, there, there):
-        readiness.look(deployment.services, check_sessions=check)
+        readiness.check(deployment.services, check_sessions=check)
     assert [record.getMessage() for record in caplog.records] == ["the session store cannot be written", "ready"]
 
 

@@ -1,4 +1,4 @@
-"""Addresses of Gradio's and of the Descope tutorial's, at the portal."""
+"""Addresses of Gradio and of the Descope tutorial, at the portal."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``/metrics``: what it counts, for whom, and that nothing in it is about a person."""
+"""``/metrics``: its values, who may read it, and that it has no personal data."""
 
 import os
 import re
@@ -86,7 +86,7 @@ class TestWhatIsCounted:
         browser = deployment.signed_in()
         ticket = deployment.launched(browser)
         deployment.ask("forecast", "/oauth/introspect", {"token": ticket, "token_type_hint": HINT_TICKET})
-        deployment.services.metrics.pushed(2, 1)
+        deployment.services.metrics.count_notifications(2, 1)
 
         assert value(deployment, "portal_pushes_total", outcome="delivered") == 2
         assert value(deployment, "portal_pushes_total", outcome="failed") == 1
@@ -247,7 +247,7 @@ class TestApps:
 def test_every_metric_is_documented_and_every_one_documented_is_there(folder: Path) -> None:
     deployment = Deployment(folder, catalogue=HERE)
     deployment.signed_in().get("/nothing")
-    deployment.services.metrics.launched("forecast")
+    deployment.services.metrics.count_launch("forecast")
     text = deployment.browser().get("/metrics", base_url=DIRECT).text
     served = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
 
@@ -260,7 +260,7 @@ def test_workers_are_counted_together_also_those_that_ended(tmp_path: Path) -> N
     code = """
         from portal.web.metrics import Metrics
         counted = Metrics()
-        counted.signed_in("company"); counted.answered("/", 0.2); counted.pushed(1, 0)
+        counted.count_sign_in("company"); counted.observe_request("/", 0.2); counted.count_notifications(1, 0)
         print(counted.exposition((3, 4)).decode())
     """
     environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
@@ -284,6 +284,6 @@ def test_workers_are_counted_together_also_those_that_ended(tmp_path: Path) -> N
 
 def test_two_portals_in_one_process_count_apart() -> None:
     one, other = Metrics(), Metrics()
-    one.refused("denied")
+    one.count_refusal("denied")
     assert b'code="denied"' in one.exposition(None)
     assert b'code="denied"' not in other.exposition(None)

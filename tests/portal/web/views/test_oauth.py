@@ -1,4 +1,4 @@
-"""What apps ask with their client secret."""
+"""The OAuth endpoints for apps."""
 
 from base64 import b64encode
 

@@ -1,4 +1,4 @@
-"""What ``portal doctor`` sees of the portal, and what nobody else does."""
+"""The echo for ``portal doctor``, and that no one else gets it."""
 
 from dataclasses import replace
 from typing import Any

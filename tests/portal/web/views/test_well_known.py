@@ -1,4 +1,4 @@
-"""What programs look for at any web site."""
+"""``robots.txt`` and ``security.txt``."""
 
 from pathlib import Path
 

@@ -49,8 +49,8 @@ async function stateOfApp() {
 }
 
 async function look(loaded) {
-  const shown = frame.contentDocument;
-  if (down.hidden && isPortals(shown) && shown.URL !== "about:blank" && !shown.getElementById("launch")) return;
+  const inFrame = frame.contentDocument;
+  if (down.hidden && isPortals(inFrame) && inFrame.URL !== "about:blank" && !inFrame.getElementById("launch")) return;
   const state = await stateOfApp();
   if (state === "ended") {
     showDown(null);

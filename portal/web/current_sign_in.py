@@ -96,6 +96,6 @@ def sign_in_path(target: str, *, ask: bool = False, otherwise: str = HOME) -> st
 
     If *target* is not a local path or too long, it leads to *otherwise*.
     """
-    wanted = safe_next(target, default=otherwise)
-    query = ([] if wanted == HOME else [f"next={in_query(wanted)}"]) + (["ask=1"] if ask else [])
+    target = safe_next(target, default=otherwise)
+    query = ([] if target == HOME else [f"next={in_query(target)}"]) + (["ask=1"] if ask else [])
     return f"/sign-in?{'&'.join(query)}" if query else "/sign-in"

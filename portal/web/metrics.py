@@ -125,7 +125,7 @@ class _LiveCounts(Collector):
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "portal_database_up",
-            "Whether the database answered just now, and took a write.",
+            "Whether the database answers and can be written.",
             value=0 if self._living is None else 1,
         )
         if self._living is not None:
@@ -145,7 +145,7 @@ class _Apps(Collector):
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "portal_supervisor_up",
-            "Whether the supervisor of the apps answered just now.",
+            "Whether the supervisor of the apps answers.",
             value=0 if self._apps is None else 1,
         )
         apps = self._apps or ()
@@ -154,7 +154,7 @@ class _Apps(Collector):
             (((app.app, state), float(app.state == state)) for app in apps for state in get_args(State)),
         )
         yield _family(
-            GaugeMetricFamily("portal_app_open", "What is under way in an app, by kind.", labels=_KIND),
+            GaugeMetricFamily("portal_app_open", "Work in progress in an app, by kind.", labels=_KIND),
             (((app.app, kind), app.open.get(kind, 0)) for app in apps for kind in get_args(WorkKind)),
         )
         yield _family(
@@ -166,16 +166,18 @@ class _Apps(Collector):
             (((app.app,), app.memory) for app in apps),
         )
         yield _family(
-            GaugeMetricFamily("portal_app_leaving", "Replaced processes that finish what runs in them.", labels=_APP),
+            GaugeMetricFamily("portal_app_leaving", "Replaced processes that still finish their work.", labels=_APP),
             (((app.app,), app.leaving) for app in apps),
         )
         yield _family(
-            CounterMetricFamily("portal_app_restarts", "Processes of an app after its first.", labels=_APP),
+            CounterMetricFamily(
+                "portal_app_restarts", "Restarts of an app: its processes after the first.", labels=_APP
+            ),
             (((app.app,), app.restarts) for app in apps),
         )
         yield _family(
             CounterMetricFamily(
-                "portal_app_replacements_failed", "New processes that did not come up beside the old.", labels=_APP
+                "portal_app_replacements_failed", "New processes that did not start beside the old one.", labels=_APP
             ),
             (((app.app,), app.failed_replacements) for app in apps),
         )

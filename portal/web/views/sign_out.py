@@ -42,7 +42,7 @@ def sign_out() -> ResponseReturnValue:
 
 @blueprint.get("/signed-out")
 def signed_out() -> ResponseReturnValue:
-    """Say that nobody is signed in here, and whether the sign-in at the provider ended too."""
+    """Show that the person is signed out, and whether they are signed out at the provider too."""
     if current_sign_in() is not None:
         return redirect(HOME, 303)
     state = sealer(_SEAL_PURPOSE).open(request.args.get("state", ""))

@@ -33,7 +33,7 @@ def test_a_request_is_complete_with_its_last_byte_however_it_comes() -> None:
     assert bytewise.content() == request
 
 
-def test_what_comes_behind_it_is_no_part_of_it() -> None:
+def test_bytes_after_a_request_are_not_part_of_it() -> None:
     incoming = after(POST + b"Content-Length: 5\r\n\r\nhelloGET /admin HTTP/1.1\r\n\r\n")
     assert incoming.is_complete
     assert incoming.has_more
@@ -46,7 +46,7 @@ def test_empty_lines_before_a_request_mean_nothing() -> None:
     )
 
 
-def test_somebody_who_asks_whether_to_go_on_is_told_so_once() -> None:
+def test_expect_100_continue_is_answered_once() -> None:
     head = POST + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n"
     incoming = IncomingRequest()
     assert incoming.feed(head) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -91,13 +91,13 @@ def test_somebody_who_asks_whether_to_go_on_is_told_so_once() -> None:
         ),
     ],
 )
-def test_what_is_not_taken(sent: bytes, refusal: HTTPStatus) -> None:
+def test_refused_requests(sent: bytes, refusal: HTTPStatus) -> None:
     assert after(sent).refusal is refusal
     assert after(sent).is_complete  # nothing more is waited for
     assert after(*(sent[at : at + 1000] for at in range(0, len(sent), 1000))).refusal is refusal
 
 
-def test_request_line_and_headers_of_sixteen_kilobytes_are_taken() -> None:
+def test_request_line_and_headers_of_sixteen_kilobytes_are_accepted() -> None:
     line = b"GET /?code=" + b"x" * (LARGEST_LINE - 20) + b" HTTP/1.1\r\n"
     cookie = b"Cookie: a=" + b"y" * (LARGEST_LINE - 100) + b"\r\n"
     assert after(line + b"Host: a\r\n" + cookie + b"\r\n").refusal is None

@@ -77,7 +77,7 @@ def test_templates_see_nothing_ambient(deployment: Deployment) -> None:
             deployment.app.jinja_env.from_string(f"{{{{ {name} }}}}").render()
 
 
-def test_a_reading_visit_leaves_no_cookie(deployment: Deployment) -> None:
+def test_a_get_request_sets_no_cookie(deployment: Deployment) -> None:
     for path in ("/sign-in", "/", "/healthz", "/nothing"):
         assert "Set-Cookie" not in deployment.browser().get(path).headers
 

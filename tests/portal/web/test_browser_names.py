@@ -22,5 +22,5 @@ WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
         ("x" * 100, "x" * 60),
     ],
 )
-def test_it_is_named_in_words_a_person_recognises(user_agent: str, name: str) -> None:
+def test_it_has_a_name_that_people_recognise(user_agent: str, name: str) -> None:
     assert browser_name(user_agent) == name

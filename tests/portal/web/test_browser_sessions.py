@@ -284,7 +284,7 @@ class TestAtRest:
     @pytest.mark.parametrize(
         "planted", ["", "[]", "5", "null", '{"sign-in": 5}', '{"sign-in": ["a"]}', "{", "[" * 100_000, b"\x80"], ids=str
     )
-    def test_what_is_no_session_is_none(self, app: Flask, tmp_path: Path, planted: object) -> None:
+    def test_an_invalid_session_is_none(self, app: Flask, tmp_path: Path, planted: object) -> None:
         client = browser(app)
         client.post("/start/sign-in-1")
         execute(tmp_path, "UPDATE sessions SET data = ?", planted)
@@ -427,7 +427,7 @@ class TestCSRF:
         assert other.post(f"/submit/{token}").json == {"ok": False}
         assert browser(app).post(f"/submit/{token}").json == {"ok": False}
 
-    def test_a_session_without_a_token_agrees_to_nothing(self, app: Flask) -> None:
+    def test_a_session_without_a_token_accepts_none(self, app: Flask) -> None:
         with app.test_request_context():
             assert not any(csrf_ok(presented) for presented in ("", None, "None", 0, b""))
 
@@ -470,7 +470,7 @@ class TestBrokenStore:
         assert stranger.get("/page").status_code == 200
         assert stranger.get("/who").json == {"sign_in": None}
 
-    def test_a_sign_in_that_cannot_be_kept_is_none(self, broken: FlaskClient, app: Flask) -> None:
+    def test_a_sign_in_that_cannot_be_stored_does_not_happen(self, broken: FlaskClient, app: Flask) -> None:
         assert broken.application is app
         answer = browser(app).post("/start/sign-in-1")
 
@@ -560,7 +560,7 @@ class TestHostileCookies:
         assert client.get("/who").json == {"sign_in": None}
 
 
-def test_a_session_is_true_while_it_holds_something() -> None:
+def test_a_session_is_true_while_it_has_values() -> None:
     held = BrowserSession(sid="a")
 
     assert not held

@@ -19,7 +19,7 @@ def test_a_stranger_has_no_standing(deployment: Deployment) -> None:
         assert current_standing() is None
 
 
-def test_a_tenant_that_is_no_longer_theirs_makes_nobody_of_them(deployment: Deployment) -> None:
+def test_without_their_tenant_a_person_is_anonymous(deployment: Deployment) -> None:
     browser = deployment.signed_in(TESS)
     assert browser.get("/").status_code == 200
     with deployment.services.database.write() as connection:
@@ -50,12 +50,12 @@ def test_a_session_whose_sign_in_ended_is_a_strangers(deployment: Deployment) ->
     ("path", "expected"),
     [("/a?b=c", "/a?b=c"), ("/a b", "/a%20b"), ("/ü?x=%22", "/%C3%BC?x=%22"), ("/", "/")],
 )
-def test_here_is_what_a_browser_would_write(deployment: Deployment, path: str, expected: str) -> None:
+def test_the_request_target_is_encoded_as_in_a_browser(deployment: Deployment, path: str, expected: str) -> None:
     with deployment.app.test_request_context(path):
         assert request_target() == expected
 
 
-def test_the_way_to_sign_in_leads_back_but_never_off_site() -> None:
+def test_the_sign_in_path_leads_back_but_never_off_site() -> None:
     assert sign_in_path("/account") == "/sign-in?next=%2Faccount"
     assert sign_in_path("/") == "/sign-in"
     assert sign_in_path("//evil.example") == "/sign-in"

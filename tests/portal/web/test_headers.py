@@ -58,7 +58,7 @@ def test_hsts_is_for_https_alone(tmp_path_factory: pytest.TempPathFactory) -> No
     assert "Strict-Transport-Security" not in answer.headers
 
 
-def test_a_persons_picture_is_the_one_thing_from_elsewhere(deployment: Deployment) -> None:
+def test_only_the_persons_picture_comes_from_another_origin(deployment: Deployment) -> None:
     browser = deployment.signed_in(an_identity(picture="https://pictures.example/ana.png?s=64"))
     answer = browser.get("/")
     assert "img-src 'self' https://pictures.example;" in answer.headers["Content-Security-Policy"]

@@ -30,7 +30,7 @@ def test_beginning_and_finishing_sign_ins_is_limited(busy: Deployment) -> None:
     assert statuses(busy, "/healthz", 5) == [200] * 5
 
 
-def test_one_too_many_gets_a_page_that_says_when_to_come_back(busy: Deployment) -> None:
+def test_a_request_over_the_limit_gets_a_page_and_retry_after(busy: Deployment) -> None:
     browser = busy.browser()
     answers = [browser.get("/sign-in") for _ in range(3)]
     assert "Too many requests" in answers[-1].text
@@ -43,7 +43,7 @@ def test_an_office_behind_one_address_signs_in(tmp_path: Path) -> None:
         deployment.signed_in(an_identity(subject=f"employee-{number}"))
 
 
-def test_how_many_may_sign_in_is_a_setting(tmp_path: Path) -> None:
+def test_the_sign_in_limit_is_a_setting(tmp_path: Path) -> None:
     limits = limits_of(settings_for(tmp_path, sign_ins_per_minute=7))
     assert limits == RateLimits(sign_in="7 per minute", callback="7 per minute")
 
@@ -110,7 +110,7 @@ def test_each_route_has_its_own(rule: str, limit: str | None) -> None:
         pytest.param("2001:db8:1:2:ffff::1", "2001:db8:1:2::", id="one customer, many addresses"),
     ],
 )
-def test_who_is_counted(address: str | None, counted: str) -> None:
+def test_rate_limit_keys(address: str | None, counted: str) -> None:
     assert key_of_address(None if address is None else ip_address(address)) == counted
 
 

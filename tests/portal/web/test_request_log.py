@@ -83,7 +83,7 @@ def test_a_clients_own_reference_is_not_taken_over(deployment: Deployment) -> No
     assert answer.headers["X-Request-Id"] != "forged"
 
 
-def test_static_files_are_not_worth_a_line(deployment: Deployment, log: io.StringIO) -> None:
+def test_static_files_are_not_logged(deployment: Deployment, log: io.StringIO) -> None:
     deployment.browser().get("/static/portal.css").close()
     assert log.getvalue() == ""
 

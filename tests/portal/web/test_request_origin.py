@@ -48,7 +48,7 @@ def test_our_own_pages_may_change_things(site: str | None, origin: str | None) -
         pytest.param(None, f"{OWN} https://evil.example", id="two origins"),
     ],
 )
-def test_nobody_else_may(method: str, site: str | None, origin: str | None) -> None:
+def test_no_one_else_may(method: str, site: str | None, origin: str | None) -> None:
     assert not unsafe_request_allowed(method, site, origin, OWN)
 
 

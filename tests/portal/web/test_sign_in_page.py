@@ -55,7 +55,7 @@ class TestButtons:
             assert words in page
         assert "Last used" not in page
 
-    def test_a_make_without_a_mark_of_its_own_has_the_plain_one(self) -> None:
+    def test_a_provider_type_without_a_mark_has_the_plain_one(self) -> None:
         (button,) = buttons([a_provider(provider_type="oidc")], last_used=None, target="/")
 
         assert (button.mark, button.invitation) == ("key", "Continue with")
@@ -67,14 +67,14 @@ class TestButtons:
         assert [one.was_last for one in shown] == [True, False, False]
 
     @pytest.mark.parametrize("claimed", ["gone", "", "<script>", "../github", "GITHUB", "x" * 5000])
-    def test_a_cookie_that_names_none_changes_nothing(self, browser: Browser, claimed: str) -> None:
+    def test_a_cookie_with_an_unknown_provider_changes_nothing(self, browser: Browser, claimed: str) -> None:
         page = browser.get("/sign-in", Cookie=f"__Host-portal-provider={claimed}")
 
         assert page.status_code == 200
         assert first_button(page) == "github"
         assert "<script>" not in page.text
 
-    def test_the_browser_remembers_who_let_it_in(self, browser: Browser) -> None:
+    def test_the_browser_remembers_the_provider(self, browser: Browser) -> None:
         answer = come_back(browser, browser.get("/auth/oauth/beta"), "beta")
         cookie = next(one for one in answer.headers.getlist("Set-Cookie") if one.startswith("__Host-portal-provider="))
         browser.sign_out()
@@ -85,7 +85,7 @@ class TestButtons:
         assert first_button(page) == "beta"
         assert "Last used" in page.text
 
-    def test_not_who_refused_it(self, tmp_path: Path) -> None:
+    def test_the_page_does_not_show_who_refused_it(self, tmp_path: Path) -> None:
         portal = portal_with(tmp_path, *ALL)
         browser = Browser(portal)
         begun = browser.get("/auth/oauth/beta")
@@ -99,7 +99,7 @@ class TestButtons:
 
 class TestAddress:
     @pytest.mark.parametrize("address", ["ana@acme.example", " Ana@ACME.Example ", "ana@acme.test", "a+b@acme.test"])
-    def test_it_leads_to_the_provider_whose_domain_it_is_in(self, browser: Browser, address: str) -> None:
+    def test_an_address_leads_to_the_provider_with_its_domain(self, browser: Browser, address: str) -> None:
         answer = browser.post("/sign-in", address=address, next="/apps/forecast/?x=1")
         page = unescape(answer.text)
 
@@ -129,7 +129,7 @@ class TestAddress:
             '"><script>alert(1)</script>@x.test',
         ],
     )
-    def test_anything_else_leads_nowhere_with_the_same_sentence(self, browser: Browser, address: str) -> None:
+    def test_other_addresses_get_the_same_sentence(self, browser: Browser, address: str) -> None:
         answer = browser.post("/sign-in", address=address, next="/apps/forecast/")
 
         assert answer.status_code == 200
@@ -140,7 +140,7 @@ class TestAddress:
         assert "next=/apps/forecast/" in answer.text
         assert 'aria-invalid="true"' in answer.text
 
-    def test_all_that_lead_nowhere_get_the_same_page(self, browser: Browser) -> None:
+    def test_all_unknown_addresses_get_the_same_page(self, browser: Browser) -> None:
         pages = {
             browser.post("/sign-in", address=address).text.replace(address, "").partition("Reference")[0]
             for address in ("ana@nobody.example", "ana@sub.acme.example")
@@ -169,7 +169,7 @@ class TestAddress:
     def test_it_is_not_asked_where_it_could_lead_nowhere(self, tmp_path: Path, specs: tuple[ProviderSpec, ...]) -> None:
         assert 'name="address"' not in Browser(portal_with(tmp_path, *specs)).get("/sign-in").text
 
-    def test_it_stands_in_no_log_and_no_address_of_ours(
+    def test_the_address_is_in_no_log_and_no_url_of_the_portal(
         self, browser: Browser, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level("DEBUG")
@@ -218,7 +218,7 @@ class TestDirect:
         return provider
 
     @pytest.mark.parametrize("site", ["none", "same-origin", "cross-site", "same-site"])
-    def test_a_stranger_goes_straight_there_and_lands_where_they_wanted(self, browser: Browser, site: str) -> None:
+    def test_an_anonymous_person_goes_straight_there_and_returns(self, browser: Browser, site: str) -> None:
         first = browser.get("/apps/forecast/?x=1", **{"Sec-Fetch-Site": site})
         begun = browser.get(first.headers["Location"], **{"Sec-Fetch-Site": site})
 
@@ -226,7 +226,7 @@ class TestDirect:
         assert begun.headers["Location"].startswith("https://id.example.com/authorize?")
         assert come_back(browser, begun, "company").headers["Location"] == "/apps/forecast/?x=1"
 
-    def test_after_a_sign_out_the_page_stands_there(self, browser: Browser) -> None:
+    def test_after_a_sign_out_the_page_is_shown(self, browser: Browser) -> None:
         come_back(browser, browser.get("/sign-in"), "company")
         browser.sign_out()
         page = browser.get("/signed-out")
@@ -256,7 +256,7 @@ class TestDirect:
         assert browser.get("/sign-in").status_code == 200
 
     @pytest.mark.parametrize("header", ["Sec-Purpose", "Purpose", "X-Moz"])
-    def test_a_browser_that_fetches_ahead_begins_nothing(self, browser: Browser, header: str) -> None:
+    def test_a_prefetch_begins_no_sign_in(self, browser: Browser, header: str) -> None:
         answer = browser.get("/sign-in", **{header: "prefetch;prerender"})
 
         assert answer.status_code == 200

@@ -15,7 +15,7 @@ def test_strangers_are_sent_to_sign_in(deployment: Deployment) -> None:
     assert deployment.browser().get("/account").headers["Location"] == "/sign-in?next=%2Faccount"
 
 
-def test_it_says_who_where_why_and_until_when(deployment: Deployment) -> None:
+def test_it_shows_identity_tenant_roles_and_end(deployment: Deployment) -> None:
     text = deployment.signed_in().get("/account").text
     for shown in ("Ana Analyst", "ana@example.com", "Example Company", "Acme", "analyst", "AI-Analysts", "8 hours"):
         assert shown in text
@@ -73,7 +73,7 @@ def test_nobody_ends_somebody_elses_sign_in(deployment: Deployment) -> None:
     ("seconds", "words"),
     [(28800, "8 hours"), (7200, "2 hours"), (3600, "60 minutes"), (60, "1 minute"), (5, "1 minute")],
 )
-def test_lengths_of_time_are_said_in_words(seconds: int, words: str) -> None:
+def test_durations_are_shown_as_text(seconds: int, words: str) -> None:
     assert in_words(seconds) == words
 
 
@@ -93,14 +93,14 @@ def test_switching_ends_what_was_open_in_the_old_tenant(deployment: Deployment) 
     assert "Roles in Acme" in browser.get("/account").text
 
 
-def test_switching_to_where_one_is_changes_nothing(deployment: Deployment) -> None:
+def test_switching_to_the_current_tenant_changes_nothing(deployment: Deployment) -> None:
     browser = deployment.signed_in(TESS)
     csrf = field_of(browser.get("/account"), "csrf")
     assert browser.post("/tenant", data={"csrf": csrf, "tenant": "beta"}, headers=OWN).headers["Location"] == "/"
 
 
 @pytest.mark.parametrize("tenant", ["gamma", "", "ACME", "acme "])
-def test_nobody_gets_into_a_tenant_that_is_not_theirs(deployment: Deployment, tenant: str) -> None:
+def test_no_one_switches_to_a_tenant_of_others(deployment: Deployment, tenant: str) -> None:
     browser = deployment.signed_in(TESS)
     csrf = field_of(browser.get("/account"), "csrf")
     assert browser.post("/tenant", data={"csrf": csrf, "tenant": tenant}, headers=OWN).status_code == 400

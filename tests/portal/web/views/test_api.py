@@ -68,7 +68,7 @@ def test_strangers_learn_nothing(
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
 @pytest.mark.parametrize("purpose", ["sign-in attempt", "signing keys"])
-def test_what_was_sealed_for_another_purpose_is_no_token(
+def test_values_sealed_for_another_purpose_are_not_tokens(
     deployment: Deployment, method: str, path: str, purpose: str
 ) -> None:
     from portal.storage.sealing import Sealer
@@ -158,7 +158,7 @@ def test_lists_go_on_page_by_page_to_their_end(dashboard: Dashboard) -> None:
     assert len({one["id"] for page in people for one in page}) == 7
 
 
-def test_a_cursor_says_nothing_and_is_good_for_its_list_alone(dashboard: Dashboard) -> None:
+def test_a_cursor_is_opaque_and_valid_for_its_list_only(dashboard: Dashboard) -> None:
     deployment = dashboard.deployment
     for number in range(3):
         deployment.signed_in(replace(TESS, subject=f"bob-{number}", name=f"Bob {number}"))
@@ -201,7 +201,7 @@ def test_another_tenants_sign_in_does_not_exist(dashboard: Dashboard) -> None:
     assert ana.get("/").status_code == 200
 
 
-def test_being_looked_at_keeps_no_sign_in_from_growing_idle(dashboard: Dashboard) -> None:
+def test_a_look_up_does_not_count_as_use(dashboard: Dashboard) -> None:
     deployment = dashboard.deployment
     deployment.signed_in()
     target = deployment.services.sign_ins.of_identity(an_identity().id, now=deployment.now)[0]

@@ -71,7 +71,7 @@ def test_where_nobody_answers_the_app_is_unreachable() -> None:
     assert state_of(an_app(url=f"http://127.0.0.1:{port}"), egress=Egress()) == "unreachable"
 
 
-def test_an_app_that_answers_byte_by_byte_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_app_that_answers_byte_by_byte_blocks_no_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("portal.web.views.health._LONGEST", 0.3)
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -92,7 +92,7 @@ def test_an_app_that_answers_byte_by_byte_holds_nobody(monkeypatch: pytest.Monke
             thread.join()
 
 
-def test_it_is_told_to_those_who_may_open_the_app(tmp_path: Path) -> None:
+def test_people_who_may_open_the_app_get_its_state(tmp_path: Path) -> None:
     with answering(503, json.dumps({"state": "stopped"}).encode()) as port:
         app = an_app(internal_url=f"http://127.0.0.1:{port}")
         closed = an_app(slug="closed", url="https://closed.apps.example.com", open_to=frozenset())
@@ -108,7 +108,7 @@ def test_it_is_told_to_those_who_may_open_the_app(tmp_path: Path) -> None:
         assert deployment.signed_in(TESS).get("/app-states/forecast").status_code == 404
 
 
-def test_however_often_it_is_asked_the_app_is_asked_once_in_a_moment() -> None:
+def test_an_app_is_asked_once_per_moment() -> None:
     asked: list[str] = []
 
     def ask(app: object) -> AppHealth:

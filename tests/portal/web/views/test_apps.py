@@ -56,7 +56,7 @@ def test_strangers_are_sent_to_sign_in_whatever_they_ask_for(deployment: Deploym
     assert answer.headers["Location"].startswith("/sign-in?next=%2Fapps%2F")
 
 
-def test_what_strangers_are_told_does_not_depend_on_the_app(deployment: Deployment) -> None:
+def test_anonymous_people_get_the_same_answer_for_every_app(deployment: Deployment) -> None:
     known = deployment.browser().get("/apps/forecast/.portal/launch", headers=NAVIGATION)
     unknown = deployment.browser().get("/apps/nothing12/.portal/launch", headers=NAVIGATION)
     same_length = unknown.text.replace("nothing12", "forecast").replace(
@@ -111,7 +111,7 @@ def test_a_missing_role_is_named_and_so_are_person_tenant_and_provider(deploymen
     assert event.reference == answer.headers["X-Request-Id"]
 
 
-def test_who_is_in_more_groups_than_are_known_reads_so(deployment: Deployment) -> None:
+def test_a_person_with_unknown_groups_reads_so(deployment: Deployment) -> None:
     affiliation = Affiliation(tenant="acme", groups_left_out=101)
     answer = deployment.signed_in(an_identity(affiliations=(affiliation,))).get("/apps/forecast/")
 
@@ -143,7 +143,7 @@ def test_several_roles_are_all_named(tmp_path_factory: pytest.TempPathFactory) -
     assert " or " in text
 
 
-def test_somebody_without_tenant_and_name_is_told_as_well(deployment: Deployment) -> None:
+def test_a_person_without_tenant_and_name_sees_the_reason(deployment: Deployment) -> None:
     person = Identity(provider="company", issuer="https://id.example.com", subject="x")
     answer = deployment.signed_in(person).get("/apps/admin-dashboard/")
     assert answer.status_code == 403
@@ -157,7 +157,7 @@ def test_an_app_that_is_open_to_nobody_says_so(deployment: Deployment) -> None:
 
 
 @pytest.mark.parametrize("slug", ["admin-dashboard", "beta-only"])
-def test_whoever_may_open_it_in_another_tenant_is_offered_the_switch(deployment: Deployment, slug: str) -> None:
+def test_a_person_with_access_in_another_tenant_can_switch(deployment: Deployment, slug: str) -> None:
     browser = deployment.signed_in(TESS)
     with deployment.app.app_context():
         deployment.services.sign_ins.switch_tenant(current_id(deployment, TESS), tenant="acme", now=deployment.now)
@@ -235,9 +235,7 @@ def test_the_rest_of_the_address_is_opened_in_the_app(deployment: Deployment, as
 
 
 @pytest.mark.parametrize("asked", NO_PLACES)
-def test_a_place_that_cannot_be_opened_is_said_and_the_app_opens_all_the_same(
-    deployment: Deployment, asked: str
-) -> None:
+def test_a_path_that_cannot_be_opened_is_reported_and_the_app_opens(deployment: Deployment, asked: str) -> None:
     text = deployment.signed_in().get(asked, follow_redirects=True).text
     assert 'src="/apps/forecast/.portal/launch?next=%2F"' in text
     assert "Forecast opens on its first page, because the link to a page inside it cannot be used." in text
@@ -246,9 +244,7 @@ def test_a_place_that_cannot_be_opened_is_said_and_the_app_opens_all_the_same(
 
 @pytest.mark.parametrize("query", [*BARE, "x=" + "%7C" * 1300])
 @pytest.mark.parametrize("method", ["page", "launch"])
-def test_strangers_come_back_to_the_very_place_after_the_sign_in(
-    deployment: Deployment, query: str, method: str
-) -> None:
+def test_after_the_sign_in_people_return_to_the_same_page(deployment: Deployment, query: str, method: str) -> None:
     place = local_path(f"/a//b?{query}")
     address = (
         f"/apps/forecast/.portal/launch?next={in_query(place)}"
@@ -263,9 +259,7 @@ def test_strangers_come_back_to_the_very_place_after_the_sign_in(
 
 
 @pytest.mark.parametrize("asked", NO_PLACES)
-def test_strangers_whose_place_cannot_be_carried_come_back_to_the_app_and_read_so(
-    deployment: Deployment, asked: str
-) -> None:
+def test_after_the_sign_in_people_with_too_long_a_path_return_to_the_app(deployment: Deployment, asked: str) -> None:
     sent_to = deployment.browser().get(asked).headers["Location"]
     [after] = parse_qs(urlsplit(sent_to).query)["next"]
     assert after in {"/apps/forecast/?portal-place=lost", "/apps/forecast//evil.example"}
@@ -354,7 +348,7 @@ def test_the_ticket_opens_the_app_at_the_path_for_this_person_once(deployment: D
         pytest.param({"Referer": "https://forecast.apps.example.com/"}, id="an app, in an old browser"),
     ],
 )
-def test_nobody_else_can_drive_a_launch(deployment: Deployment, headers: dict[str, str]) -> None:
+def test_no_other_origin_can_cause_a_launch(deployment: Deployment, headers: dict[str, str]) -> None:
     browser = deployment.signed_in()
     answer = browser.get("/apps/forecast/.portal/launch", headers=headers)
     assert answer.status_code == 403
@@ -376,7 +370,7 @@ def test_a_path_that_leaves_the_app_becomes_its_front_page(deployment: Deploymen
     assert deployment.ask("forecast", "/oauth/introspect", form).get_json()["next"] == "/"
 
 
-def test_in_the_frame_whoever_is_signed_out_gets_a_way_out_of_it(deployment: Deployment) -> None:
+def test_in_the_frame_a_signed_out_person_gets_a_link_out_of_it(deployment: Deployment) -> None:
     answer = deployment.browser().get("/apps/forecast/.portal/launch?next=/deep", headers=NAVIGATION)
     assert answer.status_code == 403
     assert 'href="/sign-in?next=%2Fapps%2Fforecast%2Fdeep" target="_top"' in answer.text

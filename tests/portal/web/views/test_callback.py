@@ -42,7 +42,7 @@ from tests.provider.scripted import ScriptedProvider
 
 
 class TestCallback:
-    def test_somebody_signs_in(self, portal: Portal, browser: Browser) -> None:
+    def test_a_person_signs_in(self, portal: Portal, browser: Browser) -> None:
         response = browser.sign_in()
 
         assert response.status_code == 303
@@ -55,7 +55,7 @@ class TestCallback:
         assert sign_in.tenant == "acme"
         assert portal.events() == ["signed-in"]
 
-    def test_the_way_leads_to_where_they_were_going(self, browser: Browser) -> None:
+    def test_the_sign_in_leads_to_the_requested_page(self, browser: Browser) -> None:
         response = browser.sign_in("/auth/oauth/company?next=/apps/forecast/%3Fx%3D1")
 
         assert response.headers["Location"] == "/apps/forecast/?x=1"
@@ -63,7 +63,7 @@ class TestCallback:
     @pytest.mark.parametrize(
         "target", ["https://evil.test", "//evil.test", "/auth/oauth/company", "/apps/x/.portal/launch"]
     )
-    def test_the_way_leads_nowhere_else(self, browser: Browser, target: str) -> None:
+    def test_it_leads_nowhere_off_site(self, browser: Browser, target: str) -> None:
         assert browser.sign_in(f"/auth/oauth/company?next={target}").headers["Location"] == "/"
 
     @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ class TestCallback:
         browser.sign_in()
         assert len(portal.sign_ins()) == 1
 
-    def test_somebody_else_in_the_same_browser_replaces_who_was_there(
+    def test_another_person_in_the_same_browser_replaces_the_first(
         self, portal: Portal, browser: Browser, provider: ScriptedProvider
     ) -> None:
         browser.sign_in()
@@ -222,7 +222,7 @@ class TestCallbackOfNoAttempt:
 
         self.assert_nobody(browser, browser.get(callback_of(url)))
 
-    def test_a_used_callback_signs_nobody_in(self, browser: Browser, provider: ScriptedProvider) -> None:
+    def test_a_used_callback_signs_no_one_in(self, browser: Browser, provider: ScriptedProvider) -> None:
         url = browser.begin()
         browser.get(callback_of(url))
         browser.sign_out()
@@ -230,7 +230,7 @@ class TestCallbackOfNoAttempt:
         self.assert_nobody(browser, browser.get(callback_of(url)))
         assert len(provider.completed) == 1
 
-    def test_a_used_callback_puts_nobody_out(self, browser: Browser) -> None:
+    def test_a_used_callback_signs_no_one_out(self, browser: Browser) -> None:
         """
         The back button after signing in: the page says so, leads home, and the sign-in stands.
         """
@@ -319,7 +319,7 @@ class TestCallbackElsewhere:
 
         assert browser.get(callback_of(browser.begin())).status_code == 400
 
-    def test_a_provider_that_was_taken_out_meanwhile_signs_nobody_in(self, portal: Portal, browser: Browser) -> None:
+    def test_a_provider_removed_meanwhile_signs_no_one_in(self, portal: Portal, browser: Browser) -> None:
         url = browser.begin()
         portal.providers.clear()
 
@@ -342,7 +342,7 @@ class TestAdmission:
     def with_hook(self, portal: Portal, hook: Hook) -> None:
         portal.app.extensions["portal.services"] = replace(portal.services, hook=hook)
 
-    def test_whom_the_rules_do_not_admit_reads_so(self, portal: Portal, browser: Browser) -> None:
+    def test_a_person_who_is_not_admitted_reads_so(self, portal: Portal, browser: Browser) -> None:
         spec = a_provider(admission=Admission(tenants=frozenset({"beta"})))
         portal.providers["company"] = ScriptedProvider(spec)
         page = browser.sign_in()
@@ -353,7 +353,7 @@ class TestAdmission:
         assert not browser.is_signed_in
         assert portal.sign_ins() == []
 
-    def test_the_log_and_the_audit_say_which_rule_it_was(
+    def test_log_and_audit_name_the_rule(
         self, portal: Portal, browser: Browser, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO)
@@ -396,7 +396,7 @@ class TestRefusals:
             (ProviderMisconfigured("the token endpoint answered 'invalid_client'"), 500),
         ],
     )
-    def test_a_no_is_a_page_with_a_reference_that_the_log_carries_too(
+    def test_a_refusal_is_a_page_with_a_reference_that_the_log_has_too(
         self,
         browser: Browser,
         provider: ScriptedProvider,
@@ -427,9 +427,7 @@ class TestRefusals:
         assert "in a moment" not in page.text
         assert "b.test" not in page.text
 
-    def test_who_is_signed_in_stays_so_when_another_attempt_fails(
-        self, browser: Browser, provider: ScriptedProvider
-    ) -> None:
+    def test_a_failed_attempt_keeps_the_current_sign_in(self, browser: Browser, provider: ScriptedProvider) -> None:
         browser.sign_in()
         url = browser.begin()
         provider.fails_with = ProviderRefused("no")

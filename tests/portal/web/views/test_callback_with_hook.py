@@ -128,7 +128,7 @@ def test_a_renamed_provider_is_told_by_the_name_that_chainlit_has_for_it(tmp_pat
         assert deployment.browser.is_signed_in
 
 
-def test_who_is_refused_reads_that_it_was_the_companys_rule(tmp_path: Path) -> None:
+def test_a_refused_person_reads_that_the_company_does_not_allow_the_account(tmp_path: Path) -> None:
     with written(tmp_path, company_rules="def hook(*told): return None"), logged() as log:
         page = Deployment(tmp_path, "hook").sign_in()
 

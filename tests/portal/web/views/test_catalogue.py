@@ -27,14 +27,14 @@ def test_each_tenant_has_its_own(deployment: Deployment) -> None:
     assert "You can open 2 apps." in text
 
 
-def test_whoever_may_open_nothing_learns_what_to_do(deployment: Deployment) -> None:
+def test_a_person_without_apps_learns_what_to_do(deployment: Deployment) -> None:
     person = an_identity(subject="x", name=" ", affiliations=(TESS.affiliations[0],))
     text = deployment.signed_in(person).get("/").text
     assert "You cannot open any apps yet" in text
     assert "in Acme" in text
 
 
-def test_somebody_without_name_address_and_tenant_is_welcome_too(deployment: Deployment) -> None:
+def test_a_person_without_name_address_and_tenant_sees_the_page(deployment: Deployment) -> None:
     person = Identity(provider="company", issuer="https://id.example.com", subject="x")
     text = deployment.signed_in(person).get("/").text
     assert "No name" in text

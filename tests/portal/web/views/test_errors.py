@@ -35,7 +35,7 @@ def test_every_code_has_a_sentence_of_its_own(deployment: Deployment, code: str)
     assert explanation.endswith(".")
 
 
-def test_what_went_wrong_is_for_the_log_only(deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
+def test_messages_of_exceptions_go_to_the_log_only(deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
     failing(deployment, ValueError("the secret of the house"))
     with caplog.at_level(logging.ERROR):
         answer = deployment.browser().get("/failing")
@@ -82,7 +82,7 @@ def test_a_request_that_is_too_large_is_refused(deployment: Deployment) -> None:
     assert answer.status_code == 413
 
 
-def test_a_code_nobody_wrote_a_sentence_for_still_gives_a_page(deployment: Deployment) -> None:
+def test_a_code_without_a_sentence_still_has_a_page(deployment: Deployment) -> None:
     class Novel(PortalError):
         code = "novel"
         status = 418

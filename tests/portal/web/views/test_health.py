@@ -46,7 +46,7 @@ def guard_answering(status: int) -> Iterator[tuple[int, list[tuple[str, str]]]]:
         server.server_close()
 
 
-def test_a_living_portal_says_so_to_everybody_at_every_name(deployment: Deployment) -> None:
+def test_liveness_is_public_at_every_host_name(deployment: Deployment) -> None:
     answer = deployment.browser().get("/healthz", base_url="http://10.0.0.7:8000")
     assert (answer.status_code, answer.get_json()) == (200, {"state": "alive"})
 
@@ -78,7 +78,7 @@ def test_an_app_that_starts_or_redirects_is_not_up() -> None:
             ]
 
 
-def test_readiness_tells_that_apps_are_missing_but_never_which(tmp_path: Path) -> None:
+def test_readiness_reports_missing_apps_without_their_names(tmp_path: Path) -> None:
     with guard_answering(503) as (port, _):
         app = an_app(internal_url=f"http://127.0.0.1:{port}", required=True)
         deployment = Deployment(
@@ -88,13 +88,13 @@ def test_readiness_tells_that_apps_are_missing_but_never_which(tmp_path: Path) -
     assert (answer.status_code, answer.get_json()) == (503, {"state": "missing", "missing": ["apps"]})
 
 
-def test_an_app_nobody_answers_for_is_missing(tmp_path: Path) -> None:
+def test_an_unreachable_app_is_missing(tmp_path: Path) -> None:
     app = an_app(internal_url="http://127.0.0.1:1", required=True)
     deployment = Deployment(tmp_path, catalogue=Catalogue((app,)))
     assert deployment.browser().get("/readyz").get_json()["missing"] == ["apps"]
 
 
-def test_a_database_that_is_away_is_missing_and_so_are_the_keys(deployment: Deployment) -> None:
+def test_without_a_database_database_and_keys_are_missing(deployment: Deployment) -> None:
     class Away:
         def ping(self) -> None:
             raise StoreUnavailable("away")

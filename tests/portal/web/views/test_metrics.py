@@ -101,7 +101,7 @@ class TestWhatIsCounted:
         assert routes == {"/apps/<slug>/"}
         assert value(deployment, "portal_request_seconds_count", route="/metrics") == 1
 
-    def test_a_database_that_is_away_is_said_and_the_rest_goes_on(self, deployment: Deployment) -> None:
+    def test_without_a_database_the_other_metrics_remain(self, deployment: Deployment) -> None:
         deployment.signed_in()
         deployment.services.database.close()
         (deployment.settings.data_dir / "portal.db").rename(deployment.settings.data_dir / "away")
@@ -150,13 +150,13 @@ class TestForWhom:
             {"X-Forwarded-Proto": "https"},
         ],
     )
-    def test_nobody_comes_through_a_web_server(self, deployment: Deployment, headers: Mapping[str, str]) -> None:
+    def test_requests_through_a_reverse_proxy_are_refused(
+        self, deployment: Deployment, headers: Mapping[str, str]
+    ) -> None:
         assert deployment.browser().get("/metrics", base_url=DIRECT, headers=headers).status_code == 404
 
     @pytest.mark.parametrize("host", ["portal.example.com", "portal.example.com:443"])
-    def test_a_web_server_that_says_nothing_of_itself_is_known_by_the_name_it_passes_on(
-        self, deployment: Deployment, host: str
-    ) -> None:
+    def test_a_reverse_proxy_is_recognised_by_the_host_name(self, deployment: Deployment, host: str) -> None:
         """Browsers name the portal; a Prometheus that is on the list asks an address of this machine."""
         answer = deployment.browser().get("/metrics", base_url=DIRECT, environ_overrides={"HTTP_HOST": host})
         assert answer.status_code == 404
@@ -169,7 +169,7 @@ class TestForWhom:
     @pytest.mark.parametrize(
         "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "[", "a b", ""]
     )
-    def test_nobody_is_led_here_by_a_name_of_their_own(self, deployment: Deployment, host: str) -> None:
+    def test_another_host_name_is_refused(self, deployment: Deployment, host: str) -> None:
         """A page whose name suddenly means 127.0.0.1 (DNS rebinding) reads nothing."""
         answer = deployment.browser().get("/metrics", base_url=DIRECT, environ_overrides={"HTTP_HOST": host})
         assert answer.status_code in {400, 404}
@@ -185,13 +185,13 @@ class TestForWhom:
         assert not is_listed("127.0.0.1", ())
         assert not is_listed(None, (ip_network("127.0.0.1"),))
 
-    def test_nothing_but_reading(self, deployment: Deployment) -> None:
+    def test_only_get_requests_are_allowed(self, deployment: Deployment) -> None:
         assert deployment.browser().post("/metrics", base_url=DIRECT).status_code == 405
 
 
 class TestApps:
     @pytest.mark.usefixtures("processes")
-    def test_what_the_supervisor_says_of_the_apps_of_the_catalogue(self, folder: Path) -> None:
+    def test_states_of_the_apps_of_the_catalogue(self, folder: Path) -> None:
         deployment = Deployment(folder, catalogue=HERE)
         document = a_document(an_app(folder), an_app(folder, "another"), control=str(folder / "supervisor.sock"))
         with supervised(document) as supervisor:
@@ -214,7 +214,7 @@ class TestApps:
         assert {forecast["portal_app_open", ("app", "forecast"), ("kind", kind)] for kind in get_args(WorkKind)} == {0}
         assert "another" not in text, "labels come from the catalogue"
 
-    def test_a_supervisor_that_is_away_is_said(self, folder: Path) -> None:
+    def test_an_unreachable_supervisor_is_reported(self, folder: Path) -> None:
         told = scraped(Deployment(folder, catalogue=HERE))
 
         assert told["portal_supervisor_up", frozenset()] == 0
@@ -223,7 +223,7 @@ class TestApps:
     @pytest.mark.parametrize(
         "answer", [b"", b"nonsense\n", b"[]\n", b'{"ok": true}\n', b'{"ok": false, "problem": "no"}\n'], ids=len
     )
-    def test_one_that_says_something_else_is_away(self, folder: Path, answer: bytes) -> None:
+    def test_a_supervisor_with_another_answer_is_unreachable(self, folder: Path, answer: bytes) -> None:
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(str(folder / "supervisor.sock"))
             listening.listen()

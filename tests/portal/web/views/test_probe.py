@@ -48,13 +48,13 @@ def test_an_echo_says_how_a_request_arrived(deployment: Deployment) -> None:
     assert "do-not-tell" not in answer.text
 
 
-def test_it_tells_no_credential(deployment: Deployment) -> None:
+def test_it_returns_no_credential(deployment: Deployment) -> None:
     headers = {PROBE_HEADER: a_token(deployment), "Authorization": "Bearer do-not-tell"}
 
     assert "do-not-tell" not in deployment.browser().get(ECHO, headers=headers).text
 
 
-def test_a_clock_that_is_off_is_told_to_whoever_has_the_keys(deployment: Deployment) -> None:
+def test_a_wrong_clock_is_reported_to_holders_of_the_keys(deployment: Deployment) -> None:
     token = a_token(deployment, issued_at=NOW - 300, expires_at=NOW - 200)
     answer = deployment.browser().get(ECHO, headers={PROBE_HEADER: token})
 

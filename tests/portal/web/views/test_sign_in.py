@@ -31,7 +31,7 @@ class TestSignInPage:
         assert 'href="/auth/oauth/other"' in page
         assert "Elsewhere" in page
 
-    def test_it_says_where_the_way_leads_but_not_what_is_there(self, browser: Browser) -> None:
+    def test_it_names_the_path_of_the_next_page_but_not_the_app(self, browser: Browser) -> None:
         """
         An app's title would tell a stranger that the app exists.
         """
@@ -118,7 +118,7 @@ class TestBegin:
     def test_an_unknown_provider_is_not_found(self, browser: Browser) -> None:
         assert browser.get("/auth/oauth/unknown").status_code == 404
 
-    def test_a_provider_that_is_down_is_said_to_be_with_a_way_to_try_again(
+    def test_the_page_of_a_provider_that_is_down_has_a_link_to_try_again(
         self, browser: Browser, provider: ScriptedProvider, caplog: pytest.LogCaptureFixture
     ) -> None:
         provider.fails_with = ProviderUnavailable("GET https://id.example.com: ConnectionError")

@@ -74,17 +74,17 @@ class TestSignOut:
         assert "You are signed out" in page
         assert "still be signed in to Example Company" in page
 
-    def test_a_provider_that_was_taken_out_meanwhile_does_not_matter(self, portal: Portal, browser: Browser) -> None:
+    def test_a_provider_removed_meanwhile_does_not_matter(self, portal: Portal, browser: Browser) -> None:
         browser.sign_in()
         portal.providers.clear()
 
         assert browser.sign_out().headers["Location"] == "/signed-out?provider=company"
         assert not portal.sign_ins()
 
-    def test_who_is_not_signed_in_is_told_calmly(self, browser: Browser) -> None:
+    def test_without_a_sign_in_the_page_is_signed_out(self, browser: Browser) -> None:
         assert browser.get("/sign-out").headers["Location"] == "/signed-out"
 
-    def test_whose_sign_in_ended_elsewhere_is_told_calmly(self, portal: Portal, browser: Browser) -> None:
+    def test_after_a_sign_in_ended_elsewhere_the_page_is_signed_out(self, portal: Portal, browser: Browser) -> None:
         browser.sign_in()
         token = csrf_in(browser.get("/sign-out"))
         portal.now += portal.services.settings.idle_lifetime
@@ -93,7 +93,7 @@ class TestSignOut:
 
 
 class TestSignedOutPage:
-    def test_it_says_that_the_provider_knows_too(self, browser: Browser) -> None:
+    def test_it_reports_the_sign_out_at_the_provider(self, browser: Browser) -> None:
         browser.sign_in()
         state = state_in(link_to_provider(browser.sign_out()))
         page = browser.get(f"/signed-out?state={state}").text
@@ -103,7 +103,7 @@ class TestSignedOutPage:
     @pytest.mark.parametrize(
         "query", ["", "?state=forged", "?provider=unknown", "?provider=<script>", "?state=%ED%A0%80"]
     )
-    def test_it_believes_nothing_else(self, browser: Browser, query: str) -> None:
+    def test_other_values_are_ignored(self, browser: Browser, query: str) -> None:
         page = browser.get(f"/signed-out{query}")
 
         assert page.status_code == 200
@@ -111,7 +111,7 @@ class TestSignedOutPage:
         assert "Example Company" not in page.text
         assert "<script>" not in page.text
 
-    def test_who_is_signed_in_is_not_told_otherwise(self, browser: Browser) -> None:
+    def test_a_signed_in_person_goes_to_the_home_page(self, browser: Browser) -> None:
         browser.sign_in()
 
         assert browser.get("/signed-out").headers["Location"] == "/"

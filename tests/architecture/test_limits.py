@@ -40,7 +40,7 @@ FACTS = {
     "portal.contract.loopback._MAX_HOST": "of DNS",
     "portal.deployment.sites.LARGEST_BODY": "for nginx and Caddy, a little more than what the portal takes",
     "portal.sign_in.providers.id_token.MAX_AGE": "a time, in docs/codes.md",
-    "portal.web.views.health._LONGEST": "a time that one app has to answer",
+    "portal.web.app_health._LONGEST": "a time that one app has to answer",
 }
 """What is called so and is no limit of ours on what people, providers and apps may bring, and why."""
 

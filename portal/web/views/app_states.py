@@ -13,10 +13,10 @@ from flask.typing import ResponseReturnValue
 
 from portal.rules.catalogue import AppSpec
 from portal.rules.policy import Allowed, may_open
+from portal.web.app_health import AppHealth, state_of
 from portal.web.current_sign_in import current_standing
 from portal.web.services import services
 from portal.web.views.cached_answer import CachedAnswer
-from portal.web.views.health import AppHealth, state_of
 
 blueprint = Blueprint("app_states", __name__)
 

@@ -2,48 +2,17 @@
 
 import logging
 import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
-from portal.contract.egress import Egress
 from portal.errors import StoreUnavailable
 from portal.rules.catalogue import Catalogue
 from portal.storage.session_store import SessionStore
 from portal.web.services import Services
-from portal.web.views.health import Readiness, apps_that_are_down
+from portal.web.views.health import Readiness
 from tests.builders import an_app
-from tests.portal.web.deployment import Deployment
-
-
-@contextmanager
-def guard_answering(status: int) -> Iterator[tuple[int, list[tuple[str, str]]]]:
-    """Answer every health check with *status*; yield the port, and the path and host of each request."""
-    asked: list[tuple[str, str]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append((self.path, self.headers["Host"]))
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server.server_address[1], asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+from tests.portal.web.deployment import Deployment, guard_answering
 
 
 def test_liveness_is_public_at_every_host_name(deployment: Deployment) -> None:
@@ -54,28 +23,6 @@ def test_liveness_is_public_at_every_host_name(deployment: Deployment) -> None:
 def test_a_portal_with_all_it_needs_is_ready(deployment: Deployment) -> None:
     answer = deployment.browser().get("/readyz", base_url="http://10.0.0.7:8000")
     assert (answer.status_code, answer.get_json()) == (200, {"state": "ready", "missing": []})
-
-
-def test_an_app_that_must_be_up_is_asked_under_its_own_name() -> None:
-    with guard_answering(200) as (port, asked):
-        app = an_app(url=f"http://forecast.demo.localhost:{port}/run", required=True)
-        assert apps_that_are_down([app], egress=Egress()) == []
-    assert asked == [("/run/.portal/health", f"forecast.demo.localhost:{port}")]
-
-
-def test_the_internal_address_comes_first() -> None:
-    with guard_answering(200) as (port, asked):
-        app = an_app(internal_url=f"http://127.0.0.1:{port}", required=True)
-        assert apps_that_are_down([app], egress=Egress()) == []
-    assert asked == [("/.portal/health", "forecast.apps.example.com")]
-
-
-def test_an_app_that_starts_or_redirects_is_not_up() -> None:
-    for status in (503, 302, 404):
-        with guard_answering(status) as (port, _):
-            assert apps_that_are_down([an_app(internal_url=f"http://127.0.0.1:{port}")], egress=Egress()) == [
-                "forecast"
-            ]
 
 
 def test_readiness_reports_missing_apps_without_their_names(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """The portal's API for apps: who is signed in, what happened, and ending a sign-in.
 
 An app may do what its ``portal_api`` in ``portal.toml`` lists and the person's own role
-allows, within the person's tenant.  The token is asked for once per call and lives for
-seconds; the app never sees the portal's database.
+allows, within the person's tenant.  Each call requests a token that is valid for seconds; the app never sees the
+portal's database.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,27 +29,27 @@ _SENTENCES: Final = {
     "invalid_request": _ENDED,
     "invalid_scope": _NO_RIGHT,
 }
-"""What refusals of a token mean to the person; RFC 8693, 2.2.2, names an ended session ``invalid_request``."""
+"""Sentences for the person when a token is refused; RFC 8693, 2.2.2: an ended session is ``invalid_request``."""
 
 
 class PortalApiError(Exception):
-    """The portal did not do it.  ``str(error)`` is one sentence that may be shown to the person."""
+    """The portal refused or failed.  ``str(error)`` is a sentence that may be shown to the person."""
 
 
 class Access(Protocol):
-    """What the guard lends to a request's handlers."""
+    """The guard's object in ``scope["portal.api"]``."""
 
     @property
     def base_url(self) -> str:
-        """Where the portal is reached from here, without a trailing slash."""
+        """Address of the portal for calls, without a trailing slash."""
 
     @property
     def headers(self) -> Mapping[str, str]:
         """Headers that each call must carry besides the token, such as ``Host``."""
 
     @property
-    def way(self) -> ClientSettings:
-        """How the portal is called: proxy and certificates."""
+    def client_settings(self) -> ClientSettings:
+        """Proxy and certificates for calls to the portal."""
 
     def token(self, scopes: str) -> str:
         """Return an access token for *scopes*, separated by spaces (RFC 8693)."""
@@ -63,14 +63,14 @@ class SignedIn:
     name: str
     email: str
     email_verified: bool
-    """Whether the provider vouches for the address; else it is what the person says."""
+    """Whether the provider verified the address."""
     roles: tuple[str, ...]
     provider: str
     since: int
     last_seen: int
     until: int
     current: bool
-    """Whether it is the one that asks."""
+    """Whether it is the current person's own sign-in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +87,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPage:
-    """A part of the tenant's audit."""
+    """A page of the tenant's audit."""
 
     events: tuple[Event, ...]
     next: str | None
-    """Names the page of older events; ``None`` where there are none."""
+    """Cursor of the next page, with older events; ``None`` at the end."""
 
 
 class PortalApi:
@@ -99,7 +99,7 @@ class PortalApi:
 
     def __init__(self, access: Access, *, client: httpx.Client | None = None) -> None:
         self._access = access
-        self._client = client or _client_of(access.way)
+        self._client = client or _client_of(access.client_settings)
 
     @classmethod
     def of(cls, request: gr.Request | None) -> "PortalApi":
@@ -134,10 +134,10 @@ class PortalApi:
     def audit_page(self, *, limit: int = 50, after: str | None = None, without: Sequence[str] = ()) -> EventPage:
         """Return a page of the tenant's events, newest first.  Needs ``audit:read``.
 
-        *after*: :attr:`EventPage.next` of the page before; *without*: kinds of events to leave out.
+        *after* is :attr:`EventPage.next` of the previous page; *without* are kinds of events to leave out.
         """
-        asked = [("limit", str(limit)), *(("without", one) for one in without)]
-        query = urlencode([*asked, *([] if after is None else [("cursor", after)])])
+        parameters = [("limit", str(limit)), *(("without", one) for one in without)]
+        query = urlencode([*parameters, *([] if after is None else [("cursor", after)])])
         body = self._call("GET", f"/api/audit?{query}", scope="audit:read")
         return EventPage(events=tuple(_event(one) for one in _objects(body, "events")), next=_next(body))
 
@@ -169,9 +169,9 @@ class PortalApi:
 
 
 @cache
-def _client_of(way: ClientSettings) -> httpx.Client:
-    """Return a client that is kept: building one costs more than a call."""
-    return httpx.Client(timeout=_TIMEOUT, follow_redirects=False, **way.keywords())
+def _client_of(settings: ClientSettings) -> httpx.Client:
+    """Return a cached client: building one costs more than a call."""
+    return httpx.Client(timeout=_TIMEOUT, follow_redirects=False, **settings.keywords())
 
 
 def _sentence(status: int) -> str:
@@ -183,7 +183,7 @@ def _sentence(status: int) -> str:
         case 404:
             return "That sign-in has ended already."
         case 429:
-            return "The portal was asked too often. Try again in a minute."
+            return "Too many requests to the portal. Try again in a minute."
         case _:
             return _LATER
 

@@ -1,19 +1,18 @@
-"""What a supervisor and one app's process say to each other: JSON, one object per line, on a socket pair of their own.
+"""The messages between the supervisor and one app's process: a JSON object per line, on a socket pair of their own.
 
-The process says how it is, whenever that changes, and that an app session has ended in it:
+The process reports its status whenever that changes, and each app session that ends in it:
 
     {"state": "running", "accepting": true, "problem": "", "open": {"stream": 2, "page": 5}, "listening": ["3x9…"]}
     {"ended": "…"}
 
-The supervisor says what to do:
+The supervisor sends commands:
 
-    {"do": "accept"}                           take connections, from now on
-    {"do": "leave", "seconds": 120}            take no more of them, finish what runs, and end
-    {"do": "elsewhere", "sessions": ["3x9…"]}  these Gradio sessions wait for answers of the process before this one
-    {"do": "end", "session": "…"}              this app session has ended in another process of the app
+    {"do": "accept"}                           accept connections
+    {"do": "leave", "seconds": 120}            accept no more, finish running work, and end
+    {"do": "elsewhere", "sessions": ["3x9…"]}  these Gradio sessions have a stream open in the draining process
+    {"do": "end", "session": "…"}              this app session has ended in another process
 
-The author's code shares the process: what comes from there is held to its shape, and is believed about
-that app alone.  Pure.
+The author's code runs in the same process, so its messages are checked, and only affect that app.  Pure.
 """
 
 import json
@@ -26,9 +25,9 @@ from portal.contract.supervisor_messages import WorkKind
 State = Literal["starting", "running", "failed"]
 
 MAX_LINE: Final = 256 * 1024
-"""Longest line either side reads, in bytes."""
+"""Longest line that either side reads, in bytes."""
 MAX_SESSIONS: Final = 1024
-"""Most Gradio sessions that one line names."""
+"""Most Gradio sessions in one line."""
 _MAX_ID: Final = 128
 _MAX_PROBLEM: Final = 400
 _MOST: Final = 1_000_000
@@ -37,15 +36,15 @@ _LONGEST: Final = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """How a process says that it is."""
+    """The status of a process."""
 
     state: State = "starting"
     accepting: bool = False
-    """Whether it takes connections."""
+    """Whether it accepts connections."""
     problem: str = ""
     """Of ``failed``: why, in a sentence."""
     open: Mapping[WorkKind, int] = field(default_factory=dict)
-    """What is under way in it."""
+    """Number of open requests, by kind."""
     listening: tuple[str, ...] = ()
     """Gradio sessions with an event stream open."""
 
@@ -75,7 +74,7 @@ class SessionEnded:
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """Take connections."""
+    """Accept connections."""
 
     def to_line(self) -> bytes:
         """Return this as a line."""
@@ -84,7 +83,7 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Take no more connections, finish what runs within so many *seconds*, and end."""
+    """Accept no more connections, finish running work within *seconds*, and end."""
 
     seconds: float
 
@@ -95,7 +94,7 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Draining:
-    """These Gradio sessions have an event stream open in another process; each line replaces the one before."""
+    """These Gradio sessions have an event stream open in a draining process; each command replaces the one before."""
 
     sessions: tuple[str, ...]
 
@@ -119,7 +118,7 @@ Command: TypeAlias = Accept | Leave | Draining | EndSession
 
 
 def read_status(line: bytes) -> Status | SessionEnded | None:
-    """Return what a process says in *line*, or ``None`` where that is nothing that can be said."""
+    """Return the message of a process in *line*, or ``None`` if it is not valid."""
     members = _members(line)
     if "ended" in members:
         return SessionEnded(members["ended"]) if _is_id(members["ended"]) else None
@@ -143,7 +142,7 @@ def read_status(line: bytes) -> Status | SessionEnded | None:
 
 
 def read_command(line: bytes) -> Command | None:
-    """Return what the supervisor says in *line*, or ``None`` where that is nothing that can be done."""
+    """Return the supervisor's command in *line*, or ``None`` if it is not valid."""
     match _members(line):
         case {"do": "accept"}:
             return Accept()

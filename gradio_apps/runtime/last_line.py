@@ -1,4 +1,4 @@
-"""The last line of a log, fit for a page or a table: no secret, no control character, bounded."""
+"""The last line of a log, safe to show: without secrets and control characters, and of bounded length."""
 
 import os
 import stat
@@ -14,11 +14,11 @@ _WINDOW: Final = 64 * 1024
 
 
 def last_line(descriptor: int, *, hidden: Iterable[str], since: int = 0) -> str:
-    """Return the last line that says something of the regular file *descriptor*, without any of *hidden*.
+    """Return the last non-empty line of the regular file *descriptor*, without any of *hidden*.
 
-    Only what was written after the first *since* bytes counts; a file that was emptied counts whole.
+    Only bytes after the first *since* count; of a file that was emptied, all of them.
 
-    Empty where nothing can be read: a terminal, a pipe, a file opened for writing only.
+    Empty where nothing can be read, as of a terminal, a pipe or a write-only file.
     """
     try:
         status = os.fstat(descriptor)
@@ -31,7 +31,7 @@ def last_line(descriptor: int, *, hidden: Iterable[str], since: int = 0) -> str:
         return ""
     lines = text.splitlines()
     if begin > since:
-        lines = lines[1:]  # its beginning is not here, and with it perhaps half a secret
+        lines = lines[1:]  # cut at its beginning, it may hold half a secret
     line = next((line for line in reversed(lines) if line.strip()), "")
     shown = "".join(character for character in redact(line, hidden=hidden) if character.isprintable()).strip()
     return shorten(shown, longest=LONGEST)

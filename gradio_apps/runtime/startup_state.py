@@ -1,4 +1,4 @@
-"""What one process knows of its own start: since when, how long it usually takes, what it printed last."""
+"""What a process knows about its own start: when it began, how long it usually takes, its last log line."""
 
 import os
 import time
@@ -11,26 +11,26 @@ from gradio_apps.runtime.last_line import last_line
 from gradio_apps.runtime.progress import Progress
 
 USUAL: Final = "PORTAL_USUAL_START"
-"""Seconds a start usually takes, as the supervisor remembers it."""
+"""Seconds a start usually takes, as the supervisor remembers them."""
 SECRET_NAMES: Final = "PORTAL_SECRET_NAMES"  # noqa: S105  the name of a variable that holds names
-"""Names of the app's variables whose values no page may show, with commas."""
+"""Names of the app's variables whose values no page may show, separated by commas."""
 _STDERR: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartupState:
-    """What is read once, before the author's code can change it."""
+    """Values read once, before the author's code can change them."""
 
     begun: float
     usual: float | None
     hidden: tuple[str, ...]
     log: int
-    """Where this process's output goes; its last line is shown if that is a file that can be read back."""
+    """Descriptor of this process's output; its last line is shown if it is a readable file."""
     log_since: int
-    """Size of that file when the process began: what stands before is of another process."""
+    """Size of that file when the process began; everything before is another process's."""
 
     def progress(self, host: HostedApp, *, now: float) -> Progress:
-        """Return how far *host* has come; *now* is of the monotonic clock."""
+        """Return how far the start of *host* is; *now* is of the monotonic clock."""
         return Progress(
             phase=host.phase,
             elapsed=now - self.begun,
@@ -40,18 +40,18 @@ class StartupState:
         )
 
     def of(self, host: HostedApp) -> Callable[[], Progress]:
-        """Return what the guard asks for its pages."""
+        """Return a function that the guard calls for its pages."""
         return lambda: self.progress(host, now=time.monotonic())
 
 
 def startup_state_from(environ: Mapping[str, str], *, secret: str) -> StartupState:
-    """Read from *environ* what the supervisor said of this app's starts; *secret* is the app's client secret."""
+    """Return the state of a start from *environ*, which the supervisor set; *secret* is the app's client secret."""
     usual = environ.get(USUAL, "")
     names = [name for name in environ.get(SECRET_NAMES, "").split(",") if name]
     return StartupState(
         begun=time.monotonic(),
         usual=float(usual) if usual.isascii() and usual.isdigit() else None,
         hidden=(secret, *(environ[name] for name in names if name in environ)),
-        log=os.dup(_STDERR),  # the author's code may send its own elsewhere
+        log=os.dup(_STDERR),  # the author's code may redirect the original
         log_since=os.fstat(_STDERR).st_size,
     )

@@ -27,7 +27,7 @@ class FakeAccess:
     base_url: str = "http://127.0.0.1:7800"
     headers: dict[str, str] = field(default_factory=lambda: {"Host": "portal.example.com"})
     refusal: Exception | None = None
-    way: ClientSettings = DIRECT
+    client_settings: ClientSettings = DIRECT
 
     def token(self, scopes: str) -> str:
         if self.refusal is not None:

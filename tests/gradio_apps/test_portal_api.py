@@ -113,7 +113,7 @@ class TestAsking:
         (always(401), "Your sign-in has ended"),
         (always(403), "do not have the right"),
         (always(404), "ended already"),
-        (always(429), "too often"),
+        (always(429), "Too many requests"),
         (always(302, headers={"Location": "https://evil.example/"}), "cannot do this at the moment"),
         (always(500), "cannot do this at the moment"),
         (always(200, text="<html>"), "could not be read"),
@@ -164,7 +164,7 @@ class TestOfARequest:
             PortalApi.of(request_)
 
     def test_clients_are_kept(self) -> None:
-        here, there = FakeAccess(), FakeAccess(way=ClientSettings(proxy=None, tls=None))
+        here, there = FakeAccess(), FakeAccess(client_settings=ClientSettings(proxy=None, tls=None))
         pairs = [(PortalApi(here), PortalApi(here)), (PortalApi(there), PortalApi(there))]
 
         for one, other in pairs:

@@ -1,6 +1,6 @@
 """The guard: ASGI middleware around a whole app, closed by default.
 
-It knows tickets, sessions and HTTP; of Gradio it knows some paths, and imports none of it.
+It handles tickets, sessions and HTTP.  It knows the paths of Gradio, and does not import it.
 """
 
 from gradio_apps.runtime.guard.api import PortalApi, PortalApiError

@@ -1,7 +1,7 @@
-"""The portal's API in an app's hands: RFC 8693 token exchange for the person whose request it is.
+"""The portal's API for an app: RFC 8693 token exchange for the person of the current request.
 
-Synchronous, because handlers run in threads; the app never holds its client secret's work in
-its own code, and a token dies within a minute.
+Synchronous, because handlers run in threads.  The app's code never uses the client secret, and a token expires
+within a minute.
 """
 
 import threading
@@ -18,13 +18,13 @@ from portal.contract.introspection import HINT_APP_SESSION
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 MARGIN: Final = 10
-"""A token is not used in the last of its seconds."""
+"""Seconds before its expiry at which a token is no longer used."""
 _TIMEOUT: Final = httpx.Timeout(5.0, connect=2.0)
 _MAX_CACHED: Final = 4096
 
 
 class PortalApiError(Exception):
-    """The portal gave no token."""
+    """The portal did not issue a token."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -33,7 +33,7 @@ class PortalApiError(Exception):
 
 
 class TokenExchange:
-    """Exchanges app sessions for access tokens, each kept for most of its life."""
+    """Exchanges app sessions for access tokens, and caches them."""
 
     def __init__(
         self,
@@ -50,22 +50,22 @@ class TokenExchange:
         self._cache: dict[tuple[str, str], tuple[str, float]] = {}
 
     def token(self, sid: str, scopes: str) -> str:
-        """Return a bearer token for *scopes* (space-separated) in the name of the person behind *sid*.
+        """Return a bearer token for *scopes* (space-separated) for the person of the app session *sid*.
 
         Raises:
-            PortalApiError: the portal said no, or nothing.
+            PortalApiError: the portal refused or did not answer.
         """
-        wanted = (sid, " ".join(sorted(set(scopes.split()))))
+        key = (sid, " ".join(sorted(set(scopes.split()))))
         now = self._clock()
         with self._lock:
-            token, until = self._cache.get(wanted, ("", 0.0))
+            token, until = self._cache.get(key, ("", 0.0))
         if now < until:
             return token
-        token, lifetime = self._exchange(*wanted)
+        token, lifetime = self._exchange(*key)
         with self._lock:
             if len(self._cache) >= _MAX_CACHED:
                 self._cache.clear()
-            self._cache[wanted] = (token, now + lifetime - MARGIN)
+            self._cache[key] = (token, now + lifetime - MARGIN)
         return token
 
     def forget(self, sid: str) -> None:
@@ -114,7 +114,7 @@ class TokenExchange:
 
 
 class PortalApi:
-    """What an app finds under ``scope["portal.api"]``: the portal's API, for one person."""
+    """The value of ``scope["portal.api"]``: the portal's API for one person."""
 
     __slots__ = ("_exchange", "_sid")
 
@@ -124,7 +124,7 @@ class PortalApi:
 
     @property
     def base_url(self) -> str:
-        """Where the portal is called, without a trailing slash."""
+        """Address of the portal for calls, without a trailing slash."""
         return self._exchange.settings.call_url
 
     @property
@@ -133,14 +133,14 @@ class PortalApi:
         return self._exchange.settings.call_headers
 
     @property
-    def way(self) -> ClientSettings:
-        """How the portal is called: proxy and certificates."""
+    def client_settings(self) -> ClientSettings:
+        """Proxy and certificates for calls to the portal."""
         return client_settings(self._exchange.settings)
 
     def token(self, scopes: str) -> str:
         """Return a bearer token for *scopes*, separated by spaces; call it from a thread, not from a coroutine.
 
         Raises:
-            PortalApiError: the portal said no, or nothing.
+            PortalApiError: the portal refused or did not answer.
         """
         return self._exchange.token(self._sid, scopes)

@@ -1,4 +1,4 @@
-"""The little ASGI the guard speaks itself: types, whole bodies in, small answers out."""
+"""ASGI types, reading whole bodies, and sending small answers."""
 
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
@@ -18,11 +18,11 @@ class TooLarge(Exception):
 
 
 class Gone(Exception):
-    """The client left before its request was whole."""
+    """The client left before its request was complete."""
 
 
 async def read_body(receive: Receive, *, limit: int, take: Callable[[int], None] = lambda _: None) -> bytes:
-    """Return the whole request body; *take* is called with the size of each piece before it is kept.
+    """Return the whole request body; *take* is called with the size of each piece before it is stored.
 
     Raises:
         TooLarge: it exceeds *limit* bytes; the rest is not read.
@@ -45,14 +45,14 @@ async def read_body(receive: Receive, *, limit: int, take: Callable[[int], None]
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
-    """Return a ``receive`` that gives *body* once, and then what *receive* gives."""
-    given = False
+    """Return a ``receive`` that returns *body* once, and then what *receive* returns."""
+    is_sent = False
 
     async def again() -> Message:
-        nonlocal given
-        if given:
+        nonlocal is_sent
+        if is_sent:
             return await receive()
-        given = True
+        is_sent = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return again
@@ -61,7 +61,7 @@ def replay(body: bytes, receive: Receive) -> Receive:
 async def send_bytes(
     send: Send, status: int, body: bytes, *, content_type: str, headers: Iterable[tuple[bytes, bytes]]
 ) -> None:
-    """Send one whole answer; the server leaves the body out where the method is ``HEAD``."""
+    """Send one whole answer; for ``HEAD``, the server leaves the body out."""
     described = [(b"content-type", content_type.encode("ascii")), *headers]
     if status != 304:  # noqa: PLR2004 - Not Modified speaks of a body it does not carry
         described.insert(1, (b"content-length", str(len(body)).encode("ascii")))
@@ -72,7 +72,7 @@ async def send_bytes(
 async def send_json(
     send: Send, status: int, value: Mapping[str, object], *, headers: Iterable[tuple[bytes, bytes]]
 ) -> None:
-    """Send *value* as JSON, not to be kept; errors are ``{"detail": …}``, which Gradio shows as a toast."""
+    """Send *value* as JSON, not to be cached; errors are ``{"detail": …}``, which Gradio shows as a toast."""
     body = json.dumps(value).encode("ascii")
     await send_bytes(send, status, body, content_type="application/json", headers=[NO_STORE, *headers])
 

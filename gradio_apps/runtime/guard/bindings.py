@@ -1,7 +1,7 @@
-"""Who owns a Gradio session, event, upload or MCP client: the first person, within one tenant, who used it.
+"""The owner of a Gradio session, event, upload or MCP client: the first person, in one tenant, who used it.
 
-Gradio itself separates nobody: who knows a ``session_hash`` reads its results.  Memory is
-bounded per person, so that one person's flood forgets only their own.
+Gradio itself does not check owners: anyone who knows a ``session_hash`` can read its results.  Memory is limited per
+person, so that nobody can push out the entries of others.
 """
 
 from collections import OrderedDict
@@ -12,7 +12,7 @@ from gradio_apps.runtime.guard.gradio_routes import IdKind
 from portal.contract import Person
 
 MAX_PER_OWNER: Final = 4096
-"""How many ids one person may hold before their oldest is forgotten."""
+"""Most ids of one person; then their oldest is forgotten."""
 
 
 class Owner(NamedTuple):
@@ -23,12 +23,12 @@ class Owner(NamedTuple):
 
 
 def owner_of(person: Person) -> Owner:
-    """Return who *person* is to the bindings."""
+    """Return *person* as an owner."""
     return Owner(person.subject, person.tenant)
 
 
 class Bindings:
-    """Which ids belong to whom, in this process; the app's own memory lives no longer."""
+    """The owners of ids in this process; the app's own memory does not last longer."""
 
     def __init__(self, *, limit: int = MAX_PER_OWNER) -> None:
         self._limit = limit
@@ -36,26 +36,26 @@ class Bindings:
         self._held: dict[Owner, OrderedDict[tuple[IdKind, str], None]] = {}
 
     def allow(self, ids: Ids, owner: Owner) -> bool:
-        """Say whether *owner* may speak of all *ids*; a session or an upload that was not used yet becomes theirs.
+        """Say whether *owner* may use all *ids*; a session or an upload that is new becomes theirs.
 
-        Events and MCP clients are made by the app, so one that was never seen here belongs to no person.
+        Events and MCP clients are made by the app, so an unknown one belongs to nobody.
         """
         if ids is NO_IDS:
             return True
-        made = [(IdKind.EVENT, one) for one in ids.events] + [(IdKind.MCP, one) for one in ids.clients]
-        if any(self._owners.get(one) != owner for one in made):
+        by_app = [(IdKind.EVENT, one) for one in ids.events] + [(IdKind.MCP, one) for one in ids.clients]
+        if any(self._owners.get(one) != owner for one in by_app):
             return False
-        chosen = [(IdKind.SESSION, one) for one in ids.hashes] + [(IdKind.UPLOAD, one) for one in ids.uploads]
-        if any(self._owners.get(one, owner) != owner for one in chosen):
+        by_browser = [(IdKind.SESSION, one) for one in ids.hashes] + [(IdKind.UPLOAD, one) for one in ids.uploads]
+        if any(self._owners.get(one, owner) != owner for one in by_browser):
             return False
-        for one in chosen:
+        for one in by_browser:
             self._keep(one, owner)
         return True
 
     def issued(self, kind: IdKind, one: str, owner: Owner) -> None:
-        """Note that the app made *one* for *owner*, unless it was another's already.
+        """Note that the app made *one* for *owner*, unless someone else owns it.
 
-        An event without a hash of its own is a session of that name too.
+        An event without a session hash also counts as a session of that name.
         """
         self._claim((kind, one), owner)
         if kind is IdKind.EVENT:

@@ -1,12 +1,12 @@
-"""Reads bodies for the ids in them: without building the document, and with a bound on what they may cost.
+"""Reads the ids in request bodies without building the document, and limits the cost of reading.
 
-What the guard reads must be what Gradio reads.  So a body is valid JSON in UTF-8 (RFC 8259) and no name stands twice in
-its object, or the request is refused; no parser reads it in another way then.
+The guard must read the same ids as Gradio.  So a body is valid JSON in UTF-8 (RFC 8259) without a repeated name in its
+object, or the request is refused: every parser then reads it alike.
 
-Gradio parses on the event loop that the guard lives in, so a bound on bytes is not enough: 28 MiB of empty lists take a
-parser that builds them half a minute.  Hence bounds on values and depth, also where the guard itself wants no id.
-msgspec, which takes the ids out, skips the rest in milliseconds.  ijson, which streams, was tried: 15 million escapes
-in one string took it 37 s, with the interpreter's lock held.
+Gradio parses on the guard's event loop, so a limit in bytes is not enough: 28 MiB of empty lists take a parser that
+builds them half a minute.  Hence limits on values and depth, also where the guard needs no id.  msgspec reads the ids
+and skips the rest in milliseconds.  ijson, which streams, was tried: 15 million escapes in one string took it 37 s,
+with the interpreter's lock held.
 """
 
 import asyncio
@@ -20,17 +20,17 @@ from typing import Final, TypeVar
 import msgspec
 
 MAX_BODY: Final = 32 * 1024 * 1024
-"""Longest body read for its ids, in bytes; files travel by ``/upload``, which is not read."""
+"""Longest body read for its ids, in bytes; files come by ``/upload``, which is not read."""
 MAX_VALUES: Final = 1_000_000
 """Most values in one body: the cells of a large table.  Commas, lists and objects are counted."""
 MAX_DEPTH: Final = 128
 """Deepest nesting of lists and objects in one body."""
 MAX_PER_OWNER: Final = 2 * MAX_BODY
-"""Bytes of bodies that are being read for one person at once."""
+"""Most bytes of bodies read at once for one person."""
 MAX_AT_ONCE: Final = 8 * MAX_BODY
-"""Bytes of bodies that are being read in one process at once."""
+"""Most bytes of bodies read at once in one process."""
 SMALL: Final = 16 * 1024
-"""A body up to this many bytes is looked into at once; a longer one in a thread, one after another."""
+"""Longest body read on the event loop, in bytes; longer ones are read in a thread, one after another."""
 
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},:]', re.DOTALL)
 _QUOTE, _COLON = b'":'
@@ -56,11 +56,11 @@ class TooMuchAtOnce(Exception):
     def __init__(self, *, own: bool) -> None:
         super().__init__()
         self.own = own
-        """Whether it is this very person's bodies."""
+        """Whether this person's own bodies are too many."""
 
 
 class Members(msgspec.Struct, frozen=True):
-    """Members of an object that can name a session or an event; what is missing is ``None``."""
+    """Members of an object that can name a session or an event; ``None`` where missing."""
 
     session_hash: object = None
     event_id: object = None
@@ -70,7 +70,7 @@ _MEMBERS: Final = msgspec.json.Decoder(Members)
 
 
 def check_shape(body: bytes) -> None:
-    """Check that *body* is JSON within the bounds; an empty one is none and passes.
+    """Check that *body* is JSON within the limits; an empty one passes.
 
     Raises:
         NotReadable: it is not JSON.
@@ -81,10 +81,10 @@ def check_shape(body: bytes) -> None:
 
 
 def members_of(body: bytes) -> Members:
-    """Return the members of the object *body* that can name a session or an event; an empty one has none.
+    """Return the members of the object *body* that can name a session or an event.
 
     Raises:
-        NotReadable: it is not a JSON object, or a name stands twice in it.
+        NotReadable: it is not a JSON object, or repeats a name.
         TooComplex: it exceeds :data:`MAX_VALUES` or :data:`MAX_DEPTH`.
     """
     if not body:
@@ -98,14 +98,14 @@ def members_of(body: bytes) -> Members:
 def _decoded(decode: Callable[[bytes], T], body: bytes) -> T:
     try:
         if not body.isascii():
-            body.decode("utf-8")  # what msgspec skips, it does not decode
+            body.decode("utf-8")  # msgspec does not decode what it skips
         return decode(body)
     except (ValueError, RecursionError) as error:
         raise NotReadable from error
 
 
 def _names(body: bytes) -> list[str]:
-    """Return the names in the outermost object of *body*, as often as they stand there."""
+    """Return the names in the outermost object of *body*, repeated ones too."""
     _decoded(_ANY.decode, body)
     depth = values = 0
     last = b""
@@ -137,7 +137,7 @@ class Bodies:
 
     @contextmanager
     def reading(self, owner: Hashable) -> Iterator[Callable[[int], None]]:
-        """Give a function that takes so many more bytes for *owner*, until the end of the block.
+        """Yield a function that reserves bytes for *owner* until the block ends.
 
         It raises :class:`TooMuchAtOnce`.
         """
@@ -158,25 +158,25 @@ class Bodies:
             self._held[owner] -= taken
             self._held = +self._held
 
-    async def look(self, into: Callable[[bytes], T], body: bytes) -> T:
-        """Return what *into* makes of *body*, beside the event loop if that may take a while.
+    async def apply(self, read: Callable[[bytes], T], body: bytes) -> T:
+        """Return ``read(body)``, computed in a thread for long bodies.
 
         Raises:
-            TooMuchAtOnce: this machine has no thread for it.
+            TooMuchAtOnce: the system has no thread for it.
         """
-        return into(body) if len(body) <= SMALL else await self.beside(into, body)
+        return read(body) if len(body) <= SMALL else await self.apply_in_thread(read, body)
 
-    async def beside(self, into: Callable[[bytes], T], body: bytes) -> T:
-        """Return what *into* makes of *body* in a thread, where one body is looked into after another.
+    async def apply_in_thread(self, read: Callable[[bytes], T], body: bytes) -> T:
+        """Return ``read(body)``, computed in the one thread for bodies.
 
         Raises:
-            TooMuchAtOnce: this machine has no thread for it.
+            TooMuchAtOnce: the system has no thread for it.
         """
         try:
-            found = asyncio.get_running_loop().run_in_executor(self._threads, into, body)
+            result = asyncio.get_running_loop().run_in_executor(self._threads, read, body)
         except RuntimeError as error:
             raise TooMuchAtOnce(own=False) from error
-        return await found
+        return await result
 
     def close(self) -> None:
         """Let the thread end."""

@@ -1,7 +1,7 @@
-"""What may keep an app's answers: the person's own browser, and only if it asks again before it shows them.
+"""Caching of an app's answers: only in the person's browser, and revalidated before each use.
 
-An answer that is shown without asking is still there after the person has signed out, and one in a shared cache is
-there for anybody.  What an app says itself was written without the portal in mind, so it may only make this stricter.
+A cached answer that is not revalidated is still shown after the person has signed out, and one in a shared cache is
+shown to anyone.  An app's own headers were written without the portal in mind, so they can only make this stricter.
 Pure: header values in, header values out.
 """
 
@@ -12,10 +12,10 @@ from typing import Final
 from gradio_apps.runtime.guard.gradio_routes import PREFIX
 from gradio_apps.runtime.guard.headers import RawHeaders
 
-ASK_AGAIN: Final = b"private, no-cache"
+REVALIDATE: Final = b"private, no-cache"
 KEEP_A_DAY: Final = b"private, max-age=86400"
 _FOR_OTHERS: Final = frozenset({"public", "s-maxage", "proxy-revalidate", "private", "no-cache"})
-"""Directives that are for shared caches, and those that are said anew."""
+"""Directives for shared caches, and those that the guard sets itself."""
 _HASHED: Final = re.compile(r"[-.]([A-Za-z0-9_-]{8,64})\.(?:css|js|map|mjs|wasm|woff|woff2)")
 _DIRECTIVE: Final = re.compile(r'([!#$%&\'*+.^_`|~0-9A-Za-z-]+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,;"]*))?')
 _TAG: Final = re.compile(rb'(?:W/)?("[^"]*")')
@@ -24,29 +24,29 @@ _OF_THE_BODY: Final = frozenset(
 )
 
 
-def cache_control(said: Iterable[bytes], *, path: str) -> bytes:
-    """Return the ``Cache-Control`` of an app's answer to a request for *path* that *said* its own, if any.
+def cache_control(own: Iterable[bytes], *, path: str) -> bytes:
+    """Return the ``Cache-Control`` of an app's answer for *path*; *own* are the app's values.
 
-    Program files whose name changes with their content hold nothing of one person.  Of those a browser keeps what
-    the app allows, and what lies in Gradio's ``/assets/``, which says nothing of it, for a day.  All else is asked for
-    again each time (RFC 9111, section 5.2.2.4); an ``ETag`` makes that quick.
+    Program files whose name changes with their content hold nothing personal.  Browsers keep those as the app allows,
+    and those in Gradio's ``/assets/``, which has no such header, for a day.  Everything else is revalidated each time
+    (RFC 9111, section 5.2.2.4); an ``ETag`` makes that quick.
     """
-    directives = _read(said)
+    directives = _read(own)
     if "no-store" in directives:
         return b"no-store"
     if PREFIX in path or not is_hashed(path):
-        return ASK_AGAIN + (b", no-transform" if "no-transform" in directives else b"")
+        return REVALIDATE + (b", no-transform" if "no-transform" in directives else b"")
     if not directives:
-        return KEEP_A_DAY if "/assets/" in path else ASK_AGAIN
+        return KEEP_A_DAY if "/assets/" in path else REVALIDATE
     if "no-cache" in directives:
-        return ASK_AGAIN
-    kept = (name if value is None else f"{name}={value}" for name, value in directives.items())
-    own = [one for one in kept if one.partition("=")[0] not in _FOR_OTHERS]
-    return ", ".join(["private", *own]).encode("latin-1")
+        return REVALIDATE
+    parts = (name if value is None else f"{name}={value}" for name, value in directives.items())
+    allowed = [one for one in parts if one.partition("=")[0] not in _FOR_OTHERS]
+    return ", ".join(["private", *allowed]).encode("latin-1")
 
 
 def is_hashed(path: str) -> bool:
-    """Say whether *path* names a program file by its content: with letters and digits, or capitals within a word."""
+    """Say whether the name of the program file at *path* has a hash: letters and digits, or capitals within a word."""
     found = _HASHED.search(path.rpartition("/")[2])
     if found is None or not path.endswith(found[0]):
         return False
@@ -57,7 +57,7 @@ def is_hashed(path: str) -> bool:
 
 
 def same(headers: RawHeaders, if_none_match: bytes | None) -> bool:
-    """Say whether the browser has this very answer already (RFC 9110, section 13.1.2: compared weakly)."""
+    """Say whether the browser has this answer already (RFC 9110, section 13.1.2: weak comparison)."""
     if if_none_match is None:
         return False
     tags = [found[1] for name, value in headers if name == b"etag" and (found := _TAG.fullmatch(value.strip()))]
@@ -69,6 +69,6 @@ def not_modified(headers: RawHeaders) -> RawHeaders:
     return [(name, value) for name, value in headers if name not in _OF_THE_BODY]
 
 
-def _read(said: Iterable[bytes]) -> dict[str, str | None]:
-    text = ",".join(value.decode("latin-1") for value in said)
+def _read(values: Iterable[bytes]) -> dict[str, str | None]:
+    text = ",".join(value.decode("latin-1") for value in values)
     return {found[1].lower(): found[2] for found in _DIRECTIVE.finditer(text)}

@@ -1,12 +1,12 @@
-"""The open connections of one process: which of them may stay, and which goes when there are too many.
+"""The open connections of one process: which may stay, and which is closed when there are too many.
 
 A connection *serves* while a request of a session runs on it; all others *wait*: they have sent nothing, part of a
-head, or a request that has shown no session.  Those that serve are counted, for each person and altogether, and stay.
-One that waits costs a stranger nothing, so it has little time, and the one that has waited longest goes when another
-comes and descriptors are short.  So there is always room for the portal's notifications, and for people who come in.
+head, or a request without a session.  Serving connections are counted, per person and in total, and stay.
+A waiting one costs a stranger nothing, so its time is short, and the one that has waited longest is closed for a new
+one when descriptors run out.  So there is always room for the portal's notifications and for people who arrive.
 
-The system gives the lowest free number to a new descriptor; the number of a new connection therefore says how many are
-taken, by connections or by whatever else the app has open.
+The system gives a new descriptor the lowest free number, so the number of a new connection shows how many are in use,
+by connections or anything else in the app.
 """
 
 import logging
@@ -22,11 +22,11 @@ from portal.contract.forwarded import Address, rate_limit_key
 log = logging.getLogger("gradio_portal.guard")
 
 CONNECTION: Final = "gradio_portal.connection"
-"""Where a scope has its :class:`Connection`, if it came by a server of ours."""
+"""Scope key of the :class:`Connection`, set by our own servers."""
 HEAD_TIME: Final = 20.0
-"""Seconds that a connection may wait for the whole head of a request, from its beginning or the last answer on."""
+"""Seconds in which the whole head of a request must arrive, after the connection opened or the last answer ended."""
 STRANGER_TIME: Final = 40.0
-"""Seconds that a request without a session may take, from its head to the end of its answer."""
+"""Seconds that a request without a session may take, from its head to the end of the answer."""
 PER_PERSON: Final = 128
 """Requests and sockets of one person that run in one process at once."""
 MOST_SERVING: Final = 16_384
@@ -36,48 +36,48 @@ MOST_WAITING: Final = 4_096
 _LEAST_RESERVE: Final = 64
 _MOST_RESERVE: Final = 512
 _LEAST_OF_PEER: Final = 32
-_SAY_EVERY: Final = 10.0
+_LOG_EVERY: Final = 10.0
 
 
 class Transport(Protocol):
-    """What is needed of an asyncio transport."""
+    """The used part of an asyncio transport."""
 
     def get_extra_info(self, name: str) -> Any:
-        """Return the socket, or the other end's address."""
+        """Return the socket, or the peer's address."""
 
     def abort(self) -> None:
-        """Close at once, whatever has not been sent."""
+        """Close at once, without sending what is left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many connections a process with so many descriptors takes."""
+    """How many connections a process with this many descriptors accepts."""
 
     descriptors: int
 
     @property
     def reserve(self) -> int:
-        """Descriptors that no connection may use up: for notifications, for asking the portal, for the app itself."""
+        """Descriptors kept free of connections: for calls to the portal and for the app itself."""
         return min(_MOST_RESERVE, max(_LEAST_RESERVE, self.descriptors // 8))
 
     @property
     def for_connections(self) -> int:
-        """Descriptors below which a new connection closes none of the others."""
+        """Descriptors that connections may use before a new one closes another."""
         return max(1, self.descriptors - self.reserve)
 
     @property
     def serving(self) -> int:
-        """Connections that serve at once: three quarters, so that there is always one that can be closed."""
+        """Most serving connections: three quarters, so that there is always one that can be closed."""
         return min(MOST_SERVING, max(1, self.for_connections * 3 // 4))
 
     @property
     def waiting(self) -> int:
-        """Connections that wait at once."""
+        """Most waiting connections."""
         return min(MOST_WAITING, self.for_connections)
 
     @property
     def waiting_of_peer(self) -> int:
-        """Connections of one address that wait at once; web servers in front are believed to speak for many."""
+        """Most waiting connections of one address; trusted reverse proxies have no such limit."""
         return max(_LEAST_OF_PEER, self.waiting // 4)
 
 
@@ -91,25 +91,25 @@ class Connection:
         self._transport = transport
         self._request = 0
         self.peer = peer
-        """Whose it is, as far as that is bounded; ``None`` for a web server in front."""
+        """The client it is counted for; ``None`` for a trusted reverse proxy."""
         self.since = 0.0
-        """When it began to wait for what it waits for now."""
+        """When it began to wait."""
         self.stranger = False
-        """Whether a request has begun that has shown no session yet."""
+        """Whether its request has shown no session yet."""
 
     def begin(self) -> None:
-        """Note that the head of a request is here."""
+        """Note that the head of a request has arrived."""
         self._request += 1
         self._connections.wait(self, stranger=True)
 
     def answered(self) -> None:
-        """Note that the answer is complete: the next request may come."""
+        """Note that the answer is complete."""
         self._request += 1
         self._connections.wait(self, stranger=False)
 
     @contextmanager
     def serving(self) -> Iterator[bool]:
-        """Let the connection stay as long as the block lasts; give ``False`` where too many do already."""
+        """Let the connection serve while the block runs; yield ``False`` if too many do already."""
         request = self._request
         if not self._connections.serve(self):
             yield False
@@ -117,7 +117,7 @@ class Connection:
         try:
             yield True
         finally:
-            if self._request == request:  # else another one runs here by now, or it is closed
+            if self._request == request:  # otherwise another request runs here, or it is closed
                 self._connections.wait(self, stranger=False)
 
     def closed(self) -> None:
@@ -138,14 +138,14 @@ class Connections:
         self._trusted = trusted
         self._clock = clock
         self._waiting: OrderedDict[Connection, None] = OrderedDict()
-        """The one that has waited longest first."""
+        """Ordered; the first has waited longest."""
         self._of_peer: dict[Hashable, OrderedDict[Connection, None]] = {}
         self._serving: set[Connection] = set()
         self._cut: Counter[str] = Counter()
-        self._said = float("-inf")
+        self._logged_at = float("-inf")
 
     def opened(self, transport: Transport) -> Connection:
-        """Take in a new connection, and close another where there are too many."""
+        """Register a new connection, and close another if there are too many."""
         peer = self._peer(transport.get_extra_info("peername"))
         connection = Connection(self, transport, peer=peer)
         self.wait(connection, stranger=False)
@@ -167,7 +167,7 @@ class Connections:
             self._of_peer.setdefault(connection.peer, OrderedDict())[connection] = None
 
     def serve(self, connection: Connection) -> bool:
-        """Note that *connection* serves from now on; say whether it may."""
+        """Note that *connection* serves from now on; return whether it may."""
         if len(self._serving) >= self._room.serving:
             return False
         self.forget(connection)
@@ -184,12 +184,12 @@ class Connections:
                 del self._of_peer[connection.peer]
 
     def make_room(self, count: int) -> None:
-        """Close the *count* that have waited longest: there was no descriptor for a new one."""
+        """Close the *count* connections that have waited longest, because there was no descriptor for a new one."""
         for _ in range(min(count, len(self._waiting))):
             self._cut_first(self._waiting, "no-descriptors")
 
     def sweep(self) -> None:
-        """Close what has waited too long, and say now and then how many were closed."""
+        """Close connections that have waited too long, and log the number of closed ones now and then."""
         now = self._clock()
         for connection in tuple(self._waiting):
             waited = now - connection.since
@@ -197,8 +197,8 @@ class Connections:
                 break
             if not connection.stranger or waited > STRANGER_TIME:
                 self._end(connection, "too-slow")
-        if self._cut and now - self._said >= _SAY_EVERY:
-            self._said = now
+        if self._cut and now - self._logged_at >= _LOG_EVERY:
+            self._logged_at = now
             for code, count in self._cut.items():
                 log.warning("connections-closed code=%s count=%d", code, count)
             self._cut.clear()
@@ -216,14 +216,14 @@ class Connections:
 
 
 def limit_key(address: Address | None, trusted: TrustedProxies) -> str | None:
-    """Return what a client at *address* is counted by; ``None`` for a web server in front, which speaks for many."""
+    """Return the key that counts a client at *address*; ``None`` for a trusted reverse proxy."""
     if address is None or address in trusted:
         return None
     return rate_limit_key(address)
 
 
 class AtOnce:
-    """Bounds how much runs at once for one key; nothing for ``None``."""
+    """Limits how many run at once per key; without limit for ``None``."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -231,7 +231,7 @@ class AtOnce:
 
     @contextmanager
     def one(self, key: Hashable) -> Iterator[bool]:
-        """Count one more for *key* as long as the block lasts; give ``False`` where there are too many already."""
+        """Count one more for *key* while the block runs; yield ``False`` if there are too many already."""
         if key is not None and self._running[key] >= self._most:
             yield False
             return
@@ -246,7 +246,7 @@ class AtOnce:
 
 @contextmanager
 def serving(scope: Mapping[str, Any]) -> Iterator[bool]:
-    """Let the connection of *scope* stay as long as the block lasts, where a server of ours brought it."""
+    """Let the connection of *scope* serve while the block runs; yield whether it may."""
     connection = scope.get(CONNECTION)
     if not isinstance(connection, Connection):
         yield True

@@ -1,7 +1,7 @@
-"""The app-session cookie: ``sid.mac``, and what of a ``Cookie`` header an app may see.
+"""The app-session cookie ``sid.mac``, and the part of a ``Cookie`` header that an app may see.
 
-The MAC is under a key derived from the app's client secret, so every replica of the app,
-before and after a restart, recognizes a session that the portal opened.
+The key of the MAC is derived from the app's client secret, so every replica of the app recognizes a session
+that the portal opened, also after a restart.
 """
 
 import hmac
@@ -41,11 +41,11 @@ class CookieSeal:
         self._attributes = "; ".join(attributes)
 
     def probe_cookie(self, value: str) -> str:
-        """Return a ``Set-Cookie`` value like that of a session, which keeps nothing."""
+        """Return a ``Set-Cookie`` value with a session's attributes that the browser drops at once."""
         return f"{self._probe}={value}; {self._attributes}; Max-Age=0"
 
     def set_cookie(self, sid: str) -> str:
-        """Return the ``Set-Cookie`` value that keeps *sid* in this browser until it is closed or the session ends."""
+        """Return the ``Set-Cookie`` value that keeps *sid* until the browser is closed."""
         return f"{self._name}={self.seal(sid)}; {self._attributes}"
 
     def seal(self, sid: str) -> str:
@@ -53,17 +53,17 @@ class CookieSeal:
         return f"{sid}.{self._mac(sid.encode('utf-8')).decode('ascii')}"
 
     def open(self, value: bytes) -> str | None:
-        """Return the ``sid`` in *value*, or ``None`` where the MAC is not ours."""
+        """Return the ``sid`` in *value*, or ``None`` if the MAC is wrong."""
         sid, dot, mac = value.rpartition(b".")
         if not dot or not sid or len(sid) > MAX_SID or not hmac.compare_digest(mac, self._mac(sid)):
             return None
         return sid.decode("utf-8")
 
     def read(self, header: bytes) -> tuple[str | None, bytes]:
-        """Return the session that a ``Cookie`` header names, and the header without the portal's cookies.
+        """Return the session in a ``Cookie`` header, and the header without the portal's cookies.
 
-        A second cookie of our name makes both worthless: one of them was planted, and the header
-        does not say which (cookie tossing).
+        Two cookies of this name are both ignored: one was planted, and the header does not show which
+        (cookie tossing).
         """
         found: list[bytes] = []
         kept: list[bytes] = []
@@ -81,7 +81,7 @@ class CookieSeal:
 
 
 def is_portal_cookie(name: bytes) -> bool:
-    """Say whether a cookie called *name* is the portal's or a guard's; no app sees or sets those."""
+    """Say whether the cookie *name* is the portal's or a guard's; apps neither see nor set those."""
     bare = name.strip().lower()
     for prefix in _PREFIXES:
         if bare.startswith(prefix):

@@ -1,9 +1,8 @@
-"""What is under way in one process of an app, and how it hands over to the next.
+"""The work that runs in one process of an app, and how the process drains when another replaces it.
 
-Two processes share the app's address while one replaces the other, and Gradio's queue lives in the memory
-of one of them: who joined it here must read the answer here.  So a process leaves at a moment when nobody
-is between the two, begins no event any more that its successor could take, and its successor begins none
-whose answer would be waited for in the process before.
+While two processes share the app's address, Gradio's queue is in the memory of each: an event that joined the queue
+of one must be read there.  So a process leaves at a moment when nobody is between joining and reading, and then
+starts only events whose stream is open here.  Its successor starts none whose stream is open in the old process.
 """
 
 import time
@@ -17,14 +16,14 @@ from gradio_apps.runtime.guard.running_requests import RunningRequest
 from portal.contract.supervisor_messages import WorkKind
 
 PATIENCE: Final = 3.0
-"""Seconds after which an event that nobody listens to does not count any more: a browser comes at once."""
+"""Seconds after which an event without a listener does not count: a browser listens at once."""
 
-Place = Literal["here", "next", "before"]
-"""Where an event is to be begun: here, in the process that follows, or not yet, for the one before is at it."""
+ProcessChoice = Literal["here", "next", "before"]
+"""Process that starts an event: this one, the next one, or none yet, because the one before still drains."""
 
 
 class RunningWork:
-    """What runs in this process."""
+    """The work that runs in this process."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -32,20 +31,20 @@ class RunningWork:
         self._listening: Counter[str] = Counter()
         self._joining = 0
         self._unheard: dict[str, tuple[Sequence[str], float]] = {}
-        """Events that were begun and that nobody listens to yet: their Gradio sessions, and since when."""
-        self._elsewhere: frozenset[str] = frozenset()
+        """Events that nobody listens to yet: their Gradio sessions, and when they were started."""
+        self._draining: frozenset[str] = frozenset()
         self._leaving = False
         self.stopping = False
-        """Whether the process is to end."""
+        """Whether the process is about to end."""
 
     @property
     def busy(self) -> bool:
-        """Whether anything runs that somebody waits for; an open page is nothing of that kind."""
+        """Whether someone waits for running work; an open page does not count."""
         return any(not running.idle for running in self._running)
 
     @property
     def quiet(self) -> bool:
-        """Whether nobody is between joining the queue and listening to it."""
+        """Whether every event that joined the queue has its listener."""
         until = self._clock() - PATIENCE
         return self._joining == 0 and not any(since > until for _, since in self._unheard.values())
 
@@ -55,42 +54,42 @@ class RunningWork:
         return tuple(sorted(self._listening))[:MAX_SESSIONS]
 
     def open(self) -> dict[WorkKind, int]:
-        """Return how much is under way, by kind."""
+        """Return the number of open requests, by kind."""
         return dict(Counter(running.kind for running in self._running))
 
     def leave(self) -> None:
-        """Begin no event any more that somebody else could take."""
+        """Start no more events that the next process can take."""
         self._leaving = True
 
     def stop(self) -> None:
-        """Note that the process is to end: that is why requests are cancelled from now on."""
+        """Note that the process ends, which is why requests are cancelled from now on."""
         self.stopping = True
 
-    def elsewhere(self, sessions: Sequence[str]) -> None:
-        """Note which Gradio sessions have their event stream in the process before this one."""
-        self._elsewhere = frozenset(sessions)
+    def set_draining(self, sessions: Sequence[str]) -> None:
+        """Note which Gradio sessions have their event stream in the draining process before this one."""
+        self._draining = frozenset(sessions)
 
-    def place_of(self, sessions: Sequence[str]) -> Place:
-        """Return where an event of these Gradio sessions is to be begun."""
-        # A page with a stream open takes every answer from there, and opens no second one.
+    def process_for(self, sessions: Sequence[str]) -> ProcessChoice:
+        """Return which process starts an event of these Gradio sessions."""
+        # A page with an open stream reads every answer there, and opens no second one.
         if any(one in self._listening for one in sessions):
             return "here"
         if self._leaving:
             return "next"
-        return "before" if any(one in self._elsewhere for one in sessions) else "here"
+        return "before" if any(one in self._draining for one in sessions) else "here"
 
     @contextmanager
-    def doing(self, running: RunningRequest) -> Iterator[None]:
-        """Count *running* as long as the block lasts."""
-        self._running.add(running)
+    def running(self, request: RunningRequest) -> Iterator[None]:
+        """Count *request* as long as the block lasts."""
+        self._running.add(request)
         try:
             yield
         finally:
-            self._running.discard(running)
+            self._running.discard(request)
 
     @contextmanager
     def joining(self) -> Iterator[None]:
-        """Note that an event is being begun."""
+        """Note that an event is joining the queue."""
         self._joining += 1
         try:
             yield
@@ -108,7 +107,7 @@ class RunningWork:
 
     @contextmanager
     def hearing(self, names: Sequence[str]) -> Iterator[None]:
-        """Note that somebody listens to *names*, Gradio sessions or events, as long as the block lasts."""
+        """Note that someone listens to *names*, Gradio sessions or events, as long as the block lasts."""
         self._unheard = {
             event: kept
             for event, kept in self._unheard.items()

@@ -1,21 +1,21 @@
-"""What an app's own headers say of being framed: the guard's word stands in its place.
+"""Replaces an app's own rules about framing with the guard's.
 
-An app that forbids frames, as a company's checklist has it, means pages of strangers.  Behind the guard the
-portal frames it, and the guard's own ``frame-ancestors`` keeps everybody else out.
+An app that forbids frames, as many checklists demand, means other sites.  Behind the guard, the portal frames it, and
+the guard's own ``frame-ancestors`` keeps all others out.
 """
 
 from typing import Final
 
 _FRAME_ANCESTORS: Final = b"frame-ancestors"
 _SCRIPTS: Final = (b"script-src-elem", b"script-src", b"default-src")
-"""Directives that say which scripts a page may load; the first that is there counts (CSP Level 3, section 6.8.3)."""
+"""Directives for the scripts of a page; the first that is present counts (CSP Level 3, section 6.8.3)."""
 _NONCE: Final = b"'nonce-"
 
 
 def without_frame_ancestors(policies: bytes) -> bytes:
-    """Return a ``Content-Security-Policy`` value without what it says of ancestors; empty where it said nothing else.
+    """Return a ``Content-Security-Policy`` value without ``frame-ancestors``; empty if there was nothing else.
 
-    A header holds policies between commas, and these directives between semicolons (CSP Level 3, section 2.2).
+    Policies are separated by commas, directives by semicolons (CSP Level 3, section 2.2).
     """
     if _FRAME_ANCESTORS not in policies.lower():
         return policies
@@ -27,7 +27,7 @@ def without_frame_ancestors(policies: bytes) -> bytes:
 
 
 def script_nonce(policies: bytes) -> bytes | None:
-    """Return the nonce by which a ``Content-Security-Policy`` value lets scripts in, if it names one."""
+    """Return the nonce for scripts in a ``Content-Security-Policy`` value, if there is one."""
     for policy in policies.split(b","):
         directives = {_name(directive): directive.split()[1:] for directive in policy.split(b";") if directive.split()}
         allowed = next((directives[name] for name in _SCRIPTS if name in directives), [])

@@ -1,8 +1,8 @@
-"""Which Gradio sessions, events, uploads and MCP clients a request speaks of.
+"""The Gradio sessions, events, uploads and MCP clients that a request names.
 
 Pure: paths, queries and bodies in, ids out, by the table in :mod:`~gradio_apps.runtime.guard.gradio_routes`.  Anything
-two parsers could read differently is refused (:mod:`gradio_apps.runtime.guard.bodies`), so that what is checked here is
-what Gradio will act on.
+that two parsers could read differently is refused (:mod:`gradio_apps.runtime.guard.bodies`), so that Gradio acts on the
+ids that were checked.
 """
 
 import json
@@ -26,16 +26,16 @@ _MCP_SESSION: Final = re.compile(rb"[?&]session_id=([0-9a-f]{32})\b")
 
 
 class Unclear(Exception):
-    """What the request speaks of can be read in more than one way, or not at all."""
+    """The ids in the request are ambiguous or unreadable."""
 
 
 class NotThere(Exception):
-    """No route that the guard knows, or one that it keeps for developers."""
+    """The guard does not know this route, or it is only for developers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradioCall:
-    """What a path says: the ids in it, and where else to look."""
+    """A request to Gradio: the ids in its path, and where there may be more."""
 
     hashes: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
@@ -44,15 +44,15 @@ class GradioCall:
     body_hash: bool = False
     """Whether the body may name a session hash."""
     body_event: bool = False
-    """Whether an event id in the body is acted on."""
+    """Whether Gradio acts on an event id in the body."""
     form: bool = False
     """Whether the body may be a form with files."""
     issues: IdKind | None = None
-    """What the answer hands out a new id of."""
-    hears: bool = False
-    """Whether the answer is what events have to say, of a session or of one event."""
+    """The kind of new id in the answer."""
+    is_event_stream: bool = False
+    """Whether the answer streams the messages of a session's events, or of one event."""
     idle: bool = False
-    """Whether the request only says that a page is open, which is no use of the app."""
+    """Whether the request only shows that a page is open, which does not count as use."""
 
     @property
     def issues_event(self) -> bool:
@@ -61,7 +61,7 @@ class GradioCall:
 
     @property
     def reads_body(self) -> bool:
-        """Whether the body has to be looked into."""
+        """Whether the body has to be read for ids."""
         return self.body_hash or self.body_event
 
     @property
@@ -72,7 +72,7 @@ class GradioCall:
         return Ids(self.hashes, self.events, self.uploads, self.clients)
 
     def naming(self, ids: "Ids") -> "GradioCall":
-        """Return it with *ids* besides its own."""
+        """Return this call with *ids* added."""
         return replace(
             self,
             hashes=self.hashes + ids.hashes,
@@ -84,7 +84,7 @@ class GradioCall:
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """Session hashes, event ids, upload ids and MCP session ids that one request speaks of."""
+    """Session hashes, event ids, upload ids and MCP session ids in one request."""
 
     hashes: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
@@ -97,15 +97,15 @@ NO_IDS: Final = Ids()
 
 
 def call_of(method: str, path: str) -> GradioCall:
-    """Return what a request to *path* (decoded) speaks of.
+    """Return the call of a request to *path* (decoded).
 
-    An app may be mounted anywhere, so every place where Gradio's prefix begins is looked at.  For a WebSocket the
-    *method* is ``WEBSOCKET``, and what is said of the body holds for each of its messages.
+    An app may be mounted anywhere, so every occurrence of Gradio's prefix is checked.  For a WebSocket, *method* is
+    ``WEBSOCKET``, and what holds for the body holds for each message.
 
     Raises:
-        Unclear: an id is not a short string, or the path has control characters: patterns of routes end before a last
-            line feed as they do at the end.
-        NotThere: Gradio has no such route, or it is a developer's tool.
+        Unclear: an id is not a short string, or the path has control characters (a route's pattern also matches
+            before a final line feed).
+        NotThere: Gradio does not have this route, or it is a developer's tool.
     """
     rests = list(_rests(path))
     if not rests:
@@ -126,13 +126,13 @@ def is_gradio_path(path: str) -> bool:
 
 
 def query_ids(query: bytes) -> Ids:
-    """Return the ids a query names, whatever route it is for.
+    """Return the ids in a query, for any route.
 
     Raises:
-        Unclear: it names more than one of a kind, or something that cannot be an id.
+        Unclear: it has two ids of one kind, or one that is not valid.
     """
     if b"session" not in query and b"event" not in query and b"upload" not in query and b"%" not in query:
-        return NO_IDS  # an id's name is in none of these
+        return NO_IDS  # it cannot contain the name of an id
     found: dict[IdKind, str] = {}
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         kind = IDS.get(name)
@@ -144,7 +144,7 @@ def query_ids(query: bytes) -> Ids:
 
 
 def leads_out(query: bytes) -> bool:
-    """Say whether a link to a saved state leaves the folder of those: Gradio 5 would show an upload as a page."""
+    """Say whether a link to a saved state leaves their folder: Gradio 5 would show an upload as a page."""
     if b"link" not in query and b"%" not in query:
         return False
     values = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
@@ -155,14 +155,14 @@ def json_ids(call: GradioCall, body: bytes, *, content_type: str) -> Ids:
     """Return the ids in a JSON *body*.
 
     Raises:
-        Unclear: the body is not JSON in UTF-8, or no object with unique names where one is looked for, or an id is
-            no short string.
+        Unclear: the body is not JSON in UTF-8, not an object with unique names where ids are expected, or an id is
+            not a short string.
         TooComplex: it has too many values, or is nested too deeply.
     """
     if not body:
         return Ids()
     if not is_json(content_type):
-        # Gradio reads some routes as JSON whatever the type says; its own client always says it.
+        # Gradio reads some routes as JSON whatever the content type; its own client always declares it.
         raise Unclear("not declared as JSON")
     try:
         if not call.reads_body:
@@ -185,10 +185,10 @@ def is_json(content_type: str) -> bool:
 
 
 async def form_ids(body: bytes, *, content_type: str) -> Ids:
-    """Return the session hash in a multipart *body*, read by the parser Gradio's own is made of.
+    """Return the session hash in a multipart *body*, read by the parser that Gradio's is based on.
 
     Raises:
-        Unclear: it cannot be parsed, or names no or more than one hash.
+        Unclear: it cannot be parsed, or does not have exactly one hash.
     """
 
     async def once() -> AsyncGenerator[bytes, None]:
@@ -209,13 +209,13 @@ async def form_ids(body: bytes, *, content_type: str) -> Ids:
 
 
 def is_multipart(content_type: str) -> bool:
-    """Say whether Gradio reads a body of this type as a form with files: it compares these very letters."""
+    """Say whether Gradio reads a body of this type as a form with files, by the same comparison."""
     return content_type.startswith("multipart/form-data")
 
 
-def last_words(call: GradioCall, text: str) -> bytes:
-    """Return *text* as an answer to *call* says an error, where it is what events have to say; else nothing."""
-    if not call.hears:
+def last_message(call: GradioCall, text: str) -> bytes:
+    """Return *text* as an error message in the event stream that answers *call*; empty for other answers."""
+    if not call.is_event_stream:
         return b""
     if call.events:
         return f"event: error\ndata: {json.dumps(text)}\n\n".encode("ascii")
@@ -224,7 +224,7 @@ def last_words(call: GradioCall, text: str) -> bytes:
 
 
 def event_of(body: bytes) -> str | None:
-    """Return the event id that an answer of Gradio names."""
+    """Return the event id in an answer of Gradio."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -234,13 +234,13 @@ def event_of(body: bytes) -> str | None:
 
 
 def mcp_session_of(body: bytes) -> str | None:
-    """Return the session id that an MCP server's stream names first: where the client is to send its messages."""
+    """Return the session id in the first event of an MCP server's stream, the address for the client's messages."""
     found = _MCP_SESSION.search(body)
     return found[1].decode("ascii") if found else None
 
 
 def checked_id(value: object) -> str:
-    """Return *value* as an id: a string, not empty, not long.
+    """Return *value* as an id: a short string that is not empty.
 
     Raises:
         Unclear: it is not.
@@ -258,7 +258,7 @@ def _rests(path: str) -> Iterator[str]:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    """Return what paths of a route match, as FastAPI reads its *path*."""
+    """Return the pattern of a route's *path*, as FastAPI reads it."""
     pieces, at = [], 0
     for found in _PARAMETER.finditer(path):
         pieces += [re.escape(path[at : found.start()]), f"(?P<{found[1]}>{'.*' if found[2] else '[^/]+'})"]
@@ -267,13 +267,13 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def _first(rest: str) -> str:
-    """Return what routes below the prefix are looked up by."""
+    """Return the key of a route below the prefix."""
     return rest.partition("/")[0].partition("=")[0]
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """A route as it is looked up: its methods, what its paths match, and what it speaks of besides ids in the path."""
+class _RouteEntry:
+    """A route as it is looked up: methods, pattern, and its call without the ids in the path."""
 
     methods: frozenset[str]
     pattern: re.Pattern[str]
@@ -281,8 +281,8 @@ class _Known:
     developer: bool
 
 
-def _by_first() -> dict[str, list[_Known]]:
-    found: dict[str, list[_Known]] = {}
+def _by_first() -> dict[str, list[_RouteEntry]]:
+    found: dict[str, list[_RouteEntry]] = {}
     for route in ROUTES:
         if route.path.startswith(PREFIX):
             rest = route.path.removeprefix(PREFIX)
@@ -291,10 +291,10 @@ def _by_first() -> dict[str, list[_Known]]:
                 body_event=IdKind.EVENT.value in route.body,
                 form=route.form,
                 issues=route.issues,
-                hears=route.hears,
+                is_event_stream=route.is_event_stream,
                 idle=route.idle,
             )
-            known = _Known(frozenset(route.methods.split()), _pattern(rest), call, route.developer)
+            known = _RouteEntry(frozenset(route.methods.split()), _pattern(rest), call, route.developer)
             found.setdefault(_first(rest), []).append(known)
     return found
 
@@ -303,9 +303,9 @@ _ROUTES: Final = _by_first()
 
 
 def _call(method: str, rest: str) -> GradioCall | None:
-    """Return what a request to *rest* below the prefix speaks of, or ``None`` where the route does not exist.
+    """Return the call of a request to *rest* below the prefix, or ``None`` where the route does not exist.
 
-    With a method that the route does not take it speaks of nothing: Gradio refuses it.
+    With a method that the route does not accept, the call is empty: Gradio refuses it.
 
     Raises:
         NotThere: it is a developer's tool.
@@ -333,7 +333,7 @@ def _ids(found: Mapping[IdKind, str]) -> Ids:
 
 
 def _joined(calls: Sequence[GradioCall], *, form: bool) -> GradioCall:
-    """Return one call that speaks of all that *calls* do."""
+    """Return one call with everything in *calls*."""
     return GradioCall(
         hashes=tuple(dict.fromkeys(one for call in calls for one in call.hashes)),
         events=tuple(dict.fromkeys(one for call in calls for one in call.events)),
@@ -343,6 +343,6 @@ def _joined(calls: Sequence[GradioCall], *, form: bool) -> GradioCall:
         body_event=any(call.body_event for call in calls),
         form=form,
         issues=next((call.issues for call in calls if call.issues is not None), None),
-        hears=any(call.hears for call in calls),
+        is_event_stream=any(call.is_event_stream for call in calls),
         idle=all(call.idle for call in calls),
     )

@@ -1,4 +1,4 @@
-"""Holds Gradio's sessions, events, uploads and MCP clients to the people they belong to, request by request."""
+"""Checks in each request that Gradio's sessions, events, uploads and MCP clients belong to the person."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from gradio_apps.runtime.guard.headers import RawHeaders
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The request does not reach the app."""
+    """A refusal: the request does not reach the app."""
 
     status: int
     detail: str
@@ -27,37 +27,37 @@ class Stopped:
 
 
 class NotTheirs(Exception):
-    """A message of a socket speaks of somebody else's session or event, or cannot be read."""
+    """A WebSocket message names someone else's session or event, or cannot be read."""
 
 
-UNCLEAR: Final = Stopped(400, "The request names no session that can be read.")
-FOREIGN: Final = Stopped(403, "This belongs to somebody else.")
+UNCLEAR: Final = Stopped(400, "The request has no readable session.")
+FOREIGN: Final = Stopped(403, "This belongs to someone else.")
 TOO_LARGE: Final = Stopped(413, "The request is too large.")
 TOO_COMPLEX: Final = Stopped(413, "The request has too many values, or is nested too deeply.")
-TOO_MANY: Final = Stopped(429, "Too many large requests at once. Please wait for the others to finish.")
-BUSY: Final = Stopped(503, "The app has too many large requests at once. Please try again in a moment.")
+TOO_MANY: Final = Stopped(429, "Too many large requests at once. Wait for the others to finish.")
+BUSY: Final = Stopped(503, "The app has too many large requests at once. Try again in a moment.")
 _NO_BODY: Final = frozenset({"GET", "HEAD"})
-NOT_THERE: Final = Stopped(404, "This app has no such address of Gradio's.")
-LEADS_OUT: Final = Stopped(400, "This link leads to no saved state.")
-# 404 has an MCP client begin a new session (MCP 2025-06-18, Transports, Session Management).
+NOT_THERE: Final = Stopped(404, "This app does not have this Gradio address.")
+BAD_LINK: Final = Stopped(400, "This link does not lead to a saved state.")
+# On 404, an MCP client begins a new session (MCP 2025-06-18, Transports, Session Management).
 NO_CLIENT: Final = Stopped(404, "This MCP session does not exist. Start a new one.")
 _BEGINNING: Final = 2048
-"""Bytes of an MCP server's stream in which it names the client's session."""
+"""Bytes at the beginning of an MCP server's stream in which it names the client's session."""
 
 
 class GradioOwnership:
-    """Looks at what requests speak of, and remembers what answers hand out."""
+    """Checks the ids in requests, and remembers the ids that answers hand out."""
 
     def __init__(self, bindings: Bindings) -> None:
         self._bindings = bindings
         self._bodies = Bodies()
 
     def close(self) -> None:
-        """Stop what reads bodies."""
+        """Stop the thread that reads bodies."""
         self._bodies.close()
 
     def reads(self, call: GradioCall, method: str, path: str, headers: RawHeaders) -> bool:
-        """Say whether the body has to be looked into: for ids, or because Gradio would build whatever it holds."""
+        """Say whether the body must be read: for ids, or because Gradio would parse anything in it."""
         if call.reads_body:
             return True
         if method in _NO_BODY or not gradio_calls.is_gradio_path(path):
@@ -67,11 +67,11 @@ class GradioOwnership:
     def address(
         self, method: str, path: str, query: bytes, owner: Owner, *, mcp_session: bytes | None = None
     ) -> GradioCall | Stopped:
-        """Check path and query, and the header *mcp_session*; return what remains to be looked at."""
+        """Check path, query and the header *mcp_session*; return the call, whose body may still need a check."""
         if mcp_session is not None and not self._bindings.allow(Ids(clients=(mcp_session.decode("latin-1"),)), owner):
             return NO_CLIENT
         if gradio_calls.leads_out(query):
-            return LEADS_OUT
+            return BAD_LINK
         if not gradio_calls.is_gradio_path(path):
             return gradio_calls.NOTHING
         try:
@@ -89,7 +89,7 @@ class GradioOwnership:
     async def body(
         self, call: GradioCall, headers: RawHeaders, receive: Receive, owner: Owner
     ) -> tuple[Receive, Ids] | Stopped:
-        """Check the body; return a ``receive`` that gives it again, and what it speaks of.
+        """Check the body; return a ``receive`` that repeats it, and its ids.
 
         Raises:
             Gone: the client left.
@@ -99,10 +99,10 @@ class GradioOwnership:
             with self._bodies.reading(owner) as take:
                 body = await read_body(receive, limit=MAX_BODY, take=take)
                 if call.form and gradio_calls.is_multipart(content_type):
-                    ids = await self._bodies.beside(partial(_form_ids, content_type=content_type), body)
+                    ids = await self._bodies.apply_in_thread(partial(_form_ids, content_type=content_type), body)
                 else:
                     json_ids = partial(gradio_calls.json_ids, call, content_type=content_type)
-                    ids = await self._bodies.look(json_ids, body)
+                    ids = await self._bodies.apply(json_ids, body)
         except TooLarge:
             return TOO_LARGE
         except TooComplex:
@@ -114,9 +114,9 @@ class GradioOwnership:
         return (replay(body, receive), ids) if self._bindings.allow(ids, owner) else FOREIGN
 
     def messages(self, call: GradioCall, receive: Receive, owner: Owner) -> Receive:
-        """Return a ``receive`` for a socket that checks each message before the app has it.
+        """Return a ``receive`` for a WebSocket that checks each message before the app gets it.
 
-        Gradio 5 takes frames of a running event that way.  It raises :class:`NotTheirs`.
+        Gradio 5 receives frames of a running event that way.  It raises :class:`NotTheirs`.
         """
 
         async def checked() -> Message:
@@ -125,7 +125,7 @@ class GradioOwnership:
                 try:
                     body = (message.get("text") or "?").encode()
                     json_ids = partial(gradio_calls.json_ids, call, content_type="application/json")
-                    ids = await self._bodies.look(json_ids, body)
+                    ids = await self._bodies.apply(json_ids, body)
                 except (Unclear, TooComplex, TooMuchAtOnce, UnicodeEncodeError):
                     raise NotTheirs from None
                 if not self._bindings.allow(ids, owner):
@@ -135,7 +135,7 @@ class GradioOwnership:
         return checked
 
     def watcher(self, call: GradioCall, owner: Owner, *, issued: Callable[[str], None]) -> Callable[[bytes], None]:
-        """Return what is to see the answer's body, for the id it hands to *owner*; *issued* gets an event's."""
+        """Return a reader of the answer's body that binds its new id to *owner*; *issued* gets an event's id."""
 
         def event(body: bytes) -> None:
             found = gradio_calls.event_of(body)
@@ -146,7 +146,7 @@ class GradioOwnership:
         begun = b""
 
         def client(body: bytes) -> None:
-            # Only where the stream begins: what comes later is what the app's functions say.
+            # Only at the beginning of the stream: what follows is output of the app's functions.
             nonlocal begun
             if len(begun) < _BEGINNING:
                 begun += body[:_BEGINNING]
@@ -158,12 +158,12 @@ class GradioOwnership:
         return client if call.issues is IdKind.MCP else event
 
     def client_issued(self, owner: Owner) -> Callable[[bytes], None]:
-        """Return what gets the MCP session that an answer's headers hand to *owner*."""
+        """Return a function that binds the MCP session in an answer's headers to *owner*."""
         return lambda session: self._bindings.issued(IdKind.MCP, session.decode("latin-1"), owner)
 
 
 def _content_type(headers: RawHeaders) -> str:
-    """Return the one type that *headers* declare, or nothing."""
+    """Return the one content type in *headers*, or the empty string."""
     types = [value.decode("latin-1") for name, value in headers if name == b"content-type"]
     return types[0] if len(types) == 1 else ""
 

@@ -1,8 +1,8 @@
-"""Every route of the Gradios that apps may have, and the ids in it that only one person acts on.
+"""Every route of the supported Gradio versions, and the ids in it that belong to one person.
 
-A table, and nothing else decides.  ``tests/gradio_apps/guard/test_gradio_routes.py`` holds it against the Gradio that
-is installed: a route, a body field, a query or a path parameter that is not written down here fails that test, and a
-route below Gradio's prefix that is not here is refused by the guard.
+Only this table decides.  ``tests/gradio_apps/guard/test_gradio_routes.py`` compares it with the installed Gradio: a
+route, a body field, a query or a path parameter that is missing here fails that test, and the guard refuses a route
+below Gradio's prefix that is missing here.
 """
 
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from enum import Enum
 from typing import Final
 
 PREFIX: Final = "/gradio_api/"
-"""Where Gradio's own API begins, wherever the app is mounted."""
+"""Prefix of Gradio's own API, wherever the app is mounted."""
 
 
 class IdKind(Enum):
     """What an id names.  The value is the parameter's name in paths, queries and bodies."""
 
     SESSION = "session_hash"
-    """A page's session: chosen by the browser, owned by the first who uses it."""
+    """A page's session: chosen by the browser, owned by its first user."""
     EVENT = "event_id"
     """One run: made by the app."""
     UPLOAD = "upload_id"
@@ -72,7 +72,7 @@ SHARED: Final = {
     "hash": "the same",
     "last_n": "the same",
 }
-"""Parameters that name nothing of one person alone, and what they are."""
+"""Parameters that name nothing that belongs to one person, and what they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Route:
     """One route, its path as Gradio writes it, without a trailing slash."""
 
     methods: str
-    """Methods in a row, separated by spaces."""
+    """Methods, separated by spaces."""
     path: str
     query: tuple[str, ...] = ()
     body: tuple[str, ...] = ()
@@ -90,15 +90,15 @@ class Route:
     form: bool = False
     """Whether the body may be a form with the same fields instead."""
     issues: IdKind | None = None
-    """What the answer hands out a new id of."""
-    hears: bool = False
-    """Whether the answer is what events have to say, of a session or of one event."""
+    """The kind of new id in the answer."""
+    is_event_stream: bool = False
+    """Whether the answer streams the messages of a session's events, or of one event."""
     idle: bool = False
-    """Whether the request only says that a page is open, which does not count as use of the app."""
+    """Whether the request only shows that a page is open, which does not count as use."""
     developer: bool = False
     """A tool for the author of the app, on their own machine: the guard refuses it."""
     gradio: tuple[str, ...] = ("5.50", "6.31")
-    """The minors that have it."""
+    """The minor versions that have it."""
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -123,13 +123,13 @@ _SIX: Final = ("6.31",)
 ROUTES: Final = (
     # Runs.
     Route("POST", "/gradio_api/queue/join", body=_PREDICT, issues=IdKind.EVENT),
-    Route("GET", "/gradio_api/queue/data", query=("session_hash",), hears=True),
+    Route("GET", "/gradio_api/queue/data", query=("session_hash",), is_event_stream=True),
     Route("GET", "/gradio_api/queue/status"),
     Route("POST", "/gradio_api/call/{api_name}", body=("data", "session_hash", "oauth_token"), issues=IdKind.EVENT),
-    Route("GET", "/gradio_api/call/{api_name}/{event_id}", hears=True),
+    Route("GET", "/gradio_api/call/{api_name}/{event_id}", is_event_stream=True),
     # Its body holds the endpoint's own parameters, under any name.
     Route("POST", "/gradio_api/call/v2/{api_name}", by_hand=True, issues=IdKind.EVENT, gradio=_SIX),
-    Route("GET", "/gradio_api/call/v2/{api_name}/{event_id}", hears=True, gradio=_SIX),
+    Route("GET", "/gradio_api/call/v2/{api_name}/{event_id}", is_event_stream=True, gradio=_SIX),
     # Gradio 5 goes on with the generator of an event that the body names.
     Route("POST", "/gradio_api/run/{api_name}", body=_PREDICT),
     Route("POST", "/gradio_api/api/{api_name}", body=_PREDICT),

@@ -1,4 +1,4 @@
-"""The ticket's way in, and the logout token's: the two things other parties post to the guard."""
+"""Turns posted tickets into app sessions, and logout tokens into their ends."""
 
 import logging
 from collections.abc import Callable
@@ -22,13 +22,13 @@ MAX_FORM: Final = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class NotOpened:
-    """The ticket opens nothing, and why."""
+    """The ticket was refused; *code* is the reason."""
 
     code: str
 
 
 class Handover:
-    """Turns tickets into app sessions, and logout tokens into ends."""
+    """Redeems tickets and checks logout tokens."""
 
     def __init__(
         self,
@@ -46,10 +46,10 @@ class Handover:
         self._clock = clock
 
     async def redeem(self, token: str) -> tuple[AppSession, str] | NotOpened:
-        """Return the session that *token* opens and the path to go to.
+        """Return the session of the ticket *token*, and the path to open.
 
-        Verified offline first, so that what is malformed, forged, foreign or stale costs the
-        portal nothing.
+        The ticket is verified offline first, so that a malformed, forged, foreign or expired one causes no call to
+        the portal.
 
         Raises:
             PortalAway: ask again later.
@@ -81,16 +81,16 @@ class Handover:
             log.error("ticket-refused code=answer-mismatch")
             return NotOpened("answer-mismatch")
         session = self._sessions.opened(ticket.session, answer, asked_at=asked_at)
-        if session is None:  # a push overtook the answer
+        if session is None:  # a logout notification came before the answer
             return NotOpened("session-ended")
         return session, ticket.next
 
     async def end(self, token: str) -> None:
-        """End the session that the logout token *token* names, known or not.
+        """End the session in the logout token *token*, known or not.
 
         Raises:
-            Rejected: the token ends nothing.
-            PortalAway: there are no keys to check it with yet.
+            Rejected: the token is not valid.
+            PortalAway: there are no keys yet to verify it.
         """
 
         def check(keys: KeySet) -> LogoutToken:
@@ -108,7 +108,7 @@ class Handover:
 
 
 def single_field(body: bytes, name: str) -> str | None:
-    """Return the field *name* of a form, or ``None`` where it is missing or stands twice."""
+    """Return the field *name* of a form, or ``None`` if it is missing or repeated."""
     try:
         fields = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=8)
     except ValueError:

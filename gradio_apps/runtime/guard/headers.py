@@ -1,4 +1,4 @@
-"""Headers on their way in and out: what an app may learn, and what it may not answer.
+"""Request and response headers: what an app may see, and what it may send.
 
 One pass each way, on the bytes of the ASGI scope: this runs on every request.
 """
@@ -17,14 +17,14 @@ from portal.contract.strict_transport import STRICT_TRANSPORT
 
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
-# Gradio builds its root address from these, from any client: the guard says where the app is instead.
+# Gradio builds its root address from these, whoever sends them; the guard sets the address instead.
 _FORGED: Final = frozenset({b"forwarded", b"x-gradio-server", b"x-real-ip", b"x-original-url", b"x-rewrite-url"})
 _SINGLE: Final = frozenset(
     {b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"mcp-session-id", b"if-none-match"}
 )
-# What would reach past the app: Clear-Site-Data takes the cookies of the whole registrable domain, the
-# portal's among them; X-Accel-Redirect and X-Sendfile have the web server in front hand out what is its own; others
-# have shared caches keep what Cache-Control keeps from them (RFC 9213), or say how long https holds, which is ours.
+# These reach beyond the app: Clear-Site-Data deletes the cookies of the whole registrable domain, including the
+# portal's; X-Accel-Redirect and X-Sendfile make the reverse proxy send its own files; others override Cache-Control in
+# shared caches (RFC 9213), or set how long https is required, which the guard decides.
 _DROPPED_ANSWERS: Final = frozenset(
     {
         b"cdn-cache-control",
@@ -43,10 +43,10 @@ _DROPPED_ANSWERS: Final = frozenset(
 def read_request(
     method: str, headers: Iterable[tuple[bytes, bytes]], *, seal: CookieSeal
 ) -> tuple[Presented, RawHeaders]:
-    """Return what a request presents, and the headers the app may see.
+    """Return what authorization reads of a request, and the headers the app may see.
 
-    A header that may stand once and stands twice is read as both, which equals nothing: the
-    server behind might take the other one.
+    A repeated single header is read as both values joined, which matches nothing: the app's server might read the
+    other one.
     """
     single: dict[bytes, bytes] = {}
     cookies: list[bytes] = []
@@ -88,32 +88,32 @@ def read_request(
 
 
 def forwarded_for(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
-    """Return what web servers, or clients, say of who is behind them: all of it, in order, unjudged."""
+    """Return all values of ``X-Forwarded-For`` in order, not validated."""
     return [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]
 
 
 def strict_transport(settings: GuardSettings) -> RawHeaders:
-    """Return the header that has browsers reach the app by https alone, where it is reached so."""
+    """Return ``Strict-Transport-Security`` for an app with an https address."""
     if settings.scheme != "https":
         return []
     return [(b"strict-transport-security", STRICT_TRANSPORT.encode("ascii"))]
 
 
 def client_of(scope: Scope, trusted: TrustedProxies) -> Address | None:
-    """Return the address of the client behind a connection, as far as the web servers in front are *trusted*."""
+    """Return the client's address, as far as the reverse proxies before it are *trusted*."""
     peer: tuple[str, int] | None = scope.get("client")
     return trusted.client_of(peer[0] if peer else None, forwarded_for(scope["headers"]))
 
 
 class AnswerHeaders:
-    """What every answer of one app carries."""
+    """The headers of every answer of one app."""
 
     __slots__ = ("_frame_ancestors", "_path", "_transport")
 
     def __init__(self, settings: GuardSettings) -> None:
         self._path = settings.path.encode("ascii")
         self._transport = strict_transport(settings)
-        # 'self': an app may frame pages of its own; every ancestor up to the portal must be listed.
+        # 'self': an app may frame its own pages; every ancestor up to the portal must be listed.
         self._frame_ancestors = (
             b"content-security-policy",
             f"frame-ancestors {settings.portal_origin} 'self'".encode("ascii"),
@@ -122,8 +122,8 @@ class AnswerHeaders:
     def of(self, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
         """Return *headers* of an app's answer, made safe.
 
-        Gradio reflects any ``Origin`` with credentials: those answers go.  A policy of the app's
-        own stays beside ours, and browsers enforce both; only who may frame it is the guard's to say.
+        Gradio reflects any ``Origin`` with credentials: those headers are removed.  A policy of the app stays beside
+        the guard's, and browsers enforce both; only ``frame-ancestors`` is the guard's alone.
         """
         kept: RawHeaders = []
         has_referrer_policy = False
@@ -152,7 +152,7 @@ class AnswerHeaders:
         return kept
 
     def _under_path(self, target: bytes) -> bytes:
-        """Return *target* of a redirect under the app's path: apps, and Gradio itself, take the root for theirs."""
+        """Return the redirect *target* under the app's path: apps and Gradio assume that they own the root."""
         if not target.startswith(b"/") or target.startswith((b"//", b"/\\")):
             return target
         rest = target.removeprefix(self._path)
@@ -166,9 +166,9 @@ def _sets_portal_cookie(value: bytes) -> bool:
 
 
 def _for_this_host(value: bytes) -> bytes:
-    """Return a ``Set-Cookie`` *value* without ``Domain``: such a cookie would go to the portal and other apps, too.
+    """Return a ``Set-Cookie`` *value* without ``Domain``: such a cookie would also go to the portal and other apps.
 
-    Attributes are told apart as browsers do: at each semicolon, whatever is quoted (RFC 6265, section 5.2).
+    Attributes are split as browsers do: at each semicolon, even within quotes (RFC 6265, section 5.2).
     """
     if b"domain" not in value.lower():
         return value

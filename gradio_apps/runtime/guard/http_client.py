@@ -1,4 +1,4 @@
-"""How the guard calls the portal: which proxy, whose certificates; ``portal.contract.egress`` decides."""
+"""HTTP client settings for calls to the portal; ``portal.contract.egress`` decides proxy and certificates."""
 
 from dataclasses import dataclass
 from functools import cache, partial
@@ -22,33 +22,33 @@ class Keywords(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClientSettings:
-    """The way to the portal; one per process and portal, so that clients can be kept by it."""
+    """Proxy and certificates; one object per process and portal, so that clients can be cached by it."""
 
     proxy: str | None
     tls: SSLContext | None
-    """``None`` where there is no TLS, so that nothing is verified, because nothing can be."""
+    """``None`` without TLS: then there is nothing to verify."""
 
     def keywords(self) -> Keywords:
-        """Return what clients are made with; nothing is read from the environment at a call."""
+        """Return the keywords for clients; a call reads nothing from the environment."""
         speaks_tls = self.proxy is not None and self.proxy.startswith("https://")
         through = None if self.proxy is None else httpx.Proxy(self.proxy, ssl_context=self.tls if speaks_tls else None)
         return Keywords(proxy=through, trust_env=False, verify=False if self.tls is None else self.tls)
 
-    def fault(self, error: BaseException) -> str:
+    def problem(self, error: BaseException) -> str:
         """Return in a few words why a call failed."""
         return describe_call_error(error, proxy=self.proxy)
 
 
 @cache
 def client_settings(settings: GuardSettings) -> ClientSettings:
-    """Return how the portal is called: directly where its address was given as an internal one.
+    """Return the settings for calls to the portal; an internal address is called without a proxy.
 
     Raises:
-        NotABundle: the authorities cannot be read.
+        NotABundle: the certificate authorities cannot be read.
         NotAProxy: the proxy cannot be used.
     """
     url = settings.call_url
-    # A proxy of the environment is for the world outside, not for the secret on its way to the portal.
+    # A proxy of the environment is for the outside, not for the secret that goes to an internal address.
     proxy = None if settings.portal_internal_url is not None else settings.egress.proxy_for(url)
     return ClientSettings(proxy=proxy, tls=_tls(settings.egress) if url.startswith("https://") else None)
 

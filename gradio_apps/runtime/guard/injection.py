@@ -1,7 +1,7 @@
-"""Putting the guard's script into an app's pages, without holding a stream back.
+"""Puts the guard's script into an app's pages, without holding a stream back.
 
-The tag goes in after ``<head>``, so that it runs before the app's own scripts; where no head
-comes within reach, at the end, which HTML parsers take as well.
+The tag goes after ``<head>``, so that it runs before the app's own scripts; without a head in the first
+:data:`SEARCHED` bytes, at the end, which HTML parsers accept too.
 """
 
 import re
@@ -13,17 +13,17 @@ from gradio_apps.runtime.guard.headers import RawHeaders
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract.known_addresses import KNOWN_ADDRESSES
 
-REACH: Final = 64 * 1024
-"""How much of a page is looked through for its head, in bytes."""
+SEARCHED: Final = 64 * 1024
+"""Bytes at the beginning of a page that are searched for its head."""
 _HEAD: Final = re.compile(rb"<head(?:\s[^>]*)?>", re.IGNORECASE)
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9+/_-]{1,256}={0,2}")
-"""What a nonce is made of (CSP Level 3, section 2.3.1); nothing else is written into a page."""
+"""The form of a nonce (CSP Level 3, section 2.3.1); nothing else is written into a page."""
 _ASCII_BASED: Final = frozenset({"utf-8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "latin1", "windows-1252"})
 _WITHOUT_BODY: Final = frozenset({204, 205, 206, 304})
 
 
 def script_tag(settings: GuardSettings, *, event: str = "") -> bytes:
-    """Return the tag that loads the guard's script; *event* is what it tells the portal's page at once."""
+    """Return the tag that loads the guard's script; the script reports *event* to the portal's page at once."""
     attributes = {
         "src": f"{settings.path}/.portal/frame.js",
         "data-portal": settings.portal_origin,
@@ -31,7 +31,7 @@ def script_tag(settings: GuardSettings, *, event: str = "") -> bytes:
         "data-base": settings.path,
         "data-cookies": settings.cookies,
         "data-event": event,
-        # Where the app has a path, links to the host's root would miss it.
+        # If the app has a path, links to the host's root would miss it.
         "data-known": " ".join(KNOWN_ADDRESSES) if settings.path else "",
     }
     text = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items() if value)
@@ -39,7 +39,7 @@ def script_tag(settings: GuardSettings, *, event: str = "") -> bytes:
 
 
 class Injector:
-    """Adds one tag to one answer, if that is a page."""
+    """Adds the tag to one answer, if that is a page."""
 
     __slots__ = ("_held", "_looking", "_tag", "active")
 
@@ -48,10 +48,10 @@ class Injector:
         self._held = b""
         self._looking = True
         self.active = False
-        """Whether the tag still has to be put in."""
+        """Whether the tag still has to be added."""
 
     def start(self, status: int, headers: RawHeaders) -> RawHeaders:
-        """Return the headers of the answer, with its length corrected where it is a page."""
+        """Return the headers of the answer, with the length corrected for a page."""
         known = {name: value for name, value in headers if name != b"set-cookie"}
         self.active = (
             status not in _WITHOUT_BODY
@@ -74,7 +74,7 @@ class Injector:
         ]
 
     def feed(self, body: bytes, *, more: bool) -> bytes:
-        """Return what to send for *body*: with the tag in it, held back, or as it is."""
+        """Return what to send for *body*: with the tag, nothing yet, or *body* itself."""
         held = self._held + body
         found = _HEAD.search(held) if self._looking else None
         if found is not None:
@@ -83,11 +83,11 @@ class Injector:
         if not more:
             self.active = False
             return held + self._tag
-        if self._looking and len(held) < REACH:
+        if self._looking and len(held) < SEARCHED:
             self._held = held
             return b""
         self._looking = False
-        self._held = b""  # too long without a head: it goes out, and the tag follows with the last piece
+        self._held = b""  # no head found: send it, and add the tag to the last piece
         return held
 
 

@@ -1,4 +1,4 @@
-"""The portal's public keys, as fresh as they must be and fetched no more often than that."""
+"""The portal's public keys, cached and fetched only as often as needed."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
 from portal.contract import Rejected, Rejection
 
 REFETCH_AFTER: Final = 600
-"""Age from which keys are fetched again before they are used, in seconds; removals count from then."""
+"""Age from which keys are fetched again before use, in seconds; a removed key is accepted until then."""
 UNKNOWN_KID_PAUSE: Final = 30
-"""Shortest time between two fetches that a token with an unknown ``kid`` brought about, in seconds."""
+"""Shortest time between two fetches for an unknown ``kid``, in seconds."""
 RETRY_PAUSE: Final = 5
 """Shortest time between two fetches while the portal is away, in seconds."""
 
@@ -20,7 +20,7 @@ Verified = TypeVar("Verified")
 
 
 class PortalKeys:
-    """Verifies with the portal's keys; what is malformed or foreign costs the portal nothing."""
+    """Verifies tokens with the portal's keys; malformed or foreign ones cause no call to the portal."""
 
     def __init__(self, client: PortalClient, *, clock: Callable[[], float]) -> None:
         self._client = client
@@ -32,7 +32,7 @@ class PortalKeys:
         self._lock = asyncio.Lock()
 
     async def verify(self, check: Callable[[KeySet], Verified]) -> Verified:
-        """Return what *check* makes of a token under the current keys.
+        """Return the result of *check* with the current keys.
 
         Raises:
             Rejected: the token is refused.
@@ -47,7 +47,7 @@ class PortalKeys:
         return check(self._keys or keys)
 
     async def _current(self) -> KeySet:
-        # While another request fetches, which may take as long as the portal hangs, the present keys are used.
+        # While another request fetches, which may take as long as the portal hangs, use the keys at hand.
         if not self._are_fresh() and (self._keys is None or not self._lock.locked()):
             async with self._lock:
                 if not self._are_fresh():
@@ -61,7 +61,7 @@ class PortalKeys:
 
     async def _refetch_for_unknown(self, seen: KeySet) -> bool:
         async with self._lock:
-            if self._keys is not seen:  # somebody else fetched while we waited
+            if self._keys is not seen:  # another request fetched meanwhile
                 return True
             now = self._clock()
             if 0 <= now - self._unknown_kid_at < UNKNOWN_KID_PAUSE:
@@ -71,7 +71,7 @@ class PortalKeys:
         return self._keys is not seen
 
     async def _fetch(self) -> None:
-        """Fetch, or keep what there is: old keys open nothing, since every ticket is redeemed at the portal."""
+        """Fetch the keys, or keep the old ones: every ticket is still redeemed at the portal."""
         now = self._clock()
         if 0 <= now - self._tried_at < RETRY_PAUSE:
             return

@@ -1,7 +1,7 @@
-"""The guard itself: ASGI plumbing around admission, sessions and bindings.
+"""The guard itself: ASGI middleware that connects request authorization, sessions and Gradio ownership.
 
-Closed for everything it does not know: unknown scopes, unknown hosts, requests without a
-session, messages it cannot read.
+It refuses everything it does not know: unknown scopes, unknown hosts, requests without a session, and
+messages it cannot read.
 """
 
 import logging
@@ -31,7 +31,7 @@ from gradio_apps.runtime.guard.person import entries
 from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
 from gradio_apps.runtime.guard.probes import Probes
 from gradio_apps.runtime.guard.request import Request
-from gradio_apps.runtime.guard.request_authorization import Challenge, Enter, Presented, Refuse, admit, misdirected
+from gradio_apps.runtime.guard.request_authorization import Challenge, Enter, Presented, Refuse, authorize, misdirected
 from gradio_apps.runtime.guard.responses import Responses
 from gradio_apps.runtime.guard.running_requests import CLOSE_SIGNED_OUT, STOPPED, RunningRequest
 from gradio_apps.runtime.guard.sessions import AppSession, Sessions
@@ -55,14 +55,14 @@ CLOSE_FORBIDDEN: Final = 4403
 CLOSE_TRY_AGAIN: Final = 1013
 Crowded: TypeAlias = Literal["too-many-connections", "too-many-of-one-person"]
 _CROWDED: Final[Mapping[Crowded, tuple[int, str]]] = {
-    "too-many-connections": (503, "The app is at its limit of connections. Please try again later."),
-    "too-many-of-one-person": (429, "You have too much open. Please try again later."),
+    "too-many-connections": (503, "The app has too many connections. Try again later."),
+    "too-many-of-one-person": (429, "You have too many requests open. Try again later."),
 }
-"""Status and sentence where too much runs at once: altogether, or for this person."""
+"""Status and sentence where too much runs at once: in this process, or for this person."""
 
 
 class Guard:
-    """ASGI middleware that lets nobody into *app* without an app session."""
+    """ASGI middleware that lets only requests with an app session reach *app*."""
 
     def __init__(
         self,
@@ -92,8 +92,8 @@ class Guard:
         self._answer = Responses(settings, answers=self._headers)
         self._client = PortalClient(settings, transport=transport)
         self._exchange = TokenExchange(settings, clock=clock, transport=api_transport)
-        self._sessions = Sessions(self._client, clock=clock, on_end=self._ended)
-        self._tell_ended: Callable[[str], None] = lambda _sid: None
+        self._sessions = Sessions(self._client, clock=clock, on_end=self._on_session_end)
+        self._report_ended: Callable[[str], None] = lambda _sid: None
         self.work = RunningWork()
         self._people = AtOnce(PER_PERSON)
         self._ownership = GradioOwnership(Bindings())
@@ -131,34 +131,34 @@ class Guard:
         else:
             raise RuntimeError(f"The guard lets no {kind!r} connection through.")
 
-    def tell_ended(self, tell: Callable[[str], None]) -> None:
-        """Have *tell* called with each app session that ends here: another process of the app may know it too."""
-        self._tell_ended = tell
+    def report_ended(self, report: Callable[[str], None]) -> None:
+        """Call *report* with each app session that ends here: other processes of the app may have it too."""
+        self._report_ended = report
 
     def end_session(self, sid: str) -> None:
         """End the app session *sid*, which ended in another process of this app."""
         self._sessions.end(sid)
 
-    def _ended(self, sid: str) -> None:
+    def _on_session_end(self, sid: str) -> None:
         self._exchange.forget(sid)
-        self._tell_ended(sid)
+        self._report_ended(sid)
 
     async def aclose(self) -> None:
-        """Stop what runs beside the requests and close the connections to the portal."""
+        """Stop background tasks and close the connections to the portal."""
         await self._sessions.aclose()
         await self._client.aclose()
         self._exchange.close()
         self._ownership.close()
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def closed_first(message: Message) -> None:
-            # Servers take this for the end and cancel what still runs.
+        async def send_after_closing(message: Message) -> None:
+            # After this message, servers cancel what still runs.
             if message["type"] in _STOPPED:
                 await self.aclose()
             await send(message)
 
         try:
-            await self._app(scope, receive, closed_first)
+            await self._app(scope, receive, send_after_closing)
         finally:
             await self.aclose()
 
@@ -186,11 +186,11 @@ class Guard:
                 return
             await self._own(local[len(PREFIX) :], request)
             return
-        admission = admit(presented, hosts=self._hosts, origin=self._origin)
-        if isinstance(admission, Enter):
-            await self._enter(admission.sid, request)
-        elif isinstance(admission, Refuse):
-            await self._refuse(send, admission)
+        authorization = authorize(presented, hosts=self._hosts, origin=self._origin)
+        if isinstance(authorization, Enter):
+            await self._enter(authorization.sid, request)
+        elif isinstance(authorization, Refuse):
+            await self._refuse(send, authorization)
         else:
             await self._answer.challenge(scope, send, presented)
 
@@ -228,7 +228,7 @@ class Guard:
 
     @contextmanager
     def _counted(self, session: AppSession, scope: Scope) -> Iterator[Crowded | None]:
-        """Count what runs for *session* as long as the block lasts; give why it may not run where that is too much."""
+        """Count a request of *session* while the block runs; yield why it may not run, if it is one too many."""
         with self._people.one(session.person.subject) as own, serving(scope) as stays:
             crowded: Crowded | None = None
             if not (own and stays):
@@ -244,11 +244,11 @@ class Guard:
             503,
             presented=request.presented,
             page=pages.failed(progress) if failed else pages.starting(progress),
-            detail="The app did not start." if failed else "The app is starting. Please try again in a moment.",
+            detail="The app did not start." if failed else "The app is starting. Try again in a moment.",
         )
 
     async def _login(self, request: Request) -> bool:
-        """Answer the addresses that ``gr.LoginButton`` goes to; say whether this was one."""
+        """Answer the addresses of ``gr.LoginButton``; say whether this was one."""
         path = request.scope["path"][len(self._path) :]
         if path in _LOGIN_ROUTES:  # signed in already: back to where the button was
             query = dict(parse_qsl(request.scope.get("query_string", b"").decode("latin-1")))
@@ -270,7 +270,7 @@ class Guard:
         """Gradio sessions that the body names."""
         is_page = presented.navigation is not None and presented.method == "GET"
         injector = Injector(self._tag) if is_page else None
-        if is_page or call.issues is not None:  # what is compressed cannot be read
+        if is_page or call.issues is not None:  # a compressed answer cannot be read
             headers = [pair for pair in headers if pair[0] != b"accept-encoding"]
         running = RunningRequest(
             request.send,
@@ -284,7 +284,7 @@ class Guard:
             client=self._ownership.client_issued(owner),
             idle=call.idle,
             stopping=lambda: self.work.stopping,
-            last_words=gradio_calls.last_words(call, STOPPED),
+            last_message=gradio_calls.last_message(call, STOPPED),
         )
         inner = self._scope_for(session, scope, headers)
         send = self._substituting(request, running)
@@ -292,19 +292,19 @@ class Guard:
         async def work() -> None:
             receive = request.receive
             if self._ownership.reads(call, presented.method, scope["path"], headers):
-                given = await self._ownership.body(call, headers, request.receive, owner)
-                if isinstance(given, Stopped):
-                    await self._answer.json(running.send, given.status, {"detail": given.detail})
+                checked = await self._ownership.body(call, headers, request.receive, owner)
+                if isinstance(checked, Stopped):
+                    await self._answer.json(running.send, checked.status, {"detail": checked.detail})
                     return
-                receive = given[0]
-                known.extend(given[1].hashes)
-            if call.issues_event and not await self._is_begun_here(request, running.send, known):
+                receive = checked[0]
+                known.extend(checked[1].hashes)
+            if call.issues_event and not await self._starts_here(request, running.send, known):
                 return
-            with ExitStack() as noted:
+            with ExitStack() as stack:
                 if call.issues_event:
-                    noted.enter_context(self.work.joining())
-                if call.hears:
-                    noted.enter_context(self.work.hearing((*call.events, *call.hashes)))
+                    stack.enter_context(self.work.joining())
+                if call.is_event_stream:
+                    stack.enter_context(self.work.hearing((*call.events, *call.hashes)))
                 await self._app(inner, receive, send)
 
         await self._tracked(session, running, work())
@@ -329,28 +329,28 @@ class Guard:
         target = self._path + local_path(f"{interface}?{query}" if query else interface, default=interface)
         return substituting(send, is_not_a_page, partial(self._answer.redirect, running.own, target))
 
-    async def _is_begun_here(self, request: Request, send: Send, sessions: Sequence[str]) -> bool:
-        """Say whether an event of these Gradio *sessions* begins in this process; else answer where it does."""
-        place = self.work.place_of(sessions)
-        if place == "next":
-            await self._answer.again(send, request.scope)
-        elif place == "before":
-            detail = "This app has just been started anew, and what you began before still runs. Please wait for it."
+    async def _starts_here(self, request: Request, send: Send, sessions: Sequence[str]) -> bool:
+        """Say whether this process starts an event of these Gradio *sessions*; otherwise answer the request."""
+        process = self.work.process_for(sessions)
+        if process == "next":
+            await self._answer.repeat(send, request.scope)
+        elif process == "before":
+            detail = "The app has just been restarted, and your earlier request still runs. Wait until it has ended."
             await self._answer.json(send, 503, {"detail": detail}, headers=[(b"retry-after", b"5")])
-        return place == "here"
+        return process == "here"
 
     async def _tracked(self, session: AppSession, running: RunningRequest, work: Coroutine[Any, Any, None]) -> None:
-        """Run *work* so that the end of *session* ends it."""
+        """Run *work* so that it is cancelled when *session* ends."""
         self._sessions.begin(session, running)
         try:
-            with self.work.doing(running):
+            with self.work.running(running):
                 await work
         except Gone:
             pass
         except BaseException as error:
             if not (running.cut_off or running.stopped) or isinstance(error, (KeyboardInterrupt, SystemExit)):
                 raise
-            # Whatever the task made of its cancellation: it was ours, or the server's, which says so in its log.
+            # An error of a task that the guard or the server cancelled; the server logs its own.
         finally:
             session.running.discard(running)
             await running.conclude()
@@ -359,22 +359,22 @@ class Guard:
         inner = dict(scope)
         inner.pop(CONNECTION, None)
         inner["headers"] = headers
-        # The guard knows the app's address; a server behind a proxy that ends TLS does not.
+        # The guard knows the app's address; a server behind a reverse proxy that terminates TLS does not.
         inner["scheme"] = self._schemes[scope["type"]]
         inner["client"] = self._client_as_asgi(scope)
-        inner["extensions"] = {}  # ways to answer past the guard
+        inner["extensions"] = {}  # they could bypass the guard
         if self._path:
             inner["root_path"] = self._path
         inner.update(entries(session.person, PortalApi(self._exchange, session.sid), self._settings))
         return inner
 
     def _client_as_asgi(self, scope: Scope) -> tuple[str, int] | None:
-        """Return who is behind the web server in front, as far as that one is believed, in the form of ASGI."""
+        """Return the client behind trusted reverse proxies, in the form of ASGI."""
         peer: tuple[str, int] | None = scope.get("client")
         client = client_of(scope, self._settings.trusted_proxies)
         if client is None or (peer and read_address(peer[0]) == client):
             return peer
-        return str(client), 0  # the port is not ours to know
+        return str(client), 0  # its port is not known
 
     # --- WebSocket ----------------------------------------------------------------------------
 
@@ -409,11 +409,11 @@ class Guard:
             return
         running = RunningRequest(send, answers=self._headers, socket=True, stopping=lambda: self.work.stopping)
         inner = self._scope_for(session, scope, headers)
-        given = self._ownership.messages(call, receive, owner) if call.reads_body else receive
+        checked = self._ownership.messages(call, receive, owner) if call.reads_body else receive
 
         async def work() -> None:
             try:
-                await self._app(inner, given, running.send)
+                await self._app(inner, checked, running.send)
             except NotTheirs:
                 await running.send({"type": "websocket.close", "code": CLOSE_FORBIDDEN, "reason": ""})
 
@@ -422,11 +422,11 @@ class Guard:
     async def _socket_session(self, path: str, presented: Presented) -> tuple[int, AppSession | None]:
         if not path.startswith(self._path + "/") or path[len(self._path) :].startswith(PREFIX):
             return CLOSE_FORBIDDEN, None
-        admission = admit(presented, hosts=self._hosts, origin=self._origin)
-        if not isinstance(admission, Enter):
-            return (CLOSE_SIGNED_OUT if isinstance(admission, Challenge) else CLOSE_FORBIDDEN), None
+        authorization = authorize(presented, hosts=self._hosts, origin=self._origin)
+        if not isinstance(authorization, Enter):
+            return (CLOSE_SIGNED_OUT if isinstance(authorization, Challenge) else CLOSE_FORBIDDEN), None
         try:
-            session = self._sessions.fresh(admission.sid) or await self._sessions.find(admission.sid)
+            session = self._sessions.fresh(authorization.sid) or await self._sessions.find(authorization.sid)
         except PortalAway:
             return CLOSE_TRY_AGAIN, None
         if session is not None and self._state() != "running":

@@ -1,4 +1,4 @@
-"""The guard's own routes, under ``/.portal/``; nothing of them reaches the app."""
+"""The guard's own routes under ``/.portal/``; their requests never reach the app."""
 
 import asyncio
 import hashlib
@@ -24,12 +24,12 @@ from portal.contract.probe_tokens import PROBE_PATH
 
 PREFIX: Final = "/.portal/"
 PROBE: Final = PROBE_PATH.removeprefix(PREFIX)
-"""Where ``portal doctor`` looks, below :data:`PREFIX`."""
+"""Prefix of the probes of ``portal doctor``, below :data:`PREFIX`."""
 SIGN_OUT: Final = SIGN_OUT_PATH.removeprefix(PREFIX)
 FORM_TIME: Final = 10.0
 """Seconds that the body of a ticket or logout token may take; see also :mod:`gradio_apps.runtime.guard.connections`."""
 FORMS_AT_ONCE: Final = 64
-"""Such bodies of one client that are awaited at once."""
+"""Most such bodies of one client that arrive at once."""
 _FORM: Final = b"application/x-www-form-urlencoded"
 _STATIC: Final = Path(__file__).parent / "static"
 
@@ -38,7 +38,7 @@ Handler = Callable[[Request], Awaitable[None]]
 
 
 class OwnRoutes:
-    """Answers everything under ``/.portal/``, and only that."""
+    """Answers everything under ``/.portal/``."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class OwnRoutes:
         }
 
     async def health(self, send: Send) -> None:
-        """Say whether the app runs, and nothing else; for load balancers and the supervisor, under any name."""
+        """Answer whether the app runs, and nothing else; for load balancers and the supervisor, for any ``Host``."""
         state = self._state()
         await self._answer.json(send, 200 if state == "running" else 503, {"state": state})
 
@@ -94,7 +94,7 @@ class OwnRoutes:
 
     async def _open(self, request: Request) -> None:
         """Take a ticket from the portal's launch page."""
-        # Exactly the portal, and never "null": a ticket that somebody else holds must open nothing.
+        # Exactly the portal, and never "null": a ticket posted by another site must open nothing.
         if request.presented.origin != self._portal_origin:
             await self._answer.page(request.send, 403, self._answer.pages.used())
             return
@@ -115,7 +115,7 @@ class OwnRoutes:
         await self._answer.redirect(request.send, target, headers=[cookie])
 
     async def _arrived(self, request: Request) -> None:
-        """See once whether the cookie came back, so that a browser that keeps none does not go in circles."""
+        """Check once whether the cookie came back, so that a browser that blocks it does not loop."""
         query = parse_qsl(request.scope.get("query_string", b"").decode("latin-1"))
         path = local_path(next((value for name, value in query if name == "to"), "/"))
         sid = request.presented.sid
@@ -135,11 +135,11 @@ class OwnRoutes:
         await self._answer.redirect(request.send, self._settings.path + path)
 
     async def _sign_out(self, request: Request) -> None:
-        """Lead to the portal's page that asks about signing out; the host sends Gradio's own ``/logout`` here."""
+        """Lead to the portal's sign-out page; the host redirects Gradio's own ``/logout`` here."""
         await self._answer.known(request.send, "sign-out", request.presented)
 
     async def _look(self, request: Request) -> None:
-        """Tell the page's script whether its session lives; asked by pages that only stand open, so no use of it."""
+        """Tell the page's script whether its session is active; open pages ask, so this does not count as use."""
         sid = request.presented.sid
         try:
             session = None if sid is None else await self._sessions.find(sid, in_use=False)
@@ -166,7 +166,7 @@ class OwnRoutes:
             await self._answer.json(request.send, 200, {})
 
     async def _field(self, request: Request, name: str, *, as_call: bool = False) -> str | None:
-        """Return one field of a posted form, or answer what is wrong with it and return ``None``."""
+        """Return one field of a posted form, or answer with the error and return ``None``."""
         types = [value for header, value in request.scope["headers"] if header == b"content-type"]
         value = None
         if len(types) == 1 and types[0].partition(b";")[0].strip().lower() == _FORM:
@@ -174,13 +174,13 @@ class OwnRoutes:
             client = limit_key(client_of(request.scope, trusted), trusted)
             with self._forms.one(None if client is None else (name, client)) as free:
                 if not free:
-                    await self._closing(request, 429, "Too many requests of your address are under way.")
+                    await self._answer_and_close(request, 429, "Too many open requests from your address.")
                     return None
                 try:
                     async with asyncio.timeout(FORM_TIME):
                         body = await read_body(request.receive, limit=MAX_FORM)
                 except TimeoutError:
-                    await self._closing(request, 408, "The request took too long.")
+                    await self._answer_and_close(request, 408, "The request took too long.")
                     return None
                 except (TooLarge, Gone):
                     body = b""
@@ -191,13 +191,13 @@ class OwnRoutes:
             await self._answer.page(request.send, 400, self._answer.pages.used())
         return value
 
-    async def _closing(self, request: Request, status: int, detail: str) -> None:
-        """Answer a request whose body is not waited for, and with it the connection's last."""
+    async def _answer_and_close(self, request: Request, status: int, detail: str) -> None:
+        """Answer without reading the rest of the body, and close the connection."""
         await self._answer.json(request.send, status, {"detail": detail}, headers=[(b"connection", b"close")])
 
 
 class _Static:
-    """One file of the guard's, read once and revalidated by its hash."""
+    """A static file of the guard, read once and revalidated by its hash."""
 
     def __init__(self, name: str, content_type: str, answering: Responses) -> None:
         self._body = (_STATIC / name).read_bytes()

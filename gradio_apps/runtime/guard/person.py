@@ -1,4 +1,4 @@
-"""What an app finds in its scope about the person who is there."""
+"""The person as an app finds them in its ASGI scope."""
 
 from gradio_apps.runtime.guard.api import PortalApi
 from gradio_apps.runtime.guard.settings import GuardSettings
@@ -9,9 +9,9 @@ API = "portal.api"
 
 
 def session_of(person: Person, settings: GuardSettings) -> dict[str, object]:
-    """Return a ``scope["session"]`` that says who is there in the two ways that apps look for.
+    """Return a ``scope["session"]`` with the person in the two forms that apps look for.
 
-    It is made anew for each request, so that whatever an app writes there ends with it.
+    It is made for each request, so that anything an app writes there ends with it.
     """
     return {"oauth_info": oauth_info(person, settings), "user": user_claims(person)}
 
@@ -19,15 +19,15 @@ def session_of(person: Person, settings: GuardSettings) -> dict[str, object]:
 def user_claims(person: Person) -> dict[str, object]:
     """Return *person* as claims (OpenID Connect Core 1.0, section 5.1), and roles as Descope has them.
 
-    Apps with a sign-in of their own keep these under ``user`` in the session, as Authlib's examples and the Descope
-    tutorial do.  What is not known is left out; roles are those that the app's own rule names.
+    Apps with their own sign-in keep these under ``user`` in the session, as Authlib's examples and the Descope
+    tutorial do.  Unknown claims are left out; roles are those that the app's own rule names.
     """
     roles = sorted(person.roles)
     tenant = {} if person.tenant_name is None else {"name": person.tenant_name}
     claims: dict[str, object | None] = {
         "sub": person.subject,
         "name": person.name,
-        "preferred_username": _called(person),
+        "preferred_username": _username(person),
         "email": person.email,
         "email_verified": True if person.email else None,
         "picture": person.picture,
@@ -38,11 +38,11 @@ def user_claims(person: Person) -> dict[str, object]:
 
 
 def oauth_info(person: Person, settings: GuardSettings) -> dict[str, object]:
-    """Return what Gradio makes ``gr.OAuthProfile`` and ``gr.OAuthToken`` of.
+    """Return the ``oauth_info`` that Gradio builds ``gr.OAuthProfile`` and ``gr.OAuthToken`` from.
 
-    The access token is empty: the portal hands no provider's token to an app, and the host has Gradio make none of it.
+    The access token is empty: the portal gives no provider's token to an app, and the host makes Gradio skip it.
     """
-    called = _called(person)
+    username = _username(person)
     return {
         "access_token": "",
         "token_type": "bearer",
@@ -50,8 +50,8 @@ def oauth_info(person: Person, settings: GuardSettings) -> dict[str, object]:
         "expires_at": person.signed_in_until,
         "userinfo": {
             "sub": person.subject,
-            "name": person.name or called,
-            "preferred_username": called,
+            "name": person.name or username,
+            "preferred_username": username,
             "profile": f"{settings.portal_url}/account",
             "picture": person.picture or "",
             "email": person.email,
@@ -60,9 +60,9 @@ def oauth_info(person: Person, settings: GuardSettings) -> dict[str, object]:
 
 
 def entries(person: Person, api: PortalApi, settings: GuardSettings) -> dict[str, object]:
-    """Return the scope entries that speak of *person*; the guard sets them and nothing else does."""
+    """Return the scope entries for *person*; only the guard sets them."""
     return {VISITOR: person, API: api, "session": session_of(person, settings)}
 
 
-def _called(person: Person) -> str:
+def _username(person: Person) -> str:
     return person.preferred_username or person.username

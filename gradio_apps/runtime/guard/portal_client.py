@@ -1,7 +1,7 @@
-"""The guard's way to the portal: redeem, introspect, fetch keys; nothing else.
+"""The guard's calls to the portal: redeem, introspect, fetch keys.
 
-Every call has a bound on time and size and follows no redirect.  What cannot be understood
-counts as "the portal is away", so that no fault of the portal opens or ends a session.
+Every call is limited in time and size and follows no redirect.  An unreadable answer counts as "the portal is
+away", so that no error of the portal opens or ends a session.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ log = logging.getLogger("gradio_portal.guard")
 TOTAL_TIMEOUT: Final = 5.0
 """Longest time one call may take altogether, in seconds."""
 STALLED: Final = 2.0
-"""Seconds by which a call may outlast :data:`TOTAL_TIMEOUT` before it is this process that was late."""
+"""Seconds past :data:`TOTAL_TIMEOUT` from which the delay is this process's own."""
 MAX_ANSWER: Final = 256 * 1024
 """Longest answer read, in bytes."""
 _TIMEOUTS: Final = httpx.Timeout(TOTAL_TIMEOUT, connect=2.0)
@@ -36,13 +36,13 @@ _LIMITS: Final = httpx.Limits(max_connections=20, max_keepalive_connections=5)
 
 
 class PortalAway(Exception):
-    """The portal did not answer, or answered what cannot be used; nobody here is at fault."""
+    """The portal did not answer, or its answer is unusable."""
 
 
 class CannotAsk(PortalAway):
-    """This process could not even ask: it has no descriptor, memory, thread or time left.
+    """This process could not ask: it has no descriptor, memory, thread or time left.
 
-    That says nothing of the portal, so no grace period follows from it.
+    The portal may well be there, so no grace period follows.
     """
 
 
@@ -56,7 +56,7 @@ class PortalClient:
         self._spare = Spare()
 
     async def redeem(self, ticket: str) -> Introspection:
-        """Hand in *ticket*, once.
+        """Redeem *ticket*; it is good for one call.
 
         Raises:
             PortalAway: ask again later.
@@ -64,9 +64,9 @@ class PortalClient:
         return await self._introspect(ticket, HINT_TICKET)
 
     async def renew(self, sid: str, *, in_use: bool) -> Introspection:
-        """Ask whether the app session *sid* still lives, and who it belongs to now.
+        """Ask whether the app session *sid* is still active, and for its person.
 
-        Asked without *in_use*, the portal does not count it as a use of the sign-in.
+        Without *in_use*, the portal does not count this as use of the sign-in.
 
         Raises:
             PortalAway: ask again later.
@@ -85,7 +85,7 @@ class PortalClient:
             raise PortalAway("keys: no list")
         ours = [key for key in keys if type(key) is dict and key.get("kty") == "OKP" and key.get("crv") == "Ed25519"]
         try:
-            # Public halves only: whatever else the document says of a key stays outside.
+            # Only the public key and its id are read.
             return KeySet.import_key_set(
                 {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": key["x"], "kid": key["kid"]} for key in ours]}
             )
@@ -109,14 +109,14 @@ class PortalClient:
 
     async def _call(self, method: str, path: str, form: Mapping[str, str] | None = None) -> dict[str, object]:
         try:
-            return await self._asked(method, path, form)
+            return await self._exchange(method, path, form)
         except CannotAsk:
-            if not none_left():  # it may have been heard: a ticket is good for once
+            if not none_left():  # the portal may have received it, and a ticket is good for one call
                 raise
             with self._spare.lent():
-                return await self._asked(method, path, form)
+                return await self._exchange(method, path, form)
 
-    async def _asked(self, method: str, path: str, form: Mapping[str, str] | None) -> dict[str, object]:
+    async def _exchange(self, method: str, path: str, form: Mapping[str, str] | None) -> dict[str, object]:
         auth = None if form is None else httpx.BasicAuth(self._settings.app, self._settings.secret)
         begun = time.monotonic()
         try:
@@ -127,12 +127,12 @@ class PortalClient:
             log.warning("portal-away call=%s error=no-json", path)
             raise PortalAway(path) from error
         except (httpx.HTTPError, TimeoutError, OSError, MemoryError, RuntimeError) as error:
-            # A process that came to nothing for so long cannot say who was late.
+            # A process that was stalled itself cannot blame the portal.
             stalled = time.monotonic() - begun > TOTAL_TIMEOUT + STALLED
             if stalled or is_own_failure(error) or none_left():
                 log.error("portal-not-asked call=%s error=%s", path, "stalled" if stalled else type(error).__name__)  # noqa: TRY400 - a code, not a traceback
                 raise CannotAsk(path) from error
-            log.warning("portal-away call=%s error=%s", path, client_settings(self._settings).fault(error))
+            log.warning("portal-away call=%s error=%s", path, client_settings(self._settings).problem(error))
             raise PortalAway(path) from error
         if type(value) is not dict:
             raise PortalAway(path)
@@ -144,7 +144,7 @@ class PortalClient:
         client = self._ready()
         async with client.stream(method, path, data=form, auth=auth) as answer:
             if answer.status_code != HTTPStatus.OK:
-                # 401 here means that the portal does not know this app or its secret: the operator must hear it.
+                # 401: the portal does not know this app or its secret, which the operator has to fix.
                 level = logging.ERROR if answer.status_code == HTTPStatus.UNAUTHORIZED else logging.WARNING
                 log.log(level, "portal-refused call=%s status=%d", path, answer.status_code)
                 raise PortalAway(path)

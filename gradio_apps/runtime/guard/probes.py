@@ -1,7 +1,7 @@
-"""What ``portal doctor`` looks at: how requests arrive here, and whether answers leave as they should.
+"""The probes of ``portal doctor``: how requests arrive here, and whether answers leave unchanged.
 
-Everything under ``/.portal/probe/`` is bounded in number, size and time, reaches neither the app nor a
-session, and is not there for whoever has no probe token of the portal for this very app.
+Everything under ``/.portal/probe/`` is limited in number, size and time, touches neither the app nor a session,
+and answers 404 without a probe token of the portal for this app.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from portal.contract.probe_tokens import PROBE_HEADER, WRONG_TIME
 log = logging.getLogger("gradio_portal.guard")
 
 AT_ONCE: Final = 8
-"""Most probes of one app under way at the same time."""
+"""Most probes of one app that run at the same time."""
 MAX_BODY: Final = 64 * 1024 * 1024
 """Longest upload counted and longest download sent, in bytes."""
 LONGEST_STREAM: Final = 180
@@ -39,9 +39,9 @@ _MOST_EVENTS: Final = 64
 _PIECE: Final = 64 * 1024
 _HEADER: Final = PROBE_HEADER.lower().encode("ascii")
 _SHOWN: Final = frozenset({b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
-"""Request headers whose values are told; of cookies only the names are."""
+"""Request headers whose values are reported; of cookies, only the names are."""
 _SCHEME: Final = b"Probe "
-"""``Authorization`` is told where it begins like this, which no credential does."""
+"""``Authorization`` is reported if it begins like this, which no credential does."""
 
 Handler = Callable[[Request, ProbeToken], Awaitable[None]]
 
@@ -78,7 +78,7 @@ class Probes:
         }
 
     async def __call__(self, name: str, request: Request) -> None:
-        """Answer the probe called *name*; behind a further slash anything may follow, to see how it arrives."""
+        """Answer the probe *name*; after a further slash anything may follow, to test how it arrives."""
         handler = self._table.get((request.presented.method, name.partition("/")[0]))
         try:
             token = await self._token(request.scope)
@@ -86,7 +86,7 @@ class Probes:
             await self._answer.json(request.send, 503, {"detail": "The portal is not available at the moment."})
             return
         except Rejected as error:
-            if error.reason in WRONG_TIME:  # genuine, and stale or early by our clock: what that says is all that helps
+            if error.reason in WRONG_TIME:  # genuine, but expired or early by our clock: report the time
                 await self._answer.json(
                     request.send, 401, {"detail": "The clocks do not agree.", "now": int(self._clock())}
                 )
@@ -96,19 +96,21 @@ class Probes:
             await self._answer.json(request.send, 404, {"detail": "There is nothing here."})
             return
         if self._under_way >= AT_ONCE:
-            await self._answer.json(request.send, 429, {"detail": "Too many probes are under way."})
+            await self._answer.json(request.send, 429, {"detail": "Too many probes at once."})
             return
         log.info("probed what=%s", name.partition("/")[0])
         with self._counted(), serving(request.scope):
             try:
                 await handler(request, token)
             except ValueError:
-                await self._answer.json(request.send, 400, {"detail": "The probe asks for too much, or for nothing."})
+                await self._answer.json(
+                    request.send, 400, {"detail": "A parameter of the probe is missing or too large."}
+                )
 
     async def socket(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Accept a WebSocket, send one message and close it; say whether there was leave to.
+        """Accept a WebSocket with a valid token, send one message and close it; say whether that was done.
 
-        The handshake is left to the caller where there was none.
+        Otherwise the caller answers the handshake.
         """
         try:
             token = await self._token(scope)
@@ -125,11 +127,11 @@ class Probes:
         return True
 
     async def _token(self, scope: Scope) -> ProbeToken | None:
-        """Return the token of a request, or ``None`` where it has none, or more than one.
+        """Return the token of a request, or ``None`` if it does not have exactly one.
 
         Raises:
-            Rejected: it is not one of the portal's for this app.
-            PortalAway: there are no keys to check it with yet.
+            Rejected: it is not a token of the portal for this app.
+            PortalAway: there are no keys yet to verify it.
         """
         presented = [value for name, value in scope["headers"] if name == _HEADER]
         if len(presented) != 1:
@@ -155,18 +157,18 @@ class Probes:
             self._under_way -= 1
 
     async def _echo(self, request: Request, token: ProbeToken) -> None:
-        """Say how the request arrived, and how the answer left."""
+        """Report how the request arrived, and the headers of this answer."""
         scope = request.scope
         peer = scope["client"][0] if scope.get("client") else None
-        said = forwarded_for(scope["headers"])
-        client = self._settings.trusted_proxies.client_of(peer, said)
+        forwarded = forwarded_for(scope["headers"])
+        client = self._settings.trusted_proxies.client_of(peer, forwarded)
         cookie = (b"set-cookie", self._seal.probe_cookie(token.id).encode("ascii"))
         answered = [NO_STORE, *self._headers, cookie]
         body = {
             "now": int(self._clock()),
             "peer": peer or None,
             "client": None if client is None else str(client),
-            "forwarded_for": said,
+            "forwarded_for": forwarded,
             "path": _raw(scope),
             "headers": _shown(scope["headers"]),
             "cookies": _cookie_names(scope["headers"]),
@@ -176,18 +178,18 @@ class Probes:
         await send_bytes(request.send, 200, text, content_type="application/json", headers=answered)
 
     async def _portal(self, request: Request, token: ProbeToken) -> None:
-        """Say whether the portal answers this guard, and knows its secret."""
-        said = "answers"
+        """Report whether the portal answers this guard and accepts its secret."""
+        outcome = "answers"
         try:
             await self._client.keys()
         except PortalAway:
-            said = "away"
+            outcome = "away"
         else:
             try:
                 await self._client.renew(f"probe-{token.id}", in_use=False)
             except PortalAway:
-                said = "refuses"
-        await self._answer.json(request.send, 200, {"portal": said})
+                outcome = "refuses"
+        await self._answer.json(request.send, 200, {"portal": outcome})
 
     async def _stream(self, request: Request, _: ProbeToken) -> None:
         """Send ``count`` events with ``pause`` seconds between them."""
@@ -218,7 +220,7 @@ class Probes:
         await self._answer.json(request.send, 413 if more else 200, {"received": received})
 
     async def _download(self, request: Request, _: ProbeToken) -> None:
-        """Send ``size`` bytes that cannot be made smaller."""
+        """Send ``size`` random bytes, which cannot be compressed."""
         left = size = _number(_query(request.scope), "size", most=MAX_BODY)
         await self._body_of_none(request.receive)
         headers = [
@@ -235,7 +237,7 @@ class Probes:
             await request.send({"type": "http.response.body", "body": piece[:now], "more_body": left > 0})
 
     async def _no_socket(self, request: Request, _: ProbeToken) -> None:
-        """Say that a handshake did not arrive as one; with its header, this server speaks no WebSocket."""
+        """Report that a handshake arrived as a plain request; with its header, this server lacks WebSocket support."""
         upgrade = [value for name, value in request.scope["headers"] if name == b"upgrade"]
         arrived = any(value.lower() == b"websocket" for value in upgrade)
         await self._answer.json(request.send, 426, {"upgrade": arrived}, headers=[(b"upgrade", b"websocket")])
@@ -248,7 +250,7 @@ class Probes:
 
 
 async def _has_left(receive: Receive, *, within: float) -> bool:
-    """Wait for *within* seconds; say at once if the client leaves."""
+    """Wait for *within* seconds; return early, with ``True``, if the client leaves."""
     try:
         async with asyncio.timeout(within):
             message = await receive()
@@ -284,7 +286,7 @@ def _number(asked: dict[str, str], name: str, *, most: int) -> int:
     """Return the whole number *name*, from 1 to *most*.
 
     Raises:
-        ValueError: it is none, or not among them.
+        ValueError: it is not such a number.
     """
     text = asked.get(name, "")
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 0 < int(text) <= most):

@@ -1,4 +1,4 @@
-"""One request as the guard reads it: the connection, what it presents, and what the app may see of its headers."""
+"""One HTTP request as the guard reads it."""
 
 from dataclasses import dataclass
 
@@ -16,4 +16,4 @@ class Request:
     send: Send
     presented: Presented
     headers: RawHeaders
-    """Without what an app must not see."""
+    """Only those that the app may see."""

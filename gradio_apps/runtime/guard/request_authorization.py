@@ -1,7 +1,6 @@
-"""What follows from what a browser presents: enter, be challenged, or be refused.
+"""Request authorization: whether a request enters, is challenged or is refused, by its headers.
 
-Pure: the whole rule in one function over values, so that it can be tested as a table.
-Sibling apps are same-site, so ``SameSite`` stops nothing between them; ``Sec-Fetch-*`` and
+Pure.  Other apps of the portal are same-site, so ``SameSite`` does not keep them apart; ``Sec-Fetch-*`` and
 ``Origin`` do.
 """
 
@@ -23,13 +22,13 @@ class Refusal(StrEnum):
 
     @property
     def status(self) -> int:
-        """The HTTP status that says so."""
+        """Its HTTP status."""
         return 421 if self is Refusal.UNKNOWN_HOST else 403
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presented:
-    """What a request says of itself; header values as bytes, ``None`` where absent."""
+    """The parts of a request that authorization reads; header values as bytes, ``None`` where absent."""
 
     method: str = "GET"
     """In upper case; ``WEBSOCKET`` for a handshake."""
@@ -42,15 +41,15 @@ class Presented:
     service_worker: bool = False
     """Whether the request would install a service worker."""
     sid: str | None = None
-    """The session that a cookie with a good MAC names."""
+    """The app session of a cookie with a valid MAC."""
     if_none_match: bytes | None = None
-    """Which answers to a reading request the browser has already."""
+    """The ETags of answers that the browser has cached."""
     mcp_session: bytes | None = None
-    """The session of an MCP server in the app that the request is of (the header ``Mcp-Session-Id``)."""
+    """Its session with an MCP server in the app (``Mcp-Session-Id``)."""
 
     @property
     def navigation(self) -> Literal["document", "frame"] | None:
-        """``document``: a tab is to show the answer; ``frame``: a frame is; ``None``: a script asks."""
+        """``document``: the answer is for a tab; ``frame``: for a frame; ``None``: for a script."""
         if self.method not in _SAFE_METHODS:
             return None
         if self.fetch_mode is None:
@@ -62,7 +61,7 @@ class Presented:
 
 @dataclass(frozen=True, slots=True)
 class Enter:
-    """A session is named by a cookie of ours, and nobody else drives the request."""
+    """The request names a session and comes from the app itself or from the user."""
 
     sid: str
 
@@ -72,7 +71,7 @@ class Enter:
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """No session is named: the portal has to be asked first."""
+    """The request names no session: the person has to come from the portal."""
 
     def __bool__(self) -> Literal[False]:
         return False
@@ -88,36 +87,36 @@ class Refuse:
         return False
 
 
-Admission: TypeAlias = Enter | Challenge | Refuse
+Authorization: TypeAlias = Enter | Challenge | Refuse
 
 _CHALLENGE: Final = Challenge()
 
 
 def misdirected(presented: Presented, *, hosts: frozenset[bytes]) -> Refuse | None:
-    """Return the refusal of a request that is wrong before any session is looked at, or ``None``."""
+    """Return the refusal of a request that is wrong whatever its session, or ``None``."""
     if presented.host is None or presented.host.lower() not in hosts:
         return Refuse(Refusal.UNKNOWN_HOST)
-    if presented.service_worker:  # a worker would outlive the session and answer in the guard's place
+    if presented.service_worker:  # a worker would outlive the session and answer in place of the guard
         return Refuse(Refusal.SERVICE_WORKER)
     return None
 
 
-def admit(presented: Presented, *, hosts: frozenset[bytes], origin: bytes) -> Admission:
-    """Decide what follows from *presented*, for an app at *origin* that is called one of *hosts*."""
+def authorize(presented: Presented, *, hosts: frozenset[bytes], origin: bytes) -> Authorization:
+    """Decide about *presented*, for an app at *origin* whose ``Host`` is one of *hosts*."""
     wrong = misdirected(presented, hosts=hosts)
     if wrong is not None:
         return wrong
     if presented.sid is None:
         return _CHALLENGE
-    if not _drives_itself(presented, origin=origin):
+    if not _is_same_origin(presented, origin=origin):
         return Refuse(Refusal.CROSS_ORIGIN)
     return Enter(presented.sid)
 
 
-def _drives_itself(presented: Presented, *, origin: bytes) -> bool:
+def _is_same_origin(presented: Presented, *, origin: bytes) -> bool:
     if presented.method == "WEBSOCKET":  # browsers always send Origin with a handshake (RFC 6455, 4.1)
         return presented.origin == origin and presented.fetch_site in {None, b"same-origin"}
-    # Firefox labels the GET after the ticket's POST cross-site, and links from elsewhere are welcome:
+    # Firefox labels the GET after the ticket's POST cross-site, and links from other sites are allowed:
     # a GET navigation changes nothing by itself, and frame-ancestors keeps strangers' frames out.
     if (
         presented.method == "GET"

@@ -1,4 +1,4 @@
-"""How the guard answers in its own name: calls in JSON, navigations with a page or a redirect."""
+"""The guard's own answers: calls get JSON, navigations a page or a redirect."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -11,7 +11,7 @@ from gradio_apps.runtime.guard.request_authorization import Presented, Refusal
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract.known_addresses import KnownAddress
 
-_AS_IT_IS: Final = "/?%:@!$&'()*+,;=~-._"
+_UNQUOTED: Final = "/?%:@!$&'()*+,;=~-._"
 _REFUSALS = {
     Refusal.CROSS_ORIGIN: "This request came from another site.",
     Refusal.SERVICE_WORKER: "Service workers are not allowed here.",
@@ -42,12 +42,12 @@ class Responses:
         """Send the browser to *target*."""
         await send_redirect(send, target, headers=[*self._headers, *headers])
 
-    async def again(self, send: Send, scope: Scope) -> None:
-        """Send the same request to the same address once more: another process takes it there."""
+    async def repeat(self, send: Send, scope: Scope) -> None:
+        """Redirect the same request to the same address, where another process takes it."""
         raw = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
         query = scope.get("query_string", b"")
-        # With the origin, because a path that begins with two slashes would name another host.
-        target = self._origin + quote(raw + (b"?" + query if query else b""), safe=_AS_IT_IS)
+        # With the origin: a path that begins with two slashes would name another host.
+        target = self._origin + quote(raw + (b"?" + query if query else b""), safe=_UNQUOTED)
         location = (b"location", target.encode("ascii"))
         await self.bytes(send, 307, b"", content_type="text/plain; charset=utf-8", headers=[location, NO_STORE])
 
@@ -58,7 +58,7 @@ class Responses:
         await send_bytes(send, status, body, content_type=content_type, headers=[*self._headers, *headers])
 
     async def either(self, send: Send, status: int, *, presented: Presented, page: Page, detail: str) -> None:
-        """Answer a navigation with *page* and a call with *detail*, and with what changes on the page of a start."""
+        """Answer a navigation with *page*, and a call with *detail* and the changing texts of a start's page."""
         if presented.navigation is None:
             retry = [(b"retry-after", b"2")] if status == 503 else []  # noqa: PLR2004 - Service Unavailable
             progress = {"more": page.more, "line": page.line} if page.event == "app-starting" else {}
@@ -67,9 +67,9 @@ class Responses:
             await self.page(send, status, page)
 
     async def challenge(self, scope: Scope, send: Send, presented: Presented) -> None:
-        """Say that there is no session: a tab goes to the portal, a frame shows a page, a call gets 401."""
+        """Answer a request without a session: redirect a tab to the portal, show a page in a frame, or send 401."""
         if presented.navigation == "document" and presented.method == "GET":
-            await self.redirect(send, self.pages.app_page(self._wanted(scope)))
+            await self.redirect(send, self.pages.app_page(self._local_target(scope)))
             return
         await self.either(
             send,
@@ -80,8 +80,8 @@ class Responses:
         )
 
     async def known(self, send: Send, known: KnownAddress, presented: Presented) -> None:
-        """Answer an address that apps lead to and that is the portal's to answer; nothing is signed out by it."""
-        if known == "sign-in":  # no redirect: an app whose first page leads to a sign-in would go in circles
+        """Answer an address that apps link to and the portal handles; this signs nobody out."""
+        if known == "sign-in":  # no redirect: an app whose first page leads to a sign-in would loop
             await self.page(send, 200, self.pages.signed_in())
         elif presented.navigation == "document":
             await self.redirect(send, self.pages.at_portal(known))
@@ -89,14 +89,14 @@ class Responses:
             await self.page(send, 200, self.pages.leave(known))
 
     def document(self, scope: Scope) -> Page:
-        """Return the page that leads to the document this request asks for, in a tab of its own."""
-        return self.pages.document(self._wanted(scope))
+        """Return the page that links to the requested document, in its own tab."""
+        return self.pages.document(self._local_target(scope))
 
     async def refuse(self, send: Send, reason: Refusal) -> None:
-        """Say that the request is wrong whoever sends it."""
+        """Refuse a request that is wrong whoever sends it."""
         await self.json(send, reason.status, {"detail": _REFUSALS[reason]})
 
-    def _wanted(self, scope: Scope) -> str:
+    def _local_target(self, scope: Scope) -> str:
         raw = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
         query = scope.get("query_string", b"")
         path: str = raw.decode("latin-1").removeprefix(self._path)

@@ -1,6 +1,6 @@
-"""One request that runs for a session: its answer passes here, and stops here when the session ends.
+"""One running request of a session: its answer passes here, and stops when the session ends.
 
-Cutting cancels the task, and whatever the task does then, nothing of it is sent any more.
+Cutting cancels the task; whatever the task does afterwards, nothing more is sent.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from gradio_apps.runtime.guard.injection import Injector
 from portal.contract.supervisor_messages import WorkKind
 
 STUBBORN: Final = 1.0
-"""How long a cancelled request may take to end before its answer is ended over its head, in seconds."""
-STOPPED: Final = "The app was stopped, and what was running in it. Please try again in a moment."
-"""What people read of a request that the end of the process broke off."""
+"""Seconds after which the answer of a cancelled request that has not ended is completed without it."""
+STOPPED: Final = "The app was stopped while your request was running. Try again in a moment."
+"""What people read of a request that was running when the process ended."""
 CLOSE_SIGNED_OUT: Final = 4401
 _PASSED: Final = frozenset({"websocket.send"})
 _STREAM: Final = b"text/event-stream"
@@ -32,16 +32,16 @@ class Cut(OSError):
 
 
 class RunningRequest:
-    """One request or socket of one session, and the only way its answer takes."""
+    """One request or WebSocket of one session; its whole answer goes through here."""
 
     __slots__ = (
         "_answers",
         "_client",
+        "_completion",
         "_finished",
         "_if_none_match",
         "_injector",
-        "_last_words",
-        "_overrun",
+        "_last_message",
         "_path",
         "_send",
         "_sized",
@@ -69,38 +69,38 @@ class RunningRequest:
         socket: bool = False,
         idle: bool = False,
         stopping: Callable[[], bool] = lambda: False,
-        last_words: bytes = b"",
+        last_message: bytes = b"",
     ) -> None:
         self._send = send
         self._answers = answers
         self._path = path
         self._if_none_match = if_none_match
-        """What the browser has of this address, where that may be answered for the app."""
+        """The ETags that the browser has cached, where the guard may answer 304."""
         self._unchanged = False
-        """Whether the browser has the answer already, and was answered so."""
+        """Whether the guard answered 304."""
         self._injector = injector
         self._watch = watch
-        """Is shown every body of a 200 answer, for the ids in it."""
+        """Gets each body of a 200 answer, to find new ids."""
         self._client = client
-        """Gets the MCP session that the answer's headers hand out."""
+        """Gets the MCP session in the answer's headers."""
         self._socket = socket
         self._task = cast("asyncio.Task[Any]", asyncio.current_task())  # a request always runs in one
         self._started = False
         self._finished = False
         self._sized = False
         self._streams = False
-        self._overrun: asyncio.Task[None] | None = None
+        self._completion: asyncio.Task[None] | None = None
         self._stopping = stopping
-        """Says whether the process is to end."""
-        self._last_words = last_words
-        """What a stream says last when that has broken it off."""
+        """Tells whether the process is about to end."""
+        self._last_message = last_message
+        """The last message of an event stream that the end of the process cuts off."""
         self.cut_off = False
         self.idle = idle
-        """Whether it is no use of the app, however long it runs."""
+        """Whether it does not count as use of the app, however long it runs."""
 
     @property
     def kind(self) -> WorkKind:
-        """What it is, as far as its answer has told."""
+        """Its kind, as far as its answer shows."""
         if self._socket:
             return "socket"
         if self.idle:
@@ -109,24 +109,24 @@ class RunningRequest:
 
     @property
     def stopped(self) -> bool:
-        """Whether the server has cancelled it because the process ends."""
+        """Whether the server cancelled it because the process ends."""
         return self._stopping() and self._task.cancelling() > 0 and not self.cut_off
 
     def cut(self) -> None:
-        """Stop the bytes now and the task as soon as it lets itself be stopped."""
+        """Send nothing more, and cancel the task."""
         if self.cut_off:
             return
         self.cut_off = True
         self._task.cancel()
-        # A handler in a thread, or one that swallows its cancellation, must not keep the browser waiting.
-        self._overrun = asyncio.create_task(self._end_over_its_head())
+        # A handler in a thread, or one that ignores its cancellation, must not keep the browser waiting.
+        self._completion = asyncio.create_task(self._complete_without_task())
 
     async def send(self, message: Message) -> None:
-        """Pass *message* on, made safe; refuse it where the session has ended."""
+        """Send *message*, made safe; refuse it if the session has ended."""
         if self.cut_off:
-            await asyncio.sleep(0)  # a loop that ignores the error must not hold the event loop
+            await asyncio.sleep(0)  # a loop that ignores the error must not block the event loop
             raise Cut("the session has ended")
-        if self.stopped:  # what the app makes of being cancelled is not for people
+        if self.stopped:  # people must not see what the app sends after its cancellation
             await asyncio.sleep(0)
             raise Cut("the app was stopped")
         kind = message["type"]
@@ -141,7 +141,7 @@ class RunningRequest:
             self._started = True
         elif kind == "websocket.close":
             self._finished = True
-        elif kind not in _PASSED:  # unknown messages could carry what the guard does not read
+        elif kind not in _PASSED:  # unknown messages could carry data that the guard does not read
             raise RuntimeError(f"The guard passes no {kind!r}.")
         await self._send(message)
         if self._unchanged:
@@ -149,7 +149,7 @@ class RunningRequest:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def own(self, message: Message) -> None:
-        """Pass on *message* of an answer of the guard's own, which takes the place of the app's, as it is."""
+        """Send *message* of the guard's own answer, which replaces the app's, unchanged."""
         if self.cut_off:
             raise Cut("the session has ended")
         self._started = True
@@ -157,28 +157,28 @@ class RunningRequest:
         await self._send(message)
 
     async def conclude(self) -> None:
-        """Say that the session has ended, or the app, if nothing was said yet; an answer under way stays broken off.
+        """Answer that the session or the app has ended, if no answer has started; a started answer stays incomplete.
 
-        Breaking off is deliberate: a download that ended early must not look complete.
+        That is deliberate: a download that was cut off must not look complete.
         """
-        if self._overrun is None:
+        if self._completion is None:
             if self.stopped and not self._finished and not self._socket:
-                await self._say_the_stop()
+                await self._send_app_stop()
             return
-        self._overrun.cancel()
+        self._completion.cancel()
         self._task.uncancel()
         if self._socket or not self._started:
-            await self._say_the_end()
+            await self._send_session_end()
 
-    async def _end_over_its_head(self) -> None:
+    async def _complete_without_task(self) -> None:
         await asyncio.sleep(STUBBORN)
         if self._socket or not self._started:
-            await self._say_the_end()
+            await self._send_session_end()
         elif not self._sized and not self._finished:
             self._finished = True
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _say_the_end(self) -> None:
+    async def _send_session_end(self) -> None:
         if self._finished:
             return
         self._started = self._finished = True
@@ -187,14 +187,14 @@ class RunningRequest:
         else:
             await send_json(self._send, 401, {"detail": "Your session has ended."}, headers=self._answers.of(()))
 
-    async def _say_the_stop(self) -> None:
-        """Tell who waits that the app was stopped: with an answer of its own, or as the last event of a stream."""
+    async def _send_app_stop(self) -> None:
+        """Answer that the app was stopped: with a whole answer, or as the last event of a stream."""
         self._finished = True
         if not self._started:
             headers = [(b"retry-after", b"5"), *self._answers.of(())]
             await send_json(self._send, 503, {"detail": STOPPED}, headers=headers)
-        elif self._streams and self._last_words:
-            await self._send({"type": "http.response.body", "body": self._last_words, "more_body": False})
+        elif self._streams and self._last_message:
+            await self._send({"type": "http.response.body", "body": self._last_message, "more_body": False})
 
     def _start(self, message: Message) -> Message:
         status: int = message["status"]
@@ -217,10 +217,10 @@ class RunningRequest:
         return changed
 
     def _cached(self, headers: RawHeaders) -> RawHeaders:
-        """Return *headers* with what caches may do with the answer."""
-        said = [value for name, value in headers if name == b"cache-control"]
-        kept = [pair for pair in headers if pair[0] != b"cache-control"] if said else headers
-        kept.append((b"cache-control", cache_control(said, path=self._path)))
+        """Return *headers* with the guard's ``Cache-Control``."""
+        own = [value for name, value in headers if name == b"cache-control"]
+        kept = [pair for pair in headers if pair[0] != b"cache-control"] if own else headers
+        kept.append((b"cache-control", cache_control(own, path=self._path)))
         return kept
 
     def _body(self, message: Message) -> Message:

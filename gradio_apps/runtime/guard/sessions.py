@@ -1,9 +1,8 @@
-"""App sessions: a cache of what the portal said, renewed while they are in use, ended at once.
+"""App sessions: a cache of the portal's answers, renewed while in use, ended at once.
 
-The cookie and the portal are the truth.  An unknown session is asked for; an ended one is
-remembered, known or not, until no ticket for it can live; and while the portal is away,
-sessions go on for the grace period and are not forgotten after it.  Where it is this
-process that cannot ask, they do not go on: an answer is good for :data:`MAX_AGE`, as ever.
+The portal decides; an unknown session is looked up there.  An ended session, known or not, is remembered until no
+ticket for it can be valid.  While the portal is away, sessions continue for the grace period and are not forgotten
+after it.  If this process cannot ask, there is no grace: an answer is good for :data:`MAX_AGE`.
 """
 
 import asyncio
@@ -19,15 +18,15 @@ from portal.contract.tickets import LEEWAY, MAX_LIFETIME
 log = logging.getLogger("gradio_portal.guard")
 
 RENEW_AFTER: Final = 45
-"""Age of an answer from which a session in use is renewed beside its requests, in seconds."""
+"""Age of an answer from which a session in use is renewed in the background, in seconds."""
 MAX_AGE: Final = 60
 """Age of an answer from which a request waits for the next one, in seconds."""
 GRACE: Final = 300
-"""How long sessions go on while the portal is away, in seconds."""
+"""How long sessions continue while the portal is away, in seconds."""
 RETRY: Final = 5
 """Pause between two attempts for one session while the portal is away, in seconds."""
 RETRY_OWN: Final = 1
-"""The same where this process could not ask."""
+"""The same if this process could not ask."""
 ENDED_KEPT: Final = MAX_LIFETIME + 2 * LEEWAY + 60
 """How long an ended session is remembered, in seconds: longer than any ticket for it can verify."""
 IDLE_KEPT: Final = 3600
@@ -36,9 +35,9 @@ SWEEP_EVERY: Final = 1.0
 
 
 class AppSession:
-    """One person in this app, as the portal said last."""
+    """One person in this app, by the portal's last answer."""
 
-    __slots__ = ("checked_at", "failing_since", "person", "retry_at", "running", "sid", "unasked", "used_at")
+    __slots__ = ("checked_at", "could_not_ask", "failing_since", "person", "retry_at", "running", "sid", "used_at")
 
     def __init__(self, sid: str, person: Person, *, now: float) -> None:
         self.sid = sid
@@ -47,15 +46,15 @@ class AppSession:
         """When the portal was asked for its last answer."""
         self.used_at = now
         self.failing_since: float | None = None
-        """Since when the portal does not answer."""
-        self.unasked = False
-        """Whether it could not be asked, last."""
+        """When the portal first did not answer."""
+        self.could_not_ask = False
+        """Whether this process could not ask, last time."""
         self.retry_at = now
         self.running: set[RunningRequest] = set()
 
     @property
     def in_use(self) -> bool:
-        """Whether anything happened since the portal was asked last, or runs now; an open tab alone is no use."""
+        """Whether there was a request since the last answer, or one runs now; an open tab alone does not count."""
         return self.used_at > self.checked_at or any(not running.idle for running in self.running)
 
 
@@ -75,7 +74,7 @@ class Sessions:
         self._sweeper: asyncio.Task[None] | None = None
 
     def fresh(self, sid: str) -> AppSession | None:
-        """Return the session if nothing has to be asked or waited for; the way almost every request takes."""
+        """Return the session if its answer is fresh, as for almost every request; else ``None``."""
         session = self._live.get(sid)
         if session is None:
             return None
@@ -86,12 +85,12 @@ class Sessions:
         return session
 
     async def find(self, sid: str, *, in_use: bool = True) -> AppSession | None:
-        """Return the session called *sid*, or ``None`` if it has ended; ask the portal where that is due.
+        """Return the session *sid*, or ``None`` if it has ended; ask the portal if that is due.
 
-        Without *in_use* it is only looked at: an unknown session is asked for, and no use of it is noted.
+        Without *in_use*, this does not count as use of the session.
 
         Raises:
-            PortalAway: nobody can say, and the grace period does not cover it.
+            PortalAway: the portal does not answer, and the grace period does not apply.
         """
         if sid in self._ended:
             return None
@@ -106,15 +105,15 @@ class Sessions:
             return None
         session.used_at = now
         if 0 <= now - session.checked_at < MAX_AGE or self._in_grace(session, now):
-            self._renew_beside(session, now)
+            self._renew_in_background(session, now)
             return session
         if session.failing_since is not None and now < session.retry_at:
             raise PortalAway("renewal")
         return await self._ask(sid, in_use=True)
 
     def opened(self, sid: str, answer: Active, *, asked_at: float) -> AppSession | None:
-        """Take in what the portal answered for *sid*; ``None`` if it ended meanwhile."""
-        self._settle(sid, answer, asked_at)
+        """Store the portal's *answer* for *sid* and return the session; ``None`` if it ended meanwhile."""
+        self._store(sid, answer, asked_at)
         return self._live.get(sid)
 
     def is_ended(self, sid: str) -> bool:
@@ -122,7 +121,7 @@ class Sessions:
         return sid in self._ended
 
     def end(self, sid: str) -> None:
-        """End the session called *sid*, known or not: its requests stop, and no answer under way brings it back."""
+        """End the session *sid*, known or not: its requests stop, and no pending answer brings it back."""
         self._ended[sid] = self._clock() + ENDED_KEPT
         session = self._live.pop(sid, None)
         if session is not None:
@@ -132,20 +131,20 @@ class Sessions:
         self._keep_sweeping()
 
     def begin(self, session: AppSession, running: RunningRequest) -> None:
-        """Note that *running* runs for *session*, so that it can be cut."""
+        """Note that *running* belongs to *session*, so that it is cut when the session ends."""
         session.running.add(running)
-        if self._live.get(session.sid) is not session:  # ended between the look-up and here
+        if self._live.get(session.sid) is not session:  # ended since it was looked up
             running.cut()
 
     def sweep(self) -> None:
-        """Do what time demands: renew sessions with something running, cut what may not go on, forget the old."""
+        """Renew sessions with running requests, cut those that may not continue, and forget old ones."""
         now = self._clock()
         for session in tuple(self._live.values()):
             if now >= session.person.signed_in_until:
                 log.info("session-ended code=sign-in-expired")
                 self.end(session.sid)
             elif session.running:
-                self._renew_beside(session, now)
+                self._renew_in_background(session, now)
                 if not 0 <= now - session.checked_at < MAX_AGE and self._grace_is_over(session, now):
                     for running in tuple(session.running):
                         running.cut()
@@ -155,7 +154,7 @@ class Sessions:
             del self._ended[sid]
 
     async def aclose(self) -> None:
-        """Stop what runs beside the requests."""
+        """Stop the background tasks."""
         tasks = [*self._asking.values(), *([self._sweeper] if self._sweeper else [])]
         self._sweeper = None
         for task in tasks:
@@ -163,23 +162,23 @@ class Sessions:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _ask(self, sid: str, *, in_use: bool) -> AppSession | None:
-        # Shielded: a browser that leaves must not take the answer from the others who wait for it.
-        reached = await asyncio.shield(self._asked(sid, in_use=in_use))
+        # Shielded: a browser that leaves must not cancel the answer for others that wait for it.
+        reached = await asyncio.shield(self._renewal_of(sid, in_use=in_use))
         session = self._live.get(sid)
         if not reached and (session is None or not self._in_grace(session, self._clock())):
             raise PortalAway("renewal")
         return session
 
-    def _asked(self, sid: str, *, in_use: bool) -> "asyncio.Task[bool]":
+    def _renewal_of(self, sid: str, *, in_use: bool) -> "asyncio.Task[bool]":
         task = self._asking.get(sid)
         if task is None:
             task = self._asking[sid] = asyncio.create_task(self._renew(sid, in_use=in_use))
             task.add_done_callback(lambda _: self._asking.pop(sid, None))
         return task
 
-    def _renew_beside(self, session: AppSession, now: float) -> None:
+    def _renew_in_background(self, session: AppSession, now: float) -> None:
         if not 0 <= now - session.checked_at < RENEW_AFTER and now >= session.retry_at:
-            self._asked(session.sid, in_use=session.in_use)
+            self._renewal_of(session.sid, in_use=session.in_use)
 
     async def _renew(self, sid: str, *, in_use: bool) -> bool:
         asked_at = self._clock()
@@ -188,7 +187,7 @@ class Sessions:
         except CannotAsk:
             session = self._live.get(sid)
             if session is not None:
-                session.unasked = True
+                session.could_not_ask = True
                 session.retry_at = self._clock() + RETRY_OWN
             return False
         except PortalAway:
@@ -196,16 +195,16 @@ class Sessions:
             self._away_since = now if self._away_since is None else self._away_since
             session = self._live.get(sid)
             if session is not None:
-                session.unasked = False
+                session.could_not_ask = False
                 session.failing_since = now if session.failing_since is None else session.failing_since
                 session.retry_at = now + RETRY
             return False
         self._away_since = None
-        self._settle(sid, answer, asked_at)
+        self._store(sid, answer, asked_at)
         return True
 
-    def _settle(self, sid: str, answer: Introspection, asked_at: float) -> None:
-        if sid in self._ended:  # a push overtook the answer
+    def _store(self, sid: str, answer: Introspection, asked_at: float) -> None:
+        if sid in self._ended:  # a logout notification came before the answer
             return
         if isinstance(answer, Inactive):
             log.info("session-ended code=%s", answer.code)
@@ -224,7 +223,7 @@ class Sessions:
         session.person = person
         session.checked_at = asked_at
         session.failing_since = None
-        session.unasked = False
+        session.could_not_ask = False
         session.retry_at = asked_at
         self._keep_sweeping()
 
@@ -232,8 +231,8 @@ class Sessions:
         return session.failing_since is not None and not self._grace_is_over(session, now)
 
     def _grace_is_over(self, session: AppSession, now: float) -> bool:
-        if session.failing_since is None:  # nobody has failed to answer yet; the renewal under way will tell
-            return session.unasked
+        if session.failing_since is None:  # the portal has not failed yet; a renewal is pending
+            return session.could_not_ask
         since = session.failing_since if self._away_since is None else min(session.failing_since, self._away_since)
         return not 0 <= now - since < GRACE
 

@@ -1,6 +1,6 @@
-"""What the guard must know: where the portal is, which app this is, and its client secret.
+"""The guard's settings: the portal's address, the app, and its client secret.
 
-Read once, from a mapping; every problem is reported at once, and no secret is ever shown.
+Read once, from a mapping; all problems are reported together, and no secret is ever shown.
 """
 
 import os
@@ -37,21 +37,21 @@ class GuardSettings:
     """One app, its portal, and the secret between them."""
 
     portal_url: str
-    """Where browsers reach the portal, without a trailing slash; also the ``iss`` of every ticket."""
+    """The portal's address for browsers, without a trailing slash; also the ``iss`` of every ticket."""
     app: str
     """The app's slug; also the ``aud`` of its tickets."""
     app_url: str
-    """Where browsers reach the app, without a trailing slash; may have a path."""
+    """The app's address for browsers, without a trailing slash; may have a path."""
     secret: str = field(repr=False)
     """The app's client secret at the portal."""
     portal_internal_url: str | None = None
-    """Where the guard calls the portal; ``None`` means :attr:`portal_url`."""
+    """The portal's address for the guard's calls; ``None`` means :attr:`portal_url`."""
     title: str = ""
-    """What pages call the app; the slug where empty."""
+    """The app's name on pages; if empty, the slug."""
     trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)
-    """Web servers whose word on the client's address is believed, besides those of this machine."""
+    """Reverse proxies whose ``X-Forwarded-For`` is trusted, besides those on this machine."""
     egress: Egress = field(default_factory=Egress)
-    """The way out: the proxy, and whose certificates are believed."""
+    """Outbound proxy and trusted certificate authorities."""
     cookies: Cookies = "lax"
     """``lax`` where portal and app are the same site, ``partitioned`` where they are not."""
 
@@ -72,7 +72,7 @@ class GuardSettings:
 
     @property
     def scheme(self) -> str:
-        """``http`` or ``https``: how browsers reach the app."""
+        """``http`` or ``https``, from :attr:`app_url`."""
         return urlsplit(self.app_url).scheme
 
     @property
@@ -86,12 +86,12 @@ class GuardSettings:
 
     @property
     def call_url(self) -> str:
-        """Where the guard calls the portal."""
+        """The portal's address for the guard's calls."""
         return self.portal_internal_url or self.portal_url
 
     @property
     def call_headers(self) -> dict[str, str]:
-        """Headers every call to the portal carries: its public ``Host``, which it insists on."""
+        """Headers of every call to the portal: its public ``Host``, which it requires."""
         return {"host": self.portal_origin.partition("://")[2]} if self.portal_internal_url else {}
 
     @property
@@ -109,7 +109,7 @@ class GuardSettings:
 
     @property
     def name(self) -> str:
-        """What pages call the app."""
+        """The app's name on pages."""
         return self.title or self.app
 
 
@@ -141,7 +141,7 @@ def guard_settings_from(environ: Mapping[str, str]) -> GuardSettings:
         cookies="partitioned" if environ.get("PORTAL_APP_COOKIES") == "partitioned" else "lax",
     )
     if environ.get("PORTAL_APP_COOKIES", "lax") not in {"lax", "partitioned", ""}:
-        problems.append("PORTAL_APP_COOKIES: not known. Say lax (portal and app on one site) or partitioned.")
+        problems.append("PORTAL_APP_COOKIES: not known. Use lax (portal and app on one site) or partitioned.")
     if not problems and settings.cookies == "partitioned" and not settings.secure_cookies:
         problems.append("PORTAL_APP_COOKIES: partitioned cookies need https. Use an https PORTAL_APP_URL.")
     if not problems and settings.portal_origin == settings.app_origin and not settings.path:
@@ -168,7 +168,7 @@ def _url(environ: Mapping[str, str], name: str, problems: list[str], *, path: bo
     try:
         parts = urlsplit(value)
         usable = _is_plain_http(parts, path=path) and value.isascii() and value.isprintable() and " " not in value
-    except ValueError:  # a port that is no number, half an IPv6 address
+    except ValueError:  # the port is not a number, or half an IPv6 address
         usable = False
     if not usable:
         problems.append(f"{name}: not an address that can be used here. Give scheme, host and port only.")
@@ -197,7 +197,7 @@ def _proxies(environ: Mapping[str, str], problems: list[str]) -> TrustedProxies:
 
 
 def _egress(environ: Mapping[str, str], problems: list[str], *, called: str, is_internal: bool) -> Egress:
-    """Return the way out; what is wrong with it is a problem only if the address *called* is reached by it."""
+    """Return proxy and authorities; their errors are problems only if the call to the address *called* uses them."""
     own = environ.get("PORTAL_CA_FILE", "").strip()
     egress = read_egress(environ, authorities=Path(own) if own else None)
     if not called or is_loopback_url(called):
@@ -229,11 +229,11 @@ def _secret(environ: Mapping[str, str], problems: list[str]) -> str:
         return ""
     try:
         secret = sources[given[0]](environ[given[0]]).strip()
-    except (OSError, ValueError):  # nothing of the error is shown: it may quote what was read
-        problems.append(f"{given[0]}: cannot be read. Check that it is there and readable, and UTF-8 text.")
+    except (OSError, ValueError):  # the error is not shown: it may quote the secret
+        problems.append(f"{given[0]}: cannot be read. Check that it exists, is readable, and is UTF-8 text.")
         return ""
     if not MIN_SECRET <= len(secret) <= _MAX_SECRET:
-        problems.append(f"{given[0]}: too short or too long. Use the secret the portal made for this app.")
+        problems.append(f"{given[0]}: too short or too long. Use the secret that the portal created for this app.")
     return secret
 
 

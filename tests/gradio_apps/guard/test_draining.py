@@ -69,26 +69,26 @@ class TestQuiet:
 
 class TestPlace:
     def test_here_as_long_as_nobody_leaves(self) -> None:
-        assert RunningWork().place_of(["hash"]) == "here"
-        assert RunningWork().place_of([]) == "here"
+        assert RunningWork().process_for(["hash"]) == "here"
+        assert RunningWork().process_for([]) == "here"
 
     def test_who_leaves_begins_only_what_is_listened_to_here(self) -> None:
         work = RunningWork()
         work.leave()
-        assert work.place_of(["hash"]) == "next"
-        assert work.place_of([]) == "next"
+        assert work.process_for(["hash"]) == "next"
+        assert work.process_for([]) == "next"
         with work.hearing(["hash"]):
-            assert work.place_of(["hash"]) == "here"
+            assert work.process_for(["hash"]) == "here"
 
     def test_who_follows_waits_for_what_is_listened_to_there(self) -> None:
         work = RunningWork()
-        work.elsewhere(["hash"])
-        assert work.place_of(["hash"]) == "before"
-        assert work.place_of(["another"]) == "here"
+        work.set_draining(["hash"])
+        assert work.process_for(["hash"]) == "before"
+        assert work.process_for(["another"]) == "here"
         with work.hearing(["hash"]):
-            assert work.place_of(["hash"]) == "here"
-        work.elsewhere([])
-        assert work.place_of(["hash"]) == "here"
+            assert work.process_for(["hash"]) == "here"
+        work.set_draining([])
+        assert work.process_for(["hash"]) == "here"
 
 
 async def left(receive: Receive) -> None:
@@ -156,7 +156,7 @@ class TestGuard:
         assert (answer.status, answer.header("location")) == (307, f"{APP}//evil.example{JOIN}")
 
     async def test_who_follows_says_that_something_still_runs(self, deployment: Deployment) -> None:
-        deployment.guard.work.elsewhere(["hash"])
+        deployment.guard.work.set_draining(["hash"])
         refused = await join(deployment)
         assert refused.status == 503
         assert "still runs" in json.loads(refused.body)["detail"]
@@ -165,7 +165,7 @@ class TestGuard:
     async def test_the_end_of_a_session_is_told_and_taken_from_elsewhere(self, deployment: Deployment) -> None:
         assert (await deployment.get("/")).status == 200
         told: list[str] = []
-        deployment.guard.tell_ended(told.append)
+        deployment.guard.report_ended(told.append)
         deployment.guard.end_session("app-session-1")
         assert told == ["app-session-1"]
         assert (await deployment.get("/")).status == 401

@@ -110,7 +110,7 @@ async def test_what_is_in_the_way_is_named_and_no_password(
 
 def test_an_apps_own_calls_to_the_portals_api_take_the_same_way(network: Network) -> None:
     network.portal.respond["/api/sign-ins"] = lambda _: Answer(b'{"sign_ins": []}')
-    access = FakeAccess(base_url=PORTAL, headers={}, way=client_settings(network.settings()))
+    access = FakeAccess(base_url=PORTAL, headers={}, client_settings=client_settings(network.settings()))
 
     assert PortalApi(access).sign_ins() == ()
     assert network.proxy.asked == ["CONNECT portal.corp.example:443"]

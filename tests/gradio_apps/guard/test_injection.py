@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradio_apps.runtime.guard.injection import REACH, Injector, script_tag
+from gradio_apps.runtime.guard.injection import SEARCHED, Injector, script_tag
 from portal.contract.known_addresses import KNOWN_ADDRESSES
 from tests.gradio_apps.guard.deployment import guard_settings
 
@@ -38,7 +38,7 @@ def test_a_page_without_a_head_gets_the_tag_at_the_end() -> None:
 
 
 def test_a_long_way_to_the_head_holds_nothing_back_for_ever() -> None:
-    body = b"x" * REACH + b"<head>" + b"y"
+    body = b"x" * SEARCHED + b"<head>" + b"y"
 
     assert body + TAG == pieces(body, 4096)
 

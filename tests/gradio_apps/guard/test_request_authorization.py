@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from gradio_apps.runtime.guard.request_authorization import (
-    Admission,
+    Authorization,
     Challenge,
     Enter,
     Presented,
     Refusal,
     Refuse,
-    admit,
+    authorize,
 )
 
 HOSTS = frozenset({b"app.example.com", b"app.example.com:443"})
@@ -21,9 +21,9 @@ HOST, WORKER = Refuse(Refusal.UNKNOWN_HOST), Refuse(Refusal.SERVICE_WORKER)
 NAVIGATE: dict[str, Any] = {"fetch_mode": b"navigate", "fetch_dest": b"iframe"}
 
 
-def decide(**presented: Any) -> Admission:
+def decide(**presented: Any) -> Authorization:
     given = {"host": b"app.example.com", "sid": "s", **presented}
-    return admit(Presented(**given), hosts=HOSTS, origin=ORIGIN)
+    return authorize(Presented(**given), hosts=HOSTS, origin=ORIGIN)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def decide(**presented: Any) -> Admission:
         ({"service_worker": True, "sid": None}, WORKER),
     ],
 )
-def test_what_follows_from_what_is_presented(presented: dict[str, Any], expected: Admission) -> None:
+def test_what_follows_from_what_is_presented(presented: dict[str, Any], expected: Authorization) -> None:
     assert expected == decide(**presented)
 
 

@@ -406,7 +406,7 @@ class TestStates:
         assert words in page.text
         assert '<code id="line">&lt;b&gt;50 %&lt;/b&gt; of a model</code>' in page.text
         assert json.loads(asked_again.text) == {
-            "detail": "The app is starting. Please try again in a moment.",
+            "detail": "The app is starting. Try again in a moment.",
             "more": words,
             "line": "<b>50 %</b> of a model",
         }

@@ -1,7 +1,7 @@
-"""Who is signed in: the page an admin lands on, for their own tenant.
+"""The admin's dashboard: who is signed in to their tenant, and recent events.
 
-An ordinary Gradio app.  What it shows comes from the portal's API with the rights of the
-admin who looks at it, so it can show and end no more than they may.
+An ordinary Gradio app.  It calls the portal's API with the rights of the admin who uses it, so it can show and end
+only what they may.
 """
 
 import time
@@ -17,7 +17,7 @@ from gradio_apps.visitor import visitor_of
 
 SIGN_IN_HEADERS = ["Name", "E-mail", "Roles", "Provider", "Since", "Last seen", "Ends"]
 EVENT_HEADERS = ["When", "What", "Who", "App", "Detail"]
-_OWN_TRACE = "api-used"
+_OWN_EVENT = "api-used"
 _PER_PAGE = 50
 _NO_EVENTS = EventPage(events=(), next=None)
 _ENDING_NEEDS_A_CHOICE = "Choose a sign-in first."
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 Rows = list[list[str]]
 Page = tuple[str, Rows, Any, Rows, str | None, Any]
-"""Heading, table of sign-ins, choices; table of events, where it goes on, the button for that: what a refresh gives."""
+"""Heading, table of sign-ins, choices, table of events, its cursor, the button for older events."""
 
 
 def sign_in_rows(sign_ins: Iterable[SignedIn], *, now: int) -> list[list[str]]:
@@ -53,7 +53,7 @@ def event_rows(events: Iterable[Event]) -> list[list[str]]:
 
 
 def choices(sign_ins: Iterable[SignedIn], *, now: int) -> list[tuple[str, str]]:
-    """Return what can be ended: a label that tells two sign-ins of one person apart, and the id."""
+    """Return the sign-ins that can be ended: a label that is unique also for two of one person, and the id."""
     return [
         (f"{_who(one)}, since {exactly(one.since)}, last seen {ago(one.last_seen, now=now)}", one.id)
         for one in sign_ins
@@ -61,19 +61,19 @@ def choices(sign_ins: Iterable[SignedIn], *, now: int) -> list[tuple[str, str]]:
 
 
 def _address(one: SignedIn) -> str:
-    """Return the address of *one*, marked where it is only what the person says."""
+    """Return the address of *one*, marked if the provider did not verify it."""
     return one.email if one.email_verified or not one.email else f"{one.email} (not verified)"
 
 
 def _who(one: SignedIn) -> str:
-    return f"{one.name or _address(one) or 'Somebody'}{' (you, here)' if one.current else ''}"
+    return f"{one.name or _address(one) or 'No name'}{' (you, here)' if one.current else ''}"
 
 
 def refresh(request: gr.Request) -> Page:
-    """Return everything the page shows, as of now."""
+    """Return the current content of the page."""
     visitor = visitor_of(request)
     if visitor is None:
-        alone = "Nobody is signed in, because this app runs alone. Open it through the portal."
+        alone = "Nobody is signed in, because this app runs without the portal. Open it in the portal."
         return alone, [], _dropdown([]), [], None, _button(None)
     now = int(time.time())
     portal = PortalApi.of(request)
@@ -88,27 +88,27 @@ def refresh(request: gr.Request) -> Page:
     return heading, table, offered, event_rows(page.events), page.next, _button(page.next)
 
 
-def older(shown: Rows, after: str | None, request: gr.Request) -> tuple[Rows, str | None, Any]:
-    """Return the table of events *shown* with a page of older ones, and where that goes on."""
+def older(rows: Rows, after: str | None, request: gr.Request) -> tuple[Rows, str | None, Any]:
+    """Return the table of events with a page of older ones added, and the next cursor."""
     if after is None:
-        return shown, None, _button(None)
+        return rows, None, _button(None)
     page = _or_toast(lambda: _events(PortalApi.of(request), after=after), EventPage(events=(), next=after))
-    return [*shown, *event_rows(page.events)], page.next, _button(page.next)
+    return [*rows, *event_rows(page.events)], page.next, _button(page.next)
 
 
 def _events(portal: PortalApi, *, after: str | None) -> EventPage:
-    """Return a page of events, without what looking at them leaves behind."""
-    return portal.audit_page(limit=_PER_PAGE, after=after, without=(_OWN_TRACE,))
+    """Return a page of events, without those that this dashboard causes itself."""
+    return portal.audit_page(limit=_PER_PAGE, after=after, without=(_OWN_EVENT,))
 
 
 def end(sign_in_id: str | None, request: gr.Request) -> Page:
-    """End the sign-in that was chosen, and return the page as it is then."""
+    """End the chosen sign-in, and return the new content of the page."""
     if not sign_in_id:
         gr.Warning(_ENDING_NEEDS_A_CHOICE)
     else:
         try:
             PortalApi.of(request).end_sign_in(sign_in_id)
-            gr.Info("That sign-in has ended, in the portal and in every app.")
+            gr.Info("The sign-in has ended, in the portal and in every app.")
         except PortalApiError as error:
             gr.Warning(str(error))
     return refresh(request)
@@ -150,7 +150,7 @@ def build() -> gr.Blocks:
             )
             ending = gr.Button("End it", variant="stop", size="md", scale=0, min_width=120)
         recent = gr.Dataframe(
-            headers=EVENT_HEADERS, label="Recently", interactive=False, wrap=True, type="array", elem_id="events"
+            headers=EVENT_HEADERS, label="Recent events", interactive=False, wrap=True, type="array", elem_id="events"
         )
         after = gr.State(None)
         more = gr.Button("Older events", size="sm", visible=False)

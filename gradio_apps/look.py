@@ -37,13 +37,13 @@ _GREY: Final = gr.themes.Color(
 )
 
 STYLES: Final = """
-/* The width has to be said: a flex item with automatic margins is as wide as its widest row of tabs. */
+/* A flex item with automatic margins would be as wide as its widest row of tabs. */
 .gradio-container { width: 100% !important; max-width: 64rem !important; margin-inline: auto !important; }
 .dark .gradio-container { --color-accent: #6fd6c6; }
 .gradio-container :is(td, th, [role=gridcell]), .gradio-container :is(td, th, [role=gridcell]) * {
   font-family: var(--font) !important;
 }
-/* Else the heading of an empty column stands on end, one letter a line. */
+/* Otherwise the heading of an empty column has one letter per line. */
 .gradio-container th .header { white-space: nowrap !important; }
 .beside { align-items: center; }
 .beside > :first-child { flex: 1 1 14rem !important; }
@@ -88,11 +88,11 @@ STYLES: Final = """
 
 
 def look() -> dict[str, Any]:
-    """Return what ``launch()`` takes to give an app this look."""
+    """Return the arguments of ``launch()`` for this look."""
     theme = gr.themes.Default(
         primary_hue=_ACCENT, secondary_hue=_ACCENT, neutral_hue=_GREY, font=_FONT, font_mono=_MONO
     )
-    # Gradio's own greys and its red are too pale to be read with ease (WCAG 2.2, 1.4.3).
+    # Gradio's own greys and red have too little contrast (WCAG 2.2, 1.4.3).
     readable = {
         "body_text_color_subdued": "*neutral_600",
         "body_text_color_subdued_dark": "*neutral_300",
@@ -118,8 +118,8 @@ def look() -> dict[str, Any]:
         "button_cancel_text_color": "#ffffff",
         "button_cancel_text_color_dark": "#ffffff",
     }
-    # The portal's own grounds, so that bar and frame are one page.
-    grounds = {
+    # The portal's own backbackgrounds, so that bar and frame look like one page.
+    backgrounds = {
         "body_background_fill": "#f6f4f0",
         "body_background_fill_dark": "#131518",
         "background_fill_secondary": "#ffffff",
@@ -130,7 +130,7 @@ def look() -> dict[str, Any]:
         "table_odd_background_fill_dark": "#202429",
     }
     return {
-        "theme": theme.set(**readable, **grounds),
+        "theme": theme.set(**readable, **backgrounds),
         "css": STYLES,
         "footer_links": [],
     }

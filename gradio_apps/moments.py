@@ -1,4 +1,4 @@
-"""Times in words, for people: how long ago, how long still, and when exactly."""
+"""Times in words: how long ago, how long still, and exactly when."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -22,7 +22,7 @@ def ago(then: int, *, now: int) -> str:
 
 def ahead(then: int, *, now: int) -> str:
     """Return how long after *now* the moment *then* will be; both in Unix seconds."""
-    # To the next full minute: 30 days, looked at a second later, are not 29 days.
+    # Rounded up to a minute: 30 days, read a second later, are not 29 days.
     return f"in {span(-(-(then - now) // 60) * 60)}" if then > now else "now"
 
 

@@ -106,26 +106,26 @@ class PortalApi:
         """Return the API with the rights of *request*.
 
         Raises:
-            PortalApiError: the app runs alone, so there is no portal to ask.
+            PortalApiError: the app runs without the portal.
         """
         scope = getattr(getattr(request, "request", None), "scope", None)
         access = scope.get(_SCOPE_KEY) if isinstance(scope, dict) else None
         if access is None:
-            raise PortalApiError("This app runs alone, so there is no portal to ask.")
+            raise PortalApiError("This app runs without the portal.")
         return cls(access)
 
     def sign_ins(self) -> tuple[SignedIn, ...]:
         """Return who is signed in to the tenant now, the latest first, at most 10,000.  Needs ``sign-ins:read``."""
-        found: list[SignedIn] = []
+        sign_ins: list[SignedIn] = []
         cursor: str | None = None
         for _ in range(_MOST_PAGES):
             query = "" if cursor is None else f"?{urlencode({'cursor': cursor})}"
             body = self._call("GET", f"/api/sign-ins{query}", scope="sign-ins:read")
-            found += [_sign_in(one) for one in _objects(body, "sign_ins")]
+            sign_ins += [_sign_in(one) for one in _objects(body, "sign_ins")]
             cursor = _next(body)
             if cursor is None:
                 break
-        return tuple(found)
+        return tuple(sign_ins)
 
     def audit(self, *, limit: int = 50) -> tuple[Event, ...]:
         """Return the tenant's latest events, newest first, at most 200.  Needs ``audit:read``."""

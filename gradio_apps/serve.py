@@ -1,8 +1,8 @@
 """One app, one process: ``python -m gradio_apps.serve SOURCE``.
 
-SOURCE is a file, a module, or a Space folder.  Where the portal is, which app this is and its
-secret come from the environment (:mod:`gradio_apps.runtime.guard.settings`); the socket from
-whoever opened it (systemd's socket activation), else from ``--host`` and ``--port``.
+SOURCE is a file, a module, or a Space folder.  The portal's address, the app's name and its secret come from the
+environment (:mod:`gradio_apps.runtime.guard.settings`); the socket is inherited (systemd's socket activation) or
+opened by ``--host`` and ``--port``.
 """
 
 import argparse
@@ -27,17 +27,17 @@ from portal.contract.argument_types import PORT_OR_ANY
 from portal.contract.descriptors import raise_limit
 
 EXIT_USAGE: Final = 2
-"""Exit code where the command line, the environment or the source cannot be used."""
+"""Exit code if the command line, the environment or the source is not usable."""
 FIRST_DESCRIPTOR: Final = 3
-"""Where systemd's protocol, ``sd_listen_fds(3)``, puts the first socket."""
+"""Descriptor of the first socket in systemd's protocol, ``sd_listen_fds(3)``."""
 FAILURE_PAUSE: Final = "PORTAL_FAILURE_PAUSE"
-"""Seconds to stay and say so after the app failed to load; the supervisor's growing pause."""
+"""Seconds to keep answering after the app failed to load; the supervisor's growing pause."""
 
 START_TIMEOUT: Final = "PORTAL_START_TIMEOUT"
-"""Seconds the app has to come up."""
+"""Seconds in which the app must come up."""
 
 STOP_GRACE: Final = "PORTAL_STOP_GRACE"
-"""Seconds that running requests get when the process is told to stop."""
+"""Seconds that running requests get when the process is asked to stop."""
 
 _SECRETS: Final = ("PORTAL_APP_SECRET", "PORTAL_APP_SECRET_FILE", "PORTAL_APP_SECRET_FD")
 _ACTIVATION: Final = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
@@ -47,7 +47,7 @@ _LONGEST_GRACE: Final = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve one app until the process is told to stop; return its exit code."""
+    """Serve one app until the process is asked to stop; return its exit code."""
     options = command_line().parse_args(arguments)
     _log_to_stderr()
     raise_limit()
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(f"{options.host}:{options.port}: {error.strerror}. Choose another with --port.")
     linger, allowed, grace = failure_pause(os.environ), start_timeout(os.environ), stop_grace(os.environ)
     channel = channel_from(os.environ)
-    waiting = startup_state_from(os.environ, secret=settings.secret)
+    startup = startup_state_from(os.environ, secret=settings.secret)
     scrub(os.environ)
     for package in (gradio_apps.runtime.guard, gradio_apps.runtime.host, portal.contract):
         import_all(package, but=("gradio_hooks", "unlaunched_apps"))  # those import Gradio, which takes seconds
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         host,
         settings=settings,
         state=lambda: host.state,
-        progress=waiting.of(host),
+        progress=startup.of(host),
         login_button=lambda: host.login_button,
         interface=lambda: host.interface,
     )
@@ -80,40 +80,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     control = None
     if channel is not None:
         control = ChannelHandler(channel, guard=guard, state=lambda: host.state, problem=lambda: host.problem).start
-    front = ServerThread(guard, host=host, sock=sock, grace=grace, control=control, trusted=settings.trusted_proxies)
-    front.start()
-    return run(source, host=host, front=front, linger=linger, cwd=options.cwd, allowed=allowed)
+    server = ServerThread(guard, host=host, sock=sock, grace=grace, control=control, trusted=settings.trusted_proxies)
+    server.start()
+    return run(source, host=host, server=server, linger=linger, cwd=options.cwd, allowed=allowed)
 
 
 def inherited_socket(environ: MutableMapping[str, str]) -> socket.socket | None:
-    """Return the listening socket this process was handed, or ``None`` if it was handed none."""
-    # A LISTEN_PID that is not ours was meant for a parent that did not clean up.
+    """Return the listening socket that this process inherited, or ``None``."""
+    # Another LISTEN_PID was meant for a parent that did not clean up.
     if environ.get("LISTEN_PID") != str(os.getpid()) or environ.get("LISTEN_FDS", "0") in {"", "0"}:
         return None
-    os.set_inheritable(FIRST_DESCRIPTOR, False)  # the author's child processes get no listener
+    os.set_inheritable(FIRST_DESCRIPTOR, False)  # the author's child processes must not inherit it
     return socket.socket(fileno=FIRST_DESCRIPTOR)
 
 
 def failure_pause(environ: MutableMapping[str, str]) -> float:
-    """Return how long to stay after a failed start, in seconds."""
+    """Return how long to keep answering after a failed start, in seconds."""
     value = environ.get(FAILURE_PAUSE, "")
     return min(float(value), _LONGEST_PAUSE) if value.isascii() and value.isdigit() else 0.0
 
 
 def start_timeout(environ: Mapping[str, str]) -> float | None:
-    """Return the seconds the app has to come up, or ``None`` where nobody set a limit."""
+    """Return the seconds in which the app must come up, or ``None`` without a limit."""
     value = environ.get(START_TIMEOUT, "")
     return float(value) if value.isascii() and value.isdigit() and int(value) > 0 else None
 
 
 def stop_grace(environ: Mapping[str, str]) -> int:
-    """Return the seconds that running requests get when the process is told to stop."""
+    """Return the seconds that running requests get when the process is asked to stop."""
     value = environ.get(STOP_GRACE, "")
     return min(int(value), _LONGEST_GRACE) if value.isascii() and value.isdigit() and int(value) > 0 else GRACE
 
 
 def scrub(environ: MutableMapping[str, str]) -> None:
-    """Take out of *environ* what the author's code, and what it starts, must not see or obey."""
+    """Remove from *environ* what the author's code and its child processes must not see or follow."""
     ours = (FAILURE_PAUSE, START_TIMEOUT, STOP_GRACE, USUAL, SECRET_NAMES)
     for name in (*_SECRETS, *_ACTIVATION, *_GRADIO_LAUNCH, *ours):
         environ.pop(name, None)
@@ -134,13 +134,13 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def is_worth_a_line(record: logging.LogRecord) -> bool:
-    """Say whether *record* of uvicorn's is news; an answer that was broken off is the guard's own doing."""
+    """Say whether to log *record* of uvicorn; it also reports answers that the guard itself cut off."""
     return record.getMessage() != "ASGI callable returned without completing response."
 
 
 def _log_to_stderr() -> None:
     logging.getLogger("uvicorn.error").addFilter(is_worth_a_line)
-    # A logger of our own, so that the author's logging.basicConfig finds the root as Python left it.
+    # An own logger, so that the author's logging.basicConfig finds the root logger unchanged.
     logger = logging.getLogger("gradio_portal")
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("portal: %(levelname)s: %(message)s"))
@@ -159,10 +159,8 @@ def command_line() -> argparse.ArgumentParser:
     """Return the parser of this command."""
     parser = argparse.ArgumentParser(prog="python -m gradio_apps.serve", description="Serve one Gradio app.")
     parser.add_argument("source", help="a file, a module, or a Space folder")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on, where no socket was handed down")
-    parser.add_argument(
-        "--port", type=PORT_OR_ANY, default=7860, help="port to listen on, where no socket was handed down"
-    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on, if no socket is inherited")
+    parser.add_argument("--port", type=PORT_OR_ANY, default=7860, help="port to listen on, if no socket is inherited")
     parser.add_argument("--cwd", type=Path, help="the app's working directory (default: the source's folder)")
     return parser
 

@@ -1,6 +1,6 @@
-"""What a frame must carry: an answer, a stream, an upload, a download, a plot.
+"""Examples of everything that must work in a frame: an answer, a stream, an upload, a download, a plot.
 
-An ordinary Gradio app without anything of the portal's but a greeting.
+An ordinary Gradio app that uses the portal only for a greeting.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ TICK = 0.5
 """Seconds between two lines of the stream."""
 _CHUNK = 1 << 20
 _STREAMS = 20
-"""How many people may have a stream at once; Gradio's own answer is one, and the next would wait for minutes."""
+"""Streams at once; with Gradio's default of one, the next person would wait for minutes."""
 
 
 def greet(text: str, request: gr.Request) -> str:
@@ -31,7 +31,7 @@ def greet(text: str, request: gr.Request) -> str:
 
 
 def ticks(count: float) -> Iterator[str]:
-    """Answer in pieces: one line each half second, the latest on top."""
+    """Answer in pieces: a line every half second, the latest on top."""
     lines: list[str] = []
     for number in range(1, int(count) + 1):
         lines.insert(0, f"{time.strftime('%H:%M:%S')}  tick {number} of {int(count)}")
@@ -53,7 +53,7 @@ def describe(path: str | None) -> str:
 
 
 def report(request: gr.Request) -> str:
-    """Write a file to download, and return where it is."""
+    """Write a file to download, and return its path."""
     visitor = visitor_of(request)
     who = visitor.username if visitor else "nobody"
     path = Path(tempfile.mkdtemp()) / "report.csv"
@@ -75,13 +75,13 @@ def wave(frequency: float) -> pd.DataFrame:
 def build() -> gr.Blocks:
     """Build the app."""
     with gr.Blocks(title="Showcase") as app:
-        gr.Markdown("# Showcase\nEverything an app's frame has to carry, each on its own tab.")
+        gr.Markdown("# Showcase\nEverything that must work in an app's frame, each on its own tab.")
         with gr.Tab("Answer"):
             text = gr.Textbox(label="Some words", value="The quick brown fox", elem_id="words")
             answer = gr.Textbox(label="Answer", interactive=False, elem_id="answer")
             gr.Button("Send", variant="primary", elem_id="send").click(greet, text, answer, api_name="greet")
         with gr.Tab("Stream"):
-            count = gr.Slider(5, 600, value=20, step=5, label="How many ticks, two a second", elem_id="count")
+            count = gr.Slider(5, 600, value=20, step=5, label="Number of ticks, two per second", elem_id="count")
             with gr.Row():
                 start = gr.Button("Start", variant="primary", elem_id="start")
                 stop = gr.Button("Stop", elem_id="stop")
@@ -90,7 +90,7 @@ def build() -> gr.Blocks:
             stop.click(None, cancels=running)
         with gr.Tab("Upload"):
             file = gr.File(label="Any file", elem_id="file")
-            facts = gr.Textbox(label="What arrived", lines=3, interactive=False, elem_id="facts")
+            facts = gr.Textbox(label="Received", lines=3, interactive=False, elem_id="facts")
             file.change(describe, file, facts, api_name="describe")
         with gr.Tab("Download"):
             gr.Markdown("A small CSV file with your name in it.")

@@ -1,6 +1,6 @@
-"""Who you are: the page an ordinary person lands on.
+"""The user's dashboard: the signed-in person's own data.
 
-An ordinary Gradio app.  Alone, it says that nobody is signed in.
+An ordinary Gradio app.  Without the portal, it shows that nobody is signed in.
 """
 
 import os
@@ -14,37 +14,37 @@ from gradio_apps.moments import ahead, exactly
 from gradio_apps.visitor import Visitor, visitor_of
 
 ALONE = (
-    '<p class="alone">Nobody is signed in, because this app runs alone. '
-    "Opened through the portal, it shows who you are.</p>"
+    '<p class="alone">Nobody is signed in, because this app runs without the portal. '
+    "Open it in the portal to see who you are.</p>"
 )
 
 
-def who_is_here(request: gr.Request) -> str:
-    """Return the card of the person who opened the page."""
+def show_person(request: gr.Request) -> str:
+    """Return the card of the current person."""
     visitor = visitor_of(request)
     return ALONE if visitor is None else card(visitor, now=int(time.time()), portal_url=os.environ.get("PORTAL_URL"))
 
 
 def card(visitor: Visitor, *, now: int, portal_url: str | None) -> str:
-    """Return *visitor* as HTML; every word of theirs escaped."""
+    """Return *visitor* as HTML, with every value escaped."""
     name = visitor.name or visitor.username
     still = f'<span class="more">(at the latest, {ahead(visitor.signed_in_until, now=now)})</span>'
     facts = [
-        ("E-mail", escape(visitor.email) if visitor.email else "not known"),
+        ("E-mail", escape(visitor.email) if visitor.email else "unknown"),
         ("Tenant", escape(visitor.tenant_name or visitor.tenant or "none")),
-        ("Roles this app knows of", _chips(visitor.roles)),
+        ("Roles in this app", _chips(visitor.roles)),
         ("Your sign-in ends", f"{exactly(visitor.signed_in_until)} {still}"),
     ]
     listed = "".join(f"<div><dt>{term}</dt><dd>{fact}</dd></div>" for term, fact in facts)
     return (
         f'<div class="identity">{_picture(visitor, name)}'
         f"<div><h2>{escape(name)}</h2><p>Signed in as {escape(visitor.username)}</p></div></div>"
-        f'<dl class="facts">{listed}</dl>{_way_out(portal_url)}'
+        f'<dl class="facts">{listed}</dl>{_sign_out_link(portal_url)}'
     )
 
 
 def _picture(visitor: Visitor, name: str) -> str:
-    # Only https: an address of another kind could run as script or show what is not the provider's.
+    # Only https: another scheme could run as a script.
     if visitor.picture and visitor.picture.startswith("https://"):
         return f'<img class="picture" src="{escape(visitor.picture)}" alt="" referrerpolicy="no-referrer">'
     initials = "".join(word[0] for word in name.split()[:2]).upper()
@@ -57,19 +57,19 @@ def _chips(roles: frozenset[str]) -> str:
     return "".join(f'<span class="chip">{escape(role)}</span>' for role in sorted(roles))
 
 
-def _way_out(portal_url: str | None) -> str:
+def _sign_out_link(portal_url: str | None) -> str:
     if portal_url is None:
         return ""
-    # The whole window: in the frame, the portal's page would refuse to be shown.
+    # In the whole window: the portal's page may not be framed.
     return f'<p class="leave"><a href="{escape(portal_url)}/sign-out" target="_top">Sign out</a></p>'
 
 
 def build() -> gr.Blocks:
     """Build the app."""
     with gr.Blocks(title="Your sign-in") as app:
-        gr.Markdown("# Your sign-in\nWhat the portal says of you to the apps you open.")
+        gr.Markdown("# Your sign-in\nWhat the portal tells apps about you.")
         identity = gr.HTML(js_on_load=None, elem_id="identity")
-        app.load(who_is_here, outputs=identity, api_name="who-is-here")
+        app.load(show_person, outputs=identity, api_name="who-is-here")
     return app
 
 

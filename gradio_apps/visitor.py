@@ -1,7 +1,7 @@
-"""Who is in front of this app: the one typed way for an app's handlers to learn it.
+"""The person who uses this app, for its handlers.
 
-``gr.Request.username`` says the name; this says the rest.  Nothing here reads a header or a
-cookie: only the guard can put a person into the scope.
+``gr.Request.username`` is the name; this is the rest.  It reads no header and no cookie: only the guard can put a
+person into the scope.
 """
 
 import gradio as gr
@@ -14,7 +14,7 @@ _SCOPE_KEY = "portal.visitor"
 
 
 def visitor_of(request: gr.Request | None) -> Visitor | None:
-    """Return the person who sent *request*, or ``None`` where the app runs alone and nobody is signed in."""
+    """Return the person who sent *request*, or ``None`` without the portal."""
     scope = getattr(getattr(request, "request", None), "scope", None)
     visitor = scope.get(_SCOPE_KEY) if isinstance(scope, dict) else None
     return visitor if isinstance(visitor, Visitor) else None

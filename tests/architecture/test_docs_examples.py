@@ -68,7 +68,7 @@ def test_the_use_of_the_portals_api_says_what_is_wrong() -> None:
     """Alone there is no portal; a failure is a sentence that may be shown."""
     who_is_signed_in = example(APPS, "who_is_signed_in")
 
-    with pytest.raises(Exception, match="there is no portal to ask"):
+    with pytest.raises(Exception, match="runs without the portal"):
         who_is_signed_in(a_request())
     with pytest.raises(Exception, match="The portal cannot do this at the moment"):
         who_is_signed_in(a_visit(access=FakeAccess(base_url="http://127.0.0.1:9")))

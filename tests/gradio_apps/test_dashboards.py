@@ -42,7 +42,7 @@ class TestUserDashboard:
         nameless = a_person(name=None, email=None, tenant=None, tenant_name=None, roles=frozenset(), username="id-1")
         card = user_dashboard.card(nameless, now=NOW, portal_url=PORTAL)
 
-        assert "not known" in card
+        assert "unknown" in card
         assert card.count("none") == 2
         assert "<h2>id-1</h2>" in card
 
@@ -68,10 +68,12 @@ class TestUserDashboard:
         assert 'referrerpolicy="no-referrer"' in card
 
     def test_alone_nobody_is_signed_in(self) -> None:
-        assert "Nobody is signed in, because this app runs alone" in user_dashboard.who_is_here(a_request())
+        assert "Nobody is signed in, because this app runs without the portal" in user_dashboard.show_person(
+            a_request()
+        )
 
     def test_behind_the_portal_it_is_the_visitor(self) -> None:
-        assert "Ana Analyst" in user_dashboard.who_is_here(a_visit())
+        assert "Ana Analyst" in user_dashboard.show_person(a_visit())
 
 
 class Portal(ThreadingHTTPServer):
@@ -167,7 +169,7 @@ class TestAdminDashboard:
         assert heading.startswith("0 sign-ins")
         assert sign_ins == []
         assert choices_of(dropdown) == []
-        assert toasts == ["That sign-in has ended, in the portal and in every app."]
+        assert toasts == ["The sign-in has ended, in the portal and in every app."]
 
     @pytest.mark.parametrize("nothing", [None, ""])
     def test_ending_needs_a_choice(self, portal: Portal, toasts: list[str], nothing: str | None) -> None:
@@ -218,7 +220,7 @@ class TestAdminDashboard:
     def test_alone_there_is_nobody_to_show(self) -> None:
         heading, sign_ins, _, events, *_ = admin_dashboard.refresh(a_request())
 
-        assert "this app runs alone" in heading
+        assert "this app runs without the portal" in heading
         assert (sign_ins, events) == ([], [])
 
     def test_a_tenants_name_does_not_become_markup(self, portal: Portal) -> None:
@@ -241,7 +243,7 @@ class TestAdminDashboard:
             ),
         ).sign_ins()
 
-        assert admin_dashboard.sign_in_rows([sign_in], now=NOW)[0][0] == "Somebody"
+        assert admin_dashboard.sign_in_rows([sign_in], now=NOW)[0][0] == "No name"
 
 
 class TestShowcase:

@@ -160,7 +160,7 @@ class TestOfARequest:
 
     @pytest.mark.parametrize("request_", [None, gr.Request(None), a_request()], ids=["none", "empty", "alone"])
     def test_alone_there_is_no_portal(self, request_: gr.Request | None) -> None:
-        with pytest.raises(PortalApiError, match="runs alone"):
+        with pytest.raises(PortalApiError, match="runs without the portal"):
             PortalApi.of(request_)
 
     def test_clients_are_kept(self) -> None:

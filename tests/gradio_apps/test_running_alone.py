@@ -20,8 +20,8 @@ FOLDER = Path(gradio_apps.__file__).parent
 @pytest.mark.parametrize(
     ("app", "endpoint", "data", "said"),
     [
-        ("user_dashboard", "who-is-here", [], "Nobody is signed in, because this app runs alone"),
-        ("admin_dashboard", "refresh", [], "Nobody is signed in, because this app runs alone"),
+        ("user_dashboard", "who-is-here", [], "Nobody is signed in, because this app runs without the portal"),
+        ("admin_dashboard", "refresh", [], "Nobody is signed in, because this app runs without the portal"),
         ("showcase", "greet", ["two words"], "Hello stranger. You wrote 2 words"),
     ],
 )

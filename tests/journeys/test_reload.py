@@ -20,7 +20,7 @@ from tests.journeys.workers import COOKIE
 from tests.processes import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("journey")
-STARTING = "503 The app is starting. Please try again in a moment."
+STARTING = "503 The app is starting. Try again in a moment."
 NEW = r"The configuration has no problems\.[^\n]*\nThe portal: its processes are new\.\n"
 
 

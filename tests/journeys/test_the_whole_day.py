@@ -87,7 +87,7 @@ def test_an_admin_lands_on_the_dashboard_and_ends_a_sign_in(deployment: Deployme
     dashboard.get_by_label("End a sign-in").click()
     dashboard.get_by_role("option", name=re.compile("^Ana Analyst")).first.click()
     dashboard.get_by_role("button", name="End it").click()
-    expect(dashboard.get_by_text("That sign-in has ended")).to_be_visible()
+    expect(dashboard.get_by_text("The sign-in has ended")).to_be_visible()
     expect(her_page.locator(".notice").filter(visible=True)).to_have_count(1)
     assert steps.status_inside(her_page, deployment, "showcase", "/config") == 401
     admins.close()

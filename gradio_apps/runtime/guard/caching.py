@@ -47,10 +47,10 @@ def cache_control(own: Iterable[bytes], *, path: str) -> bytes:
 
 def is_hashed(path: str) -> bool:
     """Say whether the name of the program file at *path* has a hash: letters and digits, or capitals within a word."""
-    found = _HASHED.search(path.rpartition("/")[2])
-    if found is None or not path.endswith(found[0]):
+    match = _HASHED.search(path.rpartition("/")[2])
+    if match is None or not path.endswith(match[0]):
         return False
-    word = found[1]
+    word = match[1]
     letters = any(one.isalpha() for one in word)
     inner = any(one.isupper() for one in word[1:]) and any(one.islower() for one in word)
     return letters and (inner or any(one.isdigit() for one in word))
@@ -60,7 +60,7 @@ def same(headers: RawHeaders, if_none_match: bytes | None) -> bool:
     """Say whether the browser has this answer already (RFC 9110, section 13.1.2: weak comparison)."""
     if if_none_match is None:
         return False
-    tags = [found[1] for name, value in headers if name == b"etag" and (found := _TAG.fullmatch(value.strip()))]
+    tags = [match[1] for name, value in headers if name == b"etag" and (match := _TAG.fullmatch(value.strip()))]
     return len(tags) == 1 and (if_none_match.strip() == b"*" or tags[0] in _TAG.findall(if_none_match))
 
 
@@ -71,4 +71,4 @@ def not_modified(headers: RawHeaders) -> RawHeaders:
 
 def _read(values: Iterable[bytes]) -> dict[str, str | None]:
     text = ",".join(value.decode("latin-1") for value in values)
-    return {found[1].lower(): found[2] for found in _DIRECTIVE.finditer(text)}
+    return {match[1].lower(): match[2] for match in _DIRECTIVE.finditer(text)}

@@ -65,16 +65,16 @@ class CookieSeal:
         Two cookies of this name are both ignored: one was planted, and the header does not show which
         (cookie tossing).
         """
-        found: list[bytes] = []
-        kept: list[bytes] = []
+        values: list[bytes] = []
+        others: list[bytes] = []
         for part in header.split(b";"):
             pair = part.strip()
             if pair.startswith(self._prefix):
-                found.append(pair[len(self._prefix) :])
+                values.append(pair[len(self._prefix) :])
             elif pair and not is_portal_cookie(pair.partition(b"=")[0]):
-                kept.append(pair)
-        sid = self.open(found[0]) if len(found) == 1 else None
-        return sid, b"; ".join(kept)
+                others.append(pair)
+        sid = self.open(values[0]) if len(values) == 1 else None
+        return sid, b"; ".join(others)
 
     def _mac(self, sid: bytes) -> bytes:
         return urlsafe_b64encode(hmac.digest(self._key, sid, "sha256")).rstrip(b"=")

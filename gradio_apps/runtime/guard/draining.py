@@ -102,16 +102,16 @@ class RunningWork:
         if any(one in self._listening for one in sessions):
             return
         until = self._clock() - PATIENCE
-        self._unheard = {one: kept for one, kept in self._unheard.items() if kept[1] > until}
+        self._unheard = {one: entry for one, entry in self._unheard.items() if entry[1] > until}
         self._unheard[event] = (sessions, self._clock())
 
     @contextmanager
     def hearing(self, names: Sequence[str]) -> Iterator[None]:
         """Note that someone listens to *names*, Gradio sessions or events, as long as the block lasts."""
         self._unheard = {
-            event: kept
-            for event, kept in self._unheard.items()
-            if event not in names and not any(one in names for one in kept[0])
+            event: entry
+            for event, entry in self._unheard.items()
+            if event not in names and not any(one in names for one in entry[0])
         }
         self._listening.update(names)
         try:

@@ -19,11 +19,11 @@ def without_frame_ancestors(policies: bytes) -> bytes:
     """
     if _FRAME_ANCESTORS not in policies.lower():
         return policies
-    kept = (
+    remaining = (
         b";".join(directive for directive in policy.split(b";") if _name(directive) != _FRAME_ANCESTORS).strip()
         for policy in policies.split(b",")
     )
-    return b", ".join(policy for policy in kept if policy.strip(b"; \t"))
+    return b", ".join(policy for policy in remaining if policy.strip(b"; \t"))
 
 
 def script_nonce(policies: bytes) -> bytes | None:

@@ -133,14 +133,14 @@ def query_ids(query: bytes) -> Ids:
     """
     if b"session" not in query and b"event" not in query and b"upload" not in query and b"%" not in query:
         return NO_IDS  # it cannot contain the name of an id
-    found: dict[IdKind, str] = {}
+    ids: dict[IdKind, str] = {}
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         kind = IDS.get(name)
         if kind is not None:
-            if kind in found:
+            if kind in ids:
                 raise Unclear("two ids of a kind")
-            found[kind] = checked_id(value)
-    return _ids(found)
+            ids[kind] = checked_id(value)
+    return _ids(ids)
 
 
 def leads_out(query: bytes) -> bool:
@@ -200,12 +200,12 @@ async def form_ids(body: bytes, *, content_type: str) -> Ids:
     except (MultiPartException, KeyError, ValueError, AssertionError) as error:
         raise Unclear("no form") from error
     try:
-        found = form.getlist("session_hash")
+        hashes = form.getlist("session_hash")
     finally:
         await form.close()
-    if len(found) != 1:
+    if len(hashes) != 1:
         raise Unclear("no single session hash")
-    return Ids(hashes=(checked_id(found[0]),))
+    return Ids(hashes=(checked_id(hashes[0]),))
 
 
 def is_multipart(content_type: str) -> bool:
@@ -235,8 +235,8 @@ def event_of(body: bytes) -> str | None:
 
 def mcp_session_of(body: bytes) -> str | None:
     """Return the session id in the first event of an MCP server's stream, the address for the client's messages."""
-    found = _MCP_SESSION.search(body)
-    return found[1].decode("ascii") if found else None
+    match = _MCP_SESSION.search(body)
+    return match[1].decode("ascii") if match else None
 
 
 def checked_id(value: object) -> str:
@@ -260,9 +260,9 @@ def _rests(path: str) -> Iterator[str]:
 def _pattern(path: str) -> re.Pattern[str]:
     """Return the pattern of a route's *path*, as FastAPI reads it."""
     pieces, at = [], 0
-    for found in _PARAMETER.finditer(path):
-        pieces += [re.escape(path[at : found.start()]), f"(?P<{found[1]}>{'.*' if found[2] else '[^/]+'})"]
-        at = found.end()
+    for match in _PARAMETER.finditer(path):
+        pieces += [re.escape(path[at : match.start()]), f"(?P<{match[1]}>{'.*' if match[2] else '[^/]+'})"]
+        at = match.end()
     return re.compile("".join(pieces) + re.escape(path[at:]))
 
 
@@ -282,7 +282,7 @@ class _RouteEntry:
 
 
 def _by_first() -> dict[str, list[_RouteEntry]]:
-    found: dict[str, list[_RouteEntry]] = {}
+    routes: dict[str, list[_RouteEntry]] = {}
     for route in ROUTES:
         if route.path.startswith(PREFIX):
             rest = route.path.removeprefix(PREFIX)
@@ -295,8 +295,8 @@ def _by_first() -> dict[str, list[_RouteEntry]]:
                 idle=route.idle,
             )
             known = _RouteEntry(frozenset(route.methods.split()), _pattern(rest), call, route.developer)
-            found.setdefault(_first(rest), []).append(known)
-    return found
+            routes.setdefault(_first(rest), []).append(known)
+    return routes
 
 
 _ROUTES: Final = _by_first()
@@ -314,22 +314,22 @@ def _call(method: str, rest: str) -> GradioCall | None:
     calls, there = [], False
     method = "GET" if method == "HEAD" else method
     for known in _ROUTES.get(_first(rest), ()):
-        found = known.pattern.fullmatch(rest)
-        if found is None:
+        match = known.pattern.fullmatch(rest)
+        if match is None:
             continue
         there = True
         if known.developer:
             raise NotThere(rest)
         if method in known.methods:
-            named = {IDS[name]: checked_id(value) for name, value in found.groupdict().items() if name in IDS}
+            named = {IDS[name]: checked_id(value) for name, value in match.groupdict().items() if name in IDS}
             calls.append(known.call.naming(_ids(named)) if named else known.call)
     if len(calls) > 1:
         return _joined(calls, form=any(call.form for call in calls))
     return calls[0] if calls else NOTHING if there else None
 
 
-def _ids(found: Mapping[IdKind, str]) -> Ids:
-    return Ids(*((found[kind],) if kind in found else () for kind in IdKind))
+def _ids(ids: Mapping[IdKind, str]) -> Ids:
+    return Ids(*((ids[kind],) if kind in ids else () for kind in IdKind))
 
 
 def _joined(calls: Sequence[GradioCall], *, form: bool) -> GradioCall:

@@ -138,10 +138,10 @@ class GradioOwnership:
         """Return a reader of the answer's body that binds its new id to *owner*; *issued* gets an event's id."""
 
         def event(body: bytes) -> None:
-            found = gradio_calls.event_of(body)
-            if found is not None:
-                self._bindings.issued(IdKind.EVENT, found, owner)
-                issued(found)
+            new_id = gradio_calls.event_of(body)
+            if new_id is not None:
+                self._bindings.issued(IdKind.EVENT, new_id, owner)
+                issued(new_id)
 
         begun = b""
 
@@ -150,10 +150,10 @@ class GradioOwnership:
             nonlocal begun
             if len(begun) < _BEGINNING:
                 begun += body[:_BEGINNING]
-                found = gradio_calls.mcp_session_of(begun)
-                if found is not None:
+                new_id = gradio_calls.mcp_session_of(begun)
+                if new_id is not None:
                     begun = b"." * _BEGINNING
-                    self._bindings.issued(IdKind.MCP, found, owner)
+                    self._bindings.issued(IdKind.MCP, new_id, owner)
 
         return client if call.issues is IdKind.MCP else event
 

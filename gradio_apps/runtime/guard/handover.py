@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl
 
-from joserfc.jwk import KeySet
-
 from gradio_apps.runtime.guard.keys import PortalKeys
 from gradio_apps.runtime.guard.portal_client import PortalClient
 from gradio_apps.runtime.guard.sessions import AppSession, Sessions
-from gradio_apps.runtime.guard.settings import GuardSettings
-from portal.contract import Inactive, LogoutToken, Rejected, Ticket, verify_logout_token, verify_ticket
+from portal.contract import Inactive, Rejected, verify_logout_token, verify_ticket
 
 log = logging.getLogger("gradio_portal.guard")
 
@@ -32,14 +29,12 @@ class Handover:
 
     def __init__(
         self,
-        settings: GuardSettings,
         *,
         client: PortalClient,
         keys: PortalKeys,
         sessions: Sessions,
         clock: Callable[[], float],
     ) -> None:
-        self._settings = settings
         self._client = client
         self._keys = keys
         self._sessions = sessions
@@ -54,18 +49,8 @@ class Handover:
         Raises:
             PortalAway: ask again later.
         """
-
-        def check(keys: KeySet) -> Ticket:
-            return verify_ticket(
-                token,
-                keys=keys,
-                issuer=self._settings.portal_url,
-                audience=self._settings.app,
-                now=int(self._clock()),
-            )
-
         try:
-            ticket = await self._keys.verify(check)
+            ticket = await self._keys.verify_token(verify_ticket, token)
         except Rejected as error:
             log.info("ticket-refused code=%s", error.reason.value)
             return NotOpened(error.reason.value)
@@ -92,17 +77,7 @@ class Handover:
             Rejected: the token is not valid.
             PortalAway: there are no keys yet to verify it.
         """
-
-        def check(keys: KeySet) -> LogoutToken:
-            return verify_logout_token(
-                token,
-                keys=keys,
-                issuer=self._settings.portal_url,
-                audience=self._settings.app,
-                now=int(self._clock()),
-            )
-
-        logout = await self._keys.verify(check)
+        logout = await self._keys.verify_token(verify_logout_token, token)
         log.info("session-ended code=pushed")
         self._sessions.end(logout.session)
 

@@ -50,7 +50,7 @@ def read_request(
     """
     single: dict[bytes, bytes] = {}
     cookies: list[bytes] = []
-    kept: RawHeaders = []
+    visible: RawHeaders = []
     accepts_html = service_worker = False
     for name, value in headers:
         if name == b"cookie":
@@ -64,12 +64,12 @@ def read_request(
             accepts_html = accepts_html or b"text/html" in value
         elif name == b"service-worker":
             service_worker = True
-        kept.append((name, value))
+        visible.append((name, value))
     sid = None
     if cookies:
         sid, rest = seal.read(b"; ".join(cookies))  # HTTP/2 may split it (RFC 9113, 8.2.3)
         if rest:
-            kept.append((b"cookie", rest))
+            visible.append((b"cookie", rest))
     dest = single.get(b"sec-fetch-dest")
     presented = Presented(
         method=method,
@@ -84,7 +84,7 @@ def read_request(
         mcp_session=single.get(b"mcp-session-id"),
         if_none_match=single.get(b"if-none-match") if method in {"GET", "HEAD"} else None,
     )
-    return presented, kept
+    return presented, visible
 
 
 def forwarded_for(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
@@ -125,7 +125,7 @@ class AnswerHeaders:
         Gradio reflects any ``Origin`` with credentials: those headers are removed.  A policy of the app stays beside
         the guard's, and browsers enforce both; only ``frame-ancestors`` is the guard's alone.
         """
-        kept: RawHeaders = []
+        result: RawHeaders = []
         has_referrer_policy = False
         for name, value in headers:
             lower = name.lower()
@@ -143,13 +143,13 @@ class AnswerHeaders:
                 has_referrer_policy = True
             if lower == b"location" and self._path:
                 value = self._under_path(value)  # noqa: PLW2901 - the header as it goes out
-            kept.append((lower, value))
-        kept.append(self._frame_ancestors)
-        kept.append((b"x-content-type-options", b"nosniff"))
-        kept += self._transport
+            result.append((lower, value))
+        result.append(self._frame_ancestors)
+        result.append((b"x-content-type-options", b"nosniff"))
+        result += self._transport
         if not has_referrer_policy:
-            kept.append((b"referrer-policy", b"same-origin"))
-        return kept
+            result.append((b"referrer-policy", b"same-origin"))
+        return result
 
     def _under_path(self, target: bytes) -> bytes:
         """Return the redirect *target* under the app's path: apps and Gradio assume that they own the root."""
@@ -173,5 +173,5 @@ def _for_this_host(value: bytes) -> bytes:
     if b"domain" not in value.lower():
         return value
     pair, *attributes = value.split(b";")
-    kept = (one for one in attributes if one.partition(b"=")[0].strip().lower() != b"domain")
-    return b";".join((pair, *kept))
+    others = (one for one in attributes if one.partition(b"=")[0].strip().lower() != b"domain")
+    return b";".join((pair, *others))

@@ -76,10 +76,10 @@ class Injector:
     def feed(self, body: bytes, *, more: bool) -> bytes:
         """Return what to send for *body*: with the tag, nothing yet, or *body* itself."""
         held = self._held + body
-        found = _HEAD.search(held) if self._looking else None
-        if found is not None:
+        head = _HEAD.search(held) if self._looking else None
+        if head is not None:
             self.active = False
-            return held[: found.end()] + self._tag + held[found.end() :]
+            return held[: head.end()] + self._tag + held[head.end() :]
         if not more:
             self.active = False
             return held + self._tag

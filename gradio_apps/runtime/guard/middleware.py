@@ -99,7 +99,7 @@ class Guard:
         self._ownership = GradioOwnership(Bindings())
         secure = "s" if settings.scheme == "https" else ""
         self._schemes = {"http": f"http{secure}", "websocket": f"ws{secure}"}
-        keys = PortalKeys(self._client, clock=clock)
+        keys = PortalKeys(settings, client=self._client, clock=clock)
         self._probes = Probes(
             settings,
             answering=self._answer,
@@ -112,7 +112,7 @@ class Guard:
         self._own = OwnRoutes(
             settings,
             answering=self._answer,
-            handover=Handover(settings, client=self._client, keys=keys, sessions=self._sessions, clock=clock),
+            handover=Handover(client=self._client, keys=keys, sessions=self._sessions, clock=clock),
             probes=self._probes,
             sessions=self._sessions,
             seal=self._seal,

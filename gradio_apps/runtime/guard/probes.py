@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from typing import Final
 from urllib.parse import parse_qsl
 
-from joserfc.jwk import KeySet
-
 from gradio_apps.runtime.guard.asgi import NO_STORE, Gone, Receive, Scope, Send, TooLarge, read_body, send_bytes
 from gradio_apps.runtime.guard.connections import serving
 from gradio_apps.runtime.guard.cookies import CookieSeal
@@ -136,17 +134,7 @@ class Probes:
         presented = [value for name, value in scope["headers"] if name == _HEADER]
         if len(presented) != 1:
             return None
-
-        def check(keys: KeySet) -> ProbeToken:
-            return verify_probe_token(
-                presented[0].decode("latin-1"),
-                keys=keys,
-                issuer=self._settings.portal_url,
-                audience=self._settings.app,
-                now=int(self._clock()),
-            )
-
-        return await self._keys.verify(check)
+        return await self._keys.verify_token(verify_probe_token, presented[0].decode("latin-1"))
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -193,9 +181,9 @@ class Probes:
 
     async def _stream(self, request: Request, _: ProbeToken) -> None:
         """Send ``count`` events with ``pause`` seconds between them."""
-        asked = _query(request.scope)
-        count = _number(asked, "count", most=_MOST_EVENTS)
-        pause = _number(asked, "pause_ms", most=LONGEST_STREAM * 1000) / 1000
+        query = _query(request.scope)
+        count = _number(query, "count", most=_MOST_EVENTS)
+        pause = _number(query, "pause_ms", most=LONGEST_STREAM * 1000) / 1000
         if count * pause > LONGEST_STREAM:
             raise ValueError("too long")
         await self._body_of_none(request.receive)
@@ -266,11 +254,11 @@ def _raw(scope: Scope) -> str:
 
 
 def _shown(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, list[str]]:
-    shown: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for name, value in headers:
         if name in _SHOWN or (name == b"authorization" and value.startswith(_SCHEME)):
-            shown.setdefault(name.decode("ascii"), []).append(value.decode("latin-1"))
-    return shown
+            values.setdefault(name.decode("ascii"), []).append(value.decode("latin-1"))
+    return values
 
 
 def _cookie_names(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
@@ -282,13 +270,13 @@ def _query(scope: Scope) -> dict[str, str]:
     return dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), max_num_fields=8))
 
 
-def _number(asked: dict[str, str], name: str, *, most: int) -> int:
+def _number(query: dict[str, str], name: str, *, most: int) -> int:
     """Return the whole number *name*, from 1 to *most*.
 
     Raises:
         ValueError: it is not such a number.
     """
-    text = asked.get(name, "")
+    text = query.get(name, "")
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 0 < int(text) <= most):
         raise ValueError(name)
     return int(text)

@@ -219,9 +219,9 @@ class RunningRequest:
     def _cached(self, headers: RawHeaders) -> RawHeaders:
         """Return *headers* with the guard's ``Cache-Control``."""
         own = [value for name, value in headers if name == b"cache-control"]
-        kept = [pair for pair in headers if pair[0] != b"cache-control"] if own else headers
-        kept.append((b"cache-control", cache_control(own, path=self._path)))
-        return kept
+        result = [pair for pair in headers if pair[0] != b"cache-control"] if own else headers
+        result.append((b"cache-control", cache_control(own, path=self._path)))
+        return result
 
     def _body(self, message: Message) -> Message:
         more: bool = message.get("more_body", False)

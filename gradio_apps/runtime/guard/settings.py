@@ -223,17 +223,17 @@ def _secret(environ: Mapping[str, str], problems: list[str]) -> str:
         "PORTAL_APP_SECRET_FILE": lambda value: Path(value).read_text(encoding="utf-8-sig"),
         "PORTAL_APP_SECRET_FD": _read_descriptor,
     }
-    given = [name for name in sources if environ.get(name)]
-    if len(given) != 1:
+    names = [name for name in sources if environ.get(name)]
+    if len(names) != 1:
         problems.append("PORTAL_APP_SECRET: give exactly one of it, PORTAL_APP_SECRET_FILE and PORTAL_APP_SECRET_FD.")
         return ""
     try:
-        secret = sources[given[0]](environ[given[0]]).strip()
+        secret = sources[names[0]](environ[names[0]]).strip()
     except (OSError, ValueError):  # the error is not shown: it may quote the secret
-        problems.append(f"{given[0]}: cannot be read. Check that it exists, is readable, and is UTF-8 text.")
+        problems.append(f"{names[0]}: cannot be read. Check that it exists, is readable, and is UTF-8 text.")
         return ""
     if not MIN_SECRET <= len(secret) <= _MAX_SECRET:
-        problems.append(f"{given[0]}: too short or too long. Use the secret that the portal created for this app.")
+        problems.append(f"{names[0]}: too short or too long. Use the secret that the portal created for this app.")
     return secret
 
 

@@ -1,7 +1,7 @@
-"""Calling an ASGI app in the event loop it belongs to, from another one.
+"""Calls an ASGI app in its own event loop, from another one.
 
-An app that serves itself with ``await uvicorn.Server(config).serve()`` keeps locks, queues and
-connections of its own loop; its requests must run there, while the guard stays in ours.
+An app that serves itself with ``await uvicorn.Server(config).serve()`` has locks, queues and connections of its own
+loop; its requests must run there, while the guard runs in the server's loop.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ T = TypeVar("T")
 def in_loop(
     app: ASGIApp, loop: asyncio.AbstractEventLoop
 ) -> Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]:
-    """Return *app* as an ASGI app that may be called from any loop and runs in *loop*.
+    """Return an ASGI app that may be called from any loop and runs *app* in *loop*.
 
-    Cancelling the call cancels the app's task; a loop that is gone raises ``ConnectionError``.
+    Cancelling the call cancels the app's task; a loop that has ended raises ``ConnectionError``.
     """
 
     async def bridged(scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,7 +54,7 @@ async def _call(pending: Awaitable[T], loop: asyncio.AbstractEventLoop) -> T:
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None and not task.cancelling():
-            # Not we were cancelled but the work over there: its loop is ending.
+            # This call was not cancelled, but the work over there: its loop is ending.
             raise ConnectionError("the app's event loop has ended") from None
         raise
 
@@ -64,5 +64,5 @@ async def _awaited(pending: Awaitable[T]) -> T:
 
 
 def _coroutine(pending: Awaitable[T]) -> Coroutine[Any, Any, T]:
-    # ``receive`` and ``send`` promise an awaitable, ``run_coroutine_threadsafe`` wants a coroutine.
+    # ``receive`` and ``send`` return an awaitable, and ``run_coroutine_threadsafe`` needs a coroutine.
     return pending if asyncio.iscoroutine(pending) else _awaited(pending)

@@ -1,7 +1,7 @@
-"""On whose behalf an app calls itself.
+"""The person on whose behalf an app calls itself.
 
-Gradio's MCP server runs a queued tool by calling the app over HTTP, with the headers of the
-request it answers.  A header of ours goes along, and brings the person back in.
+Gradio's MCP server runs a queued tool by calling the app over HTTP, with the headers of the original request.  A
+header of the host's own among them identifies the person.
 """
 
 import secrets
@@ -19,13 +19,13 @@ _MCP: Final = "/gradio_api/mcp"
 
 
 class Callers:
-    """Remembers, for the latest requests, what the guard said of the person behind them."""
+    """Remembers the person of the latest requests."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[bytes, dict[str, Any]] = OrderedDict()
 
     def mark(self, scope: Scope) -> None:
-        """Give the request in *scope* a mark to be known by, if the app may answer it by calling itself."""
+        """Mark the request in *scope*, if the app may answer it by calling itself."""
         headers = [(name, value) for name, value in scope["headers"] if name != HEADER]
         if _MCP in scope["path"]:
             mark = secrets.token_urlsafe(32).encode()
@@ -36,7 +36,7 @@ class Callers:
         scope["headers"] = headers
 
     def recall(self, scope: Scope) -> None:
-        """Put the person into the *scope* of one of the app's own calls, where it carries a mark."""
+        """Put the person into the *scope* of one of the app's own calls, if it has a mark."""
         marks = [value for name, value in scope["headers"] if name == HEADER]
         scope["headers"] = [(name, value) for name, value in scope["headers"] if name != HEADER]
         if len(marks) == 1:

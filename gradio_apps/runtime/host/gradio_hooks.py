@@ -1,7 +1,7 @@
-"""Stopping Gradio's ``launch()`` at the server, and leaving the rest of it alone.
+"""Hooks that stop Gradio's ``launch()`` before it starts a server, and leave the rest of it alone.
 
-These are internals; :mod:`~gradio_apps.runtime.host.gradio_minors` names every one that is leaned on, for each minor
-of Gradio, and a test fails loudly when one has moved.
+They replace internals; :mod:`~gradio_apps.runtime.host.gradio_minors` names each of them, for each minor version of
+Gradio, and a test fails if one has moved.
 """
 
 import functools
@@ -32,16 +32,16 @@ from portal.contract.known_addresses import SIGN_OUT_PATH
 _LOGOUT: Final = "/logout"
 logger = logging.getLogger("gradio_portal.host")
 
-_WORTH_SAYING: Final = ("auth", "auth_dependency", "server_name", "server_port", "share", "ssr_mode", "root_path")
+_LOGGED: Final = ("auth", "auth_dependency", "server_name", "server_port", "share", "ssr_mode", "root_path")
 
 
 def install(host: HostedApp) -> None:
     """Replace what the installed Gradio's entry names so that launched apps are handed to *host*.
 
-    Must come before any of the author's code: leaving a ``with gr.Blocks()`` builds routes already.
+    Must run before the author's code: leaving a ``with gr.Blocks()`` already builds routes.
 
     Raises:
-        UnknownGradio: the host does not know this Gradio.
+        UnknownGradio: the host does not support the installed Gradio.
     """
     minor = installed_minor()
     blocks = gradio.blocks.Blocks
@@ -51,9 +51,9 @@ def install(host: HostedApp) -> None:
         kind = getattr(*owner_of(path))
         kind.launch = _outer_launch_for(kind.launch, arguments, minor)
     blocks.block_thread = _block_thread
-    for path, said in (*minor.node, *minor.fixed):
+    for path, value in (*minor.node, *minor.fixed):
         owner, name = owner_of(path)
-        setattr(owner, name, _always(said))
+        setattr(owner, name, _always(value))
     for path, rest in minor.pauses.items():
         owner, name = owner_of(path)
         setattr(owner, name, IdlePause(name, rest))
@@ -63,22 +63,22 @@ def install(host: HostedApp) -> None:
     take_lists(gradio.route_utils.Obj)
     button = gradio.components.login_button
     button._js_handle_redirect = redirect_under(host.path, button._js_handle_redirect)  # noqa: SLF001  ours to fix
-    gradio.routes.App.api_info = KeptApart("api_info")
+    gradio.routes.App.api_info = SeparateForOwnCalls("api_info")
     gradio.routes.App.create_app = staticmethod(_create_app_for(gradio.routes.App.create_app, host, minor))
 
 
 def owner_of(path: str) -> tuple[Any, str]:
-    """Return the object that *path* (``module:attribute``) is an attribute of, and the attribute's name."""
+    """Return the object with the attribute *path* (``module:attribute``), and the attribute's name."""
     module, _, dotted = path.partition(":")
     *between, name = dotted.split(".")
     return functools.reduce(getattr, between, importlib.import_module(module)), name
 
 
 def no_empty_token(kind: type) -> None:
-    """Have *kind*, Gradio's ``OAuthToken``, make nothing of an empty token: the portal hands none to an app.
+    """Make *kind*, Gradio's ``OAuthToken``, return ``None`` for an empty token: the portal gives no token to an app.
 
-    Gradio then finds that there is none where it looks for one: ``None`` where that is allowed, else its own error.
-    An empty one would have what it is given to take the token of the process (``HF_TOKEN``) for the person's.
+    Gradio then behaves as without a token: a handler gets ``None`` if it allows that, else Gradio's own error.
+    With an empty token, Hugging Face's libraries would use the token of the process (``HF_TOKEN``) for the person.
     """
 
     def made(cls: type, *args: Any, **kwargs: Any) -> Any:
@@ -88,9 +88,9 @@ def no_empty_token(kind: type) -> None:
 
 
 def take_lists(kind: type) -> None:
-    """Have *kind*, the object that ``gr.Request`` makes of a dictionary, leave lists as they are.
+    """Make *kind*, the object that ``gr.Request`` builds from a dictionary, leave lists unchanged.
 
-    Gradio takes a list for one more dictionary, and fails: on any session with a list in it, such as one of roles.
+    Gradio treats a list as a dictionary and fails, on any session with a list, such as one of roles.
     """
 
     def members(self: Any, values: Mapping[str, Any]) -> None:
@@ -102,11 +102,11 @@ def take_lists(kind: type) -> None:
 
 
 def leave_sign_out_to_portal(app: Any, *, path: str) -> None:
-    """Have Gradio's own ``/logout`` of *app*, reached under *path*, lead to the portal's sign-out; not an author's."""
+    """Redirect Gradio's own ``/logout`` of *app*, under *path*, to the portal's sign-out; an author's route stays."""
     routes = app.router.routes
-    for place, route in enumerate(routes):
+    for index, route in enumerate(routes):
         if getattr(route, "path", "") == _LOGOUT and route.endpoint.__module__ == gradio.routes.__name__:
-            routes[place] = Route(_LOGOUT, _to_sign_out(path), include_in_schema=False)
+            routes[index] = Route(_LOGOUT, _to_sign_out(path), include_in_schema=False)
 
 
 def _to_sign_out(path: str) -> Callable[[Request], RedirectResponse]:
@@ -117,14 +117,14 @@ def _to_sign_out(path: str) -> Callable[[Request], RedirectResponse]:
 
 
 def redirect_under(path: str, script: str) -> str:
-    """Return the *script* of ``gr.LoginButton`` for an app that is reached under *path*: it goes to the host's root."""
+    """Return the *script* of ``gr.LoginButton``, which goes to the host's root, for an app under *path*."""
     return script.replace("'/login/huggingface", f"'{path}/login/huggingface").replace("'/logout", f"'{path}/logout")
 
 
-class KeptApart:
-    """An attribute *name* of Gradio's app with one value for people, and one for calls of the app to itself.
+class SeparateForOwnCalls:
+    """An attribute *name* of Gradio's app with one value for people, and another for the app's calls to itself.
 
-    Gradio keeps what it made for the first who asked for its API, with the address that was asked.
+    Gradio caches its API description, with the address of the first request for it.
     """
 
     def __init__(self, name: str) -> None:
@@ -142,7 +142,7 @@ class KeptApart:
 
 
 class CapturedServer:
-    """What Gradio holds as its running server."""
+    """Stands in for Gradio's running server."""
 
     def __init__(self, captured: Captured) -> None:
         self.captured = captured
@@ -158,12 +158,12 @@ def _launch_for(original: Callable[..., Any], minor: Minor) -> Callable[..., Any
     @functools.wraps(original)
     def launch(self: Any, *args: Any, **kwargs: Any) -> Any:
         bound = signature.bind(self, *args, **kwargs)
-        replaced = [name for name in _WORTH_SAYING if bound.arguments.get(name)]
+        replaced = [name for name in _LOGGED if bound.arguments.get(name)]
         if replaced:
             logger.info("launch(%s=…) is left to the portal.", "=…, ".join(replaced))
         bound.arguments.update(minor.launch)
         if bound.arguments.get("enable_monitoring"):
-            bound.arguments["enable_monitoring"] = None  # the same, without printing an address with a key in it
+            bound.arguments["enable_monitoring"] = None  # the same, but does not print an address with a key in it
         result = original(*bound.args, **bound.kwargs)
         if getattr(self, "mcp_error", None):
             logger.error("%s", self.mcp_error)
@@ -174,33 +174,33 @@ def _launch_for(original: Callable[..., Any], minor: Minor) -> Callable[..., Any
 
 
 def _outer_launch_for(original: Callable[..., Any], arguments: inspect.Signature, minor: Minor) -> Callable[..., Any]:
-    """Return *original*, a ``launch()`` around that of Blocks, with the portal's values for its own arguments."""
+    """Return *original*, a ``launch()`` that wraps that of Blocks, with the portal's values for its own arguments."""
 
     @functools.wraps(original)
     def launch(self: Any, *args: Any, **kwargs: Any) -> Any:
-        given = dict(arguments.bind(self, *args, **kwargs).arguments)
-        del given["self"]
-        return original(self, **given | {name: minor.launch[name] for name in ON_THE_SERVER})
+        values = dict(arguments.bind(self, *args, **kwargs).arguments)
+        del values["self"]
+        return original(self, **values | {name: minor.launch[name] for name in ON_THE_SERVER})
 
     return launch
 
 
-def _always(said: Any) -> Callable[..., Any]:
+def _always(value: Any) -> Callable[..., Any]:
     def replaced(*_args: Any, **_kwargs: Any) -> Any:
-        return said
+        return value
 
     return replaced
 
 
 def _block_thread(self: Any) -> None:
-    """Block while the app is served, in place of Gradio's loop, which a signal would have to break."""
+    """Block while the app is served, instead of Gradio's loop, which only a signal ends."""
     captured = _serving(self)
     if captured is not None:
         captured.wait(until=lambda: not self.is_running)
 
 
 def _serving(blocks: Any) -> Captured | None:
-    """Say that *blocks* has started: its startup events have run, example caching included."""
+    """Mark *blocks* as started, after its startup events and example caching; return its captured app."""
     server = getattr(blocks, "server", None)
     if not isinstance(server, CapturedServer):
         return None
@@ -218,7 +218,7 @@ def _start_server_for(host: HostedApp) -> Callable[..., tuple[str, int, str, Cap
 
 def _attach_oauth_for(host: HostedApp) -> Callable[..., None]:
     def attach_oauth(app: Any) -> None:
-        # Off Hugging Face it needs a hub token and a network call; the guard answers its other routes.
+        # Outside Hugging Face it needs a hub token and a network call; the guard answers its other routes.
         host.login_button = True
         app.add_route(_LOGOUT, _to_sign_out(host.path), include_in_schema=False)
 
@@ -231,14 +231,14 @@ def _create_app_for(original: Callable[..., Any], host: HostedApp, minor: Minor)
     @functools.wraps(original)
     def create_app(*args: Any, **kwargs: Any) -> Any:
         bound = signature.bind(*args, **kwargs)
-        bound.arguments["blocks"].auth = None  # the portal's sign-in stands in its place
+        bound.arguments["blocks"].auth = None  # the portal's sign-in replaces it
         theirs = bound.arguments.get("auth_dependency")
         bound.arguments["auth_dependency"] = username_for(theirs, awaited=minor.awaits)
         bound.arguments.update(minor.create_app)
         app = original(*bound.args, **bound.kwargs)
         leave_sign_out_to_portal(app, path=host.path)
         app.add_middleware(PersonSession)
-        host.before_stop(app.stop_event.set)  # else open heartbeats wait out the graceful time-out
+        host.before_stop(app.stop_event.set)  # otherwise open heartbeats last until the graceful timeout
         return app
 
     return create_app

@@ -1,7 +1,7 @@
-"""What differs inside the Gradios that apps may have, as data: one entry per minor.
+"""The internals of each supported minor version of Gradio, as data.
 
-A test holds every entry against that very Gradio.  Reading a new minor means writing an entry here and naming it
-in :mod:`portal.contract.interpreters`, and changing no code where the two agree.
+A test compares every entry with that version.  To support a new one, add an entry here and name it in
+:mod:`portal.contract.interpreters`.
 """
 
 from collections.abc import Mapping
@@ -16,17 +16,17 @@ _LAUNCH: Final[Mapping[str, Any]] = {
     "auth_dependency": None,
     "inbrowser": False,
     "pwa": False,
-    "quiet": True,  # it would print an address nobody else can use
+    "quiet": True,  # otherwise it prints an address that nobody else can use
     "root_path": "",
     "server_name": None,
     "server_port": None,
     "share": False,
     "ssl_certfile": None,
     "ssl_keyfile": None,
-    "ssr_mode": False,  # its Node process would stand in front of the guard
+    "ssr_mode": False,  # its Node process would bypass the guard
 }
 ON_THE_SERVER: Final = ("inbrowser", "quiet")
-"""Those of them that a ``launch()`` around that of Blocks acts upon itself."""
+"""Those that a ``launch()`` around that of Blocks reads itself."""
 _REPLACED: Final = (
     "gradio.blocks:Blocks.launch",
     "gradio.blocks:Blocks.block_thread",
@@ -39,37 +39,36 @@ _REPLACED: Final = (
 
 
 class UnknownGradio(Exception):
-    """There is no entry for the Gradio that is installed."""
+    """There is no entry for the installed Gradio."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Minor:
-    """One minor of Gradio, as far as the host leans on its insides."""
+    """The internals of one minor version of Gradio that the host depends on."""
 
     replaced: tuple[str, ...]
-    """What is replaced, as ``module:attribute``."""
+    """Attributes that are replaced, as ``module:attribute``."""
     launch: Mapping[str, Any]
-    """Arguments of ``launch()`` that are the portal's to decide, whatever the author wrote."""
+    """Arguments of ``launch()`` that the portal sets, whatever the author wrote."""
     create_app: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments of ``App.create_app`` that are the portal's to decide besides ``auth_dependency``."""
+    """Arguments of ``App.create_app`` that the portal sets, besides ``auth_dependency``."""
     awaits: bool = True
-    """Whether it awaits what an ``auth_dependency`` returns; where not, it takes a coroutine for a name."""
+    """Whether it awaits the result of an ``auth_dependency``; otherwise it would use a coroutine as the name."""
     node: tuple[tuple[str, Any], ...] = ()
-    """Ways to Gradio's Node process, which would answer past the guard: ``module:attribute``, and what each says."""
+    """Functions that start Gradio's Node process, which would bypass the guard: ``module:attribute`` and the result."""
     pauses: Mapping[str, float] = field(default_factory=dict)
-    """Pauses of its queue between two looks for work, as ``module:attribute``, and how long they are, in seconds,
-    while nothing happens; none where Gradio itself lets it rest."""
+    """Pauses between two polls of its queue, as ``module:attribute``, and their length while idle, in seconds."""
     fixed: tuple[tuple[str, Any], ...] = ()
-    """Questions to which there is one answer behind the portal: ``module:attribute``, and what each says."""
+    """Functions with a fixed result behind the portal: ``module:attribute`` and the result."""
     launching: tuple[str, ...] = ("gradio.blocks:Blocks",)
-    """Classes whose instances have a ``launch()`` that can be stopped."""
+    """Classes whose instances have a ``launch()``."""
     overriding: tuple[str, ...] = ()
-    """Those of Gradio's own whose ``launch()`` does something around that of Blocks, with the same arguments."""
-    looked_at: frozenset[str] = frozenset()
-    """Other arguments of its ``launch()``: somebody saw that none opens a port."""
+    """Classes of Gradio whose ``launch()`` wraps that of Blocks, with the same arguments."""
+    reviewed: frozenset[str] = frozenset()
+    """Other arguments of its ``launch()``, reviewed: none opens a port."""
 
 
-_SEEN_IN_BOTH: Final = frozenset(
+_IN_BOTH: Final = frozenset(
     {
         "self", "inline", "debug", "max_threads", "auth_message", "prevent_thread_lock", "show_error", "height",
         "width", "favicon_path", "ssl_keyfile_password", "ssl_verify", "allowed_paths", "blocked_paths", "app_kwargs",
@@ -85,36 +84,36 @@ MINORS: Final[Mapping[str, Minor]] = {
         launch=_LAUNCH,
         create_app={"ssr_mode": False},
         awaits=False,
-        # Mounting starts it by the name that routes imported, and goes without where none came up.
+        # Mounting calls the name that routes imported, and works without a Node process.
         node=(("gradio.routes:start_node_server", (None, None, None)), ("gradio.routes:get_node_path", "")),
-        looked_at=_SEEN_IN_BOTH | {"show_api"},
+        reviewed=_IN_BOTH | {"show_api"},
     ),
     "6.31": Minor(
         replaced=_REPLACED,
-        launch={**_LAUNCH, "num_workers": 0},  # its file servers listen on ports of their own
-        node=(("gradio.blocks:Blocks._resolve_ssr_mode", False),),  # mounting asks it too
-        # 0.001 and 0.01, but for Windows.
+        launch={**_LAUNCH, "num_workers": 0},  # its file servers listen on other ports
+        node=(("gradio.blocks:Blocks._resolve_ssr_mode", False),),  # also called by mounting
+        # Gradio's own are 0.001 and 0.01, except on Windows.
         pauses={
             "gradio.queueing:Queue.sleep_when_free": 0.05,
             "gradio.queueing:Queue.progress_update_sleep_when_free": 0.1,
         },
-        # A visitor from loopback, by a loopback name, would be given the token of the process for their run history.
+        # A visitor from loopback would otherwise get the token of the process for the run history.
         fixed=(("gradio.history:_is_direct_local_request", False),),
         launching=("gradio.blocks:Blocks", "gradio:Server"),
-        overriding=("gradio.workflow:Workflow",),  # opens a browser, and prints the token that lets one edit
-        looked_at=_SEEN_IN_BOTH
+        overriding=("gradio.workflow:Workflow",),  # opens a browser, and prints the token for editing
+        reviewed=_IN_BOTH
         | {"footer_links", "run_history", "_app", "theme", "css", "css_paths", "js", "head", "head_paths"},
     ),
 }
 
 
 def installed_minor() -> Minor:
-    """Return the entry of the Gradio that is installed.
+    """Return the entry of the installed Gradio.
 
     Raises:
-        UnknownGradio: there is none; the message says which there are.
+        UnknownGradio: there is none; the message lists the supported versions.
     """
-    found = version("gradio")
-    if minor_of(found) not in MINORS:
-        raise UnknownGradio(f"Gradio {found} is installed, and apps can be served with {' or '.join(GRADIO)} only.")
-    return MINORS[minor_of(found)]
+    installed = version("gradio")
+    if minor_of(installed) not in MINORS:
+        raise UnknownGradio(f"Gradio {installed} is installed, and apps can be served with {' or '.join(GRADIO)} only.")
+    return MINORS[minor_of(installed)]

@@ -1,4 +1,4 @@
-"""Where in an app its interface is: the one Gradio that an app of the author's has mounted below its root."""
+"""Finds the Gradio interface that an author's app has mounted below its root."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -7,19 +7,19 @@ from typing import Any, Final
 from starlette.routing import Mount
 
 _GRADIO: Final = "gradio.routes"
-"""The module of Gradio's own app, recognized by name: the guard's process has not imported it yet."""
+"""Module of Gradio's own app, compared by name: Gradio may not be imported yet."""
 _DEEPEST: Final = 8
 _WRAPPED: Final = ("app", "__wrapped__")
-"""Attributes under which middleware keeps what it stands around: Starlette's, and that of the bridge between loops."""
+"""Attributes in which middleware keeps its inner app: Starlette's, and that of the bridge between loops."""
 
 
 def only_interface(app: Any) -> str | None:
-    """Return the path of the one interface mounted below the root of *app*, with a slash at its end.
+    """Return the path of the only interface mounted below the root of *app*, with a trailing slash.
 
-    ``None`` where there is none, or one at the root, or several: which is meant is not ours to guess.
+    ``None`` if there is none, one at the root, or several.
     """
-    found = list(islice(_interfaces(app, prefix="", depth=0), 2))
-    return f"{found[0]}/" if len(found) == 1 and found[0] else None
+    paths = list(islice(_interfaces(app, prefix="", depth=0), 2))
+    return f"{paths[0]}/" if len(paths) == 1 and paths[0] else None
 
 
 def _interfaces(app: Any, *, prefix: str, depth: int) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""The lifespan of one captured app: startup, the state it hands to requests, shutdown.
+"""The lifespan of one captured app: startup, its state for requests, shutdown.
 
-ASGI lifespan 2.0.  An app that does not know lifespan events is taken as started.
+ASGI lifespan 2.0.  An app without support for lifespan events counts as started.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ logger = logging.getLogger("gradio_portal.host")
 
 
 class StartupFailed(Exception):
-    """The app said, or showed, that it cannot start; why stands in the log."""
+    """The app's startup failed; the reason is in the log."""
 
 
 class Lifespan:
@@ -22,14 +22,14 @@ class Lifespan:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self.state: dict[str, Any] = {}
-        """What the app wants in the ``state`` of each request."""
+        """The app's values for the ``state`` of each request."""
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
         self._started: asyncio.Future[None] | None = None
         self._stopped: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Run the app's startup to its end.
+        """Run the app's startup.
 
         Raises:
             StartupFailed: the app reported a failure.
@@ -41,7 +41,7 @@ class Lifespan:
         await self._started
 
     async def stop(self) -> None:
-        """Run the app's shutdown to its end, where it ever started."""
+        """Run the app's shutdown, if it has started."""
         if self._task is None or self._stopped is None or self._task.done():
             return
         self._to_app.put_nowait({"type": "lifespan.shutdown"})
@@ -56,8 +56,8 @@ class Lifespan:
             if not _settle(self._started) and not _settle(self._stopped):
                 logger.exception("The app's lifespan ended in an error.")
             else:
-                # The specification lets an app that knows no lifespan raise; it is served all the same.
-                logger.debug("The app takes no lifespan events (%s).", type(error).__name__)
+                # By the specification, an app without lifespan support may raise; it is served all the same.
+                logger.debug("The app does not support lifespan events (%s).", type(error).__name__)
         finally:
             _settle(self._started)
             _settle(self._stopped)
@@ -79,7 +79,7 @@ class Lifespan:
 
 
 def _settle(future: asyncio.Future[None] | None) -> bool:
-    """Set *future* if it is still open; say whether it was."""
+    """Set *future* if it is not done; say whether it was set."""
     if future is None or future.done():
         return False
     future.set_result(None)

@@ -1,7 +1,7 @@
-"""Getting out of the way of the author's module names.
+"""Frees the names of our packages for the author's modules.
 
-Once everything of ours is imported, our packages need not stand in ``sys.modules`` any more:
-an app with a package called ``portal`` must find its own.
+Once all our modules are imported, our packages can leave ``sys.modules``: an app with its own package ``portal``
+must find that one.
 """
 
 import importlib
@@ -14,27 +14,26 @@ from types import ModuleType
 from typing import Final
 
 OUR_NAMES: Final = ("portal", "gradio_apps")
-"""Top-level names this process has taken that an app may have too."""
+"""Our top-level names, which an app may have too."""
 
 
 def import_all(package: ModuleType, *, but: Container[str] = ()) -> None:
-    """Import every module below *package*, so that nothing of it is left to be found by name later.
+    """Import every module below *package*, so that none has to be found by name later.
 
     Modules whose last name is in *but* are left out.
     """
-    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        if found.name.rpartition(".")[2] not in but:
-            importlib.import_module(found.name)
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if module.name.rpartition(".")[2] not in but:
+            importlib.import_module(module.name)
 
 
 def make_room(folder: Path, *, names: Iterable[str] = OUR_NAMES) -> tuple[str, ...]:
-    """Forget each of *names* that an app in *folder* has a module or package of its own for; return those names.
+    """Forget each of *names* that the app in *folder* has itself; return those names.
 
-    Its own are those in *folder*, and those its interpreter has where ours cannot be found by path.
-
-    Code of ours that already runs keeps what it imported.
+    The app has a name if it is in *folder*, or if its own interpreter has it and ours is not on the path.  Our running
+    code keeps what it has imported.
     """
-    # The guard's thread imports meanwhile; copying is one step of the interpreter's, and iterating is not.
+    # The guard's thread imports meanwhile: copying is atomic, iterating is not.
     loaded = sys.modules.copy()
     gone = tuple(name for name in names if name in loaded and _has_its_own(folder, name, ours=loaded[name]))
     for name in loaded:
@@ -49,13 +48,13 @@ def _has_its_own(folder: Path, name: str, *, ours: ModuleType) -> bool:
     if spec is None:
         spec = find(name, sys.path)
         if spec is not None and spec.origin is None:
-            spec = None  # a bare folder that happens to be called so
+            spec = None  # a folder with that name which is not a package
     if spec is None:
         return False
-    taken = {Path(place).resolve() for place in _places(ours)}
+    own = {Path(location).resolve() for location in _locations(ours)}
     theirs = spec.submodule_search_locations or [spec.origin or ""]
-    return not any(Path(place).resolve() in taken for place in theirs)
+    return not any(Path(location).resolve() in own for location in theirs)
 
 
-def _places(module: ModuleType) -> tuple[str, ...]:
+def _locations(module: ModuleType) -> tuple[str, ...]:
     return tuple(getattr(module, "__path__", ())) or (str(module.__file__),)

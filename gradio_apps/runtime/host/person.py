@@ -1,4 +1,4 @@
-"""Who is in the app, told to Gradio in its own terms.
+"""The person in the app, in Gradio's own terms.
 
 ``gr.Request.username`` is the result of an auth dependency; ``gr.OAuthProfile`` and
 ``gr.OAuthToken`` are read from the session's ``oauth_info``.
@@ -17,34 +17,32 @@ from portal.contract import Person
 logger = logging.getLogger("gradio_portal.host")
 
 VISITOR: Final = "portal.visitor"
-"""Scope key under which the guard puts the person."""
+"""Scope key of the person, set by the guard."""
 SIGN_IN: Final = "gradio_apps.sign-in"
-"""Scope key that keeps the session as the guard made it; one of the author's own may stand in its place further in."""
+"""Scope key of the session as the guard made it; an author's middleware may replace ``session`` itself."""
 OWN_CALL: Final = "gradio_apps.own-call"
-"""Scope key that marks a call of the app to itself."""
+"""Scope key of a call of the app to itself."""
 
 AuthDependency: TypeAlias = Callable[[Request], str | Awaitable[str | None] | None]
 
 
 def person_in(scope: Scope) -> Person | None:
-    """Return who the guard let in."""
+    """Return the person that the guard let in."""
     person: Person | None = scope.get(VISITOR)
     return person
 
 
 def username_for(theirs: AuthDependency | None, *, awaited: bool = True) -> AuthDependency:
-    """Return an auth dependency that names the portal's person.
+    """Return an auth dependency that returns the username of the portal's person.
 
-    Where the author's own dependency *theirs* is kept, it may still refuse: whoever it does not
-    name is not let in, and whoever it names is the portal's person.
+    The author's own dependency *theirs* may still refuse, by returning ``None``; the name that it returns is replaced.
 
-    It is a plain function and answers at once unless *theirs* does not.  Where nothing is *awaited*, as in
-    Gradio 5, what an ``async`` one would say is not known, and nobody is let in.
+    Unless *awaited*, as in Gradio 5, the result of an ``async`` dependency is unknown, and nobody is let in.
     """
 
     def username(request: Request) -> str | Awaitable[str | None] | None:
         if theirs is None:
-            # The app calls itself: nobody in particular, and yet not turned away as None would be.
+            # The app calls itself: an empty name, because None would be refused.
             return _named(request.scope, otherwise="" if scope_is_own(request.scope) else None)
         answer = theirs(request)
         if inspect.isawaitable(answer):
@@ -52,7 +50,7 @@ def username_for(theirs: AuthDependency | None, *, awaited: bool = True) -> Auth
                 return later(request, answer)
             if inspect.iscoroutine(answer):
                 answer.close()
-            logger.error("The app's auth_dependency is async, and this Gradio awaits none: nobody is let in.")
+            logger.error("The app's auth_dependency is async, and this Gradio does not await it: nobody is let in.")
             return None
         return None if answer is None else _named(request.scope, otherwise=answer)
 
@@ -74,11 +72,11 @@ def scope_is_own(scope: Scope) -> bool:
 
 
 class PersonSession:
-    """ASGI middleware inside Gradio's app that puts who is there into the session handlers read.
+    """ASGI middleware inside Gradio's app that puts the person into the session that handlers read.
 
-    It stands inside, on a copy: a session middleware of the author's around it would replace the
-    guard's session, and must not write the person into its own cookie.  ``oauth_info`` is the guard's to say;
-    a ``user`` that the author's own session holds stays the author's.
+    It works on a copy: a session middleware of the author around it would replace the guard's session, and must not
+    write the person into its own cookie.  Only the guard sets ``oauth_info``; a ``user`` in the author's own session
+    stays.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -87,12 +85,12 @@ class PersonSession:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one connection on."""
         if scope["type"] in {"http", "websocket"}:
-            session, said = dict(scope.get("session") or {}), scope.get(SIGN_IN) or {}
-            # Without a person, as in the app's own calls, it must be missing: Gradio 5 asks only whether it is there.
+            session, own = dict(scope.get("session") or {}), scope.get(SIGN_IN) or {}
+            # Without a person, as in the app's own calls, it must be missing: Gradio 5 only checks its presence.
             session.pop("oauth_info", None)
-            if "oauth_info" in said:
-                session["oauth_info"] = said["oauth_info"]
-            if "user" in said:
-                session.setdefault("user", said["user"])
+            if "oauth_info" in own:
+                session["oauth_info"] = own["oauth_info"]
+            if "user" in own:
+                session.setdefault("user", own["user"])
             scope = {**scope, "session": session}
         await self._app(scope, receive, send)

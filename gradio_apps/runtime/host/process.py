@@ -1,6 +1,6 @@
-"""One process, one app: the guard in a thread of its own, the author's code in the main thread.
+"""One process per app: the guard in its own thread, the author's code in the main thread.
 
-Many apps expect the main thread (signal handlers, event loops, GUI toolkits), so they get it.
+Many apps need the main thread, for signal handlers, event loops or GUI toolkits.
 """
 
 import faulthandler
@@ -35,21 +35,21 @@ from portal.contract.missing_variable import missing_variable
 logger = logging.getLogger("gradio_portal.host")
 
 GRACE: Final = 1
-"""Seconds that running requests get when the process is told to stop, where nobody says otherwise."""
+"""Seconds that running requests get by default when the process is asked to stop."""
 _CLEANUP: Final = 0.6
-"""Seconds the author's code then gets, before and again after it is interrupted."""
+"""Seconds that the author's code then gets, before and again after it is interrupted."""
 _STDERR: Final = 2
 _MODULE: Final = re.compile(r"\w+(\.\w+)*", re.ASCII)
 _ENVIRONMENT: Final = type(os.environ).__getitem__.__code__
 _CAUSES: Final = 8
-"""How many errors behind an error are looked at."""
+"""Length of the chain of causes that is searched."""
 
 
 class ServerThread:
-    """The thread that serves *app* on *sock*, and the way to end it.
+    """The thread that serves *app* on *sock*.
 
-    *control* says when it takes connections, and when no more.  Web servers that are *trusted* speak
-    for many: their connections are not counted as one client's.
+    *control* decides when it accepts connections.  Connections of *trusted* reverse proxies are not counted as one
+    client's.
     """
 
     def __init__(
@@ -75,36 +75,36 @@ class ServerThread:
         self.ended = False
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to answer."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask for the end; may be called from a signal handler."""
+        """Request a stop; may be called from a signal handler."""
         self._server.stop_requested = True
 
     @property
     def stopping(self) -> bool:
-        """Whether the end was asked for."""
+        """Whether a stop was requested."""
         return self._server.stop_requested
 
     def main_is_done(self, exit_code: int) -> None:
-        """Say that the author's code has ended for good, and what the process says of it."""
+        """Note that the author's code has ended; *exit_code* becomes the process's."""
         self._exit_code = self._exit_code or exit_code
         self._main_done.set()
 
     def _serve(self) -> None:
         try:
             self._server.run(sockets=[self._socket])
-        except BaseException:  # whatever it is, a process without its guard must end
+        except BaseException:  # after any error: a process without its guard must end
             logger.exception("The server ended in an error.")
             self._exit_code = 1
         self.ended = True
         self._host.stopped.set()
         if not self._main_done.wait(_CLEANUP):
-            # The second signal interrupts whatever the author's code still does.
+            # The second signal interrupts the author's code if it still runs.
             signal.pthread_kill(self._main, signal.SIGTERM)
             self._main_done.wait(_CLEANUP)
-        # Threads the author left running must not keep the process.
+        # Threads that the author left running must not keep the process alive.
         time.sleep(_CLEANUP)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
@@ -115,41 +115,40 @@ def run(
     source: Source,
     *,
     host: HostedApp,
-    front: ServerThread,
+    server: ServerThread,
     linger: float,
     cwd: Path | None = None,
     allowed: float | None = None,
 ) -> int:
-    """Run *source* in this, the main thread, until the process is told to stop; return its exit code.
+    """Run *source* in this, the main thread, until the process is asked to stop; return its exit code.
 
-    Code that does not come up, or not within *allowed* seconds, leaves *host* failed, and answering so,
-    for *linger* seconds.
+    If the code does not come up, or not within *allowed* seconds, *host* answers that it failed for *linger* seconds.
     """
-    _take_signals(front)
+    _take_signals(server)
     if allowed is not None:
-        late = threading.Timer(allowed, _too_late, [allowed], {"host": host, "front": front, "linger": linger})
+        late = threading.Timer(allowed, _too_late, [allowed], {"host": host, "server": server, "linger": linger})
         late.daemon = True
         late.start()
     exit_code = 0
-    problem = _outcome_of(source, host=host, front=front, cwd=cwd)
+    problem = _outcome_of(source, host=host, server=server, cwd=cwd)
     if problem is not None:
         exit_code = 1 if host.serves_anything else FAILED_TO_LOAD
         host.fail(problem)
         logger.error("%s", problem)
         if exit_code == FAILED_TO_LOAD:
             host.stopped.wait(linger)
-        front.stop()
+        server.stop()
     host.stopped.wait()
-    front.main_is_done(exit_code)
+    server.main_is_done(exit_code)
     return exit_code
 
 
-def _outcome_of(source: Source, *, host: HostedApp, front: ServerThread, cwd: Path | None) -> str | None:
-    """Run the author's code; return what is wrong with how it ended, or ``None``."""
+def _outcome_of(source: Source, *, host: HostedApp, server: ServerThread, cwd: Path | None) -> str | None:
+    """Run the author's code; return why it failed, or ``None``."""
     try:
         _load(source, host=host, cwd=cwd)
     except SystemExit as ending:
-        if front.stopping:
+        if server.stopping:
             return None
         if isinstance(ending.code, str):
             sys.stderr.write(f"{ending.code}\n")
@@ -158,17 +157,17 @@ def _outcome_of(source: Source, *, host: HostedApp, front: ServerThread, cwd: Pa
     except (SourceError, UnknownGradio) as error:
         return str(error)
     except BaseException as error:  # noqa: BLE001  the author's code may raise anything
-        if front.stopping:
+        if server.stopping:
             return None
         traceback.print_exc()
         return _named(error)
-    if host.serves_anything or front.stopping:
+    if host.serves_anything or server.stopping:
         return None
-    return "The app's code came to its end and there is nothing to serve: no launch(), and no demo or app."
+    return "The app's code ended without anything to serve: no launch(), and no demo or app."
 
 
 def _named(error: BaseException) -> str:
-    """Return a sentence about *error* that may stand on a page: its kind, and nothing of what it says."""
+    """Return a sentence about *error* that is safe on a page: its type, and nothing of its message."""
     missing = _missing(error)
     if missing is not None:
         return missing
@@ -178,7 +177,7 @@ def _named(error: BaseException) -> str:
 
 
 def _missing(error: BaseException) -> str | None:
-    """Return the sentence about the variable that ``os.environ`` was asked for in vain, if that led to *error*."""
+    """Return a sentence about the missing environment variable that caused *error*, if one did."""
     cause: BaseException | None = error
     for _ in range(_CAUSES):
         if cause is None:
@@ -190,27 +189,27 @@ def _missing(error: BaseException) -> str | None:
     return None
 
 
-def _too_late(allowed: float, *, host: HostedApp, front: ServerThread, linger: float) -> None:
-    """End a process whose app has not come up in time, whatever its main thread is doing."""
-    if host.state != "starting" or front.stopping:
+def _too_late(allowed: float, *, host: HostedApp, server: ServerThread, linger: float) -> None:
+    """End the process if its app has not come up in time, whatever its main thread is doing."""
+    if host.state != "starting" or server.stopping:
         return
-    faulthandler.dump_traceback(_STDERR, all_threads=True)  # for the log: where it stands
+    faulthandler.dump_traceback(_STDERR, all_threads=True)  # for the log
     problem = f"The app did not come up within {spoken(allowed)}."
     host.fail(problem)
     logger.error("%s", problem)
     host.stopped.wait(linger)
-    front.main_is_done(FAILED_TO_LOAD)
-    front.stop()
+    server.main_is_done(FAILED_TO_LOAD)
+    server.stop()
 
 
 def _load(source: Source, *, host: HostedApp, cwd: Path | None) -> None:
     keep_from_proxies(os.environ)
-    # Gradio takes seconds to import; until here the guard has answered alone.
+    # Gradio takes seconds to import; meanwhile the guard already answers.
     hooks: list[Callable[[HostedApp], None]] = [
         importlib.import_module(f"gradio_apps.runtime.host.{name}").install
         for name in ("uvicorn_hooks", "gradio_hooks")
     ]
-    found = importlib.import_module("gradio_apps.runtime.host.unlaunched_apps")
+    unlaunched_apps = importlib.import_module("gradio_apps.runtime.host.unlaunched_apps")
     for install in hooks:
         install(host)
     script.enter(source, cwd=cwd)
@@ -218,16 +217,16 @@ def _load(source: Source, *, host: HostedApp, cwd: Path | None) -> None:
     before = host.captures
     namespace = script.run_as_main(source)
     if host.captures == before:
-        app = found.app_in(vars(namespace))
+        app = unlaunched_apps.app_in(vars(namespace))
         if app is not None:
-            found.serve(app, capture=host.capture)
+            unlaunched_apps.serve(app, capture=host.capture)
 
 
-def _take_signals(front: ServerThread) -> None:
+def _take_signals(server: ServerThread) -> None:
     def handle(_number: int, _frame: FrameType | None) -> None:
-        if front.ended:
+        if server.ended:
             sys.exit(0)
-        front.stop()
+        server.stop()
 
     signal.signal(signal.SIGTERM, handle)
     signal.signal(signal.SIGINT, handle)

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP and WebSocket protocols, with a word to :class:`Connections` of each connection."""
+"""uvicorn's HTTP and WebSocket protocols, which report each connection to :class:`Connections`."""
 
 import asyncio
 from functools import cache, partial
@@ -20,40 +20,40 @@ class HttpProtocol(H11Protocol):
         self._connections = connections
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin."""
+        """Register the connection."""
         self._connection = self._connections.opened(transport)
-        self.app = _on(self._connection, self.app)
+        self.app = _with_connection(self._connection, self.app)
         if self.ws_protocol_class is not None:
-            self.ws_protocol_class = partial(_made, self.ws_protocol_class, self._connection)  # type: ignore[assignment]  # it is only called
+            self.ws_protocol_class = partial(_make_socket_protocol, self.ws_protocol_class, self._connection)  # type: ignore[assignment]  # it is only called
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Note that the connection is closed."""
         self._connection.closed()
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
+        """Note that the answer is complete."""
         self._connection.answered()
         super().on_response_complete()
 
 
-def _on(connection: Connection, app: ASGIApp) -> Any:
-    """Return *app*, which finds *connection* in its scopes."""
+def _with_connection(connection: Connection, app: ASGIApp) -> Any:
+    """Return *app* with *connection* in its scopes."""
 
-    async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         connection.begin()
         scope[CONNECTION] = connection
         await app(scope, receive, send)
 
-    return with_connection
+    return serve
 
 
-def _made(base: Any, connection: Connection, **options: Any) -> asyncio.Protocol:
-    made = _socket_protocol(base)(**options)
-    made.connection = connection
-    made.app = _on(connection, made.app)
-    return made  # type: ignore[no-any-return]
+def _make_socket_protocol(base: Any, connection: Connection, **options: Any) -> asyncio.Protocol:
+    protocol = _socket_protocol(base)(**options)
+    protocol.connection = connection
+    protocol.app = _with_connection(connection, protocol.app)
+    return protocol  # type: ignore[no-any-return]
 
 
 @cache
@@ -64,7 +64,7 @@ def _socket_protocol(base: Any) -> Any:
         connection: Connection
 
         def connection_lost(self, exc: Exception | None) -> None:
-            """End."""
+            """Note that the connection is closed."""
             self.connection.closed()
             super().connection_lost(exc)
 

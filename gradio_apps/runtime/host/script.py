@@ -1,6 +1,6 @@
-"""Running the author's code as Python would: a real ``__main__``, their folder first, their argv.
+"""Runs the author's code as Python would: as ``__main__``, with its folder first on ``sys.path``, and its ``argv``.
 
-``runpy`` is not used: it takes ``__main__`` away again, and classes of the app could not be pickled.
+``runpy`` is not used: it removes ``__main__`` again, and the app's classes could not be pickled.
 """
 
 import importlib.util
@@ -30,10 +30,10 @@ def enter(source: Source, *, cwd: Path | None) -> None:
 
 
 def run_as_main(source: Source) -> ModuleType:
-    """Execute *source* as ``__main__`` and return that module; whatever the code raises passes through.
+    """Execute *source* as ``__main__`` and return that module; errors of the code pass through.
 
     Raises:
-        SourceError: there is no such module, or it is no Python source.
+        SourceError: the module does not exist, or is not Python source.
     """
     module = ModuleType("__main__")
     if source.file is not None:
@@ -58,7 +58,7 @@ def _find(name: str) -> ModuleSpec:
             spec = importlib.util.find_spec(f"{name}.__main__") or spec
     except ModuleNotFoundError as error:
         if error.name is None or not name.startswith(error.name):
-            raise  # the package is there, and something that it imports is not
+            raise  # the package exists, but one of its imports does not
         spec = None
     if spec is None:
         raise SourceError(f"{name}: no such module.")
@@ -74,9 +74,8 @@ def _code_of(spec: ModuleSpec) -> CodeType:
 
 
 def _keep_ours_importable() -> None:
-    # Run from a checkout that is not installed, our packages were found through sys.path[0]; an app
-    # may import gradio_apps.visitor, so they stay reachable, behind everything else.
-    # By an interpreter of the app's own they were not found by path at all, and stay where they are.
+    # In a checkout that is not installed, our packages were found through sys.path[0].  An app may import
+    # gradio_apps.visitor, so they stay importable, after everything else.
     ours = str(_OURS.parent)
     if ours not in sys.path:
         sys.path.append(ours)

@@ -1,8 +1,8 @@
-"""The address an app has for itself, which answers nobody else.
+"""An address at which an app can call itself, and that refuses everyone else.
 
-``launch()`` promises a URL that works: Gradio fetches it while starting, its MCP server and many
-scripts call it later.  Behind the guard such calls have no session.  So there is a listener on
-loopback that serves connections whose other end this very process holds, and refuses all others.
+``launch()`` promises a URL that works: Gradio fetches it while starting, and its MCP server and many scripts call it
+later.  Behind the guard, such calls have no session.  So a listener on loopback serves connections that this process
+itself has opened, and refuses all others.
 """
 
 import asyncio
@@ -26,26 +26,26 @@ from gradio_apps.runtime.host.servers import OwnServer, own_config
 
 ADDRESS: Final = "127.0.0.1"
 in_own_call: ContextVar[bool] = ContextVar("in_own_call", default=False)
-"""Whether the app is called by itself, at an address that is of no use to anybody else."""
+"""Whether the current request is a call of the app to itself."""
 _DESCRIPTORS: Final = Path("/dev/fd")
 _NO_PROXY: Final = ("no_proxy", "NO_PROXY")
 _THIS_MACHINE: Final = ("localhost", ".localhost", "127.0.0.1", "::1")
 
 
 def keep_from_proxies(environ: MutableMapping[str, str]) -> None:
-    """Except this machine from the proxies in *environ*, for the app's HTTP clients and the processes it starts.
+    """Add this machine to ``no_proxy`` in *environ*, for the app's HTTP clients and child processes.
 
-    Without the exception a launch fails: Gradio fetches the app's own address through the proxy, which cannot reach it.
+    Otherwise a launch fails: Gradio would fetch the app's own address through the proxy, which cannot reach it.
     """
     excepted = next((environ[name].strip() for name in _NO_PROXY if environ.get(name, "").strip()), "")
-    if excepted != "*":  # some know it only where it stands alone
+    if excepted != "*":  # some clients know "*" only if it is the whole value
         missing = [host for host in _THIS_MACHINE if host not in excepted.replace(",", " ").split()]
         excepted = ",".join(filter(None, [excepted, *missing]))
     environ.update(dict.fromkeys(_NO_PROXY, excepted))
 
 
 class SelfRequestsOnly:
-    """ASGI middleware that serves the process it runs in, and no other."""
+    """ASGI middleware that serves only the process it runs in."""
 
     def __init__(self, app: ASGIApp, *, state: dict[str, Any], callers: Callers) -> None:
         self._app = app
@@ -59,23 +59,23 @@ class SelfRequestsOnly:
             scope[OWN_CALL] = True
             self._callers.recall(scope)
             scope["state"] = dict(self._state)
-            in_own_call.set(True)  # for this call alone: uvicorn gives each its own context
-            with serving(scope):  # as many as the app itself opens
+            in_own_call.set(True)  # for this call only: uvicorn gives each its own context
+            with serving(scope):  # without a limit
                 scope.pop(CONNECTION, None)
                 await self._app(scope, receive, send)
         elif scope["type"] == "http":
-            await JSONResponse({"detail": "This address serves the app itself only."}, 403)(scope, receive, send)
+            await JSONResponse({"detail": "This address is only for the app itself."}, 403)(scope, receive, send)
         else:
             await WebSocketClose(1008)(scope, receive, send)
 
 
 def is_own_connection(peer: tuple[str, int], here: tuple[str, int]) -> bool:
-    """Say whether this process itself holds the far end of the TCP connection from *peer* to *here*.
+    """Say whether this process itself holds the other end of the TCP connection from *peer* to *here*.
 
-    Addresses and ports of a connection are unique on a machine, so nobody else can hold it too.
+    Addresses and ports of a connection are unique on a machine, so no other process can hold it too.
     """
     for entry in _DESCRIPTORS.iterdir():
-        with suppress(OSError, ValueError):  # closed meanwhile, no socket, not connected
+        with suppress(OSError, ValueError):  # closed meanwhile, not a socket, or not connected
             descriptor = int(entry.name)
             if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
                 with socket.socket(fileno=os.dup(descriptor)) as ours:
@@ -85,7 +85,7 @@ def is_own_connection(peer: tuple[str, int], here: tuple[str, int]) -> bool:
 
 
 class SelfRequestListener:
-    """One listener on loopback for the app's own calls; open and close run in one event loop."""
+    """A listener on loopback for the app's calls to itself; open and close it in one event loop."""
 
     def __init__(self, app: ASGIApp, *, state: dict[str, Any], callers: Callers) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -103,7 +103,7 @@ class SelfRequestListener:
         return port
 
     async def open(self) -> int:
-        """Begin to answer; return the port."""
+        """Start to answer; return the port."""
         port = self.port
         self._socket.listen()
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))

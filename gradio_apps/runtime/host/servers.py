@@ -1,6 +1,6 @@
-"""Our own uvicorn servers, which stay real while the app's are captured.
+"""The guard's own uvicorn servers, which stay real while the app's servers are captured.
 
-The methods are bound here, before anything is replaced on ``uvicorn.Server``.
+The methods are bound here, before anything on ``uvicorn.Server`` is replaced.
 """
 
 import asyncio
@@ -22,27 +22,27 @@ from gradio_apps.runtime.host.protocols import HttpProtocol
 from portal.contract import TrustedProxies, descriptors
 
 LARGEST_HEAD: Final = 64 * 1024
-"""Longest head of a request, in bytes: addresses and cookies of real pages are shorter."""
+"""Longest head of a request, in bytes; addresses and cookies of real pages are shorter."""
 _AT_A_TIME: Final = 8
-"""Connections that are taken in one step of the loop.
+"""Connections that are accepted in one step of the loop.
 
-asyncio makes something of them a few steps later, and only then another one can be closed for them; so there are to be
-fewer under way than descriptors in reserve.  It says the same number to the system, which is to hold more meanwhile.
+asyncio opens them a few steps later, and only then can another one be closed for them, so there must be fewer than
+descriptors in reserve.  asyncio also passes this number to the system as the backlog, which must be larger.
 """
 _NONE_LEFT: Final = "socket.accept() out of system resource"
-"""How asyncio says that there was no descriptor for a connection."""
+"""asyncio's message when there was no descriptor for a connection."""
 _CLOSE: Final = (b"connection", b"close")
 _TICKS: Final = 10
-"""Looks of uvicorn's at a server within a second."""
+"""Number of uvicorn's ticks per second."""
 _STEPS: Final = 10
-"""Steps of the loop from a connection that was taken to the first bytes of it that were read, and some more."""
+"""Steps of the loop until the first bytes of an accepted connection are read, with a margin."""
 
 
 def own_config(app: ASGIApp, **options: Any) -> uvicorn.Config:
-    """Return the configuration of a server of ours for *app*; *options* are uvicorn's own.
+    """Return the configuration of one of the guard's servers for *app*; *options* are uvicorn's own.
 
-    Loop and parsers are named, so that they do not depend on what an app installs: with ``uvicorn[standard]``, uvicorn
-    would take httptools, which has no limit for a head, and uvloop, which goes on accepting after
+    Loop and parsers are named, so that they do not depend on what an app installs.  With ``uvicorn[standard]``, uvicorn
+    would use httptools, which does not limit the head, and uvloop, which keeps accepting after
     :meth:`PublicServer.stop_listening`.
     """
     return uvicorn.Config(
@@ -60,10 +60,10 @@ def own_config(app: ASGIApp, **options: Any) -> uvicorn.Config:
 
 
 def websocket_implementation(known: Collection[str], *, installed: bool) -> str:
-    """Return uvicorn's name of the WebSocket implementation, of those it has *known*.
+    """Return uvicorn's name of the WebSocket implementation, of those in *known*.
 
-    The package websockets is what Gradio brings, also where an app has wsproto besides.  Of uvicorn's two ways to use
-    it, the newer one: the other is deprecated by the package.  Without the package, sockets are refused.
+    Gradio installs the package websockets, so it is used even if an app also has wsproto.  Of uvicorn's two
+    implementations with it, the older one is deprecated.  Without the package, WebSockets are refused.
     """
     if not installed:
         return "none"
@@ -71,7 +71,7 @@ def websocket_implementation(known: Collection[str], *, installed: bool) -> str:
 
 
 class OwnServer(uvicorn.Server):
-    """A server that serves, whatever happens to ``uvicorn.Server``, and leaves signals alone."""
+    """A server that is not affected by changes to ``uvicorn.Server``, and does not handle signals."""
 
     run = uvicorn.Server.run
     serve = uvicorn.Server.serve
@@ -85,21 +85,21 @@ class OwnServer(uvicorn.Server):
         super().__init__(config)
 
     async def on_tick(self, counter: int) -> bool:
-        """Close what has waited too long, once a second."""
+        """Close connections that have waited too long, once a second."""
         if counter % _TICKS == 0:
             self._connections.sweep()
         return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Do nothing: signals are the process's."""
+        """Do nothing: the process handles signals."""
         yield
 
 
 class PublicServer(OwnServer):
-    """The server people reach.  :attr:`stop_requested` may be set from a signal handler: it takes no lock.
+    """The server for people's requests.  :attr:`stop_requested` may be set from a signal handler: it needs no lock.
 
-    With *control* it takes no connection until it is told to: *control* is called once everything else is ready.
+    With *control*, it does not accept connections by itself: *control* is called once everything else is ready.
     """
 
     def __init__(
@@ -117,12 +117,12 @@ class PublicServer(OwnServer):
         self._socket = sock
         self._before_stop = before_stop
         self._control = control
-        self._takes = True
+        self._open = True
 
     @property
     def accepting(self) -> bool:
-        """Whether it takes connections."""
-        return self._takes and any(server.is_serving() for server in self.servers)
+        """Whether it accepts connections."""
+        return self._open and any(server.is_serving() for server in self.servers)
 
     @property
     def connected(self) -> bool:
@@ -130,7 +130,7 @@ class PublicServer(OwnServer):
         return bool(self.server_state.connections)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  uvicorn's own
-        """Start the app, and listen unless that is to wait."""
+        """Start the app, and listen, or leave that to *control*."""
         await super().startup(sockets=[])
         if self._control is None:
             await self.listen()
@@ -138,7 +138,7 @@ class PublicServer(OwnServer):
             await self._control(self)
 
     async def listen(self) -> None:
-        """Take connections; what has waited in the backlog comes first."""
+        """Accept connections, those in the backlog first."""
         if not self.servers:
             protocol = partial(
                 HttpProtocol,
@@ -150,30 +150,30 @@ class PublicServer(OwnServer):
             loop = asyncio.get_running_loop()
             loop.set_exception_handler(self._handle)
             self.servers.append(await loop.create_server(protocol, sock=self._socket, backlog=_AT_A_TIME))
-            self._hold_more()
+            self._restore_reserves()
 
-    def _hold_more(self) -> None:
-        """Have the system hold connections until they are taken, and some descriptors ready."""
+    def _restore_reserves(self) -> None:
+        """Restore the backlog of the system, and the descriptors in reserve."""
         self._spare.take()
         if self.accepting:
             self._socket.listen(self.config.backlog)
 
     def _handle(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if context.get("message") == _NONE_LEFT:
-            # asyncio tries again after a second, and says its own number to the system; until then there is to be room,
-            # also where no connection but the app itself has taken everything.
+            # asyncio retries after a second, with its own backlog.  Until then there must be room, even if the app
+            # itself uses all descriptors.
             self._connections.make_room(_AT_A_TIME)
             self._spare.close()
-            loop.call_later(2 * ACCEPT_RETRY_DELAY, self._hold_more)
+            loop.call_later(2 * ACCEPT_RETRY_DELAY, self._restore_reserves)
         else:
             loop.default_exception_handler(context)
 
     def stop_listening(self) -> None:
-        """Take no more connections; those that are open are told with their next answer that it was the last.
+        """Accept no more connections; open ones get ``Connection: close`` with their next answer.
 
-        What was taken in this very step of the loop is still made a connection: :meth:`settle` waits for that.
+        Connections accepted in this step of the loop still open: :meth:`settle` waits for them.
         """
-        self._takes = False
+        self._open = False
         loop = asyncio.get_running_loop()
         for server in self.servers:
             for sock in server.sockets:
@@ -182,14 +182,14 @@ class PublicServer(OwnServer):
         self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
 
     async def settle(self) -> None:
-        """Close what was listened with, once all that was taken there is open: a closed server drops them (asyncio)."""
+        """Close the listening servers once every accepted connection is open: asyncio would drop the others."""
         for _ in range(_STEPS):
             await asyncio.sleep(0)
         for server in self.servers:
             server.close()
 
     async def on_tick(self, counter: int) -> bool:
-        """Look for a requested stop, ten times a second."""
+        """Check for a requested stop, ten times a second."""
         if self.stop_requested:
             self._before_stop()
             return True

@@ -1,6 +1,6 @@
-"""Where an app's code is: a file, a module, or the folder of a Hugging Face Space.
+"""The source of an app: a file, a module, or the folder of a Hugging Face Space.
 
-Reading only; nothing of the author's code runs here.
+This only reads; it does not run the author's code.
 """
 
 import re
@@ -14,29 +14,29 @@ _MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
 class SourceError(Exception):
-    """The source names nothing that can be run."""
+    """The source is not something that can be run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What to run, as a file or as a module; exactly one of the two is given."""
+    """A file or a module to run; exactly one of the two is set."""
 
     folder: Path
-    """Absolute; stands first on the app's ``sys.path``."""
+    """Absolute; first on the app's ``sys.path``."""
     file: Path | None = None
     module: str | None = None
 
     @property
     def argv0(self) -> str:
-        """What ``sys.argv[0]`` says."""
+        """The value of ``sys.argv[0]``."""
         return str(self.file) if self.file is not None else str(self.module)
 
 
 def read_source(text: str, *, base: Path) -> Source:
-    """Return what *text* names, paths being relative to *base*.
+    """Return the source named *text*; paths are relative to *base*.
 
     Raises:
-        SourceError: there is no such file or folder, or the Space is not a Gradio one.
+        SourceError: the file or folder does not exist, or is not a Gradio Space.
     """
     path = (base / text).absolute()
     if path.is_dir():

@@ -1,7 +1,7 @@
-"""Taking over what an app serves with uvicorn by itself.
+"""Takes over the apps that an author serves with uvicorn directly.
 
-``uvicorn.run``, ``Server.run`` and ``await Server.serve()`` would each open a port that no guard
-stands before.  They hand their app over instead and then behave as if they were serving.
+``uvicorn.run``, ``Server.run`` and ``await Server.serve()`` would each open a port without a guard.  They hand their
+app over instead, and then behave as if they were serving.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ _CAPTURED: Final = "_gradio_apps_captured"
 
 
 def install(host: HostedApp) -> None:
-    """Replace the ways to serve of ``uvicorn.Server`` and ``uvicorn.run`` by handing over to *host*."""
+    """Make ``uvicorn.Server`` and ``uvicorn.run`` hand their apps over to *host*."""
     uvicorn.Server.run = _run_for(host)  # type: ignore[method-assign]  # replacing it is the point
     uvicorn.Server.startup = _startup_for(host)  # type: ignore[method-assign]  # replacing it is the point
     uvicorn.Server.shutdown = _shutdown  # type: ignore[method-assign]  # replacing it is the point
     uvicorn.Server.capture_signals = _no_signals  # type: ignore[method-assign]  # replacing it is the point
     main: Any = importlib.import_module("uvicorn.main")  # the attribute of that name is its command
     uvicorn.run = main.run = _one_process(uvicorn.run)
-    # An app's Config switches the access log on for every server of the process: query strings would be logged.
+    # An app's Config enables the access log for every server of the process, which would log query strings.
     logging.getLogger("uvicorn.access").addFilter(_silence)
 
 
@@ -76,7 +76,7 @@ async def _shutdown(self: uvicorn.Server, sockets: list[socket.socket] | None = 
 
 @contextlib.contextmanager
 def _no_signals(self: uvicorn.Server) -> Iterator[None]:  # noqa: ARG001  uvicorn's own
-    # Signals end the process by way of its own handler, streams first.
+    # The process's own handler handles signals, and ends streams first.
     yield
 
 
@@ -93,8 +93,8 @@ def _one_process(original: Callable[..., None]) -> Callable[..., None]:
 
 def _load(config: uvicorn.Config) -> None:
     if not config.loaded:
-        config.ssl_keyfile = config.ssl_certfile = None  # TLS ends before the guard
-        config.proxy_headers = False  # what the guard let through is true already
+        config.ssl_keyfile = config.ssl_certfile = None  # TLS is terminated before the guard
+        config.proxy_headers = False  # the guard has already set the client's address
         config.load()
 
 

@@ -1,8 +1,8 @@
-"""A cgroup for each process of an app and all that it starts, where the supervisor may make one (Linux, cgroups(7)).
+"""A cgroup for each process of an app and everything it starts, if the supervisor may create one (Linux, cgroups(7)).
 
-Root may, and so may a user who was given a part of the tree, as systemd does in a desktop session.  The system kills
-everything in a cgroup at once: no process can start others faster.  A process leaves its cgroup only with the right to
-write to the one it goes to, which an app that runs as a user of its own does not have.
+Root may, and so may a user with a delegated part of the tree, as systemd gives in a desktop session.  The system kills
+everything in a cgroup at once: no process can start others faster.  To leave its cgroup, a process needs the right to
+write to another one, which an app with a user of its own does not have.
 """
 
 import os
@@ -22,7 +22,7 @@ _OWN: Final = Path("/proc/self/cgroup")
 _KILL: Final = "cgroup.kill"
 _PROCESSES: Final = "cgroup.procs"
 _PATIENCE: Final = 2.0
-"""Seconds that the system has to end what is in one."""
+"""Seconds that the system has to end the processes of a cgroup."""
 _PAUSE: Final = 0.002
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 
@@ -35,7 +35,7 @@ class Cgroup:
 
     def enter(self) -> None:
         """Move this process into it."""
-        with suppress(OSError):  # what it starts is found by its descent then
+        with suppress(OSError):  # then its descendants are found by their parents
             (self._folder / _PROCESSES).write_text("0")
 
     def pids(self) -> frozenset[int]:
@@ -44,24 +44,24 @@ class Cgroup:
             return frozenset(map(int, (self._folder / _PROCESSES).read_text().split()))
         return frozenset()
 
-    def strike(self) -> bool:
-        """Have the system end what is in it, and in those within; remove them, and say whether that was done.
+    def kill(self) -> bool:
+        """Kill everything in it and in its children, and remove them; say whether they are gone.
 
-        Nothing is waited for: what has not ended yet keeps them there until another try.
+        This does not wait: a process that has not ended yet keeps them until the next attempt.
         """
         with taken_up():
             if self._folder.exists():
                 with suppress(OSError):
                     (self._folder / _KILL).write_text("1")
                 for folder, _, _ in os.walk(self._folder, topdown=False):
-                    with suppress(OSError):  # something in it has not ended yet
+                    with suppress(OSError):  # a process in it has not ended yet
                         os.rmdir(folder)  # noqa: PTH106 - walk says names
             return not self._folder.exists()
 
     def end(self) -> bool:
-        """End what is in it, and wait for that, for a moment; say whether that was done."""
+        """Kill everything in it and wait a moment for the end; say whether it is gone."""
         until = time.monotonic() + _PATIENCE
-        while not self.strike():
+        while not self.kill():
             if time.monotonic() > until:
                 return False
             time.sleep(_PAUSE)
@@ -69,14 +69,14 @@ class Cgroup:
 
 
 class Cgroups:
-    """The cgroups of one supervisor, all within one."""
+    """The cgroups of one supervisor, below a common one."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._numbers = count(1)
 
     def make(self, name: str) -> Cgroup | None:
-        """Return a new one, or ``None`` where that cannot be."""
+        """Return a new cgroup, or ``None`` if it cannot be created."""
         folder = self._folder / f"{name}-{next(self._numbers)}"
         try:
             with taken_up():
@@ -86,28 +86,28 @@ class Cgroups:
         return Cgroup(folder)
 
     def close(self) -> None:
-        """Remove the one around them; nothing is to be left there."""
+        """Remove the common cgroup, which must be empty."""
         with suppress(OSError), taken_up():  # another supervisor has taken it over
             self._folder.rmdir()
 
 
 def open_cgroups(control: Path) -> Cgroups | None:
-    """Return cgroups for the supervisor that operators will ask at *control*, or ``None`` where it may make none.
+    """Return cgroups for the supervisor with the control socket *control*, or ``None`` if it may not create any.
 
-    They are named for the folder of *control*.  What a supervisor left in them that was killed is ended, unless one
-    answers there: then they are that one's.
+    They are named after the folder of *control*.  Processes that a killed supervisor left there are killed, unless
+    another supervisor answers at *control*.
     """
     with suppress(OSError):
         connect_to(control, timeout=_PATIENCE).close()
         return None
     try:
-        around = own_cgroup(_MOUNTS.read_text(), _OWN.read_text())
+        parent = own_cgroup(_MOUNTS.read_text(), _OWN.read_text())
         status = control.parent.stat()
     except OSError:
         return None
-    if around is None:
+    if parent is None:
         return None
-    folder = around / f"gradio-portal-{status.st_dev:x}-{status.st_ino:x}"
+    folder = parent / f"gradio-portal-{status.st_dev:x}-{status.st_ino:x}"
     Cgroup(folder).end()
     try:
         with taken_up():
@@ -121,12 +121,12 @@ def open_cgroups(control: Path) -> Cgroups | None:
 
 
 def own_cgroup(mounts: str, own: str) -> Path | None:
-    """Return the folder of this process's cgroup of version 2, or ``None`` where there is none to be seen.
+    """Return the folder of this process's cgroup of version 2, or ``None`` if it is not visible.
 
-    *mounts* is what ``/proc/self/mountinfo`` says, *own* what ``/proc/self/cgroup`` does.
+    *mounts* is the content of ``/proc/self/mountinfo``, *own* that of ``/proc/self/cgroup``.
     """
     path = next((Path(line.removeprefix("0::")) for line in own.splitlines() if line.startswith("0::")), None)
-    if path is None or ".." in path.parts:  # it is out of sight of this namespace
+    if path is None or ".." in path.parts:  # outside this namespace
         return None
     for root, point in _mounted(mounts):
         if path.is_relative_to(root):

@@ -1,8 +1,8 @@
-"""Everything that descends from this supervisor, and which process of an app it belongs to (Linux).
+"""All descendants of this supervisor, and the process of an app that each belongs to (Linux).
 
-The supervisor takes the place of a parent that ends below it (``PR_SET_CHILD_SUBREAPER``), so descent is exact,
-whatever session, user and environment a process has: a process cannot choose its parent.  What does not descend from
-this supervisor is never touched, though it may run as an app's user: another supervisor's, or what cron started.
+The supervisor adopts orphans below it (``PR_SET_CHILD_SUBREAPER``), so descent is exact, whatever session, user and
+environment a process has.  Other processes are never touched, even if they run as an app's user, such as those of
+another supervisor or of cron.
 """
 
 import ctypes
@@ -26,15 +26,15 @@ from gradio_apps.runtime.supervisor.processes import (
 
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _FRESH: Final = 0.5
-"""Seconds that a look at all processes holds for those who only weigh or list."""
+"""Seconds for which the list of processes may be reused for memory checks and listings."""
 
 
 class Started(Protocol):
-    """A process of an app that was started and has not been ended with all that belongs to it."""
+    """A process of an app that was started and not yet released."""
 
     @property
     def pid(self) -> int:
-        """Its number; also of its session."""
+        """Its number; also that of its session."""
 
     @property
     def uid(self) -> int:
@@ -42,20 +42,20 @@ class Started(Protocol):
 
     @property
     def mark(self) -> str:
-        """What it carries in its environment, and no other does."""
+        """The unique mark in its environment."""
 
     def grouped(self) -> frozenset[int]:
         """Return the processes in its cgroup."""
 
 
 class Descendants:
-    """The processes that descend from this one; *cgroups* hold them, where those may be made."""
+    """The descendants of this process; in *cgroups*, if those can be created."""
 
     def __init__(self, cgroups: Cgroups | None = None) -> None:
         self.cgroups = cgroups
         self._started: set[Started] = set()
         self._given_up: frozenset[Process] = frozenset()
-        """What the system could not end."""
+        """Processes that the system could not end."""
         self._last: tuple[float, Mapping[Started, frozenset[Process]]] = (-_FRESH, {})
 
     def add(self, started: Started) -> None:
@@ -63,46 +63,46 @@ class Descendants:
         self._started.add(started)
 
     def discard(self, started: Started) -> None:
-        """Note that nothing of *started* is to run any more."""
+        """Note that nothing of *started* runs any more."""
         self._started.discard(started)
 
     def give_up(self, started: Started) -> None:
-        """Note that the system cannot end what is left of *started*: it belongs to no other from now on."""
+        """Note that the system cannot end the rest of *started*, so that it is not assigned to another."""
         self._given_up |= self.of(started)
         self.discard(started)
 
     def lately_of(self, started: Started) -> frozenset[Process]:
-        """Return what belonged to *started* a moment ago: one look is for all that are asked for in that moment."""
+        """Return what belonged to *started* a moment ago, from a list that all callers share."""
         now = time.monotonic()
         if now - self._last[0] > _FRESH or started not in self._last[1]:
-            self._last = (now, self._looked())
+            self._last = (now, self._by_owner())
         return self._last[1].get(started, frozenset())
 
     def of(self, started: Started) -> frozenset[Process]:
-        """Return what belongs to *started*, itself included.
+        """Return the processes that belong to *started*, itself included.
 
-        That is what is in its cgroup and in its session, what carries its mark, and what descends from these; and what
-        none of those that were started can be seen to have started, if no other runs as its user.
+        These are the processes in its cgroup and session, those with its mark, and their descendants; and those of its
+        user that cannot be assigned otherwise, if no other app has that user.
         """
-        return self._looked().get(started, frozenset())
+        return self._by_owner().get(started, frozenset())
 
-    def _looked(self) -> Mapping[Started, frozenset[Process]]:
+    def _by_owner(self) -> Mapping[Started, frozenset[Process]]:
         here = look_at(os.getpid())
         if here is None or not self._started:
             return {}
-        seen = descendants_of(here)
-        self._given_up &= seen  # the others have ended after all
-        found, others = _shared_out(seen - self._given_up, self._started)
+        current = descendants_of(here)
+        self._given_up &= current  # the others have ended
+        members, others = _assign(current - self._given_up, self._started)
         users = Counter(one.uid for one in self._started)
         alone = {one.uid: one for one in self._started if users[one.uid] == 1}
         for process in others:
             uid = uid_of(process)
             if uid in alone:
-                found[alone[uid]] |= {process}
-        return found
+                members[alone[uid]] |= {process}
+        return members
 
     def reap(self) -> None:
-        """Have the system forget those that were adopted and have ended; how the others ended is still to be asked."""
+        """Reap adopted processes that have ended; the exit codes of started ones stay available."""
         known = {one.pid for one in self._started}
         if sys.platform == "linux":
             with suppress(ChildProcessError):
@@ -113,24 +113,24 @@ class Descendants:
 
 
 def adopt_orphans() -> None:
-    """Have what loses its parent below this process become its child (prctl(2)), not the system's first process."""
+    """Make this process the parent of orphaned descendants, instead of the system's first process (prctl(2))."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _shared_out(
+def _assign(
     processes: frozenset[Process], started: set[Started]
 ) -> tuple[dict[Started, frozenset[Process]], frozenset[Process]]:
-    """Return which of *processes* belong to each of *started*, and those of which nothing says so."""
-    found: dict[Started, frozenset[Process]] = {}
+    """Return the *processes* of each of *started*, and those that cannot be assigned."""
+    members: dict[Started, frozenset[Process]] = {}
     for one in started:
         inside = one.grouped() | {one.pid}
         first = (process for process in processes if process.pid in inside or process.session == one.pid)
-        found[one] = with_descendants(first, processes)
-    others = processes.difference(*found.values())
+        members[one] = with_descendants(first, processes)
+    others = processes.difference(*members.values())
     marks = {one.mark: one for one in started}
     for process in others:
         owner = marks.get(mark_of(process) or "")
         if owner is not None:
-            found[owner] |= with_descendants([process], others)
-    return found, others.difference(*found.values())
+            members[owner] |= with_descendants([process], others)
+    return members, others.difference(*members.values())

@@ -1,6 +1,6 @@
-"""What the supervisor is told, once, on standard input: one JSON document.
+"""The supervisor's document: JSON that it reads once from standard input, and again with a reload.
 
-It comes from the ``portal`` command, which read the configuration; here it is only held to its shape.
+The ``portal`` command makes it from the configuration; here only its shape is checked.
 """
 
 import json
@@ -15,7 +15,7 @@ from portal.contract.slugs import RULE, is_slug
 Cookies = Literal["lax", "partitioned"]
 
 _RESERVED: Final = ("PORTAL_", "LISTEN_")
-"""Beginnings of variables that an app's own ``env`` may not set: the guard believes them."""
+"""Prefixes of variables that an app's own ``env`` may not set: the guard trusts them."""
 _HIGHEST_PORT: Final = 65535
 _HIGHEST_ID: Final = 2**31 - 1
 DEFAULT_START_TIMEOUT: Final = 600
@@ -24,23 +24,23 @@ DEFAULT_GRACE: Final = 1
 
 
 class DocumentError(Exception):
-    """The document does not say what to supervise.  The message quotes no value: some are secrets."""
+    """The document is not valid.  The message quotes no value: some are secrets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppPlan:
-    """One app to keep running."""
+    """One app to run."""
 
     slug: str
     title: str
     url: str
-    """Where browsers reach it."""
+    """Its address for browsers."""
     source: str
     host: str
     port: int
     """Port to listen on; 0 lets the system choose."""
     secret: str = field(repr=False)
-    """The app's client secret; handed down by a pipe, never by the environment."""
+    """The app's client secret; passed by a pipe, never in the environment."""
     cookies: Cookies
     env: Mapping[str, str] = field(repr=False)
     """Variables of this app alone; may hold its secrets."""
@@ -48,45 +48,45 @@ class AppPlan:
     temp: Path
     """Folder for its uploads and temporary files."""
     cwd: Path | None
-    """Where its process starts; ``None`` means where the supervisor was started."""
+    """Its working directory; ``None`` means the supervisor's."""
     secret_names: tuple[str, ...] = ()
-    """Names in :attr:`env` whose values are shown nowhere."""
+    """Names in :attr:`env` whose values are never shown."""
     python: str | None = None
-    """An interpreter of its own; ``None`` means the supervisor's."""
+    """Its own interpreter; ``None`` means the supervisor's."""
     start_timeout: int = DEFAULT_START_TIMEOUT
-    """Seconds it has to come up."""
+    """Seconds in which it must come up."""
     drain_timeout: int = DEFAULT_DRAIN_TIMEOUT
-    """Seconds that a process which was replaced has to finish what runs in it."""
+    """Seconds that a replaced process has to finish its running work."""
     memory: int | None = None
-    """Bytes it may use, with everything it starts; ``None`` means as many as there are."""
+    """Memory limit in bytes, including everything it starts; ``None`` means no limit."""
     history: Path | None = None
-    """File that remembers how long it took to come up."""
+    """File that remembers how long its starts took."""
     env_file: Path | None = None
     """File of variables of this app alone, all of them secret; read at each start."""
     user: OwnUser | None = None
-    """Whom it runs as; ``None`` means as the supervisor, which then is not root's."""
+    """The user it runs as; ``None`` means the supervisor's, which then is not root."""
 
     @property
     def hidden(self) -> tuple[str, ...]:
-        """What no log line may show."""
+        """Values that no log line may show."""
         return (self.secret, *(self.env[name] for name in self.secret_names if name in self.env))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything to keep running."""
+    """All apps to run, and what they share."""
 
     portal_url: str
     portal_internal_url: str | None
     trusted_proxies: str
-    """Addresses and networks of web servers that guards believe, separated by commas; the guard reads them."""
+    """Addresses and networks of trusted reverse proxies, separated by commas; for the guards."""
     apps: tuple[AppPlan, ...]
     ca_file: str | None = None
-    """File of PEM with the company's own authorities; guards read it."""
+    """PEM file with the company's certificate authorities; for the guards."""
     control: Path | None = None
-    """Where operators ask; ``None`` means nowhere."""
+    """Path of the control socket; ``None`` means there is none."""
     owner: tuple[int, int] | None = None
-    """User and group whom the supervisor stands for where root starts it; said where apps have users of their own."""
+    """User and group of the supervisor if root starts it; set if apps have users of their own."""
     grace: int = DEFAULT_GRACE
     """Seconds that running requests get when an app is stopped."""
 
@@ -105,7 +105,7 @@ def read_plan(text: str) -> Plan:
     portal = _Members(top.value("portal", dict), "portal")
     apps = tuple(_app(_Members(app, f"apps[{at}]")) for at, app in enumerate(top.value("apps", list)))
     if len({app.slug for app in apps}) != len(apps):
-        raise DocumentError("apps: two of them have one slug.")
+        raise DocumentError("apps: two have the same slug.")
     control = top.optional("control", str)
     owner = _owner(top, apps)
     return Plan(
@@ -113,7 +113,7 @@ def read_plan(text: str) -> Plan:
         portal_internal_url=portal.optional("internal_url", str),
         trusted_proxies=portal.optional("trusted_proxies", str) or "",
         ca_file=portal.optional("ca_file", str),
-        apps=tuple(_as_somebody(app, owner) for app in apps),
+        apps=tuple(_with_user(app, owner) for app in apps),
         control=None if control is None else Path(control),
         grace=_positive(top, "grace") or DEFAULT_GRACE,
         owner=owner,
@@ -121,7 +121,7 @@ def read_plan(text: str) -> Plan:
 
 
 class _Members:
-    """The members of one JSON object, each asked for by name and type."""
+    """The members of one JSON object, read by name and type."""
 
     def __init__(self, value: object, where: str) -> None:
         if type(value) is not dict:
@@ -210,12 +210,12 @@ def _owner(top: _Members, apps: tuple[AppPlan, ...]) -> tuple[int, int] | None:
 def _ids(members: _Members) -> tuple[int, int]:
     uid, gid = members.value("uid", int), members.value("gid", int)
     if not (0 < uid <= _HIGHEST_ID and 0 < gid <= _HIGHEST_ID):
-        raise members.wrong("uid", "or gid is root's, or nobody's")
+        raise members.wrong("uid", "or gid is root's, or not valid")
     return uid, gid
 
 
-def _as_somebody(app: AppPlan, owner: tuple[int, int] | None) -> AppPlan:
-    """Return *app* as whom it runs: where root starts the supervisor, nothing is left to run as that."""
+def _with_user(app: AppPlan, owner: tuple[int, int] | None) -> AppPlan:
+    """Return *app* with its user: with a supervisor that root started, no app runs as root."""
     if app.user is not None or owner is None:
         return app
     uid, gid = owner

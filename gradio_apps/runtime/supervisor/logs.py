@@ -1,4 +1,4 @@
-"""One log file per app: readable by its owner alone, bounded in size."""
+"""One log file per app: readable only by its owner, and limited in size."""
 
 import os
 from collections.abc import Iterable
@@ -9,15 +9,15 @@ from typing import Final
 from gradio_apps.runtime.last_line import last_line
 
 LARGEST: Final = 10 * 1024 * 1024
-"""Size at which a log is put aside, in bytes; one old file is kept."""
+"""Size at which a log is rotated, in bytes; one old file is kept."""
 _SLACK: Final = 1024 * 1024
-"""What may have been written between two looks and is put aside too."""
+"""Bytes that may be written between two checks and are rotated too."""
 
 
 def open_log(path: Path) -> int:
-    """Return a descriptor that appends to *path*, created with mode 0600 where missing."""
+    """Return a descriptor that appends to *path*, which is created with mode 0600 if missing."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # O_NOFOLLOW: an app that can write the folder must not choose which file we append to.
+    # O_NOFOLLOW: an app that can write to the folder must not choose another file.
     # Readable too: the app's own process shows its last line while it starts.
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o600)
@@ -26,14 +26,14 @@ def open_log(path: Path) -> int:
 
 
 def rotate(path: Path, *, largest: int = LARGEST) -> bool:
-    """Put the content of *path* aside as ``<name>.1`` if it has outgrown *largest*; say whether it had.
+    """Move the content of *path* to ``<name>.1`` if it is longer than *largest*; say whether it was.
 
-    Copied and emptied rather than renamed: the app's process keeps its descriptor.  What it writes
-    between the two is lost.  Its end alone is copied: with that descriptor the app can say any size, and must
-    fill nobody's disk with it.  Where there is no room for the copy, there is none: the log is emptied all the same.
+    It is copied and emptied, not renamed: the app's process keeps its descriptor.  What it writes in between is lost.
+    Only the end is copied: with its descriptor, the app can set any size.  Without room for the copy, the log is
+    emptied all the same.
 
     Raises:
-        OSError: it could not be copied, or not be emptied.
+        OSError: it could not be copied or emptied.
     """
     try:
         size = path.stat().st_size
@@ -62,7 +62,7 @@ def _copy_end(path: Path, copy: Path, *, size: int, most: int) -> None:
 
 
 def note(path: Path, sentence: str) -> None:
-    """Write *sentence* to the log *path* as a line of the supervisor's own."""
+    """Write *sentence* to the log *path*, as a line of the supervisor."""
     descriptor = open_log(path)
     try:
         os.write(descriptor, f"portal: ERROR: {sentence}\n".encode())
@@ -71,7 +71,7 @@ def note(path: Path, sentence: str) -> None:
 
 
 def last_line_of(path: Path, *, hidden: Iterable[str]) -> str:
-    """Return the last line of the log *path* without any of *hidden*; empty where there is none."""
+    """Return the last line of the log *path* without any of *hidden*; empty if there is none."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

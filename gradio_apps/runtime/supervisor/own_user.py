@@ -1,7 +1,6 @@
-"""An app that runs as a user of its own: its folder, and what its process gives up before any code of the app's runs.
+"""Apps with their own user: their folder, and the privileges that their process drops before the app's code runs.
 
-Only a supervisor that root started may do this.  It is never root itself but for these steps
-(:mod:`portal.contract.privileges`).
+This needs a supervisor that root started, which acts as root only in these steps (:mod:`portal.contract.privileges`).
 """
 
 import os
@@ -22,7 +21,7 @@ _WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 class HomeUnusable(OSError):
-    """The folder of an app cannot be its own; ``strerror`` says why."""
+    """An app's home folder cannot be used; ``strerror`` says why."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(None, reason)
@@ -34,19 +33,19 @@ class OwnUser:
 
     uid: int
     gid: int
-    """Its one group: it has no others."""
+    """Its only group."""
     home: Path | None = None
-    """Its folder: ``HOME``, and in it what is temporary and what was uploaded; ``None`` for the portal's own user."""
+    """Its home folder, with temporary files and uploads; ``None`` for the portal's own user."""
 
 
 def make_home(home: Path, *, uid: int, gid: int) -> None:
-    """See to it that *home* is there, the user *uid*'s, and closed to everybody else when it is made.
+    """Make sure that *home* exists and belongs to *uid*; it is created with mode 0700.
 
-    The folder around it is root's, so that nobody can exchange it meanwhile.
+    Its parent folder belongs to root, so that nobody can replace *home* meanwhile.
 
     Raises:
-        HomeUnusable: somebody else owns the one or could write to the other.
-        OSError: it cannot be made or looked at.
+        HomeUnusable: another user owns *home*, or could write to its parent.
+        OSError: it cannot be created or read.
     """
     around = home.parent
     with taken_up():
@@ -57,7 +56,7 @@ def make_home(home: Path, *, uid: int, gid: int) -> None:
         try:
             status = os.fstat(folder)
             if status.st_uid != 0 or status.st_mode & _WRITABLE_BY_OTHERS:
-                raise HomeUnusable(f"the folder {around} must be root's, and nobody else may write to it")
+                raise HomeUnusable(f"the folder {around} must belong to root, and nobody else may write to it")
             with suppress(FileExistsError):
                 os.mkdir(home.name, 0o700, dir_fd=folder)
                 os.chown(home.name, uid, gid, dir_fd=folder, follow_symlinks=False)
@@ -65,16 +64,16 @@ def make_home(home: Path, *, uid: int, gid: int) -> None:
         finally:
             os.close(folder)
     if not stat.S_ISDIR(status.st_mode):
-        raise HomeUnusable(f"{home} is there and is no folder")
+        raise HomeUnusable(f"{home} exists and is not a folder")
     if status.st_uid != uid:
         raise HomeUnusable(
-            f"the folder {home} belongs to the user {status.st_uid}, and the app runs as {uid}; give it over with "
-            f"chown -R {uid}:{gid}, or take it away"
+            f"the folder {home} belongs to the user {status.st_uid}, and the app runs as {uid}; change that with "
+            f"chown -R {uid}:{gid}, or remove it"
         )
 
 
-def becoming(user: OwnUser) -> Callable[[], None]:
-    """Return what makes a process *user*'s between fork and exec, for good and with no way to more rights."""
+def switch_user_function(user: OwnUser) -> Callable[[], None]:
+    """Return a function for between fork and exec: the process becomes *user*'s, and cannot regain privileges."""
     home = user.home
     folders = () if home is None else (home / TEMPORARY, home / UPLOADS)
     give_up_rights = privileges.giving_up()
@@ -86,7 +85,7 @@ def becoming(user: OwnUser) -> Callable[[], None]:
         os.umask(UMASK)
         give_up_rights()
         for folder in folders:
-            with suppress(OSError):  # it is theirs: they may have put something else there
+            with suppress(OSError):  # the app may have put something else there
                 folder.mkdir(mode=0o700)
 
     return become

@@ -120,7 +120,7 @@ class ProcessHandle:
         """Kill the process and everything it started; :meth:`wait` returns when that is done."""
         if self._killed_at is None:
             self._killed_at = time.monotonic()
-            self.child.strike()
+            self.child.kill()
 
     def end_with(self, cause: str) -> None:
         """Kill the process, and write *cause* to its log and status."""
@@ -171,11 +171,11 @@ class ProcessHandle:
         self.kill()
         until, quiet = time.monotonic() + _PATIENCE, 0
         while quiet < _QUIET and (quiet or time.monotonic() < until):
-            quiet = quiet + 1 if self.child.strike() else 0
+            quiet = quiet + 1 if self.child.kill() else 0
             await asyncio.sleep(_PAUSE)
         if quiet < _QUIET:
             self._report(Event.APP_NOT_ENDED, app=self.app.slug, problem="some of its processes are left")
-        self.child.bury()
+        self.child.release()
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         with suppress(ValueError, OSError):  # ValueError: a line without end; nothing more is read

@@ -60,15 +60,15 @@ class Registry:
         going = {slug: self._managers[slug] for slug, change in changes.items() if change in {"removed", "moved"}}
         # An address that passes from one app to another is not closed in between.
         freed = {(one.app.host, one.app.port): one for one in going.values() if one.app.port}
-        anew = [app for app in plan.apps if changes[app.slug] in {"added", "moved"}]
-        opened = {one.app.slug: one for one in listen(app for app in anew if (app.host, app.port) not in freed)}
+        added = [app for app in plan.apps if changes[app.slug] in {"added", "moved"}]
+        opened = {one.app.slug: one for one in listen(app for app in added if (app.host, app.port) not in freed)}
         taken_over = {
             app.slug: Listening(app, freed[app.host, app.port].listening.socket.dup())
-            for app in anew
+            for app in added
             if (app.host, app.port) in freed
         }
         self._plan = plan
-        passed_on = [freed[app.host, app.port] for app in anew if (app.host, app.port) in freed]
+        passed_on = [freed[app.host, app.port] for app in added if (app.host, app.port) in freed]
         ends = {manager: self._let_go(manager, passed_on=manager in passed_on) for manager in going.values()}
         managers: dict[str, ProcessManager] = {}
         for app in plan.apps:

@@ -1,7 +1,7 @@
-"""The listening sockets, opened before any app starts and kept across their crashes.
+"""The listening sockets, opened before any app starts and kept across crashes.
 
-A socket is whoever's that holds a descriptor of it, and what an app started may go on holding it.  So it is exchanged
-for another one where the app is to be away for good: no one but the supervisor listens there then.
+Any process with a descriptor of a socket can accept on it, and a process that an app started may still have one.  So
+when an app stops, its socket is exchanged for a new one, on which only the supervisor listens.
 """
 
 import os
@@ -16,7 +16,7 @@ from gradio_apps.runtime.supervisor.document import AppPlan
 from portal.contract.privileges import taken_up
 
 BACKLOG: Final = 512
-"""Connections that may wait while an app is not there to take them; the system may allow fewer."""
+"""Connections that may wait while no process accepts them; the system may allow fewer."""
 
 
 _ROOT: Final = 0
@@ -25,7 +25,7 @@ Connections: TypeAlias = tuple[socket.socket, ...]
 
 
 class PortTaken(Exception):
-    """Somebody else listens where an app is to be reached, or the address cannot be listened on."""
+    """Another process listens on an app's address, or the address cannot be used."""
 
     def __init__(self, app: AppPlan, reason: str) -> None:
         super().__init__(f"{app.slug}: {app.host}:{app.port}: {reason}")
@@ -42,24 +42,24 @@ class Listening:
 
     @property
     def port(self) -> int:
-        """The port, chosen by the system where the plan left it open."""
+        """The port; chosen by the system if the plan has 0."""
         port: int = self.socket.getsockname()[1]
         return port
 
     def exchanged(self) -> tuple["Listening", Connections]:
-        """Return this with another socket, and the connections that waited at the old one, which is closed for all.
+        """Return this with a new socket, and the connections that waited on the old one, which is closed for everyone.
 
-        The address is somebody's at every moment: the new one listens before the old one ceases to.  (Linux; elsewhere
-        it stays the same.)
+        The new socket listens before the old one stops, so that no other process can take the address.  (Linux;
+        elsewhere the socket stays the same.)
 
         Raises:
-            OSError: somebody who holds the old one keeps the new one out; then the old one is as it was.
+            OSError: a process that holds the old socket prevents it; the old one is unchanged.
         """
-        if sys.platform != "linux":  # pragma: no cover - elsewhere nothing ends a socket that others hold
+        if sys.platform != "linux":  # pragma: no cover - elsewhere, a socket that others hold cannot be closed
             return self, ()
         old, new = self.socket, _unbound(self.app)
         try:
-            for one in (old, new):  # two may listen if both say so, and one user made them
+            for one in (old, new):  # both must set it and belong to one user
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             new.bind(old.getsockname())
             new.listen(BACKLOG)
@@ -73,12 +73,12 @@ class Listening:
         return Listening(self.app, new), waiting
 
     def shut(self) -> None:
-        """Let nobody take a connection here any more, whoever else holds the socket (Linux)."""
+        """Let no process accept connections on this socket any more, even if it holds the socket (Linux)."""
         other = _NOBODY if os.geteuid() == 0 else _ROOT
         with suppress(OSError), taken_up():  # only root can
-            # No longer of one user with the one in its place, it cannot listen beside it again.
+            # Owned by another user than its successor, it cannot listen beside it again.
             os.fchown(self.socket.fileno(), other, -1)
-        with suppress(OSError):  # it is shut
+        with suppress(OSError):  # already shut down
             self.socket.shutdown(socket.SHUT_RD)
 
 
@@ -86,7 +86,7 @@ def listen(apps: Iterable[AppPlan]) -> tuple[Listening, ...]:
     """Open a socket for each of *apps*.
 
     Raises:
-        PortTaken: for the first that cannot be opened; those opened before are closed.
+        PortTaken: names the first that cannot be opened; those opened before are closed.
     """
     opened: list[Listening] = []
     for app in apps:
@@ -104,15 +104,15 @@ def listen(apps: Iterable[AppPlan]) -> tuple[Listening, ...]:
 
 def _unbound(app: AppPlan) -> socket.socket:
     sock = socket.socket(socket.AF_INET6 if ":" in app.host else socket.AF_INET, socket.SOCK_STREAM)
-    # Without it, connections of a portal that just ended would hold the port for a minute.
+    # Otherwise, connections of a portal that just ended would block the port for a minute.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     return sock
 
 
 def _waiting_at(listening: socket.socket) -> Connections:
-    found: list[socket.socket] = []
+    connections: list[socket.socket] = []
     listening.setblocking(False)
     with suppress(OSError):  # that was the last one
-        while len(found) <= BACKLOG:
-            found.append(listening.accept()[0])
-    return tuple(found)
+        while len(connections) <= BACKLOG:
+            connections.append(listening.accept()[0])
+    return tuple(connections)

@@ -22,7 +22,7 @@ class Setting:
         self.portal = FakePortal()
         self.clock = Clock()
         self.client = PortalClient(guard_settings(), transport=httpx.MockTransport(self.portal))
-        self.keys = PortalKeys(self.client, clock=self.clock)
+        self.keys = PortalKeys(guard_settings(), client=self.client, clock=self.clock)
 
     async def kids(self) -> list[str | None]:
         return await self.keys.verify(lambda keys: [key.kid for key in keys.keys])

@@ -226,7 +226,7 @@ def test_code_that_crashes_later_ends_the_process(tmp_path: Path) -> None:
     ("code", "said"),
     [
         ("import sys\nsys.exit('no key was given')", "no key was given\nThe app ended itself (exit code 1)."),
-        ("print('done')", "there is nothing to serve"),
+        ("print('done')", "ended without anything to serve"),
         ("import os\nos.environ['WEATHER_KEY']", "The app's code needs the variable WEATHER_KEY, which is not set."),
         (
             ("import os, sys\ntry:\n    os.environ['WEATHER_KEY']\nexcept KeyError:\n    sys.exit('no key')"),

@@ -64,5 +64,5 @@ def test_what_is_no_document_is_refused(text: str) -> None:
 
 
 def test_one_slug_is_one_app(tmp_path: Path) -> None:
-    with pytest.raises(DocumentError, match="one slug"):
+    with pytest.raises(DocumentError, match="the same slug"):
         read_plan(a_document(an_app(tmp_path), an_app(tmp_path)))

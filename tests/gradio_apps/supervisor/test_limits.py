@@ -121,5 +121,5 @@ def test_an_interpreter_that_is_gone_is_named_with_the_command_that_makes_it(tmp
         crash = supervisor.event("app-crashed")
 
     assert crash["reason"] == (
-        f"It could not be started: {python} is not there; `portal apps install forecast` makes it."
+        f"It could not be started: {python} does not exist; create it with `portal apps install forecast`."
     )

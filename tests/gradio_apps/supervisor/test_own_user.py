@@ -176,7 +176,7 @@ class TestHomes:
         (public / "target").mkdir()
         (public / "one").symlink_to(public / "target")
 
-        with pytest.raises(HomeUnusable, match="is no folder"):
+        with pytest.raises(HomeUnusable, match="is not a folder"):
             make_home(public / "one", uid=70001, gid=70001)
         assert (public / "target").stat().st_uid == 0
 
@@ -187,7 +187,7 @@ class TestHomes:
         around.chmod(mode)
         os.chown(around, uid, 0)
 
-        with pytest.raises(HomeUnusable, match="must be root's"):
+        with pytest.raises(HomeUnusable, match="must belong to root"):
             make_home(around / "one", uid=70001, gid=70001)
         assert list(around.iterdir()) == []
 

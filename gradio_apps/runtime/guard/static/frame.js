@@ -1,5 +1,5 @@
-// The guard's script in an app's pages: tells the portal's page around it that the session has
-// ended, follows its light or dark choice, and helps downloads where cookies are partitioned.
+// The guard's script in an app's pages: reports the end of the session to the portal's page around
+// it, follows the light or dark theme, and makes downloads work with partitioned cookies.
 (function () {
   "use strict";
 
@@ -17,7 +17,7 @@
     if (framed) window.parent.postMessage({ source: "gradio-portal", type: type, app: app }, portal);
   }
 
-  // --- Is the session still there? -------------------------------------------------------------
+  // --- Check the session ---------------------------------------------------------------------
 
   let ended = false;
   let checking = null;
@@ -45,7 +45,7 @@
     }
   }
 
-  // A heartbeat is open as long as the page; when it ends, the session may be the reason.
+  // A heartbeat lasts as long as the page; if it ends, the session may have ended.
   function watched(answer) {
     const branches = answer.body.tee();
     const reader = branches[1].getReader();
@@ -74,29 +74,29 @@
   document.addEventListener("visibilitychange", function () {
     if (document.visibilityState === "visible") check();
   });
-  // Not every page has a stream open that would tell.
+  // Not every page has an open stream that would show it.
   setInterval(function () {
     if (document.visibilityState === "visible") check();
   }, 10000);
   window.addEventListener("pageshow", function (event) {
-    if (event.persisted) check(); // a page out of the history shows what was there before the end
+    if (event.persisted) check(); // a page from the history still shows the time before the end
   });
 
-  // --- Light or dark: as the portal says, until the app's own switch says otherwise -----------------
+  // --- Light or dark: the portal's choice, until the app's own switch changes it ---------------
 
-  const KEPT = "gradio-portal-theme";
+  const STORAGE_KEY = "gradio-portal-theme";
   let theme = null;
-  let choice = null; // which of the portal's choices it follows
-  let touched = false; // whether the person did anything in this page: until then, Gradio itself dresses it
+  let choice = null; // id of the portal's choice that it follows
+  let touched = false; // whether the person used this page; until then, Gradio itself sets the theme
 
-  // What this tab's earlier pages knew: the portal's choice, the app's own since then, and Gradio's parameter.
-  function kept() {
-    try { return JSON.parse(sessionStorage.getItem(KEPT)) || {}; } catch (_) { return {}; }
+  // What this tab's earlier pages stored: the portal's choice, the app's own since then, and Gradio's parameter.
+  function stored() {
+    try { return JSON.parse(sessionStorage.getItem(STORAGE_KEY)) || {}; } catch (_) { return {}; }
   }
 
-  function keep(own) {
+  function store(own) {
     const parameter = new URLSearchParams(window.location.search).get("__theme");
-    try { sessionStorage.setItem(KEPT, JSON.stringify({ choice: choice, own: own, parameter: parameter })); } catch (_) { /* none here */ }
+    try { sessionStorage.setItem(STORAGE_KEY, JSON.stringify({ choice: choice, own: own, parameter: parameter })); } catch (_) { /* none here */ }
   }
 
   function isTheme(value) {
@@ -111,22 +111,22 @@
     if (classes.contains("guard")) classes.toggle("light", !dark);
   }
 
-  // The app's own switch, by the address: another "__theme" than that of the page before.
-  function ownSince(said) {
-    const before = kept();
-    if (before.choice !== said.choice) return null; // chosen anew in the portal
+  // The app's own switch in the address: another "__theme" than that of the page before.
+  function ownSince(message) {
+    const before = stored();
+    if (before.choice !== message.choice) return null; // a new choice in the portal
     const parameter = new URLSearchParams(window.location.search).get("__theme");
     const own = isTheme(parameter) && parameter !== before.parameter ? parameter : before.own;
-    return isTheme(own) && own !== said.theme ? own : null;
+    return isTheme(own) && own !== message.theme ? own : null;
   }
 
-  // The app's own switch, by a class.
+  // The app's own switch by a class.
   function changed() {
     if (!theme || !touched || document.body.classList.contains("guard")) return follow();
     const now = document.body.classList.contains("dark") ? "dark" : "light";
     if (now === theme) return;
     theme = now;
-    keep(now);
+    store(now);
   }
 
   ["pointerdown", "keydown", "click"].forEach(function (kind) {
@@ -135,40 +135,40 @@
 
   window.addEventListener("message", function (event) {
     if (!framed || event.origin !== portal || event.source !== window.parent) return;
-    const said = event.data;
-    if (!said || said.source !== "gradio-portal" || said.type !== "theme" || !isTheme(said.theme)) return;
-    const own = ownSince(said);
-    theme = own || said.theme;
-    choice = said.choice;
-    keep(own);
+    const message = event.data;
+    if (!message || message.source !== "gradio-portal" || message.type !== "theme" || !isTheme(message.theme)) return;
+    const own = ownSince(message);
+    theme = own || message.theme;
+    choice = message.choice;
+    store(own);
     follow();
   });
 
-  // --- The pages that stand in for an app while it starts, or after it failed to -----------------
+  // --- The guard's pages while an app starts, or after it failed to start -----------------------
 
-  const WAITED_FOR = { "app-starting": "starting", "app-failed": "failed" };
+  const STATE_OF_PAGE = { "app-starting": "starting", "app-failed": "failed" };
 
-  function goOnWhenOver(state) {
-    const again = function () { goOnWhenOver(state); };
+  function reloadWhenStateChanges(state) {
+    const again = function () { reloadWhenStateChanges(state); };
     plainFetch(base + "/.portal/health", { cache: "no-store" }).then(function (answer) {
       return answer.json();
     }).then(function (health) {
       if (health.state !== state) return window.location.reload();
       setTimeout(again, 1000);
-      return state === "starting" ? sayHowFar() : null;
+      return state === "starting" ? showProgress() : null;
     }).catch(function () {
-      setTimeout(again, 2000); // not even the guard is there, as when the process is started again
+      setTimeout(again, 2000); // the guard does not answer either, as while the process restarts
     });
   }
 
-  // Asked by a script, this address answers with words instead of a page.
-  function sayHowFar() {
+  // For a script, this address answers with JSON instead of a page.
+  function showProgress() {
     return plainFetch(window.location.href, { cache: "no-store" }).then(function (answer) {
       return answer.status === 503 ? answer.json() : {};
-    }).then(function (said) {
+    }).then(function (progress) {
       ["more", "line"].forEach(function (id) {
-        const place = document.getElementById(id);
-        if (place && typeof said[id] === "string") place.textContent = said[id];
+        const element = document.getElementById(id);
+        if (element && typeof progress[id] === "string") element.textContent = progress[id];
       });
     });
   }
@@ -176,7 +176,7 @@
   // --- Downloads with partitioned cookies ------------------------------------------------------
 
   // Chromium sends <a download> without the partitioned cookie; a fetch carries it.
-  function help(event) {
+  function download(event) {
     if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     const link = event.composedPath().find(function (one) {
       return one instanceof HTMLAnchorElement && one.hasAttribute("download");
@@ -189,19 +189,19 @@
     }).then(function (blob) {
       if (!blob) return;
       const address = URL.createObjectURL(blob);
-      const made = document.createElement("a");
-      made.href = address;
-      made.download = link.getAttribute("download") || decodeURIComponent(link.pathname.split("/").pop() || "download");
-      made.click();
+      const anchor = document.createElement("a");
+      anchor.href = address;
+      anchor.download = link.getAttribute("download") || decodeURIComponent(link.pathname.split("/").pop() || "download");
+      anchor.click();
       setTimeout(function () { URL.revokeObjectURL(address); }, 60000);
     }).catch(check);
   }
 
-  if (tag.dataset.cookies === "partitioned") document.addEventListener("click", help, true);
+  if (tag.dataset.cookies === "partitioned") document.addEventListener("click", download, true);
 
-  // --- Links to addresses that are the portal's to answer ---------------------------------------
+  // --- Links to addresses that the portal handles ----------------------------------------------
 
-  // Apps link to "/logout" as if they had the host to themselves; under a path, the guard answers it there.
+  // Apps link to "/logout" at the host's root; for an app under a path, the guard answers it there.
   const known = (tag.dataset.known || "").split(" ");
 
   function putUnderPath(event) {
@@ -223,7 +223,7 @@
     follow();
     tell("ready");
     if (tag.dataset.event) tell(tag.dataset.event);
-    if (WAITED_FOR[tag.dataset.event]) goOnWhenOver(WAITED_FOR[tag.dataset.event]);
+    if (STATE_OF_PAGE[tag.dataset.event]) reloadWhenStateChanges(STATE_OF_PAGE[tag.dataset.event]);
   }
 
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", ready);

@@ -20,7 +20,7 @@ from portal.errors import SettingsError
 from portal.machine.failure import CommandFailed
 from portal.machine.hook_trial import require_hook
 from portal.machine.isolation import ELSEWHERE, isolation_of, level_of
-from portal.machine.privilege_drop import portal_account, require_reach, users_of
+from portal.machine.privilege_drop import portal_account, require_readable, users_of
 from portal.machine.problems import configured
 from portal.rules.catalogue import AppSpec
 from portal.rules.policy import RoleRule
@@ -61,7 +61,7 @@ def _load(config: Path | None) -> Settings:
     """
     settings, variables = configured(config)
     accounts = users_of(settings, config=config, variables=variables)
-    require_reach(settings, accounts)
+    require_readable(settings, accounts)
     _require_data_folder(settings)
     require_hook(settings, account=accounts.portal)
     return settings

@@ -57,8 +57,8 @@ def install(
     accounts = _accounts(app, settings, place=str(file))
     account = accounts.apps.get(app.slug, accounts.portal)
     if account is not None:
-        environments.require_place(around, {**accounts.apps, app.slug: account})
-    with environments.alone_in(around), builder_for(account) as builder:
+        environments.require_safe_folder(around, {**accounts.apps, app.slug: account})
+    with environments.locked(around), builder_for(account) as builder:
         if interpreter.exists() and not recreate:
             return _report_existing(app, interpreter, builder)
         return _make(app, interpreter, builder, base=python or sys.executable, requirements=requirements)
@@ -73,9 +73,9 @@ def _accounts(app: AppSpec, settings: Settings, *, place: str) -> Accounts:
     if os.geteuid() != 0:
         return Accounts(portal=None)
     accounts, problems = accounts_of(settings, place=place, directory=SystemUsers())
-    ours = tuple(one for one in problems if one.key in {"portal.user", f"apps.{app.slug}.user"})
-    if ours:
-        raise CommandFailed(format_problems(ours))
+    relevant = tuple(one for one in problems if one.key in {"portal.user", f"apps.{app.slug}.user"})
+    if relevant:
+        raise CommandFailed(format_problems(relevant))
     return accounts
 
 
@@ -99,7 +99,7 @@ def interpreter_of(app: AppSpec, *, config: Path) -> Path:
 
 
 def _make(app: AppSpec, python: Path, builder: Builder, *, base: str, requirements: Path | None) -> int:
-    version = environments.version_of(base, builder)
+    version = environments.python_version(base, builder)
     oldest = ".".join(map(str, OLDEST_PYTHON))
     if not is_at_least(version, oldest):
         raise CommandFailed(f"{base} is Python {version}; it must be {oldest} or newer.")
@@ -127,7 +127,7 @@ def _make(app: AppSpec, python: Path, builder: Builder, *, base: str, requiremen
             environ=os.environ,
             builder=builder,
         ),
-        say=lambda step: click.echo(f"{app.slug}: {step}"),
+        report=lambda step: click.echo(f"{app.slug}: {step}"),
     )
     click.echo(f"{app.slug}: {folder} is ready after {monotonic() - since:.0f} s: {_contents(made)}.")
     click.echo(_next_step(app, python, existed=existed))
@@ -136,7 +136,7 @@ def _make(app: AppSpec, python: Path, builder: Builder, *, base: str, requiremen
 
 def _report_existing(app: AppSpec, python: Path, builder: Builder) -> int:
     """Print what the existing environment has."""
-    interpreter = environments.looked_at(python, os.environ, builder)
+    interpreter = environments.inspect_interpreter(python, os.environ, builder)
     if isinstance(interpreter, str):
         raise CommandFailed(
             f"{interpreter} To make it again: portal apps install {app.slug} --recreate", exit_code=ENDED

@@ -21,7 +21,7 @@ from portal.machine.browser import show
 from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.hook_trial import require_hook
 from portal.machine.ports import DEFAULT, require_free
-from portal.machine.privilege_drop import environment_for, require_right, stand_for, users_of
+from portal.machine.privilege_drop import become_user, environment_for, require_right, users_of
 from portal.machine.problems import configured
 from portal.machine.processes import Processes
 from portal.machine.programs import APPS_PATIENT, PATIENT, harmless
@@ -61,8 +61,8 @@ def serve(*, config: Path | None, port: int | None, workers: int, threads: int, 
     processes = Processes()
     serving = Serving(processes, launch, configure=lambda: _next_launch(flags))
     # On a terminal, SIGHUP means that it was closed: the end.
-    hung_up = None if sys.stdin is not None and sys.stdin.isatty() else serving.hang_up
-    with processes.until_told(hung_up=hung_up):
+    hung_up = None if sys.stdin is not None and sys.stdin.isatty() else serving.request_reload
+    with processes.until_stopped(on_hangup=hung_up):
         try:
             startup.start(processes, launch)
         except StoreUnavailable as error:
@@ -73,14 +73,14 @@ def serve(*, config: Path | None, port: int | None, workers: int, threads: int, 
             click.echo(f"The portal runs at {settings.url}, listening on 127.0.0.1:{launch.port}.")
             show(settings.url, wanted=is_loopback_url(settings.url) and not no_browser)
 
-        monitor = startup.StartupMonitor(settings, doors=(startup.portal_door(launch),), announce=announce)
+        monitor = startup.StartupMonitor(settings, checks=(startup.portal_health_check(launch),), announce=announce)
 
         def step() -> None:
             monitor.look()
             serving.step()
 
         try:
-            return startup.stay(processes, step, revived=serving.revived)
+            return startup.stay(processes, step, restart=serving.restart_supervisor)
         finally:
             serving.close()
 
@@ -95,7 +95,7 @@ def _first_launch(flags: Flags) -> startup.Launch:
     accounts = users_of(settings, config=flags.config, variables=variables)
     require_right(settings, accounts)
     if accounts.portal is not None:
-        stand_for(accounts.portal, data_dir=settings.data_dir)
+        become_user(accounts.portal, data_dir=settings.data_dir)
         settings, variables = _read_again(flags.config, accounts.portal)
     elif os.geteuid() == 0 and not is_loopback_url(settings.url):
         print_warning("the portal runs as root. Create a user for it, and set portal.user.")

@@ -61,7 +61,7 @@ def run(
         port=sample.ports.provider, environ={**plain, **shared}, cwd=sample.folder, log=logs / "provider.log"
     )
     print(f"Starting {sample.name} …", flush=True)
-    with Processes().until_told() as processes:
+    with Processes().until_stopped() as processes:
         processes.start(provider)
         try:
             startup.start(processes, launch)
@@ -72,9 +72,9 @@ def run(
             print(announcement(sample), flush=True)
             show(sample.portal_url, wanted=browser, environ=environ)
 
-        doors = (startup.portal_door(launch), _provider_door(sample))
-        watchman = startup.StartupMonitor(settings, doors=doors, announce=announce, hidden=hidden, failed=failed)
-        code = startup.stay(processes, watchman.look)
+        doors = (startup.portal_health_check(launch), _provider_health_check(sample))
+        monitor = startup.StartupMonitor(settings, checks=doors, announce=announce, hidden=hidden, failed=failed)
+        code = startup.stay(processes, monitor.look)
         print("Ending …", flush=True)
     return code
 
@@ -91,7 +91,7 @@ def _require_ports(sample: Sample, *, command: str) -> None:
     )
 
 
-def _provider_door(sample: Sample) -> HealthCheck:
+def _provider_health_check(sample: Sample) -> HealthCheck:
     return HealthCheck(port=sample.ports.provider, host=host_header(sample.issuer), path="/healthz")
 
 

@@ -1,4 +1,4 @@
-"""Reading the log of an app: its end, and what is written to it from then on."""
+"""Reading the log of an app: its last lines, and new ones as they are written."""
 
 import os
 import time
@@ -11,10 +11,10 @@ _BLOCK: Final = 64 * 1024
 
 
 def last_lines(log: Path, count: int) -> tuple[list[str], int]:
-    """Return the last *count* lines of *log*, and where they end.
+    """Return the last *count* lines of *log*, and the position after them in bytes.
 
     Raises:
-        OSError: there is no such log, or it cannot be read.
+        OSError: *log* does not exist or cannot be read.
     """
     with log.open("rb") as file:
         end = position = file.seek(0, os.SEEK_END)
@@ -29,19 +29,19 @@ def last_lines(log: Path, count: int) -> tuple[list[str], int]:
 
 
 def following(log: Path, position: int, *, until: Callable[[], bool] = lambda: False) -> Iterator[str]:
-    """Yield whole lines that are written to *log* after *position*, until *until* says so."""
-    kept = b""
+    """Yield complete lines that are written to *log* after *position*, until *until* returns true."""
+    partial = b""
     with log.open("rb") as file:
         while not until():
             size = os.fstat(file.fileno()).st_size
-            if size < position:  # put aside and emptied: what follows stands at its beginning
-                position, kept = 0, b""
+            if size < position:  # rotated: new lines are at its beginning
+                position, partial = 0, b""
             if size == position:
                 time.sleep(_PAUSE)
                 continue
-            kept += _read(file, position, size)
+            partial += _read(file, position, size)
             position = size
-            *lines, kept = kept.split(b"\n")
+            *lines, partial = partial.split(b"\n")
             yield from (line.decode("utf-8", "replace") for line in lines)
 
 

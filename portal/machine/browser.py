@@ -1,4 +1,4 @@
-"""Opening a browser for the person, where there is one to open."""
+"""Opening a browser for the user, if there is a screen."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 
 def has_screen(environ: Mapping[str, str], *, platform: str = sys.platform, terminal: bool | None = None) -> bool:
-    """Say whether somebody sits in front of this: a terminal, no CI, and on Linux a display."""
+    """Return whether a person sees a browser here: a terminal, no CI, and on Linux a display."""
     at_terminal = sys.stdout.isatty() if terminal is None else terminal
     if not at_terminal or environ.get("CI") or environ.get("SSH_CONNECTION"):
         return False
@@ -16,11 +16,11 @@ def has_screen(environ: Mapping[str, str], *, platform: str = sys.platform, term
 
 
 def open_browser(url: str) -> None:
-    """Open *url*, without waiting: some browsers stay in the foreground until they are closed."""
+    """Open *url* without waiting: some browsers stay in the foreground until they are closed."""
     threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
 
 def show(url: str, *, wanted: bool, environ: Mapping[str, str] = os.environ, terminal: bool | None = None) -> None:
-    """Open *url* in a browser, if that is *wanted* and somebody would see it."""
+    """Open *url* in a browser, if that is *wanted* and there is a screen."""
     if wanted and has_screen(environ, terminal=terminal):
         open_browser(url)

@@ -1,7 +1,7 @@
-"""Running what others wrote while an app's environment is made: by whom, with which variables, and what it says.
+"""Running untrusted code while an app's environment is made: as which user, with which variables.
 
-Where root asks and the app runs as somebody else, so does all of this: a package's own code runs while it is built, and
-the interpreter of an environment runs what was installed there.
+If root installs and the app has a user of its own, that user runs all of this: a package's own code runs while it is
+built, and the interpreter of an environment runs what was installed there.
 """
 
 import os
@@ -21,36 +21,36 @@ from portal.machine.terminal import plain
 from portal.machine.users import Account
 
 _UMASK: Final = 0o022
-"""The app's user may be another than the one who installs."""
-_PASSED_ON: Final = re.compile(
+"""The app may run as another user than the one who installs."""
+_VARIABLES: Final = re.compile(
     r"PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TZ|TERM|TMPDIR|XDG_\w+|SSL_CERT_\w+|(REQUESTS|CURL)_CA_BUNDLE|\w+_PROXY|\w+_proxy|"
     r"UV_\w+|NETRC|GIT_\w+|SSH_AUTH_SOCK|CC|CXX|\w*FLAGS|PKG_CONFIG_PATH|LD_LIBRARY_PATH|CUDA_\w+|CMAKE_\w+|"
     r"CARGO_\w+|RUSTUP_\w+|MAKEFLAGS"
 )
-"""Names of variables that installers see: what a package runs while it is built must not read the portal's secrets."""
-_OF_WHO_ASKS: Final = re.compile(r"TMPDIR|XDG_\w+|NETRC|GIT_\w+|SSH_AUTH_SOCK|\w+_CACHE(_DIR)?|CARGO_HOME|RUSTUP_HOME")
-"""Of these, what leads to root's own files, and is nothing for somebody else."""
+"""Variables that uv and packages get: code that runs while a package is built must not read the portal's secrets."""
+_PERSONAL: Final = re.compile(r"TMPDIR|XDG_\w+|NETRC|GIT_\w+|SSH_AUTH_SOCK|\w+_CACHE(_DIR)?|CARGO_HOME|RUSTUP_HOME")
+"""Those of them that point to root's own files and are useless to another user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandResult:
-    """How a command ended; ``text`` has control characters spelled out, but for line breaks and tabs."""
+    """Result of a command; control characters in its output are escaped, except line breaks and tabs."""
 
     code: int
     text: str
     """Its standard output."""
     errors: str
-    """Its standard error; with its output, where that was asked for."""
+    """Its standard error; empty if it is in ``text``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builder:
-    """Who runs it."""
+    """Runs commands, as another user if there is one."""
 
     account: Account | None = None
-    """``None``: whoever asks."""
+    """``None``: the current user."""
     home: Path | None = None
-    """Their ``HOME``, where they are somebody else."""
+    """``HOME`` of the other user."""
 
     def run(
         self,
@@ -61,10 +61,10 @@ class Builder:
         together: bool = False,
         timeout: float | None = None,
     ) -> CommandResult:
-        """Run *command* to its end, with what installers see of *environ*; *together* has errors in the output.
+        """Run *command* to its end with the variables for uv in *environ*; *together* merges errors into the output.
 
-        Somebody else's process gets a session of its own, and so no terminal where it could type; what it leaves
-        behind in its process group is ended.
+        Another user's process gets a session of its own, so it cannot write to the terminal; processes that it
+        leaves behind in its group are killed.
 
         Raises:
             OSError: it cannot be started.
@@ -94,25 +94,25 @@ class Builder:
         return CommandResult(code=process.returncode, text=plain(output), errors=plain(errors or ""))
 
     def variables(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Return what of *environ* is seen: indexes, proxies, compilers, and no secret of the portal's."""
-        seen = passed_on(environ)
+        """Return the variables of *environ* for a command: indexes, proxies, compilers, and no secret of the portal."""
+        variables = installer_variables(environ)
         if self.account is None:
-            return seen
-        seen = {name: value for name, value in seen.items() if not _OF_WHO_ASKS.fullmatch(name)}
+            return variables
+        variables = {name: value for name, value in variables.items() if not _PERSONAL.fullmatch(name)}
         name = self.account.name or str(self.account.uid)
-        # Links to a cache would be other names of what is theirs no more.
-        return {**seen, "HOME": str(self.home or "/"), "USER": name, "LOGNAME": name, "UV_LINK_MODE": "copy"}
+        # Hard links to a cache could not be given to root.
+        return {**variables, "HOME": str(self.home or "/"), "USER": name, "LOGNAME": name, "UV_LINK_MODE": "copy"}
 
     def _change_of_user(self) -> dict[str, Any]:
         if self.account is None:
             return {}
-        who = {"user": self.account.uid, "group": self.account.gid, "extra_groups": []}
-        return {**who, "start_new_session": True, "preexec_fn": giving_up()}
+        user = {"user": self.account.uid, "group": self.account.gid, "extra_groups": []}
+        return {**user, "start_new_session": True, "preexec_fn": giving_up()}
 
 
 @contextmanager
 def builder_for(account: Account | None) -> Iterator[Builder]:
-    """Return who runs it, *account* or who asks, with a folder of their own for as long."""
+    """Yield a builder for *account*, with a temporary home, or for the current user."""
     if account is None:
         yield Builder()
         return
@@ -124,6 +124,6 @@ def builder_for(account: Account | None) -> Iterator[Builder]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what of *environ* installers see: indexes, proxies, compilers, and no secret of the portal's."""
-    return {name: value for name, value in environ.items() if _PASSED_ON.fullmatch(name)}
+def installer_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of *environ* for uv: indexes, proxies, compilers, and no secret of the portal."""
+    return {name: value for name, value in environ.items() if _VARIABLES.fullmatch(name)}

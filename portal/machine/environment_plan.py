@@ -1,6 +1,6 @@
-"""What to install for an app: from what stands beside its source to requirements.  Pure.
+"""What to install for an app, from the files files its source.  Pure.
 
-Versions and requirements are read as PEP 440 and PEP 508 have them.
+Versions follow PEP 440, requirements PEP 508.
 """
 
 import re
@@ -16,29 +16,29 @@ from portal.contract.interpreters import GRADIO, NEEDED, minor_of
 
 _COMMENT: Final = re.compile(r"(^|\s)#.*$")
 _PATCHES: Final = 100
-"""Patch releases of a minor that are looked for in a requirement."""
+"""Patch releases of each minor version that are tried against a requirement."""
 _SPACE_EXTRAS: Final = "[oauth,mcp]"
-"""What Hugging Face installs of Gradio for a Space."""
+"""Extras of Gradio that Hugging Face installs for a Space."""
 
 
 class CannotBeServed(Exception):
-    """The app asks for what the host does not know; the message says what, where, and the fix."""
+    """The app needs a version that the host does not support; the message says which, where, and the fix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFiles:
-    """What stands beside an app's source, as it was read."""
+    """Contents of the files files an app's source."""
 
     requirements: str | None = None
     """Text of its requirements file."""
     requirements_name: str = "requirements.txt"
     sdk_version: str | None = None
-    """Of a Space's README: the Gradio it was written for."""
+    """From a Space's README: the Gradio version it was written for."""
     python_version: str | None = None
-    """Of a Space's README."""
+    """From a Space's README."""
     is_space: bool = False
     has_packages: bool = False
-    """Whether a Space asks for Debian packages (``packages.txt``)."""
+    """Whether a Space needs Debian packages (``packages.txt``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,55 +46,55 @@ class InstallPlan:
     """What to install."""
 
     added: tuple[str, ...]
-    """Requirements besides those of the file."""
+    """Requirements in addition to those of the file."""
     notes: tuple[str, ...] = field(default=())
-    """Sentences for the operator about what is not done as the author wrote it."""
+    """Sentences for the operator about differences from what the author wrote."""
 
 
-def install_plan_for(beside: SourceFiles, *, python: str) -> InstallPlan:
-    """Return what to install for an app with *beside* its source, into an environment of *python* (``3.11``).
+def install_plan_for(files: SourceFiles, *, python: str) -> InstallPlan:
+    """Return what to install for an app with these *files*, into an environment of *python* (``3.11``).
 
     Raises:
-        CannotBeServed: its requirements leave none of the Gradios that can be served.
+        CannotBeServed: its requirements allow no Gradio version that can be served.
     """
     notes: list[str] = []
-    extras = _SPACE_EXTRAS if beside.is_space else ""
-    asked = list(_gradio_of(beside.requirements or ""))
-    allowed = _allowed(asked, name=beside.requirements_name)
-    if any(one.url for one in asked):
-        notes.append(f"{beside.requirements_name} names an address for Gradio; which one that is shows at the end.")
+    extras = _SPACE_EXTRAS if files.is_space else ""
+    requirements = list(_gradio_of(files.requirements or ""))
+    allowed = _allowed(requirements, name=files.requirements_name)
+    if any(one.url for one in requirements):
+        notes.append(f"{files.requirements_name} names an address for Gradio; the end of the output shows its version.")
         added: list[str] = []
     else:
-        chosen = _chosen(allowed, beside, notes, pinned=bool(asked))
+        chosen = _chosen(allowed, files, notes, pinned=bool(requirements))
         added = [f"gradio{extras}=={chosen}.*"]
     added += [f"{name}>={oldest},<{below}" for name, oldest, below in NEEDED]
-    if beside.python_version and minor_of(beside.python_version) not in {python, python.partition(".")[0]}:
+    if files.python_version and minor_of(files.python_version) not in {python, python.partition(".")[0]}:
         notes.append(
-            f"README.md asks for Python {beside.python_version}; this environment has {python}. "
-            "Another one is taken with --python."
+            f"README.md asks for Python {files.python_version}; this environment has {python}. "
+            "Use --python for another one."
         )
-    if beside.has_packages:
-        notes.append("packages.txt names Debian packages; they are not installed. Install them with apt, if need be.")
-    if beside.requirements is None:
-        notes.append(f"There is no {beside.requirements_name}; Gradio is installed, and what the guard needs.")
+    if files.has_packages:
+        notes.append("packages.txt names Debian packages, which are not installed. Install them with apt if needed.")
+    if files.requirements is None:
+        notes.append(f"There is no {files.requirements_name}: only Gradio and the guard's requirements are installed.")
     return InstallPlan(added=tuple(added), notes=tuple(notes))
 
 
 def _gradio_of(text: str) -> Iterator[Requirement]:
-    """Yield the lines of a requirements file that are about Gradio and hold here."""
+    """Yield the requirements of Gradio in a requirements file whose markers hold here."""
     for raw in text.replace("\\\n", " ").splitlines():
         line = _COMMENT.sub("", raw).partition(" --")[0].strip()
         try:
             found = Requirement(line)
         except InvalidRequirement:
-            continue  # an option, a path or a mistake: the installer's to read
+            continue  # an option, a path or a mistake, which uv reads
         if canonicalize_name(found.name) == "gradio" and (found.marker is None or found.marker.evaluate()):
             yield found
 
 
-def _allowed(asked: list[Requirement], *, name: str) -> tuple[str, ...]:
+def _allowed(requirements: list[Requirement], *, name: str) -> tuple[str, ...]:
     specifiers = SpecifierSet()
-    for one in asked:
+    for one in requirements:
         specifiers &= one.specifier
     allowed = tuple(
         minor
@@ -104,23 +104,23 @@ def _allowed(asked: list[Requirement], *, name: str) -> tuple[str, ...]:
     if not allowed:
         served = " or ".join(f"gradio=={minor}.*" for minor in GRADIO)
         raise CannotBeServed(
-            f"{name} asks for gradio{specifiers}, and apps can be served with Gradio {' or '.join(GRADIO)} only. "
-            f"Write {served} there, and try the app with it."
+            f"{name} requires gradio{specifiers}, but apps can be served only with Gradio {' or '.join(GRADIO)}. "
+            f"Write {served} there, and test the app with it."
         )
     return allowed
 
 
-def _chosen(allowed: tuple[str, ...], beside: SourceFiles, notes: list[str], *, pinned: bool) -> str:
-    written_for = beside.sdk_version
+def _chosen(allowed: tuple[str, ...], files: SourceFiles, notes: list[str], *, pinned: bool) -> str:
+    written_for = files.sdk_version
     if written_for is None:
         return allowed[-1]
     alike = [minor for minor in allowed if minor.partition(".")[0] == written_for.partition(".")[0]]
     if not alike and not pinned:
         raise CannotBeServed(
-            f"README.md says sdk_version {written_for}, and apps can be served with Gradio {' or '.join(GRADIO)} only. "
-            "Bring the app to one of them and change sdk_version."
+            f"README.md says sdk_version {written_for}, but apps can be served only with Gradio {' or '.join(GRADIO)}. "
+            "Update the app to one of them, and change sdk_version."
         )
     chosen = alike[-1] if alike else allowed[-1]
     if minor_of(written_for) != chosen:
-        notes.append(f"README.md says sdk_version {written_for}; Gradio {chosen} is installed in its place.")
+        notes.append(f"README.md says sdk_version {written_for}; Gradio {chosen} is installed instead.")
     return chosen

@@ -1,7 +1,7 @@
-"""Who may read, change or exchange what is at a path, by the owners and modes of all that looking it up passes.
+"""Who may read, change or replace a file, by the owners and modes of the file and of every folder on its path.
 
-What decides is pure, over what ``stat`` says of a file and the system of a user: a mode bit is no problem by itself,
-only where somebody who counts has it.  What cannot be looked at is passed over, and so are access control lists.
+The decisions are pure, over the results of ``stat`` and the groups of a user: a mode bit is not a problem by itself,
+only if one of the given accounts has it.  What cannot be read is skipped, and so are access control lists.
 """
 
 import os
@@ -14,22 +14,22 @@ from typing import Final
 from portal.machine.users import Account
 
 _MOST_LINKS: Final = 40
-"""After as many links the system gives up (path_resolution(7))."""
+"""The system follows no more links (path_resolution(7))."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathStep:
-    """One name that is looked up in a folder on the way to a path."""
+    """One name that is looked up in a folder while a path is resolved."""
 
     folder: Path
-    """Where it is looked up; no link in it is left to follow."""
-    of_folder: os.stat_result
-    of_entry: os.stat_result | None
-    """Of what is there by that name, a link itself; ``None`` where nothing is."""
+    """Where it is looked up; its path contains no links."""
+    folder_status: os.stat_result
+    entry_status: os.stat_result | None
+    """Of the entry with that name, links not followed; ``None`` if there is none."""
 
 
 def status_of(path: Path) -> os.stat_result | None:
-    """Return what ``stat`` says of *path*; ``None`` where it is not there, or this user may not look."""
+    """Return the ``stat`` of *path*; ``None`` if it does not exist or this user may not read it."""
     try:
         return path.stat()
     except OSError:
@@ -37,7 +37,7 @@ def status_of(path: Path) -> os.stat_result | None:
 
 
 def steps_to(path: Path) -> tuple[PathStep, ...]:
-    """Return every step on the way to the absolute *path*, also of links in it; as far as this user may look."""
+    """Return every step of resolving the absolute *path*, links included, as far as this user may read."""
     steps: list[PathStep] = []
     pending = list(reversed(path.parts[1:]))
     at, links = Path(path.anchor), 0
@@ -47,11 +47,11 @@ def steps_to(path: Path) -> tuple[PathStep, ...]:
             at = at.parent
             continue
         entry = at / name
-        of_folder = status_of(at)
-        if of_folder is None:
+        folder_status = status_of(at)
+        if folder_status is None:
             break
-        steps.append(PathStep(folder=at, of_folder=of_folder, of_entry=_itself(entry)))
-        target = _leads_to(entry)
+        steps.append(PathStep(folder=at, folder_status=folder_status, entry_status=_lstat(entry)))
+        target = _link_target(entry)
         if target is None:
             at = entry
             continue
@@ -64,80 +64,80 @@ def steps_to(path: Path) -> tuple[PathStep, ...]:
 
 
 def may_write(status: os.stat_result, account: Account) -> bool:
-    """Say whether *account* could write to what *status* is of, or let itself: its owner can."""
+    """Return whether *account* may write to the file of *status*; its owner may, because it can change the mode."""
     return _may(status, account, stat.S_IWGRP, stat.S_IWOTH)
 
 
 def may_read(status: os.stat_result, account: Account) -> bool:
-    """Say whether *account* could read what *status* is of, or let itself: its owner can."""
+    """Return whether *account* may read the file of *status*; its owner may, because it can change the mode."""
     return _may(status, account, stat.S_IRGRP, stat.S_IROTH)
 
 
-def may_exchange(step: PathStep, account: Account) -> bool:
-    """Say whether *account* could put something else in the place of what is looked up in *step*.
+def may_replace(step: PathStep, account: Account) -> bool:
+    """Return whether *account* may replace the entry that *step* looks up.
 
-    In a folder with the sticky bit that is the owner of the folder and of what is there; where nothing is, whoever
-    may write.
+    In a folder with the sticky bit, only the owner of the folder or of the entry may; if there is no entry, everyone
+    who may write.
     """
-    if not may_write(step.of_folder, account):
+    if not may_write(step.folder_status, account):
         return False
-    if step.of_entry is None or not step.of_folder.st_mode & stat.S_ISVTX:
+    if step.entry_status is None or not step.folder_status.st_mode & stat.S_ISVTX:
         return True
-    return account.is_number(step.of_folder.st_uid) or account.is_number(step.of_entry.st_uid)
+    return account.is_number(step.folder_status.st_uid) or account.is_number(step.entry_status.st_uid)
 
 
-def reaches(steps: tuple[PathStep, ...], account: Account) -> bool:
-    """Say whether *account* could get through all folders of *steps*, or let itself."""
-    return all(_may(step.of_folder, account, stat.S_IXGRP, stat.S_IXOTH) for step in steps)
+def may_traverse(steps: tuple[PathStep, ...], account: Account) -> bool:
+    """Return whether *account* may enter all folders of *steps*, or change their mode to do so."""
+    return all(_may(step.folder_status, account, stat.S_IXGRP, stat.S_IXOTH) for step in steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardedPath:
-    """Something that others must not change, as it is now: for as many accounts as there are, looked at once."""
+    """A path that others must not change, with its current modes: read once, for any number of accounts."""
 
     path: Path
     status: os.stat_result | None
-    """Of what is there, links followed."""
+    """Links followed; ``None`` if it does not exist."""
     steps: tuple[PathStep, ...] = ()
     adding: bool = False
-    """Whether it is a folder where something more would count too."""
+    """Whether it is a folder to which nothing may be added either."""
 
-    def open_to(self, account: Account) -> Path | None:
-        """Return what *account* could change: this, or a folder on the way; ``None`` where nothing."""
+    def changeable_by(self, account: Account) -> Path | None:
+        """Return what *account* may change: this path or a folder on the way; ``None`` if nothing."""
         if self.status is not None and may_write(self.status, account) and (self.adding or not self._is_sticky()):
             return self.path
-        return self.exchanged_by(account)
+        return self.replaceable_by(account)
 
-    def exchanged_by(self, account: Account) -> Path | None:
-        """Return the first folder on the way where *account* could exchange something, or ``None``."""
-        return next((step.folder for step in self.steps if may_exchange(step, account)), None)
+    def replaceable_by(self, account: Account) -> Path | None:
+        """Return the first folder on the way in which *account* may replace the next entry, or ``None``."""
+        return next((step.folder for step in self.steps if may_replace(step, account)), None)
 
-    def read_by(self, account: Account) -> bool:
-        """Say whether *account* could read it."""
-        return self.status is not None and may_read(self.status, account) and reaches(self.steps, account)
+    def readable_by(self, account: Account) -> bool:
+        """Return whether *account* may read it."""
+        return self.status is not None and may_read(self.status, account) and may_traverse(self.steps, account)
 
     def _is_sticky(self) -> bool:
-        # Who may add to such a folder changes nothing of what is in it.
+        # Adding to such a folder changes nothing in it.
         return (
             self.status is not None and stat.S_ISDIR(self.status.st_mode) and bool(self.status.st_mode & stat.S_ISVTX)
         )
 
 
-def place_of(path: Path, *, adding: bool = False) -> GuardedPath:
-    """Look at the absolute *path*; as far as this user may."""
+def guarded_path(path: Path, *, adding: bool = False) -> GuardedPath:
+    """Return the absolute *path* with its current modes, as far as this user may read them."""
     return GuardedPath(path=path, status=status_of(path), steps=steps_to(path), adding=adding)
 
 
-def first_open(
-    places: Iterable[GuardedPath], accounts: Iterable[tuple[str, Account]]
+def first_changeable(
+    paths: Iterable[GuardedPath], accounts: Iterable[tuple[str, Account]]
 ) -> tuple[str, Account, Path] | None:
-    """Return the first of *accounts*, by slug, that could change something of *places*, and what; or ``None``."""
-    known = tuple(places)
+    """Return the first of *accounts* that may change one of *paths*: its slug, itself and what; or ``None``."""
+    known = tuple(paths)
     for slug, account in accounts:
-        for place in known:
-            named = place.open_to(account)
-            if named is not None:
-                return slug, account, named
+        for path in known:
+            changeable = path.changeable_by(account)
+            if changeable is not None:
+                return slug, account, changeable
     return None
 
 
@@ -149,15 +149,15 @@ def _may(status: os.stat_result, account: Account, group: int, others: int) -> b
     return bool(status.st_mode & (others | group if status.st_gid in account.groups else others))
 
 
-def _itself(entry: Path) -> os.stat_result | None:
+def _lstat(entry: Path) -> os.stat_result | None:
     try:
         return entry.lstat()
     except OSError:
         return None
 
 
-def _leads_to(entry: Path) -> PurePath | None:
+def _link_target(entry: Path) -> PurePath | None:
     try:
         return PurePath(entry.readlink())
-    except OSError:  # no link, or nothing
+    except OSError:  # not a link, or nothing
         return None

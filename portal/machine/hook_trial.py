@@ -1,7 +1,7 @@
-"""Trying the sign-in hook before anything relies on it: in a process of its own, by whoever will run it.
+"""Loading the sign-in hook as a test, in a separate process, as the portal's user.
 
-To load it is to run the company's code.  Where root starts the portal, that code must get nothing of root's; and a
-process that has loaded it once would not see that it was changed.
+Loading it runs the company's code.  If root starts the portal, that code must not run as root; and a process that has
+loaded it once would not notice changes.
 """
 
 import json
@@ -20,14 +20,14 @@ from portal.machine.users import Account
 from portal.settings import SIGN_IN_HOOK, Settings
 
 PATIENCE: Final = 60.0
-"""Seconds the hook's module may take to be loaded; what it imports may be large."""
+"""Seconds for loading the hook's module; it may import large packages."""
 
 
 def require_hook(settings: Settings, *, account: Account | None, patience: float = PATIENCE) -> None:
-    """Load the sign-in hook, where there is one, as *account*, who runs the portal; ``None``: whoever asks.
+    """Load the sign-in hook, if there is one, as *account*, the portal's user; ``None``: the current user.
 
     Raises:
-        CommandFailed: tells why it cannot be loaded.
+        CommandFailed: says why it cannot be loaded.
     """
     if settings.sign_in_hook is None:
         return
@@ -45,9 +45,9 @@ def _problem_of(name: str, *, account: Account | None, patience: float) -> Probl
         account=account if is_other else None,
         groups=groups_of(account) if account is not None and is_other else (),
     )
-    who = trial.change_of_user
+    change_of_user = trial.change_of_user
     try:
-        with taken_up():  # to start a process as somebody else; it keeps nothing of that
+        with taken_up():  # to start a process as another user, which does not inherit it
             done = subprocess.run(  # noqa: S603 - our own module; the name is an argument, and no shell sees it
                 trial.argv,
                 env=dict(trial.environ),
@@ -55,22 +55,22 @@ def _problem_of(name: str, *, account: Account | None, patience: float) -> Probl
                 stdout=subprocess.PIPE,
                 timeout=patience,
                 check=False,
-                **who,
+                **change_of_user,
             )
     except subprocess.TimeoutExpired:
         return _problem(f"names a module that was not loaded within {patience:.0f} seconds.", "See what it waits for.")
     except OSError as error:
         return _problem(
             f"cannot be tried as {account or 'this user'}: {error.strerror}: {error.filename}.",
-            "The portal's user must reach the interpreter and the working folder.",
+            "The portal's user must be able to read the interpreter and the working folder.",
         )
     try:
-        verdict: dict[str, str] = json.loads(done.stdout)
-        return None if not verdict else _problem(verdict["what"], verdict["fix"])
+        result: dict[str, str] = json.loads(done.stdout)
+        return None if not result else _problem(result["what"], result["fix"])
     except (ValueError, LookupError, TypeError, RecursionError):
         return _problem(
-            f"names a module that ended the process which loaded it, with code {done.returncode}.",
-            "It must do nothing but define the function.",
+            f"names a module that ended the process when it was loaded, with exit code {done.returncode}.",
+            "The module must only define the function.",
         )
 
 

@@ -1,7 +1,7 @@
-"""How far a hostile app is held apart, as the configuration has it: pure, and in plain words.
+"""How well a hostile app is isolated, by the configuration.  Pure.
 
-What the levels of the machine give is written here once: ``portal check`` prints it, the table in
-``docs/security-model.md`` is held against it, and hostile apps are held to it by the tests.
+``portal check`` prints these texts, a test compares them with the table in ``docs/security-model.md``, and other tests
+run hostile apps at each level.
 """
 
 from collections import Counter
@@ -17,52 +17,52 @@ from portal.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """How one app runs on the portal's machine, or not on it."""
+    """How an app runs, and what a hostile one can reach."""
 
     word: str
     """A stable word."""
     runs: str
-    """How it runs; begins where "The app …" ends."""
+    """How it runs; continues "The app runs …"."""
     reaches: str
-    """What it reaches if it is hostile."""
+    """What it can reach if it is hostile."""
 
     def markdown(self) -> str:
-        """Return the row of ``docs/security-model.md`` about this."""
+        """Return its row in ``docs/security-model.md``."""
         return f"| `{self.word}` | {self.runs} | {self.reaches} |"
 
 
 PORTAL_USER: Final = Level(
     word="portal-user",
     runs="as the portal's own user",
-    reaches="the portal's database, key and environment, and everything of the other apps that run so",
+    reaches="the portal's database, key and environment, and everything of other apps at this level",
 )
 SHARED_USER: Final = Level(
     word="shared-user",
-    runs="as a user that another app runs as, too",
-    reaches="everything of that other app; of the portal nothing",
+    runs="as the same user as another app",
+    reaches="everything of that other app; nothing of the portal",
 )
 OWN_USER: Final = Level(
     word="own-user",
     runs="as a user of its own",
-    reaches="of portal and other apps nothing but what everybody on the machine sees",
+    reaches="of portal and other apps only what every user of the machine sees",
 )
 UNIT: Final = Level(
     word="unit",
-    runs="as a unit of systemd, as a user of its own",
-    reaches="of portal and other apps nothing but their ports; it does not see their processes and files",
+    runs="as a systemd unit, as a user of its own",
+    reaches="of portal and other apps only their ports; it does not see their processes and files",
 )
 ELSEWHERE: Final = Level(
     word="elsewhere",
-    runs="elsewhere",
-    reaches="of the portal's machine nothing but what the portal answers to everybody",
+    runs="on another machine",
+    reaches="of the portal's machine only what the portal answers to everyone",
 )
 LEVELS: Final = (PORTAL_USER, SHARED_USER, OWN_USER, UNIT, ELSEWHERE)
-"""The weakest first."""
+"""Weakest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Isolation:
-    """What a hostile app could reach."""
+    """What a hostile app can reach."""
 
     level: str
     """``own-origin``, ``shared-host`` or ``portal-host``: stable words."""
@@ -70,11 +70,11 @@ class Isolation:
     machine: Level
     """On the machine."""
     shared: str | None = None
-    """The domain that apps share with the portal, whose cookies they can set, where they are not trusted."""
+    """The domain that untrusted apps share with the portal, and so can set cookies for."""
 
 
 def isolation_of(settings: Settings) -> Isolation:
-    """Return what holds the apps of *settings* apart, by the weakest of them."""
+    """Return the isolation of the apps of *settings*, by the weakest of them."""
     level, in_the_browser = _in_the_browser(settings)
     machine = min((level_of(app, settings) for app in settings.catalogue), key=LEVELS.index, default=ELSEWHERE)
     shared = None if settings.trust_apps else _shared_domain(settings)
@@ -97,16 +97,19 @@ def _in_the_browser(settings: Settings) -> tuple[str, str]:
     portal = urlsplit(settings.url).hostname
     hosts = Counter(urlsplit(app.url).hostname for app in settings.catalogue)
     if portal in hosts:
-        return "portal-host", "apps share the portal's host: a hostile app reaches the portal; run only apps you trust"
+        return (
+            "portal-host",
+            "apps share the portal's host: a hostile app can act in the portal. Run only trusted apps",
+        )
     if any(count > 1 for count in hosts.values()):
-        return "shared-host", "some apps share a host: a hostile app reaches the other apps of that host"
-    return "own-origin", "each app has a host of its own: a hostile app reaches no page but its own"
+        return "shared-host", "some apps share a host: a hostile app can act in the other apps of that host"
+    return "own-origin", "each app has its own host: a hostile app can act only in its own pages"
 
 
 def _shared_domain(settings: Settings) -> str | None:
-    """Return the domain of the portal's host that an app's host is under, too; ``None`` where none is.
+    """Return the domain that the portal's host shares with an app's host; ``None`` if there is none.
 
-    The list of public suffixes is not consulted: it is the last two labels, or three where two look like a suffix.
+    It is the last two labels, or three if two look like a public suffix; the list of public suffixes is not used.
     """
     portal = host_of(settings.url)
     if is_loopback_host(portal) or not is_site(domain := _domain_of(portal)):

@@ -1,9 +1,9 @@
-"""Giving a folder that somebody else filled to root: they cannot change it any more, and nothing of others' goes along.
+"""Giving a folder that another user filled to root, so that this user can no longer change it.
 
-They may still be at work in it.  So it goes from the top down: a folder is root's and closed to writing before it is
-read, and from then on nothing in it can be exchanged.  Links are never followed; a file is looked at and given by one
-descriptor, and only where it is theirs by one name alone: another name may be somebody else's file, or stay in their
-hands.  What an access control list gives besides is cut off by the mode (acl(5)).
+That user's processes may still run.  So the transfer goes from the top down: a folder is given to root and closed to
+writing before it is read, and from then on nothing in it can be replaced.  Links are never followed.  A file is checked
+and given by one descriptor, and only if it belongs to that user and has a single name: a hard link may be another
+user's file, or stay writable under its other name.  The mode also limits access control lists (acl(5)).
 """
 
 import os
@@ -19,33 +19,33 @@ _OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class TransferRefused(Exception):
-    """There is something that is not theirs alone to give; the text says what."""
+    """The folder contains something that must not be given to root; the text says what."""
 
 
 def give_to_root(folder: Path, *, uid: int) -> None:
-    """Give *folder*, which the user *uid* filled, to root, open to everybody to read.
+    """Give *folder*, which the user *uid* filled, to root; everyone may read it.
 
-    That user must not be able to exchange something in the folder around it.
+    That user must not be able to replace anything in the parent folder.
 
     Raises:
-        NotGiven: what is there must not be given; some of it may be.
-        OSError: it cannot be done.
+        TransferRefused: it contains something that must not be given; a part may already be root's.
+        OSError: a file cannot be given.
     """
     descriptor = os.open(folder, _OPEN | os.O_DIRECTORY)
     try:
         device = os.fstat(descriptor).st_dev
-        _take(descriptor, folder, uid=uid, device=device)
+        _give(descriptor, folder, uid=uid, device=device)
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, path: Path, *, uid: int, device: int) -> None:
-    """Take the folder *descriptor*, then all in it."""
+def _give(descriptor: int, path: Path, *, uid: int, device: int) -> None:
+    """Give the folder *descriptor* to root, then everything in it."""
     status = os.fstat(descriptor)
     _require(status, path, uid=uid, device=device)
     os.fchown(descriptor, _ROOT, _ROOT)
     os.fchmod(descriptor, _FOLDER)
-    for name in sorted(os.listdir(descriptor)):  # nobody but root can change what is there now
+    for name in sorted(os.listdir(descriptor)):  # only root can change the entries now
         inside = path / name
         status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
         _require(status, inside, uid=uid, device=device)
@@ -54,7 +54,7 @@ def _take(descriptor: int, path: Path, *, uid: int, device: int) -> None:
         elif stat.S_ISDIR(status.st_mode):
             entry = os.open(name, _OPEN | os.O_DIRECTORY, dir_fd=descriptor)
             try:
-                _take(entry, inside, uid=uid, device=device)
+                _give(entry, inside, uid=uid, device=device)
             finally:
                 os.close(entry)
         elif stat.S_ISREG(status.st_mode):
@@ -65,11 +65,11 @@ def _take(descriptor: int, path: Path, *, uid: int, device: int) -> None:
             finally:
                 os.close(entry)
         else:
-            raise TransferRefused(f"{inside} is no file, folder or link")
+            raise TransferRefused(f"{inside} is not a file, folder or link")
 
 
 def _require(status: os.stat_result, path: Path, *, uid: int, device: int) -> None:
     if status.st_uid != uid or status.st_dev != device:
-        raise TransferRefused(f"{path} belongs to somebody else (user {status.st_uid}), or is mounted there")
+        raise TransferRefused(f"{path} belongs to another user ({status.st_uid}) or is a mount")
     if not stat.S_ISDIR(status.st_mode) and status.st_nlink != 1:
-        raise TransferRefused(f"{path} has another name, a hard link")
+        raise TransferRefused(f"{path} has a hard link")

@@ -1,7 +1,6 @@
-"""Ports: which ones a demo takes, and whether they are free.
+"""Ports: which ones a demo uses, and whether they are free.
 
-Everything is looked at before anything starts, so that the error can name what is taken
-and how to choose another.
+All ports are checked before anything starts, so that one error lists every port that is taken.
 """
 
 import errno
@@ -18,16 +17,16 @@ from portal.machine.failure import CommandFailed
 LOOPBACK: Final = "127.0.0.1"
 DEFAULT: Final = 7800
 APPS_FROM: Final = 10
-"""The first app is this far from the portal."""
+"""Distance of the first app's port from the portal's."""
 _HIGHEST: Final = 65535
 _NOT_EPHEMERAL: Final = range(20_000, 32_000)
-"""Below what systems give to connections that go out (RFC 6335, section 6; Linux: from 32768 on)."""
+"""Below the ephemeral ports (RFC 6335, section 6; Linux: from 32768 on)."""
 _NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Where the processes of a demo listen, all on loopback."""
+    """Ports of a demo's processes, all on loopback."""
 
     portal: int
     provider: int
@@ -35,7 +34,7 @@ class Ports:
 
 
 def chosen_ports(first: int, *, apps: int) -> Ports:
-    """Return the ports of a demo with so many *apps* that begins at *first*; 0 means any that are free.
+    """Return the ports of a demo with so many *apps*, beginning at *first*; 0 means any free ones.
 
     Raises:
         CommandFailed: *first* leaves no room.
@@ -50,43 +49,43 @@ def chosen_ports(first: int, *, apps: int) -> Ports:
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Return *count* different ports that are free now, and that no call going out is given before they are taken.
+    """Return *count* different free ports outside the ephemeral range.
 
     Raises:
-        CommandFailed: there are not as many.
+        CommandFailed: there are not so many.
     """
-    with ExitStack() as kept:
+    with ExitStack() as sockets:
         found: list[int] = []
         for port in random.sample(_NOT_EPHEMERAL, len(_NOT_EPHEMERAL)):
-            probe = kept.enter_context(socket.socket(socket.AF_INET))
+            probe = sockets.enter_context(socket.socket(socket.AF_INET))
             with suppress(OSError):
                 probe.bind((LOOPBACK, port))
                 found.append(port)
             if len(found) == count:
                 return tuple(found)
-    raise CommandFailed(f"There are no {count} free ports from {_NOT_EPHEMERAL[0]} to {_NOT_EPHEMERAL[-1]}.")
+    raise CommandFailed(f"There are not {count} free ports from {_NOT_EPHEMERAL[0]} to {_NOT_EPHEMERAL[-1]}.")
 
 
 def require_free(ports: Mapping[int, str], *, fix: str) -> None:
-    """Check that nothing listens on *ports*, which maps each to what it is for.
+    """Check that nothing listens on *ports*, which maps each port to its purpose.
 
     Raises:
-        CommandFailed: names every one that is taken, and says *fix*.
+        CommandFailed: lists every port that is taken, then *fix*.
     """
-    taken = [f"port {port}, for {purpose}, {why}" for port, purpose in ports.items() if (why := fault_of(port))]
+    taken = [f"port {port}, for {purpose}, {why}" for port, purpose in ports.items() if (why := problem_of_port(port))]
     if taken:
         sentence = "; ".join(taken)
         raise CommandFailed(f"{sentence[0].upper()}{sentence[1:]}. {fix}")
 
 
-def fault_of(port: int) -> str | None:
-    """Return why nobody can listen on *port*, or ``None``."""
-    # Browsers try ::1 first for names under .localhost: a stranger there would get the portal's visitors.
-    return fault_at(socket.AF_INET, LOOPBACK, port) or fault_at(socket.AF_INET6, "::1", port)
+def problem_of_port(port: int) -> str | None:
+    """Return why *port* cannot be used, or ``None``."""
+    # Browsers try ::1 first for names under .localhost: another program there would get the portal's requests.
+    return problem_at(socket.AF_INET, LOOPBACK, port) or problem_at(socket.AF_INET6, "::1", port)
 
 
-def fault_at(family: socket.AddressFamily, host: str, port: int) -> str | None:
-    """Return why nobody can listen there, or ``None``; an address that this machine does not have is no fault."""
+def problem_at(family: socket.AddressFamily, host: str, port: int) -> str | None:
+    """Return why *port* of *host* cannot be used, or ``None``; also if this machine does not have the address."""
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the last demo's connections may linger

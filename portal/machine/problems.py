@@ -1,4 +1,4 @@
-"""Reading the configuration for a command, and telling all its problems."""
+"""Reading the configuration for a command, and formatting its problems."""
 
 import os
 from collections.abc import Mapping
@@ -16,17 +16,19 @@ def configured(
 ) -> tuple[Settings, dict[str, str]]:
     """Return the settings of *path* (else ``PORTAL_CONFIG``, else ``portal.toml``) and the environment they came from.
 
-    With *unmade*, interpreters of apps need not be there yet.
+    With *unmade*, interpreters of apps need not exist yet.
 
     Raises:
-        CommandFailed: tells every problem at once.
+        CommandFailed: lists every problem.
     """
     try:
         variables = environment(environ, Path.cwd())
     except OSError as error:
-        raise CommandFailed(f"{error.filename} cannot be read: {error.strerror}. Work as a user who may.") from error
+        raise CommandFailed(
+            f"{error.filename} cannot be read: {error.strerror}. Use a user who may read it."
+        ) from error
     except UnicodeDecodeError as error:
-        raise CommandFailed(f"{Path.cwd() / '.env'} is no UTF-8 text. Save it as UTF-8.") from error
+        raise CommandFailed(f"{Path.cwd() / '.env'} is not UTF-8 text. Save it as UTF-8.") from error
     try:
         return load(variables, path=path, unmade=unmade), variables
     except SettingsError as error:
@@ -34,14 +36,14 @@ def configured(
 
 
 def _without_file(path: Path | None, variables: Mapping[str, str]) -> str:
-    """Return what comes first where there is no file: everything that is missing may be missing because of that."""
+    """Return the introduction if there is no file: all other problems may follow from that."""
     if path is not None or variables.get("PORTAL_CONFIG", "").strip() or Path(FILE_NAME).exists():
         return ""
-    return f"no {FILE_NAME} here; `portal init` makes one. By variables of the environment alone, "
+    return f"there is no {FILE_NAME} here; `portal init` creates one. From environment variables alone, "
 
 
 def format_problems(problems: tuple[Problem, ...]) -> str:
-    """Return *problems* as text: where, which key, what, and how to fix it."""
+    """Return *problems* as text: place, key, what is wrong, and the fix."""
     count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
     lines = [f"the configuration has {count}:"]
     for problem in problems:

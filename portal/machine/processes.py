@@ -1,7 +1,7 @@
-"""Processes that live and die together: started in order, ended within five seconds, never left behind.
+"""Processes that run together: started in order, ended within five seconds, never left behind.
 
-Each child leads a process group of its own, so that Ctrl-C reaches this process alone and
-the end is orderly; and on Linux the kernel ends it when this process dies without a word.
+Each child leads a process group of its own, so Ctrl-C reaches only this process, which ends them in order.  On Linux,
+the kernel ends a child when this process dies.
 """
 
 import ctypes
@@ -23,7 +23,7 @@ from portal.machine.terminal import plain
 from portal.machine.users import Account
 
 GRACE: Final = 3.5
-"""Seconds children have to end by themselves, where nobody says otherwise."""
+"""Default seconds that a child has to end after SIGTERM."""
 _PR_SET_PDEATHSIG: Final = 1
 _TAIL: Final = 4096
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -34,24 +34,24 @@ class Program:
     """One process to start."""
 
     name: str
-    """What it is, for a message."""
+    """For messages."""
     argv: Sequence[str]
     environ: Mapping[str, str]
     cwd: Path | None = None
     document: str | None = None
     """Written to its standard input, which is then closed."""
     log: Path | None = None
-    """Where its output goes; ``None``: to this process's own."""
+    """File for its output; ``None``: this process's output."""
     account: Account | None = None
-    """Whom it runs as; ``None``: as this process acts."""
+    """Its user; ``None``: the effective user of this process."""
     grace: float = GRACE
-    """Seconds it has to end by itself."""
+    """Seconds it has to end after SIGTERM."""
     groups: tuple[int, ...] = ()
-    """Groups of :attr:`account` besides its own."""
+    """Supplementary groups of :attr:`account`."""
 
     @property
     def change_of_user(self) -> dict[str, Any]:
-        """Arguments of ``subprocess.Popen``; a right that was put aside is never inherited unasked."""
+        """Arguments of ``subprocess.Popen``; rights that this process put aside are not inherited."""
         if self.account is not None:
             return {"user": self.account.uid, "group": self.account.gid, "extra_groups": self.groups}
         if os.getuid() == os.geteuid():
@@ -67,13 +67,13 @@ class Ended:
     code: int
     log: Path | None
 
-    def last_words(self) -> str:
-        """Return the end of its log."""
+    def log_tail(self) -> str:
+        """Return the last lines of its log, or an empty text."""
         return "" if self.log is None else tail_of(self.log)
 
 
 def tail_of(log: Path) -> str:
-    """Return the last lines of *log*, fit for a terminal, or nothing."""
+    """Return the last lines of *log*, escaped for a terminal; empty if it cannot be read."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
@@ -89,28 +89,27 @@ class Processes:
     def __init__(self) -> None:
         self._running: list[tuple[Program, subprocess.Popen[bytes]]] = []
         self.stopping = threading.Event()
-        """Set once somebody asked for the end."""
+        """Set by the first signal to stop."""
 
     @contextmanager
-    def until_told(self, *, hung_up: Callable[[], None] | None = None) -> Iterator["Processes"]:
-        """Listen to SIGINT, SIGTERM and SIGHUP; in the end, end everything, however the block is left.
+    def until_stopped(self, *, on_hangup: Callable[[], None] | None = None) -> Iterator["Processes"]:
+        """Handle SIGINT, SIGTERM and SIGHUP within the block; end all processes when it is left.
 
-        Asked a second time, it does not wait for anybody.  With *hung_up* SIGHUP is not the end, but calls that, from
-        a signal handler.
+        A second signal kills them at once.  With *on_hangup*, SIGHUP calls that instead, from a signal handler.
         """
 
-        def asked(number: int, frame: FrameType | None) -> None:
+        def handle(number: int, frame: FrameType | None) -> None:
             del frame
-            if number == signal.SIGHUP and hung_up is not None:
-                hung_up()
+            if number == signal.SIGHUP and on_hangup is not None:
+                on_hangup()
                 return
             if self.stopping.is_set():
                 self._kill()
             self.stopping.set()
 
-        # What was ignored from outside stays ignored: nohup means it.
-        ours = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]
-        before = {number: signal.signal(number, asked) for number in ours}
+        # A signal that is ignored, as by nohup, stays ignored.
+        handled = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, handle) for number in handled}
         try:
             yield self
         finally:
@@ -120,7 +119,7 @@ class Processes:
                 signal.signal(number, handler)
 
     def start(self, program: Program) -> None:
-        """Start *program*; nothing once the end was asked for."""
+        """Start *program*, unless a signal to stop has arrived."""
         if self.stopping.is_set():
             return
         output: IO[bytes] | None = None
@@ -137,7 +136,7 @@ class Processes:
                     stdout=output,
                     stderr=subprocess.STDOUT if output is not None else None,
                     process_group=0,
-                    preexec_fn=_dying_with(os.getpid()),  # noqa: PLW1509 - no thread has been started yet
+                    preexec_fn=_end_with_parent(os.getpid()),  # noqa: PLW1509 - no thread has been started yet
                     **change_of_user,
                 )
         finally:
@@ -145,11 +144,11 @@ class Processes:
                 output.close()
         self._running.append((program, process))
         if process.stdin is not None and program.document is not None:
-            with suppress(BrokenPipeError), process.stdin:  # it ended at once: its exit code will say why
+            with suppress(BrokenPipeError), process.stdin:  # it ended at once: see its exit code
                 process.stdin.write(program.document.encode())
 
     def ended(self) -> Ended | None:
-        """Return the first process found to have ended by itself, or ``None``."""
+        """Return the first process that has ended by itself, or ``None``."""
         for program, process in self._running:
             code = process.poll()
             if code is not None:
@@ -157,61 +156,61 @@ class Processes:
         return None
 
     def forget(self, name: str) -> None:
-        """Forget the processes called *name* that have ended."""
+        """Drop the processes called *name* that have ended."""
         self._running = [(one, process) for one, process in self._running if one.name != name or process.poll() is None]
 
     def pid_of(self, name: str) -> int | None:
-        """Return the process id of the process called *name*, or ``None`` if there is none that runs."""
+        """Return the process id of the running process called *name*, or ``None``."""
         running = (process for program, process in self._running if program.name == name and process.poll() is None)
         return next((process.pid for process in running), None)
 
     def send(self, name: str, number: signal.Signals) -> None:
-        """Send the signal *number* to the processes called *name*, and not to what they started."""
+        """Send the signal *number* to the processes called *name*, but not to their children."""
         for program, process in self._running:
             if program.name == name and process.poll() is None:
                 with suppress(ProcessLookupError), taken_up():
                     process.send_signal(number)
 
     def watch(self, *, step: Callable[[], None], pause: float = 0.2) -> Ended | None:
-        """Call *step* again and again until somebody asks for the end (``None``) or a process ends by itself."""
+        """Call *step* repeatedly until a signal to stop (``None``), or until a process ends by itself."""
         while not self.stopping.wait(pause):
             ended = self.ended()
             if ended is not None:
-                # Ctrl-C in a terminal that sends it to everybody: let our own handler run first.
+                # A terminal may send Ctrl-C to all processes: let our own handler run first.
                 return None if self.stopping.wait(0.1) else ended
             step()
         return None
 
     def end(self) -> None:
-        """End every process: first asked, then after its time made to."""
+        """End every process: SIGTERM first, SIGKILL after its grace."""
         for _, process in self._running:
             if process.poll() is None:
                 with suppress(ProcessLookupError), taken_up():
                     process.terminate()
-        asked = time.monotonic()
+        began = time.monotonic()
         for program, process in self._running:
             with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, asked + program.grace - time.monotonic()))
+                process.wait(max(0.0, began + program.grace - time.monotonic()))
         self._kill()
         for _, process in self._running:
             process.wait()
 
     def _kill(self) -> None:
         for _, process in self._running:
-            # The whole group: what a child left behind goes too.
+            # The whole group, with what a child left behind.
             with suppress(ProcessLookupError, PermissionError), taken_up():
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def _dying_with(parent: int) -> Callable[[], None] | None:
-    """Return what a child runs to be sent SIGTERM when *parent* dies; Linux only (prctl(2))."""
-    if sys.platform != "linux":  # pragma: no cover - elsewhere the end of a killed command is not noticed
+def _end_with_parent(parent: int) -> Callable[[], None] | None:
+    """Return a function by which a child gets SIGTERM when *parent* dies; Linux only (prctl(2))."""
+    if sys.platform != "linux":  # pragma: no cover - other systems have no such signal
         return None
     libc = ctypes.CDLL(None)  # loaded before the fork: between fork and exec nothing should be imported
 
     def arrange() -> None:  # pragma: no cover - runs between fork and exec, where nothing is measured
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died in between
+        if os.getppid() != parent:  # it has died already
             os._exit(1)
 
     return arrange

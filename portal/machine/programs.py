@@ -22,23 +22,23 @@ _HARMLESS: Final = re.compile(
     r"VIRTUAL_ENV|PYTHON\w+|COVERAGE_\w+"
 )
 PORTAL: Final = "the portal"
-"""What the portal's process is called."""
+"""Name of the portal's process."""
 SUPERVISOR: Final = "the apps' supervisor"
-"""What the supervisor's process is called."""
+"""Name of the supervisor's process."""
 GUNICORN: Final = (sys.executable, "-m", "gunicorn", "--config", "python:portal.server.settings", "portal.wsgi:app")
-"""The command that serves the portal, without place and size."""
+"""The command that serves the portal, without address and number of workers."""
 BRIEF: Final = 2
-"""Seconds that the portal's running requests get in a demo, where somebody waits for the prompt."""
+"""Seconds for the portal's running requests in a demo, where a person waits for the prompt."""
 PATIENT: Final = 15
-"""Seconds that they get else: longer than everything asked of a provider for one of them."""
+"""Seconds otherwise: longer than all calls to a provider for one request."""
 APPS_PATIENT: Final = 5
-"""Seconds that running requests of apps get then."""
+"""Seconds for running requests of apps then."""
 _NO_ACCOUNTS: Final = Accounts(portal=None)
 _COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def harmless(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what of *environ* a demo's processes get: nothing that would configure a portal or an app."""
+    """Return the variables of *environ* for a demo's processes: none that would configure a portal or an app."""
     return {name: value for name, value in environ.items() if _HARMLESS.fullmatch(name)}
 
 
@@ -54,15 +54,15 @@ def portal_program(
 ) -> Program:
     """Return the portal on loopback, under gunicorn; with threads, because sign-ins wait for the provider.
 
-    Running requests get *grace* seconds when it is told to end, or its processes are replaced.
+    Running requests get *grace* seconds when it ends or its workers are replaced.
     """
     argv = [*GUNICORN, "--bind", f"{LOOPBACK}:{port}"]
     argv += ["--workers", str(workers), "--threads", str(threads), "--graceful-timeout", str(grace)]
     return Program(name=PORTAL, argv=argv, environ=environ, cwd=cwd, log=log, grace=grace + 1.5)
 
 
-def counting_together(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Return *environ* with the place where the workers of one portal count together, empty at the start."""
+def with_shared_metrics(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return *environ* with an empty *folder* in which the workers of one portal share their metrics."""
     if _COUNTS in environ:
         return dict(environ)
     shutil.rmtree(folder, ignore_errors=True)
@@ -85,9 +85,9 @@ def supervisor_program(
     account: Account | None = None,
     grace: float = GRACE,
 ) -> Program:
-    """Return the supervisor of the apps in *document*, which holds their secrets and so goes by pipe.
+    """Return the supervisor of the apps in *document*, which contains their secrets and so is sent by pipe.
 
-    It runs as *account*: root's, where it is to change user.
+    It runs as *account*: root, if it starts apps as other users.
     """
     argv = [sys.executable, "-m", "gradio_apps.runtime.supervisor"]
     text = json.dumps(document)
@@ -112,10 +112,9 @@ def supervisor_document(
     accounts: Accounts = _NO_ACCOUNTS,
     grace: int | None = None,
 ) -> dict[str, object]:
-    """Return what the supervisor is told: every app that has a source, and the portal on *port* of this machine.
+    """Return the supervisor's configuration: every app that has a source, and the portal on *port* of this machine.
 
-    *accounts* says who runs what, where that is not who runs this; *grace* how many seconds running requests get
-    when an app is stopped.
+    *accounts* are the users of portal and apps; *grace* is the seconds for running requests when an app is stopped.
     """
     return {
         "portal": {
@@ -174,10 +173,10 @@ def _app(
 
 
 def app_log(settings: Settings, app: AppSpec) -> Path:
-    """Return where the output of *app* goes."""
+    """Return the log file of *app*."""
     return settings.data_dir / "logs" / f"{app.slug}.log"
 
 
 def host_header(url: str) -> str:
-    """Return the ``Host`` that *url* is asked with."""
+    """Return the ``Host`` header for *url*."""
     return urlsplit(url).netloc

@@ -1,4 +1,4 @@
-"""Whether what was started answers yet: asked on loopback, by the names it expects."""
+"""Health checks of started processes, on loopback."""
 
 import http.client
 import json
@@ -9,24 +9,24 @@ from portal.machine.ports import LOOPBACK
 
 State: TypeAlias = Literal["starting", "running", "failed"]
 _TIMEOUT: Final = 0.5
-"""Seconds; short, because a signal waits for the answer."""
+"""Seconds; short, because signals wait for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheck:
-    """One place to knock at."""
+    """A request to a process that answers 200 when it is ready."""
 
     port: int
     host: str
-    """The ``Host`` it expects."""
+    """Its ``Host`` header."""
     path: str
 
 
-def state_of(door: HealthCheck) -> State:
-    """Return ``running`` where *door* answers 200, ``failed`` where it says so, else ``starting``."""
-    connection = http.client.HTTPConnection(LOOPBACK, door.port, timeout=_TIMEOUT)
+def state_of(check: HealthCheck) -> State:
+    """Return ``running`` if *check* is answered with 200, ``failed`` if the answer says so, else ``starting``."""
+    connection = http.client.HTTPConnection(LOOPBACK, check.port, timeout=_TIMEOUT)
     try:
-        connection.request("GET", door.path, headers={"Host": door.host, "Accept": "application/json"})
+        connection.request("GET", check.path, headers={"Host": check.host, "Accept": "application/json"})
         answer = connection.getresponse()
         body = answer.read(65536)
     except (OSError, http.client.HTTPException):
@@ -40,7 +40,7 @@ def state_of(door: HealthCheck) -> State:
 
 def _says_failed(body: bytes) -> bool:
     try:
-        said = json.loads(body)
+        answer = json.loads(body)
     except (ValueError, RecursionError):
         return False
-    return isinstance(said, dict) and said.get("state") == "failed"
+    return isinstance(answer, dict) and answer.get("state") == "failed"

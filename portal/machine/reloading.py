@@ -1,7 +1,7 @@
-"""A reload of a running ``portal serve``: new processes with what ``portal.toml`` says now, and no gap before them.
+"""A reload of a running ``portal serve``: new processes with the current ``portal.toml``, without interruption.
 
-Done a step at a time, because signals and other processes are looked after meanwhile.  Everything that can be
-refused is refused before anything happens.
+It runs one step at a time, because signals and other processes need attention meanwhile.  A reload that is refused
+changes nothing.
 """
 
 import importlib.metadata
@@ -24,13 +24,13 @@ from portal.machine.workers import NewWorkers
 from portal.supervisor_socket import control_socket
 
 MARGIN: Final = 60.0
-"""Seconds, besides the time an app has to come up, after which a reload gives up waiting."""
+"""Seconds that a reload waits beyond the longest start time of an app."""
 _PACKAGE: Final = "gradio-portal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a reload went."""
+    """Result of a reload."""
 
     lines: tuple[str, ...]
     exit_code: int
@@ -62,15 +62,15 @@ class Reload:
         self._until = 0.0
 
     def begin(self) -> None:
-        """Look at everything, and then set everything going.
+        """Check everything, then start everything.
 
         Raises:
-            CommandFailed: it cannot be; nothing has happened then.
+            CommandFailed: it cannot be reloaded; nothing was changed.
         """
         fixed = tuple(fixed_in(self._old, self._new))
         if fixed:
             names = ", ".join(fixed)
-            raise CommandFailed(f"What was changed takes a new start of portal serve: {names}. Nothing was reloaded.")
+            raise CommandFailed(f"These changes need a restart of portal serve: {names}. Nothing was reloaded.")
         try:
             document = startup.document_of(self._new)
         except StoreUnavailable as error:
@@ -81,7 +81,7 @@ class Reload:
         self._until = monotonic() + longest + MARGIN
 
     def look(self) -> Outcome | None:
-        """Return how it went, once that is known."""
+        """Return the result once it is known."""
         self._portal_done = self._portal_done or self._portal_is_new()
         if self._expected:
             self._look_at_apps()
@@ -129,8 +129,8 @@ class Reload:
                 del self._expected[state.app]
 
     def _portal_is_new(self) -> bool:
-        door = HealthCheck(port=self._new.port, host=host_header(self._new.settings.url), path="/healthz")
-        if not self._workers.look() or state_of(door) != "running":
+        check = HealthCheck(port=self._new.port, host=host_header(self._new.settings.url), path="/healthz")
+        if not self._workers.look() or state_of(check) != "running":
             return False
         self._portal = "The portal: its processes are new."
         return True
@@ -155,7 +155,7 @@ def outcome_of(expected: Expected, now: AppStatus) -> tuple[str, bool] | None:
 
 
 def fixed_in(old: Launch, new: Launch) -> Iterator[str]:
-    """Yield what differs and cannot change while everything runs."""
+    """Yield the differences that need a restart."""
     if (new.port, new.accounts.portal) != (old.port, old.accounts.portal):
         if new.port != old.port:
             yield "the portal's port"
@@ -168,14 +168,14 @@ def fixed_in(old: Launch, new: Launch) -> Iterator[str]:
     if new.settings.database_url != old.settings.database_url:
         yield "PORTAL_DATABASE_URL"
     if new.version != old.version:
-        yield f"the portal itself, which is {new.version} now and runs as {old.version}"
+        yield f"the portal itself (version {new.version} is installed, {old.version} is running)"
 
 
 def installed_version() -> str:
-    """Return the version that is installed now, which an upgrade changes under a running process."""
+    """Return the version that is installed now; an upgrade may change it while the portal runs."""
     try:
         return importlib.metadata.version(_PACKAGE)
-    except importlib.metadata.PackageNotFoundError:  # a checkout that nobody installed
+    except importlib.metadata.PackageNotFoundError:  # a checkout that was not installed
         return "unknown"
 
 

@@ -1,7 +1,7 @@
-"""Putting a backup back: checked whole beside the database first, then exchanged for it.
+"""Restoring a backup: it is checked completely beside the database, then replaces it.
 
-The past must not come back with it: every sign-in of the backup is ended, with its app sessions, and
-the browser sessions go.  The database that was there is kept.
+Old sign-ins must not come back: every sign-in of the backup is revoked with its app sessions, and browser sessions are
+deleted.  The previous database is kept.
 """
 
 import os
@@ -24,33 +24,33 @@ from portal.web.browser_sessions import FILE as SESSIONS
 from portal.web.services import Services, build_services
 
 _BESIDE: Final = ("-wal", "-shm", "")
-"""What belongs to a SQLite file; the file itself last, so that a log never outlives its database."""
+"""Suffixes of a SQLite database's files; the database last, so that a log never remains without it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """What was done."""
+    """Result of a restore."""
 
     manifest: Manifest
     ended: int
-    """Sign-ins that were ended."""
+    """Number of revoked sign-ins."""
     kept: Path | None
-    """Where the previous database is now."""
+    """Where the previous database is now, if there was one."""
     configuration: bytes | None
     """The ``portal.toml`` in the backup."""
 
 
 def restore(file: Path, *, database: Path, settings: Settings, now: int, opened: IO[bytes] | None = None) -> Restored:
-    """Make the backup *file* the portal's *database*, an SQLite file; *opened* is as :func:`unpack` takes it.
+    """Replace the portal's *database*, an SQLite file, by the backup *file*; *opened* is passed to :func:`unpack`.
 
     Raises:
-        BackupFailed: nothing was changed, and why.
+        BackupFailed: says why; nothing was changed.
     """
     staged = database.with_name(f"{database.name}.restoring")
     try:
         with exclusive_lock(settings.data_dir) as alone:
             if not alone:
-                raise BackupFailed(f"A portal runs on {settings.data_dir}. Stop it, then restore.")
+                raise BackupFailed(f"A portal runs with the data folder {settings.data_dir}. Stop it, then restore.")
             database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _remove(staged)  # of a restore that was interrupted
             try:
@@ -62,7 +62,7 @@ def restore(file: Path, *, database: Path, settings: Settings, now: int, opened:
                 _remove(staged)
             _remove(settings.data_dir / SESSIONS)
             for folder in {database.parent, settings.data_dir}:
-                _settle(folder)
+                _sync(folder)
     except StoreUnusable as error:
         raise BackupFailed(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
     except OSError as error:
@@ -71,29 +71,29 @@ def restore(file: Path, *, database: Path, settings: Settings, now: int, opened:
 
 
 def _prepare(staged: Path, manifest: Manifest, settings: Settings, *, now: int) -> int:
-    """Bring *staged* up to date, see that it can be read, and end its sign-ins; return how many.
+    """Upgrade *staged*, check that it can be read, and revoke its sign-ins; return how many.
 
     Raises:
-        BackupFailed: it is damaged, of another version, or sealed under other secret keys.
+        BackupFailed: it is damaged, of another version, or encrypted with other secret keys.
     """
     try:
         with closing(sqlite3.connect(staged)) as connection:
-            # The portal makes none; one that somebody put there could undo what is ended here, or later.
+            # The portal creates none; a foreign one could undo revocations.
             foreign = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()
         if foreign is not None:
-            raise BackupFailed("The database in the backup was changed: it holds what no portal puts there.")
+            raise BackupFailed("The database in the backup was changed: it contains a trigger or a view.")
         built = build_services(
             replace(settings, database_url=Secret(f"sqlite:///{staged}")), clock=lambda: now, providers={}
         )
         try:
             if not built.keys.is_readable() or built.credentials.unreadable():
-                raise BackupFailed(_sealed_otherwise(manifest, settings))
+                raise BackupFailed(_wrong_keys(manifest, settings))
             ended = _end_all(built, now=now)
         finally:
             built.database.close()
         with closing(sqlite3.connect(staged)) as connection:
             sound = connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            connection.execute("PRAGMA journal_mode = DELETE")  # so that nothing of it stands in a log beside it
+            connection.execute("PRAGMA journal_mode = DELETE")  # so that no part of it is in a separate log
     except (StoreUnavailable, sqlite3.Error) as error:
         raise BackupFailed(f"The database in the backup cannot be used: {error}.") from error
     if not sound:
@@ -101,11 +101,11 @@ def _prepare(staged: Path, manifest: Manifest, settings: Settings, *, now: int) 
     return ended
 
 
-def _sealed_otherwise(manifest: Manifest, settings: Settings) -> str:
+def _wrong_keys(manifest: Manifest, settings: Settings) -> str:
     ours = ", ".join(map(fingerprint, settings.secret_keys))
     return (
-        "PORTAL_SECRET_KEY cannot read all the keys in this backup. It was made with those of fingerprint "
-        f"{', '.join(manifest.keys)}; this is {ours}. Set all it was made with, and any of before, after commas."
+        "PORTAL_SECRET_KEY cannot decrypt all the keys in this backup. The backup was made with the secret keys of "
+        f"fingerprint {', '.join(manifest.keys)}; the current one is {ours}. Set all of them, separated by commas."
     )
 
 
@@ -123,7 +123,7 @@ def _set_aside(database: Path, *, now: int) -> Path | None:
     if not database.exists():
         return None
     with suppress(sqlite3.Error), closing(sqlite3.connect(database)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # a damaged one is kept as it is
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # a damaged database is kept as it is
     stem = f"{database.name}.before-{strftime('%Y%m%dT%H%M%SZ', gmtime(now))}"
     kept, number = database.with_name(stem), 1
     while kept.exists():
@@ -140,8 +140,8 @@ def _remove(database: Path) -> None:
         Path(f"{database}{end}").unlink(missing_ok=True)
 
 
-def _settle(folder: Path) -> None:
-    """Have the names in *folder* survive a power cut."""
+def _sync(folder: Path) -> None:
+    """Write the entries of *folder* to disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""What ``portal serve`` does while it stays: reloads, and a supervisor that ended is started again."""
+"""A running ``portal serve``: it reloads, and starts a supervisor that ended again."""
 
 import json
 import os
@@ -21,21 +21,21 @@ from portal.machine.startup import Launch
 from portal.settings import Settings
 
 MOST_REVIVALS: Final = 5
-"""How often the supervisor is started again within :data:`REVIVALS_WITHIN` seconds before everything ends."""
+"""How often the supervisor is started again within :data:`REVIVALS_WITHIN` seconds; then everything ends."""
 REVIVALS_WITHIN: Final = 60.0
 REVIVAL_PAUSE: Final = 1.0
-"""Seconds before it is: its apps' last connections have to go."""
+"""Seconds before each such start: its apps' last connections must close first."""
 _LONGEST_LINE: Final = 4096
 _PATIENCE: Final = 2.0
 
 
 def reload_socket(settings: Settings) -> Path:
-    """Return where ``portal serve`` listens for ``portal reload``."""
+    """Return the socket at which ``portal serve`` listens for ``portal reload``."""
     return settings.data_dir / "serve.sock"
 
 
 def require_first(settings: Settings) -> None:
-    """Look whether another ``portal serve`` runs with the same data folder.
+    """Check that no other ``portal serve`` runs with the same data folder.
 
     Raises:
         CommandFailed: one does.
@@ -43,76 +43,76 @@ def require_first(settings: Settings) -> None:
     path = reload_socket(settings)
     try:
         connect_to(path, timeout=_PATIENCE).close()
-    except OSError:  # nobody is there; what else may be wrong with the folder shows when it is used
+    except OSError:  # not running; other problems with the folder show when it is used
         return
     raise CommandFailed(
-        f"A portal serve runs already with the data folder {path.parent}. `portal reload` takes up what was changed; "
-        "to start it anew, end that one first.",
+        f"portal serve is already running with the data folder {path.parent}. `portal reload` applies changes; "
+        "to start it again, end that one first.",
         exit_code=ENDED,
     )
 
 
 class Serving:
-    """One ``portal serve`` that runs."""
+    """One running ``portal serve``."""
 
     def __init__(self, processes: Processes, launch: Launch, *, configure: Callable[[], Launch]) -> None:
         self._processes = processes
         self._launch = launch
         self._configure = configure
-        self._door: socket.socket | None = None
-        self._hung_up = False
+        self._listener: socket.socket | None = None
+        self._reload_requested = False
         self._reload: Reload | None = None
-        self._asked_by: socket.socket | None = None
+        self._client: socket.socket | None = None
         self._next: Launch | None = None
         self._revivals: deque[float] = deque(maxlen=MOST_REVIVALS)
 
     def open(self) -> None:
-        """Begin to listen for ``portal reload``.
+        """Start listening for ``portal reload``.
 
         Raises:
-            CommandFailed: another one listens there.
+            CommandFailed: another process listens there, or the socket cannot be created.
         """
         path = reload_socket(self._launch.settings)
         try:
-            self._door = listen_at(path)
+            self._listener = listen_at(path)
         except SocketTaken as error:
             raise CommandFailed(f"{path}: {error}. Does another portal serve run with this data folder?") from error
         except OSError as error:
             raise CommandFailed(f"{path} cannot be opened: {error.strerror}.") from error
-        self._door.setblocking(False)
+        self._listener.setblocking(False)
 
     def close(self) -> None:
         """Stop listening."""
-        if self._door is not None:
-            self._door.close()
+        if self._listener is not None:
+            self._listener.close()
             with suppress(OSError):
                 reload_socket(self._launch.settings).unlink()
 
-    def hang_up(self) -> None:
-        """Ask for a reload; may be called from a signal handler."""
-        self._hung_up = True
+    def request_reload(self) -> None:
+        """Request a reload; may be called from a signal handler."""
+        self._reload_requested = True
 
     def step(self) -> None:
-        """Go on with a reload, or see whether somebody wants one; short, because a signal waits meanwhile."""
+        """Continue a reload, or start one that was requested; short, because signals wait for it."""
         if self._reload is not None:
             outcome = self._reload.look()
             if outcome is not None:
                 if self._next is not None:
                     self._launch = self._next
                 self._finish(outcome)
-        elif self._hung_up:
-            self._hung_up = False
+        elif self._reload_requested:
+            self._reload_requested = False
             self._begin(every_app=False)
-        elif self._door is not None:
+        elif self._listener is not None:
             with suppress(BlockingIOError):
-                connection, _ = self._door.accept()
-                self._hear(connection)
+                connection, _ = self._listener.accept()
+                self._read_request(connection)
 
-    def revived(self, ended: Ended) -> bool:
-        """Start the supervisor again, if it is that which *ended* and it did not just now; say whether."""
+    def restart_supervisor(self, ended: Ended) -> bool:
+        """Start the supervisor again if that is what *ended*, and not too often; return whether it was started."""
         now = monotonic()
-        often = len(self._revivals) == MOST_REVIVALS and now - self._revivals[0] < REVIVALS_WITHIN
-        if ended.name != SUPERVISOR or often:
+        too_often = len(self._revivals) == MOST_REVIVALS and now - self._revivals[0] < REVIVALS_WITHIN
+        if ended.name != SUPERVISOR or too_often:
             return False
         self._revivals.append(now)
         print(f"The apps' supervisor ended by itself (exit code {ended.code}) and is started again.", flush=True)
@@ -128,7 +128,7 @@ class Serving:
         self._processes.start(startup.supervisor_of(launch, document))
         return True
 
-    def _hear(self, connection: socket.socket) -> None:
+    def _read_request(self, connection: socket.socket) -> None:
         connection.settimeout(_PATIENCE)
         try:
             with connection.makefile("rb") as reader:
@@ -142,7 +142,7 @@ class Serving:
         if not is_ours or type(every_app) is not bool:
             connection.close()
             return
-        self._asked_by = connection
+        self._client = connection
         self._begin(every_app=every_app)
 
     def _begin(self, *, every_app: bool) -> None:
@@ -156,12 +156,12 @@ class Serving:
             self._reload, self._next = reload, new
 
     def _finish(self, outcome: Outcome) -> None:
-        """Tell who asked, else the terminal or the journal."""
+        """Send the result to ``portal reload``, or else print it."""
         self._reload, self._next = None, None
-        asked_by, self._asked_by = self._asked_by, None
-        if asked_by is None:
+        client, self._client = self._client, None
+        if client is None:
             print("\n".join((f"Reload (exit code {outcome.exit_code}):", *outcome.lines)), flush=True)
             return
         answer = json.dumps({"lines": outcome.lines, "exit_code": outcome.exit_code}).encode() + b"\n"
-        with asked_by, suppress(OSError):  # who asked has gone
-            asked_by.sendall(answer)
+        with client, suppress(OSError):  # it has gone
+            client.sendall(answer)

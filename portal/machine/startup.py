@@ -1,4 +1,4 @@
-"""Starting the portal with its apps, saying when they can be used, and staying until the end."""
+"""Starting the portal and its apps, announcing when they are ready, and running until they end."""
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -16,11 +16,11 @@ from portal.machine.processes import Ended, Processes, Program, tail_of
 from portal.machine.programs import (
     BRIEF,
     app_log,
-    counting_together,
     host_header,
     portal_program,
     supervisor_document,
     supervisor_program,
+    with_shared_metrics,
 )
 from portal.machine.readiness import HealthCheck, state_of
 from portal.machine.users import ROOT, Accounts
@@ -31,40 +31,40 @@ from portal.storage.private_files import make_private_folder
 from portal.web.services import app_credentials
 
 PATIENCE: Final = 60.0
-"""Seconds after which an app that is still starting is worth a word."""
+"""Seconds after which an app that is still starting is reported."""
 _OVERTIME: Final = 2.5
-"""Seconds that a supervisor gets beyond what its apps' requests get."""
+"""Seconds that the supervisor gets to end, beyond the grace of its apps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """How the portal is to be started."""
+    """How to start the portal."""
 
     settings: Settings
     port: int
     environ: Mapping[str, str]
     """Of the portal."""
     app_environ: Mapping[str, str]
-    """Of the supervisor: nothing secret."""
+    """Of the supervisor: no secrets."""
     secrets_from: Mapping[str, str]
-    """Where the apps' own secrets stand."""
+    """Variables with the apps' own secrets."""
     cwd: Path
     logs: Path | None
-    """Folder of the processes' logs; ``None``: they go to this process's own output."""
+    """Folder of the processes' logs; ``None``: this process's output."""
     workers: int
     threads: int
     accounts: Accounts = field(default_factory=lambda: Accounts(portal=None))
-    """Who runs what."""
+    """Users of portal and apps."""
     grace: int = BRIEF
-    """Seconds that running requests of the portal get when it ends or its processes are replaced."""
+    """Seconds for running requests of the portal when it ends or its processes are replaced."""
     apps_grace: int = 1
-    """Seconds that running requests of the apps get when these end."""
+    """Seconds for running requests of the apps when they end."""
     version: str = ""
-    """What is installed, where that may change meanwhile."""
+    """Installed version, where it may change while the portal runs."""
 
 
 def start(processes: Processes, launch: Launch) -> None:
-    """Start the supervisor, which takes longest, and the portal.
+    """Start the supervisor and the portal; the supervisor first, because it takes longest.
 
     Raises:
         StoreUnavailable: the database or the data folder cannot be used.
@@ -81,7 +81,7 @@ def start(processes: Processes, launch: Launch) -> None:
     processes.start(
         portal_program(
             port=launch.port,
-            environ=counting_together(launch.environ, settings.data_dir / "metrics"),
+            environ=with_shared_metrics(launch.environ, settings.data_dir / "metrics"),
             cwd=launch.cwd,
             log=_log(launch, "portal.log"),
             workers=launch.workers,
@@ -92,7 +92,7 @@ def start(processes: Processes, launch: Launch) -> None:
 
 
 def document_of(launch: Launch) -> dict[str, object]:
-    """Return what the supervisor is told.
+    """Return the configuration of the supervisor.
 
     Raises:
         StoreUnavailable: the database cannot be used.
@@ -115,7 +115,7 @@ def document_of(launch: Launch) -> dict[str, object]:
 
 
 def supervisor_of(launch: Launch, document: Mapping[str, object]) -> Program:
-    """Return the supervisor that is told *document*."""
+    """Return the supervisor with the configuration *document*."""
     return supervisor_program(
         document=document,
         environ=launch.app_environ,
@@ -130,86 +130,86 @@ def _log(launch: Launch, name: str) -> Path | None:
     return None if launch.logs is None else launch.logs / name
 
 
-def portal_door(launch: Launch) -> HealthCheck:
-    """Return where the portal says that it is ready."""
+def portal_health_check(launch: Launch) -> HealthCheck:
+    """Return the health check of the portal."""
     return HealthCheck(port=launch.port, host=host_header(launch.settings.url), path="/readyz")
 
 
 class StartupMonitor:
-    """Looks after what was started, one door at a time, and says each thing once."""
+    """Checks the started processes, one at a time, and reports each result once."""
 
     def __init__(
         self,
         settings: Settings,
         *,
-        doors: Iterable[HealthCheck],
+        checks: Iterable[HealthCheck],
         announce: Callable[[], None],
         hidden: Collection[str] | None = None,
         failed: Callable[[str], None] = lambda _log: None,
     ) -> None:
         self._settings = settings
-        self._doors = deque(doors)
-        """What must answer before anything is announced."""
+        self._checks = deque(checks)
+        """These must succeed before anything is announced."""
         self._announce = announce
         self._hidden = hidden
-        """What no log may show, where that is known."""
+        """Values to redact in logs; ``None``: unknown."""
         self._failed = failed
         self._apps = deque(app for app in settings.catalogue if app.source is not None and app.port)
-        self._all_well = bool(self._apps)
+        self._all_running = bool(self._apps)
         self._since = monotonic()
 
     def look(self) -> None:
-        """Look at one door; short, because a signal waits meanwhile."""
-        if self._doors:
-            if state_of(self._doors[0]) == "running":
-                self._doors.popleft()
-                if not self._doors:
+        """Run one check; short, because signals wait for it."""
+        if self._checks:
+            if state_of(self._checks[0]) == "running":
+                self._checks.popleft()
+                if not self._checks:
                     self._announce()
         elif self._apps:
-            self._look_at(self._apps.popleft())
+            self._check_app(self._apps.popleft())
 
-    def _look_at(self, app: AppSpec) -> None:
-        state = state_of(health_of(app))
+    def _check_app(self, app: AppSpec) -> None:
+        state = state_of(app_health_check(app))
         log = app_log(self._settings, app)
         if state == "starting" and monotonic() - self._since < PATIENCE:
             self._apps.append(app)
             return
         may_hold_secrets = self._hidden is None and (app.secrets or app.env_file is not None)
         if state == "failed" and may_hold_secrets:
-            print(f"\n{app.title} could not be started: portal apps logs {app.slug} says why.", flush=True)
+            print(f"\n{app.title} could not be started. portal apps logs {app.slug} shows the reason.", flush=True)
         elif state == "failed":
             last = redact(tail_of(log), hidden=self._hidden or ())
             print(f"\n{app.title} could not be started. The end of {log}:\n{_indented(last)}", flush=True)
             self._failed(last)
         elif state == "starting":
             print(f"{app.title} is still starting. Its log: {log}", flush=True)
-        self._all_well = self._all_well and state == "running"
-        if self._all_well and not self._apps:
+        self._all_running = self._all_running and state == "running"
+        if self._all_running and not self._apps:
             print("All apps are running.", flush=True)
 
 
-def health_of(app: AppSpec) -> HealthCheck:
-    """Return where the guard of *app* says how it is."""
+def app_health_check(app: AppSpec) -> HealthCheck:
+    """Return the health check of *app*, which its guard answers."""
     path = urlsplit(app.url).path
     return HealthCheck(port=app.port or 0, host=host_header(app.url), path=f"{path}/.portal/health")
 
 
 def stay(
-    processes: Processes, step: Callable[[], None], *, revived: Callable[[Ended], bool] = lambda _ended: False
+    processes: Processes, step: Callable[[], None], *, restart: Callable[[Ended], bool] = lambda _ended: False
 ) -> int:
-    """Stay, taking *step* again and again, until somebody asks for the end (0), or something ends by itself.
+    """Call *step* repeatedly until a signal to stop (0) or until a process ends by itself (1); return the exit code.
 
-    What ends by itself may be *revived*; else it is the end of everything (1), with its last words.
+    *restart* may start a process that ended by itself again; if it returns ``False``, the end of its log is printed.
     """
     ended = processes.watch(step=step)
-    while ended is not None and revived(ended):
+    while ended is not None and restart(ended):
         ended = processes.watch(step=step)
     if ended is None:
         return 0
     print(f"\n{ended.name[0].upper()}{ended.name[1:]} ended by itself (exit code {ended.code}), so everything ends.")
-    words = ended.last_words()
-    if words:
-        print(f"The end of {ended.log}:\n{_indented(words)}", flush=True)
+    last = ended.log_tail()
+    if last:
+        print(f"The end of {ended.log}:\n{_indented(last)}", flush=True)
     return ENDED
 
 

@@ -56,7 +56,7 @@ def copied() -> Iterator[Path]:
         if step.word == "COPY" and not step.text.startswith("--from"):
             for source in step.text.split()[:-1]:
                 place = ROOT / source
-                assert place.exists(), f"the Dockerfile copies {source}, which is not there"
+                assert place.exists(), f"the Dockerfile copies {source}, which does not exist"
                 for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
                     relative = file.relative_to(ROOT)
                     if file.is_file() and not is_ignored(relative):

@@ -102,7 +102,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 def test_the_command_says_what_it_did(made: Made) -> None:
-    assert f"README.md says sdk_version 5.44.1; Gradio {GRADIO[0]} is installed in its place." in made.said
+    assert f"README.md says sdk_version 5.44.1; Gradio {GRADIO[0]} is installed instead." in made.said
     assert f"installing requirements.txt, gradio[oauth,mcp]=={GRADIO[0]}.*, joserfc" in made.said
     assert f"Gradio {GRADIO[0]}." in made.said.splitlines()[4]
     assert 'python = "environments/five/bin/python"' in made.said

@@ -131,8 +131,8 @@ def test_units_are_told_of_variables_that_no_app_can_exchange(
     code, error = failure(capsys, "systemd")
     assert code == 2
     assert "apps.local.env_file" in error
-    assert f"by the app local, which runs as a user that is made for it: {env_folder} is open to it." in error
-    assert "Keep local.env in a folder of root's" in error
+    assert f"by the app local, which runs as a user that systemd creates and may write to {env_folder}." in error
+    assert "Keep local.env in a folder that belongs to root" in error
 
     env_folder.chmod(0o775)  # a group that no app is in
     assert main(["config", "systemd"]) == 0
@@ -152,13 +152,13 @@ def test_no_unit_hands_an_app_the_portals_own_variables(
     code, error = failure(capsys, "systemd", "--config", str(file))
 
     assert code == 2
-    assert "which holds the portal's own secrets: the app would be handed all of them." in error
+    assert "which contains the portal's own secrets: the app would get all of them." in error
 
 
 def test_what_is_to_be_handed_on_must_be_there(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with_env_file(file, tmp_path / "none.env")
     code, error = failure(capsys, "systemd")
-    assert (code, "which is not there." in error) == (2, True)
+    assert (code, "which does not exist." in error) == (2, True)
 
 
 @pytest.mark.usefixtures("processes")

@@ -212,7 +212,7 @@ def test_only_a_terminal_gets_colours(no_color: str, *, coloured: bool, monkeypa
     monkeypatch.setenv("NO_COLOR", no_color)
     monkeypatch.setattr("sys.stderr", error := Terminal())
     assert main(["check"]) == MISTAKEN
-    assert ("\x1b[31mportal:\x1b[0m no portal.toml here" in error.getvalue()) == coloured
+    assert ("\x1b[31mportal:\x1b[0m there is no portal.toml here" in error.getvalue()) == coloured
     assert ("\x1b" in error.getvalue()) == coloured
 
 
@@ -234,7 +234,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_without_a_configuration_it_is_said_how_to_make_one(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*name.split(), *BARE[name]]) == 2
     printed = capsys.readouterr()
-    assert printed.err.startswith("portal: no portal.toml here; `portal init` makes one.")
+    assert printed.err.startswith("portal: there is no portal.toml here; `portal init` creates one.")
     assert printed.out == ""
 
 

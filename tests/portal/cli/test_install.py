@@ -159,7 +159,7 @@ def test_an_interpreter_that_is_not_there_yet_is_a_problem_with_the_command_as_i
     ("mode", "output"),
     [
         ("fail", "failed (exit code 1). Nothing was changed. The end of its output:\n"),
-        ("6.30.0", "What was installed cannot serve the app: "),
+        ("6.30.0", "The new environment cannot serve the app: "),
     ],
 )
 def test_what_fails_leaves_nothing_and_changes_nothing(
@@ -212,7 +212,7 @@ def test_two_do_not_install_at_once(folder: Path, capsys: pytest.CaptureFixture[
         assert main(["apps", "install", "forecast"]) == 1
     finally:
         os.close(held)
-    assert "Somebody else installs into" in capsys.readouterr().err
+    assert "Another process is installing into" in capsys.readouterr().err
 
 
 def test_installers_see_no_secret_of_the_portals(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,9 +244,9 @@ def test_another_user_can_read_what_was_made(folder: Path) -> None:
         (["far"], 2, "far runs elsewhere (https://far.example.com); make its environment there."),
         (["module"], 2, "company.forecast is a module; give its requirements with --requirements FILE."),
         (["forecast", "--requirements", "none.txt"], 2, "There is no file none.txt."),
-        (["forecast", "--requirements", "old.txt"], 2, "old.txt asks for gradio==4.44.1, and apps can be served with"),
+        (["forecast", "--requirements", "old.txt"], 2, "old.txt requires gradio==4.44.1, but apps"),
         (["forecast", "--requirements", "picture.txt"], 2, "picture.txt cannot be read as text."),
-        (["forecast", "--python", "/bin/false"], 2, "/bin/false: this is no Python interpreter that runs."),
+        (["forecast", "--python", "/bin/false"], 2, "/bin/false does not run as a Python interpreter."),
         (["forecast", "--python", "./old-python"], 2, "./old-python is Python 3.9.2; it must be 3.11 or newer."),
     ],
 )
@@ -309,7 +309,7 @@ def test_an_interpreter_that_does_not_run_is_said_to(tmp_path: Path) -> None:
     (tmp_path / "python").chmod(0o755)
 
     for name in ("python", "none"):
-        assert environments.looked_at(tmp_path / name, {}, Builder()) == f"{tmp_path}/{name} does not run."
+        assert environments.inspect_interpreter(tmp_path / name, {}, Builder()) == f"{tmp_path}/{name} does not run."
 
 
 @pytest.mark.parametrize(
@@ -327,4 +327,4 @@ def test_an_interpreter_that_says_something_else_does_not_run(tmp_path: Path, an
     (tmp_path / "python").write_text(f"#!/bin/sh\nprintf '%s' '{answer}'\n")
     (tmp_path / "python").chmod(0o755)
 
-    assert environments.looked_at(tmp_path / "python", {}, Builder()) == f"{tmp_path}/python does not run."
+    assert environments.inspect_interpreter(tmp_path / "python", {}, Builder()) == f"{tmp_path}/python does not run."

@@ -162,7 +162,7 @@ def test_what_is_installed_runs_as_the_apps_user_and_is_roots_in_the_end(install
 
 @pytest.mark.parametrize(
     ("mode", "message"),
-    [("hard", "has another name, a hard link"), ("fail", "Nothing was changed. The end of its output:")],
+    [("hard", "has a hard link"), ("fail", "Nothing was changed. The end of its output:")],
 )
 def test_what_cannot_be_given_or_fails_leaves_nothing(installation: Installation, mode: str, message: str) -> None:
     code, output = installation.install(UV_MODE=mode)
@@ -185,7 +185,7 @@ def test_root_builds_in_no_folder_where_an_app_could_exchange_something(
     code, output = installation.install()
 
     assert code == 2
-    assert f"{installation.environments} is open to user 70001, who runs the app forecast" in output
+    assert f"user 70001, the user of the app forecast, may write to {installation.environments}" in output
     assert list(installation.environments.iterdir()) == []
 
 
@@ -204,7 +204,7 @@ def test_a_user_that_there_is_not_is_named(installation: Installation) -> None:
     (installation.folder / "portal.toml").write_text(text.replace('user = "70001"', 'user = "no-such-user"'))
     code, output = installation.install()
 
-    assert (code, "names 'no-such-user', whom this machine does not know." in output) == (2, True)
+    assert (code, "names 'no-such-user', which is not a user of this machine." in output) == (2, True)
 
 
 def test_an_interpreter_that_the_apps_user_does_not_reach_is_named(installation: Installation) -> None:
@@ -213,7 +213,7 @@ def test_an_interpreter_that_the_apps_user_does_not_reach_is_named(installation:
     code, output = installation.install("--python", str(installation.folder / "closed" / "python"))
 
     assert code == 2
-    assert "no Python interpreter that runs for user 70001, as whom the app runs." in output
+    assert "does not run as a Python interpreter as user 70001, the app's user." in output
 
 
 def test_uv_that_the_apps_user_does_not_reach_is_not_taken(installation: Installation) -> None:

@@ -361,7 +361,7 @@ class TestTakenPorts:
                 assert main(["serve", "--port", str(port)]) == 1
             err = capsys.readouterr().err
 
-        assert "A portal serve runs already with the data folder" in err
+        assert "portal serve is already running with the data folder" in err
         assert "`portal reload`" in err
         assert "is taken" not in err
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from portal.cli import main
-from portal.machine.environments import require_place
+from portal.machine.environments import require_safe_folder
 from portal.machine.exposure import exposed, files_of
 from portal.machine.failure import CommandFailed
 from portal.machine.users import Account, Accounts, SystemUsers
@@ -137,7 +137,7 @@ def test_what_is_ordinary_is_no_problem(machine: Machine, ordinary: Callable[[Ma
     assert machine.keys(apps_run_by="systemd") == []
     assert machine.keys(apps_run_by="systemd", own=False) == []
     assert refusal(machine.folder / ".portal", runs_as=status.st_uid) is None
-    require_place(machine.folder / "environments", machine.apps)
+    require_safe_folder(machine.folder / "environments", machine.apps)
 
 
 @NEEDS_ROOT
@@ -159,8 +159,8 @@ def test_what_is_open_to_an_app_is_one(machine: Machine, only: str, keys: list[s
 
     assert machine.keys()[: len(keys)] == keys
     if only == ".":
-        with pytest.raises(CommandFailed, match="who runs the app two, so root cannot make an environment"):
-            require_place(machine.folder / "environments", machine.apps)
+        with pytest.raises(CommandFailed, match="the user of the app two, may write to"):
+            require_safe_folder(machine.folder / "environments", machine.apps)
 
 
 def test_this_machine_says_which_groups_somebody_is_in(monkeypatch: pytest.MonkeyPatch) -> None:

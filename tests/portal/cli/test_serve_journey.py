@@ -128,7 +128,7 @@ def test_a_reload_is_asked_for_by_command_or_signal_and_refused_before_anything_
     assert done == (0, f"{looked}The portal: its processes are new.\n")
     assert refused[0] == 2
     assert "apps.forecast.colour" in refused[1]
-    output = "portal: What was changed takes a new start of portal serve: the portal's port. Nothing was reloaded.\n"
+    output = "portal: These changes need a restart of portal serve: the portal's port. Nothing was reloaded.\n"
     assert fixed == (2, looked + output)
     assert by_signal == "Reload (exit code 0):\nThe portal: its processes are new.\n"
     assert code == 0

@@ -45,8 +45,8 @@ def test_a_gradio_that_cannot_be_served_is_refused_before_anything_is_made(asked
         install_plan_for(SourceFiles(requirements=f"gradio{asked}", requirements_name="needs.txt"), python="3.11")
 
     said = str(refused.value)
-    assert said.startswith("needs.txt asks for gradio")
-    assert f"Gradio {OLD} or {NEW} only" in said
+    assert said.startswith("needs.txt requires gradio")
+    assert f"only with Gradio {OLD} or {NEW}" in said
     assert f"Write gradio=={OLD}.* or gradio=={NEW}.* there" in said
 
 
@@ -70,7 +70,7 @@ def test_a_space_gets_the_gradio_nearest_to_its_own(
     wanted = install_plan_for(beside, python="3.11")
 
     assert wanted.added[0] == f"gradio[oauth,mcp]=={chosen}.*"
-    said = f"README.md says sdk_version {sdk_version}; Gradio {chosen} is installed in its place."
+    said = f"README.md says sdk_version {sdk_version}; Gradio {chosen} is installed instead."
     assert (said in wanted.notes) is noted
 
 
@@ -90,7 +90,7 @@ def test_a_spaces_python_is_compared(asked: str, python: str, *, noted: bool) ->
     assert notes == ((f"README.md asks for Python {asked}; this environment has {python}. " + TAKEN,) if noted else ())
 
 
-TAKEN = "Another one is taken with --python."
+TAKEN = "Use --python for another one."
 
 
 def test_what_is_left_to_the_operator_is_said() -> None:

@@ -62,7 +62,7 @@ def test_a_configuration_that_an_app_could_change_is_refused(place: Path, mode: 
     [(key, what)] = found(place)
 
     assert key == "(the file)"
-    assert f"{place / 'portal.toml'} is open to it" in what
+    assert f"may write to {place / 'portal.toml'}." in what
     assert "the app one, which runs as user 70001" in what
 
 
@@ -94,15 +94,15 @@ def test_so_is_a_sign_in_hook_or_a_working_folder_that_an_app_could_change(place
         return [one.what for one in exposed(configured(place, None), accounts, files) if "working" in one.key]
 
     [open_file] = told()
-    assert f"{rules} is open to it" in open_file
+    assert f"may write to {rules}." in open_file
     rules.chmod(0o644)
     assert told() == []
     work.chmod(0o777)
     [open_folder] = told()
-    assert f"{work} is open to it" in open_folder
+    assert f"may write to {work}." in open_folder
     work.chmod(0o1777)
     [open_to_modules] = told()
-    assert f"{work} is open to it" in open_to_modules, "what is put there may be imported"
+    assert f"may write to {work}." in open_to_modules, "what is put there may be imported"
 
 
 def test_secrets_that_an_app_could_read_are_refused(place: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_file_of_variables_is_looked_at_before(place: Path, text: str, mode: i
 def test_a_file_of_variables_that_is_not_there_is_named(place: Path) -> None:
     made(place / "portal.toml", mode=0o644)
 
-    assert "which is not there" in found(place, env_file=place / "one.env")[0][1]
+    assert "which does not exist" in found(place, env_file=place / "one.env")[0][1]
     assert "it is not a regular file" in found(place, env_file=place)[0][1]
 
 
@@ -171,7 +171,7 @@ def test_a_file_of_variables_that_an_app_could_exchange_for_a_link_is_refused(pl
     for named in (file, place / "link.env"):
         [(key, what)] = found(place, env_file=named)
         assert key == "apps.one.env_file"
-        assert f"{place / 'home'} is open to it" in what
+        assert f"may write to {place / 'home'}." in what
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="run the tests as root: only root gives files to other users")
@@ -272,7 +272,7 @@ def test_an_apps_source_is_its_own_or_roots(
 
     assert [key for key, _ in said] == (["apps.one.source"] if refused else [])
     if refused:
-        assert f"by the app two, which runs as user 70002: {code / what} is open to it." in said[0][1]
+        assert f"by the app two, which runs as user 70002 and may write to {code / what}." in said[0][1]
 
 
 @NEEDS_ROOT
@@ -305,7 +305,7 @@ def test_an_apps_interpreter_is_its_own_or_roots(place: Path, what: str) -> None
     given(place / "code" / what, OTHER)
     [(key, said)] = looked_at(place, one=one)
     assert key == "apps.one.python"
-    assert f"{place / 'code' / what} is open to it" in said
+    assert f"may write to {place / 'code' / what}." in said
 
 
 @NEEDS_ROOT
@@ -362,7 +362,7 @@ def test_the_portals_own_installation_is_no_apps_to_change(place: Path, monkeypa
     [(key, what)] = looked_at(place, one={"source": "x"})
 
     assert key == "(the installation)"
-    assert f"{place / 'library'} is open to it" in what
+    assert f"may write to {place / 'library'}." in what
 
 
 def test_a_file_of_variables_is_not_the_portals_own(place: Path) -> None:
@@ -372,7 +372,7 @@ def test_a_file_of_variables_is_not_the_portals_own(place: Path) -> None:
     [(key, what)] = found(place, env_file=place / "one.env", secret=(env,))
 
     assert key == "apps.one.env_file"
-    assert "holds the portal's own secrets" in what
+    assert "contains the portal's own secrets" in what
 
 
 @NEEDS_ROOT

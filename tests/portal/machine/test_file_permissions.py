@@ -6,8 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from portal.machine.file_permissions import GuardedPath, PathStep, may_exchange, may_read, may_write, place_of, steps_to
-from portal.machine.users import NOT_YET, Account
+from portal.machine.file_permissions import (
+    GuardedPath,
+    PathStep,
+    guarded_path,
+    may_read,
+    may_replace,
+    may_write,
+    steps_to,
+)
+from portal.machine.users import UNKNOWN_USER, Account
 
 APP = Account(uid=70001, gid=70001)
 
@@ -35,8 +43,8 @@ def test_who_may_what(mode: int, uid: int, gid: int, *, reads: bool, writes: boo
 
 
 def step(mode: int, uid: int, gid: int, entry: int | None) -> PathStep:
-    of_entry = None if entry is None else status(0o644, entry)
-    return PathStep(folder=Path("/srv"), of_folder=status(mode, uid, gid), of_entry=of_entry)
+    entry_status = None if entry is None else status(0o644, entry)
+    return PathStep(folder=Path("/srv"), folder_status=status(mode, uid, gid), entry_status=entry_status)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +71,7 @@ def step(mode: int, uid: int, gid: int, entry: int | None) -> PathStep:
 def test_who_may_exchange_what_is_in_a_folder(
     mode: int, uid: int, gid: int, entry: int | None, *, exchanges: bool
 ) -> None:
-    assert may_exchange(step(mode, uid, gid, entry), APP) == exchanges
+    assert may_replace(step(mode, uid, gid, entry), APP) == exchanges
 
 
 ANNA, STAFF, NOBODY = 1500, 50, 65534
@@ -74,39 +82,41 @@ IN_STAFF = Account(uid=70001, gid=70001, groups=frozenset({STAFF}), name="app")
     ("mode", "uid", "gid", "account", "is_open"),
     [
         pytest.param(0o775, ANNA, ANNA, APP, False, id="made with umask 002, by a group of one's own"),
-        pytest.param(0o2775, ANNA, ANNA, NOT_YET, False, id="a home that its group may write to"),
+        pytest.param(0o2775, ANNA, ANNA, UNKNOWN_USER, False, id="a home that its group may write to"),
         pytest.param(0o775, ANNA, ANNA, Account(uid=ANNA, gid=ANNA), True, id="the home of whom an app runs as"),
         pytest.param(0o775, ANNA, ANNA, Account(uid=70001, gid=ANNA), True, id="the home of whose group an app is"),
         pytest.param(0o2775, 0, STAFF, APP, False, id="/usr/local of Debian"),
-        pytest.param(0o2775, 0, STAFF, NOT_YET, False, id="/usr/local of Debian, for units"),
+        pytest.param(0o2775, 0, STAFF, UNKNOWN_USER, False, id="/usr/local of Debian, for units"),
         pytest.param(0o2775, 0, STAFF, IN_STAFF, True, id="/usr/local, and an app's user is in its group"),
         pytest.param(0o2755, 0, STAFF, IN_STAFF, False, id="/usr/local, closed to its group"),
         pytest.param(0o755, 1000, 1000, APP, False, id="a container that runs as a number without a name"),
         pytest.param(0o755, NOBODY, NOBODY, APP, False, id="NFS or a user namespace, where root is nobody"),
-        pytest.param(0o775, NOBODY, NOBODY, NOT_YET, False, id="NFS, where root is nobody, for units"),
-        pytest.param(0o755, 61999, 61999, NOT_YET, True, id="of a number that systemd gives to units"),
+        pytest.param(0o775, NOBODY, NOBODY, UNKNOWN_USER, False, id="NFS, where root is nobody, for units"),
+        pytest.param(0o755, 61999, 61999, UNKNOWN_USER, True, id="of a number that systemd gives to units"),
         pytest.param(0o755, 61999, 61999, APP, False, id="of such a number, and an app has another"),
         pytest.param(0o777, NOBODY, NOBODY, APP, True, id="NFS, open to everybody"),
-        pytest.param(0o777, 0, 0, NOT_YET, True, id="open to everybody, for units"),
+        pytest.param(0o777, 0, 0, UNKNOWN_USER, True, id="open to everybody, for units"),
     ],
 )
 def test_what_is_open_to_somebody_is_a_problem_only_where_that_is_an_app(
     mode: int, uid: int, gid: int, account: Account, *, is_open: bool
 ) -> None:
-    below = PathStep(folder=Path("/usr"), of_folder=status(0o755), of_entry=status(mode, uid, gid))
-    inside = PathStep(folder=Path("/usr/local"), of_folder=status(mode, uid, gid), of_entry=status(0o644, uid, gid))
+    below = PathStep(folder=Path("/usr"), folder_status=status(0o755), entry_status=status(mode, uid, gid))
+    inside = PathStep(
+        folder=Path("/usr/local"), folder_status=status(mode, uid, gid), entry_status=status(0o644, uid, gid)
+    )
     place = GuardedPath(path=Path("/usr/local/it"), status=status(0o644, uid, gid), steps=(below, inside))
 
-    assert (place.open_to(account) is not None) == is_open
+    assert (place.changeable_by(account) is not None) == is_open
 
 
 def test_what_cannot_be_looked_at_is_no_problem(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    beyond = place_of(tmp_path / "file" / "deeper")
+    beyond = guarded_path(tmp_path / "file" / "deeper")
 
     assert beyond.status is None
-    assert beyond.open_to(APP) is None
-    assert GuardedPath(path=Path("/mnt/closed"), status=None).open_to(APP) is None
+    assert beyond.changeable_by(APP) is None
+    assert GuardedPath(path=Path("/mnt/closed"), status=None).changeable_by(APP) is None
 
 
 def names(path: Path) -> list[str]:

@@ -56,8 +56,8 @@ def test_one_that_was_changed_is_seen_as_it_is_now(folder: Path) -> None:
     ("source", "said"),
     [
         ("raise RuntimeError('secret')", "cannot be loaded: RuntimeError in"),
-        ("import os\nos._exit(7)", "ended the process which loaded it, with code 7"),
-        ("import os\nos.write(1, b'{}')\nos._exit(0)", "ended the process which loaded it, with code 0"),
+        ("import os\nos._exit(7)", "ended the process when it was loaded, with exit code 7"),
+        ("import os\nos.write(1, b'{}')\nos._exit(0)", "ended the process when it was loaded, with exit code 0"),
     ],
     ids=["raises", "ends it all", "ends it all and seems sound"],
 )

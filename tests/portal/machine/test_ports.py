@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from portal.machine.failure import MISTAKEN, CommandFailed
-from portal.machine.ports import Ports, chosen_ports, fault_at, fault_of, free_ports, require_free
+from portal.machine.ports import Ports, chosen_ports, free_ports, problem_at, problem_of_port, require_free
 from tests.gradio_apps.supervisor.supervising import has_ipv6
 
 
@@ -27,7 +27,7 @@ def test_zero_means_any_that_are_free() -> None:
     everything = {ports.portal, ports.provider, *ports.apps}
 
     assert len(everything) == 5
-    assert all(fault_of(port) is None for port in everything)
+    assert all(problem_of_port(port) is None for port in everything)
 
 
 @pytest.mark.parametrize("first", [-1, 65535, 65523, 99999])
@@ -54,7 +54,7 @@ def test_a_port_taken_for_all_addresses_is_taken() -> None:
         listener.bind(("0.0.0.0", 0))  # noqa: S104 - what a careless server does
         listener.listen()
 
-        assert fault_of(listener.getsockname()[1]) == "is taken"
+        assert problem_of_port(listener.getsockname()[1]) == "is taken"
 
 
 def test_a_port_taken_on_ipv6_alone_is_taken() -> None:
@@ -62,7 +62,7 @@ def test_a_port_taken_on_ipv6_alone_is_taken() -> None:
     if not has_ipv6():
         pytest.skip("this machine has no IPv6")
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
-        assert fault_of(listener.getsockname()[1]) == "is taken"
+        assert problem_of_port(listener.getsockname()[1]) == "is taken"
 
 
 def test_connections_that_linger_do_not_take_a_port(taken: int) -> None:
@@ -76,11 +76,11 @@ def test_connections_that_linger_do_not_take_a_port(taken: int) -> None:
             served, _ = listener.accept()
             served.close()  # this side closes first, so it is this port that waits
 
-    assert fault_of(port) is None
+    assert problem_of_port(port) is None
 
 
 def test_an_address_the_machine_does_not_have_is_no_fault() -> None:
-    assert fault_at(socket.AF_INET, "192.0.2.1", 7800) is None
+    assert problem_at(socket.AF_INET, "192.0.2.1", 7800) is None
 
 
 def test_free_ports_are_free() -> None:

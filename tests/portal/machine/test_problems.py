@@ -12,7 +12,7 @@ def test_an_env_file_of_the_working_folder_that_is_no_utf_8(tmp_path: Path, monk
     (tmp_path / ".env").write_bytes(b"COMPANY_CLIENT_SECRET=caf\xe9\n")
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(CommandFailed, match="is no UTF-8 text") as caught:
+    with pytest.raises(CommandFailed, match="is not UTF-8 text") as caught:
         configured(None, environ={})
     assert caught.value.exit_code == 2
 

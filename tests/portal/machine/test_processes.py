@@ -51,19 +51,19 @@ def wait_for_death(pid: int) -> None:
 @pytest.mark.usefixtures("processes")
 def test_the_end_of_one_is_noticed_with_its_code_and_last_words(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with Processes().until_told() as processes:
+    with Processes().until_stopped() as processes:
         processes.start(a_program(WAITING))
         processes.start(a_program("print('alas'); raise SystemExit(7)", name="the frail one", log=log))
         ended = processes.watch(step=lambda: None)
 
     assert ended == Ended(name="the frail one", code=7, log=log)
-    assert ended.last_words() == "alas"
+    assert ended.log_tail() == "alas"
 
 
 @pytest.mark.usefixtures("processes")
 def test_leaving_ends_everything(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with Processes().until_told() as processes:
+    with Processes().until_stopped() as processes:
         processes.start(a_program(f"import os; print('pid', os.getpid(), flush=True); {WAITING}", log=log))
         pid = int(wait_for_text(log, "pid").split()[1])
         assert is_alive(pid)
@@ -74,7 +74,7 @@ def test_leaving_ends_everything(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("processes")
 def test_what_does_not_listen_is_made_to_end(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with Processes().until_told() as processes:
+    with Processes().until_stopped() as processes:
         processes.start(a_program(DEAF, log=log))
         wait_for_text(log, "deaf")
 
@@ -88,7 +88,7 @@ def test_what_a_child_left_behind_goes_too(tmp_path: Path) -> None:
         import subprocess, sys
         print('pid', subprocess.Popen([sys.executable, '-c', {DEAF!r}]).pid, flush=True)
     """
-    with Processes().until_told() as processes:
+    with Processes().until_stopped() as processes:
         processes.start(a_program(textwrap.dedent(code), log=log))
         text = wait_for_text(log, "deaf")
         pid = int(text.split("pid ")[1].split()[0])
@@ -101,7 +101,7 @@ def test_what_a_child_left_behind_goes_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_each_signal_asks_for_the_end(number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    with Processes().until_told() as processes:
+    with Processes().until_stopped() as processes:
         processes.start(a_program(WAITING))
         threading.Timer(0.3, os.kill, (os.getpid(), number)).start()
         assert processes.watch(step=lambda: None) is None
@@ -113,7 +113,7 @@ def test_a_hang_up_that_is_ignored_stays_ignored() -> None:
     """As nohup arranges it."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with Processes().until_told() as processes:
+        with Processes().until_stopped() as processes:
             os.kill(os.getpid(), signal.SIGHUP)
             assert not processes.stopping.wait(0.2)
     finally:
@@ -123,7 +123,7 @@ def test_a_hang_up_that_is_ignored_stays_ignored() -> None:
 @pytest.mark.usefixtures("processes")
 def test_asked_twice_it_does_not_wait(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with Processes().until_told() as processes:
+    with Processes().until_stopped() as processes:
         processes.start(a_program(DEAF, log=log))
         wait_for_text(log, "deaf")
         os.kill(os.getpid(), signal.SIGTERM)
@@ -148,7 +148,7 @@ def test_nothing_starts_once_the_end_was_asked_for() -> None:
 @pytest.mark.usefixtures("processes")
 def test_a_document_is_handed_down_by_pipe(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with Processes().until_told() as processes:
+    with Processes().until_stopped() as processes:
         processes.start(a_program("import sys; print(sys.stdin.read())", log=log, document='{"secret": 1}'))
         assert processes.watch(step=lambda: None) is not None
 
@@ -157,20 +157,20 @@ def test_a_document_is_handed_down_by_pipe(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("processes")
 def test_a_child_that_ends_before_it_read_is_noticed_as_ended() -> None:
-    with Processes().until_told() as processes:
+    with Processes().until_stopped() as processes:
         processes.start(a_program("raise SystemExit(3)", document="x" * 1_000_000))
         ended = processes.watch(step=lambda: None)
 
     assert ended is not None
     assert ended.code == 3
-    assert ended.last_words() == ""
+    assert ended.log_tail() == ""
 
 
 @pytest.mark.usefixtures("processes")
 def test_a_log_is_private_and_begins_anew(tmp_path: Path) -> None:
     log = tmp_path / "log"
     for _ in range(2):
-        with Processes().until_told() as processes:
+        with Processes().until_stopped() as processes:
             processes.start(a_program("print('once')", log=log))
             processes.watch(step=lambda: None)
 
@@ -203,7 +203,7 @@ def test_children_end_when_the_command_is_killed(tmp_path: Path) -> None:
         from pathlib import Path
         from portal.machine.processes import Processes, Program
         child = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(600)"
-        with Processes().until_told() as processes:
+        with Processes().until_stopped() as processes:
             processes.start(
                 Program(name="c", argv=[sys.executable, "-c", child], environ=dict(os.environ), log=Path({str(log)!r}))
             )
@@ -240,7 +240,7 @@ def test_a_right_that_was_put_aside_is_not_handed_on(tmp_path: Path) -> None:
         from portal.contract.privileges import put_aside
         log = Path({str(log)!r})
         os.chown(log, 70001, 70002)
-        with Processes().until_told() as processes:
+        with Processes().until_stopped() as processes:
             os.chdir(log.parent)
             put_aside(70001, 70002, [70003])
             processes.start(

@@ -7,12 +7,12 @@ import pytest
 
 from portal.contract import TrustedProxies, read_network
 from portal.machine.programs import (
-    counting_together,
     harmless,
     portal_program,
     provider_program,
     supervisor_document,
     supervisor_program,
+    with_shared_metrics,
 )
 from portal.rules.catalogue import Catalogue
 from portal.settings import Secret
@@ -145,7 +145,7 @@ class TestSupervisor:
 def test_workers_count_together_from_the_start(tmp_path: Path) -> None:
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics" / "counter_1.db").touch()
-    environ = counting_together({"A": "b"}, tmp_path / "metrics")
+    environ = with_shared_metrics({"A": "b"}, tmp_path / "metrics")
 
     assert environ == {"A": "b", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}
     assert list((tmp_path / "metrics").iterdir()) == []
@@ -155,5 +155,5 @@ def test_workers_count_together_from_the_start(tmp_path: Path) -> None:
 def test_a_place_of_the_operators_own_is_left_to_them(tmp_path: Path) -> None:
     own = {"PROMETHEUS_MULTIPROC_DIR": "/run/portal"}
 
-    assert counting_together(own, tmp_path / "metrics") == own
+    assert with_shared_metrics(own, tmp_path / "metrics") == own
     assert not (tmp_path / "metrics").exists()

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from portal.machine.readiness import HealthCheck, state_of
-from portal.machine.startup import StartupMonitor, health_of
+from portal.machine.startup import StartupMonitor, app_health_check
 from portal.rules.catalogue import Catalogue
 from tests.builders import an_app, settings_for
 from tests.ports import free_ports
@@ -80,26 +80,26 @@ def test_no_answer_means_it_is_starting() -> None:
 def test_an_apps_health_lies_under_its_path() -> None:
     app = an_app(url="https://ai.example.com/run/forecast", port=7810)
 
-    assert health_of(app) == HealthCheck(port=7810, host="ai.example.com", path="/run/forecast/.portal/health")
+    assert app_health_check(app) == HealthCheck(port=7810, host="ai.example.com", path="/run/forecast/.portal/health")
 
 
 class TestStartupMonitor:
-    def watchman(self, answering: Answering, folder: Path, said: list[str]) -> StartupMonitor:
+    def monitor(self, answering: Answering, folder: Path, said: list[str]) -> StartupMonitor:
         apps = tuple(an_app(slug=slug, title=slug.title(), source="x", port=answering.server_port) for slug in "ab")
         settings = settings_for(folder, catalogue=Catalogue(apps))
-        return StartupMonitor(settings, doors=(answering.door,), announce=lambda: said.append("open"))
+        return StartupMonitor(settings, checks=(answering.door,), announce=lambda: said.append("open"))
 
     def test_it_announces_once_and_then_tells_of_the_apps(
         self, answering: Answering, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         said: list[str] = []
-        watchman = self.watchman(answering, tmp_path, said)
+        monitor = self.monitor(answering, tmp_path, said)
         answering.status = 503
-        watchman.look()
+        monitor.look()
         assert said == []
         answering.status = 200
         for _ in range(5):
-            watchman.look()
+            monitor.look()
 
         assert said == ["open"]
         assert capsys.readouterr().out == "All apps are running.\n"
@@ -109,12 +109,12 @@ class TestStartupMonitor:
     ) -> None:
         (tmp_path / "logs").mkdir()
         (tmp_path / "logs" / "a.log").write_text("Traceback\nNameError: x", encoding="utf-8")
-        watchman = self.watchman(answering, tmp_path, [])
-        watchman.look()
+        monitor = self.monitor(answering, tmp_path, [])
+        monitor.look()
         answering.status, answering.body = 503, json.dumps({"state": "failed"}).encode()
-        watchman.look()
+        monitor.look()
         answering.status = 200
-        watchman.look()
+        monitor.look()
         out = capsys.readouterr().out
 
         assert "A could not be started." in out
@@ -129,23 +129,23 @@ class TestStartupMonitor:
         (tmp_path / "logs" / "a.log").write_text("the key is sk-1234567890", encoding="utf-8")
         app = an_app(slug="a", title="A", source="x", port=answering.server_port, **given)
         settings = settings_for(tmp_path, catalogue=Catalogue((app,)))
-        watchman = StartupMonitor(settings, doors=(), announce=lambda: None)
+        monitor = StartupMonitor(settings, checks=(), announce=lambda: None)
         answering.status, answering.body = 503, json.dumps({"state": "failed"}).encode()
-        watchman.look()
+        monitor.look()
 
-        assert capsys.readouterr().out == "\nA could not be started: portal apps logs a says why.\n"
+        assert capsys.readouterr().out == "\nA could not be started. portal apps logs a shows the reason.\n"
 
     def test_an_app_that_takes_its_time_is_asked_again(
         self, answering: Answering, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        watchman = self.watchman(answering, tmp_path, [])
-        watchman.look()
+        monitor = self.monitor(answering, tmp_path, [])
+        monitor.look()
         answering.status = 503
         for _ in range(3):
-            watchman.look()
+            monitor.look()
         assert capsys.readouterr().out == ""
-        watchman._since -= 3600
+        monitor._since -= 3600
         for _ in range(2):
-            watchman.look()
+            monitor.look()
 
         assert capsys.readouterr().out.count("is still starting") == 2

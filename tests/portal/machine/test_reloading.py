@@ -124,7 +124,7 @@ def test_what_takes_a_new_start_is_named(tmp_path: Path) -> None:
         "whether apps have users of their own",
         "portal.data_dir",
         "PORTAL_DATABASE_URL",
-        "the portal itself, which is 2.0 now and runs as 1.0",
+        "the portal itself (version 2.0 is installed, 1.0 is running)",
     ]
 
 

@@ -39,13 +39,13 @@ def refusing(reason: str) -> Callable[[], Launch]:
 @pytest.mark.usefixtures("processes")
 def test_a_supervisor_is_started_again_and_not_for_ever(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "REVIVAL_PAUSE", 0.0)
-    with Processes().until_told() as processes:
+    with Processes().until_stopped() as processes:
         one = Serving(processes, launch, configure=lambda: launch)
         for _ in range(MOST_REVIVALS):
-            assert one.revived(Ended(name=SUPERVISOR, code=-9, log=None))
+            assert one.restart_supervisor(Ended(name=SUPERVISOR, code=-9, log=None))
             assert processes.pid_of(SUPERVISOR) is not None
-        assert not one.revived(Ended(name=SUPERVISOR, code=-9, log=None))
-        assert not one.revived(Ended(name=PORTAL, code=1, log=None))
+        assert not one.restart_supervisor(Ended(name=SUPERVISOR, code=-9, log=None))
+        assert not one.restart_supervisor(Ended(name=PORTAL, code=1, log=None))
 
 
 def test_without_its_database_it_is_not_started_again(
@@ -55,15 +55,17 @@ def test_without_its_database_it_is_not_started_again(
     (launch.cwd / "file").touch()
     url = Secret(f"sqlite:///{launch.cwd / 'file' / 'portal.db'}")  # in the way of a folder
     away = a_launch(launch.cwd, settings=settings_for(launch.cwd, database_url=url))
-    with Processes().until_told() as processes:
-        assert not Serving(processes, away, configure=lambda: away).revived(Ended(name=SUPERVISOR, code=1, log=None))
+    with Processes().until_stopped() as processes:
+        assert not Serving(processes, away, configure=lambda: away).restart_supervisor(
+            Ended(name=SUPERVISOR, code=1, log=None)
+        )
 
     assert "The apps cannot be started: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("line", [b"", b"nonsense\n", b"[]\n", b"{}\n", b'{"every_app": 1}\n'], ids=len)
 def test_nonsense_reloads_nothing(launch: Launch, line: bytes) -> None:
-    with Processes().until_told() as processes:
+    with Processes().until_stopped() as processes:
         one = Serving(processes, launch, configure=refusing("it was asked"))
         one.open()
         try:
@@ -80,7 +82,7 @@ def test_nonsense_reloads_nothing(launch: Launch, line: bytes) -> None:
 def test_who_asks_hears_why_not_and_a_signal_writes_it_down(launch: Launch, capsys: pytest.CaptureFixture[str]) -> None:
     processes = Processes()
     one = Serving(processes, launch, configure=refusing("It cannot be."))
-    with processes.until_told(hung_up=one.hang_up):
+    with processes.until_stopped(on_hangup=one.request_reload):
         one.open()
         try:
             with connect_to(reload_socket(launch.settings), timeout=30) as connection:
@@ -97,7 +99,7 @@ def test_who_asks_hears_why_not_and_a_signal_writes_it_down(launch: Launch, caps
 
 
 def test_a_second_one_with_the_same_folder_is_refused(launch: Launch) -> None:
-    with Processes().until_told() as processes:
+    with Processes().until_stopped() as processes:
         one, other = (Serving(processes, launch, configure=lambda: launch) for _ in range(2))
         one.open()
         try:

@@ -58,20 +58,20 @@ def problems(settings: Settings) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("user", "what"),
     [
-        ("root", "is root, or of root's group"),
-        ("toor", "is root, or of root's group"),
-        ("wheel", "is root, or of root's group"),
-        ("nobody", "is nobody"),
-        ("in-nogroup", "is nobody"),
-        ("65534", "is nobody"),
-        ("gradio-portal", "is the portal's own user"),
-        ("900", "is the portal's own user"),
-        ("portals-twin", "is the portal's own user"),
-        ("portals-mate", "has the portal's group"),
-        ("mallory", "names 'mallory', whom this machine does not know"),
-        ("4711", "names '4711', whom this machine does not know"),
-        ("70007", "is 70007 of portal.app_uids, and somebody's on this machine"),
-        ("70008", "is 70008 of portal.app_uids, and that of a group on this machine"),
+        ("root", "must not be root or in root's group"),
+        ("toor", "must not be root or in root's group"),
+        ("wheel", "must not be root or in root's group"),
+        ("nobody", "must not be nobody"),
+        ("in-nogroup", "must not be nobody"),
+        ("65534", "must not be nobody"),
+        ("gradio-portal", "must not be the portal's user"),
+        ("900", "must not be the portal's user"),
+        ("portals-twin", "must not be the portal's user"),
+        ("portals-mate", "must not be in the portal's group"),
+        ("mallory", "names 'mallory', which is not a user of this machine"),
+        ("4711", "names '4711', which is not a user of this machine"),
+        ("70007", "is 70007 of portal.app_uids, but the user somebody has that number"),
+        ("70008", "is 70008 of portal.app_uids, but a group has that number"),
     ],
 )
 @pytest.mark.parametrize("trusted", [False, True], ids=["untrusted", "trusted"])
@@ -110,10 +110,10 @@ def test_one_name_for_two_apps_is_the_readers_to_note(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("user", "what"),
     [
-        ("mallory", "names 'mallory', whom this machine does not know"),
-        ("toor", "is root, or of root's group"),
-        ("wheel", "is root, or of root's group"),
-        (None, "is missing, and apps have users of their own"),
+        ("mallory", "names 'mallory', which is not a user of this machine"),
+        ("toor", "must not be root or in root's group"),
+        ("wheel", "must not be root or in root's group"),
+        (None, "is missing although apps have users of their own"),
     ],
 )
 def test_the_portal_is_never_root_beside_apps(tmp_path: Path, user: str | None, what: str) -> None:

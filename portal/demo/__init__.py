@@ -1,6 +1,5 @@
-"""The demo: an OpenID provider with four sample people and no passwords, and the sample apps behind it.
+"""The demo: an OpenID provider with four sample people and no passwords, and the sample apps.
 
-It speaks the real authorization code flow with PKCE so that the demo exercises what
-production does.  Nothing of the portal imports it: it is a process of its own, reached
-over HTTP like any other provider.
+It uses the authorization code flow with PKCE, as production does.  The portal does not import it: it is a separate
+process, reached over HTTP like any other provider.
 """

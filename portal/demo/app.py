@@ -1,7 +1,6 @@
 """The demo provider's pages and endpoints, as one small Flask app.
 
-Every answer is closed to frames, scripts and caches, and a request that came through
-another computer is refused, whatever it asks.
+Every answer forbids frames, scripts and caching.  A request from another computer is refused.
 """
 
 from collections.abc import Mapping
@@ -21,15 +20,15 @@ from portal.demo.grants import ALGORITHM, build_server, name_issuer, new_signing
 from portal.demo.memory import SCOPES, DemoClient, Memory
 from portal.demo.people import PEOPLE, claims_of, find_person
 
-BANNER: Final = "Demo provider: anybody is let in as anybody. For trying the portal on this computer only."
+BANNER: Final = "Demo provider: anyone can sign in as anyone. Only for trying the portal on this computer."
 _FORWARDED: Final = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip")
 
 
 def create_provider(*, issuer: str, client_id: str, client_secret: str, clock: Clock = system_clock) -> Flask:
-    """Build the provider that calls itself *issuer*.
+    """Return the provider with this *issuer*.
 
     Raises:
-        ValueError: *issuer* is no place on this computer.
+        ValueError: *issuer* is not a loopback URL.
     """
     if not is_loopback_url(issuer):
         raise ValueError(f"The demo provider runs on loopback only, not at {issuer}.")
@@ -39,15 +38,15 @@ def create_provider(*, issuer: str, client_id: str, client_secret: str, clock: C
     memory = Memory(clock=clock)
     client = DemoClient(client_id=client_id, client_secret=client_secret)
     server = build_server(issuer=issuer, client=client, key=key, memory=memory, clock=clock)
-    _install_walls(app)
-    _install_description(app, issuer=issuer, jwks={"keys": [key.as_dict(private=False)]})
+    _install_protection(app)
+    _install_metadata(app, issuer=issuer, jwks={"keys": [key.as_dict(private=False)]})
     _install_choice(app, issuer=issuer, server=server)
-    _install_exchange(app, server=server, memory=memory)
+    _install_endpoints(app, server=server, memory=memory)
     return app
 
 
-def _install_description(app: Flask, *, issuer: str, jwks: Mapping[str, object]) -> None:
-    """Say what the provider is, to people and to clients."""
+def _install_metadata(app: Flask, *, issuer: str, jwks: Mapping[str, object]) -> None:
+    """Serve the home page, the metadata and the keys."""
 
     @app.get("/")
     def home() -> ResponseReturnValue:
@@ -68,12 +67,12 @@ def _install_description(app: Flask, *, issuer: str, jwks: Mapping[str, object])
 
 
 def _install_choice(app: Flask, *, issuer: str, server: AuthorizationServer) -> None:
-    """Let the browser's person choose who to be."""
+    """Serve the page on which a sample person is chosen."""
 
     @app.get("/authorize")
     def choose() -> ResponseReturnValue:
         try:
-            grant = _consent_asked_of(server)
+            grant = _consent_grant(server)
         except OAuth2Error as error:
             return _refusal(error, issuer=issuer)
         redirect_uri = grant.request.payload.redirect_uri
@@ -87,23 +86,23 @@ def _install_choice(app: Flask, *, issuer: str, server: AuthorizationServer) -> 
                 client=urlsplit(redirect_uri).netloc,
             )
         )
-        # The form's answer redirects to the client, which form-action must name.
+        # The form's answer redirects to the client, so form-action must include it.
         page.headers["Content-Security-Policy"] = _policy(form_action=f"'self' {origin_of(redirect_uri)}")
         return page
 
     @app.post("/authorize")
     def chosen() -> ResponseReturnValue:
         try:
-            grant = _consent_asked_of(server)
+            grant = _consent_grant(server)
         except OAuth2Error as error:
             return _refusal(error, issuer=issuer)
-        person = find_person(request.form.get("person", ""))  # nobody: the answer is access_denied
+        person = find_person(request.form.get("person", ""))  # None: the answer is access_denied
         response: Response = server.create_authorization_response(grant=grant, grant_user=person)
         return response
 
 
-def _install_exchange(app: Flask, *, server: AuthorizationServer, memory: Memory) -> None:
-    """Serve what comes after the choice: tokens, claims and the end."""
+def _install_endpoints(app: Flask, *, server: AuthorizationServer, memory: Memory) -> None:
+    """Serve the token, userinfo and end-session endpoints."""
 
     @app.post("/token")
     def token() -> ResponseReturnValue:
@@ -114,14 +113,14 @@ def _install_exchange(app: Flask, *, server: AuthorizationServer, memory: Memory
     def userinfo() -> ResponseReturnValue:
         # OpenID Connect Core, 5.3; the refusal is RFC 6750, 3.
         scheme, _, presented = request.headers.get("Authorization", "").partition(" ")
-        opened = memory.opened_by(presented) if scheme.lower() == "bearer" else None
-        person = find_person(opened[0]) if opened else None
-        if opened is None or person is None:
+        grant = memory.grant_of(presented) if scheme.lower() == "bearer" else None
+        person = find_person(grant[0]) if grant else None
+        if grant is None or person is None:
             refusal = jsonify(error="invalid_token")
             refusal.status_code = 401
             refusal.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
             return refusal
-        return jsonify(claims_of(person, scopes=opened[1]))
+        return jsonify(claims_of(person, scopes=grant[1]))
 
     @app.route("/end-session", methods=["GET", "POST"])
     def end_session() -> ResponseReturnValue:
@@ -129,7 +128,7 @@ def _install_exchange(app: Flask, *, server: AuthorizationServer, memory: Memory
         response: Response | None = server.create_endpoint_response("end_session")
         if response is None:
             return render_template("demo/signed_out.html", banner=BANNER)
-        return response if response.location else _page_of_refusal(400)
+        return response if response.location else _refusal_page(400)
 
 
 def _metadata(issuer: str) -> Mapping[str, object]:
@@ -153,29 +152,29 @@ def _metadata(issuer: str) -> Mapping[str, object]:
     }
 
 
-def _consent_asked_of(server: AuthorizationServer) -> Any:
-    """Return the grant that the request asks for.
+def _consent_grant(server: AuthorizationServer) -> Any:
+    """Return the grant of an authorization request.
 
     Raises:
-        OAuth2Error: it cannot be granted.
+        OAuth2Error: the request is invalid.
     """
-    # Authlib quotes the URI in its error, and fails on characters that an error may not hold.
+    # Authlib quotes the URI in its error, and fails on characters that an error must not contain.
     if not is_loopback_url(request.values.get("redirect_uri")):
         raise InvalidRequestError
     return server.get_consent_grant()
 
 
 def _refusal(error: Any, *, issuer: str) -> ResponseReturnValue:
-    """Answer a request that cannot be granted: by redirect where its redirect URI was found good, else by a page."""
+    """Answer an invalid request: by redirect if its redirect URI is valid, else with a page."""
     if not error.redirect_uri:
-        return _page_of_refusal(400)
+        return _refusal_page(400)
     status, body, headers = error()
     response = Response(body, status=status, headers=headers)
     name_issuer(response, issuer=issuer)
     return response
 
 
-def _page_of_refusal(status: int) -> tuple[str, int]:
+def _refusal_page(status: int) -> tuple[str, int]:
     return render_template("demo/refused.html", banner=BANNER), status
 
 
@@ -183,22 +182,22 @@ def _policy(*, form_action: str) -> str:
     return f"default-src 'none'; style-src 'self'; form-action {form_action}; base-uri 'none'; frame-ancestors 'none'"
 
 
-def _install_walls(app: Flask) -> None:
-    """Refuse what came from elsewhere, and close every answer."""
+def _install_protection(app: Flask) -> None:
+    """Refuse requests from other computers, and add security headers to every answer."""
 
     @app.before_request
     def only_this_computer() -> ResponseReturnValue | None:
-        # A proxy or a rebound name in front would make the provider reachable from outside.
+        # A proxy or DNS rebinding would make the provider reachable from other computers.
         host = urlsplit(f"//{request.host}").hostname
         if is_loopback_host(host) and not any(name in request.headers for name in _FORWARDED):
             return None
-        return _page_of_refusal(403)
+        return _refusal_page(403)
 
     @app.after_request
-    def close(response: Response) -> Response:
+    def add_headers(response: Response) -> Response:
         response.headers.setdefault("Content-Security-Policy", _policy(form_action="'none'"))
         response.headers["Cache-Control"] = "no-store"
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["X-Demo-Provider"] = "anybody is let in as anybody"
+        response.headers["X-Demo-Provider"] = "anyone can sign in as anyone"
         return response

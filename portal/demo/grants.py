@@ -1,7 +1,7 @@
-"""The protocol, as Authlib's server side has it, with everything optional made strict.
+"""The protocol, by Authlib's server, with everything optional made strict.
 
-PKCE with S256 is required of every request (RFC 9700, 2.1.1), the callback names its
-issuer (RFC 9207), and sign-out comes back only to places on this computer.
+Every request needs PKCE with S256 (RFC 9700, 2.1.1), the callback names its issuer (RFC 9207), and sign-out redirects
+only to loopback URLs.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ ALGORITHM = "RS256"
 
 
 def new_signing_key() -> RSAKey:
-    """Make a key that lives as long as the process."""
+    """Return a new signing key, for the lifetime of the process."""
     key = RSAKey.generate_key(2048, parameters={"use": "sig", "alg": ALGORITHM})
     key.ensure_kid()
     return key
@@ -35,7 +35,7 @@ class _OnlyS256(CodeChallenge):  # type: ignore[misc]  # Authlib ships no types
     SUPPORTED_CODE_CHALLENGE_METHOD = ("S256",)
 
     def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
-        # Authlib takes a request without a challenge, and reads a missing method as "plain".
+        # Authlib accepts a request without a challenge, and treats a missing method as "plain".
         data = grant.request.payload.data
         if not data.get("code_challenge") or data.get("code_challenge_method") != "S256":
             raise InvalidRequestError("PKCE with S256 is required.")
@@ -58,7 +58,7 @@ class _IdTokens(OpenIDCode):  # type: ignore[misc]  # Authlib ships no types
         self._clock = clock
 
     def exists_nonce(self, nonce: str, request: Any) -> bool:
-        # A nonce is the client's to check; refusing it here would only break the browser's back button.
+        # The client checks the nonce; refusing a repeated one here would only break the browser's back button.
         del nonce, request
         return False
 
@@ -103,7 +103,7 @@ def _code_grant(memory: Memory, clock: Clock) -> type:
             return memory.take_code(code)
 
         def delete_authorization_code(self, authorization_code: Code) -> None:
-            """Nothing is left to delete: the code was taken when it was presented."""
+            """Do nothing: the code was removed when it was presented."""
 
         def authenticate_user(self, authorization_code: Code) -> SamplePerson | None:
             return find_person(authorization_code.subject)
@@ -125,16 +125,16 @@ class _EndSession(EndSessionEndpoint):  # type: ignore[misc]  # Authlib ships no
         return is_loopback_url(post_logout_redirect_uri)
 
     def is_post_logout_redirect_uri_legitimate(self, *args: Any) -> bool:
-        # Without an ID token too: there is no session here whose end could be forced on somebody.
+        # Without an ID token too: there is no session here that a foreign request could end.
         del args
         return True
 
     def end_session(self, end_session_request: Any) -> None:
-        """Nothing is left to end: this provider keeps nobody signed in."""
+        """Do nothing: this provider has no sessions."""
 
 
 def build_server(*, issuer: str, client: DemoClient, key: RSAKey, memory: Memory, clock: Clock) -> AuthorizationServer:
-    """Build the authorization server for *client*."""
+    """Return the authorization server for *client*."""
 
     def query_client(client_id: str) -> DemoClient | None:
         return client if client_id == client.client_id else None

@@ -1,7 +1,7 @@
 """Codes, tokens and the one client, in the memory of one process.
 
-A code is taken out when it is presented, whatever comes of it; presenting it again also
-ends the access token that came of it (RFC 6749, 4.1.2).
+A code is removed when it is presented, even if the exchange fails.  Presenting it again revokes its access token
+(RFC 6749, 4.1.2).
 """
 
 import hmac
@@ -14,14 +14,14 @@ from portal.contract import is_loopback_url
 
 SCOPES: Final = ("openid", "profile", "email", "descope.claims")
 CODE_LIFETIME: Final = 60
-"""Seconds between choosing a person and the code's exchange."""
+"""Seconds until a code expires."""
 TOKEN_LIFETIME: Final = 600
-"""Seconds an access token opens the userinfo endpoint."""
+"""Seconds until an access token expires."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoClient:
-    """The portal, as the provider knows it.  The methods are Authlib's ``ClientMixin``."""
+    """The portal as client of the provider.  The methods are Authlib's ``ClientMixin``."""
 
     client_id: str
     client_secret: str
@@ -31,16 +31,16 @@ class DemoClient:
         return self.client_id
 
     def get_default_redirect_uri(self) -> None:
-        """Return nothing: a request must say where to go back to."""
+        """Return nothing: a request must contain its redirect URI."""
         return
 
     def get_allowed_scope(self, scope: str | None) -> str:
-        """Return the part of *scope* that this provider knows."""
-        asked = (scope or "").split()
-        return " ".join(one for one in SCOPES if one in asked)
+        """Return the supported part of *scope*."""
+        requested = (scope or "").split()
+        return " ".join(one for one in SCOPES if one in requested)
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
-        """Accept places on this computer only; nobody elsewhere can receive a code."""
+        """Accept only loopback URLs, so no other computer receives a code."""
         return is_loopback_url(redirect_uri)
 
     def check_client_secret(self, client_secret: str) -> bool:
@@ -48,15 +48,15 @@ class DemoClient:
         return hmac.compare_digest(self.client_secret.encode(), client_secret.encode())
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        """Accept HTTP Basic and a secret in the form, at the token endpoint."""
+        """Accept HTTP Basic and a secret in the form at the token endpoint."""
         return endpoint == "token" and method in {"client_secret_basic", "client_secret_post"}
 
     def check_response_type(self, response_type: str) -> bool:
-        """Accept the code flow only."""
+        """Accept only the code flow."""
         return response_type == "code"
 
     def check_grant_type(self, grant_type: str) -> bool:
-        """Accept the code flow only; there are no refresh tokens."""
+        """Accept only the code flow; there are no refresh tokens."""
         return grant_type == "authorization_code"
 
 
@@ -90,7 +90,7 @@ class Code:
         return self.issued_at
 
     def get_acr(self) -> None:
-        """Return nothing: no assurance is given."""
+        """Return nothing: there is no assurance."""
         return
 
     def get_amr(self) -> None:
@@ -107,7 +107,7 @@ class _Token:
 
 
 class Memory:
-    """All that the provider remembers; safe to use from several threads."""
+    """State of the provider; safe for threads."""
 
     def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
@@ -116,7 +116,7 @@ class Memory:
         self._tokens: dict[str, _Token] = {}
 
     def add_code(self, code: Code) -> None:
-        """Remember *code*, and forget what can no longer be used."""
+        """Store *code*, and remove what has expired."""
         now = self._clock()
         with self._lock:
             self._codes = {key: one for key, one in self._codes.items() if now < one.issued_at + CODE_LIFETIME}
@@ -124,23 +124,23 @@ class Memory:
             self._codes[code.code] = code
 
     def take_code(self, presented: str) -> Code | None:
-        """Return the code and forget it; ``None`` if it is unknown, used or too old."""
+        """Remove and return the code; ``None`` if it is unknown, used or expired."""
         with self._lock:
             code = self._codes.pop(presented, None)
-            if code is None:  # used before: what came of it was perhaps stolen
+            if code is None:  # used before: its token may be stolen
                 self._tokens = {key: one for key, one in self._tokens.items() if one.code != presented}
         return code if code is not None and self._clock() < code.issued_at + CODE_LIFETIME else None
 
     def add_token(self, access_token: str, *, code: Code) -> None:
-        """Remember what *access_token* opens."""
+        """Store the grant of *access_token*."""
         token = _Token(
             subject=code.subject, scope=code.scope, code=code.code, expires_at=self._clock() + TOKEN_LIFETIME
         )
         with self._lock:
             self._tokens[access_token] = token
 
-    def opened_by(self, access_token: str) -> tuple[str, frozenset[str]] | None:
-        """Return the subject and scopes of *access_token*, or ``None`` if it opens nothing."""
+    def grant_of(self, access_token: str) -> tuple[str, frozenset[str]] | None:
+        """Return the subject and scopes of *access_token*; ``None`` if it is unknown or expired."""
         with self._lock:
             token = self._tokens.get(access_token)
         if token is None or self._clock() >= token.expires_at:

@@ -1,7 +1,7 @@
-"""The four sample people, and what the demo provider says of each.
+"""The four sample people and their claims.
 
-The claims have the shape of Descope's: roles stand inside ``tenants``, so a person can be
-an admin of one company and an ordinary member of another.
+The claims have the shape of Descope's: roles are inside ``tenants``, so a person can be an admin of one company and an
+ordinary member of another.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,7 +11,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """One tenant somebody belongs to, and their roles there."""
+    """A person's tenant and their roles there."""
 
     tenant: str
     tenant_name: str
@@ -20,14 +20,14 @@ class Membership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplePerson:
-    """Somebody to sign in as."""
+    """A sample person to sign in as."""
 
     subject: str
     given_name: str
     family_name: str
     email: str
     about: str
-    """One line for the page on which people are chosen."""
+    """One line for the page on which a person is chosen."""
     memberships: tuple[Membership, ...]
 
     @property
@@ -37,7 +37,7 @@ class SamplePerson:
 
     @property
     def initials(self) -> str:
-        """Two letters for the picture's place."""
+        """Two letters instead of a picture."""
         return self.given_name[0] + self.family_name[0]
 
 
@@ -51,7 +51,7 @@ PEOPLE: Final = (
         given_name="Ada",
         family_name="Admin",
         email="ada@acme.example",
-        about="Administers Acme: sees who is signed in and may end it.",
+        about="Administers Acme: sees who is signed in and can sign people out.",
         memberships=(_acme("Tenant Admin"),),
     ),
     SamplePerson(
@@ -67,7 +67,7 @@ PEOPLE: Final = (
         given_name="Uwe",
         family_name="User",
         email="uwe@acme.example",
-        about="Works at Acme: an ordinary member without further rights.",
+        about="Works at Acme: an ordinary member without other roles.",
         memberships=(_acme("Member"),),
     ),
     SamplePerson(
@@ -90,7 +90,7 @@ def find_person(subject: str) -> SamplePerson | None:
 
 
 def claims_of(person: SamplePerson, *, scopes: Collection[str]) -> Mapping[str, object]:
-    """Return what the provider says of *person* to a client that was granted *scopes* (OpenID Connect Core, 5.4)."""
+    """Return the claims of *person* for the granted *scopes* (OpenID Connect Core, 5.4)."""
     claims: dict[str, object] = {"sub": person.subject}
     if "profile" in scopes:
         claims |= {"name": person.name, "given_name": person.given_name, "family_name": person.family_name}

@@ -1,6 +1,6 @@
 """Run the demo provider: ``python -m portal.demo.provider --port 7801``.
 
-One gunicorn worker with threads, because what it remembers is in its memory.
+One gunicorn worker with threads, because its state is in memory.
 """
 
 import argparse
@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # gunicorn ships no types
@@ -16,9 +16,7 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  #
 from portal.contract import is_loopback_host
 from portal.contract.argument_types import PORT
 from portal.demo.app import BANNER, create_provider
-
-CLIENT_ID: Final = "demo-portal"
-SECRET_VARIABLE: Final = "PORTAL_DEMO_CLIENT_SECRET"  # noqa: S105 - the variable's name, not its value
+from portal.demo.setup import CLIENT_ID, SECRET_VARIABLE
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -30,10 +28,10 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until told to stop; 2 if it was asked to listen elsewhere than on loopback."""
+    """Run until a signal to stop; return 2 if the host is not loopback."""
     options = command_line().parse_args(arguments)
     if not is_loopback_host(options.host):
-        sys.stderr.write(f"The demo provider lets anybody in as anybody: it does not listen on {options.host}.\n")
+        sys.stderr.write(f"Anyone can sign in at the demo provider, so it does not listen on {options.host}.\n")
         return 2
     issuer = f"http://{options.host}:{options.port}"
     client_secret = os.environ.pop(SECRET_VARIABLE, "")
@@ -59,7 +57,7 @@ class _Runner(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
             "workers": 1,
             "threads": 4,
             "graceful_timeout": 1,
-            "control_socket_disable": True,  # else one is opened under the home directory
+            "control_socket_disable": True,  # it would be created in the home directory
             "proc_name": "portal-demo-provider",
             "loglevel": "warning",
         }

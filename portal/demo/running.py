@@ -1,4 +1,4 @@
-"""Running a demo: the demo provider, the portal and the apps, with everything else of the environment kept out."""
+"""Running a demo: the demo provider, the portal and the apps, without the user's environment."""
 
 import os
 import secrets
@@ -27,10 +27,10 @@ def run(
     hidden: Collection[str] | None = None,
     failed: Callable[[str], None] = lambda _log: None,
 ) -> int:
-    """Run *sample* until somebody asks for the end.
+    """Run *sample* until a signal to stop; return the exit code.
 
-    *hidden* is what the log of an app may hold and no terminal may show; *failed* gets the end of the log of an
-    app that could not be started, and may give up.
+    *hidden* are values to redact in an app's log; *failed* gets the end of the log of an app that could not be
+    started, and may raise.
 
     Raises:
         CommandFailed: a port is taken, or the folder or the database cannot be used.
@@ -41,24 +41,24 @@ def run(
     except OSError as error:
         problem = f"The folder {sample.folder} cannot be used: {error.strerror}. Choose another with --data-dir."
         raise CommandFailed(problem) from error
-    plain = harmless(environ)
+    common = harmless(environ)
     shared = {SECRET_VARIABLE: secrets.token_urlsafe(32)}
-    of_portal = {**plain, **shared, "PORTAL_CONFIG": str(sample.config), "PORTAL_SECRET_KEY": key}
-    settings = load(of_portal)
+    portal_environ = {**common, **shared, "PORTAL_CONFIG": str(sample.config), "PORTAL_SECRET_KEY": key}
+    settings = load(portal_environ)
     logs = sample.folder / "logs"
     launch = startup.Launch(
         settings=settings,
         port=sample.ports.portal,
-        environ=of_portal,
-        app_environ=plain,
+        environ=portal_environ,
+        app_environ=common,
         secrets_from={},
-        cwd=sample.folder,  # a .env, wsgi.py or gunicorn.conf.py of the folder where this was typed is none of ours
+        cwd=sample.folder,  # not the current folder: its .env, wsgi.py or gunicorn.conf.py must have no effect
         logs=logs,
         workers=1,
         threads=16,
     )
     provider = provider_program(
-        port=sample.ports.provider, environ={**plain, **shared}, cwd=sample.folder, log=logs / "provider.log"
+        port=sample.ports.provider, environ={**common, **shared}, cwd=sample.folder, log=logs / "provider.log"
     )
     print(f"Starting {sample.name} …", flush=True)
     with Processes().until_stopped() as processes:
@@ -72,8 +72,8 @@ def run(
             print(announcement(sample), flush=True)
             show(sample.portal_url, wanted=browser, environ=environ)
 
-        doors = (startup.portal_health_check(launch), _provider_health_check(sample))
-        monitor = startup.StartupMonitor(settings, checks=doors, announce=announce, hidden=hidden, failed=failed)
+        checks = (startup.portal_health_check(launch), _provider_health_check(sample))
+        monitor = startup.StartupMonitor(settings, checks=checks, announce=announce, hidden=hidden, failed=failed)
         code = startup.stay(processes, monitor.look)
         print("Ending …", flush=True)
     return code
@@ -96,14 +96,14 @@ def _provider_health_check(sample: Sample) -> HealthCheck:
 
 
 def announcement(sample: Sample) -> str:
-    """Return what the person is told once the portal can be used."""
+    """Return what to print when the portal is ready."""
     widest = max(len(person.name) for person in PEOPLE)
     people = "\n".join(f"    {person.name:<{widest}}   {_memberships(person)}" for person in PEOPLE)
     safari = "" if sample.plain_names else "\n  If your browser does not find that address (Safari), use --plain-names."
     return (
         f"\n  Open  {sample.portal_url}\n\n"
         f"  Who can sign in, without a password:\n{people}\n\n"
-        f"  The demo provider lets anybody in as anybody; it answers this computer only.\n"
+        f"  Anyone can sign in as any of these people. The demo provider answers only this computer.\n"
         f"  Logs: {sample.folder / 'logs'}{safari}\n"
         f"  Ctrl-C ends everything.\n"
     )

@@ -1,4 +1,4 @@
-"""What a demo consists of: its apps, its addresses, its folder, and the ``portal.toml`` that says so."""
+"""A demo's apps, addresses, folder and ``portal.toml``."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from portal.machine.ports import LOOPBACK, Ports
 
 SECRET_VARIABLE: Final = "PORTAL_DEMO_CLIENT_SECRET"  # noqa: S105 - the variable's name, not its value
 SAMPLE_ROLES: Final[Mapping[str, str]] = {"admin": "Tenant Admin", "analyst": "Analyst"}
-"""The demo's roles, and the demo provider's role that gives each."""
+"""The demo's roles, and the demo provider's role for each."""
 CLIENT_ID: Final = "demo-portal"
 _KEY: Final = re.compile(r"[\w-]{43,}")
 
@@ -35,30 +35,30 @@ class SampleApp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One demo, ready to be written down."""
+    """One demo."""
 
     name: str
-    """What it is, for a sentence."""
+    """For messages."""
     folder: Path
     ports: Ports
     apps: tuple[SampleApp, ...]
     landing: tuple[str, ...]
     plain_names: bool
-    """Whether to do without names under ``.localhost``, which Safari does not resolve."""
+    """Whether to avoid names under ``.localhost``, which Safari does not resolve."""
 
     @property
     def portal_url(self) -> str:
-        """Where browsers reach the portal."""
+        """Public URL of the portal."""
         return f"http://{LOOPBACK if self.plain_names else 'portal.demo.localhost'}:{self.ports.portal}"
 
     @property
     def apps_url(self) -> str:
-        """Where browsers reach the apps."""
+        """Public URL of the apps."""
         return f"http://{LOOPBACK if self.plain_names else '{app}.demo.localhost'}:{{port}}"
 
     @property
     def issuer(self) -> str:
-        """The demo provider."""
+        """Issuer of the demo provider."""
         return f"http://{LOOPBACK}:{self.ports.provider}"
 
     @property
@@ -70,7 +70,7 @@ class Sample:
 def as_toml(sample: Sample) -> str:
     """Return the ``portal.toml`` of *sample*."""
     lines = [
-        "# Written anew at each start of the demo; change nothing here.",
+        "# Written again at each start of the demo; do not edit.",
         "[portal]",
         _pair("url", sample.portal_url),
         _pair("apps_url", sample.apps_url),
@@ -90,8 +90,8 @@ def as_toml(sample: Sample) -> str:
         _pair("scopes", ("openid", "profile", "email", "descope.claims")),
         "",
     ]
-    for role, theirs in SAMPLE_ROLES.items():
-        lines += [f"[roles.{role}]", _pair("when", f"contains(roles, '{theirs}')"), ""]
+    for role, provider_role in SAMPLE_ROLES.items():
+        lines += [f"[roles.{role}]", _pair("when", f"contains(roles, '{provider_role}')"), ""]
     lines.pop()
     for app, port in zip(sample.apps, sample.ports.apps, strict=True):
         lines += ["", f"[apps.{app.slug}]", _pair("title", app.title), _pair("source", app.source), f"port = {port}"]
@@ -105,34 +105,34 @@ def as_toml(sample: Sample) -> str:
 
 
 def _pair(key: str, value: str | tuple[str, ...]) -> str:
-    # A JSON string without escapes for non-ASCII is a TOML basic string, but for the one control character JSON allows.
+    # A JSON string with non-ASCII characters is a TOML basic string, except for the one control character JSON allows.
     written = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return f"{key} = {written}"
 
 
 def write_down(sample: Sample) -> str:
-    """Make the folder, write the configuration, and return the secret key, which is made once and kept.
+    """Create the folder, write the configuration, and return the secret key, which is created once.
 
-    Only this user may look into the folder.
+    Only this user can read the folder.
     """
     for folder in (sample.folder, sample.folder / "logs", sample.folder / "tmp"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     sample.folder.chmod(0o700)
     _write(sample.config, as_toml(sample))
-    kept = sample.folder / "secret-key"
+    key_file = sample.folder / "secret-key"
     try:
-        key = kept.read_text(encoding="ascii").strip()
+        key = key_file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         key = ""
     if not _KEY.fullmatch(key):
         key = secrets.token_urlsafe(48)
-        _write(kept, key + "\n")
-    kept.chmod(0o600)
+        _write(key_file, key + "\n")
+    key_file.chmod(0o600)
     return key
 
 
 def _write(path: Path, text: str) -> None:
-    # Beside it and then in its place: a process that starts now reads the old file or the new one, never half.
+    # Written beside it, then renamed: a process that starts now reads a complete file.
     beside = path.with_name(f"{path.name}.new")
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(text)

@@ -1,6 +1,6 @@
-"""The configuration of Caddy 2: it ends TLS, speaks HTTP/2, buffers nothing of apps, and sets forwarded headers anew.
+"""The configuration of Caddy 2: TLS, HTTP/2, no buffering for apps, and its own forwarded headers.
 
-Caddy writes ``X-Forwarded-For`` itself and believes what was there only from its ``trusted_proxies``.
+Caddy writes ``X-Forwarded-For`` itself and trusts an existing one only from its ``trusted_proxies``.
 """
 
 from collections.abc import Iterator
@@ -12,22 +12,22 @@ from portal.deployment.sites import LARGEST_BODY, Location, Site, apps_elsewhere
 from portal.settings import Settings
 
 CURRENT: Final = (2, 7)
-"""Since when ``request_buffers`` is spelt so; Debian 12 has 2.6."""
+"""First version with ``request_buffers``; Debian 12 has 2.6."""
 _SIZE: Final = f"{LARGEST_BODY.upper()}iB"
 
 
 def caddy_configuration(
     settings: Settings, *, port: int, certificate: Path | None, key: Path | None, version: tuple[int, int] = CURRENT
 ) -> str:
-    """Return a Caddyfile for *version* of Caddy; without *certificate* and *key* Caddy gets its own (ACME).
+    """Return a Caddyfile for *version* of Caddy; without *certificate* and *key*, Caddy gets its own by ACME.
 
     Raises:
         CannotConfigure: an address is plain http.
         ValueError: a path cannot be written into a Caddyfile.
     """
-    lines = ["# Written by `portal config caddy` from portal.toml; write it anew when that changes."]
+    lines = ["# Written by `portal config caddy` from portal.toml. Write it again when portal.toml changes."]
     lines += [
-        f"# The app {app.slug} runs elsewhere, behind a web server of its own: {app.url}"
+        f"# The app {app.slug} runs on another machine, behind its own reverse proxy: {app.url}"
         for app in apps_elsewhere(settings)
     ]
     networks = settings.trusted_proxies.networks
@@ -48,12 +48,12 @@ def _site(site: Site, tls: str | None, version: tuple[int, int]) -> Iterator[str
     yield f'\t\tStrict-Transport-Security "{STRICT_TRANSPORT}"'
     yield "\t\tdefer"
     yield "\t}"
-    for number, place in enumerate(site.places):
+    for number, location in enumerate(site.locations):
         matcher = f"@app{number}"
-        if place.path:
-            yield f"\t{matcher} path {place.path} {place.path}/*"
-        yield f"\thandle {matcher} {{" if place.path else "\thandle {"
-        yield from _proxy(place, version)
+        if location.path:
+            yield f"\t{matcher} path {location.path} {location.path}/*"
+        yield f"\thandle {matcher} {{" if location.path else "\thandle {"
+        yield from _proxy(location, version)
         yield "\t}"
     if not site.has_root:
         yield "\thandle {"
@@ -62,22 +62,22 @@ def _site(site: Site, tls: str | None, version: tuple[int, int]) -> Iterator[str
     yield "}"
 
 
-def _proxy(place: Location, version: tuple[int, int]) -> Iterator[str]:
-    yield f"\t\t# {place.what}"
-    if not place.is_app:
+def _proxy(location: Location, version: tuple[int, int]) -> Iterator[str]:
+    yield f"\t\t# {location.what}"
+    if not location.is_app:
         yield "\t\trespond /metrics 404"
         yield "\t\trequest_body {"
         yield f"\t\t\tmax_size {_SIZE}"
         yield "\t\t}"
-    yield f"\t\treverse_proxy 127.0.0.1:{place.port} {{"
+    yield f"\t\treverse_proxy 127.0.0.1:{location.port} {{"
     yield "\t\t\theader_up -Forwarded"
     yield "\t\t\theader_up -X-Real-IP"
-    if place.is_app:
+    if location.is_app:
         yield "\t\t\tflush_interval -1"
     elif version >= CURRENT:
-        yield f"\t\t\trequest_buffers {_SIZE}  # a slow client must hold nothing of the portal"
+        yield f"\t\t\trequest_buffers {_SIZE}  # a slow client must not occupy the portal"
     else:
-        yield "\t\t\tbuffer_requests  # a slow client must hold nothing of the portal"
+        yield "\t\t\tbuffer_requests  # a slow client must not occupy the portal"
         yield f"\t\t\tmax_buffer_size {_SIZE}"
     yield "\t\t}"
 

@@ -1,7 +1,7 @@
-"""The configuration of nginx (1.19 or later): TLS, HTTP/2, nothing buffered, and headers nobody else wrote.
+"""The configuration of nginx (1.19 or later): TLS, HTTP/2, no buffering for apps, and its own forwarded headers.
 
-Both portal and guards read one forwarded header, ``X-Forwarded-For``, and it is overwritten here,
-never appended to.  ``Host`` goes on as it came: whether it is a right one, they decide.
+Portal and guards read one forwarded header, ``X-Forwarded-For``, which is overwritten here, never appended to.
+``Host`` is forwarded unchanged; portal and guards check it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,10 +21,10 @@ _NOT_FORWARDED: Final = (
     "X-Forwarded-Server",
     "X-Real-IP",
 )
-"""What clients send under these names ends at the web server."""
+"""Headers of clients that are not forwarded."""
 _POINTER: Final = 8
 _USUAL_BUCKET: Final = 64
-"""Bytes: a line of the processor's cache, where it is not a rarer one of 32 or 128."""
+"""Bytes of a processor's cache line; rarely 32 or 128."""
 
 
 def nginx_configuration(settings: Settings, *, port: int, certificate: Path, key: Path) -> str:
@@ -37,13 +37,13 @@ def nginx_configuration(settings: Settings, *, port: int, certificate: Path, key
     sites = sites_of(settings, port=port)
     bucket = bucket_needed(sites)
     lines = [
-        "# Written by `portal config nginx` from portal.toml; write it anew when that changes.",
-        "# It belongs into the http context of nginx, as /etc/nginx/conf.d/gradio-portal.conf does.",
-        "# By itself nginx takes 512 connections, slow ones included. Set in /etc/nginx/nginx.conf:",
+        "# Written by `portal config nginx` from portal.toml. Write it again when portal.toml changes.",
+        "# It belongs in the http context of nginx, like /etc/nginx/conf.d/gradio-portal.conf.",
+        "# By default nginx accepts 512 connections, slow ones included. Set in /etc/nginx/nginx.conf:",
         "# worker_rlimit_nofile 65536; and in its events section worker_connections 16384;",
         *([] if bucket is None else [f"# {line}" for line in long_names(bucket)]),
         *(
-            f"# The app {app.slug} runs elsewhere, behind a web server of its own: {app.url}"
+            f"# The app {app.slug} runs on another machine, behind its own reverse proxy: {app.url}"
             for app in apps_elsewhere(settings)
         ),
         "",
@@ -61,9 +61,9 @@ def nginx_configuration(settings: Settings, *, port: int, certificate: Path, key
 
 
 def bucket_needed(sites: Iterable[Site]) -> int | None:
-    """Return the ``server_names_hash_bucket_size`` that the names of *sites* need; ``None`` where nginx's own will do.
+    """Return the ``server_names_hash_bucket_size`` that the names of *sites* need; ``None`` if the default is enough.
 
-    A name takes two pointers more than its bytes and their count, in whole pointers (``ngx_hash.c``).
+    A name takes its length, two bytes and two pointers, rounded up to whole pointers (``ngx_hash.c``).
     """
     longest = max((len(site.host) for site in sites), default=0)
     needed = 2 * _POINTER + -(-(longest + 2) // _POINTER) * _POINTER
@@ -73,9 +73,9 @@ def bucket_needed(sites: Iterable[Site]) -> int | None:
 
 
 def long_names(bucket: int) -> tuple[str, ...]:
-    """Return what is to be done where a name needs *bucket*, as lines of prose."""
+    """Return instructions for names that need *bucket*, as lines of text."""
     return (
-        "A host name is longer than nginx takes by itself. Say once, in the http section of /etc/nginx/nginx.conf:",
+        "A host name is too long for nginx's default. Set once, in the http section of /etc/nginx/nginx.conf:",
         f"    server_names_hash_bucket_size {bucket};",
     )
 
@@ -93,17 +93,17 @@ def _server(site: Site, settings: Settings, *, certificate: str, key: str) -> It
     yield "    ssl_session_timeout 1d;"
     yield "    ssl_session_tickets off;"
     yield ""
-    yield "    access_log off;  # it would keep queries, with codes in them; portal and guards write logs of their own"
+    yield "    access_log off;  # it would contain queries with codes; portal and guards write their own logs"
     yield "    server_tokens off;"
     if settings.trusted_proxies.networks:
         yield ""
-        yield "    # portal.trusted_proxies: the client is the one they name."
+        yield "    # portal.trusted_proxies: their X-Forwarded-For names the client."
         for network in settings.trusted_proxies.networks:
             yield f"    set_real_ip_from {network};"
         yield "    real_ip_header X-Forwarded-For;"
         yield "    real_ip_recursive on;"
     yield ""
-    yield "    # Answers of identity providers come back in the address, and a company's cookies with every request."
+    yield "    # Identity providers answer in the query, and a company's cookies come with every request."
     yield "    large_client_header_buffers 8 16k;"
     yield ""
     yield "    proxy_hide_header Strict-Transport-Security;"
@@ -118,9 +118,9 @@ def _server(site: Site, settings: Settings, *, certificate: str, key: str) -> It
         yield f"    proxy_set_header {name} '';"
     yield "    proxy_set_header Upgrade $http_upgrade;"
     yield "    proxy_set_header Connection $gradio_portal_connection;"
-    for place in site.places:
+    for location in site.locations:
         yield ""
-        yield from _location(place)
+        yield from _location(location)
     if not site.has_root:
         yield ""
         yield "    location / {"
@@ -129,32 +129,32 @@ def _server(site: Site, settings: Settings, *, certificate: str, key: str) -> It
     yield "}"
 
 
-def _location(place: Location) -> Iterator[str]:
-    yield f"    # {place.what}"
-    if place.path:
-        yield f"    location = {place.path} {{"
-        yield f"        proxy_pass http://127.0.0.1:{place.port};"
+def _location(location: Location) -> Iterator[str]:
+    yield f"    # {location.what}"
+    if location.path:
+        yield f"    location = {location.path} {{"
+        yield f"        proxy_pass http://127.0.0.1:{location.port};"
         yield "    }"
-    yield f"    location {place.path}/ {{"
-    yield f"        proxy_pass http://127.0.0.1:{place.port};"  # no path here: it goes on as it came
-    if place.is_app:
+    yield f"    location {location.path}/ {{"
+    yield f"        proxy_pass http://127.0.0.1:{location.port};"  # no path here: it is forwarded unchanged
+    if location.is_app:
         yield "        proxy_buffering off;"
         yield "        proxy_request_buffering off;"
-        yield "        # for the heads of answers: a deep link stands in some of them"
+        yield "        # for response headers: some contain a deep link"
         yield "        proxy_buffer_size 16k;"
         yield "        proxy_buffers 8 16k;"
         yield "        proxy_read_timeout 1h;"
         yield "        proxy_send_timeout 1h;"
-        yield "        client_max_body_size 0;  # launch(max_file_size=…) of each app is the limit"
+        yield "        client_max_body_size 0;  # each app sets launch(max_file_size=…)"
     else:
-        yield "        # A whole request at once: a slow client must hold nothing of the portal."
+        yield "        # Forward whole requests: a slow client must not occupy the portal."
         yield "        proxy_request_buffering on;"
         yield f"        client_max_body_size {LARGEST_BODY};"
         yield f"        client_body_buffer_size {LARGEST_BODY};"
         yield "        proxy_buffer_size 16k;"
         yield "        proxy_buffers 8 16k;"
     yield "    }"
-    if not place.is_app:
+    if not location.is_app:
         yield "    location = /metrics {"
         yield "        return 404;"
         yield "    }"

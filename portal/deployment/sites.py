@@ -1,6 +1,6 @@
-"""Which host names there are, and where on each of them portal and apps are: what a web server must know.
+"""The host names of portal and apps, and the locations on each: what a reverse proxy must know.
 
-Paths are handed on as they are: each guard answers under its own.
+Paths are forwarded unchanged: each guard answers under its own path.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,85 +15,85 @@ _HTTP: Final = 80
 _HTTPS: Final = 443
 PORTAL: Final = "the portal"
 LARGEST_BODY: Final = "128k"
-"""Most that a reverse proxy takes and buffers of a request to the portal, which itself takes less."""
+"""Largest request body that a reverse proxy buffers for the portal, which itself accepts less."""
 
 
 class CannotConfigure(Exception):
-    """No web server can be configured for these settings; the text says why, and what to do."""
+    """No reverse proxy can be configured for these settings; the text says why, and the fix."""
 
 
 class PortTaken(CannotConfigure):
-    """The web server would have to listen where the portal or an app listens already."""
+    """The reverse proxy would have to listen on a port of the portal or an app."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location:
-    """Somewhere on a host name."""
+    """A path of a host name, and the port that serves it."""
 
     what: str
-    """For a comment: :data:`PORTAL`, or the app's slug."""
+    """For comments: :data:`PORTAL` or the app's slug."""
     path: str
-    """Empty for the whole name; else with a leading and no trailing slash."""
+    """Empty for the whole host; else with a leading and without a trailing slash."""
     port: int
-    """Where it listens on this machine's loopback."""
+    """Its port on this machine's loopback."""
 
     @property
     def is_app(self) -> bool:
-        """Whether streams, uploads and downloads of any size are to be expected."""
+        """Whether it has streams, and uploads and downloads of any size."""
         return self.what != PORTAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """One name that browsers know, on one port."""
+    """One public host name and port."""
 
     host: str
     """Without port; an IPv6 address in brackets."""
     port: int
-    places: tuple[Location, ...]
-    """The longest paths first."""
+    locations: tuple[Location, ...]
+    """Longest paths first."""
 
     @property
     def has_root(self) -> bool:
-        """Whether somebody answers for whatever no path names."""
-        return any(not place.path for place in self.places)
+        """Whether a location covers all other paths."""
+        return any(not location.path for location in self.locations)
 
     @property
     def authority(self) -> str:
-        """Host and port, as addresses write them."""
+        """Host and port as in URLs."""
         return self.host if self.port == _HTTPS else f"{self.host}:{self.port}"
 
 
 def sites_of(settings: Settings, *, port: int) -> tuple[Site, ...]:
-    """Return the names under which the portal, on *port* of this machine, and the apps it starts are reached.
+    """Return the sites of the portal, on *port* of this machine, and of the apps on this machine.
 
-    Apps that run elsewhere have a web server of their own there, and are left out; but not those whose
-    ``internal_url`` is a port of this machine, like apps in containers that share its loopback.
+    Apps on other machines have a reverse proxy there and are left out.  Apps whose ``internal_url`` is a port of this
+    machine are included, like those in containers that share its loopback.
 
     Raises:
-        CannotConfigure: an address is plain http, so that there is no TLS to end.
-        PortTaken: an address has the port of one who listens on this machine.
+        CannotConfigure: an address is plain http, so there is no TLS to terminate.
+        PortTaken: an address has the port of the portal or an app.
     """
-    places: dict[tuple[str, int], list[Location]] = {}
-    _add(places, settings.url, Location(what=PORTAL, path="", port=port))
+    locations: dict[tuple[str, int], list[Location]] = {}
+    _add(locations, settings.url, Location(what=PORTAL, path="", port=port))
     for app in settings.catalogue:
         own = _port_here(app)
         if own is not None:
-            _add(places, app.url, Location(what=app.slug, path=urlsplit(app.url).path.rstrip("/"), port=own))
-    _require_free(places)
+            _add(locations, app.url, Location(what=app.slug, path=urlsplit(app.url).path.rstrip("/"), port=own))
+    _require_free(locations)
     return tuple(
-        Site(host=host, port=number, places=tuple(sorted(found, key=lambda place: -len(place.path))))
-        for (host, number), found in places.items()
+        Site(host=host, port=number, locations=tuple(sorted(found, key=lambda location: -len(location.path))))
+        for (host, number), found in locations.items()
     )
 
 
 def apps_here(settings: Settings) -> Iterable[AppSpec]:
-    """Yield the apps that the portal, or systemd, starts on this machine."""
+    """Return the apps that the portal or systemd starts on this machine."""
     return (app for app in settings.catalogue if app.source is not None and app.port is not None)
 
 
 def apps_elsewhere(settings: Settings) -> Iterable[AppSpec]:
-    """Yield the apps that do not listen on this machine, as far as the configuration tells."""
+    """Return the apps that do not listen on this machine, by the configuration."""
     return (app for app in settings.catalogue if _port_here(app) is None)
 
 
@@ -102,31 +102,31 @@ def _port_here(app: AppSpec) -> int | None:
     if app.source is not None:
         return app.port
     parts = urlsplit(app.internal_url or "")
-    # The web servers are told 127.0.0.1 and plain http; what is anything else needs a server of its own.
+    # The reverse proxy forwards to 127.0.0.1 with plain http; anything else needs its own proxy.
     return parts.port if parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"} else None
 
 
-def _require_free(places: Mapping[tuple[str, int], Iterable[Location]]) -> None:
-    taken = {place.port: place.what for found in places.values() for place in found}
-    for host, number in places:
-        # On 80 a name without a port is led to https.
+def _require_free(locations: Mapping[tuple[str, int], Iterable[Location]]) -> None:
+    taken = {location.port: location.what for found in locations.values() for location in found}
+    for host, number in locations:
+        # Port 80 of a name without a port redirects to https.
         both = (_HTTPS, _HTTP) if number == _HTTPS else (number,)
         clash = next((one for one in both if one in taken), None)
         if clash is not None:
             raise PortTaken(
-                f"For {host} a web server must listen on port {clash}, where {taken[clash]} listens on this machine: "
-                "it could not start. Give one of the two another port; for apps, {app} in the place of {port} in "
-                "portal.apps_url does."
+                f"For {host}, a reverse proxy must listen on port {clash}, where {taken[clash]} listens on this "
+                "machine. Give one of the two another port; for apps, write {app} instead of {port} "
+                "in portal.apps_url."
             )
 
 
-def _add(places: dict[tuple[str, int], list[Location]], url: str, place: Location) -> None:
+def _add(locations: dict[tuple[str, int], list[Location]], url: str, location: Location) -> None:
     parts = urlsplit(url)
     if parts.scheme != "https":
         raise CannotConfigure(
-            f"{url} ({place.what}) is plain http, so there is no TLS to end. "
-            "Write https addresses into portal.url and portal.apps_url."
+            f"{url} ({location.what}) is plain http, so there is no TLS to terminate. "
+            "Use https addresses in portal.url and portal.apps_url."
         )
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
-    places.setdefault((host, parts.port or _HTTPS), []).append(place)
+    locations.setdefault((host, parts.port or _HTTPS), []).append(location)

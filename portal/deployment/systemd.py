@@ -1,7 +1,7 @@
-"""Units for systemd: the portal as a user of its own, each app as another that nobody else is, all of them hardened.
+"""Units for systemd: portal and apps as users of their own, all hardened.
 
-An app's unit is started by its socket, and is handed that one socket, its own client secret and
-nothing of the portal's; ``systemd-analyze security`` says what each may still do.
+An app's unit is started by its socket.  It gets that socket and its own client secret, and nothing of the portal.
+``systemd-analyze security`` shows what each may still do.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,11 +16,11 @@ from portal.rules.catalogue import AppSpec
 from portal.settings import Settings
 
 FOLDER: Final = Path("/etc/gradio-portal")
-"""Where the units look for what is secret; root's, mode 0700."""
+"""Folder of the units' secrets; root's, mode 0700."""
 PORTALS_OWN: Final = FOLDER / "portal.env"
-"""What is handed to the portal, and to no app."""
+"""Env file of the portal, for no app."""
 PORTAL_USER: Final = "gradio-portal"
-"""The portal's user where ``portal.user`` names none."""
+"""The portal's user if ``portal.user`` is not set."""
 _OPEN_FILES: Final = f"LimitNOFILE={WANTED}"
 _STATE: Final = Path("/var/lib")
 _HARDENED: Final = (
@@ -57,11 +57,11 @@ class Commands:
 
     portal: Sequence[str]
     app: Sequence[str]
-    """Without the app's source, which follows."""
+    """Without the app's source, which is appended."""
     own_interpreter: Path
-    """The script that serves an app by an interpreter of its own."""
+    """The script that serves an app with its own interpreter."""
     needed: Sequence[Path]
-    """Folders of the interpreter that runs them."""
+    """Folders that the interpreter reads."""
 
 
 def systemd_units(settings: Settings, *, port: int, config: Path, commands: Commands) -> Mapping[str, str]:
@@ -72,11 +72,10 @@ def systemd_units(settings: Settings, *, port: int, config: Path, commands: Comm
     """
     units = {"gradio-portal.service": _text(_portal(settings, config=config, commands=commands))}
     for app in apps_here(settings):
-        _require_in_sight(app, settings)
+        _require_readable(app, settings)
         if app.secrets and FOLDER / f"{app.slug}.env" == PORTALS_OWN:
             raise ValueError(
-                f"{app.slug} has secrets, and would be handed {PORTALS_OWN}, which is the portal's own. "
-                "Call the app otherwise."
+                f"{app.slug} has secrets and would get {PORTALS_OWN}, which is the portal's own. Rename the app."
             )
         name = f"gradio-app-{app.slug}"
         units[f"{name}.socket"] = _text(_socket(app))
@@ -84,18 +83,18 @@ def systemd_units(settings: Settings, *, port: int, config: Path, commands: Comm
     return units
 
 
-def _require_in_sight(app: AppSpec, settings: Settings) -> None:
-    """See to it that the unit of *app* can read what it runs.
+def _require_readable(app: AppSpec, settings: Settings) -> None:
+    """Check that the unit of *app* can read what it runs.
 
     Raises:
-        ValueError: it lies where the unit sees nothing.
+        ValueError: it is in a folder that the unit cannot read.
     """
     for key, written in (("source", app.source), ("python", app.python)):
         for hidden in (FOLDER, settings.data_dir):
             if written is not None and Path(written).is_relative_to(hidden):
                 raise ValueError(
-                    f"apps.{app.slug}.{key} lies in {hidden}, which is the portal's own: the app's unit cannot see it. "
-                    "Put it elsewhere, like /srv/apps."
+                    f"apps.{app.slug}.{key} is in {hidden}, which is the portal's own: the app's unit cannot read it. "
+                    "Move it to another folder, like /srv/apps."
                 )
 
 
@@ -110,12 +109,12 @@ def _portal(settings: Settings, *, config: Path, commands: Commands) -> Iterator
     yield f"Environment={_word(f'PORTAL_CONFIG={config}')}"
     yield "RuntimeDirectory=gradio-portal"
     yield "RuntimeDirectoryMode=0700"
-    yield "# where its processes count together; empty at each start"
+    yield "# its processes share metrics here; empty at each start"
     yield "Environment=PROMETHEUS_MULTIPROC_DIR=%t/gradio-portal"
     yield "# PORTAL_SECRET_KEY, client secrets, PORTAL_DATABASE_URL; root's, mode 0600"
     yield f"EnvironmentFile={PORTALS_OWN}"
     yield f"ExecStart={_words(commands.portal)}"
-    yield "# new processes read portal.toml anew; the old ones finish what runs in them"
+    yield "# new processes read portal.toml again; the old ones finish their requests"
     yield "ExecReload=/bin/kill -HUP $MAINPID"
     yield "KillMode=mixed"
     yield "Restart=on-failure"
@@ -138,7 +137,7 @@ def _portal(settings: Settings, *, config: Path, commands: Commands) -> Iterator
 
 def _socket(app: AppSpec) -> Iterator[str]:
     yield "[Unit]"
-    yield f"Description={_plain(app.title)}, where it listens"
+    yield f"Description={_plain(app.title)}, socket"
     yield ""
     yield "[Socket]"
     yield f"ListenStream=127.0.0.1:{app.port}"
@@ -177,7 +176,7 @@ def _app(app: AppSpec, settings: Settings, *, port: int, config: Path, commands:
     yield "# the app's client secret at the portal; root's, mode 0600"
     yield f"LoadCredential=secret:{FOLDER}/{app.slug}.secret"
     if app.env_file is not None:
-        yield "# read by systemd, as root; quotes and backslashes mean what systemd.exec(5) says"
+        yield "# read by systemd as root; for quotes and backslashes see systemd.exec(5)"
         yield f"EnvironmentFile={_path(Path(app.env_file))}"
     if app.secrets:
         yield f"# {', '.join(app.secrets)}; root's, mode 0600"
@@ -189,12 +188,12 @@ def _app(app: AppSpec, settings: Settings, *, port: int, config: Path, commands:
     yield _OPEN_FILES
     if app.memory is not None:
         yield f"MemoryMax={app.memory}"
-        yield "# or the rest would go to swap, and the app slow down without end"
+        yield "# without swap, which would slow the app down endlessly"
         yield "MemorySwapMax=0"
     yield f"ProtectHome={_home(*code)}"
     hidden = [settings.data_dir, config, *_env_files_of_others(app, settings)]
     yield f"InaccessiblePaths={' '.join(_word(f'-{path}') for path in hidden)} -{FOLDER}"
-    yield "# An app that computes on a graphics card needs PrivateDevices=no."
+    yield "# An app that uses a graphics card needs PrivateDevices=no."
     yield from _HARDENED
 
 
@@ -221,14 +220,14 @@ def _environment(app: AppSpec, settings: Settings, *, port: int) -> dict[str, st
 
 
 def _home(*paths: Path) -> str:
-    """Return how much of people's homes a unit needs to see: something to read, or nothing."""
+    """Return the value of ``ProtectHome=``: ``read-only`` if a path is in a home, else ``yes``."""
     homes = (Path("/home"), Path("/root"), Path("/run/user"))
     return "read-only" if any(path.is_relative_to(home) for path in paths for home in homes) else "yes"
 
 
 def _text(lines: Iterator[str]) -> str:
     return "\n".join(
-        ["# Written by `portal config systemd` from portal.toml; write it anew when that changes.", *lines, ""]
+        ["# Written by `portal config systemd` from portal.toml. Write it again when portal.toml changes.", *lines, ""]
     )
 
 
@@ -237,7 +236,7 @@ def _words(words: Sequence[str]) -> str:
 
 
 def _word(text: str) -> str:
-    """Return *text* as one quoted word (systemd.syntax(7)), specifiers taken literally."""
+    """Return *text* as one quoted word (systemd.syntax(7)), specifiers escaped."""
     return '"' + _checked(text).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"'
 
 
@@ -250,6 +249,6 @@ def _plain(text: str) -> str:
 
 
 def _checked(text: str) -> str:
-    if not text.isprintable():  # a line break would begin a setting of its own
-        raise ValueError(f"{text!r} cannot be written into a unit of systemd.")
+    if not text.isprintable():  # a line break would begin another setting
+        raise ValueError(f"{text!r} cannot be written into a systemd unit.")
     return text

@@ -196,7 +196,7 @@ def test_forwarded_headers_are_the_web_servers_own(told: Told) -> None:
 
 def test_the_longest_links_pass(told: Told) -> None:
     """
-    The guard's answer has the link in its head, which is longer than nginx takes by itself.
+    The guard's answer has the link in its headers, which are longer than nginx's default.
     """
     document = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none"}
     link = f"/?state={'x' * 4080}"

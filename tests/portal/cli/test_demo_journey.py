@@ -160,7 +160,7 @@ def test_the_demo_signs_people_in_and_ends_without_a_trace(tmp_path: Path, brows
         begin = re.search(r'href="(/auth/oauth/demo[^"]*)"', page.text)
         assert begin is not None
         at, chooser = browser.go(urljoin(demo.url, unescape(begin[1])))
-        assert "anybody is let in as anybody" in chooser.text
+        assert "anyone can sign in as anyone" in chooser.text
         action = re.search(r'action="([^"]+)"', chooser.text)
         assert action is not None
         arrived, page = browser.go(urljoin(at, unescape(action[1])), form={"person": "demo-ada"})

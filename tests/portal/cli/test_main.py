@@ -177,7 +177,7 @@ class TestCheck:
         config.write_text(GOOD.replace("https://{app}.apps.example.com", "https://apps.example.com:{port}"))
         assert main(["check"]) == 0
 
-        assert "For apps.example.com a web server must listen on port 7810, where admin-dashboard" in (
+        assert "For apps.example.com, a reverse proxy must listen on port 7810, where admin-dashboard" in (
             capsys.readouterr().out
         )
 

@@ -334,7 +334,7 @@ class TestPages:
         answer = provider.test_client().get(path, base_url=ISSUER)
 
         assert BANNER in answer.text
-        assert answer.headers["X-Demo-Provider"] == "anybody is let in as anybody"
+        assert answer.headers["X-Demo-Provider"] == "anyone can sign in as anyone"
 
     def test_the_choice_shows_everybody_and_asks_for_no_password(self, provider: Flask) -> None:
         page = provider.test_client().get("/authorize", query_string=an_authorization(), base_url=ISSUER)

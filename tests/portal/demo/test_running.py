@@ -43,6 +43,6 @@ def test_by_itself_it_says_what_it_is_and_makes_a_secret(tmp_path: Path) -> None
     said = log.read_text()
 
     assert answer.json()["issuer"] == f"http://127.0.0.1:{port}"
-    assert "anybody is let in as anybody" in said
+    assert "anyone can sign in as anyone" in said
     assert "Client secret, made for this run:" in said
     assert code == 0

@@ -1,4 +1,4 @@
-"""Which names there are, and where on them portal and apps are."""
+"""Host names of portal and apps, and their locations."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def sites(folder: Path, *urls: str, portal: str = "https://portal.example.com") 
     elsewhere = an_app(slug="elsewhere", url="https://elsewhere.example.com")
     settings = settings_for(folder, url=portal, catalogue=Catalogue((*apps, elsewhere)))
     return [
-        (site.authority, [f"{place.path or '/'} {place.what} {place.port}" for place in site.places])
+        (site.authority, [f"{location.path or '/'} {location.what} {location.port}" for location in site.locations])
         for site in sites_of(settings, port=7800)
     ]
 
@@ -48,7 +48,7 @@ def sites(folder: Path, *urls: str, portal: str = "https://portal.example.com") 
         ),
     ],
 )
-def test_each_name_knows_who_is_where(tmp_path: Path, urls: list[str], expected: list[tuple[str, list[str]]]) -> None:
+def test_each_host_has_its_locations(tmp_path: Path, urls: list[str], expected: list[tuple[str, list[str]]]) -> None:
     assert sites(tmp_path, *urls) == expected
 
 
@@ -64,40 +64,40 @@ def test_each_name_knows_who_is_where(tmp_path: Path, urls: list[str], expected:
         (None, None),
     ],
 )
-def test_an_app_that_somebody_else_runs_on_this_machine_is_in_front_too(
+def test_an_app_in_a_container_of_this_machine_is_included(
     tmp_path: Path, internal_url: str | None, port: int | None
 ) -> None:
     app = an_app(url="https://forecast.apps.example.com", internal_url=internal_url)
     settings = settings_for(tmp_path, catalogue=Catalogue((app,)))
-    there = [place.port for site in sites_of(settings, port=7800) for place in site.places if place.is_app]
+    there = [location.port for site in sites_of(settings, port=7800) for location in site.locations if location.is_app]
 
     assert there == ([] if port is None else [port])
     assert list(apps_elsewhere(settings)) == ([app] if port is None else [])
 
 
-def test_without_tls_there_is_nothing_to_end(tmp_path: Path) -> None:
+def test_plain_http_cannot_be_configured(tmp_path: Path) -> None:
     with pytest.raises(CannotConfigure, match="plain http"):
         sites(tmp_path, portal="http://127.0.0.1:7800")
 
 
 @pytest.mark.parametrize(
-    ("portal", "url", "said"),
+    ("portal", "url", "message"),
     [
         (
             "https://portal.example.com",
             "https://apps.example.com:7810",
-            "For apps.example.com .* port 7810, where app-0",
+            "For apps.example.com, .* port 7810, where app-0",
         ),
         ("https://portal.example.com", "https://apps.example.com:7800", "port 7800, where the portal listens"),
-        ("https://portal.example.com:7800", "https://apps.example.com", "For portal.example.com .* port 7800"),
+        ("https://portal.example.com:7800", "https://apps.example.com", "For portal.example.com, .* port 7800"),
     ],
 )
-def test_no_web_server_can_listen_where_somebody_does(tmp_path: Path, portal: str, url: str, said: str) -> None:
-    with pytest.raises(PortTaken, match=said):
+def test_a_reverse_proxy_needs_free_ports(tmp_path: Path, portal: str, url: str, message: str) -> None:
+    with pytest.raises(PortTaken, match=message):
         sites(tmp_path, url, portal=portal)
 
 
-def test_port_80_leads_to_https_and_is_needed_too(tmp_path: Path) -> None:
+def test_port_80_must_be_free_for_the_redirect(tmp_path: Path) -> None:
     app = an_app(url="https://forecast.apps.example.com", internal_url="http://127.0.0.1:80")
 
     with pytest.raises(PortTaken, match="port 80, where forecast listens"):

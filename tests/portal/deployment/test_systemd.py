@@ -185,11 +185,11 @@ def test_a_home_is_seen_where_the_interpreter_of_an_environment_is_a_link_to_one
 @pytest.mark.parametrize("folder", ["/etc/gradio-portal/apps", "/var/lib/gradio-portal/apps"])
 def test_what_a_unit_would_not_see_is_refused(key: str, folder: str) -> None:
     changes: dict[str, Any] = {key: f"{folder}/x"}
-    with pytest.raises(ValueError, match=rf"apps.forecast.{key} lies in /\S+, which is the portal's own"):
+    with pytest.raises(ValueError, match=rf"apps.forecast.{key} is in /\S+, which is the portal's own"):
         units(Path("/var/lib/gradio-portal"), **changes)
 
 
 def test_an_app_is_never_handed_the_portals_own_variables(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"handed /etc/gradio-portal/portal.env, which is the portal's own"):
+    with pytest.raises(ValueError, match=r"get /etc/gradio-portal/portal.env, which is the portal's own"):
         units(tmp_path, slug="portal", secrets=("API_KEY",))
     assert "EnvironmentFile" not in units(tmp_path, slug="portal")["gradio-app-portal.service"]

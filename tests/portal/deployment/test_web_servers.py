@@ -1,4 +1,4 @@
-"""What nginx and Caddy are told; and what nginx itself thinks of it."""
+"""The configurations of nginx and Caddy; nginx checks its own."""
 
 import os
 import re
@@ -41,7 +41,7 @@ def for_nginx(folder: Path, shape: str = "hosts", **changes: Any) -> str:
 
 
 def tried(folder: Path, text: str) -> "subprocess.CompletedProcess[str]":
-    """Have nginx read *text*, and take ports of this run's own in place of those: others may have them."""
+    """Have nginx check *text*, with this run's own ports instead: others may be taken."""
     named = sorted(set(re.findall(r"listen (?:\[::\]:)?(\d+)", text)))
     own = dict(zip(named, free_ports(len(named)), strict=True))
     text = re.sub(r"(listen (?:\[::\]:)?)(\d+)", lambda found: f"{found[1]}{own[found[2]]}", text)
@@ -66,9 +66,7 @@ def test_nginx_accepts_it(tmp_path: Path, shape: str, trusted: tuple[str, ...]) 
 
 @pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize(("length", "bucket"), [(46, None), (47, 128), (110, 128), (111, 256)])
-def test_names_that_nginx_does_not_take_by_itself_are_said_with_the_mend(
-    tmp_path: Path, length: int, bucket: int | None
-) -> None:
+def test_names_that_are_too_long_for_nginx_come_with_the_fix(tmp_path: Path, length: int, bucket: int | None) -> None:
     host = ("a" * 40 + "." + "b" * 60)[: length - 4].rstrip(".").ljust(length - 4, "c") + ".com"
     issue(tmp_path, ["portal.example.com"])
     settings = settings_for(tmp_path, catalogue=Catalogue((an_app(url=f"https://{host}", source="app.py", port=7810),)))
@@ -88,8 +86,8 @@ def test_each_name_has_its_server_and_apps_are_not_buffered(tmp_path: Path) -> N
     assert text.count("client_max_body_size 0;") == 2
     assert text.index("location /run/one/ {") < text.index("location / {")
     assert "return 308 https://portal.example.com$request_uri;" in text
-    assert "proxy_pass http://127.0.0.1:7810;" in text  # without a path: it goes on as it came
-    assert "elsewhere runs elsewhere" in text
+    assert "proxy_pass http://127.0.0.1:7810;" in text  # without a path: it is forwarded unchanged
+    assert "elsewhere runs on another machine" in text
 
 
 def test_what_nginx_itself_must_allow_is_said_in_the_file_and_the_page(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ class Answering(ThreadingHTTPServer):
         self.asked: list[tuple[str, str]] = []
 
     @property
-    def door(self) -> HealthCheck:
+    def check(self) -> HealthCheck:
         return HealthCheck(port=self.server_port, host="portal.example.com", path="/readyz")
 
 
@@ -67,7 +67,7 @@ def answering() -> Iterator[Answering]:
 def test_the_answer_says_how_it_is(answering: Answering, status: int, body: bytes, state: str) -> None:
     answering.status, answering.body = status, body
 
-    assert state_of(answering.door) == state
+    assert state_of(answering.check) == state
     assert answering.asked == [("portal.example.com", "/readyz")]
 
 
@@ -87,7 +87,7 @@ class TestStartupMonitor:
     def monitor(self, answering: Answering, folder: Path, said: list[str]) -> StartupMonitor:
         apps = tuple(an_app(slug=slug, title=slug.title(), source="x", port=answering.server_port) for slug in "ab")
         settings = settings_for(folder, catalogue=Catalogue(apps))
-        return StartupMonitor(settings, checks=(answering.door,), announce=lambda: said.append("open"))
+        return StartupMonitor(settings, checks=(answering.check,), announce=lambda: said.append("open"))
 
     def test_it_announces_once_and_then_tells_of_the_apps(
         self, answering: Answering, tmp_path: Path, capsys: pytest.CaptureFixture[str]

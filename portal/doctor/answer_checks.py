@@ -28,7 +28,8 @@ def check_app_answer(
     subject: str, answer: Answer, echo: Echo, *, portal_origin: str, cookies: Literal["lax", "partitioned"]
 ) -> Iterator[Finding]:
     """Yield findings about a guard's answer, compared with what the guard sent."""
-    changed = [shown for name, shown in _HEADER_NAMES.items() if set(answer.values(name)) != _sent_values(echo, name)]
+    sent = Answer(status=answer.status, headers=echo.answered)
+    changed = [written for name, written in _HEADER_NAMES.items() if set(answer.values(name)) != set(sent.values(name))]
     yield _headers(subject, changed)
     yield _cookie(subject, answer, echo, expected=cookies)
     policies = " ".join(answer.values("content-security-policy"))
@@ -69,10 +70,6 @@ def check_portal_answer(subject: str, answer: Answer, echo: Echo | None) -> Iter
             "X-Frame-Options of the portal's page is changed on the way. It must stay DENY.",
             "Remove it from the web server's configuration. nginx: no add_header X-Frame-Options.",
         )
-
-
-def _sent_values(echo: Echo, name: str) -> set[str]:
-    return {value for header, value in echo.answered if header == name}
 
 
 def _headers(subject: str, changed: list[str]) -> Finding:

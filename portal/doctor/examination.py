@@ -23,7 +23,7 @@ from portal.doctor.backend_checks import check_disk, check_keys, check_notificat
 from portal.doctor.connection_checks import check_connection, check_plain_http
 from portal.doctor.connection_probes import PublicAddress, Resolve, connection, plain_http, public_address, resolve_name
 from portal.doctor.findings import PORTAL, Check, Finding, problem
-from portal.doctor.observations import Answer, Echo, Unreached, read_echo
+from portal.doctor.observations import Answer, Unreached, read_echo
 from portal.doctor.request_checks import (
     check_app_to_portal,
     check_clock,
@@ -141,7 +141,7 @@ async def _check_app(
         findings += check_app_answer(
             app.slug, answer, echo, portal_origin=settings.origin, cookies=cookie_mode(settings, app)
         )
-        findings.append(check_clock(app.slug, _difference(echo, answer, ahead), is_app=True))
+        findings.append(check_clock(app.slug, echo.now - answer.at - ahead, is_app=True))
         findings += await _streams_and_transfers(settings, app, prober, tools, transfers)
     finally:
         await prober.aclose()
@@ -233,11 +233,6 @@ async def _check_provider(settings: Settings, provider: Provider) -> Finding:
         partial(provider.diagnostics, redirect_uri=callback if has_no_metadata else None)
     )
     return check_provider(spec, callback, diagnostics)
-
-
-def _difference(echo: Echo, answer: Answer, ahead: int) -> int:
-    """Return how many seconds an app's clock is ahead of the portal's."""
-    return echo.now - answer.at - ahead
 
 
 def _no_echo(subject: str) -> Finding:

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 _PAUSE: Final = 0.2
 _BLOCK: Final = 64 * 1024
@@ -39,12 +39,8 @@ def following(log: Path, position: int, *, until: Callable[[], bool] = lambda: F
             if size == position:
                 time.sleep(_PAUSE)
                 continue
-            partial += _read(file, position, size)
+            file.seek(position)
+            partial += file.read(size - position)
             position = size
             *lines, partial = partial.split(b"\n")
             yield from (line.decode("utf-8", "replace") for line in lines)
-
-
-def _read(file: BinaryIO, begin: int, end: int) -> bytes:
-    file.seek(begin)
-    return file.read(end - begin)

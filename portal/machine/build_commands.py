@@ -20,7 +20,7 @@ from portal.contract.privileges import giving_up
 from portal.machine.terminal import plain
 from portal.machine.users import Account
 
-_UMASK: Final = 0o022
+UMASK: Final = 0o022
 """The app may run as another user than the one who installs."""
 _VARIABLES: Final = re.compile(
     r"PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TZ|TERM|TMPDIR|XDG_\w+|SSL_CERT_\w+|(REQUESTS|CURL)_CA_BUNDLE|\w+_PROXY|\w+_proxy|"
@@ -79,7 +79,7 @@ class Builder:
             stderr=subprocess.STDOUT if together else subprocess.PIPE,
             text=True,
             errors="replace",
-            umask=_UMASK,
+            umask=UMASK,
             **self._change_of_user(),
         )
         with process:

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 import portal
 from portal.contract.redaction import redact
-from portal.machine.build_commands import Builder, installer_variables
+from portal.machine.build_commands import UMASK, Builder, installer_variables
 from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.file_access import first_unreadable
 from portal.machine.file_permissions import first_changeable, guarded_path
@@ -34,8 +34,6 @@ OWN_INTERPRETER: Final = (
     Path(portal.__file__).resolve().parents[1] / "gradio_apps/runtime/supervisor/own_interpreter.py"
 )
 """The script that serves apps with other interpreters; ``--check`` reports whether one can."""
-_UMASK: Final = 0o022
-"""The app may run as another user than the one who installs."""
 _SHOWN: Final = 40
 """Last lines of uv's output that are printed when it fails."""
 
@@ -137,7 +135,7 @@ def locked(parent: Path) -> Iterator[None]:
         missing = [one for one in (*reversed(parent.parents), parent) if not one.exists()]
         for one in missing:
             one.mkdir()
-            one.chmod(0o777 & ~_UMASK)
+            one.chmod(0o777 & ~UMASK)
         descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise CommandFailed(f"{parent}: {error.strerror}.", exit_code=ENDED) from error

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from portal.contract.egress import Egress
 from portal.contract.env_files import LARGEST, EnvFileError, read_env_file
 from portal.errors import Problem
 from portal.machine.code_locations import installation, interpreter_at, source_of
@@ -68,12 +67,13 @@ def env_file_problems(
 
 def _changeable_files(settings: Settings, accounts: Accounts, files: PortalFiles) -> Iterator[Problem]:
     trusted = dict.fromkeys((*files.trusted, *files.secret))
-    authorities = [(what, path) for what, path in _authorities(settings.egress) if path is not None]
+    egress = settings.egress
+    authorities = (("portal.ca_file", egress.authorities), (egress.bundle_name, egress.bundle))
     reported: set[Path] = set()
     for what, path in (
         ("(the file)", files.config),
         ("portal.apps_dir", settings.homes),
-        *authorities,
+        *((what, path) for what, path in authorities if path is not None),
         *((WORKING_FOLDER if path in files.trusted else str(path), path) for path in trusted),
     ):
         found = first_changeable((guarded_path(files.here / path),), accounts.apps.items())
@@ -83,17 +83,13 @@ def _changeable_files(settings: Settings, accounts: Accounts, files: PortalFiles
         yield _changeable(what, *found, place=str(files.config))
 
 
-def _changeable(what: str, slug: str, account: Account, path: Path, *, place: str) -> Problem:
+def _changeable(key: str, slug: str, account: Account, path: Path, *, place: str, fix: str | None = None) -> Problem:
     return Problem(
         place=place,
-        key=what,
+        key=key,
         what=f"can be changed by the app {slug}, which runs as {account} and may write to {path}.",
-        fix=f"Give {path} to root with chown, and close it with chmod go-w.",
+        fix=fix or f"Give {path} to root with chown, and close it with chmod go-w.",
     )
-
-
-def _authorities(egress: Egress) -> tuple[tuple[str, Path | None], ...]:
-    return (("portal.ca_file", egress.authorities), (egress.bundle_name, egress.bundle))
 
 
 def _readable_secrets(accounts: Accounts, files: PortalFiles) -> Iterator[Problem]:
@@ -131,13 +127,8 @@ def _changeable_code(settings: Settings, accounts: Accounts, files: PortalFiles)
         for key, code in (("source", source_of(app)), ("python", interpreters.get(python or "", ()))):
             found = first_changeable(code, others)
             if found is not None:
-                slug, account, path = found
-                yield Problem(
-                    place=place,
-                    key=f"apps.{app.slug}.{key}",
-                    what=f"can be changed by the app {slug}, which runs as {account} and may write to {path}.",
-                    fix=f"Keep it where only root or the user of {app.slug} may write, such as a folder of root's.",
-                )
+                fix = f"Keep it where only root or the user of {app.slug} may write, such as a folder of root's."
+                yield _changeable(f"apps.{app.slug}.{key}", *found, place=place, fix=fix)
 
 
 def _names_a_secret(name: str) -> bool:

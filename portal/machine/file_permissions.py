@@ -28,10 +28,10 @@ class PathStep:
     """Of the entry with that name, links not followed; ``None`` if there is none."""
 
 
-def status_of(path: Path) -> os.stat_result | None:
+def status_of(path: Path, *, follow_symlinks: bool = True) -> os.stat_result | None:
     """Return the ``stat`` of *path*; ``None`` if it does not exist or this user may not read it."""
     try:
-        return path.stat()
+        return path.stat(follow_symlinks=follow_symlinks)
     except OSError:
         return None
 
@@ -50,7 +50,9 @@ def steps_to(path: Path) -> tuple[PathStep, ...]:
         folder_status = status_of(at)
         if folder_status is None:
             break
-        steps.append(PathStep(folder=at, folder_status=folder_status, entry_status=_lstat(entry)))
+        steps.append(
+            PathStep(folder=at, folder_status=folder_status, entry_status=status_of(entry, follow_symlinks=False))
+        )
         target = _link_target(entry)
         if target is None:
             at = entry
@@ -147,13 +149,6 @@ def _may(status: os.stat_result, account: Account, group: int, others: int) -> b
     if status.st_gid == account.gid:
         return bool(status.st_mode & group)
     return bool(status.st_mode & (others | group if status.st_gid in account.groups else others))
-
-
-def _lstat(entry: Path) -> os.stat_result | None:
-    try:
-        return entry.lstat()
-    except OSError:
-        return None
 
 
 def _link_target(entry: Path) -> PurePath | None:

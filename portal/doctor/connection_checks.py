@@ -145,5 +145,5 @@ def _http2(subject: str, connection: Connection) -> Finding:
         "Not offered. Without it, browsers open only six connections to a host and each Gradio tab holds some: "
         "the third or fourth tab hangs.",
         "nginx: listen 443 ssl http2; (from 1.25.1 on: http2 on;). Caddy offers it by default. "
-        "A load balancer in front must offer it too.",
+        "A load balancer before it must offer it too.",
     )

@@ -55,7 +55,7 @@ def check_health(subject: str, answer: Answer | Unreached, *, has_path: bool, is
             subject,
             Check.ANSWER,
             "The app is still starting." if state == "starting" else "The app did not start.",
-            "portal apps status shows the reason, portal apps logs the traceback. An app elsewhere has its own log.",
+            "portal apps status has the reason, portal apps logs the traceback. A remote app has its own log.",
         )
     if answer.status in {502, 503, 504}:
         return problem(
@@ -211,7 +211,7 @@ def _client(subject: str, echo: Echo, *, forged: str) -> Finding:
             subject,
             Check.CLIENT_ADDRESS,
             f"The web server at {quoted(echo.peer)} is not trusted, so every client seems to have its address.",
-            f'Add it: portal.trusted_proxies = ["{peer}"]; for an app elsewhere also PORTAL_TRUSTED_PROXIES.',
+            f'Add it: portal.trusted_proxies = ["{peer}"]; for an app on another machine also PORTAL_TRUSTED_PROXIES.',
         )
     return ok(subject, Check.CLIENT_ADDRESS, f"It sees {quoted(echo.client)}, and no client can forge it.")
 

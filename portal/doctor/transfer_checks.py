@@ -39,8 +39,8 @@ def check_silence(subject: str, events: Events) -> Finding:
         subject,
         Check.SILENCE,
         f"A silent stream is cut after {events.seconds:.0f} seconds.",
-        "Allow longer silences. nginx: proxy_read_timeout 1h; and raise the idle time-out of every load balancer "
-        "in front (AWS ALB: idle_timeout 60 s by default; HAProxy: timeout server, timeout tunnel).",
+        "Allow longer silences. nginx: proxy_read_timeout 1h; and raise the idle time-out of load balancers "
+        "(AWS ALB: idle_timeout 60 s by default; HAProxy: timeout server, timeout tunnel).",
     )
 
 

@@ -1,4 +1,4 @@
-"""The demo provider speaks the real protocol, and refuses what a strict provider refuses."""
+"""The demo provider follows the protocol, and refuses what a strict provider refuses."""
 
 import base64
 from typing import Any
@@ -96,7 +96,7 @@ class TestTheWholeFlow:
         assert answer.get_json() == {name: claims[name] for name in answer.get_json()}
         assert answer.get_json()["email"] == "ana@acme.example"
 
-    def test_scopes_bound_what_is_said(self, provider: Flask) -> None:
+    def test_scopes_limit_the_claims(self, provider: Flask) -> None:
         claims = part_of_token(token_for(provider, scope="openid")["id_token"], 1)
 
         assert "sub" in claims
@@ -185,7 +185,7 @@ def test_a_bad_request_of_a_known_client_goes_back_as_an_error(
         "127.0.0.1",
     ],
 )
-def test_a_redirect_elsewhere_is_refused_by_a_page(provider: Flask, redirect_uri: str | None) -> None:
+def test_a_redirect_to_another_computer_is_refused_by_a_page(provider: Flask, redirect_uri: str | None) -> None:
     for response in (
         provider.test_client().get(
             "/authorize", query_string=an_authorization(redirect_uri=redirect_uri), base_url=ISSUER
@@ -240,7 +240,7 @@ class TestExchange:
     def test_a_wrong_secret_is_refused(self, provider: Flask) -> None:
         assert exchange(provider, code_for(provider), secret="guess").status_code == 401
 
-    def test_a_reused_code_is_refused_and_ends_what_came_of_it(self, provider: Flask) -> None:
+    def test_a_reused_code_is_refused_and_revokes_its_token(self, provider: Flask) -> None:
         code = code_for(provider)
         token = exchange(provider, code).get_json()["access_token"]
         again = exchange(provider, code)
@@ -330,13 +330,13 @@ class TestEndSession:
 
 class TestPages:
     @pytest.mark.parametrize("path", ["/", "/end-session", "/authorize"])
-    def test_each_says_loudly_what_it_is(self, provider: Flask, path: str) -> None:
+    def test_each_page_has_the_banner(self, provider: Flask, path: str) -> None:
         answer = provider.test_client().get(path, base_url=ISSUER)
 
         assert BANNER in answer.text
         assert answer.headers["X-Demo-Provider"] == "anyone can sign in as anyone"
 
-    def test_the_choice_shows_everybody_and_asks_for_no_password(self, provider: Flask) -> None:
+    def test_the_choice_shows_all_people_and_asks_for_no_password(self, provider: Flask) -> None:
         page = provider.test_client().get("/authorize", query_string=an_authorization(), base_url=ISSUER)
 
         assert BANNER in page.text
@@ -387,13 +387,13 @@ class TestWalls:
     @pytest.mark.parametrize(
         "name", ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"]
     )
-    def test_a_proxy_in_front_is_refused(self, provider: Flask, name: str) -> None:
+    def test_a_proxy_is_refused(self, provider: Flask, name: str) -> None:
         answer = provider.test_client().get("/jwks.json", headers={name: "127.0.0.1"}, base_url=ISSUER)
 
         assert answer.status_code == 403
 
     @pytest.mark.parametrize("issuer", ["https://id.example.com", "http://10.0.0.5:7801", "http://0.0.0.0:7801"])
-    def test_an_issuer_elsewhere_is_refused(self, issuer: str) -> None:
+    def test_an_issuer_on_another_computer_is_refused(self, issuer: str) -> None:
         with pytest.raises(ValueError, match="loopback"):
             create_provider(issuer=issuer, client_id="demo-portal", client_secret="s")
 

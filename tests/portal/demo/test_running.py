@@ -1,4 +1,4 @@
-"""The demo provider as a process: where it listens, and what it says first."""
+"""The demo provider as a process: where it listens, and its first output."""
 
 import subprocess
 import sys
@@ -14,13 +14,13 @@ from tests.processes import PATIENCE
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.5", "demo.example.com", "::"])  # noqa: S104 - refused
-def test_it_does_not_listen_elsewhere(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_listens_only_on_loopback(host: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--host", host]) == 2
     assert f"it does not listen on {host}" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("processes")
-def test_by_itself_it_says_what_it_is_and_makes_a_secret(tmp_path: Path) -> None:
+def test_alone_it_prints_its_banner_and_a_new_secret(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     log = tmp_path / "log"
     with log.open("wb") as file:

@@ -1,4 +1,4 @@
-"""What is installed for an app, from what stands beside its source."""
+"""What is installed for an app, from the files beside its source."""
 
 import pytest
 

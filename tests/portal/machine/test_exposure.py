@@ -276,7 +276,7 @@ def test_an_apps_source_is_its_own_or_roots(
 
 
 @NEEDS_ROOT
-def test_so_is_that_of_an_app_that_runs_as_the_portal(place: Path) -> None:
+def test_the_source_of_an_app_that_runs_as_the_portal_is_not_another_apps(place: Path) -> None:
     (place / "app.py").touch()
     given(place / "app.py", APP)
     assert looked_at(place, one={"source": str(place / "app.py")}, own=False) == []
@@ -340,7 +340,7 @@ def test_a_module_of_an_interpreter_of_its_own_is_looked_for_there(place: Path) 
 
 
 @NEEDS_ROOT
-def test_what_the_portal_believes_is_no_apps_to_change(place: Path) -> None:
+def test_no_app_may_change_the_portals_authorities(place: Path) -> None:
     (place / "folder").mkdir()
     ca_file = made(place / "folder" / "ca.pem", mode=0o644)
     secret = made(place / "folder" / "key", mode=0o600)
@@ -354,7 +354,7 @@ def test_what_the_portal_believes_is_no_apps_to_change(place: Path) -> None:
 
 
 @NEEDS_ROOT
-def test_the_portals_own_installation_is_no_apps_to_change(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_app_may_change_the_portals_installation(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (place / "library").mkdir()
     monkeypatch.syspath_prepend(str(place / "library"))
     assert looked_at(place, one={"source": "x"}) == []

@@ -1,4 +1,4 @@
-"""Who may do what to what is at a path, as owners and modes have it: pure tables, and real links."""
+"""Permissions of a path by owners and modes: pure tables, and real links."""
 
 import os
 import stat
@@ -37,7 +37,7 @@ def status(mode: int, uid: int = 0, gid: int = 0) -> os.stat_result:
         pytest.param(0o640, 0, 70002, False, False, id="for another group"),
     ],
 )
-def test_who_may_what(mode: int, uid: int, gid: int, *, reads: bool, writes: bool) -> None:
+def test_permissions(mode: int, uid: int, gid: int, *, reads: bool, writes: bool) -> None:
     assert may_read(status(mode, uid, gid), APP) == reads
     assert may_write(status(mode, uid, gid), APP) == writes
 
@@ -68,7 +68,7 @@ def step(mode: int, uid: int, gid: int, entry: int | None) -> PathStep:
         pytest.param(0o1777, 1000, 0, 0, False, id="sticky, somebody else's"),
     ],
 )
-def test_who_may_exchange_what_is_in_a_folder(
+def test_who_may_replace_an_entry_of_a_folder(
     mode: int, uid: int, gid: int, entry: int | None, *, exchanges: bool
 ) -> None:
     assert may_replace(step(mode, uid, gid, entry), APP) == exchanges
@@ -98,7 +98,7 @@ IN_STAFF = Account(uid=70001, gid=70001, groups=frozenset({STAFF}), name="app")
         pytest.param(0o777, 0, 0, UNKNOWN_USER, True, id="open to everybody, for units"),
     ],
 )
-def test_what_is_open_to_somebody_is_a_problem_only_where_that_is_an_app(
+def test_only_changes_by_an_apps_user_are_a_problem(
     mode: int, uid: int, gid: int, account: Account, *, is_open: bool
 ) -> None:
     below = PathStep(folder=Path("/usr"), folder_status=status(0o755), entry_status=status(mode, uid, gid))
@@ -110,7 +110,7 @@ def test_what_is_open_to_somebody_is_a_problem_only_where_that_is_an_app(
     assert (place.changeable_by(account) is not None) == is_open
 
 
-def test_what_cannot_be_looked_at_is_no_problem(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_not_a_problem(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     beyond = guarded_path(tmp_path / "file" / "deeper")
 

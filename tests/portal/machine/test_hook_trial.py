@@ -1,4 +1,4 @@
-"""The sign-in hook is tried by a process of its own, as whoever will run it."""
+"""The sign-in hook is loaded as a test by a separate process, as the portal's user."""
 
 import os
 import sys
@@ -42,12 +42,12 @@ def test_without_a_hook_there_is_nothing_to_try(tmp_path: Path) -> None:
     require_hook(settings_for(tmp_path), account=None)
 
 
-def test_a_sound_one_may_print_what_it_likes_and_leaves_nothing_here(folder: Path) -> None:
+def test_a_valid_hook_may_print_and_changes_nothing_here(folder: Path) -> None:
     assert tried(folder, "print('{}', 'loaded')\ndef hook(provider_id): ...") is None
     assert "company_rules" not in sys.modules
 
 
-def test_one_that_was_changed_is_seen_as_it_is_now(folder: Path) -> None:
+def test_a_changed_hook_is_loaded_again(folder: Path) -> None:
     assert tried(folder, "def hook(provider_id): ...") is None
     assert "which is not in company_rules" in (tried(folder, "def renamed(provider_id): ...  # and longer") or "")
 
@@ -61,7 +61,7 @@ def test_one_that_was_changed_is_seen_as_it_is_now(folder: Path) -> None:
     ],
     ids=["raises", "ends it all", "ends it all and seems sound"],
 )
-def test_what_cannot_be_loaded_is_told(folder: Path, source: str, said: str) -> None:
+def test_a_hook_that_cannot_be_loaded_is_a_problem(folder: Path, source: str, said: str) -> None:
     text = tried(folder, source) or ""
 
     assert "environment: PORTAL_SIGN_IN_HOOK" in text
@@ -69,12 +69,12 @@ def test_what_cannot_be_loaded_is_told(folder: Path, source: str, said: str) -> 
     assert "secret" not in text
 
 
-def test_one_that_is_never_loaded_is_given_up(folder: Path) -> None:
+def test_a_hook_that_takes_too_long_is_a_problem(folder: Path) -> None:
     assert "was not loaded within" in (tried(folder, "import time\ntime.sleep(600)", patience=0.2) or "")
 
 
 @pytest.mark.skipif(strangers.missing() is not None, reason=strangers.missing() or "")
-def test_it_gets_nothing_of_roots(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hook_does_not_run_as_root(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", strangers.python_for_all())
     account = Account(uid=strangers.STRANGER, gid=strangers.STRANGER)
     source = """

@@ -1,4 +1,4 @@
-"""How far apps are held apart follows from where they are reached, and from whose user they run as."""
+"""The isolation of apps follows from their addresses and their users."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -83,7 +83,7 @@ def test_a_domain_that_apps_share_with_the_portal_is_named(
         pytest.param({**HERE, "user": "other"}, {"apps_run_by": "systemd"}, SHARED_USER, id="another app's, as units"),
     ],
 )
-def test_an_apps_level_follows_from_who_starts_it_and_as_whom(
+def test_an_apps_level_follows_from_its_user_and_who_starts_it(
     tmp_path: Path, app: dict[str, Any], settings: dict[str, Any], level: Level
 ) -> None:
     one = an_app(**app)

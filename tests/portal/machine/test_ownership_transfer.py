@@ -1,4 +1,4 @@
-"""What somebody else filled becomes root's, and nothing of others' does."""
+"""A folder that another user filled is given to root, but nothing that belongs to others."""
 
 import os
 import socket
@@ -36,7 +36,7 @@ def folder() -> Iterator[Path]:
         yield filled
 
 
-def test_all_of_it_is_roots_and_nobody_elses_to_write(folder: Path) -> None:
+def test_all_of_it_belongs_to_root_who_alone_may_write(folder: Path) -> None:
     give_to_root(folder, uid=THEIRS)
 
     for path in (folder, *folder.rglob("*")):
@@ -90,7 +90,7 @@ def a_link_in_its_place(folder: Path) -> None:
         a_link_in_its_place,
     ],
 )
-def test_what_is_not_theirs_alone_is_not_given(folder: Path, attack: Callable[[Path], None]) -> None:
+def test_files_of_others_and_hard_links_are_refused(folder: Path, attack: Callable[[Path], None]) -> None:
     attack(folder)
     roots = folder.parent / "roots"
     before = roots.stat().st_mode

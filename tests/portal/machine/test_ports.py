@@ -1,4 +1,4 @@
-"""Ports are looked at before anything starts, and a taken one is named."""
+"""Ports are checked before anything starts, and a taken one is named."""
 
 import socket
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def test_the_last_ports_can_be_used() -> None:
     assert chosen_ports(65522, apps=3).apps[-1] == 65534
 
 
-def test_a_taken_port_is_named_with_its_purpose_and_the_mend(taken: int) -> None:
+def test_a_taken_port_is_named_with_its_purpose_and_the_fix(taken: int) -> None:
     (free,) = free_ports(1)
     with pytest.raises(CommandFailed) as failure:
         require_free({free: "the portal", taken: "the app Showcase"}, fix="Choose others with --port.")
@@ -79,7 +79,7 @@ def test_connections_that_linger_do_not_take_a_port(taken: int) -> None:
     assert problem_of_port(port) is None
 
 
-def test_an_address_the_machine_does_not_have_is_no_fault() -> None:
+def test_an_address_the_machine_does_not_have_is_not_a_problem() -> None:
     assert problem_at(socket.AF_INET, "192.0.2.1", 7800) is None
 
 

@@ -1,4 +1,4 @@
-"""Who may start portal and apps as others, and what is refused before anything is started."""
+"""Which users may start portal and apps as other users, and what is refused before anything starts."""
 
 import os
 import re
@@ -57,21 +57,21 @@ def refused(folder: Path, said: str, capsys: pytest.CaptureFixture[str], command
     return capsys.readouterr().err
 
 
-def test_what_systemd_starts_is_not_started_here(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_serve_refuses_apps_that_systemd_starts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(folder, 'apps_run_by = "systemd"', capsys)
 
     assert 'portal.apps_run_by is "systemd": the units of `portal config systemd` start the apps' in said
     assert not (folder / ".portal").exists()
 
 
-def test_without_an_app_to_start_that_is_nobodys_business(tmp_path: Path) -> None:
+def test_without_an_app_to_start_systemd_does_not_matter(tmp_path: Path) -> None:
     elsewhere = settings_for(tmp_path, apps_run_by="systemd", catalogue=Catalogue((an_app(),)))
 
     require_right(elsewhere, Accounts(portal=None))
 
 
 @pytest.mark.parametrize("command", ["serve", "check"])
-def test_users_that_there_are_not_are_named_with_their_keys(
+def test_unknown_users_are_named_with_their_keys(
     folder: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     said = refused(folder, 'user = "no-such-user"\napp_uids = "70000-79999"', capsys, command)
@@ -103,7 +103,7 @@ for accounts in (Accounts(portal=me, apps={"one": other}), Accounts(portal=other
 
 
 @pytest.mark.usefixtures("processes")
-def test_who_is_not_root_starts_nobody_as_somebody_else() -> None:
+def test_only_root_starts_apps_as_other_users() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _AS_NOBODY],
         cwd=Path(__file__).parents[3],
@@ -119,7 +119,7 @@ def test_who_is_not_root_starts_nobody_as_somebody_else() -> None:
     assert itself == "may"
 
 
-def test_a_process_of_the_portal_is_at_home_there() -> None:
+def test_a_process_of_the_portal_has_the_home_of_its_user() -> None:
     account = Account(uid=7, gid=8, name="other")
 
     assert environment_for(account, {"HOME": "/root", "A": "b"}) == {
@@ -149,7 +149,7 @@ def test_an_app_that_its_user_cannot_read_is_named_before_it_is_started(folder: 
 
 @pytest.mark.usefixtures("processes")
 @AS_ROOT
-def test_what_root_asks_for_the_portal_is_made_as_its_user(folder: Path) -> None:
+def test_commands_by_root_create_files_as_the_portals_user(folder: Path) -> None:
     user = strangers.a_system_user()
     code = (
         "import os\nfrom pathlib import Path\nfrom portal.machine.privilege_drop import acting_for\n"
@@ -172,7 +172,7 @@ def test_what_root_asks_for_the_portal_is_made_as_its_user(folder: Path) -> None
 
 @pytest.mark.usefixtures("processes")
 @AS_ROOT
-def test_root_puts_back_what_root_backed_up_for_the_portals_user(folder: Path) -> None:
+def test_root_restores_a_backup_as_the_portals_user(folder: Path) -> None:
     user = strangers.a_system_user()
     account = SystemUsers().by_name(user)
     assert account is not None
@@ -209,7 +209,7 @@ def test_root_puts_back_what_root_backed_up_for_the_portals_user(folder: Path) -
 
 @pytest.mark.usefixtures("processes")
 @AS_ROOT
-def test_check_says_what_the_users_of_apps_cannot_reach(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_names_files_that_the_users_of_apps_cannot_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     user = strangers.a_system_user()
     (folder / "app.py").chmod(0o600)
     said = refused(folder, f'user = "{user}"\napp_uids = "70000-79999"', capsys, "check")
@@ -217,7 +217,7 @@ def test_check_says_what_the_users_of_apps_cannot_reach(folder: Path, capsys: py
     assert re.search(r"user 7\d{4}, the user of the app one, cannot read ", said)
 
 
-def test_who_has_no_user_to_become_stays(tmp_path: Path) -> None:
+def test_without_root_the_user_stays(tmp_path: Path) -> None:
     with acting_for(settings_for(tmp_path)):
         (tmp_path / "made").touch()
 

@@ -1,4 +1,4 @@
-"""What a command says where the configuration cannot even be read."""
+"""Errors of a command if the configuration cannot be read."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Processes that were started together end together, whatever they do."""
+"""Processes that were started together end together."""
 
 import os
 import signal
@@ -49,7 +49,7 @@ def wait_for_death(pid: int) -> None:
 
 
 @pytest.mark.usefixtures("processes")
-def test_the_end_of_one_is_noticed_with_its_code_and_last_words(tmp_path: Path) -> None:
+def test_the_end_of_one_is_noticed_with_its_exit_code_and_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with Processes().until_stopped() as processes:
         processes.start(a_program(WAITING))
@@ -72,7 +72,7 @@ def test_leaving_ends_everything(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("processes")
-def test_what_does_not_listen_is_made_to_end(tmp_path: Path) -> None:
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with Processes().until_stopped() as processes:
         processes.start(a_program(DEAF, log=log))
@@ -82,7 +82,7 @@ def test_what_does_not_listen_is_made_to_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("processes")
-def test_what_a_child_left_behind_goes_too(tmp_path: Path) -> None:
+def test_processes_left_by_a_child_are_killed(tmp_path: Path) -> None:
     log = tmp_path / "log"
     code = f"""
         import subprocess, sys
@@ -99,7 +99,7 @@ def test_what_a_child_left_behind_goes_too(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_each_signal_asks_for_the_end(number: signal.Signals) -> None:
+def test_each_signal_stops(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with Processes().until_stopped() as processes:
         processes.start(a_program(WAITING))
@@ -121,7 +121,7 @@ def test_a_hang_up_that_is_ignored_stays_ignored() -> None:
 
 
 @pytest.mark.usefixtures("processes")
-def test_asked_twice_it_does_not_wait(tmp_path: Path) -> None:
+def test_a_second_signal_kills_at_once(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with Processes().until_stopped() as processes:
         processes.start(a_program(DEAF, log=log))
@@ -136,7 +136,7 @@ def test_asked_twice_it_does_not_wait(tmp_path: Path) -> None:
             time.sleep(0.02)
 
 
-def test_nothing_starts_once_the_end_was_asked_for() -> None:
+def test_nothing_starts_after_a_signal_to_stop() -> None:
     processes = Processes()
     processes.stopping.set()
     processes.start(a_program(WAITING))
@@ -187,7 +187,7 @@ def test_a_tail_is_the_last_lines(tmp_path: Path) -> None:
     assert tail_of(tmp_path / "missing") == ""
 
 
-def test_a_tail_steers_no_terminal(tmp_path: Path) -> None:
+def test_a_tail_is_escaped_for_the_terminal(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"\x1b]0;owned\x07fine\r\n\tall \xc3\xbc\xff well\xe2\x80\xae\n")
 
@@ -219,7 +219,7 @@ def test_children_end_when_the_command_is_killed(tmp_path: Path) -> None:
     wait_for_death(pid)
 
 
-def test_who_is_to_run_it_is_said_or_is_whoever_starts_it() -> None:
+def test_a_program_runs_as_its_account_or_as_the_current_user() -> None:
     plain = Program(name="c", argv=[], environ={})
     other = Program(name="c", argv=[], environ={}, account=Account(uid=7, gid=8), groups=(9,))
 
@@ -229,7 +229,7 @@ def test_who_is_to_run_it_is_said_or_is_whoever_starts_it() -> None:
 
 @pytest.mark.usefixtures("processes")
 @pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="run the tests as root, on Linux")
-def test_a_right_that_was_put_aside_is_not_handed_on(tmp_path: Path) -> None:
+def test_rights_that_were_put_aside_are_not_inherited(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.touch()
     tmp_path.chmod(0o755)

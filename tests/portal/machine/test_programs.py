@@ -1,4 +1,4 @@
-"""What is started, with which words and which environment."""
+"""Command lines and environments of the started processes."""
 
 import json
 from pathlib import Path
@@ -38,14 +38,14 @@ from tests.builders import PORTAL, an_app, settings_for
         "XPATH",
     ],
 )
-def test_what_configures_or_is_secret_stays_out_of_a_demo(name: str) -> None:
+def test_a_demo_gets_no_settings_or_secrets_of_the_environment(name: str) -> None:
     assert harmless({name: "x", "PATH": "/bin"}) == {"PATH": "/bin"}
 
 
 @pytest.mark.parametrize(
     "name", ["HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "https_proxy", "SSL_CERT_FILE", "PYTHONPATH"]
 )
-def test_what_a_process_needs_goes_in(name: str) -> None:
+def test_a_demo_gets_harmless_variables(name: str) -> None:
     assert harmless({name: "x"}) == {name: "x"}
 
 
@@ -66,7 +66,7 @@ def test_the_provider_is_started_on_its_port() -> None:
 
 
 class TestSupervisor:
-    def test_it_is_told_of_every_app_with_a_source(self, tmp_path: Path) -> None:
+    def test_its_configuration_has_every_app_with_a_source(self, tmp_path: Path) -> None:
         here = an_app(
             slug="here",
             title="Here",
@@ -123,7 +123,7 @@ class TestSupervisor:
             "owner": None,
         }
 
-    def test_a_configured_way_to_the_portal_is_taken(self, tmp_path: Path) -> None:
+    def test_a_configured_internal_url_is_used(self, tmp_path: Path) -> None:
         settings = settings_for(tmp_path, internal_url="http://127.0.0.1:9000")
         document = supervisor_document(settings, port=7800, secret_of=Secret, environ={})
 
@@ -134,7 +134,7 @@ class TestSupervisor:
             "ca_file": None,
         }
 
-    def test_secrets_go_by_pipe_and_never_by_word_or_variable(self) -> None:
+    def test_secrets_go_by_pipe_and_not_by_argument_or_variable(self) -> None:
         program = supervisor_program(document={"apps": [{"secret": "hush"}]}, environ={}, cwd=Path("/x"), log=None)
 
         assert json.loads(program.document or "") == {"apps": [{"secret": "hush"}]}
@@ -142,7 +142,7 @@ class TestSupervisor:
         assert program.environ == {}
 
 
-def test_workers_count_together_from_the_start(tmp_path: Path) -> None:
+def test_workers_share_metrics_from_the_start(tmp_path: Path) -> None:
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics" / "counter_1.db").touch()
     environ = with_shared_metrics({"A": "b"}, tmp_path / "metrics")
@@ -152,7 +152,7 @@ def test_workers_count_together_from_the_start(tmp_path: Path) -> None:
     assert (tmp_path / "metrics").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_place_of_the_operators_own_is_left_to_them(tmp_path: Path) -> None:
+def test_the_operators_own_metrics_folder_is_not_changed(tmp_path: Path) -> None:
     own = {"PROMETHEUS_MULTIPROC_DIR": "/run/portal"}
 
     assert with_shared_metrics(own, tmp_path / "metrics") == own

@@ -1,4 +1,4 @@
-"""Whether something answers is asked briefly, and believed only when it says so."""
+"""Health checks are short, and only an explicit answer counts."""
 
 import json
 import threading
@@ -64,7 +64,7 @@ def answering() -> Iterator[Answering]:
         (404, b"", "starting"),
     ],
 )
-def test_the_answer_says_how_it_is(answering: Answering, status: int, body: bytes, state: str) -> None:
+def test_the_state_follows_from_the_answer(answering: Answering, status: int, body: bytes, state: str) -> None:
     answering.status, answering.body = status, body
 
     assert state_of(answering.check) == state
@@ -89,7 +89,7 @@ class TestStartupMonitor:
         settings = settings_for(folder, catalogue=Catalogue(apps))
         return StartupMonitor(settings, checks=(answering.check,), announce=lambda: said.append("open"))
 
-    def test_it_announces_once_and_then_tells_of_the_apps(
+    def test_it_announces_once_and_then_reports_the_apps(
         self, answering: Answering, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         said: list[str] = []
@@ -104,7 +104,7 @@ class TestStartupMonitor:
         assert said == ["open"]
         assert capsys.readouterr().out == "All apps are running.\n"
 
-    def test_an_app_that_failed_is_told_with_the_end_of_its_log(
+    def test_a_failed_app_is_reported_with_the_end_of_its_log(
         self, answering: Answering, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "logs").mkdir()
@@ -122,7 +122,7 @@ class TestStartupMonitor:
         assert "All apps" not in out
 
     @pytest.mark.parametrize("given", [{"secrets": ("API_KEY",)}, {"env_file": "/etc/apps/a.env"}])
-    def test_of_a_log_that_may_hold_secrets_nothing_is_shown(
+    def test_a_log_that_may_contain_secrets_is_not_shown(
         self, answering: Answering, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: dict[str, Any]
     ) -> None:
         (tmp_path / "logs").mkdir()
@@ -135,7 +135,7 @@ class TestStartupMonitor:
 
         assert capsys.readouterr().out == "\nA could not be started. portal apps logs a shows the reason.\n"
 
-    def test_an_app_that_takes_its_time_is_asked_again(
+    def test_a_slow_app_is_checked_again(
         self, answering: Answering, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monitor = self.monitor(answering, tmp_path, [])

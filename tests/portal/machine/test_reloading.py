@@ -1,4 +1,4 @@
-"""What a reload makes of what it hears, and what cannot be reloaded."""
+"""Results of a reload, and changes that cannot be reloaded."""
 
 import os
 import subprocess
@@ -73,7 +73,7 @@ def test_what_came_of_an_app(change: Change, now: dict[str, Any], outcome: tuple
     assert outcome_of(Expected(before=RUNNING, change=change), replace(RUNNING, **now)) == outcome
 
 
-def test_an_app_that_had_crashed_is_judged_by_its_new_process() -> None:
+def test_the_new_process_of_a_crashed_app_counts() -> None:
     crashed = replace(RUNNING, state="crashed", reason="The old reason.")
     expected = Expected(before=crashed, change="replaced")
 
@@ -106,7 +106,7 @@ def test_most_things_may_change(tmp_path: Path) -> None:
     assert list(fixed_in(old, replace(old, settings=settings, environ={"A": "b"}))) == []
 
 
-def test_what_takes_a_new_start_is_named(tmp_path: Path) -> None:
+def test_changes_that_need_a_restart_are_named(tmp_path: Path) -> None:
     somebody, app = Account(uid=4711, gid=4711), Account(uid=4712, gid=4712)
     old = a_launch(tmp_path)
     settings = settings_for(tmp_path / "elsewhere", database_url=Secret("postgresql://elsewhere"))
@@ -141,7 +141,7 @@ def test_a_process_that_answers_says_so_and_those_that_ended_are_forgotten(tmp_p
     assert (tmp_path / "workers" / "note").exists()
 
 
-def test_a_folder_that_cannot_be_written_costs_nothing_else(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_does_no_other_harm(tmp_path: Path) -> None:
     (tmp_path / "workers").touch()
     record_ready_worker(tmp_path)
 

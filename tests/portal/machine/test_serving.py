@@ -1,4 +1,4 @@
-"""What ``portal serve`` does while it stays: whom it hears, and how often a supervisor is started again."""
+"""A running ``portal serve``: requests for a reload, and restarts of the supervisor."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def refusing(reason: str) -> Callable[[], Launch]:
 
 
 @pytest.mark.usefixtures("processes")
-def test_a_supervisor_is_started_again_and_not_for_ever(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_supervisor_is_started_again_but_not_forever(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "REVIVAL_PAUSE", 0.0)
     with Processes().until_stopped() as processes:
         one = Serving(processes, launch, configure=lambda: launch)
@@ -79,7 +79,7 @@ def test_nonsense_reloads_nothing(launch: Launch, line: bytes) -> None:
     assert not reload_socket(launch.settings).exists()
 
 
-def test_who_asks_hears_why_not_and_a_signal_writes_it_down(launch: Launch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refused_reload_is_answered_or_printed(launch: Launch, capsys: pytest.CaptureFixture[str]) -> None:
     processes = Processes()
     one = Serving(processes, launch, configure=refusing("It cannot be."))
     with processes.until_stopped(on_hangup=one.request_reload):

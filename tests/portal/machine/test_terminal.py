@@ -1,4 +1,4 @@
-"""What others wrote steers no terminal, and stays readable in every language."""
+"""Untrusted text does not control the terminal, and stays readable in every language."""
 
 import pytest
 

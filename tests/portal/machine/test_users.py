@@ -1,4 +1,4 @@
-"""As whom portal and apps may run on a machine: every way to be the wrong one."""
+"""Users that portal and apps must not run as."""
 
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def problems(settings: Settings) -> list[tuple[str, str]]:
     ],
 )
 @pytest.mark.parametrize("trusted", [False, True], ids=["untrusted", "trusted"])
-def test_an_app_is_never_somebody_who_is_somebody_else(tmp_path: Path, user: str, what: str, *, trusted: bool) -> None:
+def test_an_app_never_runs_as_a_user_with_other_rights(tmp_path: Path, user: str, what: str, *, trusted: bool) -> None:
     [(key, said)] = problems(configured(tmp_path, user, app_uids=RANGE, trust_apps=trusted))
 
     assert key == "apps.one.user"
@@ -83,7 +83,7 @@ def test_an_app_is_never_somebody_who_is_somebody_else(tmp_path: Path, user: str
 
 
 @pytest.mark.parametrize("user", ["forecast", "910", "70123"])
-def test_a_user_that_nobody_else_is_is_fine(tmp_path: Path, user: str) -> None:
+def test_a_user_of_its_own_is_accepted(tmp_path: Path, user: str) -> None:
     accounts, found = accounts_of(
         configured(tmp_path, user, "billing", app_uids=RANGE), place="portal.toml", directory=Village()
     )
@@ -103,7 +103,7 @@ def test_two_names_for_one_user_do_not_hide_that_it_is_one(tmp_path: Path, other
     assert "of the user of one" in found[0][1]
 
 
-def test_one_name_for_two_apps_is_the_readers_to_note(tmp_path: Path) -> None:
+def test_one_name_for_two_apps_is_checked_by_the_configuration(tmp_path: Path) -> None:
     assert problems(configured(tmp_path, "billing", "billing", trust_apps=True)) == []
 
 
@@ -123,7 +123,7 @@ def test_the_portal_is_never_root_beside_apps(tmp_path: Path, user: str | None, 
     assert said.startswith(what)
 
 
-def test_nobody_has_to_be_said_where_systemd_starts_them(tmp_path: Path) -> None:
+def test_no_user_is_needed_if_systemd_starts_the_apps(tmp_path: Path) -> None:
     assert problems(configured(tmp_path, "forecast", user=None, apps_run_by="systemd")) == []
     assert problems(configured(tmp_path, None, user=None)) == []
 

@@ -1,4 +1,4 @@
-# Everything a checkout needs: make demo, make test, make check.  Each sets up .venv by itself.
+# Everything a checkout needs: make demo, make test, make check.  Each sets up .venv first.
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,28 +11,28 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help setup demo test test-quick docs screenshots lint check bench bench-strangers lock release clean
 .DEFAULT_GOAL := help
 
-help: ## Say what there is
+help: ## List the targets
 	@echo "make demo    start the demo and open the browser (ARGS='--port 7900 --no-browser')"
 	@echo "make test    run the tests, the quick ones first (ARGS='-k sign_in')"
-	@echo "make test-quick  run those that start no process"
+	@echo "make test-quick  run the tests that start no process"
 	@echo "make lint    ruff, formatting and mypy"
 	@echo "make check   ruff, formatting, mypy and the tests with branch coverage"
 	@echo "make bench   measure what the guard adds to a request"
-	@echo "make bench-strangers  measure what people see beside thousands of slow connections"
+	@echo "make bench-strangers  measure the portal beside thousands of slow connections"
 	@echo "make docs    write the generated parts of the documents, and build the site into site/"
-	@echo "make screenshots  make the pictures of the pages in docs/pictures anew"
+	@echo "make screenshots  make the pictures of the pages in docs/pictures again"
 	@echo "make setup   make .venv with everything for development"
-	@echo "make lock    resolve the dependencies anew"
+	@echo "make lock    resolve the dependencies again"
 	@echo "make release VERSION=x.y.z  build, try and tag a release; pushes nothing"
 	@echo "make clean   remove the environments, the site and caches"
 
 $(BIN)/python:
-	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "There is no $(PYTHON). Install Python 3.11 or newer, or say which: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; exit 2; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Say which to use: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
+	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "There is no $(PYTHON). Install Python 3.11 or newer, or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module. On Debian or Ubuntu: apt install python3-venv" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
-# The locks are complete, so pip resolves nothing: a release of tomorrow cannot change what is installed.
+# The locks are complete, so pip resolves nothing: a later release of a dependency cannot change what is installed.
 INSTALL = $(BIN)/python -m pip install --quiet --no-deps
 
 # Python 3.11 does not start in the C locale if a .pth file has a letter beyond ASCII: so the checkout's path is relative there.
@@ -72,7 +72,7 @@ PYTEST = $(BIN)/pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorde
 test: $(VENV)/.development ## Run the tests
 	@exec $(PYTEST) $(ARGS)
 
-test-quick: $(VENV)/.development ## Run those that start no process
+test-quick: $(VENV)/.development ## Run the tests that start no process
 	@exec $(PYTEST) -m 'not process' $(ARGS)
 
 lint: $(VENV)/.development ## Run ruff and mypy
@@ -85,7 +85,7 @@ docs: $(VENV)/.development $(DOCS)/.installed ## Write the generated parts of th
 	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --strict
 	@echo "The site is in site/. To read it with its search: python3 -m http.server --directory site"
 
-screenshots: $(VENV)/.development ## Make the pictures of the pages in docs/pictures anew
+screenshots: $(VENV)/.development ## Make the pictures of the pages in docs/pictures again
 	@exec $(BIN)/python -m tests.journeys.screenshots
 
 check: lint ## Run everything that a change must pass
@@ -94,13 +94,13 @@ check: lint ## Run everything that a change must pass
 bench: $(VENV)/.development ## Measure what the guard adds to a request
 	@exec $(BIN)/python -m benchmarks.guard $(ARGS)
 
-bench-strangers: $(VENV)/.development ## Measure what people see beside thousands of slow connections
+bench-strangers: $(VENV)/.development ## Measure the portal beside thousands of slow connections
 	@exec $(BIN)/python -m benchmarks.slow_strangers $(ARGS)
 
 # hatchling is in both: the project itself is installed without build isolation.
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras --upgrade
-lock: ## Resolve the dependencies anew
-	@command -v $(UV) >/dev/null 2>&1 || { echo "There is no $(UV). Install it (https://docs.astral.sh/uv/), or say which: make lock UV=/path/to/uv" >&2; exit 2; }
+lock: ## Resolve the dependencies again
+	@command -v $(UV) >/dev/null 2>&1 || { echo "There is no $(UV). Install it (https://docs.astral.sh/uv/), or name one: make lock UV=/path/to/uv" >&2; exit 2; }
 	echo 'hatchling>=1.27' | $(COMPILE) pyproject.toml - --output-file requirements.txt
 	echo 'psycopg[binary]>=3.2,<4' | $(COMPILE) - --constraint requirements.txt --output-file requirements-postgresql.txt
 	$(COMPILE) pyproject.toml --extra postgresql --extra redis --group dev --constraint requirements.txt --constraint requirements-postgresql.txt --output-file requirements-dev.txt

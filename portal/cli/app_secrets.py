@@ -48,7 +48,7 @@ def show(*, name: str, rotate: bool, config: Path | None) -> int:
 @click.option("--into", "folder", type=options.PATH, required=True, metavar="FOLDER", help="The folder for them.")
 @options.config
 def write(*, folder: Path, config: Path | None) -> int:
-    """Write the client secrets of such apps into files."""
+    """Write the client secrets of all apps that run elsewhere."""
     settings, _ = configured(config)
     apps = [app.slug for app in settings.catalogue if app.source is None]
     if not apps:
@@ -80,8 +80,8 @@ def write_secret(file: Path, secret: Secret) -> bool:
     trial = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     descriptor = os.open(trial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-            opened.write(secret.reveal())
+        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+            handle.write(secret.reveal())
         trial.replace(file)
     except OSError:
         trial.unlink(missing_ok=True)

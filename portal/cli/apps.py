@@ -28,9 +28,6 @@ from portal.supervisor_socket import control_socket
 
 _PATIENCE: Final = 15.0
 _PAUSE: Final = 0.1
-_MINUTE: Final = 60
-_HOUR: Final = 3600
-_DAY: Final = 86400
 _STEP: Final = 1000
 _COLOURS: Final = {"running": "green", "crashed": "red", "stopped": "yellow"}
 """Of states."""
@@ -273,14 +270,14 @@ def _summary(state: AppStatus) -> str:
 
 
 def _time(seconds: float) -> str:
-    whole = int(seconds)
-    if whole < _MINUTE:
-        return f"{whole} s"
-    if whole < _HOUR:
-        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
-    if whole < _DAY:
-        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
-    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+    minutes, whole = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole} s" if minutes else f"{whole} s"
 
 
 def _size(count: int) -> str:

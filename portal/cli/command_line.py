@@ -23,7 +23,7 @@ APPS: Final = click.Group(
         LazyCommand("restart", f"{_CLI}.apps:restart", "Replace an app's process with a new one, without a gap."),
         LazyCommand("install", f"{_CLI}.install:install", "Make an app's environment from its requirements."),
         LazyCommand("secret", f"{_CLI}.app_secrets:show", "Print the client secret of an app that runs elsewhere."),
-        LazyCommand("secrets", f"{_CLI}.app_secrets:write", "Write the client secrets of such apps into files."),
+        LazyCommand("secrets", f"{_CLI}.app_secrets:write", "Write the client secrets of all apps that run elsewhere."),
     ],
 )
 CONFIG: Final = click.Group(

@@ -314,6 +314,13 @@ def test_an_input_that_ends_is_no_error_of_python(
         assert not (empty / "portal.toml").exists()
 
 
+def test_a_log_without_a_reader_ends_too(configured_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (configured_folder / ".portal" / "logs").mkdir(parents=True)
+    (configured_folder / ".portal" / "logs" / "admin-dashboard.log").write_text("a line\n")
+    monkeypatch.setattr("sys.stdout", Unread())
+    assert main(["apps", "logs", "admin-dashboard"]) == UNREAD
+
+
 @pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize("redirection", ["| true", ">&- 2>&-"])
 def test_a_pipe_and_closed_outputs_as_a_shell_has_them(configured_folder: Path, redirection: str) -> None:

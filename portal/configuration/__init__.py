@@ -1,7 +1,7 @@
 """Reads ``portal.toml`` and the environment into ``Settings``, or reports every problem at once.
 
-Everything is read once, at the start; every problem is told at once, with file, key and fix; no
-secret is ever repeated.
+Everything is read once, at the start.  Every problem is reported at once, with file, key and fix; no message repeats
+a secret.
 """
 
 from portal.configuration.addresses import cookie_mode, same_site

@@ -1,4 +1,4 @@
-"""What counts as an address we may use, and which addresses browsers take for one site.
+"""Which addresses the portal can use, and which of them browsers treat as one site.
 
 Pure: nothing here resolves a name or opens a connection.
 """
@@ -31,13 +31,13 @@ class AddressProblem(NamedTuple):
 def problem_of(url: str, *, path: Literal["none", "plain", "any"], query: bool = False) -> AddressProblem | None:
     """Return what is wrong with *url*, or ``None``.
 
-    *path* says what may follow the host: nothing; plain segments; or anything a provider writes.
+    *path* is what may follow the host: nothing, plain segments, or anything.
     Plain ``http`` is accepted for loopback addresses and names under ``.localhost`` only.
     """
     parts = _split(url)
     if parts is None or parts.scheme not in _DEFAULT_PORTS or not _is_host(parts.hostname or ""):
         return AddressProblem(
-            "is no http(s) address with a plain host name.", "Write it like https://portal.example.com."
+            "is not an http(s) address with a plain host name.", "Write it like https://portal.example.com."
         )
     if parts.username is not None or parts.password is not None:
         return AddressProblem("has a name or password in it.", "Leave out everything before the @.")
@@ -89,7 +89,7 @@ def host_of(url: str) -> str:
 
 
 def normalised(url: str) -> str:
-    """Return *url*, which :func:`fault_of` has passed, in the one way we write it.
+    """Return *url*, in which :func:`problem_of` found nothing, in its one normal form.
 
     Scheme and host in lower case, no default port, no trailing slash.
     """
@@ -107,12 +107,12 @@ def origin_of(url: str) -> str:
 
 
 def same_site(portal_url: str, app_url: str, *, site: str | None = None) -> bool:
-    """Say whether browsers surely take both for one site (HTML, "schemelessly same site", plus the scheme).
+    """Return whether browsers surely treat both as one site (HTML, "schemelessly same site", plus the scheme).
 
-    Where a site begins is in the public suffix list, which is not here.  So the answer is yes only for equal
+    Sites are defined by the public suffix list, which the portal does not have.  So this is true only for equal
     hosts, for a host under the other, for names under the same second-level ``.localhost`` name, and for hosts
-    under *site*, the registrable domain as the operator states it.  A wrong no costs little (partitioned cookies
-    work within a site too); a wrong yes would mean frames that never get their cookie.
+    under *site*, the registrable domain that the operator configured.  A wrong "no" costs little (partitioned
+    cookies work within a site too); with a wrong "yes" a frame never gets its cookie.
     """
     if urlsplit(portal_url).scheme != urlsplit(app_url).scheme:
         return False
@@ -130,23 +130,23 @@ def same_site(portal_url: str, app_url: str, *, site: str | None = None) -> bool
 
 
 def is_within(host: str, domain: str) -> bool:
-    """Say whether *host* is *domain* or a name under it."""
+    """Return whether *host* is *domain* or a name under it."""
     return host == domain or host.endswith(f".{domain}")
 
 
 def looks_like_public_suffix(domain: str) -> bool:
-    """Say whether *domain* is no registrable domain: one label, or the likes of ``co.uk``."""
+    """Return whether *domain* is not registrable: one label, or one like ``co.uk``."""
     labels = domain.split(".")
     return len(labels) < 2 or (len(labels) == 2 and len(labels[1]) == 2 and labels[0] in _SECOND_LEVEL)  # noqa: PLR2004 - two labels; a country's two letters
 
 
 def is_site(domain: str) -> bool:
-    """Say whether *domain* is shaped like a registrable domain in lower case."""
+    """Return whether *domain* looks like a registrable domain in lower case."""
     return (
         _is_host(domain) and domain == domain.lower() and _ip(domain) is None and not looks_like_public_suffix(domain)
     )
 
 
 def cookie_mode(settings: Settings, app: AppSpec) -> CookieMode:
-    """Return how *app*'s session cookie must be set for its frame to get it: partitioned, unless surely same-site."""
+    """Return the mode of *app*'s session cookie with which its frame gets it: partitioned, unless surely same-site."""
     return "lax" if same_site(settings.url, app.url, site=settings.site) else "partitioned"

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from portal.configuration.addresses import normalised, problem_of
 from portal.configuration.app_users import uid_for
 from portal.configuration.declaration import Section, Setting
-from portal.configuration.environment import VARIABLE, Variables, shown
+from portal.configuration.environment import VARIABLE, Variables, printable
 from portal.configuration.report import Report
 from portal.configuration.tables import MAX_PORT, Duration, Table, some_of, url_with
 from portal.contract import is_local_path, is_loopback_url
@@ -155,10 +155,10 @@ class AppReader:
         folder: Path,
         variables: Variables,
         report: Report,
-        unmade: bool = False,
+        may_lack_python: bool = False,
     ) -> None:
         self._portal = portal
-        self._unmade = unmade
+        self._may_lack_python = may_lack_python
         self._roles = frozenset(roles)
         self._withheld = withheld
         self._folder = folder
@@ -205,7 +205,9 @@ class AppReader:
     def _source(self, table: Table, source: str | None) -> str | None:
         if source is None:
             if not table.has("source") and not table.has("url"):
-                table.problem("source", "is missing, and so is url.", "Write what to run, or where it runs already.")
+                table.problem(
+                    "source", "is missing, and so is url.", "Write what to run, or the address where it already runs."
+                )
             return None
         path = self._folder / source
         mode = _mode_of(path)
@@ -234,7 +236,7 @@ class AppReader:
         mode = _mode_of(path)
         if mode is not None and not (stat.S_ISREG(mode) and mode & _EXECUTABLE):
             in_environment = path.parent.name == "bin" and path.name.startswith("python")
-            if in_environment and self._unmade:
+            if in_environment and self._may_lack_python:
                 return str(path)
             how = f"Create it with `portal apps install {slug}`, or write" if in_environment else "Write"
             fix = f"{how} venv/bin/python; it begins at {self._folder}."
@@ -274,12 +276,12 @@ class AppReader:
     def _check_secrets(self, table: Table, names: tuple[str, ...]) -> None:
         for name in names:
             if not VARIABLE.fullmatch(name) or _OURS.fullmatch(name) or name in self._withheld:
-                table.problem("secrets", f"lists {shown(name)}, which no app gets.", "Write names of variables.")
+                table.problem("secrets", f"lists {printable(name)}, which no app gets.", "Write names of variables.")
             elif table.has("source") and self._portal.apps_run_by == "portal" and self._variables.get(name) is None:
                 fix = (
                     'Set it in the environment or .env; if systemd runs the apps, write portal.apps_run_by = "systemd".'
                 )
-                table.problem("secrets", f"lists {shown(name)}, which is not set.", fix)
+                table.problem("secrets", f"lists {printable(name)}, which is not set.", fix)
 
 
 def _check_no_source(table: Table, app: Mapping[str, Any]) -> None:
@@ -298,7 +300,7 @@ def _own_ports(portal: Settings) -> frozenset[int]:
 
 
 def _mode_of(path: Path) -> int | None:
-    """Return the mode of *path*, 0 where nothing is; ``None`` where only others, such as its own user, may look."""
+    """Return the mode of *path*; 0 if nothing is there, ``None`` if the portal may not look (its user may)."""
     try:
         return path.stat().st_mode
     except PermissionError:

@@ -1,4 +1,4 @@
-"""What the parts of a configuration must be to each other: the checks that look at all of it at once."""
+"""Checks of the whole configuration: whether its parts fit together."""
 
 from collections.abc import Collection, Iterator
 from itertools import combinations
@@ -41,11 +41,10 @@ RESERVED: Final = frozenset(
         "tenant",
     }
 )
-"""First segments of the portal's own paths; ``gradio`` is not one, because nothing but links leads there, and it is a
-likely place for apps."""
+"""First segments of the portal's own paths.  ``gradio`` is not one: only links lead there, and apps often use it."""
 _OWN_USER: Final = (
-    'Give it a user of its own: say portal.app_uids = "70000-79999", or user = "…" for this app. Or say '
-    'portal.apps_run_by = "systemd", and run the units that `portal config systemd` writes. Or say '
+    'Give it a user of its own: write portal.app_uids = "70000-79999", or user = "…" for this app. Or write '
+    'portal.apps_run_by = "systemd", and run the units that `portal config systemd` writes. Or write '
     "portal.trust_apps = true to accept that."
 )
 
@@ -53,7 +52,7 @@ _OWN_USER: Final = (
 def check_template(template: str, *, source: tuple[str, str], report: Report) -> None:
     """Note what is wrong with *template*, the address of apps, at its *source*: the place and its name there."""
     if template and "{app}" not in template and "{port}" not in template:
-        report.at(*source, "gives all apps one address.", "Put {app} or {port} into it.")
+        report.at(*source, "gives all apps the same address.", "Put {app} or {port} into it.")
     elif template and (problem := problem_of(template.replace("{app}", "app").replace("{port}", "7810"), path="plain")):
         report.at(*source, *problem)
 
@@ -88,26 +87,26 @@ def check_providers(settings: Settings, *, report: Report) -> None:
 
 
 def check_ways_in(settings: Settings, *, report: Report) -> None:
-    """Note that the sign-in page would not know which of several providers is meant."""
-    led_by: dict[str, str] = {}
+    """Note that the sign-in page could not tell which of several providers to use."""
+    provider_of: dict[str, str] = {}
     for spec in settings.providers:
         for domain in sorted(spec.domains):
-            if led_by.setdefault(domain, spec.id) != spec.id:
+            if provider_of.setdefault(domain, spec.id) != spec.id:
                 report.file(
                     f"providers.{spec.id}.domains",
-                    f"names {domain!r}, whose addresses lead to {led_by[domain]} already.",
-                    "Let each domain lead to one provider.",
+                    f"lists {domain!r}, which {provider_of[domain]} lists too.",
+                    "List each domain for one provider only.",
                 )
     if settings.sign_in == "direct" and len(settings.providers) > 1:
         report.file(
             "portal.sign_in",
-            "is direct, but there are several providers: it is not said to which.",
-            'Write "page"; an e-mail address leads to the provider whose domains hold its own.',
+            "is direct, but there are several providers to choose from.",
+            'Write "page"; there an e-mail address leads to the provider that lists its domain.',
         )
 
 
 def check_reach(settings: Settings, *, portal_place: tuple[str, str], report: Report) -> None:
-    """Note providers on loopback for a portal that is not: no such portal may be led to a demo provider."""
+    """Note providers on loopback for a portal that is not: such a portal must not trust a demo provider."""
     if is_loopback_url(settings.url):
         return
     for spec in settings.providers:
@@ -117,58 +116,58 @@ def check_reach(settings: Settings, *, portal_place: tuple[str, str], report: Re
             report.at(
                 *portal_place,
                 f"is a public address, but the provider {spec.id!r} is on loopback, where any process may answer.",
-                "A provider on loopback serves a portal on loopback only; use the company's provider.",
+                "Only a portal on loopback can use a provider on loopback; use the company's provider.",
             )
 
 
 def check_callbacks(settings: Settings, *, of_environment: ProviderSpec | None, report: Report) -> None:
-    """Note registered callbacks that are none of this portal's."""
+    """Note registered callbacks that are not this portal's."""
     for spec in settings.providers:
         paths = (spec.callback_path, *REGISTERED_CALLBACKS)
-        wanted = [f"{settings.url}{path}" for path in paths]
-        if spec.redirect_uri is not None and spec.redirect_uri not in wanted:
+        callbacks = [f"{settings.url}{path}" for path in paths]
+        if spec.redirect_uri is not None and spec.redirect_uri not in callbacks:
             here = spec is of_environment
             report.at(
                 ENVIRONMENT if here else report.place,
                 "OAUTH_REDIRECT_URI" if here else f"providers.{spec.id}.redirect_uri",
-                "is no callback of this portal.",
-                f"Register and write one of: {', '.join(wanted)}; or fix the portal's own address.",
+                "is not a callback of this portal.",
+                f"Register and write one of: {', '.join(callbacks)}; or fix the portal's own address.",
             )
 
 
 def check_roles(settings: Settings, *, providers: Collection[str], report: Report) -> None:
-    """Note rules and apps that name none of *providers*, or that leave open which of several they trust.
+    """Note rules and apps that name a provider not in *providers*, or none although there are several.
 
-    What one provider says of roles, groups, tenants and addresses is not another's to say: whoever administers
-    the second could call a tenant or a group of theirs by the first one's name.
+    Roles, groups, tenants and addresses of one provider mean nothing at another: whoever administers the second
+    could give a tenant or a group there the same name.
     """
     named = [(f"roles.{rule.role}", rule.provider, True) for rule in settings.roles]
     named += [
         (f"apps.{app.slug}", app.provider, app.tenants is not None or bool(app.people)) for app in settings.catalogue
     ]
-    for at, provider, must_be_said in named:
+    for at, provider, is_required in named:
         if provider is None:
-            if must_be_said and len(settings.providers) > 1:
+            if is_required and len(settings.providers) > 1:
                 report.file(
                     f"{at}.provider",
-                    "is missing, and there are several providers: each could say what this rests on.",
-                    f'Write provider = "{settings.providers[0].id}", or "{EVERY_PROVIDER}" to trust each alike.',
+                    "is missing, and there are several providers: any of them could grant this.",
+                    f'Write provider = "{settings.providers[0].id}", or "{EVERY_PROVIDER}" to trust all.',
                 )
         elif provider != EVERY_PROVIDER and provider not in providers:
-            report.file(f"{at}.provider", f"names {provider!r}, which is no provider.", choices(provider, providers))
+            report.file(f"{at}.provider", f"names {provider!r}, which is not a provider.", choices(provider, providers))
 
 
 def check_catalogue(settings: Settings, *, slugs: Collection[str], report: Report) -> None:
-    """Note apps that clash, and names that lead nowhere; *slugs* are all that were written, sound or not."""
+    """Note apps that clash, and unknown names; *slugs* are those of all configured apps, with problems or not."""
     for slug in settings.landing:
         if slug not in slugs:
-            report.file("portal.landing", f"names {slug!r}, which is no app.", choices(slug, slugs))
-    given = frozenset[str]().union(*settings.rights_of_roles.values())
+            report.file("portal.landing", f"names {slug!r}, which is not an app.", choices(slug, slugs))
+    granted = frozenset[str]().union(*settings.rights_of_roles.values())
     for app in settings.catalogue:
-        for right in sorted((app.portal_api & API_RIGHTS.keys()) - given):
+        for right in sorted((app.portal_api & API_RIGHTS.keys()) - granted):
             report.file(
                 f"apps.{app.slug}.portal_api",
-                f"names {right!r}, which no role may use.",
+                f"names {right!r}, which no role has.",
                 'Add it to the rights of a role, as in [roles.admin] rights = ["…"].',
             )
     for one, other in combinations(settings.catalogue, 2):
@@ -176,7 +175,7 @@ def check_catalogue(settings: Settings, *, slugs: Collection[str], report: Repor
 
 
 def check_users(settings: Settings, *, report: Report) -> None:
-    """Note apps that name the portal's user for their own, and those that would share one unasked."""
+    """Note apps that have the portal's user, and apps that share a user although that is not allowed."""
     users = {app.slug: app.user for app in settings.catalogue if app.user is not None}
     for slug, user in users.items():
         if user == settings.user:
@@ -192,15 +191,15 @@ def check_users(settings: Settings, *, report: Report) -> None:
     for slug, other in clashes(users):
         report.file(
             f"apps.{slug}.user",
-            f"is also the user of {other}: each could read what is the other's.",
-            "Give it a user of its own, or say portal.trust_apps = true to accept that."
+            f"is also the user of {other}: each could read the other's data.",
+            "Give it a user of its own, or write portal.trust_apps = true to accept that."
             if free is None
             else f"Write user = {free} for it, which is free in portal.app_uids.",
         )
 
 
 def check_spaces(settings: Settings, *, report: Report) -> None:
-    """Note Spaces that let in an organisation on the hub, and everyone here.  On loopback it is a note only."""
+    """Note Spaces that are open to an organisation on the hub, and to everyone here; on loopback that is allowed."""
     if is_loopback_url(settings.url):
         return
     for app in settings.catalogue:
@@ -215,65 +214,65 @@ def check_spaces(settings: Settings, *, report: Report) -> None:
 
 
 def organisations_passed_over(app: AppSpec, settings: Settings) -> tuple[str, ...]:
-    """Return the organisations that the README of *app*'s Space lets in, where here it is open to everyone."""
-    asked = sign_in_of(app.source)
-    if asked is None or not asked.organisations or EVERYONE not in app.open_to or app.tenants is not None:
+    """Return the organisations that *app*'s README limits it to, if it is open to everyone here."""
+    readme = sign_in_of(app.source)
+    if readme is None or not readme.organisations or EVERYONE not in app.open_to or app.tenants is not None:
         return ()
-    concerned = [spec for spec in settings.providers if app.provider in {None, EVERY_PROVIDER, spec.id}]
-    held = all(
+    providers = [spec for spec in settings.providers if app.provider in {None, EVERY_PROVIDER, spec.id}]
+    is_limited = all(
         spec.provider_type == "huggingface" and (spec.admission.organisations or spec.admission.tenants)
-        for spec in concerned
+        for spec in providers
     )
-    return () if held else asked.organisations
+    return () if is_limited else readme.organisations
 
 
 def check_addresses(settings: Settings, *, report: Report) -> None:
-    """Note apps that clash with the portal, and what they would be trusted with unasked."""
+    """Note apps that clash with the portal, or that would need trust that nobody gave them."""
     users_meant = any(problem.key == "portal.app_uids" for problem in report.problems)
     for app in settings.catalogue:
-        if _runs_so_unasked(app, settings) and not users_meant:
+        if _needs_trust(app, settings) and not users_meant:
             report.file(
                 f"apps.{app.slug}.source",
                 "would run as the portal's own user: it could read the portal's database, keys and environment.",
                 _OWN_USER,
             )
-        for what, fix, key in _faults_of(app, settings):
+        for what, fix, key in _address_problems_of(app, settings):
             report.file(f"apps.{app.slug}.{key}", what, fix)
 
 
 def runs_as_the_portal(app: AppSpec, settings: Settings) -> bool:
-    """Say whether *app* is started here, and as nobody else than the portal's own user."""
+    """Return whether the portal starts *app* as its own user."""
     return app.source is not None and app.user is None and settings.apps_run_by == "portal"
 
 
-def _runs_so_unasked(app: AppSpec, settings: Settings) -> bool:
+def _needs_trust(app: AppSpec, settings: Settings) -> bool:
     return runs_as_the_portal(app, settings) and not is_loopback_url(settings.url) and not settings.trust_apps
 
 
-def _faults_of(app: AppSpec, settings: Settings) -> Iterator[tuple[str, str, str]]:
+def _address_problems_of(app: AppSpec, settings: Settings) -> Iterator[tuple[str, str, str]]:
     if origin_of(app.url) == normalised(settings.url):
         path = urlsplit(app.url).path
         if not path:
             yield "is the portal's own address.", "Give the app a host, a port or a path of its own.", "url"
         elif path.split("/")[1] in RESERVED:
-            yield "is a path of the portal's own.", f"Begin it with none of {', '.join(sorted(RESERVED))}.", "url"
+            yield "is one of the portal's own paths.", f"Begin it with none of {', '.join(sorted(RESERVED))}.", "url"
         elif not settings.trust_apps:
             yield (
                 "shares the portal's origin: its pages could act as the person in the portal.",
-                "Say portal.trust_apps = true to accept that, or give apps a host of their own.",
+                "Write portal.trust_apps = true to accept that, or give apps a host of their own.",
                 "url",
             )
     elif host_of(app.url) == host_of(settings.url) and not is_loopback_url(settings.url) and not settings.trust_apps:
         yield (  # a cookie belongs to a host, whatever the port (RFC 6265, 8.5)
             "shares the portal's host: browsers send it the portal's cookies, whatever the port.",
-            "Say portal.trust_apps = true to accept that, or give apps a host of their own.",
+            "Write portal.trust_apps = true to accept that, or give apps a host of their own.",
             "url",
         )
     if is_loopback_url(app.url) and not is_loopback_url(settings.url):
-        yield "is on loopback, where nobody but this machine gets.", "Write where browsers reach it.", "url"
+        yield "is on loopback, which only this machine can reach.", "Write where browsers reach it.", "url"
     elif cookie_mode(settings, app) == "partitioned" and not takes_secure_cookies(app.url):
         yield (
-            f"is another site than the portal ({host_of(settings.url)}), and over plain http no cookie gets there.",
+            f"is another site than the portal ({host_of(settings.url)}), and no cookie gets there over plain http.",
             "Use the same host for both, names under one .localhost name, or https.",
             "url",
         )
@@ -285,6 +284,4 @@ def _check_pair(one: AppSpec, other: AppSpec, report: Report) -> None:
     if one.url == other.url:
         report.file(f"apps.{other.slug}.url", f"is also the address of {one.slug}.", "Give each app one of its own.")
     elif f"{one.url}/".startswith(f"{other.url}/") or f"{other.url}/".startswith(f"{one.url}/"):
-        report.file(
-            f"apps.{other.slug}.url", f"and that of {one.slug} lie in each other.", "Give each app a path of its own."
-        )
+        report.file(f"apps.{other.slug}.url", f"and that of {one.slug} overlap.", "Give each app a path of its own.")

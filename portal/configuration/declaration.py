@@ -1,6 +1,6 @@
 """Declarations of settings: each is one assignment, and the docstring below it is its meaning in the documents.
 
-What reads the configuration goes by them, and so do the names it knows and the tables of the documents.
+The readers of the configuration, the keys they accept and the tables of the documents all come from them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +35,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One environment variable that stands for no key of ``portal.toml``."""
+    """One environment variable that is not the name of a key of ``portal.toml``."""
 
     name: str
     left_out: str

@@ -1,4 +1,4 @@
-"""The way out of this machine: proxy, exceptions and authorities, and whether they can be used."""
+"""Settings of the HTTP client: proxy, exceptions and certificate authorities, and whether they can be used."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,25 +42,25 @@ def read_authorities(table: Table, file: Path) -> Path | None:
     return file if what is None else None
 
 
-def read_way_out(variables: Variables, *, ca_file: Path | None) -> Egress:
-    """Return the way out; what is wrong with it is noted by :func:`check_way_out`, where it is needed."""
+def read_client_settings(variables: Variables, *, ca_file: Path | None) -> Egress:
+    """Return the settings of the HTTP client; :func:`check_client_settings` notes what is wrong with them."""
     return read_egress({name: variables.get(name) or "" for name in variables.names()}, authorities=ca_file)
 
 
-def check_way_out(settings: Settings, *, report: Report) -> None:
-    """Note a proxy or a bundle that cannot be used, if there is anything to be called with them."""
+def check_client_settings(settings: Settings, *, report: Report) -> None:
+    """Note a proxy or a bundle that cannot be used, if there is anything to call with it."""
     egress, targets = settings.egress, list(targets_of(settings))
     try:
         for url in targets:
             egress.proxy_for(url)
     except NotAProxy as error:
-        fix = "Write it as http://proxy.example.com:3128, or name in NO_PROXY what is called directly."
+        fix = "Write it as http://proxy.example.com:3128, or list in NO_PROXY what to call directly."
         report.environment(egress.proxy_name, f"{error}.", fix)
     if targets and egress.bundle is not None:
         try:
             count_authorities(egress.bundle)
         except NotABundle as error:
-            report.environment(egress.bundle_name, f"names what {error}.", "Fix the path, or leave it out.")
+            report.environment(egress.bundle_name, f"names a place that {error}.", "Fix the path, or leave it out.")
 
 
 def targets_of(settings: Settings) -> Iterator[str]:

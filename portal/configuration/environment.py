@@ -1,4 +1,4 @@
-"""The environment: real variables over those of ``.env``, and secrets that stand in files.
+"""The environment: real variables over those of ``.env``, and secrets in files.
 
 An empty variable counts as unset, because that is how Compose files and shells leave one out.
 """
@@ -15,7 +15,7 @@ from portal.contract.slugs import is_slug, slug_from
 from portal.errors import closest
 
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_LOUD: Final = re.compile(r"[A-Z][A-Z0-9_]*")
+_CAPITALS: Final = re.compile(r"[A-Z][A-Z0-9_]*")
 
 _OF_APPS: Final = frozenset(
     {
@@ -28,7 +28,7 @@ _OF_APPS: Final = frozenset(
         "PORTAL_APP_URL",
     }
 )
-"""Variables of the guard; nothing of the portal's."""
+"""Variables of the guards of apps, not of the portal."""
 
 
 def environment(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
@@ -41,20 +41,20 @@ def environment(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
     return {name: value for name, value in written.items() if value is not None} | dict(environ)
 
 
-def shown(name: str) -> str:
-    """Return *name* for a message, unless it looks like a secret that was written in the place of a variable's name."""
-    return name if _LOUD.fullmatch(name) else "(not shown: it does not look like the name of a variable)"
+def printable(name: str) -> str:
+    """Return *name* for a message, unless it looks like a secret written instead of a variable's name."""
+    return name if _CAPITALS.fullmatch(name) else "(not shown: it does not look like the name of a variable)"
 
 
 class Variables:
-    """Reads single variables, and notes what is wrong with them."""
+    """Reads single variables and notes their problems."""
 
     def __init__(self, environ: Mapping[str, str], report: Report) -> None:
         self._environ = environ
         self._report = report
 
     def get(self, name: str) -> str | None:
-        """Return the variable *name* without surrounding space, or ``None`` where it is unset or empty."""
+        """Return the variable *name* without surrounding space, or ``None`` if it is unset or empty."""
         return self._environ.get(name, "").strip() or None
 
     def names(self) -> frozenset[str]:
@@ -62,11 +62,11 @@ class Variables:
         return frozenset(name for name, value in self._environ.items() if value.strip())
 
     def mentions(self, name: str) -> bool:
-        """Say whether the secret *name* is set in one way or the other, readable or not."""
+        """Return whether the secret *name* is set, as a variable or as a file, readable or not."""
         return self.get(name) is not None or self.get(f"{name}_FILE") is not None
 
     def slug(self, name: str, *, default: str) -> str:
-        """Return the title *name* as a name in addresses; *default* where it is unset, or in another script."""
+        """Return the title *name* as a name in addresses; *default* if it is unset or in another script."""
         title = self.get(name) or default
         slug = slug_from(title, longest=len(title)) or default
         if not is_slug(slug):
@@ -78,7 +78,7 @@ class Variables:
         """Return the secret *name*, from the variable or from the file that ``<name>_FILE`` names."""
         value, file = self.get(name), self.get(f"{name}_FILE")
         if value is not None and file is not None:
-            self._report.environment(name, f"stands beside {name}_FILE.", "Set one of the two.")
+            self._report.environment(name, f"is set beside {name}_FILE.", "Set one of the two.")
         if value is not None or file is None:
             return value
         try:
@@ -93,7 +93,7 @@ class Variables:
 
 
 def check_misspelt(variables: Variables, *, known: frozenset[str], report: Report) -> None:
-    """Note variables whose names are nearly one of *known*: a misspelt one would have no effect, without a word."""
+    """Note variables whose names are nearly one of *known*: a misspelt setting must not be ignored silently."""
     for name in sorted(variables.names() - known - _OF_APPS):
         plain = name.removesuffix("_FILE")
         # Only what is very near: Kubernetes puts PORTAL_PORT and the like into every environment.

@@ -1,6 +1,6 @@
-"""Expressions over claims, as the configuration writes them: compiled and looked through at load.
+"""Expressions over claims in the configuration: compiled and checked at load.
 
-A rule that can never be true is a problem here rather than a person turned away later.
+A rule that can never be true is a problem here, before it turns a person away.
 """
 
 import json
@@ -18,7 +18,7 @@ _TEXT_SECOND: Final = frozenset({"contains", "ends_with", "starts_with"})
 
 
 def quoted(text: str) -> str:
-    """Return *text* as a literal of JMESPath: a raw string, or, where that cannot hold it, a JSON literal."""
+    """Return *text* as a literal of JMESPath: a raw string, or a JSON literal if that cannot hold it."""
     if "'" not in text and "\\" not in text:
         return f"'{text}'"
     return "`" + json.dumps(text).replace("`", "\\u0060") + "`"
@@ -30,7 +30,7 @@ def problem_of_expression(expression: str) -> tuple[str, str] | None:
         parsed = jmespath.compile(expression).parsed
     except JMESPathError as error:
         where = str(error).splitlines()[0].rstrip(".:")
-        return f"is not JMESPath: {where}.", "See jmespath.org; text stands in single quotes."
+        return f"is not JMESPath: {where}.", "See jmespath.org; text is in single quotes."
     for node in _nodes(parsed):
         problem = _problem_of_node(node)
         if problem is not None:
@@ -40,13 +40,13 @@ def problem_of_expression(expression: str) -> tuple[str, str] | None:
 
 def problem_of_names(expression: str) -> tuple[str, str] | None:
     """Return what is wrong with a sound *expression* that takes names for objects, and how to fix it, or ``None``."""
-    found = names_taken_for_objects(expression)
-    if found is None:
+    names = names_taken_for_objects(expression)
+    if names is None:
         return None
-    listed, member = found
+    listed, member = names
     return (
         f"reads {member} of each of {listed}, which are names: it is never true.",
-        f"Write {RAW}.{listed} for what the provider sent, or {listed}_claim in [[providers]] where it is known.",
+        f"Write {RAW}.{listed} for what the provider sent, or {listed}_claim in [[providers]] if the type has it.",
     )
 
 
@@ -77,5 +77,5 @@ def _problem_of_node(node: Mapping[str, object]) -> tuple[str, str] | None:
 
 def _double_quotes(node: Mapping[str, object]) -> tuple[str, str]:
     value = str(node.get("value"))
-    # The commonest mistake: in JMESPath, double quotes name a claim, and the rule is silently never true.
-    return f"compares with a claim called {value!r}.", f"Text stands in single quotes: {quoted(value)}."
+    # The most common mistake: in JMESPath double quotes name a claim, and the rule is silently never true.
+    return f"compares with a claim called {value!r}.", f"Text is in single quotes: {quoted(value)}."

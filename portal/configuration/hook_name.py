@@ -15,7 +15,7 @@ HOOK: Final = Variable(SIGN_IN_HOOK, "none", "company.rules:who_comes_in")
 
 
 def read_hook_name(variables: Variables, report: Report) -> str | None:
-    """Return ``package.module:function``, or ``None`` where there is no hook."""
+    """Return ``package.module:function``, or ``None`` if there is no hook."""
     name = variables.get(SIGN_IN_HOOK)
     if name is not None and not _NAME.fullmatch(name):
         fix = f"Write package.module:function, like {HOOK.example}."

@@ -19,7 +19,7 @@ from portal.configuration.consistency import (
     check_users,
     check_ways_in,
 )
-from portal.configuration.egress import check_way_out
+from portal.configuration.egress import check_client_settings
 from portal.configuration.environment import Variables, check_misspelt
 from portal.configuration.hook_name import read_hook_name
 from portal.configuration.placeholders import check_placeholders
@@ -44,11 +44,11 @@ from portal.settings import SIGN_IN_HOOK, Settings
 FILE_NAME: Final = "portal.toml"
 
 
-def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool = False) -> Settings:
+def load(environ: Mapping[str, str], *, path: Path | None = None, may_lack_python: bool = False) -> Settings:
     """Read settings from *environ* and the file at *path*.
 
     Without *path*: the file that ``PORTAL_CONFIG`` names, else ``portal.toml`` in the working folder,
-    which may be absent.  With *unmade*, interpreters of apps may be absent too: somebody is about to make one.
+    which may be absent.  With *may_lack_python*, interpreters of apps may be absent too: a command will create one.
 
     Raises:
         SettingsError: names every problem at once.
@@ -60,7 +60,7 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool =
     variables = Variables(environ, report)
     document = read_document(file, must_exist=chosen is not None, report=report)
     secret_keys = read_secret_keys(variables, report)
-    if document is None:  # whatever else is missing, is missing because of that
+    if document is None:  # anything else is missing because of that
         raise SettingsError(report.problems)
     tables = sections(document, report=report)
     portal = read_portal(tables["portal"], folder=file.parent, here=here, variables=variables, report=report)
@@ -81,7 +81,7 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool =
         folder=file.parent,
         variables=variables,
         report=report,
-        unmade=unmade,
+        may_lack_python=may_lack_python,
     )
     settings = replace(
         portal,
@@ -110,7 +110,7 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, unmade: bool =
         check_callbacks(settings, of_environment=of_environment, report=report)
         check_addresses(settings, report=report)
         check_spaces(settings, report=report)
-    check_way_out(settings, report=report)
+    check_client_settings(settings, report=report)
     check_misspelt(variables, known=NAMES, report=report)
     of_apps = {name for app in settings.catalogue for name in app.secrets}
     check_misspelt_for_types(variables, used={*named, *of_apps}, report=report)

@@ -1,6 +1,6 @@
-"""Values that an example left behind, such as ``<YOUR-CLIENT-ID>``: whatever they lead to, it is not what was meant.
+"""Values left over from an example, such as ``<YOUR-CLIENT-ID>``.
 
-Pure.  A value is never repeated: what looks like an example may be half of a secret.
+Pure.  No message repeats a value: what looks like an example may be half of a secret.
 """
 
 import re
@@ -23,21 +23,21 @@ _WHOLE: Final = re.compile(
     rf"(?:insert|put|enter|paste|add)[-_ ].*(?:here|{_NOUN})|your(?:[-_ ]\w+)*[-_ ]{_NOUN}(?:[-_ ]\w+)*",
     re.IGNORECASE,
 )
-"""What a value is altogether; secrets are held against this alone, since chance may put anything into them."""
+"""Matches a whole value; secrets are compared with this alone, since they may contain anything by chance."""
 _WITHIN: Final = re.compile(
     rf"<[A-Za-z][\w .-]*>|\$\{{\w+\}}|\{{\{{[^{{}}]*\}}\}}|(?<![\w-])your[-_]?{_NOUN}(?![a-z])", re.IGNORECASE
 )
-"""What a value other than a secret contains."""
+"""Matches a part of a value that is not a secret."""
 _SECRET: Final = re.compile(r"(?:SECRET|KEY|TOKEN|PASSWORD|DATABASE_URL|STORAGE)(?:_FILE)?")
 _CHECKED: Final = frozenset({"PORTAL_SECRET_KEY", "SESSION_SECRET_KEY"})
-"""What has a check of its own, which says how to make one."""
+"""Variables with a check of their own, which says how to make a key."""
 _FREE: Final = frozenset({"title", "label", "description", "when"})
-"""Keys of the file that hold prose, or an expression."""
-_FIX: Final = "Write what the provider, or your own setup, gives instead."
+"""Keys of the file with prose or an expression."""
+_FIX: Final = "Write the value that the provider, or your own setup, gives."
 
 
 def is_placeholder(value: str, *, secret: bool = False) -> bool:
-    """Say whether *value* stands for another one that was to be written."""
+    """Return whether *value* is a placeholder for another one."""
     plain = value.strip().strip("\"'")
     return _WHOLE.fullmatch(plain) is not None or (not secret and _WITHIN.search(plain) is not None)
 
@@ -45,13 +45,13 @@ def is_placeholder(value: str, *, secret: bool = False) -> bool:
 def check_placeholders(
     variables: Variables, document: Mapping[str, object], *, names: Collection[str], report: Report
 ) -> None:
-    """Note what an example left behind in the variables *names* and in the *document*, in place of what came of it."""
+    """Note placeholders in the variables *names* and in the *document*, instead of the problems they cause."""
     for name in sorted((variables.names() & frozenset(names)) - _CHECKED):
         if is_placeholder(variables.get(name) or "", secret=_SECRET.search(name) is not None):
-            report.instead(ENVIRONMENT, name, "holds the placeholder of an example.", _FIX)
+            report.instead(ENVIRONMENT, name, "is still the placeholder of an example.", _FIX)
     for key, value in _texts(document, at=""):
         if is_placeholder(value):
-            report.instead(report.place, key, "holds the placeholder of an example.", _FIX)
+            report.instead(report.place, key, "is still the placeholder of an example.", _FIX)
 
 
 def _texts(value: object, *, at: str) -> Iterator[tuple[str, str]]:

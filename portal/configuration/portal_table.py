@@ -17,7 +17,7 @@ from portal.configuration.addresses import (
 )
 from portal.configuration.app_users import NotARange, read_range
 from portal.configuration.declaration import REQUIRED, Section, Setting, Variable
-from portal.configuration.egress import read_authorities, read_way_out
+from portal.configuration.egress import read_authorities, read_client_settings
 from portal.configuration.environment import Variables
 from portal.configuration.report import Report
 from portal.configuration.tables import Count, Duration, Table, one_of, url_with
@@ -190,7 +190,7 @@ def read_portal(
         settings,
         data_dir=(here if table.is_variable("data_dir") else folder) / settings.data_dir,
         apps_dir=None if settings.apps_dir is None else folder / settings.apps_dir,
-        egress=read_way_out(variables, ca_file=ca_file),
+        egress=read_client_settings(variables, ca_file=ca_file),
     )
 
 
@@ -209,7 +209,7 @@ def _check(settings: Settings, table: Table) -> None:
 
 
 def _url_of_others(table: Table, variables: Variables, report: Report) -> str | None:
-    """Return the portal's address by other programs' variables; note that there is none, or what is wrong with it."""
+    """Return the portal's address from variables of other programs; note if there is none, or what is wrong with it."""
     if table.has("url"):
         return None
     chainlit, callback, hosts = (variables.get(name) for name in (CHAINLIT_URL, CALLBACK, SPACE_HOST))

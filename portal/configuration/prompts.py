@@ -1,4 +1,4 @@
-"""What a provider shows each time (``prompt``): by the file, or by Chainlit's variables, which win."""
+"""What a provider shows at each sign-in (``prompt``): from the file, or from Chainlit's variables, which win."""
 
 import re
 from collections.abc import Iterable
@@ -19,27 +19,27 @@ _ONE: Final = re.compile(r"OAUTH_[A-Z0-9_]+_PROMPT")
 def prompt_params(
     provider_id: str, provider_type: ProviderType, *, written: str | None, variables: Variables
 ) -> tuple[tuple[str, str], ...]:
-    """Return the parameter for the provider *provider_id*, if there is something to say.
+    """Return the parameter for the provider *provider_id*; nothing if no setting has it.
 
-    Its own variable wins over *written*, which the file says; what is said to all is passed on as far as the
-    provider honours it.
+    Its own variable wins over *written*, which is from the file.  The variable for all providers counts last, and
+    only if the provider type honours it.
     """
-    said_to_all = set((variables.get(PROMPT.name) or "").split())
-    general = " ".join(sorted(said_to_all)) if said_to_all and said_to_all <= provider_type.prompts else None
+    of_all = set((variables.get(PROMPT.name) or "").split())
+    general = " ".join(sorted(of_all)) if of_all and of_all <= provider_type.prompts else None
     prompt = variables.get(prompt_variable(provider_id)) or written or general
     return () if prompt is None else (("prompt", prompt),)
 
 
 def check_prompts(variables: Variables, *, provider_ids: Iterable[str], report: Report) -> None:
-    """Note values nobody knows, and variables of providers that are not there."""
+    """Note unknown values, and variables of unknown providers."""
     known = {prompt_variable(one): one for one in provider_ids}
     for name in sorted(variables.names()):
         if name != PROMPT.name and not _ONE.fullmatch(name):
             continue
         words = (variables.get(name) or "").split()
         if not set(words) <= PROMPTS or ("none" in words and len(words) > 1):
-            report.environment(name, "asks for what no provider knows.", choices(" ".join(words), PROMPTS))
+            report.environment(name, "is not a prompt that providers know.", choices(" ".join(words), PROMPTS))
         if name != PROMPT.name and name not in known:
             near = closest(name, known)
             fix = f"Did you mean {near}?" if near is not None else f"Known: {', '.join(sorted(known)) or 'none'}."
-            report.environment(name, "is about no provider that is turned on.", fix)
+            report.environment(name, "does not belong to a configured provider.", fix)

@@ -1,4 +1,4 @@
-"""Who of a provider's people may come in, as ``[[providers]]`` says it without code."""
+"""Who of a provider's people may come in: the ``allowed_…`` keys of ``[[providers]]``."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,25 +37,25 @@ def _check_held(
     """Note each condition on a claim that providers of *provider_type* never give: it would keep everybody out."""
     has_tenants = provider_type.tenants is not False if options is None else provider_type.has_tenants(options)
     conditions = (
-        ("allowed_domains", admission.domains, provider_type.domain is not None, "vouches for no domain"),
+        ("allowed_domains", admission.domains, provider_type.domain is not None, "does not vouch for domains"),
         (
             "allowed_organisations",
             admission.organisations,
             provider_type.organisations is not None,
-            "knows no organisations",
+            "does not report organisations",
         ),
-        ("allowed_tenants", admission.tenants, has_tenants, "knows no tenants"),
-        ("allowed_groups", admission.groups, provider_type.groups, "says no groups"),
+        ("allowed_tenants", admission.tenants, has_tenants, "does not report tenants"),
+        ("allowed_groups", admission.groups, provider_type.groups, "does not report groups"),
     )
     instead = [key for key, _, can, _ in conditions if can]
-    for key, asked, can, why in conditions:
-        if asked and not can:
+    for key, names, can, why in conditions:
+        if names and not can:
             ways = [*instead, *(_switch(provider_type) if key == "allowed_tenants" else ())]
-            table.problem(key, f"cannot be held: {provider_type.label} {why}.", _one_of(ways))
+            table.problem(key, f"keeps everybody out: {provider_type.label} {why}.", _one_of(ways))
 
 
 def _switch(provider_type: ProviderType) -> Iterator[str]:
-    """Yield what would have providers of *provider_type* say tenants."""
+    """Yield the setting with which providers of *provider_type* report tenants."""
     if isinstance(provider_type.tenants, tuple):
         option, value = provider_type.tenants
         yield f'beside it {option} = "{value}"'
@@ -67,13 +67,13 @@ def _one_of(ways: Sequence[str]) -> str:
 
 
 def within_tenants(admission: Admission, place: ProviderLocation, table: Table) -> Admission:
-    """Return *admission* held to the tenants of *place*, if it names any."""
+    """Return *admission* limited to the tenants of *place*, if it names any."""
     if not place.tenants:
         return admission
     for one in sorted(admission.tenants - place.tenants):
         table.problem(
             "allowed_tenants",
-            f"names {one!r}, which the provider's own settings do not.",
+            f"names {one!r}, which the provider's other settings do not name.",
             f"Write one of {', '.join(sorted(place.tenants))}, or leave it out.",
         )
     return replace(admission, tenants=admission.tenants or place.tenants)

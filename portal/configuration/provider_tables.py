@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from portal.configuration.addresses import problem_of
 from portal.configuration.declaration import REQUIRED, Section, Setting
-from portal.configuration.environment import VARIABLE, Variables, shown
+from portal.configuration.environment import VARIABLE, Variables, printable
 from portal.configuration.prompts import prompt_params
 from portal.configuration.provider_admission import (
     admission_of,
@@ -184,7 +184,7 @@ class EndpointsSection(Section, name="providers.endpoints", spec=Endpoints):
 
 
 def read_providers(values: object, *, variables: Variables, report: Report) -> tuple[ProviderSpec, ...]:
-    """Read all of ``[[providers]]``; those with problems are left out."""
+    """Read all of ``[[providers]]``; a provider with a problem is left out."""
     if type(values) is not list or not all(type(one) is dict for one in values):
         report.file("providers", "must be a list of tables.", "Write each provider as a section [[providers]].")
         return ()
@@ -214,12 +214,12 @@ def _known(provider_type: ProviderType | None) -> frozenset[str]:
 
 
 class _TableOptions:
-    """The options of a provider type, as one table says them."""
+    """The options of a provider type in one table of the file."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def said(self, option: Option) -> str | None:
+    def value_of(self, option: Option) -> str | None:
         return self._table.text(option.key)
 
     def missing(self, option: Option) -> None:
@@ -244,7 +244,8 @@ def _spec(table: Table, named: ProviderType | None, *, variables: Variables, rep
     endpoints = _endpoints(table, report) if provider_type.takes_endpoints else None
     if endpoints is not None and located is not None and located.place.discovery is not None:
         key = "issuer" if located.place.issuer_of_document else "discovery"
-        table.problem(key, "names metadata, beside endpoints.", "Write the issuer alone, or leave endpoints out.")
+        what = "is the address of a discovery document, beside endpoints."
+        table.problem(key, what, "Write the issuer alone, or leave endpoints out.")
     _check_shared_secret(table, keys["algorithms"], secret)
     admission = admission_of(keys, named, table, options=None if located is None else located.options)
     _check_assumed(table, named, assumes=keys["email_verified"] == ASSUME)
@@ -284,16 +285,16 @@ def _spec(table: Table, named: ProviderType | None, *, variables: Variables, rep
 
 
 def _check_issuer(table: Table, provider_type: ProviderType, place: ProviderLocation) -> None:
-    """Note an issuer whose claims another provider type must read: it knows what they vouch for."""
+    """Note an issuer whose claims another provider type must read: it knows what they prove."""
     owner = provider_type_at(place.issuer)
     if owner is not None and owner is not provider_type:
         table.problem(
             "issuer",
-            f"is that of {owner.label}, whose claims need a reading of their own.",
+            f"is that of {owner.label}, whose claims only its own type can read.",
             f'Write type = "{owner.id}", and leave issuer out.',
         )
     elif is_document(place.issuer):
-        table.problem("issuer", "is the address of metadata.", "Write the issuer that the metadata names.")
+        table.problem("issuer", "is the address of a discovery document.", "Write the issuer that the document names.")
 
 
 def _client_id(table: Table, keys: Mapping[str, Any], variables: Variables) -> str | None:
@@ -308,7 +309,7 @@ def _client_id(table: Table, keys: Mapping[str, Any], variables: Variables) -> s
         return None
     value = variables.get(name)
     if value is None:
-        table.problem("client_id_env", f"names {shown(name)}, which is not set.", _SET)
+        table.problem("client_id_env", f"names {printable(name)}, which is not set.", _SET)
     return value
 
 
@@ -325,7 +326,7 @@ def _client_secret(table: Table, name: str | None, variables: Variables, *, publ
         table.problem(key, "is not a name of a variable.", "Write the name here, and the secret into the variable.")
         return None
     if not variables.mentions(name):
-        table.problem(key, f"names {shown(name)}, which is not set.", _SET)
+        table.problem(key, f"names {printable(name)}, which is not set.", _SET)
     value = variables.secret(name)
     return None if value is None else Secret(value)
 
@@ -369,7 +370,7 @@ def problem_of_scopes(scopes: tuple[str, ...], *, flow: Flow) -> tuple[str, str]
     if not all(map(_SCOPE.fullmatch, scopes)):
         return "lists something that is not a scope.", "Write one scope per text, without spaces or quotes."
     if flow == "openid" and "openid" not in scopes:
-        return "does not hold openid, and without it there is no ID token.", "Add openid."
+        return "does not list openid, and without it there is no ID token.", "Add openid."
     return None
 
 

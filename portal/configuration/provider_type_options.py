@@ -1,4 +1,4 @@
-"""What provider types ask for, read from wherever it is said: the one way from options to a provider's place."""
+"""Reads the options of a provider type, from the file or from variables, and locates the provider by them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from portal.sign_in.provider_types.base import Option, ProviderLocation, Provide
 
 
 class Source(Protocol):
-    """Where options are said: a table of the file, or variables."""
+    """The source of options: a table of the file, or variables."""
 
-    def said(self, option: Option) -> str | None:
-        """Return what is said for *option*, or ``None``."""
+    def value_of(self, option: Option) -> str | None:
+        """Return the text of *option*, or ``None``."""
 
     def missing(self, option: Option) -> None:
-        """Note that *option* is required and not said."""
+        """Note that *option* is required and missing."""
 
     def problem(self, key: str, what: str, fix: str) -> None:
         """Note a problem with the option called *key*."""
@@ -25,24 +25,24 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Located:
-    """A provider's place, and what its provider type was told besides the issuer."""
+    """A provider's location, and the options of its type without the issuer."""
 
     place: ProviderLocation
     options: Mapping[str, str]
 
 
 def locate(provider_type: ProviderType, source: Source, *, client_id: str | None) -> Located | None:
-    """Return where the provider of *provider_type* is; ``None`` after noting why that cannot be said."""
+    """Return the location of a provider of *provider_type*; ``None`` after noting what is wrong."""
     options: dict[str, str] = {}
     sound = client_id is not None
     for option in provider_type.options:
-        said = source.said(option)
-        if said is None:
+        text = source.value_of(option)
+        if text is None:
             if option.required:
                 source.missing(option)
                 sound = False
             continue
-        value = _read(option, said)
+        value = _read(option, text)
         if isinstance(value, AddressProblem):
             source.problem(option.key, *value)
             sound = False
@@ -59,18 +59,18 @@ def locate(provider_type: ProviderType, source: Source, *, client_id: str | None
     return Located(place=place, options={key: value for key, value in options.items() if key not in issuers})
 
 
-def _read(option: Option, said: str) -> str | AddressProblem:
+def _read(option: Option, text: str) -> str | AddressProblem:
     match option.form:
         case "text":
-            return said
+            return text
         case "base":
             # Chainlit wants a host, and its own documentation shows a URL: both are understood.
-            url = said if "://" in said else f"https://{said}"
+            url = text if "://" in text else f"https://{text}"
             return problem_of(url, path="plain") or normalised(url)
         case "endpoint":
-            return problem_of(said, path="any", query=True) or said
+            return problem_of(text, path="any", query=True) or text
         case "expression":
-            problem = problem_of_expression(compared(said))
-            return compared(said) if problem is None else AddressProblem(*problem)
+            problem = problem_of_expression(compared(text))
+            return compared(text) if problem is None else AddressProblem(*problem)
         case "issuer":
-            return problem_of(said, path="any", query=is_document(said)) or said
+            return problem_of(text, path="any", query=is_document(text)) or text

@@ -19,7 +19,7 @@ _NEAR: Final = 0.8
 _PREFIXES: Final = ("OAUTH_", "OPENID_")
 _SHARED: Final = frozenset(one.name for one in (*SHARED, PROMPT) if one.name.startswith(_PREFIXES))
 _SHARED_ON: Final = ("OPENID_PROVIDER_URL", "OAUTH_AUTHORIZE_URL")
-"""What turns on the provider whose variables have no make's name in them."""
+"""Variables that turn on a provider and do not name its type."""
 _VERY_NEAR: Final = 0.92
 """How alike two names must be (difflib): OAUTH_GITHUB_TOKEN and OAUTH_GITHUB_TOKEN_URL are less than this."""
 
@@ -27,34 +27,34 @@ _VERY_NEAR: Final = 0.92
 def read_providers_by_type(
     variables: Variables, *, used_by_file: Collection[str], report: Report
 ) -> tuple[ProviderSpec, ...]:
-    """Return the providers that variables turn on; *used_by_file* are variables that the file names for its own."""
+    """Return the providers that variables turn on; *used_by_file* are variables that the file uses."""
     specs: list[ProviderSpec] = []
     for provider_type in PROVIDER_TYPES.values():
-        found = [
+        names = [
             name for name in provider_type.own_variables() if variables.mentions(name) and name not in used_by_file
         ]
-        if found:
-            spec = _spec(provider_type, variables, found=tuple(found), report=report)
+        if names:
+            spec = _spec(provider_type, variables, names=tuple(names), report=report)
             if spec is not None:
                 specs.append(spec)
     return tuple(specs)
 
 
 def types_mentioned(variables: Variables) -> frozenset[str]:
-    """Return the ids of the provider types that variables are about, sound or not."""
+    """Return the ids of the provider types that have variables, with problems or not."""
     return frozenset(one.id for one in PROVIDER_TYPES.values() if any(map(variables.mentions, one.own_variables())))
 
 
 def variables_of_types() -> frozenset[str]:
-    """Return every variable that is about one provider type alone."""
+    """Return every variable of one provider type alone."""
     return frozenset(name for one in PROVIDER_TYPES.values() for name in one.own_variables())
 
 
 def check_misspelt_for_types(variables: Variables, *, used: Collection[str], report: Report) -> None:
-    """Note variables that are meant for a provider and not known; *used* are those that the file names.
+    """Note unknown variables that are meant for a provider; *used* are those that the file uses.
 
-    A setting must not be ignored silently.  Where no variable turns the provider on,
-    only a slip of a letter or two counts: other names may be another program's.
+    A setting must not be ignored silently.  If no variable turns the provider on, only names that differ in a
+    letter or two count: others may belong to another program.
     """
     on = types_mentioned(variables)
     provider_types = {f"{one.variables}_": one for one in PROVIDER_TYPES.values() if one.variables is not None}
@@ -63,11 +63,11 @@ def check_misspelt_for_types(variables: Variables, *, used: Collection[str], rep
     for name in sorted(variables.names() - known):
         plain = name.removesuffix("_FILE")
         prefix = max((one for one in provider_types if name.startswith(one)), key=len, default=None)
-        # With _PROMPT at its end it may be about a provider that is called so, and has a check of its own.
+        # A name that ends in _PROMPT may belong to any provider, and has a check of its own.
         if not {name, plain}.isdisjoint(used) or name.endswith("_PROMPT"):
             continue
         if prefix is None:
-            _check_of_none(name, plain, known=known, variables=variables, report=report)
+            _check_without_prefix(name, plain, known=known, variables=variables, report=report)
             continue
         if plain in known:
             fix = f"Only secrets are read from files: set {plain}."
@@ -81,8 +81,8 @@ def check_misspelt_for_types(variables: Variables, *, used: Collection[str], rep
         report.environment(name, "is not a variable of the portal.", fix)
 
 
-def _check_of_none(name: str, plain: str, *, known: set[str], variables: Variables, report: Report) -> None:
-    """Note the variable *name* if it is nearly one of any provider's, and no make's prefix begins it."""
+def _check_without_prefix(name: str, plain: str, *, known: set[str], variables: Variables, report: Report) -> None:
+    """Note the variable *name*, without the prefix of a type, if it is nearly a variable of any provider."""
     if not name.startswith(_PREFIXES) or name in _SHARED or _is_secret_file(name, plain):
         return
     if plain in _SHARED | known:
@@ -102,7 +102,7 @@ def _is_secret_file(name: str, plain: str) -> bool:
 
 
 class _VariableOptions:
-    """The options of one provider type, as its variables say them."""
+    """The options of one provider type in its variables."""
 
     def __init__(self, provider_type: ProviderType, variables: Variables, *, because: str, report: Report) -> None:
         self._provider_type = provider_type
@@ -110,15 +110,15 @@ class _VariableOptions:
         self._because = because
         self._report = report
 
-    def said(self, option: Option) -> str | None:
+    def value_of(self, option: Option) -> str | None:
         return None if option.variable is None else self._variables.get(option.variable)
 
     def missing(self, option: Option) -> None:
         self.not_set(option.variable or option.key)
 
     def problem(self, key: str, what: str, fix: str) -> None:
-        named = next((one.variable for one in self._provider_type.options if one.key == key), None)
-        self._report.environment(named or self._because, what, fix)
+        variable = next((one.variable for one in self._provider_type.options if one.key == key), None)
+        self._report.environment(variable or self._because, what, fix)
 
     def not_set(self, name: str) -> None:
         option = next((one for one in self._provider_type.options if one.variable == name), None)
@@ -132,18 +132,18 @@ class _VariableOptions:
 
 
 def _spec(
-    provider_type: ProviderType, variables: Variables, *, found: tuple[str, ...], report: Report
+    provider_type: ProviderType, variables: Variables, *, names: tuple[str, ...], report: Report
 ) -> ProviderSpec | None:
-    told = _VariableOptions(provider_type, variables, because=found[0], report=report)
+    options = _VariableOptions(provider_type, variables, because=names[0], report=report)
     client_id = variables.get(provider_type.client_id_variable)
     if client_id is None:
-        told.not_set(provider_type.client_id_variable)
+        options.not_set(provider_type.client_id_variable)
     if not variables.mentions(provider_type.client_secret_variable):
-        told.not_set(provider_type.client_secret_variable)
+        options.not_set(provider_type.client_secret_variable)
     secret = variables.secret(provider_type.client_secret_variable)
-    scopes = _scopes(provider_type, variables, told=told, report=report)
+    scopes = _scopes(provider_type, variables, options=options, report=report)
     provider_id, label, chainlit_id = _name(provider_type, variables)
-    located = locate(provider_type, told, client_id=client_id)
+    located = locate(provider_type, options, client_id=client_id)
     if located is None or client_id is None or secret is None:
         return None
     place = located.place
@@ -167,18 +167,18 @@ def _spec(
         ),
         options=located.options,
         admission=Admission(tenants=place.tenants),
-        variables=found,
+        variables=names,
     )
 
 
 def _scopes(
-    provider_type: ProviderType, variables: Variables, *, told: _VariableOptions, report: Report
+    provider_type: ProviderType, variables: Variables, *, options: _VariableOptions, report: Report
 ) -> tuple[str, ...] | None:
     name = provider_type.scopes_variable
     written = None if name is None else variables.get(name)
     if name is None or written is None:
         if name is not None and provider_type.scopes_required:
-            told.not_set(name)
+            options.not_set(name)
         return None
     scopes = tuple(dict.fromkeys(re.split(r"[,\s]+", written)))
     problem = problem_of_scopes((*provider_type.always_scopes, *scopes), flow=provider_type.flow)
@@ -188,7 +188,7 @@ def _scopes(
 
 
 def _name(provider_type: ProviderType, variables: Variables) -> tuple[str, str, str | None]:
-    """Return id, label and Chainlit's id, where that is no id here; the name that renames a provider becomes all."""
+    """Return id, label, and Chainlit's id if that is not an id here; a variable that renames the provider sets all."""
     name = None if provider_type.name_variable is None else variables.get(provider_type.name_variable)
     if provider_type.name_variable is None or name is None:
         return provider_type.id, provider_type.label, None

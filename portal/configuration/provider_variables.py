@@ -1,8 +1,8 @@
-"""Providers that the environment alone describes, by the names the field already uses.
+"""Providers that the environment alone describes, by names that other programs use too.
 
 ``OPENID_PROVIDER_URL`` (Hugging Face Spaces, Open WebUI) turns on any OpenID Connect provider, of which some are known;
 ``OAUTH_AUTHORIZE_URL`` (the Descope tutorial) turns on Descope.  Both share ``OAUTH_CLIENT_ID``,
-so both at once say nothing definite.
+so both at once are ambiguous.
 """
 
 import re
@@ -76,7 +76,7 @@ _BESIDE: Final = {
     CALLBACK: "redirect_uri",
     SCOPES: "scopes",
 }
-"""What says more of the client, and the key that says it in the file."""
+"""Variables that belong to the client, and their keys in the file."""
 _TUTORIAL_NEEDS: Final = (_AUTHORIZE_URL, _TOKEN_URL, _JWKS_URI)
 _TUTORIAL_ALL: Final = tuple(one.name for one in (*_TUTORIAL_NEEDS, _USERINFO))
 _DESCOPE_AUTHORIZE: Final = "/oauth2/v1/authorize"
@@ -86,8 +86,8 @@ _DESCOPE_LOGOUT: Final = "/oauth2/v1/logout"
 def read_provider_of_environment(
     variables: Variables, *, used_by_file: Collection[str], report: Report
 ) -> ProviderSpec | None:
-    """Return the provider that the environment describes, if it does; *used_by_file* are variables with another use."""
-    # A Space sets it, wanted or not: where the file names the secret beside it, the file has the last word.
+    """Return the provider that the environment describes, if any; *used_by_file* are variables with another use."""
+    # Every Space sets it: if the file uses the secret that belongs to it, the file wins.
     generic = variables.get(GENERIC) is not None and _CLIENT_SECRET.name not in used_by_file
     tutorial = [name for name in _TUTORIAL_ALL if variables.get(name) is not None and name not in used_by_file]
     if generic and tutorial:
@@ -105,7 +105,7 @@ def read_provider_of_environment(
     if left_over and variables.get(GENERIC) is None:
         report.environment(
             left_over[0],
-            f"is set, but neither {GENERIC} nor {TUTORIAL} says of which provider.",
+            f"is set, but not {GENERIC} or {TUTORIAL}, which name its provider.",
             f"Set {GENERIC} to the provider's issuer, or the tutorial's variables for Descope.",
         )
     else:
@@ -114,10 +114,10 @@ def read_provider_of_environment(
 
 
 def _check_beside(variables: Variables, *, used_by_file: Collection[str], report: Report) -> None:
-    """Note what says more of a client that no provider has; a section that takes up the client takes its scopes too."""
+    """Note variables of a client that no provider has; a section that uses the client uses its scopes too."""
     in_use = any(name in used_by_file for name in _CLIENT)
     for name, key in _BESIDE.items():
-        # A Space sets its scopes, wanted or not.
+        # Every Space sets its scopes.
         if (
             variables.get(name) is None
             or name in used_by_file
@@ -126,7 +126,7 @@ def _check_beside(variables: Variables, *, used_by_file: Collection[str], report
             continue
         report.environment(
             name,
-            "is set, but says nothing of any provider that is turned on.",
+            "is set, but belongs to no configured provider.",
             f"Unset it; for a provider of the file, write {key} in its [[providers]].",
         )
 
@@ -176,7 +176,7 @@ def _tutorial(variables: Variables, report: Report) -> ProviderSpec | None:
     if jwks and not jwks.endswith(_JWKS):
         report.environment(
             _JWKS_URI.name,
-            f"does not end in {_JWKS}, so the issuer cannot be told from it.",
+            f"does not end in {_JWKS}, so the issuer cannot be derived from it.",
             "Configure this provider as [[providers]] in portal.toml, with its issuer.",
         )
     if client_id is None:

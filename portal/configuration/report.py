@@ -1,13 +1,13 @@
-"""The problems found while reading the configuration: all of them, before anybody is told.
+"""Collects all problems of the configuration before they are reported.
 
-Nothing here repeats a value that may be a secret; a problem names the key.
+A problem names the key and never repeats a value that may be a secret.
 """
 
 from portal.errors import ENVIRONMENT, Problem, SettingsError
 
 
 class Report:
-    """Collects problems of one configuration file and the environment."""
+    """The problems of one configuration file and the environment."""
 
     def __init__(self, place: str) -> None:
         self.place = place
@@ -26,7 +26,7 @@ class Report:
         self.problems.append(Problem(place=place, key=key, what=what, fix=fix))
 
     def instead(self, place: str, key: str, what: str, fix: str) -> None:
-        """Note a problem in *place* that explains whatever else was noted of *key*."""
+        """Note a problem in *place* that replaces all other problems of *key*."""
         self.problems = [one for one in self.problems if (one.place, one.key) != (place, key)]
         self.at(place, key, what, fix)
 

@@ -1,8 +1,4 @@
-"""The sections ``[roles.<name>]``: what gives which role, and what the role may do at the portal's API.
-
-A rule that can never be true is a problem here rather than a person turned away later, so
-expressions are compiled and checked at load.
-"""
+"""The sections ``[roles.<name>]``: which rules give a role, and what the role may do at the portal's API."""
 
 import re
 from collections.abc import Mapping
@@ -73,9 +69,9 @@ class Roles:
 
 
 def read_roles(values: Mapping[str, object], *, has_hook: bool = False, report: Report) -> Roles:
-    """Read all of ``[roles]``: per name one table, or a list of tables any one of which gives the role.
+    """Read all of ``[roles]``: per name one table, or a list of tables; any one of them gives the role.
 
-    A role that nothing in its table gives is a problem, unless there is a sign-in hook that may.
+    A table without a rule is a problem, unless there is a sign-in hook, which may give the role.
     """
     rules: list[RoleRule] = []
     rights: dict[str, frozenset[str]] = {}

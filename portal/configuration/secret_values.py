@@ -56,10 +56,10 @@ def read_secret_keys(variables: Variables, report: Report) -> tuple[Secret, ...]
     value = variables.secret(name)
     keys = [key for key in re.split(r"[,\s]+", value or "") if key]
     if value is not None and not keys:
-        report.environment(name, "holds no key.", _HOW)
+        report.environment(name, "contains no key.", _HOW)
     for key in keys:
         if len(key) < SHORTEST_KEY:
-            report.environment(name, f"holds a key of fewer than {SHORTEST_KEY} characters.", _HOW)
+            report.environment(name, f"contains a key of fewer than {SHORTEST_KEY} characters.", _HOW)
         elif _SAMPLE.search(key) or len(set(key)) < _FEWEST_CHARACTERS:
             report.environment(name, "is a sample value that anybody may know.", _HOW)
     return tuple(Secret(key) for key in keys)
@@ -75,7 +75,7 @@ def read_database_url(variables: Variables, *, data_dir: Path, report: Report) -
         if url.startswith(short):
             url = "postgresql+psycopg://" + url.removeprefix(short)
     if not url.startswith(_DATABASES):
-        report.environment(name, "names a database the portal does not know.", "Use sqlite:/// or postgresql://.")
+        report.environment(name, "is the address of an unknown kind of database.", "Use sqlite:/// or postgresql://.")
     elif url.startswith("postgresql") and not _is_installed("psycopg"):
         report.environment(name, "names PostgreSQL, whose driver psycopg is not installed.", _install("postgresql"))
     return Secret(url)
@@ -86,7 +86,7 @@ def read_rate_limit_storage(variables: Variables, report: Report) -> str:
     name = RATE_LIMIT_STORAGE.name
     storage = variables.secret(name) or RATE_LIMIT_STORAGE.left_out
     if not storage.startswith(_COUNTERS):
-        report.environment(name, "names a store the portal does not know.", f"Use one of {', '.join(_COUNTERS)}.")
+        report.environment(name, "is the address of an unknown kind of store.", f"Use one of {', '.join(_COUNTERS)}.")
     elif storage.startswith("redis") and not _is_installed("redis"):
         report.environment(name, "names Redis, whose client is not installed.", _install("redis"))
     return storage

@@ -1,7 +1,7 @@
-"""What the README of a Hugging Face Space says of signing in: the keys ``hf_oauth…`` of its front matter.
+"""Sign-in settings in the README of a Hugging Face Space: the keys ``hf_oauth…`` of its front matter.
 
-On the hub they make an OAuth app for the Space.  Here the portal signs people in, so they say only what the app
-expects: that it is for members of an organisation, and that it gets a token, which the portal gives to no app.
+On the hub they make an OAuth app for the Space.  Here the portal signs people in, so they only show what the app
+expects: members of an organisation, or a token, which the portal gives to no app.
 """
 
 import re
@@ -20,7 +20,7 @@ _OFF: Final = frozenset({"", "false", "no", "off", "null", "~"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceSignIn:
-    """What a Space asks of whoever signs people in."""
+    """The sign-in settings of a Space."""
 
     organisations: tuple[str, ...] = ()
     """Names; on the hub only members of any of them get in.  Empty: anybody."""
@@ -31,26 +31,26 @@ class SpaceSignIn:
 
     @property
     def minutes_problem(self) -> str | None:
-        """What is wrong with :attr:`minutes`, which the hub takes from 1 to 30 days; ``None`` where nothing is."""
+        """What is wrong with :attr:`minutes`, which the hub accepts up to 30 days; ``None`` if nothing is."""
         if self.minutes is None or (_NUMBER.fullmatch(self.minutes) and 0 < int(self.minutes) <= MOST_MINUTES):
             return None
         return f"is not a number of minutes from 1 to {MOST_MINUTES}, which are 30 days"
 
 
 def sign_in_of(source: str | None) -> SpaceSignIn | None:
-    """Return what the README of *source* asks; ``None`` if that is not the folder of a Space with ``hf_oauth`` on."""
+    """Return the sign-in settings of the Space in the folder *source*; ``None`` without ``hf_oauth`` or a Space."""
     if source is None:
         return None
     try:
         return read_sign_in(read_front_matter(Path(source) / "README.md"))
-    except (OSError, NotASpace):  # the app does not start either, and says why
+    except (OSError, NotASpace):  # the app reports it when it starts
         return None
 
 
 def read_sign_in(front_matter: Mapping[str, object]) -> SpaceSignIn | None:
-    """Return what *front_matter* asks; ``None`` where ``hf_oauth`` is not on.
+    """Return the sign-in settings in *front_matter*; ``None`` if ``hf_oauth`` is not on.
 
-    The hub documents texts and lists of texts.  Anything else counts as one name that nobody has: it restricts.
+    The hub documents texts and lists of texts.  Anything else counts as one name, which nobody has: it restricts.
     """
     if all(value.lower() in _OFF for value in _texts(front_matter.get("hf_oauth"))):
         return None

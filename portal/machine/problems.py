@@ -30,7 +30,7 @@ def configured(
     except UnicodeDecodeError as error:
         raise CommandFailed(f"{Path.cwd() / '.env'} is not UTF-8 text. Save it as UTF-8.") from error
     try:
-        return load(variables, path=path, unmade=unmade), variables
+        return load(variables, path=path, may_lack_python=unmade), variables
     except SettingsError as error:
         raise CommandFailed(_without_file(path, variables) + format_problems(error.problems)) from error
 

@@ -59,7 +59,7 @@ def test_what_readers_could_read_differently_is_no_address(url: str) -> None:
     fault = problem_of(url, path="any", query=True)
 
     assert fault is not None
-    assert "no http(s) address" in fault.what
+    assert "not an http(s) address" in fault.what
 
 
 @pytest.mark.parametrize(

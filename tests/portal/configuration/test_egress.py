@@ -54,8 +54,8 @@ def test_authorities_that_cannot_be_read_are_a_problem(content: str | None, said
     [
         ({"HTTPS_PROXY": "socks5://me:secret@proxy:1080"}, "is a SOCKS proxy, which is not supported."),
         ({"all_proxy": "http://me:secret@proxy:port"}, "is not an address."),
-        ({"SSL_CERT_FILE": "/nowhere.pem"}, "names what cannot be read: No such file or directory."),
-        ({"REQUESTS_CA_BUNDLE": "/nowhere.pem"}, "names what cannot be read: No such file or directory."),
+        ({"SSL_CERT_FILE": "/nowhere.pem"}, "names a place that cannot be read: No such file or directory."),
+        ({"REQUESTS_CA_BUNDLE": "/nowhere.pem"}, "names a place that cannot be read: No such file or directory."),
     ],
     ids=["socks", "no address", "no bundle", "no bundle of requests"],
 )

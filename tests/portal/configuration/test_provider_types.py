@@ -317,7 +317,7 @@ class TestOnByTheFile:
         (problem,) = problems(tmp_path, in_file(*lines, f'{key} = ["a"]'))
 
         assert problem.key == f"providers.one.{key}"
-        assert problem.what.startswith("cannot be held: ")
+        assert problem.what.startswith("keeps everybody out: ")
         assert problem.fix == fix
 
     @pytest.mark.parametrize(

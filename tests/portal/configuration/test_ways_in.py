@@ -54,7 +54,7 @@ def test_a_domain_leads_to_one_provider(tmp_path: Path) -> None:
     found = keys(tmp_path, text)
 
     assert set(found) == {"providers.other.domains"}
-    assert "'two.example', whose addresses lead to company already" in found["providers.other.domains"]
+    assert "'two.example', which company lists too" in found["providers.other.domains"]
 
 
 def test_a_hidden_provider_has_another_way(tmp_path: Path) -> None:

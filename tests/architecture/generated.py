@@ -1,4 +1,4 @@
-"""The parts of the documents that are written from the code: ``make docs`` writes them, and a test compares them.
+"""The generated parts of the documents: ``make docs`` writes them, and a test compares them.
 
 Each is a file of its own, or is between ``<!-- generated: NAME -->`` and ``<!-- end -->`` in a Markdown file.
 """
@@ -48,7 +48,7 @@ def names_in(text: str) -> list[str]:
     return [match["name"] for match in _PART.finditer(text)]
 
 
-def renewed(text: str) -> str:
+def renew(text: str) -> str:
     """Return *text* with its generated parts as the code has them now.
 
     Raises:
@@ -58,12 +58,12 @@ def renewed(text: str) -> str:
 
 
 def main() -> None:
-    """Write every generated file and part anew."""
+    """Write every generated file and part."""
     for name, content in FILES.items():
         (ROOT / name).write_text(content(), encoding="utf-8")
     for document in documents():
         text = document.read_text(encoding="utf-8")
-        if (new := renewed(text)) != text:
+        if (new := renew(text)) != text:
             document.write_text(new, encoding="utf-8")
 
 

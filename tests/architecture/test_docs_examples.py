@@ -1,4 +1,4 @@
-"""What the documentation shows is tried: Python is executed, TOML is read, tables are those of the code."""
+"""The examples of the documentation work: Python runs, TOML is read, and the tables match the code."""
 
 import os
 import re
@@ -65,7 +65,7 @@ def test_a_route_of_an_apps_own_knows_the_person() -> None:
 
 
 def test_the_use_of_the_portals_api_says_what_is_wrong() -> None:
-    """Alone there is no portal; a failure is a sentence that may be shown."""
+    """Without a portal the call fails with a sentence that people may see."""
     who_is_signed_in = example(APPS, "who_is_signed_in")
 
     with pytest.raises(Exception, match="runs without the portal"):
@@ -74,7 +74,7 @@ def test_the_use_of_the_portals_api_says_what_is_wrong() -> None:
         who_is_signed_in(a_visit(access=FakeAccess(base_url="http://127.0.0.1:9")))
 
 
-def test_what_is_said_of_a_visitor_is_what_a_visitor_has() -> None:
+def test_the_table_of_a_person_has_the_fields_of_a_person() -> None:
     cells = [row[0] for row in APPS.rows("Who is there")]
 
     assert [name for cell in cells for name in re.findall(r"`(\w+)`", cell)] == [one.name for one in fields(Person)]
@@ -131,7 +131,7 @@ def test_the_file_of_the_readme_is_a_portal(tmp_path: Path) -> None:
     assert f"{settings.url}/auth/oauth/{provider.id}/callback" in README.prose
     assert f"127.0.0.1:{app.port}" in README.prose
     assert app.url in README.prose
-    assert cookie_mode(settings, app) == "partitioned"  # which works on every site, so nothing more need be said
+    assert cookie_mode(settings, app) == "partitioned"  # which works on every site
 
 
 @pytest.mark.usefixtures("processes")

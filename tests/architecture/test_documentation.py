@@ -51,8 +51,8 @@ ENVIRON = {
 IN_FILE = [(section.name, key, one) for section in SECTIONS for key, one in section.settings().items()]
 
 
-class Recorded(dict[str, str]):
-    """An environment that notes which of its variables were looked up."""
+class RecordingEnvironment(dict[str, str]):
+    """An environment that records which of its variables are looked up."""
 
     def __init__(self, values: dict[str, str]) -> None:
         super().__init__(values)
@@ -87,7 +87,7 @@ def test_every_declared_variable_is_read(tmp_path: Path) -> None:
     client = {"OAUTH_CLIENT_ID": "portal", "OAUTH_CLIENT_SECRET": "client-secret"}
     callback = {"OAUTH_REDIRECT_URI": "https://portal.example.com/auth/callback"}
     own = {"PORTAL_CONFIG": str(tmp_path / "portal.toml"), "SESSION_SECRET_KEY": KEY}
-    environ = Recorded({**tutorial, **client, **callback, **own})
+    environ = RecordingEnvironment({**tutorial, **client, **callback, **own})
     load(environ)
     read_egress(environ, authorities=None)
 
@@ -96,7 +96,7 @@ def test_every_declared_variable_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("section", "key", "setting"), IN_FILE, ids=lambda one: one if isinstance(one, str) else "")
 def test_every_example_works(section: str, key: str, setting: Setting, tmp_path: Path) -> None:
-    """What the documentation shows can be copied into a file that is otherwise sound."""
+    """Every example can be copied into a file without other problems."""
     written = {name: dict(lines) for name, lines in WHOLE.items()}
     section = {"roles.<name>": "roles.admin", "apps.<slug>": "apps.user-dashboard"}.get(section, section)
     written[section][key] = setting.example
@@ -178,7 +178,7 @@ def test_a_default_without_a_text_must_be_described_in_words() -> None:
         toml(default_of(Settings, "egress"))
 
 
-def test_what_is_required_is_missed(tmp_path: Path) -> None:
+def test_a_missing_required_setting_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "portal.toml").write_text("[[providers]]\n[apps.one]\n", encoding="utf-8")
 
     with pytest.raises(SettingsError) as caught:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.generated import FILES, PARTS, documents, names_in, renewed
+from tests.architecture.generated import FILES, PARTS, documents, names_in, renew
 from tests.architecture.sources import ROOT
 
 
@@ -12,7 +12,7 @@ from tests.architecture.sources import ROOT
 def test_a_document_is_up_to_date(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
 
-    assert text == renewed(text), "run make docs"
+    assert text == renew(text), "run make docs"
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -20,5 +20,5 @@ def test_a_generated_file_is_up_to_date(name: str) -> None:
     assert (ROOT / name).read_text(encoding="utf-8") == FILES[name](), "run make docs"
 
 
-def test_every_part_stands_in_a_document_once() -> None:
+def test_every_part_is_in_one_document() -> None:
     assert sorted(name for document in documents() for name in names_in(document.read_text("utf-8"))) == sorted(PARTS)

@@ -1,4 +1,4 @@
-"""The pages of ``docs/providers/``, held against the provider types: one each, with what an operator must know."""
+"""Every provider type has a page in ``docs/providers/`` with what an operator must know."""
 
 import re
 from typing import Any
@@ -14,7 +14,7 @@ from tests.architecture.sources import ROOT
 SECTIONS = ("What to register there", "Settings", "Who somebody is", "Where roles come from", "Signing out")
 FOLDER = ROOT / "docs" / "providers"
 OTHER_PAGES = {"README"}
-"""Pages of the folder that are about no one make."""
+"""Pages of the folder that do not belong to one provider type."""
 
 pytestmark = pytest.mark.parametrize("provider_type", PROVIDER_TYPES.values(), ids=PROVIDER_TYPES)
 
@@ -24,11 +24,11 @@ def page_of(provider_type: ProviderType) -> Page:
 
 
 def signing_out(provider_type: ProviderType) -> str:
-    """Return what its page says of it, in one line; where it sends the reader to another page, what that says."""
+    """Return the section of its page about it, in one line; that of another page if the section links to it."""
     text = page_of(provider_type).section("Signing out")
-    elsewhere = re.search(r"\(([a-z0-9-]+\.md)#signing-out\)", text)
-    if elsewhere is not None:
-        text = page(f"docs/providers/{elsewhere[1]}").section("Signing out")
+    other = re.search(r"\(([a-z0-9-]+\.md)#signing-out\)", text)
+    if other is not None:
+        text = page(f"docs/providers/{other[1]}").section("Signing out")
     return " ".join(text.split())
 
 
@@ -36,7 +36,7 @@ def test_each_has_its_page_in_the_list(provider_type: ProviderType) -> None:
     assert f"({provider_type.id}.md)" in page("docs/providers/README.md").text
 
 
-def test_its_page_says_what_there_is_to_say(provider_type: ProviderType) -> None:
+def test_its_page_has_every_section(provider_type: ProviderType) -> None:
     headings = re.findall(r"^## (.+)$", page_of(provider_type).prose, re.MULTILINE)
 
     assert [one for one in headings if one in SECTIONS] == list(SECTIONS)
@@ -52,20 +52,20 @@ def test_its_callback_is_named(provider_type: ProviderType) -> None:
     assert re.search(r"/auth/oauth/[a-z0-9-]+/callback", page_of(provider_type).section("What to register there"))
 
 
-def test_its_page_says_what_signing_out_reaches(provider_type: ProviderType) -> None:
+def test_its_page_explains_sign_out(provider_type: ProviderType) -> None:
     text = signing_out(provider_type)
 
     assert ("ends here" in text) == (provider_type.sign_out is None)
 
 
-def test_its_page_says_how_a_refresh_token_is_had(provider_type: ProviderType) -> None:
+def test_its_page_explains_refresh_tokens(provider_type: ProviderType) -> None:
     text = signing_out(provider_type).lower()
 
     assert "refresh token" in text
     assert (re.search(r"\bno refresh token", text) is not None) == (provider_type.refresh is None)
     if provider_type.refresh is not None:
-        said = [*provider_type.refresh.scopes, *(f"{name}={value}" for name, value in provider_type.refresh.params)]
-        assert [one for one in said if f"`{one}`" not in text] == []
+        settings = [*provider_type.refresh.scopes, *(f"{name}={value}" for name, value in provider_type.refresh.params)]
+        assert [one for one in settings if f"`{one}`" not in text] == []
 
 
 def test_its_abilities_are_those_of_the_code(provider_type: ProviderType) -> None:
@@ -74,12 +74,12 @@ def test_its_abilities_are_those_of_the_code(provider_type: ProviderType) -> Non
     assert [row for row in rows if row[0] == f"`{provider_type.id}`"] == [list(abilities_row(provider_type))]
 
 
-def test_every_page_is_of_some_make(provider_type: ProviderType) -> None:
+def test_every_page_belongs_to_a_provider_type(provider_type: ProviderType) -> None:
     assert provider_type.id not in OTHER_PAGES
     assert {path.stem for path in FOLDER.glob("*.md")} - OTHER_PAGES == set(PROVIDER_TYPES)
 
 
-def test_what_nobody_there_could_meet_is_told(provider_type: ProviderType) -> None:
+def test_the_page_names_conditions_that_keep_everybody_out(provider_type: ProviderType) -> None:
     # The second of its tables names keys of the first again.
     rows = {row[0].strip("`"): row[1] for row in page("docs/providers/README.md").rows("Who may come in")}
     held = {

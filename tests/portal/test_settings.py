@@ -9,7 +9,7 @@ from tests.builders import a_provider, settings_for
 class TestSecret:
     SECRET = Secret("s3cr3t-value")
 
-    def test_it_shows_itself_only_when_asked(self) -> None:
+    def test_only_reveal_shows_it(self) -> None:
         assert self.SECRET.reveal() == "s3cr3t-value"
         assert "s3cr3t" not in f"{self.SECRET} {self.SECRET!r} {[self.SECRET]} {'%s' % self.SECRET}"  # noqa: UP031 - the old way of formatting is what is tested
 
@@ -49,7 +49,7 @@ def test_what_follows_from_the_address(url: str, origin: str, *, secure: bool) -
     assert settings.secure_cookies is secure
 
 
-def test_providers_are_found_by_id(tmp_path: Path) -> None:
+def test_a_provider_by_its_id(tmp_path: Path) -> None:
     settings = settings_for(tmp_path)
 
     assert settings.provider("company") is settings.providers[0]

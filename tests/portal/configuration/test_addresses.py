@@ -55,11 +55,11 @@ HOSTS_THAT_ARE_NONE = [
 
 
 @pytest.mark.parametrize("url", HOSTS_THAT_ARE_NONE)
-def test_what_readers_could_read_differently_is_no_address(url: str) -> None:
-    fault = problem_of(url, path="any", query=True)
+def test_an_ambiguous_text_is_not_an_address(url: str) -> None:
+    problem = problem_of(url, path="any", query=True)
 
-    assert fault is not None
-    assert "not an http(s) address" in fault.what
+    assert problem is not None
+    assert "not an http(s) address" in problem.what
 
 
 @pytest.mark.parametrize(
@@ -86,11 +86,11 @@ def test_what_readers_could_read_differently_is_no_address(url: str) -> None:
         ("http://notlocalhost", "none", "http"),
     ],
 )
-def test_what_is_wrong_is_said(url: str, path: Literal["none", "plain", "any"], word: str) -> None:
-    fault = problem_of(url, path=path)
+def test_the_problem_of_an_address(url: str, path: Literal["none", "plain", "any"], word: str) -> None:
+    problem = problem_of(url, path=path)
 
-    assert fault is not None
-    assert word in fault.what
+    assert problem is not None
+    assert word in problem.what
 
 
 @pytest.mark.parametrize(
@@ -207,5 +207,5 @@ def test_cookies_follow_the_sites(tmp_path: Path) -> None:
         ("", False),
     ],
 )
-def test_what_may_be_said_to_be_a_site(domain: str, *, expected: bool) -> None:
+def test_what_may_be_a_site(domain: str, *, expected: bool) -> None:
     assert is_site(domain) is expected

@@ -70,7 +70,7 @@ def test_a_range_has_both_its_ends(text: str, numbers: range) -> None:
         ("65435-65535", "which are systemd's"),
     ],
 )
-def test_what_is_others_is_no_range_for_apps(text: str, why: str) -> None:
+def test_a_range_of_other_users_is_a_problem(text: str, why: str) -> None:
     with pytest.raises(NotARange, match=why):
         read_range(text)
 
@@ -100,17 +100,17 @@ def test_where_two_meet_on_a_number_a_free_one_is_named(tmp_path: Path) -> None:
             break
     text = UNTRUSTED + 'app_uids = "70000-70099"\n' + REST
     [problem] = problems(tmp_path, text + apps(slugs=(other, slug)))
-    mended = loaded(
+    fixed = loaded(
         tmp_path,
         text + apps(slugs=(other,)) + apps(problem.fix.split(" for")[0].removeprefix("Write "), slugs=(slug,)),
     )
 
     assert problem.key == f"apps.{slug}.user"
     assert f"is also the user of {other}" in problem.what
-    assert len({app.user for app in mended.catalogue}) == 2
+    assert len({app.user for app in fixed.catalogue}) == 2
 
 
-def test_clashes_are_told_with_the_first(tmp_path: Path) -> None:
+def test_a_clash_is_reported_with_the_first_app(tmp_path: Path) -> None:
     del tmp_path
     assert list(clashes({"a": "x", "b": "y", "c": "x", "d": "x"})) == [("c", "a"), ("d", "a")]
     assert free_number(range(5, 8), ["5", "name", "7"]) == 6
@@ -142,7 +142,7 @@ def test_clashes_are_told_with_the_first(tmp_path: Path) -> None:
         pytest.param('trust_apps = true\nuser = "x"', 'user = "x"', ["apps.one.user"], id="that is not for sale"),
     ],
 )
-def test_outside_loopback_somebody_must_be_said(tmp_path: Path, said: str, app: str, wrong: list[str]) -> None:
+def test_outside_loopback_an_app_needs_a_user(tmp_path: Path, said: str, app: str, wrong: list[str]) -> None:
     assert keys(tmp_path, UNTRUSTED + said + "\n" + REST + apps(app)) == wrong
 
 
@@ -153,7 +153,7 @@ def test_one_user_for_two_apps_must_be_accepted(tmp_path: Path) -> None:
     assert keys(tmp_path, PORTAL + two) == []
 
 
-def test_what_is_the_starters_to_say_is_not_said_of_an_app_elsewhere(tmp_path: Path) -> None:
+def test_an_app_without_a_source_has_no_settings_of_a_process(tmp_path: Path) -> None:
     text = GOOD + 'user = "x"\nenv_file = "x.env"\n'
 
     assert keys(tmp_path, text) == ["apps.forecast.user", "apps.forecast.env_file"]

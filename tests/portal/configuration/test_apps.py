@@ -120,7 +120,7 @@ class TestOneApp:
             ("source = 'm'\nsecrets = ['A B']", "secrets"),
         ],
     )
-    def test_what_is_wrong_is_said_at_its_key_and_only_there(self, tmp_path: Path, line: str, key: str) -> None:
+    def test_a_problem_is_reported_once_at_its_key(self, tmp_path: Path, line: str, key: str) -> None:
         text = REST + f"[apps.forecast]\n{line}\n"
 
         assert keys(tmp_path, text, ENVIRON | {"COMPANY_KEY": "x"}) == [f"apps.forecast.{key}"]
@@ -137,17 +137,17 @@ class TestOneApp:
         "name",
         ["PORTAL_SECRET_KEY", "PORTAL_DATABASE_URL", "SESSION_SECRET_KEY", "OAUTH_CLIENT_SECRET", "DATABASE_URL"],
     )
-    def test_no_app_is_given_the_portals_secrets(self, tmp_path: Path, name: str) -> None:
+    def test_no_app_gets_the_portals_secrets(self, tmp_path: Path, name: str) -> None:
         text = REST + sourced(f'secrets = ["{name}"]')
         environ = ENVIRON | {"DATABASE_URL": "sqlite:///x", "PORTAL_DATABASE_URL": "sqlite:///x.db"}
 
         assert "apps.one.secrets" in keys(tmp_path, text, environ)
 
-    def test_nor_the_secret_of_a_provider(self, tmp_path: Path) -> None:
+    def test_no_app_gets_the_secret_of_a_provider(self, tmp_path: Path) -> None:
         assert keys(tmp_path, REST + sourced('secrets = ["COMPANY_SECRET"]')) == ["apps.one.secrets"]
 
     @pytest.mark.parametrize("name", ["OPENAI_API_KEY", "HF_TOKEN", "DB_PASSWORD", "AWS_SECRET", "apikey", "TOKEN"])
-    def test_secrets_do_not_stand_in_its_environment(self, tmp_path: Path, name: str) -> None:
+    def test_env_must_not_contain_secrets(self, tmp_path: Path, name: str) -> None:
         found = problems(tmp_path, REST + sourced(f'env = {{ {name} = "s3cr3t" }}'))
 
         assert [problem.key for problem in found] == [f"apps.one.env.{name}"]
@@ -214,7 +214,7 @@ class TestSources:
 
         assert app.source == "some.module"
 
-    def test_ports_are_given_in_order_around_those_that_are_taken(self, tmp_path: Path) -> None:
+    def test_free_ports_are_assigned_in_order(self, tmp_path: Path) -> None:
         text = LOCAL + sourced("port = 7811", "one") + sourced("", "two") + sourced("", "three") + sourced("", "four")
         apps = loaded(tmp_path, text).catalogue
 
@@ -222,7 +222,7 @@ class TestSources:
         assert [app.url for app in apps][:2] == ["http://one.demo.localhost:7811", "http://two.demo.localhost:7810"]
         assert [app.internal_url for app in apps][:2] == ["http://127.0.0.1:7811", "http://127.0.0.1:7810"]
 
-    def test_the_first_port_may_be_said(self, tmp_path: Path) -> None:
+    def test_the_first_port_can_be_configured(self, tmp_path: Path) -> None:
         text = LOCAL.replace("[portal]", "[portal]\napps_port = 9000") + sourced()
 
         assert [app.port for app in loaded(tmp_path, text).catalogue] == [9000]
@@ -293,7 +293,7 @@ class TestAddresses:
             ENVIRON | {"PORTAL_INTERNAL_URL": "http://127.0.0.1:7790"},
         ) == ["apps.one.port"]
 
-    def test_ports_that_are_given_avoid_the_portals(self, tmp_path: Path) -> None:
+    def test_assigned_ports_avoid_the_portals_own(self, tmp_path: Path) -> None:
         text = LOCAL.replace("[portal]", "[portal]\napps_port = 7800") + sourced()
 
         assert [app.port for app in loaded(tmp_path, text).catalogue] == [7801]

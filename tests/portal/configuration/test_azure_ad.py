@@ -84,7 +84,7 @@ def test_the_hybrid_ones_stand_beside_them(tmp_path: Path) -> None:
         ({"PROMPT": "maybe"}, "OAUTH_AZURE_AD_PROMPT"),
     ],
 )
-def test_what_is_wrong_is_said_at_its_variable(tmp_path: Path, changes: dict[str, str], key: str) -> None:
+def test_a_problem_is_reported_at_its_variable(tmp_path: Path, changes: dict[str, str], key: str) -> None:
     found = problems(tmp_path, PORTAL, entra(**changes))
 
     assert [problem.key for problem in found] == [key]
@@ -123,5 +123,5 @@ class TestInTheFile:
             ((f'tenant_id = "{CONTOSO}"', 'allowed_organisations = ["x"]'), "allowed_organisations"),
         ],
     )
-    def test_what_is_wrong_is_said_at_its_key(self, tmp_path: Path, lines: tuple[str, ...], key: str) -> None:
+    def test_a_problem_is_reported_at_its_key(self, tmp_path: Path, lines: tuple[str, ...], key: str) -> None:
         assert keys(tmp_path, in_file(*lines), ENVIRON) == [f"providers.one.{key}"]

@@ -87,7 +87,7 @@ def test_the_summary_says_what_is_called_how(tmp_path: Path) -> None:
     assert list(format_egress(loaded(tmp_path, internal, environ)))[-1] == "forecast: directly, at its internal_url"
 
 
-def test_apis_that_are_reached_in_another_way_are_told_apart(tmp_path: Path) -> None:
+def test_hosts_with_another_route_have_their_own_line(tmp_path: Path) -> None:
     ends = Endpoints(
         authorize="https://id.example.com/a", token="https://id.example.com/t", userinfo="https://api.example.com/u"
     )
@@ -102,14 +102,14 @@ def test_apis_that_are_reached_in_another_way_are_told_apart(tmp_path: Path) -> 
     assert f"{spec.id}, api.example.com: directly, by NO_PROXY" in lines("api.example.com")
 
 
-def test_without_anything_said_the_summary_says_so(tmp_path: Path) -> None:
+def test_the_summary_without_any_setting(tmp_path: Path) -> None:
     assert list(format_egress(settings_for(tmp_path))) == [
         "trusted certificate authorities: the public authorities",
         "no proxy: all calls are direct",
     ]
 
 
-def test_what_cannot_be_used_and_need_not_be_is_said_and_no_failure(tmp_path: Path) -> None:
+def test_an_unusable_proxy_that_is_not_needed_is_not_a_problem(tmp_path: Path) -> None:
     egress = Egress(proxy="socks5://me:secret@proxy:1080", bundle=Path("/nowhere.pem"))
 
     lines = list(format_egress(settings_for(tmp_path, egress=egress)))

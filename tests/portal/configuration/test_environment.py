@@ -25,10 +25,10 @@ def test_a_secret_with_a_dollar_stays_what_it_is(tmp_path: Path) -> None:
     assert environment({"HOME": "/root"}, tmp_path)["SECRET"] == "a${HOME}b$c"
 
 
-def test_the_given_environment_is_left_as_it_was(tmp_path: Path) -> None:
+def test_the_environment_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("A=1\n", encoding="utf-8")
-    given = {"B": "2"}
+    environ = {"B": "2"}
 
-    environment(given, tmp_path)["C"] = "3"
+    environment(environ, tmp_path)["C"] = "3"
 
-    assert given == {"B": "2"}
+    assert environ == {"B": "2"}

@@ -167,7 +167,7 @@ class TestWhereTheFileIs:
             ("[roles.extra]\ngroups = ['a']\ngroups = ['s3cr3t']\n\n", "has a key a second time at line 3, column 20."),
         ],
     )
-    def test_what_is_there_twice_is_said_to_be(self, tmp_path: Path, more: str, said: str) -> None:
+    def test_a_repeated_section_or_key_is_a_problem(self, tmp_path: Path, more: str, said: str) -> None:
         text = "[portal]\n"
         (problem,) = problems(tmp_path, text + more)
         first, _, line = said.partition(" line ")
@@ -419,7 +419,7 @@ class TestSecretKeys:
 
         assert keys(tmp_path, GOOD, environ) == ["PORTAL_SECRET_KEY_FILE"]
 
-    def test_one_secret_is_not_said_twice(self, tmp_path: Path) -> None:
+    def test_a_secret_is_set_once(self, tmp_path: Path) -> None:
         assert keys(tmp_path, GOOD, ENVIRON | {"PORTAL_SECRET_KEY_FILE": "/x"}) == ["PORTAL_SECRET_KEY"]
 
 
@@ -500,7 +500,7 @@ class TestTheAddressOfThePortal:
         assert keys(tmp_path, GOOD.replace("https://portal.example.com", url)) == ["portal.url"]
 
     @pytest.mark.parametrize("site", ["example.com", "portal.example.com", "Example.COM"])
-    def test_its_site_may_be_said(self, tmp_path: Path, site: str) -> None:
+    def test_its_site_can_be_configured(self, tmp_path: Path, site: str) -> None:
         assert loaded(tmp_path, GOOD.replace("[portal]", f'[portal]\nsite = "{site}"')).site == site.lower()
 
     @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_what_an_example_left_behind_is_known(value: str) -> None:
         "company.auth.eu-west-2.amazoncognito.com",
     ],
 )
-def test_what_somebody_meant_is_none(value: str) -> None:
+def test_a_real_value_is_not_a_placeholder(value: str) -> None:
     assert not is_placeholder(value)
 
 

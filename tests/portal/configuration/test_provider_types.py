@@ -221,7 +221,7 @@ class TestOnByVariables:
             ),
         ],
     )
-    def test_what_is_wrong_is_said_once(self, tmp_path: Path, environ: dict[str, str], expected: list[str]) -> None:
+    def test_a_problem_is_reported_once(self, tmp_path: Path, environ: dict[str, str], expected: list[str]) -> None:
         text = None if "OAUTH_AUTHORIZE_URL" in environ else PORTAL
         found = problems(tmp_path, text, BASE | environ)
 
@@ -304,9 +304,7 @@ class TestOnByTheFile:
             (('type = "google"', 'algorithms = ["HS512"]'), "algorithms"),
         ],
     )
-    def test_what_is_wrong_is_said_at_its_key_and_only_there(
-        self, tmp_path: Path, lines: tuple[str, ...], key: str
-    ) -> None:
+    def test_a_problem_is_reported_once_at_its_key(self, tmp_path: Path, lines: tuple[str, ...], key: str) -> None:
         assert keys(tmp_path, in_file('client_id = "a"', *lines)) == [f"providers.one.{key}"]
 
     @pytest.mark.parametrize(("provider_type", "key", "fix"), UNHELD, ids=[f"{one} {key}" for one, key, _ in UNHELD])
@@ -332,7 +330,7 @@ class TestOnByTheFile:
     def test_one_that_can_be_met_is_none(self, tmp_path: Path, lines: tuple[str, ...]) -> None:
         assert keys(tmp_path, in_file('client_id = "a"', *lines)) == []
 
-    def test_what_its_mends_name_can_be_held(self, tmp_path: Path) -> None:
+    def test_the_suggested_fixes_work(self, tmp_path: Path) -> None:
         """Following one must not lead to the next problem, or to a door that is closed to all."""
         for provider_type, _, fix in UNHELD:
             for key in re.findall(r"allowed_\w+", fix):
@@ -350,7 +348,7 @@ class TestOnByTheFile:
             (('type = "githup"',), "type"),
         ],
     )
-    def test_of_a_provider_with_another_problem_nothing_more_is_said(
+    def test_a_provider_with_another_problem_gets_no_second_one(
         self, tmp_path: Path, lines: tuple[str, ...], key: str
     ) -> None:
         found = keys(tmp_path, in_file('client_id = "a"', *lines, 'allowed_tenants = ["a"]'))
@@ -370,14 +368,14 @@ class TestPrompt:
         spec = only(folder, text, GITHUB | {"COMPANY_SECRET": "x"} | environ)
         return dict(spec.authorize_params).get("prompt")
 
-    def test_nothing_is_said_unless_told(self, tmp_path: Path) -> None:
+    def test_without_a_setting_there_is_no_prompt(self, tmp_path: Path) -> None:
         assert self.prompt(tmp_path) is None
 
     def test_one_alone_has_the_last_word(self, tmp_path: Path) -> None:
         assert self.prompt(tmp_path, OAUTH_PROMPT="consent") == "consent"
         assert self.prompt(tmp_path, OAUTH_PROMPT="consent", OAUTH_GITHUB_PROMPT="select_account") == "select_account"
 
-    def test_what_is_said_to_all_reaches_whoever_honours_it(self, tmp_path: Path) -> None:
+    def test_the_prompt_for_all_is_sent_to_those_that_honour_it(self, tmp_path: Path) -> None:
         settings = loaded(tmp_path, PORTAL, GITHUB | GOOGLE | {"OAUTH_PROMPT": "none"})
 
         assert {spec.id: dict(spec.authorize_params).get("prompt") for spec in settings.providers} == {

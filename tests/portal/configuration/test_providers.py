@@ -155,9 +155,7 @@ class TestInTheFile:
             ),
         ],
     )
-    def test_what_is_wrong_is_said_at_its_key_and_only_there(
-        self, tmp_path: Path, change: str, by: str, key: str
-    ) -> None:
+    def test_a_problem_is_reported_once_at_its_key(self, tmp_path: Path, change: str, by: str, key: str) -> None:
         assert change in PROVIDER
         found = problems(tmp_path, PORTAL + PROVIDER.replace(change, by))
 
@@ -221,7 +219,7 @@ class TestInTheFile:
         assert keys(tmp_path, text) == ["providers.company.email_verified"]
 
     @pytest.mark.parametrize("provider_type", ["github", "google", "azure-ad", "huggingface"])
-    def test_not_where_every_address_is_said_to_be_trusted_or_not(self, tmp_path: Path, provider_type: str) -> None:
+    def test_not_for_a_type_that_reports_verified_addresses(self, tmp_path: Path, provider_type: str) -> None:
         """Of Entra's addresses none can be trusted unless it says so: a tenant may write any."""
         text = PROVIDER.replace('issuer = "https://id.example.com"', f'type = "{provider_type}"')
         tenant = 'tenant_id = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490"' if provider_type == "azure-ad" else ""
@@ -393,7 +391,7 @@ class TestAnyProviderOfTheEnvironment:
 
         assert (spec.provider_type, spec.issuer) == ("google", "https://accounts.google.com")
 
-    def test_its_name_may_be_said(self, tmp_path: Path) -> None:
+    def test_its_name_can_be_configured(self, tmp_path: Path) -> None:
         spec = loaded(tmp_path, PORTAL, GENERIC | {"OAUTH_CLIENT_NAME": "Example Company"}).providers[0]
 
         assert (spec.id, spec.label) == ("example-company", "Example Company")
@@ -438,10 +436,10 @@ class TestAnyProviderOfTheEnvironment:
         assert (spec.id, spec.label) == ("openid", "会社")
 
     @pytest.mark.parametrize("name", ["OAUTH_CLIENT_NAME", "OAUTH_REDIRECT_URI", "OAUTH_SCOPES"])
-    def test_what_says_more_of_no_provider_is_told(self, tmp_path: Path, name: str) -> None:
+    def test_a_variable_without_its_provider_is_a_problem(self, tmp_path: Path, name: str) -> None:
         assert keys(tmp_path, GOOD, ENVIRON | {name: "openid"}) == [name]
 
-    def test_a_callback_that_says_where_the_portal_is_has_said_enough(self, tmp_path: Path) -> None:
+    def test_a_callback_can_give_the_portals_address(self, tmp_path: Path) -> None:
         environ = ENVIRON | {"OAUTH_REDIRECT_URI": "https://portal.example.com/auth/callback"}
         settings = loaded(tmp_path, GOOD.replace('url = "https://portal.example.com"\n', ""), environ)
 

@@ -40,7 +40,7 @@ def test_a_role_may_have_several_rules(tmp_path: Path) -> None:
         ("Admin", "", {}),
     ],
 )
-def test_only_admins_may_all_where_nothing_is_said(
+def test_without_rights_only_admins_have_them(
     tmp_path: Path, name: str, rights: str, expected: dict[str, frozenset[str]]
 ) -> None:
     assert loaded(tmp_path, REST + f'[roles.{name}]\ngroups = ["g"]\n{rights}').rights_of_roles == expected
@@ -113,18 +113,18 @@ def test_good_expressions_pass(expression: str) -> None:
 )
 def test_expressions_that_can_never_be_true_are_refused(expression: str, word: str) -> None:
     """Otherwise a misspelt function or double quotes would lock people out without a word."""
-    fault = problem_of_expression(expression)
+    problem = problem_of_expression(expression)
 
-    assert fault is not None
-    assert word in fault[0]
-    assert fault[1]
+    assert problem is not None
+    assert word in problem[0]
+    assert problem[1]
 
 
-def test_the_mend_shows_single_quotes() -> None:
-    fault = problem_of_expression('contains(roles, "Tenant Admin")')
+def test_the_fix_shows_single_quotes() -> None:
+    problem = problem_of_expression('contains(roles, "Tenant Admin")')
 
-    assert fault is not None
-    assert "'Tenant Admin'" in fault[1]
+    assert problem is not None
+    assert "'Tenant Admin'" in problem[1]
 
 
 PARTNER = """
@@ -146,14 +146,12 @@ client_secret_env = "COMPANY_SECRET"
         ("[apps.x]\nurl = 'https://x.example.com'\nprovider = 'compny'", "apps.x.provider"),
     ],
 )
-def test_where_there_are_several_providers_it_must_be_said_whose_word_counts(
-    tmp_path: Path, text: str, key: str
-) -> None:
+def test_with_several_providers_a_rule_must_name_its_provider(tmp_path: Path, text: str, key: str) -> None:
     assert [problem.key for problem in problems(tmp_path, PORTAL + PROVIDER + PARTNER + text)] == [key]
 
 
 @pytest.mark.parametrize("provider", ["company", "partner", "*"])
-def test_it_can_be_said_of_one_or_of_each(tmp_path: Path, provider: str) -> None:
+def test_a_rule_can_name_one_provider_or_all(tmp_path: Path, provider: str) -> None:
     text = f"""
 [roles.analyst]
 groups = ["g"]

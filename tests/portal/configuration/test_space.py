@@ -119,7 +119,7 @@ class TestInASpace:
             (without(TUTORIAL, "OAUTH_REDIRECT_URI"), ["OPENID_PROVIDER_URL"]),
         ],
     )
-    def test_what_cannot_be_is_told(self, tmp_path: Path, more: dict[str, str], expected: list[str]) -> None:
+    def test_what_cannot_be_used_is_a_problem(self, tmp_path: Path, more: dict[str, str], expected: list[str]) -> None:
         found = problems(tmp_path, None, SPACE | more)
 
         assert [problem.key for problem in found] == expected
@@ -156,7 +156,7 @@ class TestInASpace:
 
         assert only(tmp_path, text, SPACE).scopes == ("openid", "email")
 
-    def test_scopes_beside_it_that_cannot_be_are_told(self, tmp_path: Path) -> None:
+    def test_unusable_scopes_beside_it_are_a_problem(self, tmp_path: Path) -> None:
         assert keys(tmp_path, BY_FILE, SPACE | {"OAUTH_SCOPES": "profile"}) == ["OAUTH_SCOPES"]
 
     def test_another_section_has_nothing_of_it(self, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ class TestInASpace:
         assert specs["huggingface"].scopes == ("openid", "profile")
 
     @pytest.mark.parametrize("name", ["OAUTH_CLIENT_NAME", "OAUTH_REDIRECT_URI"])
-    def test_what_the_section_must_say_itself_is_told(self, tmp_path: Path, name: str) -> None:
+    def test_what_the_section_must_have_is_a_problem(self, tmp_path: Path, name: str) -> None:
         (problem,) = problems(tmp_path, PORTAL + BY_FILE, SPACE | {name: "https://portal.example.com/login/callback"})
 
         assert problem.key == name
@@ -209,7 +209,7 @@ class TestKeycloak:
         assert (spec.id, spec.label, spec.issuer) == ("keycloak", "Keycloak", "https://sso.example.com/realms/acme")
 
     @pytest.mark.parametrize("name", ["OAUTH_SCOPES", "OAUTH_CLIENT_NAME", "OAUTH_REDIRECT_URI"])
-    def test_what_would_be_about_another_client_is_told(self, tmp_path: Path, name: str) -> None:
+    def test_a_variable_of_another_client_is_a_problem(self, tmp_path: Path, name: str) -> None:
         assert keys(tmp_path, PORTAL, KEYCLOAK | {name: "openid"}) == [name]
 
     @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ class TestKeycloak:
             ({"OAUTH_KEYCLOAK_NAME": "acme", "OAUTH_KYCLOAK_PROMPT": "login"}, ["OAUTH_KYCLOAK_PROMPT"]),
         ],
     )
-    def test_what_leads_nowhere_is_told(self, tmp_path: Path, more: dict[str, str], expected: list[str]) -> None:
+    def test_what_has_no_effect_is_a_problem(self, tmp_path: Path, more: dict[str, str], expected: list[str]) -> None:
         assert keys(tmp_path, PORTAL, KEYCLOAK | more) == expected
 
     def test_two_realms_side_by_side(self, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ class TestAnAppThatIsSuchASpace:
         assert keys(space, f'{text}provider = "hub"\n') == []
 
     @pytest.mark.parametrize(("whom", "times"), [("everyone", 1), ("staff", 0)], ids=["everyone", "staff"])
-    def test_a_trial_on_loopback_is_let_be_and_not_in_silence(self, space: Path, whom: str, times: int) -> None:
+    def test_on_loopback_it_is_a_note_only(self, space: Path, whom: str, times: int) -> None:
         text = PORTAL.replace("https://portal.example.com", "http://127.0.0.1:7800").replace(
             "https://{app}.apps.example.com", "http://127.0.0.1:{port}"
         )

@@ -31,7 +31,7 @@ def test_without_a_name_there_is_none(tmp_path: Path) -> None:
     assert loaded(tmp_path, GOOD, ENVIRON | {HOOK: " "}).sign_in_hook is None
 
 
-def test_with_a_hook_a_role_may_be_given_by_nothing_else(tmp_path: Path) -> None:
+def test_with_a_hook_a_role_needs_no_rule(tmp_path: Path) -> None:
     text = PORTAL + PROVIDER + ROLES + "[roles.vip]\n"
 
     assert set(keys(tmp_path, text)) == {"roles.vip.when"}

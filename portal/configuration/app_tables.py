@@ -205,9 +205,7 @@ class AppReader:
     def _source(self, table: Table, source: str | None) -> str | None:
         if source is None:
             if not table.has("source") and not table.has("url"):
-                table.problem(
-                    "source", "is missing, and so is url.", "Write what to run, or the address where it already runs."
-                )
+                table.problem("source", "is missing, and so is url.", "Write what to run, or where it already runs.")
             return None
         path = self._folder / source
         mode = _mode_of(path)

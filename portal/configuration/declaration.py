@@ -84,7 +84,7 @@ class Section:
 
     @classmethod
     def read(cls, table: Table) -> dict[str, Any]:
-        """Return the value of every setting in *table*, by its key; the default where it is absent or wrong."""
+        """Return the value of every setting in *table*, by its key; the default if it is absent or wrong."""
         values = {key: one.read(table, key) for key, one in cls.settings().items()}
         return {key: default_of(cls.spec, key) if value is None else value for key, value in values.items()}
 

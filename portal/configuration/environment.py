@@ -57,6 +57,11 @@ class Variables:
         """Return the variable *name* without surrounding space, or ``None`` if it is unset or empty."""
         return self._environ.get(name, "").strip() or None
 
+    def words(self, name: str) -> tuple[str, ...] | None:
+        """Return the words of the variable *name*, separated by commas or spaces, without repetitions."""
+        text = self.get(name)
+        return None if text is None else tuple(dict.fromkeys(text.replace(",", " ").split()))
+
     def names(self) -> frozenset[str]:
         """Return the names of all variables that are set to something."""
         return frozenset(name for name, value in self._environ.items() if value.strip())

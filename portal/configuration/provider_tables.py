@@ -353,9 +353,8 @@ def _scopes(
     client = (table.value("client_id_env"), table.value("client_secret_env"))
     # The client of a Space comes with the scopes it may ask for.
     takes_up = not table.has("scopes") and ("OAUTH_CLIENT_ID" in client or "OAUTH_CLIENT_SECRET" in client)
-    beside = variables.get(SCOPES) if takes_up else None
-    if beside is not None:
-        scopes = tuple(dict.fromkeys(re.split(r"[,\s]+", beside)))
+    beside = variables.words(SCOPES) if takes_up else None
+    scopes = beside or scopes
     all_scopes = (*provider_type.always_scopes, *(scopes or ()))
     problem = None if scopes is None else problem_of_scopes(all_scopes, flow=provider_type.flow)
     if problem is not None and beside is not None:

@@ -1,6 +1,5 @@
 """Providers that variables of their own turn on, by the names of Chainlit: ``OAUTH_GITHUB_CLIENT_ID`` and the like."""
 
-import re
 from collections.abc import Collection
 from typing import Final
 
@@ -8,7 +7,7 @@ from portal.configuration.environment import Variables
 from portal.configuration.prompts import PROMPT, prompt_params
 from portal.configuration.provider_tables import problem_of_scopes
 from portal.configuration.provider_type_options import locate
-from portal.configuration.provider_variables import SHARED
+from portal.configuration.provider_variables import GENERIC, SHARED, TUTORIAL
 from portal.configuration.report import Report
 from portal.errors import closest
 from portal.settings import Admission, ProviderSpec, Secret
@@ -18,8 +17,6 @@ from portal.sign_in.provider_types.base import Option, ProviderType
 _NEAR: Final = 0.8
 _PREFIXES: Final = ("OAUTH_", "OPENID_")
 _SHARED: Final = frozenset(one.name for one in (*SHARED, PROMPT) if one.name.startswith(_PREFIXES))
-_SHARED_ON: Final = ("OPENID_PROVIDER_URL", "OAUTH_AUTHORIZE_URL")
-"""Variables that turn on a provider and do not name its type."""
 _VERY_NEAR: Final = 0.92
 """How alike two names must be (difflib): OAUTH_GITHUB_TOKEN and OAUTH_GITHUB_TOKEN_URL are less than this."""
 
@@ -89,7 +86,7 @@ def _check_without_prefix(name: str, plain: str, *, known: set[str], variables: 
         report.environment(name, "is not a variable of the portal.", f"Only secrets are read from files: set {plain}.")
         return
     near = closest(plain, known | _SHARED, cutoff=_VERY_NEAR)
-    if near is None and any(variables.get(one) is not None for one in _SHARED_ON):
+    if near is None and any(variables.get(one) is not None for one in (GENERIC, TUTORIAL)):
         word = plain.split("_")[1]
         alike = [one for one in _SHARED if one.split("_")[1].rstrip("S") == word.rstrip("S")]
         near = alike[0] if len(alike) == 1 else None
@@ -175,12 +172,11 @@ def _scopes(
     provider_type: ProviderType, variables: Variables, *, options: _VariableOptions, report: Report
 ) -> tuple[str, ...] | None:
     name = provider_type.scopes_variable
-    written = None if name is None else variables.get(name)
-    if name is None or written is None:
+    scopes = None if name is None else variables.words(name)
+    if name is None or scopes is None:
         if name is not None and provider_type.scopes_required:
             options.not_set(name)
         return None
-    scopes = tuple(dict.fromkeys(re.split(r"[,\s]+", written)))
     problem = problem_of_scopes((*provider_type.always_scopes, *scopes), flow=provider_type.flow)
     if problem is not None:
         report.environment(name, *problem)

@@ -5,7 +5,6 @@
 so both at once are ambiguous.
 """
 
-import re
 from collections.abc import Collection
 from typing import Final
 
@@ -225,8 +224,7 @@ def _client(variables: Variables, report: Report) -> tuple[str | None, Secret | 
 
 
 def _scopes(variables: Variables, *, provider_type: ProviderType, report: Report) -> tuple[str, ...]:
-    written = variables.get(SCOPES)
-    scopes = provider_type.scopes if written is None else tuple(dict.fromkeys(re.split(r"[,\s]+", written)))
+    scopes = variables.words(SCOPES) or provider_type.scopes
     problem = problem_of_scopes(scopes, flow=provider_type.flow)
     if problem is not None:
         report.environment(SCOPES, *problem)

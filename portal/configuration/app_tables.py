@@ -87,11 +87,11 @@ def _env(table: Table, key: str) -> tuple[tuple[str, str], ...]:
 class AppSection(Section, name="apps.<slug>", spec=AppSpec):
     """``[apps.<slug>]``."""
 
-    source = Setting(Table.text, '"gradio_apps.user_dashboard"', left_out="required, or url")
+    source = Setting(Table.text, '"gradio_apps.user_dashboard"', default_text="required, or url")
     """What the supervisor runs: a file, a folder like a Hugging Face Space (relative to the file), or a module."""
-    url = Setting(url_with("plain"), '"https://forecast.apps.example.com"', left_out="from portal.apps_url")
+    url = Setting(url_with("plain"), '"https://forecast.apps.example.com"', default_text="from portal.apps_url")
     """Where browsers reach it. Without source: the app runs on its own, behind the same guard."""
-    title = Setting(Table.text, '"Forecast"', left_out="from the slug")
+    title = Setting(Table.text, '"Forecast"', default_text="from the slug")
     """Its name on the pages."""
     description = Setting(Table.text, '"Sales of the next quarter"')
     """One line about it."""
@@ -99,10 +99,10 @@ class AppSection(Section, name="apps.<slug>", spec=AppSpec):
     """One emoji or up to two letters."""
     open_to = Setting(_open_to, '["everyone"]')
     """Roles that may open it, or "everyone" for everyone signed in. An empty list: nobody."""
-    provider = Setting(Table.text, '"company"', left_out="every provider")
+    provider = Setting(Table.text, '"company"', default_text="every provider")
     """Id of the one provider whose people may open it, or "*" for every provider. Required beside tenants or people
     if there are several providers: tenants and addresses of one provider mean nothing at another."""
-    tenants = Setting(Table.names, '["acme"]', left_out="every tenant")
+    tenants = Setting(Table.names, '["acme"]', default_text="every tenant")
     """Ids of the tenants it is open in."""
     people = Setting(_people, '["ana@example.com"]')
     """Verified e-mail addresses that may open it, besides the roles."""
@@ -111,12 +111,12 @@ class AppSection(Section, name="apps.<slug>", spec=AppSpec):
     browser = Setting(some_of(GRANTABLE), '["microphone", "clipboard-write"]')
     """What its frame may use of the browser: names of Permissions Policy."""
     start = Setting(
-        _start, '"/ui"', left_out="/; if that has no page and one interface is mounted below, that interface"
+        _start, '"/ui"', default_text="/; if that has no page and one interface is mounted below, that interface"
     )
     """Path of the app at which it opens."""
     required = Setting(Table.flag, "true")
     """Whether /readyz waits for it."""
-    env = Setting(_env, '{ MODEL = "small" }', left_out="{}")
+    env = Setting(_env, '{ MODEL = "small" }', default_text="{}")
     """Environment variables of its process, without secrets."""
     secrets = Setting(Table.texts, '["OPENAI_API_KEY"]')
     """Names of environment variables that only this app gets; their values are redacted everywhere. They must be
@@ -124,21 +124,21 @@ class AppSection(Section, name="apps.<slug>", spec=AppSpec):
     env_file = Setting(Table.text, '"secrets/forecast.env"')
     """File of NAME=value lines, relative to the file, that only this app gets, at each start; its values are
     redacted everywhere. Only its owner may read it, or its group too, and no app's user may write to its folder."""
-    user = Setting(Table.user, '"forecast"', left_out="one of portal.app_uids, else the portal's own")
+    user = Setting(Table.user, '"forecast"', default_text="one of portal.app_uids, else the portal's own")
     """User of this machine that it runs as: a name or a number; not root, the portal's user or another app's.
     portal serve must be started by root."""
-    python = Setting(Table.text, '"environments/forecast/bin/python"', left_out="the portal's own")
+    python = Setting(Table.text, '"environments/forecast/bin/python"', default_text="the portal's own")
     """Interpreter that runs it, with its own packages; relative to the file."""
     start_timeout = Setting(Duration(1, HOUR), '"1h"')
     """How long it may take to start."""
     drain_timeout = Setting(Duration(1, HOUR), '"10m"')
     """How long the old process may finish its work after a reload or restart has replaced it."""
-    memory = Setting(Table.size, '"2 GB"', left_out="no limit")
+    memory = Setting(Table.size, '"2 GB"', default_text="no limit")
     """Memory that it and everything it starts may use. An app that uses more is stopped and started again (Linux)."""
-    port = Setting(Table.port, "7871", left_out="the next free one")
+    port = Setting(Table.port, "7871", default_text="the next free one")
     """Loopback port that the supervisor listens on for it."""
     internal_url = Setting(
-        url_with("plain"), '"http://127.0.0.1:7871"', left_out="http://127.0.0.1:<port> with a source, else its url"
+        url_with("plain"), '"http://127.0.0.1:7871"', default_text="http://127.0.0.1:<port> with a source, else its url"
     )
     """Where the portal reaches it; https outside loopback."""
 

@@ -23,14 +23,14 @@ class Setting:
     example: str
     """A TOML value as it is written."""
     _: KW_ONLY
-    left_out: str | None = None
-    """What holds without the setting, in words; ``None``: the default of the section's field, or none."""
+    default_text: str | None = None
+    """What holds without the setting, in words; ``None``: the default of the field, or none."""
     older_keys: tuple[str, ...] = ()
     variable: str | None = None
     """The environment variable that wins over the file."""
     variable_note: str = ""
     """What else the documents say of the variable."""
-    variable_left_out: str = "the file"
+    variable_default: str = "the file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class Variable:
     """One environment variable that is not the name of a key of ``portal.toml``."""
 
     name: str
-    left_out: str
-    """What holds without the variable."""
+    default: str
+    """What holds without the variable: its value, or words."""
     example: str
 
 
@@ -93,7 +93,7 @@ class Section:
         """Yield the environment variables that win over the settings."""
         for one in cls.settings().values():
             if one.variable is not None:
-                yield Variable(one.variable, one.variable_left_out, one.example.strip('[]"').replace('"', ""))
+                yield Variable(one.variable, one.variable_default, one.example.strip('[]"').replace('"', ""))
 
 
 def default_of(spec: Any, name: str) -> object:

@@ -73,7 +73,7 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, may_lack_pytho
     sign_in_hook = read_hook_name(variables, report)
     roles = read_roles(tables["roles"], has_hook=variables.get(SIGN_IN_HOOK) is not None, report=report)
     if of_environment is not None and variables.get(TUTORIAL) is not None:
-        roles = roles.with_admin_by(variables.get(ADMIN_ROLE.name) or ADMIN_ROLE.left_out, provider=of_environment.id)
+        roles = roles.with_admin_by(variables.get(ADMIN_ROLE.name) or ADMIN_ROLE.default, provider=of_environment.id)
     reader = AppReader(
         portal=portal,
         roles=roles.names,

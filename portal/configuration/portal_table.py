@@ -88,9 +88,9 @@ class PortalSection(Section, name="portal", spec=Settings):
     url = Setting(
         url_with("none"),
         '"https://portal.example.com"',
-        left_out=REQUIRED,
+        default_text=REQUIRED,
         variable="PORTAL_URL",
-        variable_left_out=f"the file, else {CHAINLIT_URL}, else the origin of {CALLBACK}, else {SPACE_HOST}",
+        variable_default=f"the file, else {CHAINLIT_URL}, else the origin of {CALLBACK}, else {SPACE_HOST}",
     )
     """Where browsers reach the portal: scheme, host and port."""
     apps_url = Setting(Table.text, '"https://{app}.apps.example.com"', variable="PORTAL_APPS_URL")
@@ -112,7 +112,7 @@ class PortalSection(Section, name="portal", spec=Settings):
     """How often per minute one client address, perhaps a whole office, may open the sign-in page, start a sign-in
     at a provider, and come back from one: each is counted by itself."""
     internal_url = Setting(
-        url_with("none"), '"http://127.0.0.1:7800"', left_out="portal.url", variable="PORTAL_INTERNAL_URL"
+        url_with("none"), '"http://127.0.0.1:7800"', default_text="portal.url", variable="PORTAL_INTERNAL_URL"
     )
     """Where supervised apps reach the portal; https outside loopback."""
     data_dir = Setting(
@@ -130,14 +130,14 @@ class PortalSection(Section, name="portal", spec=Settings):
     """Allows apps to share the portal's user or host, or another app's user. Such an app can read the portal's
     database, keys and environment, or the other app's; receive the portal's cookies; and act in its pages. Set it
     only for apps you trust as much as the portal."""
-    user = Setting(Table.user, '"gradio-portal"', left_out="the user who starts it")
+    user = Setting(Table.user, '"gradio-portal"', default_text="the user who starts it")
     """User of this machine that the portal runs as when root starts portal serve. Required if apps have users of
     their own."""
     app_uids = Setting(_app_uids, '"70000-79999"')
     """User numbers that nobody on this machine has. Each app without a user of its own gets one of them, always the
     same; no account is created. portal serve must be started by root."""
     apps_dir = Setting(
-        _path, '"/var/lib/gradio-portal-apps"', left_out="beside the data folder, with -apps after its name"
+        _path, '"/var/lib/gradio-portal-apps"', default_text="beside the data folder, with -apps after its name"
     )
     """Folder for the folders of apps that have a user of their own: HOME, temporary files, uploads. It belongs to
     root."""
@@ -147,7 +147,7 @@ class PortalSection(Section, name="portal", spec=Settings):
     trusted_proxies = Setting(
         _trusted_proxies,
         '["10.0.0.0/8", "2001:db8::/32"]',
-        left_out="[]",
+        default_text="[]",
         variable="PORTAL_TRUSTED_PROXIES",
         variable_note=", separated by commas or spaces; also for the guards of apps",
     )

@@ -104,48 +104,50 @@ def _required_endpoint(table: Table, key: str) -> str:
 class ProviderSection(Section, name="providers", spec=ProviderSpec):
     """``[[providers]]``."""
 
-    id = Setting(_id, '"company"', left_out=REQUIRED)
+    id = Setting(_id, '"company"', default_text=REQUIRED)
     """Its name in addresses: the callback is /auth/oauth/<id>/callback."""
-    label = Setting(Table.text, '"Example Company"', left_out="the id")
+    label = Setting(Table.text, '"Example Company"', default_text="the id")
     """Text on its button, after "Continue with"."""
-    type = Setting(_type, '"oidc"', left_out=f'"{DEFAULT}"', older_keys=TYPE_KEYS[1:])
+    type = Setting(_type, '"oidc"', default_text=f'"{DEFAULT}"', older_keys=TYPE_KEYS[1:])
     """The provider type: how it signs people in and how its claims are read. Each has a page in providers/."""
     issuer = Setting(
-        Table.value, '"https://id.example.com"', left_out="required; for descope, https://api.descope.com/<client_id>"
+        Table.value,
+        '"https://id.example.com"',
+        default_text="required; for descope, https://api.descope.com/<client_id>",
     )
     """The issuer exactly as the provider writes it in iss, with its trailing slash if it has one. Or the address of
     the discovery document: then the issuer in it counts, if it is at the same host. Types with a known issuer have
     other settings instead: see their pages."""
-    client_id = Setting(Table.text, '"portal"', left_out="required, or client_id_env")
+    client_id = Setting(Table.text, '"portal"', default_text="required, or client_id_env")
     """The portal's client id there."""
     client_id_env = Setting(Table.text, '"COMPANY_CLIENT_ID"')
     """Environment variable that holds the client id."""
     client_secret_env = Setting(
-        Table.text, '"COMPANY_CLIENT_SECRET"', left_out='required, unless token_endpoint_auth_method is "none"'
+        Table.text, '"COMPANY_CLIENT_SECRET"', default_text='required, unless token_endpoint_auth_method is "none"'
     )
     """Environment variable that holds the client secret."""
     scopes = Setting(
         Table.texts,
         '["openid", "profile", "email", "groups"]',
-        left_out=f"{SCOPES} beside OAUTH_CLIENT_ID; else those of the type: for {DEFAULT} "
+        default_text=f"{SCOPES} beside OAUTH_CLIENT_ID; else those of the type: for {DEFAULT} "
         f"{' '.join(PROVIDER_TYPES[DEFAULT].scopes)}",
     )
     """Scopes to ask for. With OpenID Connect, openid must be among them."""
     redirect_uri = Setting(
-        Table.text, '"https://portal.example.com/auth/callback"', left_out="<portal.url>/auth/oauth/<id>/callback"
+        Table.text, '"https://portal.example.com/auth/callback"', default_text="<portal.url>/auth/oauth/<id>/callback"
     )
     """A callback that is already registered at the provider: /auth/oauth/<id>/callback, /auth/callback,
     /auth/auth/callback or /login/callback of the portal."""
     token_endpoint_auth_method = Setting(
-        one_of(AUTH_METHODS), '"client_secret_post"', left_out="as the provider's metadata say, basic first"
+        one_of(AUTH_METHODS), '"client_secret_post"', default_text="as the provider's metadata say, basic first"
     )
     """client_secret_basic, client_secret_post, or none for a public client."""
-    prompt = Setting(_prompt, '"select_account"', left_out="OAUTH_PROMPT, else the provider decides")
+    prompt = Setting(_prompt, '"select_account"', default_text="OAUTH_PROMPT, else the provider decides")
     """What the provider shows at each sign-in: login, consent or select_account."""
-    algorithms = Setting(_algorithms, '["RS256"]', left_out="every algorithm with a public key")
+    algorithms = Setting(_algorithms, '["RS256"]', default_text="every algorithm with a public key")
     """Signature algorithms accepted for ID tokens. HS256, HS384 and HS512 sign with the client secret; do not mix
     them with others. EdDSA means Ed25519."""
-    email_verified = Setting(one_of((ASSUME,)), '"assume"', left_out="not verified")
+    email_verified = Setting(one_of((ASSUME,)), '"assume"', default_text="not verified")
     """With "assume", an e-mail address counts as verified if the provider does not say whether it is: it then
     counts for people and allowed_domains. An explicit false still counts as not verified. Use it only if people
     cannot change their address there. For oidc, keycloak, aws-cognito and generic."""
@@ -154,14 +156,14 @@ class ProviderSection(Section, name="providers", spec=ProviderSpec):
     may come in."""
     hidden = Setting(Table.flag, "true")
     """Whether the sign-in page has no button for it. People get there by an address in its domains."""
-    allowed_domains = Setting(read_allowed_domains, '["example.com"]', left_out="everybody")
+    allowed_domains = Setting(read_allowed_domains, '["example.com"]', default_text="everybody")
     """Who may come in: people whose account belongs to one of these domains, by a verified address or by the
     provider's own record."""
-    allowed_organisations = Setting(read_compared_names, '["example-org"]', left_out="everybody")
+    allowed_organisations = Setting(read_compared_names, '["example-org"]', default_text="everybody")
     """Who may come in: members of one of these organisations, if the type knows organisations."""
-    allowed_tenants = Setting(read_names, '["acme"]', left_out="everybody")
+    allowed_tenants = Setting(read_names, '["acme"]', default_text="everybody")
     """Who may come in: people of one of these tenants, and in no other tenant, if the type knows tenants."""
-    allowed_groups = Setting(read_compared_names, '["AI-Users"]', left_out="everybody")
+    allowed_groups = Setting(read_compared_names, '["AI-Users"]', default_text="everybody")
     """Who may come in: members of one of these groups, if the type knows groups."""
 
 
@@ -171,15 +173,15 @@ _DISCOVERED: Final = "discovered; required with endpoints"
 class EndpointsSection(Section, name="providers.endpoints", spec=Endpoints):
     """``[providers.endpoints]``."""
 
-    authorize = Setting(_required_endpoint, '"https://id.example.com/authorize"', left_out=_DISCOVERED)
+    authorize = Setting(_required_endpoint, '"https://id.example.com/authorize"', default_text=_DISCOVERED)
     """Authorization endpoint, for a provider without discovery."""
-    token = Setting(_required_endpoint, '"https://id.example.com/token"', left_out=_DISCOVERED)
+    token = Setting(_required_endpoint, '"https://id.example.com/token"', default_text=_DISCOVERED)
     """Token endpoint."""
-    jwks = Setting(_required_endpoint, '"https://id.example.com/jwks"', left_out=_DISCOVERED)
+    jwks = Setting(_required_endpoint, '"https://id.example.com/jwks"', default_text=_DISCOVERED)
     """Address of the provider's signing keys."""
-    userinfo = Setting(_endpoint, '"https://id.example.com/userinfo"', left_out="discovered")
+    userinfo = Setting(_endpoint, '"https://id.example.com/userinfo"', default_text="discovered")
     """Userinfo endpoint."""
-    end_session = Setting(_endpoint, '"https://id.example.com/logout"', left_out="discovered")
+    end_session = Setting(_endpoint, '"https://id.example.com/logout"', default_text="discovered")
     """Where sign-out continues at the provider."""
 
 

@@ -39,10 +39,10 @@ class RoleSection(Section, name="roles.<name>", spec=RoleRule):
     groups = Setting(_groups, '["AI-Analysts"]')
     """Names of groups at the provider that give the role. Names are compared exactly, however Unicode composes
     their letters (NFC). Either when or one of the groups is enough."""
-    provider = Setting(Table.text, '"company"', left_out="every provider")
+    provider = Setting(Table.text, '"company"', default_text="every provider")
     """Id of the one provider this rule is for, or "*" for every provider. Required if there are several providers."""
     rights = Setting(
-        some_of(API_RIGHTS), '["audit:read", "sign-ins:read"]', left_out="all for the role admin; else none"
+        some_of(API_RIGHTS), '["audit:read", "sign-ins:read"]', default_text="all for the role admin; else none"
     )
     """What the role may do at the portal's API, through apps that list it in portal_api: audit:read, sign-ins:end,
     sign-ins:read."""

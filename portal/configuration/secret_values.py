@@ -84,7 +84,7 @@ def read_database_url(variables: Variables, *, data_dir: Path, report: Report) -
 def read_rate_limit_storage(variables: Variables, report: Report) -> str:
     """Return where rate limits are counted."""
     name = RATE_LIMIT_STORAGE.name
-    storage = variables.secret(name) or RATE_LIMIT_STORAGE.left_out
+    storage = variables.secret(name) or RATE_LIMIT_STORAGE.default
     if not storage.startswith(_COUNTERS):
         report.environment(name, "is the address of an unknown kind of store.", f"Use one of {', '.join(_COUNTERS)}.")
     elif storage.startswith("redis") and not _is_installed("redis"):

@@ -13,7 +13,7 @@ from portal.configuration.tables import Count, Duration, with_unit
 from portal.sign_in.provider_types.base import ProviderType
 from tests.architecture.sources import modules_of
 
-COLUMNS = ("Meaning", "Left out", "Example")
+COLUMNS = ("Meaning", "Default", "Example")
 
 
 def settings_of(*sections: type[Section]) -> str:
@@ -39,7 +39,7 @@ def variables() -> str:
             if isinstance(one := attributes.get(name), Variable):
                 meanings[one.name] = meaning
     return _table(
-        "Variable", *COLUMNS, rows=(_row(one.name, meanings[one.name], one.left_out, one.example) for one in VARIABLES)
+        "Variable", *COLUMNS, rows=(_row(one.name, meanings[one.name], one.default, one.example) for one in VARIABLES)
     )
 
 
@@ -52,14 +52,14 @@ def _rows_of(section: type[Section]) -> Iterator[str]:
             meaning = f"{meaning} {one.read.bounds}"
         if isinstance(one.read, Duration) and isinstance(default, int):
             default = with_unit(default)
-        yield _row(f"{section.name}.{key}", meaning, one.left_out or toml(default), one.example)
+        yield _row(f"{section.name}.{key}", meaning, one.default_text or toml(default), one.example)
         for older in one.older_keys:
             yield _row(f"{section.name}.{older}", f"An earlier name of {key}.", key, one.example)
 
 
 def _rows_of_type(provider_type: ProviderType) -> Iterator[str]:
-    def row(key: str, variable: str | None, meaning: str, left_out: str, example: str) -> str:
-        return _row(key, "" if variable is None else f"`{variable}`", meaning, left_out, example)
+    def row(key: str, variable: str | None, meaning: str, default: str, example: str) -> str:
+        return _row(key, "" if variable is None else f"`{variable}`", meaning, default, example)
 
     own = provider_type.variables is not None
     yield row(

@@ -162,14 +162,14 @@ def test_the_documents_have_the_defaults_of_the_code(tmp_path: Path) -> None:
     text = '[portal]\nurl = "https://portal.example.com"\n[[providers]]\n' + _lines(WHOLE["providers"])
     (tmp_path / "portal.toml").write_text(text, encoding="utf-8")
     settings = load(ENVIRON, path=tmp_path / "portal.toml")
-    left_out = {cells[1].strip(" `"): cells[3].strip() for row in rows() if (cells := row.split("|"))}
+    defaults = {cells[1].strip(" `"): cells[3].strip() for row in rows() if (cells := row.split("|"))}
 
-    assert left_out["portal.title"] == f'"{settings.title}"'
-    assert left_out["portal.data_dir"] == f'"{settings.data_dir.name}"'
-    assert left_out["portal.idle_lifetime"] == f'"{settings.idle_lifetime // 3600}h"'
-    assert left_out["portal.absolute_lifetime"] == f'"{settings.absolute_lifetime // 86400}d"'
-    assert left_out["portal.sign_ins_per_minute"] == str(settings.sign_ins_per_minute)
-    assert left_out["PORTAL_RATE_LIMIT_STORAGE"] == settings.rate_limit_storage
+    assert defaults["portal.title"] == f'"{settings.title}"'
+    assert defaults["portal.data_dir"] == f'"{settings.data_dir.name}"'
+    assert defaults["portal.idle_lifetime"] == f'"{settings.idle_lifetime // 3600}h"'
+    assert defaults["portal.absolute_lifetime"] == f'"{settings.absolute_lifetime // 86400}d"'
+    assert defaults["portal.sign_ins_per_minute"] == str(settings.sign_ins_per_minute)
+    assert defaults["PORTAL_RATE_LIMIT_STORAGE"] == settings.rate_limit_storage
 
 
 def test_a_default_without_a_text_must_be_described_in_words() -> None:

@@ -1,4 +1,4 @@
-"""The locks: what they pin, and for which interpreters and platforms."""
+"""The requirements with hashes (locks) as data: their pins for each interpreter and platform."""
 
 import re
 from pathlib import Path

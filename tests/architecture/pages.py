@@ -1,4 +1,4 @@
-"""The project's own documentation as data: headings, tables, blocks of code, and what stands in code spans."""
+"""The project's own documentation as data: headings, tables, blocks of code, code spans and links."""
 
 import re
 from collections.abc import Iterator
@@ -33,28 +33,28 @@ class Page:
         return [text for name, text in _FENCE.findall(self.text) if name == language]
 
     def section(self, heading: str) -> str:
-        """Return what stands under *heading*, up to the next one of any level."""
+        """Return the text under *heading*, up to the next one of any level."""
         _, found, rest = self.text.partition(f"## {heading}\n")
         assert found, f"{self} has no section {heading!r}"
         return re.split(r"^#+ ", rest, maxsplit=1, flags=re.MULTILINE)[0]
 
     def rows(self, heading: str) -> list[list[str]]:
-        """Return the cells of the table under *heading*, without its head."""
+        """Return the cells of the table under *heading*, without its header row."""
         lines = [line for line in self.section(heading).splitlines() if line.startswith("|")]
         return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
     def codes(self, heading: str, *, column: int = 0) -> list[str]:
-        """Return what stands in *column* of the table under *heading*, each one a code span."""
+        """Return the code spans in *column* of the table under *heading*."""
         cells = [row[column] for row in self.rows(heading)]
         assert [cell for cell in cells if not re.fullmatch(r"`[^`]+`", cell)] == []
         return [cell.strip("`") for cell in cells]
 
     def spans(self) -> Iterator[str]:
-        """Yield what stands in code spans."""
+        """Yield the code spans."""
         yield from re.findall(r"`([^`\n]+)`", self.prose)
 
     def links(self) -> Iterator[str]:
-        """Yield where links and images lead."""
+        """Yield the targets of links and images."""
         yield from re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", self.prose))
 
     def anchors(self) -> set[str]:

@@ -1,4 +1,4 @@
-"""The examples of the documentation work: Python runs, TOML is read, and the tables match the code."""
+"""The examples of the documentation work: Python is executed, TOML is read, the recipe runs, tables match the code."""
 
 import os
 import re
@@ -64,8 +64,8 @@ def test_a_route_of_an_apps_own_knows_the_person() -> None:
     assert example(APPS, "mine")(a_visit().request) == {"visitor": "ana@example.com"}
 
 
-def test_the_use_of_the_portals_api_says_what_is_wrong() -> None:
-    """Without a portal the call fails with a sentence that people may see."""
+def test_the_example_of_the_portals_api_raises_a_sentence() -> None:
+    """An app that runs alone has no portal; the message of the error may be shown."""
     who_is_signed_in = example(APPS, "who_is_signed_in")
 
     with pytest.raises(Exception, match="runs without the portal"):
@@ -74,7 +74,7 @@ def test_the_use_of_the_portals_api_says_what_is_wrong() -> None:
         who_is_signed_in(a_visit(access=FakeAccess(base_url="http://127.0.0.1:9")))
 
 
-def test_the_table_of_a_person_has_the_fields_of_a_person() -> None:
+def test_the_table_of_a_visitor_has_the_fields_of_a_visitor() -> None:
     cells = [row[0] for row in APPS.rows("Who is there")]
 
     assert [name for cell in cells for name in re.findall(r"`(\w+)`", cell)] == [one.name for one in fields(Person)]
@@ -98,7 +98,7 @@ def test_the_environment_and_the_sizes_are_those_of_the_code() -> None:
 
 
 def written(text: str, folder: Path) -> Path:
-    """Write *text* as a ``portal.toml`` with the sources and interpreters it names beside it."""
+    """Write *text* as a ``portal.toml``, and beside it the sources and interpreters that it names."""
     for app in tomllib.loads(text)["apps"].values():
         for named in (app[key] for key in ("source", "python") if key in app):
             (folder / named).parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,7 @@ def test_the_file_of_the_readme_is_a_portal(tmp_path: Path) -> None:
     assert f"{settings.url}/auth/oauth/{provider.id}/callback" in README.prose
     assert f"127.0.0.1:{app.port}" in README.prose
     assert app.url in README.prose
-    assert cookie_mode(settings, app) == "partitioned"  # which works on every site
+    assert cookie_mode(settings, app) == "partitioned"  # which works on every site, so no more settings are needed
 
 
 @pytest.mark.usefixtures("processes")
@@ -167,7 +167,7 @@ def test_the_role_of_the_readme_opens_its_app(tmp_path: Path) -> None:
     assert not opens("Other")
 
 
-def test_the_files_of_the_page_for_apps_are_sound(tmp_path: Path) -> None:
+def test_the_files_of_the_page_for_apps_can_be_loaded(tmp_path: Path) -> None:
     [of_readme] = README.blocks("toml")
     apps: dict[str, AppSpec] = {}
     for text in APPS.blocks("toml"):
@@ -180,7 +180,7 @@ def test_the_files_of_the_page_for_apps_are_sound(tmp_path: Path) -> None:
     assert {"forecast", "interpreter", "another"} == set(apps)
 
 
-def test_the_commands_of_the_pages_are_there() -> None:
+def test_the_commands_of_the_pages_exist() -> None:
     commands = {one.name.rpartition(".")[2] for one in modules_of("portal") if one.name.startswith("portal.cli.")}
     spelt = {"try_app": "try"}
     known = {spelt.get(name, name) for name in commands}
@@ -195,7 +195,7 @@ def test_the_commands_of_the_pages_are_there() -> None:
     assert used >= {"try", "check", "serve", "explain"}
 
 
-def test_the_targets_of_the_pages_are_there() -> None:
+def test_the_targets_of_the_pages_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     used = {
         found

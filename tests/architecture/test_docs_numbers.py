@@ -12,7 +12,7 @@ UNITS = {"s": 1, "min": 60, "h": 3600, "days": 86400, "KiB": 1 << 10, "MiB": 1 <
 
 
 def constant(name: str) -> Any:
-    """Return what *name* means: a module, and attributes of it; classes stand for what they are by default."""
+    """Return the value of *name*: a module and attributes of it; a class means its default instance."""
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
         try:
@@ -25,7 +25,7 @@ def constant(name: str) -> Any:
     raise LookupError(name)
 
 
-def said(text: str) -> float | str:
+def value_of(text: str) -> float | str:
     number, _, unit = text.partition(" ")
     if unit and unit not in UNITS:
         return text
@@ -34,4 +34,4 @@ def said(text: str) -> float | str:
 
 @pytest.mark.parametrize(("how_much", "where"), [row[1:] for row in ROWS], ids=[row[2].strip("`") for row in ROWS])
 def test_the_number_is_that_of_the_code(how_much: str, where: str) -> None:
-    assert constant(where.strip("`")) == said(how_much)
+    assert constant(where.strip("`")) == value_of(how_much)

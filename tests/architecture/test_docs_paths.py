@@ -1,4 +1,4 @@
-"""What the documentation points at is there: files, folders, pages, headings and tests."""
+"""What the documentation refers to exists: files, folders, pages, headings and tests."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ FOLDERS = ("benchmarks", "docs", "gradio_apps", "portal", "static", "templates",
 
 
 def paths_in(where: Page) -> list[str]:
-    """Return the paths of the repository that *where* names in code spans, patterns included."""
+    """Return the paths of the repository in code spans of *where*, patterns included."""
     whole = [span for span in where.spans() if re.fullmatch(r"[\w.*/-]+", span)]
     return [
         one

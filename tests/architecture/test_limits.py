@@ -8,7 +8,7 @@ import pytest
 from tests.architecture.pages import page
 from tests.architecture.sources import Module, modules_of
 from tests.architecture.test_docs_numbers import ROWS as TIMES
-from tests.architecture.test_docs_numbers import constant, said
+from tests.architecture.test_docs_numbers import constant, value_of
 
 LIMITS = page("docs/limits.md")
 TABLES = (
@@ -58,7 +58,7 @@ def limits_in(module: Module) -> list[str]:
     ("how_much", "where"), [(row[1], row[4]) for row in ROWS], ids=[row[4].strip("`") for row in ROWS]
 )
 def test_the_number_is_that_of_the_code(how_much: str, where: str) -> None:
-    assert constant(where.strip("`")) == said(how_much)
+    assert constant(where.strip("`")) == value_of(how_much)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=IDS)

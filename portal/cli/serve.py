@@ -14,7 +14,7 @@ from portal.cli.messages import print_warning
 from portal.cli.options import examples
 from portal.contract import is_loopback_url
 from portal.contract.descriptors import raise_limit
-from portal.contract.privileges import taken_up
+from portal.contract.privileges import as_root
 from portal.errors import StoreUnavailable
 from portal.machine import startup
 from portal.machine.browser import show
@@ -109,7 +109,7 @@ def _next_launch(flags: Flags) -> startup.Launch:
         CommandFailed: the configuration has problems.
     """
     settings, variables = configured(flags.config)
-    with taken_up():  # only root can see who owns which file
+    with as_root():  # only root can see who owns which file
         accounts = users_of(settings, config=flags.config, variables=variables)
         require_right(settings, accounts)
     return _launch(flags, settings=settings, variables=variables, accounts=accounts)

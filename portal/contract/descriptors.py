@@ -52,7 +52,7 @@ class Spare:
         self.take()
 
     @contextmanager
-    def lent(self) -> Iterator[None]:
+    def release(self) -> Iterator[None]:
         """Release the reserve for the length of the block, then take it back."""
         self.close()
         try:

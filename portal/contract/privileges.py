@@ -20,7 +20,7 @@ _STATUS: Final = Path("/proc/self/status")
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
 
-def lacking(*, uid: int, status: str) -> tuple[str, ...]:
+def missing_privileges(*, uid: int, status: str) -> tuple[str, ...]:
     """Return what a process of the user *uid* lacks to start others as other users; empty if nothing.
 
     *status* is its ``/proc/<pid>/status``: containers may take capabilities from root.  Dropped privileges count.
@@ -34,16 +34,16 @@ def lacking(*, uid: int, status: str) -> tuple[str, ...]:
     return tuple(name for name in NEEDED if not held >> _BITS[name] & 1)
 
 
-def lacking_here() -> tuple[str, ...]:
-    """Return what this process lacks, as :func:`lacking` does."""
+def own_missing_privileges() -> tuple[str, ...]:
+    """Return what this process lacks, as :func:`missing_privileges` does."""
     try:
         status = _STATUS.read_text(encoding="utf-8")
     except OSError:
         status = ""
-    return lacking(uid=os.getuid(), status=status)
+    return missing_privileges(uid=os.getuid(), status=status)
 
 
-def put_aside(uid: int, gid: int, groups: Iterable[int] = ()) -> None:
+def drop_privileges(uid: int, gid: int, groups: Iterable[int] = ()) -> None:
     """Act as the user *uid*, the group *gid* and the supplementary *groups* from now on.
 
     Raises:
@@ -54,7 +54,7 @@ def put_aside(uid: int, gid: int, groups: Iterable[int] = ()) -> None:
     os.seteuid(uid)
 
 
-def giving_up() -> Callable[[], None]:
+def no_new_privileges() -> Callable[[], None]:
     """Return a ``preexec_fn`` for another user's process: no core dumps and no new privileges (prctl(2))."""
     libc = ctypes.CDLL(None)  # before the fork: nothing may be imported or loaded after it
 
@@ -67,7 +67,7 @@ def giving_up() -> Callable[[], None]:
 
 
 @contextmanager
-def taken_up() -> Iterator[None]:
+def as_root() -> Iterator[None]:
     """Act as root within the block, if its privileges were dropped; else change nothing."""
     uid, gid = os.geteuid(), os.getegid()
     if uid == 0 or os.getuid() != 0:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from portal.contract.privileges import giving_up
+from portal.contract.privileges import no_new_privileges
 from portal.machine.terminal import plain
 from portal.machine.users import Account
 
@@ -107,7 +107,7 @@ class Builder:
         if self.account is None:
             return {}
         user = {"user": self.account.uid, "group": self.account.gid, "extra_groups": []}
-        return {**user, "start_new_session": True, "preexec_fn": giving_up()}
+        return {**user, "start_new_session": True, "preexec_fn": no_new_privileges()}
 
 
 @contextmanager

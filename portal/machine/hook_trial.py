@@ -10,7 +10,7 @@ import subprocess
 import sys
 from typing import Final
 
-from portal.contract.privileges import taken_up
+from portal.contract.privileges import as_root
 from portal.errors import ENVIRONMENT, Problem
 from portal.machine.failure import CommandFailed
 from portal.machine.privilege_drop import environment_for, groups_of
@@ -47,7 +47,7 @@ def _problem_of(name: str, *, account: Account | None, patience: float) -> Probl
     )
     change_of_user = trial.change_of_user
     try:
-        with taken_up():  # to start a process as another user, which does not inherit it
+        with as_root():  # to start a process as another user, which does not inherit it
             done = subprocess.run(  # noqa: S603 - our own module; the name is an argument, and no shell sees it
                 trial.argv,
                 env=dict(trial.environ),

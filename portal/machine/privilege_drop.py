@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from portal.configuration.loading import FILE_NAME
-from portal.contract.privileges import lacking_here, put_aside, taken_up
+from portal.contract.privileges import as_root, drop_privileges, own_missing_privileges
 from portal.deployment.systemd import PORTAL_USER
 from portal.machine.exposure import exposed, files_of
 from portal.machine.failure import ENDED, CommandFailed
@@ -46,7 +46,7 @@ def require_right(settings: Settings, accounts: Accounts) -> None:
             'portal.apps_run_by is "systemd": the units of `portal config systemd` start the apps and the portal. '
             "Enable those units, or remove the setting."
         )
-    if accounts.apps and (missing := lacking_here()):
+    if accounts.apps and (missing := own_missing_privileges()):
         raise CommandFailed(
             f"Apps have users of their own. Starting them needs {', '.join(missing)}, which this process lacks. "
             'Start portal serve as root, or set portal.apps_run_by = "systemd" and use units.'
@@ -66,9 +66,9 @@ def require_readable(settings: Settings, accounts: Accounts) -> None:
     portal = accounts.portal
     if settings.apps_run_by == "systemd":
         return  # the units may run another installation
-    if os.getuid() != 0 or not _CHANGING_USER.isdisjoint(lacking_here()):
+    if os.getuid() != 0 or not _CHANGING_USER.isdisjoint(own_missing_privileges()):
         return
-    with taken_up():
+    with as_root():
         missed = tuple(unreadable_files(settings, accounts, groups=() if portal is None else groups_of(portal)))
     if missed:
         raise CommandFailed("\n".join(missed))
@@ -77,7 +77,7 @@ def require_readable(settings: Settings, accounts: Accounts) -> None:
 def become_user(account: Account, *, data_dir: Path) -> None:
     """Act as *account* from now on, if this process is root's; create the data folder first if it is missing.
 
-    Root's rights are only put aside: ``portal.contract.privileges.taken_up`` restores them for single steps.
+    Root's rights are only put aside: ``portal.contract.privileges.as_root`` restores them for single steps.
 
     Raises:
         CommandFailed: the folder cannot be created.
@@ -85,7 +85,7 @@ def become_user(account: Account, *, data_dir: Path) -> None:
     if os.geteuid() != 0:
         return
     _create(data_dir, account)
-    put_aside(account.uid, account.gid, groups_of(account))
+    drop_privileges(account.uid, account.gid, groups_of(account))
 
 
 def _create(data_dir: Path, account: Account) -> None:
@@ -117,7 +117,7 @@ def acting_for(settings: Settings) -> Iterator[None]:
         return
     _create(settings.data_dir, account)
     groups, gid = os.getgroups(), os.getegid()
-    put_aside(account.uid, account.gid, groups_of(account))
+    drop_privileges(account.uid, account.gid, groups_of(account))
     try:
         yield
     finally:

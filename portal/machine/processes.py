@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Final
 
-from portal.contract.privileges import taken_up
+from portal.contract.privileges import as_root
 from portal.machine.terminal import plain
 from portal.machine.users import Account
 
@@ -127,7 +127,7 @@ class Processes:
             output = os.fdopen(os.open(program.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
         change_of_user = program.change_of_user
         try:
-            with taken_up():
+            with as_root():
                 process = subprocess.Popen(  # noqa: S603 - our own command lines, without a shell
                     program.argv,
                     env=dict(program.environ),
@@ -168,7 +168,7 @@ class Processes:
         """Send the signal *number* to the processes called *name*, but not to their children."""
         for program, process in self._running:
             if program.name == name and process.poll() is None:
-                with suppress(ProcessLookupError), taken_up():
+                with suppress(ProcessLookupError), as_root():
                     process.send_signal(number)
 
     def watch(self, *, step: Callable[[], None], pause: float = 0.2) -> Ended | None:
@@ -185,7 +185,7 @@ class Processes:
         """End every process: SIGTERM first, SIGKILL after its grace."""
         for _, process in self._running:
             if process.poll() is None:
-                with suppress(ProcessLookupError), taken_up():
+                with suppress(ProcessLookupError), as_root():
                     process.terminate()
         began = time.monotonic()
         for program, process in self._running:
@@ -198,7 +198,7 @@ class Processes:
     def _kill(self) -> None:
         for _, process in self._running:
             # The whole group, with what a child left behind.
-            with suppress(ProcessLookupError, PermissionError), taken_up():
+            with suppress(ProcessLookupError, PermissionError), as_root():
                 os.killpg(process.pid, signal.SIGKILL)
 
 

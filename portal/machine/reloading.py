@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from portal.contract.privileges import taken_up
+from portal.contract.privileges import as_root
 from portal.contract.supervisor_messages import AppStatus, Change, ListApps, ReloadApps
 from portal.errors import StoreUnavailable
 from portal.machine import startup
@@ -105,7 +105,7 @@ class Reload:
                 self._processes.start(startup.supervisor_of(self._new, document))
                 self._apps = {state.slug: "is started." for state in self._new.settings.catalogue if state.source}
             return
-        with taken_up():  # where root started it, only root may say who runs what
+        with as_root():  # where root started it, only root may say who runs what
             command = ReloadApps(document=document, every_app=self._every_app)
             answer = ask(control_socket(self._new.settings), command)
         states = {state.app: state for state in answer.apps}

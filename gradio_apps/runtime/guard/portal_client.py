@@ -113,7 +113,7 @@ class PortalClient:
         except CannotAsk:
             if not none_left():  # the portal may have received it, and a ticket is good for one call
                 raise
-            with self._spare.lent():
+            with self._spare.release():
                 return await self._exchange(method, path, form)
 
     async def _exchange(self, method: str, path: str, form: Mapping[str, str] | None) -> dict[str, object]:

@@ -16,7 +16,7 @@ from gradio_apps.runtime.supervisor.events import Event, reporter
 from gradio_apps.runtime.supervisor.loop import supervise
 from gradio_apps.runtime.supervisor.sockets import PortTaken, listen
 from portal.contract.descriptors import raise_limit
-from portal.contract.privileges import lacking_here, put_aside
+from portal.contract.privileges import drop_privileges, own_missing_privileges
 
 EXIT_DOCUMENT: Final = 2
 EXIT_PORT: Final = 3
@@ -66,9 +66,9 @@ def _become(plan: Plan) -> None:
     """
     if plan.owner is None:
         return
-    if missing := lacking_here():
+    if missing := own_missing_privileges():
         raise DocumentError(f"owner: changing user takes {', '.join(missing)}, which this process does not have.")
-    put_aside(*plan.owner)
+    drop_privileges(*plan.owner)
 
 
 if __name__ == "__main__":

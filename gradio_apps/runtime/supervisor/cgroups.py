@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from portal.contract.local_sockets import connect_to
-from portal.contract.privileges import taken_up
+from portal.contract.privileges import as_root
 
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _OWN: Final = Path("/proc/self/cgroup")
@@ -49,7 +49,7 @@ class Cgroup:
 
         This does not wait: a process that has not ended yet keeps them until the next attempt.
         """
-        with taken_up():
+        with as_root():
             if self._folder.exists():
                 with suppress(OSError):
                     (self._folder / _KILL).write_text("1")
@@ -79,7 +79,7 @@ class Cgroups:
         """Return a new cgroup, or ``None`` if it cannot be created."""
         folder = self._folder / f"{name}-{next(self._numbers)}"
         try:
-            with taken_up():
+            with as_root():
                 folder.mkdir()
         except OSError:
             return None
@@ -87,7 +87,7 @@ class Cgroups:
 
     def close(self) -> None:
         """Remove the common cgroup, which must be empty."""
-        with suppress(OSError), taken_up():  # another supervisor has taken it over
+        with suppress(OSError), as_root():  # another supervisor has taken it over
             self._folder.rmdir()
 
 
@@ -110,7 +110,7 @@ def open_cgroups(control: Path) -> Cgroups | None:
     folder = parent / f"gradio-portal-{status.st_dev:x}-{status.st_ino:x}"
     Cgroup(folder).end()
     try:
-        with taken_up():
+        with as_root():
             folder.mkdir()
             if not (folder / _KILL).exists():  # Linux before 5.14
                 folder.rmdir()

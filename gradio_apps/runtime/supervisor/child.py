@@ -20,7 +20,7 @@ from gradio_apps.runtime.supervisor.document import AppPlan
 from gradio_apps.runtime.supervisor.environment import CHANNEL_DESCRIPTOR, SECRET_DESCRIPTOR
 from gradio_apps.runtime.supervisor.own_user import make_home, switch_user_function
 from gradio_apps.runtime.supervisor.processes import MARK, Process, end
-from portal.contract.privileges import taken_up
+from portal.contract.privileges import as_root
 
 SOCKET_DESCRIPTOR: Final = 3
 """Descriptor of the first socket in ``sd_listen_fds(3)``."""
@@ -63,7 +63,7 @@ class Child:
         self._cgroup = None if descendants.cgroups is None else descendants.cgroups.make(app.slug)
         become = None if app.user is None else switch_user_function(app.user)
         try:
-            with taken_up():
+            with as_root():
                 self._process = subprocess.Popen(  # noqa: S603  the command is ours
                     ["/bin/sh", "-c", _WITH_OWN_PID, "sh", *command, app.source],
                     cwd=app.cwd or home,
@@ -118,7 +118,7 @@ class Child:
     def terminate(self) -> None:
         """Ask the process to end (SIGTERM)."""
         if self.ended() is None:
-            with suppress(ProcessLookupError), taken_up():
+            with suppress(ProcessLookupError), as_root():
                 os.kill(self.pid, signal.SIGTERM)
 
     def kill(self) -> bool:
@@ -130,7 +130,7 @@ class Child:
             return True
         if not self._killed:
             self._killed = True
-            with suppress(ProcessLookupError, PermissionError), taken_up():  # the only means without /proc
+            with suppress(ProcessLookupError, PermissionError), as_root():  # the only means without /proc
                 os.killpg(self.pid, signal.SIGKILL)
         emptied = self._cgroup is None or self._cgroup.kill()
         left = self._descendants.of(self)

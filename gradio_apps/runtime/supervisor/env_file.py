@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gradio_apps.runtime.supervisor.document import AppPlan
 from portal.contract.env_files import LARGEST, EnvFileError, problem_of_mode, read_env_file
-from portal.contract.privileges import taken_up
+from portal.contract.privileges import as_root
 
 
 class EnvFileUnusable(OSError):
@@ -36,7 +36,7 @@ def with_env_file(app: AppPlan) -> AppPlan:
 
 
 def _content(path: Path) -> bytes:
-    with taken_up():  # best is a file of root's, which neither portal nor app can read
+    with as_root():  # best is a file of root's, which neither portal nor app can read
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         problem = problem_of_mode(os.fstat(descriptor).st_mode)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from gradio_apps.runtime.supervisor.processes import Process, is_stuck
-from portal.contract.privileges import taken_up
+from portal.contract.privileges import as_root
 
 _PROC: Final = Path("/proc")
 _KIB: Final = 1024
@@ -34,7 +34,7 @@ def exceeds(processes: Collection[Process], limit: int) -> int | None:
 def _proportional(pid: int) -> int:
     if is_stuck(pid):
         return _resident(pid)
-    with suppress(OSError), taken_up():
+    with suppress(OSError), as_root():
         for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * _KIB
@@ -42,6 +42,6 @@ def _proportional(pid: int) -> int:
 
 
 def _resident(pid: int) -> int:
-    with suppress(OSError, IndexError), taken_up():
+    with suppress(OSError, IndexError), as_root():
         return int((_PROC / str(pid) / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from portal.contract import privileges
-from portal.contract.privileges import taken_up
+from portal.contract.privileges import as_root
 
 TEMPORARY: Final = "tmp"
 UPLOADS: Final = "uploads"
@@ -48,7 +48,7 @@ def make_home(home: Path, *, uid: int, gid: int) -> None:
         OSError: it cannot be created or read.
     """
     around = home.parent
-    with taken_up():
+    with as_root():
         if not around.exists():
             around.mkdir(parents=True)
             around.chmod(0o755)
@@ -76,7 +76,7 @@ def switch_user_function(user: OwnUser) -> Callable[[], None]:
     """Return a function for between fork and exec: the process becomes *user*'s, and cannot regain privileges."""
     home = user.home
     folders = () if home is None else (home / TEMPORARY, home / UPLOADS)
-    give_up_rights = privileges.giving_up()
+    give_up_rights = privileges.no_new_privileges()
 
     def become() -> None:
         os.setgroups([])

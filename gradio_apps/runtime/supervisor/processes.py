@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from portal.contract.privileges import taken_up
+from portal.contract.privileges import as_root
 
 MARK: Final = "PORTAL_MARK"
 """Environment variable that marks the descendants of a process of an app."""
@@ -36,7 +36,7 @@ class Process:
 
 def running() -> tuple[Process, ...]:
     """Return every process of this machine; none without ``/proc``."""
-    with suppress(OSError), taken_up():  # the system may show the processes of others only to root
+    with suppress(OSError), as_root():  # the system may show the processes of others only to root
         result = (look_at(int(name)) for name in os.listdir(_PROC) if name.isdigit())  # noqa: PTH208  names alone, fast
         return tuple(one for one in result if one is not None)
     return ()
@@ -47,7 +47,7 @@ def descendants_of(here: Process, *, proc: Path = _PROC) -> frozenset[Process]:
 
     On a system without ``CONFIG_PROC_CHILDREN``, this has to read every process of the machine.
     """
-    with taken_up():
+    with as_root():
         if not (proc / str(here.pid) / "task" / str(here.pid) / "children").exists():
             return with_descendants([here], running()) - {here}
         result: dict[int, Process] = {}
@@ -76,7 +76,7 @@ def is_stuck(pid: int, *, proc: Path = _PROC) -> bool:
 
     Reading its memory or environment may then block as well, uninterruptibly.
     """
-    with suppress(OSError), taken_up():
+    with suppress(OSError), as_root():
         for thread in os.listdir(proc / str(pid) / "task"):  # noqa: PTH208
             with suppress(OSError, IndexError):
                 stat = (proc / str(pid) / "task" / thread / "stat").read_bytes()
@@ -99,7 +99,7 @@ def look_at(pid: int, *, proc: Path = _PROC) -> Process | None:
 
 def uid_of(process: Process) -> int | None:
     """Return the real user of *process*, or ``None`` if it has ended."""
-    with suppress(OSError, LookupError, ValueError), taken_up():
+    with suppress(OSError, LookupError, ValueError), as_root():
         status = (_PROC / str(process.pid) / "status").read_bytes()
         return int(status.partition(b"\nUid:")[2].split(None, 1)[0])
     return None
@@ -109,7 +109,7 @@ def mark_of(process: Process) -> str | None:
     """Return the :data:`MARK` in the environment of *process*; ``None`` without one, or if it is stuck."""
     if is_stuck(process.pid):
         return None
-    with suppress(OSError), taken_up():
+    with suppress(OSError), as_root():
         for variable in (_PROC / str(process.pid) / "environ").read_bytes().split(b"\0"):
             if variable.startswith(f"{MARK}=".encode()):
                 return variable.partition(b"=")[2].decode(errors="replace")
@@ -141,7 +141,7 @@ def end(process: Process) -> None:
     try:
         now = look_at(process.pid)
         if now is not None and now.begun == process.begun:
-            with suppress(OSError), taken_up():
+            with suppress(OSError), as_root():
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
     finally:
         os.close(handle)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from gradio_apps.runtime.supervisor.document import AppPlan
-from portal.contract.privileges import taken_up
+from portal.contract.privileges import as_root
 
 BACKLOG: Final = 512
 """Connections that may wait while no process accepts them; the system may allow fewer."""
@@ -75,7 +75,7 @@ class Listening:
     def shut(self) -> None:
         """Let no process accept connections on this socket any more, even if it holds the socket (Linux)."""
         other = _NOBODY if os.geteuid() == 0 else _ROOT
-        with suppress(OSError), taken_up():  # only root can
+        with suppress(OSError), as_root():  # only root can
             # Owned by another user than its successor, it cannot listen beside it again.
             os.fchown(self.socket.fileno(), other, -1)
         with suppress(OSError):  # already shut down

@@ -24,13 +24,13 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 spare, taken = Spare(), []
 while not none_left():
     taken.append(os.open("/", os.O_RDONLY))
-with spare.lent():
+with spare.release():
     more = [os.open("/", os.O_RDONLY) for _ in range(SPARE)]
     assert none_left()
     for one in more[2:]:
         os.close(one)
 assert none_left(), "it took back what there was"
-with spare.lent():
+with spare.release():
     assert not none_left()
 spare.close()
 spare.close()
@@ -50,7 +50,7 @@ def test_the_limit_is_raised_as_far_as_it_may_be_and_never_lowered(hard: int, wa
     assert said_by(RAISE.format(hard=hard, wanted=wanted)) == [then, then, hard]
 
 
-def test_with_none_left_a_few_can_still_be_opened() -> None:
+def test_the_reserve_is_usable_when_no_descriptor_is_left() -> None:
     expected, found = said_by(USE_UP)
     assert expected == found
 
@@ -78,7 +78,7 @@ def test_each_of_our_programs_asks_for_more_before_anything_else(program: str) -
     assert said_by(STARTED.format(program=program)) == [1024, 1024]
 
 
-def test_here_there_are_some_left() -> None:
+def test_this_process_has_free_descriptors() -> None:
     assert not none_left()
     assert raise_limit(1) == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     spare = Spare()

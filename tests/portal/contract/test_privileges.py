@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from portal.contract.privileges import NEEDED, lacking, taken_up
+from portal.contract.privileges import NEEDED, as_root, missing_privileges
 
 ALL = "Name:\tx\nCapPrm:\t000001ffffffffff\nCapEff:\t0000000000000000\n"
 
@@ -23,37 +23,37 @@ ALL = "Name:\tx\nCapPrm:\t000001ffffffffff\nCapEff:\t0000000000000000\n"
         pytest.param(0, "", ("Linux",), id="another system"),
     ],
 )
-def test_what_is_lacking_is_named(uid: int, status: str, missing: tuple[str, ...]) -> None:
-    assert lacking(uid=uid, status=status) == missing
+def test_missing_privileges_are_named(uid: int, status: str, missing: tuple[str, ...]) -> None:
+    assert missing_privileges(uid=uid, status=status) == missing
 
 
-def test_who_put_nothing_aside_takes_nothing_up() -> None:
+def test_without_dropped_privileges_nothing_is_raised() -> None:
     before = os.getresuid(), os.getresgid()
-    with taken_up():
+    with as_root():
         assert (os.getresuid(), os.getresgid()) == before
 
 
 _SCRIPT = """
 import json, os
-from portal.contract.privileges import lacking_here, put_aside, taken_up
+from portal.contract.privileges import own_missing_privileges, drop_privileges, as_root
 seen = {}
 def look(when):
     seen[when] = [os.getresuid(), os.getresgid(), os.getgroups()]
-put_aside(70001, 70002, [70003])
+drop_privileges(70001, 70002, [70003])
 look("aside")
 try:
     open("/etc/shadow").close()
 except PermissionError:
     seen["refused"] = True
-with taken_up():
+with as_root():
     look("up")
-    with taken_up():
+    with as_root():
         pass
     look("still up")
 look("aside again")
-seen["lacking"] = lacking_here()
+seen["lacking"] = own_missing_privileges()
 try:
-    with taken_up():
+    with as_root():
         raise KeyError
 except KeyError:
     look("after an error")
@@ -63,7 +63,7 @@ print(json.dumps(seen))
 
 @pytest.mark.usefixtures("processes")
 @pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="run the tests as root, on Linux")
-def test_rights_are_aside_but_for_the_moment() -> None:
+def test_privileges_are_dropped_and_raised_for_single_steps() -> None:
     done = subprocess.run([sys.executable, "-c", _SCRIPT], capture_output=True, text=True, timeout=60, check=True)
     seen = json.loads(done.stdout)
     aside = [[0, 70001, 0], [0, 70002, 0], [70003]]

@@ -237,12 +237,12 @@ def test_rights_that_were_put_aside_are_not_inherited(tmp_path: Path) -> None:
         import os, sys
         from pathlib import Path
         from portal.machine.processes import Processes, Program
-        from portal.contract.privileges import put_aside
+        from portal.contract.privileges import drop_privileges
         log = Path({str(log)!r})
         os.chown(log, 70001, 70002)
         with Processes().until_stopped() as processes:
             os.chdir(log.parent)
-            put_aside(70001, 70002, [70003])
+            drop_privileges(70001, 70002, [70003])
             processes.start(
                 Program(name="c", argv=["/usr/bin/env", "cat", "/proc/self/status"], environ={{}}, log=Path("log"))
             )

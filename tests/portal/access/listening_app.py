@@ -64,7 +64,7 @@ def listening() -> Iterator[ListeningApp]:
 
 @contextmanager
 def nobody_listening() -> Iterator[int]:
-    """Yield a port that refuses connections: bound, so that nobody else takes it, and not listening."""
+    """Yield a port that refuses connections: bound, so that no other process takes it, and not listening."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]

@@ -10,7 +10,7 @@ from tests.builders import NOW
 TOKENS = AccessTokens(Sealer([Secret("k" * 43)], purpose="tokens"))
 
 
-def test_a_token_says_what_it_was_issued_for() -> None:
+def test_a_token_is_read_back() -> None:
     token = TOKENS.issue(app="forecast", session="sid", scopes={"audit:read"}, now=NOW)
     expected = AccessGrant(app="forecast", session="sid", scopes=frozenset({"audit:read"}))
     assert TOKENS.read(token, now=NOW + LIFETIME - 1) == expected

@@ -22,7 +22,7 @@ def test_an_app_has_one_secret_for_ever(database: Database) -> None:
     assert len(one.secret_of("forecast").reveal()) >= 43
 
 
-def test_the_secret_lies_sealed(deployment: Deployment) -> None:
+def test_the_secret_is_stored_sealed(deployment: Deployment) -> None:
     secret = credentials(deployment.database).secret_of("forecast").reveal()
     (row,) = deployment.rows(tables.app_credentials)
 
@@ -68,9 +68,7 @@ def test_the_secret_of_one_app_is_not_that_of_another(database: Database) -> Non
 
 
 @pytest.mark.parametrize("slug", ["nobody", "", "no\0body", "é", "x" * 10_000, "\udce9"])
-def test_asking_for_an_app_without_a_secret_authenticates_nobody_and_makes_none(
-    deployment: Deployment, slug: str
-) -> None:
+def test_an_app_without_a_secret_is_not_authenticated_and_gets_none(deployment: Deployment, slug: str) -> None:
     assert not credentials(deployment.database).authenticate(slug, "")
     assert deployment.rows(tables.app_credentials) == []
 

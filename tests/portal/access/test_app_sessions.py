@@ -1,4 +1,4 @@
-"""App sessions: a ticket opens one, once; renewal judges anew; whatever is over stays over."""
+"""App sessions: a ticket opens one, once; renewal validates it again; an ended one stays ended."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +47,7 @@ def sid_of(deployment: Deployment, token: str, *, app: AppSpec = FORECAST, now: 
 
 
 class TestIssue:
-    def test_a_ticket_says_who_for_which_app_and_where_to(self, deployment: Deployment) -> None:
+    def test_a_ticket_names_person_app_and_path(self, deployment: Deployment) -> None:
         begun = deployment.sign_in()
         token = deployment.ticket(begun, next_path="/a?b=1")
         keys = deployment.keys.key_set(NOW)
@@ -56,7 +56,7 @@ class TestIssue:
         assert ticket == a_ticket(id=ticket.id, session=ticket.session, next="/a?b=1")
         assert len(ticket.id) == len(ticket.session) == 32
 
-    def test_the_jti_lies_hashed(self, deployment: Deployment) -> None:
+    def test_the_jti_is_stored_hashed(self, deployment: Deployment) -> None:
         token = deployment.ticket(deployment.sign_in())
         ticket = verify_ticket(
             token, keys=deployment.keys.key_set(NOW), issuer=PORTAL, audience="forecast", now=NOW, leeway=0
@@ -75,7 +75,7 @@ class TestIssue:
         ],
         ids=["another person", "another tenant"],
     )
-    def test_a_decision_about_somebody_else_is_refused(self, deployment: Deployment, standing: Standing) -> None:
+    def test_a_decision_for_another_person_is_refused(self, deployment: Deployment, standing: Standing) -> None:
         allowed = may_open(FORECAST, standing=standing)
         assert isinstance(allowed, Allowed)
 
@@ -266,10 +266,10 @@ class TestHostileTickets:
         assert deployment.app_sessions.redeem(token, app=FORECAST, now=NOW)
 
     @pytest.mark.parametrize("token", [None, 5, b"a.b.c", "", "a.b.c", "é" * 10, "x" * 100_000, "\udce9..", ["a"]])
-    def test_what_is_no_ticket_opens_nothing(self, deployment: Deployment, token: object) -> None:
+    def test_an_invalid_ticket_opens_nothing(self, deployment: Deployment, token: object) -> None:
         assert code(deployment.app_sessions.redeem(token, app=FORECAST, now=NOW)) == "bad-ticket"
 
-    def test_a_logout_token_is_no_ticket(self, deployment: Deployment) -> None:
+    def test_a_logout_token_is_not_a_ticket(self, deployment: Deployment) -> None:
         token = deployment.ticket(deployment.sign_in())
         logout = LogoutToken(
             id="a",
@@ -295,7 +295,7 @@ class TestHostileTickets:
         assert deployment.events()[-1] == ("ticket-refused", "unknown-key")
         elsewhere.close()
 
-    def test_an_app_fills_no_disk_with_junk(self, deployment: Deployment) -> None:
+    def test_junk_tickets_do_not_fill_the_audit(self, deployment: Deployment) -> None:
         for number in range(MOST_REFUSED + 30):
             assert code(deployment.app_sessions.redeem(f"junk-{number}", app=FORECAST, now=NOW)) == "bad-ticket"
         assert deployment.events() == [("ticket-refused", "unreadable")] * MOST_REFUSED
@@ -303,7 +303,7 @@ class TestHostileTickets:
         deployment.app_sessions.redeem("junk", app=FORECAST, now=NOW + 60)
         assert deployment.events()[MOST_REFUSED:] == [("tickets-left-out", "30"), ("ticket-refused", "unreadable")]
 
-    def test_no_junk_hides_the_ticket_of_a_person(self, deployment: Deployment) -> None:
+    def test_junk_does_not_hide_the_ticket_of_a_person(self, deployment: Deployment) -> None:
         """Nor does the same ticket again and again fill the disk: what it opened ends with the first."""
         token = deployment.ticket(deployment.sign_in())
         deployment.app_sessions.redeem(token, app=FORECAST, now=NOW)
@@ -327,7 +327,7 @@ class TestRenew:
         assert answer.person.roles == {"analyst"}
 
     @pytest.mark.parametrize("sid", [None, 5, "", "unknown", "x" * 1000, "a\0b", "é", "\udce9", ["a"]])
-    def test_what_is_no_session_of_ours_is_unknown(self, deployment: Deployment, sid: object) -> None:
+    def test_an_invalid_sid_is_unknown(self, deployment: Deployment, sid: object) -> None:
         assert code(deployment.app_sessions.renew(sid, app=FORECAST, now=NOW)) == "unknown-session"
 
     def test_another_apps_session_is_unknown_whatever_its_state(self, deployment: Deployment) -> None:
@@ -356,7 +356,7 @@ class TestRenew:
         [RevocationReason.SIGNED_OUT, RevocationReason.SIGN_IN_ENDED, RevocationReason.SIGN_IN_EXPIRED],
         ids=str,
     )
-    def test_the_end_of_the_sign_in_is_the_end(self, deployment: Deployment, reason: RevocationReason) -> None:
+    def test_revoking_the_sign_in_ends_its_app_sessions(self, deployment: Deployment, reason: RevocationReason) -> None:
         begun = deployment.sign_in()
         sid = deployment.open(begun)
         deployment.sign_ins.revoke(begun.id, reason=reason, now=NOW)
@@ -379,7 +379,7 @@ class TestRenew:
 
         assert deployment.sign_ins.peek(begun.id, now=NOW + 24 * HOUR) is not None
 
-    def test_an_app_that_only_stands_open_does_not(self, deployment: Deployment) -> None:
+    def test_an_app_that_is_only_open_does_not(self, deployment: Deployment) -> None:
         begun = deployment.sign_in()
         sid = deployment.open(begun)
         for hour in range(1, 8):
@@ -511,7 +511,7 @@ class TestStanding:
         assert code(deployment.app_sessions.standing_of(sid, app=FORECAST, now=NOW)) == "signed-out"
 
 
-def test_an_identity_is_the_same_on_the_way_in_and_out(deployment: Deployment) -> None:
+def test_redemption_and_renewal_give_the_same_person(deployment: Deployment) -> None:
     identity: Identity = an_identity(name="Ünï ©ødé 漢字 \U0001f600")
     answer = deployment.app_sessions.renew(deployment.open(deployment.sign_in(identity)), app=FORECAST, now=NOW)
 
@@ -519,5 +519,5 @@ def test_an_identity_is_the_same_on_the_way_in_and_out(deployment: Deployment) -
     assert answer.person.name == identity.name
 
 
-def test_a_session_that_is_over_is_false_in_a_careless_if() -> None:
+def test_an_ended_session_is_falsy() -> None:
     assert not EndedSession(RevocationReason.DENIED)

@@ -49,9 +49,7 @@ def test_an_event_is_a_row_and_a_line(deployment: Deployment, caplog: pytest.Log
     ]
 
 
-def test_the_line_names_nobody_and_holds_no_line_break(
-    deployment: Deployment, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_log_line_has_no_name_and_no_line_break(deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "portal.audit")
     deployment.audit.record(AuditEvent.SIGN_IN_REFUSED, now=NOW, identity=an_identity(), detail="a\nb\x1b[2J\u2028c")
     (record,) = [record for record in caplog.records if record.name == "portal.audit"]
@@ -72,7 +70,7 @@ def test_the_line_names_nobody_and_holds_no_line_break(
         (None, None, False, (None, None)),
     ],
 )
-def test_an_address_that_nobody_vouches_for_is_not_taken_for_one(
+def test_an_unverified_address_is_marked(
     deployment: Deployment, name: str | None, email: str | None, kept: tuple[str | None, str | None], *, verified: bool
 ) -> None:
     identity = an_identity(name=name, email=email, email_verified=verified)

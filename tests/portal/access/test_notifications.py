@@ -111,7 +111,7 @@ def test_each_notification_has_its_own_token(keys: SigningKeys) -> None:
 
 
 @pytest.mark.parametrize(("status", "delivered"), [(200, True), (204, True), (302, False), (400, False), (503, False)])
-def test_only_an_agreement_counts(keys: SigningKeys, status: int, delivered: bool) -> None:  # noqa: FBT001 - an expectation
+def test_only_a_success_status_counts(keys: SigningKeys, status: int, delivered: bool) -> None:  # noqa: FBT001 - an expectation
     with listening() as app:
         app.status = status
 
@@ -133,7 +133,7 @@ def test_an_app_that_left_the_catalogue_is_not_to_be_tried_again(keys: SigningKe
     assert notify(keys, an_app(), a_notification(app="gone")) == {"notification-1"}
 
 
-def test_an_app_that_answers_drop_by_drop_holds_nobody_up(keys: SigningKeys) -> None:
+def test_an_app_that_answers_byte_by_byte_delays_no_other(keys: SigningKeys) -> None:
     """
     Each byte comes before a time-out between bytes would; the time for the whole ends it, and others are told.
     """

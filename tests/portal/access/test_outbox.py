@@ -59,7 +59,7 @@ def test_a_revocation_delivers_its_own_notifications(deployment: Deployment, app
     assert deployment.rows(tables.outbox) == []
 
 
-def test_nothing_to_deliver_is_nothing_done(deployment: Deployment) -> None:
+def test_without_notifications_nothing_is_written(deployment: Deployment) -> None:
     deployment.outbox.deliver((), now=NOW)
 
     assert deployment.rows(tables.signing_keys) == []
@@ -94,7 +94,7 @@ def test_what_cannot_be_delivered_is_given_up(deployment: Deployment, app: Liste
     assert deployment.rows(tables.outbox) == []
 
 
-def test_what_waits_behind_it_is_given_up_in_its_time_too(deployment: Deployment, app: ListeningApp) -> None:
+def test_notifications_behind_it_are_given_up_too(deployment: Deployment, app: ListeningApp) -> None:
     app.status = 503
     with deployment.database.write() as connection:
         enqueue(connection, [("forecast", f"session-{number}") for number in range(50)], now=NOW)
@@ -209,7 +209,7 @@ class TestBackground:
 
         assert len(app.received) == 1
 
-    def test_it_works_off_more_than_one_batch(self, deployment: Deployment, app: ListeningApp) -> None:
+    def test_it_delivers_more_than_one_batch(self, deployment: Deployment, app: ListeningApp) -> None:
         with deployment.database.write() as connection:
             enqueue(connection, [("forecast", f"session-{number}") for number in range(150)], now=NOW - LEASE)
         deployment.outbox.start()
@@ -223,7 +223,7 @@ class TestBackground:
         assert waiting < 150
         assert len(set(app.tokens)) >= 150 - waiting
 
-    def test_it_keeps_house(self, deployment: Deployment) -> None:
+    def test_it_does_the_housekeeping(self, deployment: Deployment) -> None:
         deployment.audit.record(AuditEvent.SIGNED_IN, now=0)
         deployment.outbox.start()
         try:
@@ -231,7 +231,7 @@ class TestBackground:
         finally:
             deployment.outbox.stop()
 
-    def test_it_does_what_is_to_be_done_beside(self, deployment: Deployment) -> None:
+    def test_it_calls_each_minute(self, deployment: Deployment) -> None:
         moments: list[int] = []
         outbox = Outbox(
             deployment.database,

@@ -1,4 +1,4 @@
-"""Two things at once: however they fall, no door stays open that should be shut."""
+"""Two operations at once: in any order, no session stays open that should be closed."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -66,7 +66,7 @@ def test_of_two_that_redeem_one_ticket_one_opens_and_neither_keeps_a_session(dep
         assert opened[0].session in {row["session"] for row in one.rows(tables.outbox)}
 
 
-def test_a_redemption_beside_a_sign_out_leaves_nothing_open(deployments: list[Deployment]) -> None:
+def test_a_redemption_during_a_sign_out_leaves_nothing_open(deployments: list[Deployment]) -> None:
     one, other = deployments
     for _ in range(ROUNDS):
         begun = one.sign_in()
@@ -91,7 +91,7 @@ def test_two_revocations_of_one_sign_in_notify_once(deployments: list[Deployment
         assert len(one.rows(tables.outbox)) == number + 1
 
 
-def test_everything_at_once_ends_in_peace(deployments: list[Deployment]) -> None:
+def test_everything_at_once_neither_deadlocks_nor_leaves_a_session_open(deployments: list[Deployment]) -> None:
     """
     Opening, renewing, looking and ending in one sign-in from eight threads: nothing deadlocks, nothing stays open.
     """

@@ -1,4 +1,4 @@
-"""Sign-ins: begun, found while they live, and ended together with everything that hangs on them."""
+"""Sign-ins: begun, found while they live, and revoked together with their app sessions."""
 
 from pathlib import Path
 
@@ -90,13 +90,13 @@ class TestLifetime:
 
         assert [seen_after(seconds) for seconds in (1, TOUCH - 1, TOUCH, TOUCH + 1, 2 * TOUCH)] == [0, 0, 60, 60, 120]
 
-    def test_looking_at_it_is_no_use_of_it(self, deployment: Deployment) -> None:
+    def test_peeking_does_not_count_as_use(self, deployment: Deployment) -> None:
         begun = deployment.sign_in()
         deployment.sign_ins.peek(begun.id, now=NOW + HOUR)
 
         assert deployment.rows(tables.sign_ins)[0]["last_seen_at"] == NOW
 
-    def test_finding_it_too_old_ends_it_with_its_app_sessions(self, deployment: Deployment) -> None:
+    def test_finding_it_expired_revokes_it_with_its_app_sessions(self, deployment: Deployment) -> None:
         begun = deployment.sign_in()
         deployment.open(begun)
         deployment.sign_ins.find(begun.id, now=NOW + 8 * HOUR)
@@ -135,8 +135,8 @@ class TestLifetime:
         assert deployment.sign_ins.peek(begun.id, now=NOW + 8 * HOUR) is not None
 
 
-class TestEnd:
-    def test_it_is_found_no_more(self, deployment: Deployment) -> None:
+class TestRevoke:
+    def test_it_is_no_longer_found(self, deployment: Deployment) -> None:
         begun = deployment.sign_in()
         deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW + 1)
 
@@ -166,14 +166,14 @@ class TestEnd:
         assert deployment.notified() == {under_way["id"]}
         assert all(row["ended_at"] == NOW + 30 for row in deployment.rows(tables.app_sessions))
 
-    def test_where_only_a_ticket_is_left_that_is_over_nobody_is_told(self, deployment: Deployment) -> None:
+    def test_an_expired_ticket_alone_needs_no_notification(self, deployment: Deployment) -> None:
         begun = deployment.sign_in()
         deployment.ticket(begun)
 
         deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW + 30)
         assert deployment.rows(tables.outbox) == []
 
-    def test_ending_again_changes_nothing(self, deployment: Deployment) -> None:
+    def test_revoking_again_changes_nothing(self, deployment: Deployment) -> None:
         begun = deployment.sign_in()
         deployment.open(begun)
         deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW + 1)
@@ -229,7 +229,7 @@ class TestSwitchTenant:
         assert deployment.rows(tables.sign_ins)[0]["tenant"] == "acme"
         assert deployment.rows(tables.outbox) == []
 
-    def test_to_the_same_tenant_nothing_changes(self, deployment: Deployment) -> None:
+    def test_switching_to_the_same_tenant_changes_nothing(self, deployment: Deployment) -> None:
         begun = deployment.sign_in()
         deployment.open(begun)
 
@@ -237,7 +237,7 @@ class TestSwitchTenant:
         assert deployment.rows(tables.outbox) == []
         assert deployment.rows(tables.app_sessions)[0]["ended_at"] is None
 
-    def test_what_has_ended_switches_no_more(self, deployment: Deployment) -> None:
+    def test_an_ended_sign_in_switches_no_tenant(self, deployment: Deployment) -> None:
         ended, expired = deployment.sign_in(TWO_TENANTS), deployment.sign_in(TWO_TENANTS)
         deployment.sign_ins.revoke(ended.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
 

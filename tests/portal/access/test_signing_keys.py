@@ -1,4 +1,4 @@
-"""Signing keys: made once, announced before use, kept until no token under them can live."""
+"""Signing keys: made once, published before use and until no token under them is valid."""
 
 import threading
 from typing import Any
@@ -48,7 +48,7 @@ class TestFirstKey:
         assert published == {"kty": "OKP", "crv": "Ed25519", "kid": kid, "use": "sig", "alg": "Ed25519"}
         assert all(not key.is_private for key in keys.key_set(NOW).keys)
 
-    def test_the_private_half_lies_sealed(self, deployment: Deployment) -> None:
+    def test_the_private_key_is_stored_sealed(self, deployment: Deployment) -> None:
         private = deployment.keys.signing_key(NOW).as_dict(private=True)["d"]
         (row,) = deployment.rows(tables.signing_keys)
 
@@ -107,7 +107,7 @@ class TestRotation:
         assert first not in [row["kid"] for row in deployment.rows(tables.signing_keys)]
         assert len(deployment.rows(tables.signing_keys)) == 1
 
-    def test_signing_alone_keeps_the_keys_turning(self, database: Database) -> None:
+    def test_signing_alone_rotates_the_keys(self, database: Database) -> None:
         """
         Half a year of one signature a day, in whole: no key signs for more than a period and a day.
         """

@@ -1,4 +1,4 @@
-"""An identity survives the way through the database unchanged."""
+"""An identity is read back from the database unchanged."""
 
 from types import MappingProxyType
 

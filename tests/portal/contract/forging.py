@@ -1,4 +1,4 @@
-"""Tokens nobody should believe: signed well, signed badly, or hardly tokens at all."""
+"""Tokens that must be rejected: correctly signed, wrongly signed, or malformed."""
 
 import base64
 import hashlib

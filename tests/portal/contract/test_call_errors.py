@@ -45,7 +45,7 @@ def wrapped(inner: BaseException, how: str) -> Exception:
     ],
     ids=["certificate", "name", "refused", "slow", "tls", "other"],
 )
-def test_the_reason_is_found_wherever_it_lies(inner: BaseException, said: str, how: str) -> None:
+def test_the_innermost_reason_is_reported(inner: BaseException, said: str, how: str) -> None:
     error = wrapped(wrapped(inner, how), how)
 
     assert describe_call_error(error) == said
@@ -94,6 +94,6 @@ THEIRS = [
 
 @pytest.mark.parametrize("how", ["cause", "context", "argument", "reason"])
 @pytest.mark.parametrize(("inner", "own"), [*((one, True) for one in OWN), *((one, False) for one in THEIRS)], ids=repr)
-def test_what_this_process_lacks_is_not_the_others_doing(inner: BaseException, how: str, *, own: bool) -> None:
+def test_a_lack_of_resources_is_an_own_failure(inner: BaseException, how: str, *, own: bool) -> None:
     assert is_own_failure(inner) == own
     assert is_own_failure(wrapped(wrapped(inner, how), how)) == own

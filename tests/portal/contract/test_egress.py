@@ -141,7 +141,7 @@ def public() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def test_a_bundle_of_the_environment_stands_instead_and_the_companys_besides(tmp_path: Path) -> None:
+def test_a_bundle_of_the_environment_replaces_the_public_one_and_keeps_the_companys(tmp_path: Path) -> None:
     files = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

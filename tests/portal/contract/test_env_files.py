@@ -23,7 +23,7 @@ from portal.contract.env_files import LARGEST, EnvFileError, problem_of_mode, re
         pytest.param("A=Grüße".encode(), {"A": "Grüße"}, id="UTF-8"),
     ],
 )
-def test_what_is_written_is_what_is_meant(content: bytes, variables: dict[str, str]) -> None:
+def test_values_are_taken_as_they_are_written(content: bytes, variables: dict[str, str]) -> None:
     assert read_env_file(content) == variables
 
 
@@ -43,7 +43,7 @@ def test_what_is_written_is_what_is_meant(content: bytes, variables: dict[str, s
         pytest.param(b"A=" + b"h" * LARGEST, "it is larger than 64 KiB", id="too large"),
     ],
 )
-def test_what_is_none_is_named_by_its_line_and_not_repeated(content: bytes, problem: str) -> None:
+def test_an_invalid_line_is_named_by_its_number_and_not_quoted(content: bytes, problem: str) -> None:
     with pytest.raises(EnvFileError) as caught:
         read_env_file(content)
 
@@ -55,12 +55,12 @@ def test_what_is_none_is_named_by_its_line_and_not_repeated(content: bytes, prob
     [(0o600, False), (0o400, False), (0o640, False), (0o644, True), (0o660, True), (0o650, True), (0o602, True)],
     ids=lambda value: f"{value:o}" if type(value) is int else None,
 )
-def test_others_and_more_than_reading_by_the_group_are_too_many(mode: int, *, open_to_others: bool) -> None:
+def test_a_file_open_to_others_or_writable_by_its_group_is_refused(mode: int, *, open_to_others: bool) -> None:
     fault = problem_of_mode(stat.S_IFREG | mode)
 
     assert (fault is not None and "open to others" in fault) == open_to_others
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFDIR, stat.S_IFIFO, stat.S_IFSOCK], ids=["folder", "pipe", "socket"])
-def test_only_a_file_is_a_file(kind: int) -> None:
+def test_only_a_regular_file_is_accepted(kind: int) -> None:
     assert problem_of_mode(kind | 0o600) == "it is not a regular file"

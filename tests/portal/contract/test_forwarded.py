@@ -75,7 +75,7 @@ def test_the_client_is_the_last_address_that_is_not_one_of_our_servers(
     assert OURS.client_of(peer, forwarded) == (None if client is None else ip_address(client))
 
 
-def test_nobody_but_this_machine_is_trusted_unasked() -> None:
+def test_only_this_machine_is_trusted_by_default() -> None:
     assert TrustedProxies().client_of("10.0.0.1", ["203.0.113.7"]) == ip_address("10.0.0.1")
     assert TrustedProxies().client_of("127.0.0.1", ["203.0.113.7"]) == ip_address("203.0.113.7")
 
@@ -107,10 +107,10 @@ def test_networks_are_read(text: str, network: str) -> None:
         ("fe80::1%eth0", "interface"),
     ],
 )
-def test_what_is_no_network_of_ours_is_refused(text: str, said: str) -> None:
+def test_a_network_that_cannot_be_trusted_is_refused(text: str, said: str) -> None:
     with pytest.raises(NotANetwork, match=said):
         read_network(text)
 
 
-def test_an_address_of_no_kind_is_none() -> None:
+def test_text_without_an_address_gives_none() -> None:
     assert read_address("::1::") is None

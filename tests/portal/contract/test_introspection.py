@@ -29,7 +29,7 @@ def an_answer(**changes: object) -> dict[str, object]:
     return Active(session="s", person=PERSON, next="/x").to_json(issuer=PORTAL, audience="forecast") | changes
 
 
-def test_an_active_answer_comes_back_as_it_was_given() -> None:
+def test_an_active_answer_is_read_back_unchanged() -> None:
     assert Active(session="s", person=PERSON, next="/x") == read(an_answer())
 
 
@@ -63,14 +63,14 @@ def test_anything_but_true_is_inactive(active: object) -> None:
         ({"name": 7}, Rejection.BAD_SHAPE),
     ],
 )
-def test_an_answer_that_is_not_ours_is_refused(changes: dict[str, Any], reason: Rejection) -> None:
+def test_an_answer_of_another_issuer_or_app_is_refused(changes: dict[str, Any], reason: Rejection) -> None:
     with pytest.raises(Rejected) as caught:
         read(an_answer(**changes))
 
     assert reason == caught.value.reason
 
 
-def test_a_path_elsewhere_becomes_the_front_page() -> None:
+def test_a_path_that_leaves_the_origin_becomes_the_front_page() -> None:
     answer = read(an_answer(next="//evil.test"))
 
     assert isinstance(answer, Active)

@@ -21,7 +21,7 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("depth", [0, 3])
-def test_it_is_reached_and_belongs_to_its_owner_alone(folder: Path, depth: int) -> None:
+def test_it_accepts_connections_and_is_open_to_its_owner_alone(folder: Path, depth: int) -> None:
     if depth and sys.platform != "linux":
         pytest.skip("only Linux has a way around the length of a socket's name")
     for _ in range(depth):
@@ -41,14 +41,14 @@ def test_it_is_reached_and_belongs_to_its_owner_alone(folder: Path, depth: int) 
             assert connection.gettimeout() == 10
 
 
-def test_what_somebody_left_is_taken_away(folder: Path) -> None:
+def test_the_socket_of_an_ended_process_is_removed(folder: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(folder / "s"))
     with listen_at(folder / "s"), connect_to(folder / "s", timeout=10):
         pass
 
 
-def test_who_answers_is_left_alone(folder: Path) -> None:
+def test_a_socket_that_answers_is_not_removed(folder: Path) -> None:
     with listen_at(folder / "s"):
         with pytest.raises(SocketTaken, match="answers there"):
             listen_at(folder / "s")
@@ -56,14 +56,14 @@ def test_who_answers_is_left_alone(folder: Path) -> None:
             pass
 
 
-def test_a_file_is_left_alone(folder: Path) -> None:
+def test_a_file_is_not_removed(folder: Path) -> None:
     (folder / "s").write_text("kept")
     with pytest.raises(SocketTaken, match="not a socket"):
         listen_at(folder / "s")
     assert (folder / "s").read_text() == "kept"
 
 
-def test_nobody_there_is_an_error(folder: Path) -> None:
+def test_without_a_listener_it_is_an_error(folder: Path) -> None:
     with pytest.raises(FileNotFoundError):
         connect_to(folder / "s", timeout=10)
     with pytest.raises(FileNotFoundError):

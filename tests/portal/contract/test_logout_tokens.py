@@ -1,4 +1,4 @@
-"""Logout tokens: what a good one says, and those that end nothing."""
+"""Logout tokens: the content of a valid one, and those that must be rejected."""
 
 import pytest
 

@@ -111,7 +111,7 @@ def test_hosts_that_are_or_may_be_elsewhere(host: object) -> None:
 @pytest.mark.parametrize(
     ("host", "is_name"), [("localhost", True), ("A.Localhost.", True), ("127.0.0.1", False), ("::1", False)]
 )
-def test_names_are_told_from_addresses(host: str, *, is_name: bool) -> None:
+def test_names_and_addresses_are_distinguished(host: str, *, is_name: bool) -> None:
     assert is_localhost_name(host) is is_name
 
 

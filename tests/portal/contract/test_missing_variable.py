@@ -14,7 +14,7 @@ def test_a_name_is_found_in_the_sentence_about_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "1A", "A B", "A-B", "A\n", "Ä", "A" * 129, None, 7, b"A"])
-def test_what_is_no_name_is_in_no_sentence(name: object) -> None:
+def test_without_a_valid_name_there_is_no_sentence(name: object) -> None:
     assert missing_variable(name) is None
 
 

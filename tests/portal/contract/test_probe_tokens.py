@@ -1,4 +1,4 @@
-"""Probe tokens: what a good one says, those that open nothing, and that none passes for anything else."""
+"""Probe tokens: the content of a valid one, those that must be rejected, and that none passes for another kind."""
 
 import pytest
 

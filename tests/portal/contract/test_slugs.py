@@ -14,12 +14,12 @@ BAD = ("", "-", "-a", "a-", "A", "a b", "a.b", "a_b", "ä", "a\n", "a" * 64, Non
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_what_is_a_name(name: str) -> None:
+def test_valid_slugs(name: str) -> None:
     assert is_slug(name)
 
 
 @pytest.mark.parametrize("name", BAD, ids=repr)
-def test_what_is_none(name: object) -> None:
+def test_invalid_slugs(name: object) -> None:
     assert not is_slug(name)
 
 
@@ -27,7 +27,7 @@ def test_what_is_none(name: object) -> None:
     ("text", "name"),
     [("My App", "my-app"), ("--x--", "x"), ("Ünïcode", "n-code"), ("!", ""), ("a" * 62 + " b", "a" * 62)],
 )
-def test_a_name_is_made_of_what_is_left(text: str, name: str) -> None:
+def test_a_slug_is_made_from_text(text: str, name: str) -> None:
     assert slug_from(text) == name
     assert not name or is_slug(name)
 
@@ -38,7 +38,7 @@ def test_a_guard_takes_no_other(name: str) -> None:
         guard_settings_from({"PORTAL_APP": name})
 
 
-def test_nobody_else_has_a_rule_of_their_own() -> None:
+def test_no_other_module_decides_what_loopback_is() -> None:
     pattern = re.compile(r"\[a-z0-9-?\].*\{[01],6[0-9]\}")
     labels = {"portal/contract/loopback.py", "portal/configuration/addresses.py"}  # of host names, in any case
     domains = {"portal/configuration/provider_admission.py"}

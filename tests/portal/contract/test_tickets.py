@@ -1,4 +1,4 @@
-"""Tickets: what a good one carries over, and the table of those nobody may believe."""
+"""Tickets: the content of a valid one, and the table of those that must be rejected."""
 
 import pytest
 from joserfc.jwk import KeySet

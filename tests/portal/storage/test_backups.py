@@ -106,7 +106,7 @@ class TestBackup:
         assert (tmp_path / "b").read_text() == "precious"
 
     @pytest.mark.parametrize("damage", ["gone", "no database", "no folder"])
-    def test_what_cannot_be_done_is_said_and_leaves_nothing(
+    def test_a_backup_that_fails_says_why_and_leaves_nothing(
         self, settings: Settings, tmp_path: Path, damage: str
     ) -> None:
         file = tmp_path / "b"
@@ -120,7 +120,7 @@ class TestBackup:
             back_up(settings, file)
         assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
-    def test_fingerprints_tell_keys_apart_and_nothing_of_them(self) -> None:
+    def test_fingerprints_distinguish_keys_and_disclose_nothing(self) -> None:
         one = fingerprint(Secret("k" * 43))
         assert one != fingerprint(OTHER)
         assert one == fingerprint(Secret("k" * 43))
@@ -128,7 +128,7 @@ class TestBackup:
 
 
 class TestRestore:
-    def test_what_was_kept_comes_back_and_nobody_is_signed_in(self, settings: Settings, tmp_path: Path) -> None:
+    def test_a_restore_brings_the_data_back_and_ends_every_sign_in(self, settings: Settings, tmp_path: Path) -> None:
         with stores(settings) as built:
             secret = built.credentials.secret_of("forecast")
             kids = [key["kid"] for key in built.keys.public_jwks(NOW)["keys"]]  # type: ignore[attr-defined] # a JWKS
@@ -150,7 +150,7 @@ class TestRestore:
         assert [tuple(row) for row in rows] == [(NOW + 100, "restored")]
         assert ("sign-in-ended", "restored") in [tuple(row) for row in events]
 
-    def test_app_sessions_end_and_the_guards_are_told(self, settings: Settings, tmp_path: Path) -> None:
+    def test_app_sessions_end_and_their_apps_are_notified(self, settings: Settings, tmp_path: Path) -> None:
         app = an_app()
         with stores(settings) as built:
             known = built.sign_ins.find(sign_in(built), now=NOW)
@@ -343,7 +343,7 @@ ATTACKS: dict[str, Callable[[dict[str, bytes]], dict[str, bytes]]] = {
 
 
 @pytest.mark.parametrize("change", ATTACKS.values(), ids=ATTACKS)
-def test_a_backup_that_is_none_changes_nothing(
+def test_a_file_that_is_not_a_backup_changes_nothing(
     settings: Settings, tmp_path: Path, change: Callable[[dict[str, bytes]], dict[str, bytes]]
 ) -> None:
     (tmp_path / "portal.toml").write_text("[portal]\n")
@@ -358,7 +358,7 @@ def test_a_backup_that_is_none_changes_nothing(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data", "portal.toml"]
 
 
-def test_a_changed_backup_is_told_from_one_of_another_key(settings: Settings, tmp_path: Path) -> None:
+def test_a_changed_backup_and_one_of_another_key_have_different_errors(settings: Settings, tmp_path: Path) -> None:
     back_up(settings, tmp_path / "b")
     repacked(tmp_path / "b", lambda members: members)
     assert put_back(settings, tmp_path / "b").ended == 1, "packing it anew changes nothing"
@@ -367,7 +367,7 @@ def test_a_changed_backup_is_told_from_one_of_another_key(settings: Settings, tm
         put_back(settings, tmp_path / "b")
 
 
-def test_a_database_that_acts_by_itself_is_refused_whoever_vouches_for_it(settings: Settings, tmp_path: Path) -> None:
+def test_a_database_with_triggers_is_refused_even_with_a_valid_mac(settings: Settings, tmp_path: Path) -> None:
     def with_a_trigger(members: dict[str, bytes]) -> dict[str, bytes]:
         """Have the database make every sign-in live again."""
         with closing(sqlite3.connect(":memory:")) as connection:
@@ -394,7 +394,7 @@ def test_a_header_of_any_size_is_not_read_into_memory(settings: Settings, tmp_pa
         put_back(settings, tmp_path / "b")
 
 
-def test_a_turned_bit_is_refused_or_turns_nothing(settings: Settings, tmp_path: Path) -> None:
+def test_a_flipped_bit_is_refused_or_has_no_effect(settings: Settings, tmp_path: Path) -> None:
     back_up(settings, tmp_path / "b")
     whole = (tmp_path / "b").read_bytes()
     unpack(tmp_path / "b", to=tmp_path / "right", secret_keys=settings.secret_keys)
@@ -412,7 +412,7 @@ def test_a_turned_bit_is_refused_or_turns_nothing(settings: Settings, tmp_path: 
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", None])
-def test_a_file_that_is_no_archive_is_refused(settings: Settings, tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_that_is_not_an_archive_is_refused(settings: Settings, tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "b").write_bytes(content)
     with pytest.raises(BackupFailed):
@@ -442,7 +442,7 @@ def run_until(told: Event, ready: Event, data_dir: Path) -> None:
     told.wait(60)
 
 
-def test_a_running_portal_is_in_the_way_until_it_ends_however_it_ends(settings: Settings, tmp_path: Path) -> None:
+def test_a_running_portal_prevents_a_restore_until_it_ends(settings: Settings, tmp_path: Path) -> None:
     back_up(settings, tmp_path / "b")
     context = multiprocessing.get_context("spawn")
     told, ready = context.Event(), context.Event()

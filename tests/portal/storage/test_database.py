@@ -1,4 +1,4 @@
-"""The database: upgraded by many at once, private, patient, and plain about its failures."""
+"""The database: concurrent upgrades, private files, waiting for locks, and clear errors."""
 
 import gc
 import multiprocessing
@@ -160,13 +160,13 @@ class TestSQLiteFile:
 
 
 class TestTransactions:
-    def test_a_write_is_kept_whole(self, database: Database) -> None:
+    def test_a_write_is_committed_as_a_whole(self, database: Database) -> None:
         with database.write() as connection:
             connection.execute(a_key("a"))
 
         assert count(database, tables.signing_keys) == 1
 
-    def test_a_write_that_fails_is_undone_whole(self, database: Database) -> None:
+    def test_a_write_that_fails_is_rolled_back_as_a_whole(self, database: Database) -> None:
         def fail() -> None:
             with database.write() as connection:
                 connection.execute(a_key("a"))
@@ -220,7 +220,7 @@ class TestFailure:
         with pytest.raises(StoreUnavailable):
             database.ping()
 
-    def test_a_file_that_is_no_database(self, tmp_path: Path) -> None:
+    def test_a_file_that_is_not_a_database(self, tmp_path: Path) -> None:
         path = tmp_path / "portal.db"
         path.write_bytes(b"no database at all " * 100)
         database = Database(Secret(f"sqlite:///{path}"))
@@ -279,7 +279,7 @@ class TestFailure:
             connection.execute(sa.select(tables.audit.c.id))
         read_only.close()
 
-    def test_postgresql_restarted_under_us_is_found_again(self, database_url: Secret) -> None:
+    def test_postgresql_may_restart_while_the_portal_runs(self, database_url: Secret) -> None:
         if not database_url.reveal().startswith("postgresql"):
             return
         database = Database(database_url)
@@ -303,12 +303,12 @@ class TestFork:
         assert process.exitcode == 0
         assert count(database, tables.sign_ins) == 2
 
-    def test_connections_of_a_parent_are_left_alone(self, database: Database) -> None:
+    def test_connections_of_a_parent_process_are_not_used(self, database: Database) -> None:
         database.ping()
         database.leave_connections()
         database.ping()
 
-    def test_a_child_process_is_cared_for_as_long_as_the_store_lives(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_child_process_drops_connections_of_a_living_store(self, monkeypatch: pytest.MonkeyPatch) -> None:
         in_child: list[Callable[[], None]] = []
         monkeypatch.setattr(os, "register_at_fork", lambda *, after_in_child: in_child.append(after_in_child))
         calls: list[int] = []

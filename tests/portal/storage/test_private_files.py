@@ -1,4 +1,4 @@
-"""The data folder is the portal's alone: closed where it was open, refused where it is not ours."""
+"""The data folder is private: closed if it was open, refused if it is another user's."""
 
 import logging
 import os
@@ -71,12 +71,12 @@ def test_how_files_stand(mode: int, owner: int, expected: Protection) -> None:
 
 
 class TestTheDataFolder:
-    def test_one_that_is_not_there_is_made_for_us_alone(self, tmp_path: Path) -> None:
+    def test_a_missing_folder_is_made_private(self, tmp_path: Path) -> None:
         make_private_folder(tmp_path / "a" / "data")
 
         assert mode_of(tmp_path / "a" / "data") == 0o700
 
-    def test_one_of_ours_is_closed_and_the_log_says_so(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def test_an_open_folder_is_closed_and_logged(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         (tmp_path / "data").mkdir()
         (tmp_path / "data").chmod(0o2775)
         with caplog.at_level(logging.WARNING, "portal.files"):
@@ -87,7 +87,7 @@ class TestTheDataFolder:
         assert len(caplog.messages) == 1
         assert "was open to others (2775)" in caplog.messages[0]
 
-    def test_one_of_somebody_else_is_refused_and_left_as_it_is(self, tmp_path: Path) -> None:
+    def test_a_folder_of_another_user_is_refused_and_unchanged(self, tmp_path: Path) -> None:
         (tmp_path / "data").mkdir()
         (tmp_path / "data").chmod(0o777)
         given_away(tmp_path / "data")
@@ -96,7 +96,7 @@ class TestTheDataFolder:
             make_private_folder(tmp_path / "data")
         assert mode_of(tmp_path / "data") == 0o777
 
-    def test_one_for_everybody_is_neither_used_nor_closed(self, tmp_path: Path) -> None:
+    def test_a_folder_for_all_users_is_neither_used_nor_closed(self, tmp_path: Path) -> None:
         (tmp_path / "data").mkdir()
         (tmp_path / "data").chmod(0o1777)
 
@@ -104,7 +104,7 @@ class TestTheDataFolder:
             make_private_folder(tmp_path / "data")
         assert mode_of(tmp_path / "data") == 0o1777
 
-    def test_a_link_of_ours_is_followed(self, tmp_path: Path) -> None:
+    def test_a_link_of_this_user_is_followed(self, tmp_path: Path) -> None:
         (tmp_path / "there").mkdir()
         (tmp_path / "there").chmod(0o755)
         (tmp_path / "data").symlink_to(tmp_path / "there")
@@ -112,7 +112,7 @@ class TestTheDataFolder:
 
         assert mode_of(tmp_path / "there") == 0o700
 
-    def test_a_link_of_somebody_else_is_not(self, tmp_path: Path) -> None:
+    def test_a_link_of_another_user_is_not(self, tmp_path: Path) -> None:
         """Its owner could lead it elsewhere at any moment."""
         (tmp_path / "there").mkdir(mode=0o700)
         (tmp_path / "data").symlink_to(tmp_path / "there")
@@ -121,7 +121,7 @@ class TestTheDataFolder:
         with pytest.raises(StoreUnusable, match="is a link that belongs to"):
             make_private_folder(tmp_path / "data")
 
-    def test_a_link_to_a_folder_of_somebody_else_helps_nobody(self, tmp_path: Path) -> None:
+    def test_a_link_to_a_folder_of_another_user_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "there").mkdir(mode=0o700)
         (tmp_path / "data").symlink_to(given_away(tmp_path / "there"))
 
@@ -129,7 +129,7 @@ class TestTheDataFolder:
             make_private_folder(tmp_path / "data")
 
     @pytest.mark.parametrize("there", ["somebodys.txt", "lost+found/", ".gitignore", "running.lock", "portal.db"])
-    def test_one_that_holds_other_things_is_not_closed(self, tmp_path: Path, there: str) -> None:
+    def test_a_folder_with_other_files_is_not_closed(self, tmp_path: Path, there: str) -> None:
         data = tmp_path / "data"
         data.mkdir(mode=0o755)
         (data / there).mkdir() if there.endswith("/") else (data / there).touch()
@@ -147,7 +147,7 @@ class TestTheDataFolder:
         make_private_folder(data)
 
     @pytest.mark.parametrize("kind", ["file", "dangling"])
-    def test_what_is_no_folder_is_a_fault_of_the_place(self, tmp_path: Path, kind: str) -> None:
+    def test_a_file_in_place_of_the_folder_is_refused(self, tmp_path: Path, kind: str) -> None:
         if kind == "file":
             (tmp_path / "data").write_text("")
         else:
@@ -157,7 +157,7 @@ class TestTheDataFolder:
             shared_lock(tmp_path / "data")
         assert "is not a folder; name another" in str(refusal(tmp_path / "data", runs_as=None))
 
-    def test_whoever_runs_or_replaces_a_portal_looks_first(self, tmp_path: Path) -> None:
+    def test_the_folder_is_checked_before_a_lock_is_taken(self, tmp_path: Path) -> None:
         (tmp_path / "data").mkdir()
         given_away(tmp_path / "data")
 
@@ -183,7 +183,7 @@ class TestTheFiles:
             )
             database.close()
 
-    def test_a_database_that_somebody_else_opened_to_all_is_refused(self, tmp_path: Path) -> None:
+    def test_a_database_of_another_user_that_is_open_to_all_is_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "portal.db"
         path.touch()
         path.chmod(0o666)
@@ -200,14 +200,14 @@ class TestTheFiles:
 
         assert (tmp_path / "portal.db").stat().st_uid == STRANGER
 
-    def test_a_file_that_is_not_there_is_no_fault(self, tmp_path: Path) -> None:
+    def test_a_missing_file_is_not_an_error(self, tmp_path: Path) -> None:
         close_to_others(tmp_path / "portal.db")
 
         assert not (tmp_path / "portal.db").exists()
 
 
 class TestWhatCheckSays:
-    def test_of_what_is_not_there(self, tmp_path: Path) -> None:
+    def test_the_state_of_a_missing_folder(self, tmp_path: Path) -> None:
         assert "does not exist yet" in describe_folder(tmp_path / "data", runs_as=None)
         assert refusal(tmp_path / "data", runs_as=None) is None
         assert not (tmp_path / "data").exists()
@@ -215,21 +215,21 @@ class TestWhatCheckSays:
     @pytest.mark.parametrize(
         ("mode", "said"), [(0o700, "alone"), (0o755, "mode 0755: the portal closes"), (0o1777, "open to all users")]
     )
-    def test_of_a_folder_of_ours(self, tmp_path: Path, mode: int, said: str) -> None:
+    def test_the_state_of_a_folder_of_this_user(self, tmp_path: Path, mode: int, said: str) -> None:
         (tmp_path / "data").mkdir()
         (tmp_path / "data").chmod(mode)
 
         assert said in (refusal(tmp_path / "data", runs_as=None) or describe_folder(tmp_path / "data", runs_as=None))
         assert mode_of(tmp_path / "data") == mode
 
-    def test_of_a_folder_of_somebody_else(self, tmp_path: Path) -> None:
+    def test_the_state_of_a_folder_of_another_user(self, tmp_path: Path) -> None:
         (tmp_path / "data").mkdir(mode=0o700)
         given_away(tmp_path / "data")
 
         assert f"belongs to {user(STRANGER)}" in describe_folder(tmp_path / "data", runs_as=None)
         assert refusal(tmp_path / "data", runs_as=None) is None  # whoever starts it may be that user
 
-    def test_of_the_folder_of_the_portals_user(self, tmp_path: Path) -> None:
+    def test_the_state_of_the_folder_of_the_portals_user(self, tmp_path: Path) -> None:
         """Where root asks about a portal that runs as somebody else."""
         (tmp_path / "data").mkdir(mode=0o700)
         given_away(tmp_path / "data")
@@ -238,7 +238,7 @@ class TestWhatCheckSays:
         assert refusal(tmp_path / "data", runs_as=STRANGER) is None
         assert f"the portal runs as {user(STRANGER + 1)}" in str(refusal(tmp_path / "data", runs_as=STRANGER + 1))
 
-    def test_of_what_lies_in_no_folder(self, tmp_path: Path) -> None:
+    def test_the_state_of_a_folder_that_cannot_be_read(self, tmp_path: Path) -> None:
         (tmp_path / "data").write_text("")
 
         assert refusal(tmp_path / "data" / "deeper", runs_as=None) is None

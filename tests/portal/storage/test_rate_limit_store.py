@@ -55,7 +55,7 @@ def test_no_process_loses_a_count(tmp_path: Path) -> None:
     assert counters(tmp_path).get("a") == 800
 
 
-def test_counters_that_are_over_go(tmp_path: Path, moment: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_counters_are_deleted(tmp_path: Path, moment: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     one = counters(tmp_path)
     for number in range(50):
         one.incr(f"client-{number}", 60)
@@ -72,7 +72,7 @@ def test_the_file_is_the_portals_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", ["no database", "a folder"])
-def test_a_file_that_cannot_be_used_is_no_storage_and_puts_nobody_out(tmp_path: Path, broken: str) -> None:
+def test_without_a_usable_file_requests_are_still_answered(tmp_path: Path, broken: str) -> None:
     deployment = Deployment(tmp_path)
     file = deployment.settings.data_dir / FILE
     for old in deployment.settings.data_dir.glob(f"{FILE}*"):

@@ -58,7 +58,7 @@ def resealed(settings: Settings) -> ResealResult:
         database.close()
 
 
-def test_the_old_key_can_go_when_everything_is_sealed_anew(
+def test_the_old_key_can_be_removed_when_everything_is_sealed_again(
     tmp_path: Path, before: tuple[str, bool, str | None]
 ) -> None:
     assert kept(under(tmp_path, NEW, OLD)) == before
@@ -75,7 +75,7 @@ def test_twice_is_once(tmp_path: Path, before: tuple[str, bool, str | None]) -> 
     assert resealed(under(tmp_path, NEW)) == ResealResult(anew=0, lost=0)
 
 
-def test_what_no_key_opens_is_counted_and_left(tmp_path: Path, before: tuple[str, bool, str | None]) -> None:
+def test_a_value_that_no_key_opens_is_only_counted(tmp_path: Path, before: tuple[str, bool, str | None]) -> None:
     assert resealed(under(tmp_path, NEW, LOST)) == ResealResult(anew=0, lost=3)
     assert kept(under(tmp_path, OLD)) == before
 
@@ -109,7 +109,7 @@ def test_no_sealed_column_is_forgotten() -> None:
     assert sorted(said) == sorted(column.name for column, _ in SEALED)
 
 
-def test_another_client_secret_at_a_provider_ends_no_sign_in(tmp_path: Path) -> None:
+def test_a_new_client_secret_at_a_provider_ends_no_sign_in(tmp_path: Path) -> None:
     settings = under(tmp_path, OLD)
     built = build_services(settings, clock=lambda: NOW)
     sign_in = built.sign_ins.begin(an_identity(), tenant="acme", browser="Firefox", now=NOW)

@@ -9,11 +9,11 @@ from tests.builders import NOW, an_identity
 from tests.portal.store_deployment import Deployment
 
 
-def test_a_fresh_portal_has_nothing_to_drop(deployment: Deployment) -> None:
+def test_a_new_portal_has_nothing_to_delete(deployment: Deployment) -> None:
     assert purge(deployment.database, now=NOW) == 0
 
 
-def test_an_ended_sign_in_goes_after_its_time_with_its_app_sessions(deployment: Deployment) -> None:
+def test_an_ended_sign_in_is_deleted_after_its_retention_with_its_app_sessions(deployment: Deployment) -> None:
     begun, living = deployment.sign_in(), deployment.sign_in()
     deployment.open(begun)
     deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
@@ -25,7 +25,7 @@ def test_an_ended_sign_in_goes_after_its_time_with_its_app_sessions(deployment: 
     assert deployment.rows(tables.app_sessions) == []
 
 
-def test_a_sign_in_that_nobody_ended_goes_too(deployment: Deployment) -> None:
+def test_an_expired_sign_in_that_was_not_ended_is_deleted_too(deployment: Deployment) -> None:
     begun = deployment.sign_in()
     deployment.open(begun)
     purge(deployment.database, now=begun.expires_at + SIGN_IN_RETENTION + 1)
@@ -34,7 +34,7 @@ def test_a_sign_in_that_nobody_ended_goes_too(deployment: Deployment) -> None:
     assert deployment.rows(tables.app_sessions) == []
 
 
-def test_a_ticket_nobody_redeemed_goes_and_an_open_session_stays(deployment: Deployment) -> None:
+def test_a_ticket_that_was_not_redeemed_is_deleted_and_an_open_session_stays(deployment: Deployment) -> None:
     begun = deployment.sign_in()
     sid = deployment.open(begun)
     deployment.ticket(begun)
@@ -55,7 +55,7 @@ def test_an_ended_session_stays_while_guards_may_ask_why(deployment: Deployment)
     assert purge(deployment.database, now=NOW + APP_SESSION_RETENTION + 1) == 1
 
 
-def test_the_audit_goes_after_its_time_a_little_at_once(deployment: Deployment) -> None:
+def test_the_audit_is_deleted_after_its_retention_in_steps(deployment: Deployment) -> None:
     with deployment.database.write() as connection:
         for number in range(700):
             who = an_identity(subject=str(number))

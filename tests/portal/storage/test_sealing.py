@@ -14,7 +14,7 @@ def test_what_was_sealed_opens() -> None:
     assert sealer.open(sealer.seal(b"value")) == b"value"
 
 
-def test_sealing_twice_shows_nothing_of_the_value_nor_that_it_is_the_same() -> None:
+def test_sealing_twice_gives_different_text() -> None:
     sealer = Sealer((NEW,), purpose="id-tokens")
     one, other = sealer.seal(b"value"), sealer.seal(b"value")
 
@@ -33,7 +33,7 @@ def test_a_key_differs_by_purpose_and_by_secret() -> None:
     assert {len(key) for key in keys} == {32}
 
 
-def test_a_new_secret_opens_what_the_old_one_sealed_while_the_old_is_still_listed() -> None:
+def test_values_of_an_older_key_open_while_it_is_listed() -> None:
     sealed = Sealer((OLD,), purpose="a").seal(b"value")
 
     assert Sealer((NEW, OLD), purpose="a").open(sealed) == b"value"
@@ -47,11 +47,11 @@ def test_the_first_secret_seals() -> None:
 
 
 @pytest.mark.parametrize("sealed", ["", "nonsense", "\udce9", "é" * 200, "gAAAAA==", "." * 10_000])
-def test_what_nobody_sealed_opens_to_nothing(sealed: str) -> None:
+def test_a_value_that_was_never_sealed_does_not_open(sealed: str) -> None:
     assert Sealer((NEW,), purpose="a").open(sealed) is None
 
 
-def test_a_changed_seal_opens_to_nothing() -> None:
+def test_a_changed_value_does_not_open() -> None:
     sealer = Sealer((NEW,), purpose="a")
     sealed = sealer.seal(b"value")
 

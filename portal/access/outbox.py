@@ -109,14 +109,6 @@ class Outbox:
         except StoreUnavailable as error:
             _log.warning("notifications stay in the outbox: %s", error)
 
-    def deliver_due(self, now: int) -> int:
-        """Try what is due, one app after the other; return how many rows were tried.
-
-        Raises:
-            StoreUnavailable: the database cannot be used.
-        """
-        return sum(self._deliver_to(app, now) for app in self._apps_due(now))
-
     def start(self) -> None:
         """Begin delivering in the background; once per process, after it was forked."""
         if self._thread is None or not self._thread.is_alive():  # a fork does not copy threads

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any
 
 from portal.contract import claim_values
 from portal.contract.rejection import Rejected, Rejection
@@ -64,18 +64,8 @@ class SignedToken:
             raise Rejected(Rejection.TOO_LONG_LIVED)
 
 
-class RegisteredClaims(TypedDict):
-    """The arguments of :class:`SignedToken`."""
-
-    id: str
-    issuer: str
-    audience: str
-    issued_at: int
-    expires_at: int
-
-
-def read_registered_claims(claims: Mapping[str, object]) -> RegisteredClaims:
-    """Return the registered claims of a token.
+def read_registered_claims(claims: Mapping[str, object]) -> dict[str, Any]:
+    """Return the registered claims of a token, as arguments for :class:`SignedToken`.
 
     Raises:
         Rejected: one is missing or has the wrong type.

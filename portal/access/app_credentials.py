@@ -27,7 +27,7 @@ class AppCredentials:
 
         One that is sealed under a lost secret key is replaced; the app must then be restarted.
         """
-        present = self._stored(slug)
+        present = self._read(slug)
         if present is not None:
             return present
         table = tables.app_credentials
@@ -45,7 +45,7 @@ class AppCredentials:
                     )
         except IntegrityError:  # on PostgreSQL two processes may insert; one succeeds
             pass
-        stored = self._stored(slug)
+        stored = self._read(slug)
         return Secret(new) if stored is None else stored
 
     def rotate(self, slug: str) -> Secret:
@@ -63,7 +63,7 @@ class AppCredentials:
 
     def authenticate(self, slug: str, presented: str) -> bool:
         """Return whether *presented* is the secret of *slug*; ``False`` for an app without one."""
-        secret = self._stored(slug) if is_slug(slug) else None  # the caller may send anything as *slug*
+        secret = self._read(slug) if is_slug(slug) else None  # the caller may send anything as *slug*
         # Compare in any case, so that the time does not disclose which apps exist.
         expected = (secrets.token_urlsafe(32) if secret is None else secret.reveal()).encode()
         return hmac.compare_digest(expected, presented.encode("utf-8", "replace")) and secret is not None
@@ -79,7 +79,7 @@ class AppCredentials:
             rows = connection.execute(sa.select(table.c.app, table.c.secret).order_by(table.c.app)).all()
         return tuple(row.app for row in rows if self._sealer.open(row.secret) is None)
 
-    def _stored(self, slug: str) -> Secret | None:
+    def _read(self, slug: str) -> Secret | None:
         table = tables.app_credentials
         with self._database.read() as connection:
             sealed = connection.execute(sa.select(table.c.secret).where(table.c.app == slug)).scalar()

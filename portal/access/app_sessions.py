@@ -153,7 +153,7 @@ class AppSessions:
 
     def _redeem(self, revocation: Revocation, ticket: Ticket, *, app: AppSpec, now: int) -> Introspection:
         connection, table = revocation.connection, tables.app_sessions
-        row = self._locked(connection, ticket.session)
+        row = self._lock(connection, ticket.session)
         if row is None or not _is_of(row, ticket, app):
             return self._refuse(connection, Refusal.BAD_TICKET, row=row, app=app, now=now)
         if row.redeemed_at is not None:
@@ -178,7 +178,7 @@ class AppSessions:
         self._make_room(revocation, row, app=app, now=now)
         return Active(session=row.sid, person=person_of(result, expires_at=row.expires_at), next=ticket.next)
 
-    def _locked(self, connection: sa.Connection, sid: str) -> Row | None:
+    def _lock(self, connection: sa.Connection, sid: str) -> Row | None:
         table = tables.app_sessions
         sign_in_id = connection.execute(sa.select(table.c.sign_in_id).where(table.c.id == sid)).scalar()
         if sign_in_id is None or self._sign_ins.lock(connection, sign_in_id) is None:
@@ -197,7 +197,7 @@ class AppSessions:
         if isinstance(result, EndedSession) and row.session_ended_at is None:
             # Its row does not say yet that it has ended: validate it again under the lock, and write that down.
             with self._outbox.transaction() as revocation:
-                row = self._locked(revocation.connection, sid)
+                row = self._lock(revocation.connection, sid)
                 if row is None:
                     return Inactive(code=Refusal.UNKNOWN_SESSION)
                 result = self._validate_locked(revocation, row, app=app, now=now)

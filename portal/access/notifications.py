@@ -67,7 +67,7 @@ def recipient_of(app: AppSpec) -> Recipient:
     )
 
 
-def interleaved(notifications: Sequence[PendingNotification]) -> tuple[PendingNotification, ...]:
+def interleave(notifications: Sequence[PendingNotification]) -> tuple[PendingNotification, ...]:
     """Return the first of each app, then the second of each, and so on: no app that hangs takes every slot."""
     counts: Counter[str] = Counter()
     ranks: list[int] = []
@@ -89,7 +89,7 @@ class Notifier:
         """Try each of *notifications* once; return the ids of those that need no further try."""
         # In a thread of its own: the caller's may already run an event loop.
         with ThreadPoolExecutor(1, "portal-notifier") as threads:
-            return threads.submit(self._run, interleaved(notifications), key, now).result()
+            return threads.submit(self._run, interleave(notifications), key, now).result()
 
     def _run(self, notifications: Sequence[PendingNotification], key: OKPKey, now: int) -> frozenset[str]:
         loop = asyncio.new_event_loop()

@@ -148,13 +148,13 @@ class SignIns:
             return None
         if now - row.last_seen_at >= TOUCH:
             self._touch(sign_in_id, now=now)
-        return _parsed(row)
+        return _parse(row)
 
     def peek(self, sign_in_id: str, *, now: int) -> SignIn | None:
         """Return the living sign-in *sign_in_id* without counting that as use of it."""
         row = self._row(sign_in_id)
         is_living = row is not None and row.ended_at is None and not self.is_expired(row, now=now)
-        return _parsed(row) if row is not None and is_living else None
+        return _parse(row) if row is not None and is_living else None
 
     def revoke(self, sign_in_id: str, *, reason: RevocationReason, now: int, by: str = "") -> None:
         """End a sign-in and all its app sessions, and notify their apps, for about two seconds at most.
@@ -307,7 +307,7 @@ class SignIns:
             .limit(limit)
         )
         with self._database.read() as connection:
-            return [_parsed(row) for row in connection.execute(query)]
+            return [_parse(row) for row in connection.execute(query)]
 
     def _make_room(self, sign_in: SignIn, *, now: int) -> None:
         """Revoke the least recently used sign-ins of the identity of *sign_in* beyond :data:`MOST_LIVING`."""
@@ -328,7 +328,7 @@ class SignIns:
 _BY_ID: Final = sa.select(tables.sign_ins).where(tables.sign_ins.c.id == sa.bindparam("sign_in_id"))
 
 
-def _parsed(row: Row) -> SignIn:
+def _parse(row: Row) -> SignIn:
     return SignIn(
         id=row.id,
         identity=read_identity(row.identity),

@@ -55,15 +55,15 @@ class Tickets:
             Rejected: it is not valid.
         """
         try:
-            return self._verified(token, app=app, now=now)
+            return self._verify(token, app=app, now=now)
         except Rejected as rejected:
             if rejected.reason is not Rejection.UNKNOWN_KEY:
                 raise
         # Another process may have made its first key within the last minute.
         self._keys.refresh(now)
-        return self._verified(token, app=app, now=now)
+        return self._verify(token, app=app, now=now)
 
-    def _verified(self, token: object, *, app: AppSpec, now: int) -> Ticket:
+    def _verify(self, token: object, *, app: AppSpec, now: int) -> Ticket:
         keys = self._keys.key_set(now)
         # No leeway: the portal signed it by the same clock.
         return verify_ticket(token, keys=keys, issuer=self._issuer, audience=app.slug, now=now, leeway=0)
@@ -72,24 +72,24 @@ class Tickets:
 def person_of(allowed: Allowed, *, expires_at: int) -> Person:
     """Return what the app learns about the person, whose sign-in ends at *expires_at* at the latest."""
     identity, standing = allowed.standing.identity, allowed.standing
-    picture = _fitting(identity.picture, longest=MAX_PICTURE)
-    email = _fitting(identity.verified_email)
+    picture = _text_that_fits(identity.picture, longest=MAX_PICTURE)
+    email = _text_that_fits(identity.verified_email)
     return Person(
         subject=identity.id,
         username=email or identity.id,
-        preferred_username=_fitting(identity.preferred_username),
-        name=_fitting(identity.name),
+        preferred_username=_text_that_fits(identity.preferred_username),
+        name=_text_that_fits(identity.name),
         email=email,
         picture=picture if picture is not None and picture.startswith("https://") else None,
         # The id of a tenant is never trimmed or dropped to fit: the guard refuses one that is too long.
         tenant=standing.tenant or None,
-        tenant_name=_fitting(standing.tenant_name),
+        tenant_name=_text_that_fits(standing.tenant_name),
         roles=roles_in_ticket(allowed.app, standing=standing),
         signed_in_until=expires_at,
     )
 
 
-def _fitting(value: str | None, *, longest: int = MAX_TEXT) -> str | None:
+def _text_that_fits(value: str | None, *, longest: int = MAX_TEXT) -> str | None:
     """Return *value* if the contract allows it: a name from a provider must not make a ticket unreadable."""
     try:
         return optional_text({"value": value}, "value", longest=longest)

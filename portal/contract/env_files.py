@@ -48,7 +48,7 @@ def read_env_file(content: bytes) -> Mapping[str, str]:
             raise EnvFileError(f"line {number} is not NAME=value")
         if name.upper().startswith(_RESERVED):
             raise EnvFileError(f"line {number} sets a variable that is reserved")
-        variables[name] = _unquoted(value.strip())
+        variables[name] = _unquote(value.strip())
     return variables
 
 
@@ -61,7 +61,7 @@ def problem_of_mode(mode: int) -> str | None:
     return None
 
 
-def _unquoted(value: str) -> str:
+def _unquote(value: str) -> str:
     if len(value) >= _SHORTEST_QUOTED and value[0] == value[-1] and value[0] in "\"'":
         return value[1:-1]
     return value

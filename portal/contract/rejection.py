@@ -12,7 +12,7 @@ class Rejection(StrEnum):
     BAD_SHAPE = "bad-shape"
     """A claim is missing, has the wrong type, or is not one the contract allows."""
     BAD_SIGNATURE = "bad-signature"
-    """The signature does not verify under the named key, or the algorithm is not ours."""
+    """The signature does not verify under the named key, or the algorithm is not Ed25519."""
     EXPIRED = "expired"
     NOT_YET_VALID = "not-yet-valid"
     TOO_LARGE = "too-large"

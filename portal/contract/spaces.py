@@ -21,17 +21,17 @@ class _Loader(yaml.BaseLoader):  # type: ignore[misc] # yaml ships no types
 
     def compose_node(self, parent: object, index: object) -> object:
         if self.check_event(yaml.AliasEvent):  # a few of them can stand for gigabytes
-            raise _unsupported("aliases are not supported", self.peek_event())
+            raise _yaml_error("aliases are not supported", self.peek_event())
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, object]:  # noqa: FBT001, FBT002 - as PyYAML calls it
         mapping: dict[str, object] = super().construct_mapping(node, deep=deep)
         if len(mapping) != len(node.value):
-            raise _unsupported("a key appears twice", node)
+            raise _yaml_error("a key appears twice", node)
         return mapping
 
 
-def _unsupported(problem: str, at: yaml.Event | yaml.Node) -> yaml.MarkedYAMLError:
+def _yaml_error(problem: str, at: yaml.Event | yaml.Node) -> yaml.MarkedYAMLError:
     return yaml.MarkedYAMLError(problem=problem, problem_mark=at.start_mark)
 
 

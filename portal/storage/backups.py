@@ -126,9 +126,9 @@ def unpack(
         BackupFailed: it is not a backup, incomplete, not readable, or not from a portal with one of *secret_keys*.
     """
     try:
-        with _opened(file if opened is None else opened) as archive:
+        with _open_archive(file if opened is None else opened) as archive:
             text = _text(archive, MANIFEST, size=None)
-            manifest = _verified(text, _text(archive, MAC, size=None), secret_keys, file)
+            manifest = _verify_manifest(text, _text(archive, MAC, size=None), secret_keys, file)
             configuration = None
             if CONFIGURATION in manifest.sizes:
                 configuration = _text(archive, CONFIGURATION, size=manifest.sizes[CONFIGURATION])
@@ -155,7 +155,7 @@ def unpack(
     return manifest, configuration
 
 
-class _Bounded:
+class _BoundedStream:
     """A stream for tarfile that reads no more into memory than a backup needs."""
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -175,8 +175,8 @@ class _Bounded:
 
 
 @contextmanager
-def _opened(file: Path | IO[bytes]) -> Iterator[tarfile.TarFile]:
-    with gzip.open(file) as stream, tarfile.TarFile(fileobj=_Bounded(stream)) as archive:  # type: ignore[arg-type] # read, tell and seek are all it takes
+def _open_archive(file: Path | IO[bytes]) -> Iterator[tarfile.TarFile]:
+    with gzip.open(file) as stream, tarfile.TarFile(fileobj=_BoundedStream(stream)) as archive:  # type: ignore[arg-type] # read, tell and seek are all it takes
         yield archive
 
 
@@ -202,10 +202,10 @@ def _text(archive: tarfile.TarFile, name: str, *, size: int | None) -> bytes:
 
 def _require(unchanged: bool, file: Path) -> None:  # noqa: FBT001 - the condition
     if not unchanged:
-        raise BackupFailed(_changed(file))
+        raise BackupFailed(_change_message(file))
 
 
-def _changed(file: Path) -> str:
+def _change_message(file: Path) -> str:
     return f"{file} was changed or damaged after the portal wrote it."
 
 
@@ -213,7 +213,7 @@ def _mac(manifest: bytes, key: Secret) -> bytes:
     return hmac.new(derive_key(key, _PURPOSE), manifest, hashlib.sha256).hexdigest().encode()
 
 
-def _verified(text: bytes, mac: bytes, secret_keys: Sequence[Secret], file: Path) -> Manifest:
+def _verify_manifest(text: bytes, mac: bytes, secret_keys: Sequence[Secret], file: Path) -> Manifest:
     """Return the manifest in *text*, if *mac* is right under one of *secret_keys*.
 
     Raises:
@@ -226,10 +226,10 @@ def _verified(text: bytes, mac: bytes, secret_keys: Sequence[Secret], file: Path
     if not any(matches):
         ours, theirs = tuple(map(fingerprint, secret_keys)), stated.get("keys")
         if type(theirs) is not list or not all(type(one) is str and _FINGERPRINT.fullmatch(one) for one in theirs):
-            raise BackupFailed(_changed(file))
+            raise BackupFailed(_change_message(file))
         if theirs and theirs[0] not in ours:
             raise BackupFailed(_wrong_key(theirs[0], ours))
-        raise BackupFailed(_changed(file))
+        raise BackupFailed(_change_message(file))
     return Manifest(**{**stated, "keys": tuple(stated["keys"])})
 
 

@@ -88,7 +88,7 @@ class Database:
         Raises:
             StoreUnavailable: the database cannot be used.
         """
-        with _translated(), self._engine.connect() as connection:
+        with _translate_errors(), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -98,7 +98,7 @@ class Database:
         Raises:
             StoreUnavailable: the database cannot be used.
         """
-        with _translated(), self._writing.begin() as connection:
+        with _translate_errors(), self._writing.begin() as connection:
             yield connection
 
     def ping(self) -> None:
@@ -159,7 +159,7 @@ class Database:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except _UNUSABLE as error:

@@ -26,7 +26,7 @@ def shared_lock(data_dir: Path) -> int:
     """
     try:
         make_private_folder(data_dir)
-        lock = _opened(data_dir)
+        lock = _open_lock(data_dir)
     except OSError as error:
         raise StoreUnavailable(f"the data folder cannot be used: {error}") from error
     fcntl.flock(lock, fcntl.LOCK_SH)
@@ -62,7 +62,7 @@ def exclusive_lock(data_dir: Path) -> Iterator[bool]:
         StoreUnusable: it belongs to another user.
     """
     make_private_folder(data_dir)
-    lock = _opened(data_dir)
+    lock = _open_lock(data_dir)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -74,7 +74,7 @@ def exclusive_lock(data_dir: Path) -> Iterator[bool]:
         os.close(lock)
 
 
-def _opened(data_dir: Path) -> int:
+def _open_lock(data_dir: Path) -> int:
     return os.open(data_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 

@@ -99,7 +99,7 @@ class SharedCounters(Storage):
     def _do(self, task: Callable[[sqlite3.Connection], Any]) -> Any:
         with self._lock:
             try:
-                self._connection = self._connection or self._connected()
+                self._connection = self._connection or self._connect()
                 return task(self._connection)
             except BaseException:
                 if self._connection is not None:
@@ -107,7 +107,7 @@ class SharedCounters(Storage):
                 self._connection = None
                 raise
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         with prepare_file(self._path, make_folder=False):
             connection = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
             connection.execute("PRAGMA synchronous = OFF")

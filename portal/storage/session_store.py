@@ -185,21 +185,21 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
         return sha256(sid.encode("utf-8", "replace")).hexdigest()
 
     def _retrieve_session_data(self, store_id: str) -> dict[str, str] | None:
-        with self._connected() as connection:
+        with self._connection() as connection:
             row = connection.execute(
                 "SELECT data FROM sessions WHERE id = ? AND expires_at > ?", (store_id, self._clock())
             ).fetchone()
-        return None if row is None else _parsed(row[0])
+        return None if row is None else _parse(row[0])
 
     def _delete_session(self, store_id: str) -> None:
-        with self._connected() as connection:
+        with self._connection() as connection:
             connection.execute("DELETE FROM sessions WHERE id = ?", (store_id,))
 
     def _upsert_session(self, session_lifetime: timedelta, session: BrowserSession, store_id: str) -> bool:
         data = json.dumps(dict(session))
         now = self._clock()
         values = (data, now + int(session_lifetime.total_seconds()), store_id)
-        with self._connected() as connection:
+        with self._connection() as connection:
             if not session.new:
                 # Another request may have signed out or rotated it: writing it back would revive the old
                 # cookie, and sending it would replace the browser's new one.
@@ -212,14 +212,14 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
         return True
 
     def _delete_expired_sessions(self) -> None:
-        with self._connected() as connection:
+        with self._connection() as connection:
             connection.execute(
                 "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= ? LIMIT ?)",
                 (self._clock(), _SWEPT),
             )
 
     @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
+    def _connection(self) -> Iterator[sqlite3.Connection]:
         connection, opened = self._usable()
         try:
             yield connection
@@ -243,11 +243,11 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
 
     def _connect(self) -> sqlite3.Connection:
         try:
-            return self._prepared()
+            return self._open()
         except StoreUnusable as error:  # like other errors of a file, so that an error page answers
             raise PermissionError(str(error)) from error
 
-    def _prepared(self) -> sqlite3.Connection:
+    def _open(self) -> sqlite3.Connection:
         with prepare_file(self._path, make_folder=not self._has_folder):
             self._has_folder = True
             connection = sqlite3.connect(
@@ -270,7 +270,7 @@ class SessionStore(ServerSideSessionInterface):  # type: ignore[misc] # flask_se
             StoreUnavailable: they cannot.
         """
         try:
-            with self._connected() as connection:
+            with self._connection() as connection:
                 connection.execute("INSERT OR REPLACE INTO sessions (data, expires_at, id) VALUES ('{}', 0, 'ping')")
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(f"the session store cannot be written: {error}") from error
@@ -291,7 +291,7 @@ def _forget(session: BrowserSession) -> None:
     session.modified = False
 
 
-def _parsed(data: object) -> dict[str, str] | None:
+def _parse(data: object) -> dict[str, str] | None:
     """Return the strings in *data*; ``None`` for anything else, whoever wrote it."""
     try:
         value = json.loads(data) if type(data) is str else None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from portal.access.notifications import ALL, PATH, TOGETHER, Notifier, interleaved, recipient_of
+from portal.access.notifications import ALL, PATH, TOGETHER, Notifier, interleave, recipient_of
 from portal.access.revocation import PendingNotification
 from portal.access.signing_keys import SigningKeys
 from portal.contract import verify_logout_token
@@ -232,7 +232,7 @@ def test_a_proxy_that_cannot_be_used_keeps_notifications_for_later(
 
 def test_each_app_has_its_turn() -> None:
     notifications = [PendingNotification(id=f"{app}{at}", app=app, session="s") for app in "aab" for at in range(2)]
-    assert [one.id for one in interleaved([*notifications, *notifications[4:]])] == [
+    assert [one.id for one in interleave([*notifications, *notifications[4:]])] == [
         "a0",
         "b0",
         "a1",

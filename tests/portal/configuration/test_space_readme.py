@@ -96,6 +96,9 @@ def test_only_a_folder_with_a_readme_is_a_space(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_bytes(b"---\nhf_oauth: true\nhf_oauth_authorized_org: \xff\n---\n")
 
     assert sign_in_of(str(tmp_path)) == SpaceSignIn(organisations=("\ufffd",))
+    (tmp_path / "README.md").write_text("---\nhf_oauth: [\n---\n")
+
+    assert sign_in_of(str(tmp_path)) is None
 
 
 class TestAnAppThatIsSuchASpace:

@@ -5,12 +5,13 @@ import contextlib
 import select
 import socket
 import ssl
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Final
+
+from tests.provider.loopback_server import loopback_server
 
 NAME: Final = "portal"
 PASSWORD: Final = "pass-of-the-proxy"
@@ -66,23 +67,9 @@ def forward_proxy(*, tls: ssl.SSLContext | None = None) -> Iterator[ForwardProxy
             proxy.asked.append(f"{self.command} {self.path}")
             self.send_error(501)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-            """Log nothing."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        proxy = ForwardProxy(port=int(server.server_address[1]))
-        if tls is not None:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
-            yield proxy
-        finally:
-            server.shutdown()
-            thread.join()
+    with loopback_server(Handler, tls=tls) as port:
+        proxy = ForwardProxy(port=port)
+        yield proxy
 
 
 def _carry(one: socket.socket, other: socket.socket) -> None:

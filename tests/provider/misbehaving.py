@@ -7,16 +7,16 @@ import base64
 import hashlib
 import json
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlencode, urlsplit
 
 from tests.builders import NOW
+from tests.provider.loopback_server import loopback_server
 from tests.provider.signing import ACCESS_TOKEN, JWKS, at_hash, signed
 
 CLIENT_ID = "portal"
@@ -220,24 +220,6 @@ def misbehaving_provider(
             self.wfile.write(raw)
             self.wfile.flush()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-            """Log nothing."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: object, client_address: object) -> None:
-            """Log nothing: the portal hangs up on answers that are too slow or too long."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        port = int(server.server_address[1])
+    with loopback_server(Handler, tls=tls) as port:
         provider = MisbehavingProvider(issuer or f"http://127.0.0.1:{port}", port=port)
-        if tls is not None:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
-            yield provider
-        finally:
-            server.shutdown()
-            thread.join()
+        yield provider

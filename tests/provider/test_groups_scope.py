@@ -116,6 +116,6 @@ def test_a_provider_that_is_away_is_no_reason_to_keep_silent(folder: Path, capsy
     assert main(["check"]) == 0
     told = " ".join(capsys.readouterr().out.split())
 
-    assert "roles.analyst reads groups, which many providers give only with the scope groups" in told
+    assert "roles.analyst reads groups, which many providers send only with the scope groups" in told
     assert f"If this provider has that scope: {LINE}" in told
     assert "To find out: portal providers test company" in told

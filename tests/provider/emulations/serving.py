@@ -6,13 +6,14 @@ the provider would prove nothing.  Each module lists its quirks and their source
 
 import json
 import secrets
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypeVar
+from http.server import BaseHTTPRequestHandler
+from typing import TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from tests.provider.loopback_server import loopback_server
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,21 +117,6 @@ def serving(make: Callable[[str], T]) -> Iterator[T]:
             self.end_headers()
             self.wfile.write(answer.body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-            """Log nothing."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            """Log nothing: the portal hangs up on answers that are too slow or too long."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        emulation = make(f"http://127.0.0.1:{server.server_address[1]}")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
-            yield emulation
-        finally:
-            server.shutdown()
-            thread.join()
+    with loopback_server(Handler) as port:
+        emulation = make(f"http://127.0.0.1:{port}")
+        yield emulation

@@ -30,7 +30,7 @@ def ask(path: Path, command: OperatorCommand, *, patience: float = _PATIENCE) ->
     """Send *command* to the supervisor at *path*, and return its answer, which may take *patience* seconds.
 
     Raises:
-        SupervisorError: see there.
+        SupervisorError: no supervisor answers, or it refuses.
     """
     try:
         with connect_to(path, timeout=patience) as connection:

@@ -174,5 +174,5 @@ async def _until(holds: Callable[[], bool], seconds: float, *, every: float = _L
     """Wait until *holds*, but not longer than *seconds*."""
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
-    while not holds() and loop.time() < until:  # noqa: ASYNC110  what is waited for sets no event
+    while not holds() and loop.time() < until:  # noqa: ASYNC110  no event is set
         await asyncio.sleep(every)

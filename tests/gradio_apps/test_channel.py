@@ -22,7 +22,7 @@ GOOD: dict[str, Any] = {"state": "running", "accepting": True, "problem": "", "o
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         Status(),
         Status(state="failed", problem="The module 'x' is missing."),
@@ -31,17 +31,17 @@ GOOD: dict[str, Any] = {"state": "running", "accepting": True, "problem": "", "o
     ],
     ids=["starting", "failed", "running", "ended"],
 )
-def test_what_a_process_says_is_read(said: Status | SessionEnded) -> None:
-    assert read_status(said.to_line()) == said
+def test_what_a_process_says_is_read(message: Status | SessionEnded) -> None:
+    assert read_status(message.to_line()) == message
 
 
 @pytest.mark.parametrize(
-    "told",
+    "command",
     [Accept(), Leave(120), Draining(("a", "b")), Draining(()), EndSession("sid")],
     ids=["accept", "leave", "elsewhere", "nowhere", "end"],
 )
-def test_what_a_supervisor_says_is_read(told: Command) -> None:
-    assert read_command(told.to_line()) == told
+def test_what_a_supervisor_says_is_read(command: Command) -> None:
+    assert read_command(command.to_line()) == command
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_nonsense_says_nothing(line: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "command",
     [
         {"do": "kill"},
         {"do": "leave"},
@@ -93,20 +93,20 @@ def test_nonsense_says_nothing(line: bytes) -> None:
     ],
     ids=repr,
 )
-def test_what_cannot_be_done_is_not_done(told: dict[str, Any]) -> None:
-    assert read_command(json.dumps(told).encode()) is None
+def test_what_cannot_be_done_is_not_done(command: dict[str, Any]) -> None:
+    assert read_command(json.dumps(command).encode()) is None
 
 
 def test_a_problem_is_one_line_that_can_be_shown() -> None:
-    said = read_status(json.dumps({**GOOD, "problem": "a\n\x1b[31m" + "x" * 1000}).encode())
+    message = read_status(json.dumps({**GOOD, "problem": "a\n\x1b[31m" + "x" * 1000}).encode())
 
-    assert isinstance(said, Status)
-    assert said.problem.startswith("a[31mx")
-    assert len(said.problem) <= 400
+    assert isinstance(message, Status)
+    assert message.problem.startswith("a[31mx")
+    assert len(message.problem) <= 400
 
 
 def test_more_sessions_than_fit_are_left_out_and_not_the_line() -> None:
-    said = Status(listening=tuple(map(str, range(2 * MAX_SESSIONS))))
+    message = Status(listening=tuple(map(str, range(2 * MAX_SESSIONS))))
 
-    assert read_status(said.to_line()) is not None
-    assert read_command(Draining(said.listening).to_line()) is not None
+    assert read_status(message.to_line()) is not None
+    assert read_command(Draining(message.listening).to_line()) is not None

@@ -29,22 +29,22 @@ def anyio_backend() -> str:
 
 
 @dataclass(slots=True)
-class Steered:
-    """The server, and what the supervisor hears."""
+class RunningServer:
+    """A server, and the supervisor's end of its channel."""
 
     deployment: Deployment
     server: PublicServer
     port: int
     writer: asyncio.StreamWriter
-    said: list[Status | SessionEnded] = field(default_factory=list)
+    messages: list[Status | SessionEnded] = field(default_factory=list)
 
-    def tell(self, told: Command) -> None:
-        self.writer.write(told.to_line())
+    def tell(self, command: Command) -> None:
+        self.writer.write(command.to_line())
 
-    async def hears(self, holds: Callable[[Status], bool]) -> Status:
+    async def wait_for(self, holds: Callable[[Status], bool]) -> Status:
         async with asyncio.timeout(PATIENCE):
             while True:
-                for one in self.said:
+                for one in self.messages:
                     if isinstance(one, Status) and holds(one):
                         return one
                 await asyncio.sleep(0.02)
@@ -59,8 +59,8 @@ class Steered:
 
 
 @asynccontextmanager
-async def steered() -> AsyncIterator[Steered]:
-    """A server that is steered, held until it is told to take connections."""
+async def running_server() -> AsyncIterator[RunningServer]:
+    """A server that accepts connections only on command."""
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
     sock = socket.socket()
@@ -73,13 +73,13 @@ async def steered() -> AsyncIterator[Steered]:
         server = PublicServer(config, sock=sock, before_stop=lambda: None, control=steering.start)
         reader, writer = await asyncio.open_connection(sock=ours)
         running = asyncio.create_task(server.serve())
-        world = Steered(deployment, server, port, writer)
+        world = RunningServer(deployment, server, port, writer)
 
         async def hear() -> None:
             while line := await reader.readline():
-                said = read_status(line)
-                assert said is not None
-                world.said.append(said)
+                message = read_status(line)
+                assert message is not None
+                world.messages.append(message)
 
         hearing = asyncio.create_task(hear())
         try:
@@ -97,9 +97,9 @@ async def steered() -> AsyncIterator[Steered]:
 
 
 async def test_it_ends_when_its_supervisor_is_gone() -> None:
-    async with steered() as world:
+    async with running_server() as world:
         world.tell(Accept())
-        await world.hears(lambda said: said.accepting)
+        await world.wait_for(lambda status: status.accepting)
         world.writer.close()
         async with asyncio.timeout(PATIENCE):
             while not world.server.stop_requested:
@@ -107,38 +107,38 @@ async def test_it_ends_when_its_supervisor_is_gone() -> None:
 
 
 async def test_nothing_is_taken_before_it_is_told_to() -> None:
-    async with steered() as world, world.client() as client:
+    async with running_server() as world, world.client() as client:
         waiting = asyncio.create_task(client.get("/"))
-        assert not (await world.hears(lambda said: said.state == "running")).accepting
+        assert not (await world.wait_for(lambda status: status.state == "running")).accepting
         assert not waiting.done()
         world.tell(Accept())
         assert (await waiting).status_code == 200
-        await world.hears(lambda said: said.accepting)
+        await world.wait_for(lambda status: status.accepting)
         world.tell(Accept())  # once more changes nothing
         assert (await client.get("/")).status_code == 200
 
 
 async def test_what_is_under_way_is_told() -> None:
-    async with steered() as world, world.client() as client:
+    async with running_server() as world, world.client() as client:
         world.tell(Accept())
         async with client.stream("GET", DATA, params={"session_hash": "hash"}):
-            said = await world.hears(lambda said: said.open == {"stream": 1})
-            assert said.listening == ("hash",)
+            status = await world.wait_for(lambda status: status.open == {"stream": 1})
+            assert status.listening == ("hash",)
 
 
 async def test_who_leaves_finishes_what_runs_and_begins_nothing_new() -> None:
-    async with steered() as world, world.client() as kept, world.client() as streaming:
+    async with running_server() as world, world.client() as idle, world.client() as streaming:
         world.tell(Accept())
-        assert (await kept.get("/")).status_code == 200
+        assert (await idle.get("/")).status_code == 200
         async with streaming.stream("GET", DATA, params={"session_hash": "hash"}) as stream:
-            await world.hears(lambda said: said.listening == ("hash",))
+            await world.wait_for(lambda status: status.listening == ("hash",))
             world.tell(Leave(600))
-            left = await world.hears(lambda said: not said.accepting and said.listening == ("hash",))
+            left = await world.wait_for(lambda status: not status.accepting and status.listening == ("hash",))
             assert left.open == {"stream": 1}
             # A connection that is open is answered, for the last time; an event goes to the process that follows,
             # unless this page takes its answers from here.
             body = json.dumps({"session_hash": "another"})
-            answer = await kept.post(JOIN, content=body, headers={"content-type": "application/json"})
+            answer = await idle.post(JOIN, content=body, headers={"content-type": "application/json"})
             assert (answer.status_code, answer.headers["location"]) == (307, APP + JOIN)
             assert answer.headers["connection"] == "close"
             assert not world.server.stop_requested
@@ -151,7 +151,7 @@ async def test_who_leaves_finishes_what_runs_and_begins_nothing_new() -> None:
 
 
 async def test_who_leaves_waits_for_whoever_is_about_to_listen() -> None:
-    async with steered() as world, world.client(connection="close") as client:
+    async with running_server() as world, world.client(connection="close") as client:
         world.tell(Accept())
         joined = await client.post(
             JOIN, content='{"session_hash": "hash"}', headers={"content-type": "application/json"}
@@ -161,14 +161,14 @@ async def test_who_leaves_waits_for_whoever_is_about_to_listen() -> None:
         # The stream comes by a connection of its own, and here: not yet let go.
         async with client.stream("GET", DATA, params={"session_hash": "hash"}) as stream:
             assert stream.status_code == 200
-            await world.hears(lambda said: not said.accepting and said.listening == ("hash",))
+            await world.wait_for(lambda status: not status.accepting and status.listening == ("hash",))
 
 
 async def test_time_to_leave_is_bounded() -> None:
-    async with steered() as world, world.client() as client:
+    async with running_server() as world, world.client() as client:
         world.tell(Accept())
         async with client.stream("GET", DATA, params={"session_hash": "hash"}):
-            await world.hears(lambda said: bool(said.open))
+            await world.wait_for(lambda status: bool(status.open))
             world.tell(Leave(0.1))
             async with asyncio.timeout(PATIENCE):
                 while not world.server.stop_requested:
@@ -176,7 +176,7 @@ async def test_time_to_leave_is_bounded() -> None:
 
 
 async def test_sessions_that_wait_elsewhere_and_that_ended_elsewhere() -> None:
-    async with steered() as world, world.client() as client:
+    async with running_server() as world, world.client() as client:
         world.tell(Accept())
         world.tell(Draining(("hash",)))
         assert (await client.get("/")).status_code == 200
@@ -189,12 +189,12 @@ async def test_sessions_that_wait_elsewhere_and_that_ended_elsewhere() -> None:
         async with asyncio.timeout(PATIENCE):
             while (await client.get("/config")).status_code != 401:
                 await asyncio.sleep(0.02)
-        # Command by the supervisor, it is not told back; ended here, it is.
+        # An end that the supervisor reported is not reported back; one that happens here is.
         world.deployment.guard.end_session("another")
         async with asyncio.timeout(PATIENCE):
-            while SessionEnded("another") not in world.said:
+            while SessionEnded("another") not in world.messages:
                 await asyncio.sleep(0.02)
-        assert SessionEnded("app-session-1") not in world.said
+        assert SessionEnded("app-session-1") not in world.messages
 
 
 def test_without_a_channel_nobody_steers() -> None:

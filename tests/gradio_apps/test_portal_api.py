@@ -1,4 +1,4 @@
-"""The portal's API in an app's hands: what is asked, what comes back, and what is told when it does not."""
+"""The portal's API for apps: its calls, its answers, and the sentences for errors."""
 
 from collections.abc import Callable
 

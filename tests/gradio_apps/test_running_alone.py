@@ -18,14 +18,16 @@ FOLDER = Path(gradio_apps.__file__).parent
 
 
 @pytest.mark.parametrize(
-    ("app", "endpoint", "data", "said"),
+    ("app", "endpoint", "data", "expected"),
     [
         ("user_dashboard", "who-is-here", [], "Nobody is signed in, because this app runs without the portal"),
         ("admin_dashboard", "refresh", [], "Nobody is signed in, because this app runs without the portal"),
         ("showcase", "greet", ["two words"], "Hello stranger. You wrote 2 words"),
     ],
 )
-def test_alone_it_runs_and_knows_nobody(app: str, endpoint: str, data: list[str], said: str, tmp_path: Path) -> None:
+def test_alone_it_runs_and_knows_nobody(
+    app: str, endpoint: str, data: list[str], expected: str, tmp_path: Path
+) -> None:
     log = tmp_path / "log"
     environ = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": str(tmp_path)}
     with log.open("wb") as file:
@@ -44,4 +46,4 @@ def test_alone_it_runs_and_knows_nobody(app: str, endpoint: str, data: list[str]
         process.send_signal(signal.SIGINT)
         process.wait(PATIENCE)
 
-    assert said in answer
+    assert expected in answer

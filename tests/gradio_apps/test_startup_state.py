@@ -20,7 +20,7 @@ def log(tmp_path: Path) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         (b"", ""),
         (b"one\ntwo\n\n  \n", "two"),
@@ -31,10 +31,10 @@ def log(tmp_path: Path) -> Iterator[int]:
         (b"hush" + b"x" * 70_000, ""),  # its beginning is out of sight
     ],
 )
-def test_the_last_line_is_fit_to_be_shown(log: int, text: bytes, said: str) -> None:
+def test_the_last_line_is_fit_to_be_shown(log: int, text: bytes, expected: str) -> None:
     os.write(log, text)
 
-    assert last_line(log, hidden=["hush-hush"]) == said
+    assert last_line(log, hidden=["hush-hush"]) == expected
 
 
 def test_what_another_process_wrote_before_is_not_shown(log: int) -> None:
@@ -52,10 +52,10 @@ def test_what_cannot_be_read_back_says_nothing(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     only_written = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
     os.write(only_written, b"line\n")
-    said = [last_line(descriptor, hidden=[]) for descriptor in (reading, only_written)]
+    expected = [last_line(descriptor, hidden=[]) for descriptor in (reading, only_written)]
     for descriptor in (reading, writing, only_written):
         os.close(descriptor)
-    assert said == ["", ""]
+    assert expected == ["", ""]
     assert last_line(only_written, hidden=[]) == ""
 
 

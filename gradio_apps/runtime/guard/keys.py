@@ -58,7 +58,7 @@ class PortalKeys:
 
         Raises:
             Rejected: the token is refused.
-            PortalAway: there are no keys to check it with yet.
+            PortalAway: there are no keys yet to verify it.
         """
         keys = await self._current()
         try:

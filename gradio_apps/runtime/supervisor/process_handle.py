@@ -49,7 +49,7 @@ class ProcessHandle:
         *,
         app: AppPlan,
         report: Report,
-        on_ended: Callable[["ProcessHandle", str], None],
+        on_session_ended: Callable[["ProcessHandle", str], None],
         on_gone: Callable[["ProcessHandle"], None],
     ) -> None:
         self.child = child
@@ -63,7 +63,7 @@ class ProcessHandle:
         """Its exit code; ``None`` while it runs."""
         self.came_up = False
         self._report = report
-        self._on_ended = on_ended
+        self._on_session_ended = on_session_ended
         self._on_gone = on_gone
         self._writer: asyncio.StreamWriter | None = None
         self._unsent: list[bytes] = []
@@ -82,7 +82,7 @@ class ProcessHandle:
         """Whether it reports that the app runs."""
         return self.code is None and self.status.state == "running"
 
-    def tell(self, command: Command) -> None:
+    def send(self, command: Command) -> None:
         """Send *command* to the process."""
         if self._writer is None:
             self._unsent.append(command.to_line())
@@ -91,12 +91,12 @@ class ProcessHandle:
 
     def accept(self) -> None:
         """Let it accept connections."""
-        self.tell(Accept())
+        self.send(Accept())
 
     def leave(self) -> None:
         """Let it stop accepting connections, finish its running work, and end."""
         self._leaves_by = time.monotonic() + self.app.drain_timeout + LEAVE_MARGIN
-        self.tell(Leave(self.app.drain_timeout))
+        self.send(Leave(self.app.drain_timeout))
 
     async def until(self, holds: Callable[["ProcessHandle"], bool], *, seconds: float = float("inf")) -> bool:
         """Wait until *holds* or the process has ended, no longer than *seconds*; return whether *holds*."""
@@ -182,7 +182,7 @@ class ProcessHandle:
             while line := await reader.readline():
                 message = read_status(line)
                 if isinstance(message, SessionEnded):
-                    self._on_ended(self, message.session)
+                    self._on_session_ended(self, message.session)
                 elif message is not None:
                     self.status = message
                     self.came_up = self.came_up or message.state == "running"

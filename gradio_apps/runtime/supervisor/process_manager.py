@@ -266,7 +266,7 @@ class ProcessManager:
         if not await old.until(lambda one: not one.status.accepting, seconds=LET_GO) and old.code is None:
             old.end_with("It was replaced, and did not stop accepting connections.")
             await old.wait()
-        new.tell(Draining(old.status.listening))
+        new.send(Draining(old.status.listening))
         new.accept()
         self._enter_running(new)
         self._report(Event.APP_REPLACED, app=self._app.slug, pid=new.pid, before=old.pid)
@@ -279,12 +279,12 @@ class ProcessManager:
         while old.code is None:
             sessions = tuple(sorted({one for handle in self._leaving for one in handle.status.listening}))
             for handle in self._handles - self._leaving:
-                handle.tell(Draining(sessions))
+                handle.send(Draining(sessions))
             await _next_status(old)
         self._leaving.discard(old)
         if not self._leaving:
             for handle in self._handles:
-                handle.tell(Draining(()))
+                handle.send(Draining(()))
         seconds = round(time.monotonic() - since, 1)
         self._report(Event.APP_LEFT, app=self._app.slug, pid=old.pid, seconds=seconds, problem=old.cause)
 
@@ -309,7 +309,7 @@ class ProcessManager:
             child,
             app=self._app,
             report=self._report,
-            on_ended=self._end_session_in_others,
+            on_session_ended=self._end_session_in_others,
             on_gone=self._handles.discard,
         )
         self._handles.add(handle)
@@ -319,7 +319,7 @@ class ProcessManager:
 
     def _end_session_in_others(self, handle: ProcessHandle, session: str) -> None:
         for other in self._handles - {handle}:
-            other.tell(EndSession(session))
+            other.send(EndSession(session))
 
     def _enter_running(self, handle: ProcessHandle) -> None:
         self._last_start = round(time.monotonic() - handle.started, 1)

@@ -66,7 +66,7 @@ class FakePortal:
         self.requests: list[httpx.Request] = []
         self.away = False
         self.answer: Callable[[httpx.Request], httpx.Response] | None = None
-        self.gate: asyncio.Event | None = None
+        self.barrier: asyncio.Event | None = None
         """While set and not released, introspection waits here."""
 
     def person(self, sid: str, person: Person | None = None) -> None:
@@ -75,8 +75,8 @@ class FakePortal:
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         self.calls.append(request.url.path)
         self.requests.append(request)
-        if self.gate is not None:
-            await self.gate.wait()
+        if self.barrier is not None:
+            await self.barrier.wait()
         if self.away:
             raise httpx.ConnectError("refused", request=request)
         if self.answer is not None:

@@ -1,4 +1,4 @@
-"""Tokens for the portal's API: for one person, kept briefly, and gone with the session."""
+"""Tokens for the portal's API: for one person, cached briefly, and dropped with the session."""
 
 from collections.abc import Callable
 from urllib.parse import parse_qs

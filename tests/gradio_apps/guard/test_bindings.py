@@ -1,4 +1,4 @@
-"""Gradio's sessions and events belong to whoever used them first."""
+"""Gradio's sessions and events belong to the first person who used them."""
 
 import json
 from urllib.parse import quote
@@ -229,9 +229,9 @@ async def queue(scope: Scope, receive: Receive, send: Send) -> None:
         body += message.get("body", b"")
         if not message.get("more_body"):
             break
-    said = json.dumps({"event_id": f"event-of-{scope['portal.visitor'].subject}", "got": len(body)}).encode()
+    answer = json.dumps({"event_id": f"event-of-{scope['portal.visitor'].subject}", "got": len(body)}).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
-    await send({"type": "http.response.body", "body": said})
+    await send({"type": "http.response.body", "body": answer})
 
 
 async def people(deployment: Deployment) -> tuple[dict[str, str], dict[str, str]]:

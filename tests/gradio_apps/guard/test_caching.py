@@ -20,7 +20,7 @@ ASK = b"private, no-cache"
 
 class TestCacheControl:
     @pytest.mark.parametrize(
-        ("path", "said", "expected"),
+        ("path", "own", "expected"),
         [
             # Nothing said.
             (FILE, [], ASK),
@@ -56,8 +56,8 @@ class TestCacheControl:
             ("/ui/app.4f9c2e1b.css", [b"max-age=600, s-maxage=900"], b"private, max-age=600"),
         ],
     )
-    def test_an_app_may_only_make_it_stricter(self, path: str, said: list[bytes], expected: bytes) -> None:
-        assert cache_control(said, path=path) == expected
+    def test_an_app_may_only_make_it_stricter(self, path: str, own: list[bytes], expected: bytes) -> None:
+        assert cache_control(own, path=path) == expected
 
     @pytest.mark.parametrize(
         "path",

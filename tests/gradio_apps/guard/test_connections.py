@@ -93,7 +93,7 @@ def test_whoever_has_waited_longest_goes_when_descriptors_are_short() -> None:
     server = Server()
     short = server.room.for_connections
     first, second, third = server.open(), server.open(), server.open()
-    first.begin()  # it sent a head: it waits anew
+    first.begin()  # it sent a head: it waits again
     with second.serving() as stays:
         assert stays
         server.open(number=short - 1)

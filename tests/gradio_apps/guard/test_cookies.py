@@ -1,4 +1,4 @@
-"""Cookies: sealed under the app's own secret, and kept from the app."""
+"""Cookies: sealed under the app's own secret, and hidden from the app."""
 
 import pytest
 

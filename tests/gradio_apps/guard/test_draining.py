@@ -164,8 +164,8 @@ class TestGuard:
 
     async def test_the_end_of_a_session_is_told_and_taken_from_elsewhere(self, deployment: Deployment) -> None:
         assert (await deployment.get("/")).status == 200
-        told: list[str] = []
-        deployment.guard.report_ended(told.append)
+        ended: list[str] = []
+        deployment.guard.report_ended(ended.append)
         deployment.guard.end_session("app-session-1")
-        assert told == ["app-session-1"]
+        assert ended == ["app-session-1"]
         assert (await deployment.get("/")).status == 401

@@ -7,7 +7,7 @@ from gradio_apps.runtime.guard.injection import Injector
 
 
 @pytest.mark.parametrize(
-    ("policies", "kept"),
+    ("policies", "expected"),
     [
         (b"frame-ancestors 'none'", b""),
         (b"FRAME-ANCESTORS 'none';", b""),
@@ -24,8 +24,8 @@ from gradio_apps.runtime.guard.injection import Injector
         (b";;,", b";;,"),
     ],
 )
-def test_who_may_frame_an_app_is_not_the_apps_to_say_and_the_rest_is(policies: bytes, kept: bytes) -> None:
-    assert without_frame_ancestors(policies) == kept
+def test_who_may_frame_an_app_is_not_the_apps_to_say_and_the_rest_is(policies: bytes, expected: bytes) -> None:
+    assert without_frame_ancestors(policies) == expected
 
 
 @pytest.mark.parametrize(

@@ -174,11 +174,11 @@ def test_what_gradio_reads_of_a_request_by_hand_is_known() -> None:
     assert {"all_endpoints", "Content-Type"} <= found <= NO_IDS
 
 
-# --- Another person's ids, in every place of the table -------------------------------------------
+# --- Another person's ids, in every part of the table -------------------------------------------
 
 
-def places() -> Iterator[tuple[Route, str, IdKind]]:
-    """Every place where a route may name an id: ``path``, ``query``, ``body`` or ``form``."""
+def parts() -> Iterator[tuple[Route, str, IdKind]]:
+    """Every part where a route may name an id: ``path``, ``query``, ``body`` or ``form``."""
     for entry in ROUTES:
         if entry.path.startswith(PREFIX) and not entry.developer:
             yield from ((entry, "path", IDS[name]) for name in entry.parameters if name in IDS)
@@ -190,7 +190,7 @@ def places() -> Iterator[tuple[Route, str, IdKind]]:
 
 def unaccounted() -> Iterator[tuple[Route, str, IdKind]]:
     """Ids in queries that Gradio does not read today."""
-    named = {(entry.path, kind) for entry, place, kind in places() if place == "query"}
+    named = {(entry.path, kind) for entry, part, kind in parts() if part == "query"}
     for entry, kind in product(ROUTES, IdKind):
         if entry.path.startswith(PREFIX) and not entry.developer and (entry.path, kind) not in named:
             yield entry, "query", kind
@@ -212,20 +212,20 @@ async def issuing(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def named(deployment: Deployment, entry: Route, place: str, kind: IdKind, headers: dict[str, str]) -> Outcome:
-    """Send a request to *entry* that names Ana's id in *place*."""
+async def named(deployment: Deployment, entry: Route, part: str, kind: IdKind, headers: dict[str, str]) -> Outcome:
+    """Send a request to *entry* that names Ana's id in *part*."""
     path = entry.path
     for name in entry.parameters:
-        value = ANAS[kind] if place == "path" and name == kind.value else f"of-{headers['x-person']}"
+        value = ANAS[kind] if part == "path" and name == kind.value else f"of-{headers['x-person']}"
         path = path.replace(f"{{{name}}}", value).replace(f"{{{name}:path}}", value)
-    if place == "query":
+    if part == "query":
         path += f"?{kind.value}={ANAS[kind]}"
-    body = json.dumps({kind.value: ANAS[kind]} if place == "body" else {}).encode()
+    body = json.dumps({kind.value: ANAS[kind]} if part == "body" else {}).encode()
     headers = {**headers, "content-type": "application/json"}
-    if place == "form":
+    if part == "form":
         headers["content-type"] = "multipart/form-data; boundary=b"
-        part = f'--b\r\nContent-Disposition: form-data; name="{kind.value}"\r\n\r\n{ANAS[kind]}\r\n--b--\r\n'
-        body = part.encode()
+        form = f'--b\r\nContent-Disposition: form-data; name="{kind.value}"\r\n\r\n{ANAS[kind]}\r\n--b--\r\n'
+        body = form.encode()
     method = entry.methods.split()[0]
     if method != "WEBSOCKET":
         return await drive(deployment.guard, deployment.scope(path, method=method, headers=headers), body=body)
@@ -234,15 +234,15 @@ async def named(deployment: Deployment, entry: Route, place: str, kind: IdKind, 
 
 
 def named_so(case: tuple[Route, str, IdKind]) -> str:
-    entry, place, kind = case
-    return f"{entry.methods.split()[0]} {entry.path.removeprefix(PREFIX)} {place} {kind.value}"
+    entry, part, kind = case
+    return f"{entry.methods.split()[0]} {entry.path.removeprefix(PREFIX)} {part} {kind.value}"
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("case", [*places(), *unaccounted()], ids=named_so)
+@pytest.mark.parametrize("case", [*parts(), *unaccounted()], ids=named_so)
 async def test_another_persons_id_reaches_nothing_wherever_it_stands(case: tuple[Route, str, IdKind]) -> None:
-    entry, place, kind = case
-    if entry.methods == "WEBSOCKET" and place != "path":
+    entry, part, kind = case
+    if entry.methods == "WEBSOCKET" and part != "path":
         return  # its messages: test_bindings.py
     async with a_deployment(issuing) as deployment:
         ana = {**deployment.signed_in("ana"), "x-person": "ana"}
@@ -252,15 +252,15 @@ async def test_another_persons_id_reaches_nothing_wherever_it_stands(case: tuple
         await deployment.get("/gradio_api/mcp/sse", ana)
         served = len(deployment.app.scopes)
 
-        refused = await named(deployment, entry, place, kind, ben)
+        refused = await named(deployment, entry, part, kind, ben)
 
         if entry.methods == "WEBSOCKET":
             assert [message["type"] for message in refused.messages] == ["websocket.close"]
         else:
             assert refused.status == (404 if kind is IdKind.MCP else 403)
         assert len(deployment.app.scopes) == served
-        if entry.parameters == () or place == "path":  # other ids in the path would be unknown
-            allowed = await named(deployment, entry, place, kind, ana)
+        if entry.parameters == () or part == "path":  # other ids in the path would be unknown
+            allowed = await named(deployment, entry, part, kind, ana)
             assert allowed.status == (0 if entry.methods == "WEBSOCKET" else 200)
             assert len(deployment.app.scopes) == served + 1
 

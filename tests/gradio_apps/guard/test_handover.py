@@ -192,12 +192,12 @@ async def test_a_push_that_overtakes_the_redemption_wins() -> None:
     async with a_deployment() as deployment:
         deployment.portal.person("app-session-1")
         await deployment.push(deployment.logout_token("another"))  # the keys are there now
-        deployment.portal.gate = asyncio.Event()
+        deployment.portal.barrier = asyncio.Event()
         redeeming = asyncio.create_task(deployment.hand_over(deployment.ticket()))
         while deployment.portal.introspections == 0:
             await asyncio.sleep(0)
         assert (await deployment.push(deployment.logout_token())).status == 200
-        deployment.portal.gate.set()
+        deployment.portal.barrier.set()
 
         answer = await redeeming
 

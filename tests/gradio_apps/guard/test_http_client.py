@@ -1,4 +1,4 @@
-"""The guard's way to a portal behind a company's proxy and a company's authority."""
+"""The guard's calls to a portal behind a company's proxy and a company's authority."""
 
 import json
 import logging
@@ -87,7 +87,7 @@ async def test_an_internal_address_is_called_directly(network: Network) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"PORTAL_CA_FILE": ""}, "its certificate is not trusted: self-signed certificate in certificate chain"),
         ({"HTTPS_PROXY": "http://portal:wrong@127.0.0.1:{port}"}, "the proxy 127.0.0.1:{port} refused with status 407"),
@@ -95,14 +95,14 @@ async def test_an_internal_address_is_called_directly(network: Network) -> None:
     ids=["no authority", "no password"],
 )
 async def test_what_is_in_the_way_is_named_and_no_password(
-    network: Network, caplog: pytest.LogCaptureFixture, changes: dict[str, str], said: str
+    network: Network, caplog: pytest.LogCaptureFixture, changes: dict[str, str], message: str
 ) -> None:
     port = network.proxy.port
     settings = network.settings(**{name: value.format(port=port) for name, value in changes.items()})
     with caplog.at_level(logging.WARNING, "gradio_portal.guard"), pytest.raises(PortalAway):
         await keys_of(settings)
 
-    assert said.format(port=port) in caplog.text
+    assert message.format(port=port) in caplog.text
     assert PASSWORD not in caplog.text
     assert "wrong" not in caplog.text
     assert PASSWORD not in repr(settings)
@@ -140,8 +140,8 @@ def test_a_way_that_cannot_be_gone_is_a_problem_at_the_start(changes: dict[str, 
 def test_nothing_is_read_from_the_environment_at_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
-    way = client_settings(guard_settings_from(APP))
+    settings = client_settings(guard_settings_from(APP))
 
-    with httpx.Client(**way.keywords()) as client:
+    with httpx.Client(**settings.keywords()) as client:
         assert client.trust_env is False
-    assert way.proxy is None
+    assert settings.proxy is None

@@ -38,10 +38,10 @@ class Setting:
 
 async def test_waiting_together_fetches_once() -> None:
     setting = Setting()
-    setting.portal.gate = asyncio.Event()
+    setting.portal.barrier = asyncio.Event()
     asking = [asyncio.create_task(setting.kids()) for _ in range(5)]
     await asyncio.sleep(0)
-    setting.portal.gate.set()
+    setting.portal.barrier.set()
 
     assert list(await asyncio.gather(*asking)) == [["key-1"]] * 5
     assert len(setting.portal.calls) == 1
@@ -52,10 +52,10 @@ async def test_a_key_somebody_else_fetched_meanwhile_is_not_fetched_again() -> N
     await setting.kids()
     setting.portal.keys = [KEY, a_key("key-2", seed=2)]
 
-    setting.portal.gate = asyncio.Event()
+    setting.portal.barrier = asyncio.Event()
     asking = [asyncio.create_task(setting.look_for("key-2")) for _ in range(3)]
     await asyncio.sleep(0.05)
-    setting.portal.gate.set()
+    setting.portal.barrier.set()
 
     found = await asyncio.gather(*asking)
     assert set(found) == {"key-2"}
@@ -66,13 +66,13 @@ async def test_while_one_fetches_again_the_others_use_the_keys_there_are() -> No
     setting = Setting()
     await setting.kids()
     setting.clock.now += REFETCH_AFTER
-    setting.portal.gate = asyncio.Event()
+    setting.portal.barrier = asyncio.Event()
     fetching = asyncio.create_task(setting.kids())
     await asyncio.sleep(0.05)
 
     assert await setting.kids() == ["key-1"]
     assert not fetching.done()
-    setting.portal.gate.set()
+    setting.portal.barrier.set()
     assert await fetching == ["key-1"]
     assert len(setting.portal.calls) == 2
 

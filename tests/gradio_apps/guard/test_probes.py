@@ -67,12 +67,12 @@ async def test_an_echo_says_how_a_request_arrived_and_how_the_answer_left(deploy
         x_secret="do-not-tell",
     )
 
-    told = of_json(outcome)
-    assert (outcome.status, told["now"]) == (200, NOW)
-    assert (told["peer"], told["client"], told["forwarded_for"]) == ("192.0.2.1", "192.0.2.1", ["192.0.2.66"])
-    assert told["path"] == "/.portal/probe/echo/a%2Fb%20c//d?x=%2F1"
-    assert told["cookies"] == ["session", "portal-probe"]
-    assert told["headers"] == {
+    report = of_json(outcome)
+    assert (outcome.status, report["now"]) == (200, NOW)
+    assert (report["peer"], report["client"], report["forwarded_for"]) == ("192.0.2.1", "192.0.2.1", ["192.0.2.66"])
+    assert report["path"] == "/.portal/probe/echo/a%2Fb%20c//d?x=%2F1"
+    assert report["cookies"] == ["session", "portal-probe"]
+    assert report["headers"] == {
         "host": [HOST],
         "origin": [APP],
         "authorization": ["Probe seen"],
@@ -80,7 +80,7 @@ async def test_an_echo_says_how_a_request_arrived_and_how_the_answer_left(deploy
     }
     assert "do-not-tell" not in outcome.text
     assert [pair for pair in outcome.headers if pair[0] not in {"content-type", "content-length"}] == [
-        tuple(pair) for pair in told["answered"]
+        tuple(pair) for pair in report["answered"]
     ]
     assert outcome.header("set-cookie") == (
         "__Host-portal-probe=probe-1; HttpOnly; Path=/; Secure; SameSite=Lax; Max-Age=0"
@@ -91,10 +91,12 @@ async def test_an_echo_says_how_a_request_arrived_and_how_the_answer_left(deploy
 async def test_an_echo_tells_no_credential_and_looks_through_trusted_servers() -> None:
     trusted = TrustedProxies((read_network("192.0.2.0/24"),))
     async with a_deployment(settings=guard_settings(trusted_proxies=trusted)) as deployment:
-        told = of_json(await probe(deployment, "echo", authorization=f"Bearer {SECRET}", x_forwarded_for="203.0.113.7"))
+        report = of_json(
+            await probe(deployment, "echo", authorization=f"Bearer {SECRET}", x_forwarded_for="203.0.113.7")
+        )
 
-    assert told["client"] == "203.0.113.7"
-    assert told["headers"] == {"host": [HOST]}
+    assert report["client"] == "203.0.113.7"
+    assert report["headers"] == {"host": [HOST]}
 
 
 async def test_under_a_path_the_cookie_is_like_that_of_a_session() -> None:
@@ -203,10 +205,10 @@ async def test_a_socket_opens_for_a_token_alone(deployment: Deployment) -> None:
         "websocket.send",
         "websocket.close",
     ]
-    elsewhere = await drive(
+    other = await drive(
         deployment.guard, websocket_scope("/.portal/probe/socket", headers={**headers, "host": "other.example.com"})
     )
-    assert [message["type"] for message in elsewhere.messages] == ["websocket.close"]
+    assert [message["type"] for message in other.messages] == ["websocket.close"]
 
 
 @pytest.mark.parametrize("upgrade", [{"upgrade": "WebSocket"}, {}], ids=["with", "without"])

@@ -221,8 +221,8 @@ class TestWhatTheAppSees:
     ) -> None:
         settings = guard_settings(trusted_proxies=TrustedProxies((read_network("10.0.0.0/8"),)))
         async with a_deployment(settings=settings) as deployment:
-            said = {} if forwarded is None else {"x-forwarded-for": forwarded}
-            scope = deployment.scope("/config", headers=deployment.signed_in() | said)
+            forwarding = {} if forwarded is None else {"x-forwarded-for": forwarded}
+            scope = deployment.scope("/config", headers=deployment.signed_in() | forwarding)
             scope["client"] = peer
             await drive(deployment.guard, scope)
 
@@ -246,13 +246,13 @@ class TestWhatTheAppSees:
 
     async def test_a_profile_is_called_as_the_provider_calls_the_account_and_the_person_is_not(self) -> None:
         async with a_deployment() as deployment:
-            somebody = a_person(username="id-of-ben", email=None, preferred_username="ben", name=None)
-            await deployment.get("/config", deployment.signed_in(person=somebody))
+            person = a_person(username="id-of-ben", email=None, preferred_username="ben", name=None)
+            await deployment.get("/config", deployment.signed_in(person=person))
             (scope,) = deployment.app.scopes
             userinfo = scope["session"]["oauth_info"]["userinfo"]
 
             assert (userinfo["preferred_username"], userinfo["name"]) == ("ben", "ben")
-            assert userinfo["sub"] == somebody.subject
+            assert userinfo["sub"] == person.subject
             assert scope["portal.visitor"].username == "id-of-ben"
 
     async def test_what_an_app_does_to_one_scope_does_not_reach_the_next(self) -> None:
@@ -336,7 +336,7 @@ class TestWhatTheAppAnswers:
         assert {expected} == {answer.header("strict-transport-security") for answer in answers}
 
     @pytest.mark.parametrize(
-        ("said", "kept"),
+        ("header", "expected"),
         [
             pytest.param("a=1; Domain=example.com", "a=1", id="a domain"),
             pytest.param("a=1; Path=/; DOMAIN=.example.com; Secure", "a=1; Path=/; Secure", id="among others"),
@@ -347,9 +347,9 @@ class TestWhatTheAppAnswers:
             pytest.param("a=domain; Path=/domain=x", "a=domain; Path=/domain=x", id="a value and a path"),
         ],
     )
-    async def test_a_cookie_is_for_the_apps_host_alone(self, said: str, kept: str) -> None:
-        async with a_deployment(answering(("Set-Cookie", said))) as deployment:
-            assert (await deployment.get("/config")).header("set-cookie") == kept
+    async def test_a_cookie_is_for_the_apps_host_alone(self, header: str, expected: str) -> None:
+        async with a_deployment(answering(("Set-Cookie", header))) as deployment:
+            assert (await deployment.get("/config")).header("set-cookie") == expected
 
     async def test_an_apps_own_referrer_policy_stays(self) -> None:
         async with a_deployment(answering(("Referrer-Policy", "no-referrer"))) as deployment:

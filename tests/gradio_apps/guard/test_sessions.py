@@ -40,11 +40,11 @@ async def test_an_unknown_session_with_a_good_mac_is_rebuilt() -> None:
 
 async def test_many_requests_of_one_unknown_session_ask_once() -> None:
     async with a_deployment() as deployment:
-        deployment.portal.gate = asyncio.Event()
+        deployment.portal.barrier = asyncio.Event()
         asking = [asyncio.create_task(deployment.get("/")) for _ in range(20)]
         while deployment.portal.introspections == 0:
             await asyncio.sleep(0)
-        deployment.portal.gate.set()
+        deployment.portal.barrier.set()
 
         answers = await asyncio.gather(*asking)
 
@@ -54,13 +54,13 @@ async def test_many_requests_of_one_unknown_session_ask_once() -> None:
 
 async def test_a_browser_that_leaves_does_not_take_the_answer_along() -> None:
     async with a_deployment() as deployment:
-        deployment.portal.gate = asyncio.Event()
+        deployment.portal.barrier = asyncio.Event()
         leaving, staying = (asyncio.create_task(deployment.get("/")) for _ in range(2))
         while deployment.portal.introspections == 0:
             await asyncio.sleep(0)
         leaving.cancel()
         await asyncio.sleep(0)
-        deployment.portal.gate.set()
+        deployment.portal.barrier.set()
 
         assert (await staying).status == 200
 
@@ -111,12 +111,12 @@ async def test_an_answer_of_less_than_a_minute_does_not_wait() -> None:
     async with a_deployment() as deployment:
         headers = deployment.signed_in()
         await deployment.get("/", headers)
-        deployment.portal.gate = asyncio.Event()
+        deployment.portal.barrier = asyncio.Event()
         deployment.clock.now += 59
 
         assert (await deployment.get("/", headers)).status == 200
         deployment.portal.sessions["app-session-1"] = Inactive(code="denied")
-        deployment.portal.gate.set()
+        deployment.portal.barrier.set()
         await settle(deployment)
         assert (await deployment.get("/", headers)).status == 401
 
@@ -244,8 +244,8 @@ async def test_what_cannot_be_understood_neither_opens_nor_ends(answer: httpx.Re
     async with a_deployment() as deployment:
         headers = deployment.signed_in()
         await deployment.get("/", headers)
-        content, kept = answer.content, {k: v for k, v in answer.headers.items() if k == "location"}
-        deployment.portal.answer = lambda _: httpx.Response(answer.status_code, content=content, headers=kept)
+        content, location = answer.content, {k: v for k, v in answer.headers.items() if k == "location"}
+        deployment.portal.answer = lambda _: httpx.Response(answer.status_code, content=content, headers=location)
         deployment.clock.now += 61
 
         assert (await deployment.get("/", headers)).status == 200
@@ -392,12 +392,12 @@ async def test_a_process_that_stood_still_does_not_say_that_the_portal_was_away(
 async def test_a_stream_waits_for_the_answer_that_is_under_way() -> None:
     async with a_deployment(endless) as deployment, connected(deployment.guard, deployment.scope("/stream")) as stream:
         await stream.until(lambda outcome: outcome.body)
-        deployment.portal.gate = asyncio.Event()
+        deployment.portal.barrier = asyncio.Event()
         deployment.clock.now += 61
         deployment.guard._sessions.sweep()
         seen = len(stream.outcome.body)
         await stream.until(lambda outcome: len(outcome.body) > seen + 3)
-        deployment.portal.gate.set()
+        deployment.portal.barrier.set()
         await settle(deployment)
 
         assert not stream.task.done()

@@ -63,8 +63,8 @@ async def two_people() -> AsyncIterator[Two]:
         return left + right
 
     with gr.Blocks() as demo:
-        said = gr.Textbox()
-        gr.Button().click(count, None, said, api_name="count")
+        output = gr.Textbox()
+        gr.Button().click(count, None, output, api_name="count")
         gr.Interface(add, ["number", "number"], "number", api_name="add")
         gr.UploadButton()
     app = gr.mount_gradio_app(FastAPI(), demo, path="/", mcp_server=True)
@@ -157,17 +157,17 @@ async def test_an_mcp_client_is_its_owners_alone() -> None:
         two_people() as two,
         two.client.stream("GET", "/gradio_api/mcp/sse", headers={**two.ana, "accept": "text/event-stream"}) as stream,
     ):
-        said = stream.aiter_lines()
+        output = stream.aiter_lines()
         where = ""
         while not where.startswith("data: "):
-            where = await anext(said)
+            where = await anext(output)
         where = where.removeprefix("data: ")
         session = where.partition("session_id=")[2]
 
         for wanted in (where, f"/gradio_api/mcp/messages/?session_id={session.upper()}"):
             assert (await two.client.post(wanted, json=begin, headers=two.ben)).status_code == 404
         assert (await two.client.post(where, json=begin, headers=two.ana)).status_code == 202
-        while "serverInfo" not in await anext(said):
+        while "serverInfo" not in await anext(output):
             pass
 
 

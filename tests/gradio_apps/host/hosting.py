@@ -1,4 +1,4 @@
-"""A sample app, really served in a process of its own, and somebody who uses it."""
+"""A sample app, really served in a process of its own, and a person who uses it."""
 
 import json
 import os
@@ -37,10 +37,10 @@ class Hosted:
 
     def status(self) -> dict[str, Any]:
         try:
-            said: dict[str, Any] = self.client.get("/test-state").json()
-        except httpx.TransportError as fault:
-            pytest.fail(f"{fault}; the process's exit code: {self.process.poll()}\n{self.log}")
-        return said
+            state: dict[str, Any] = self.client.get("/test-state").json()
+        except httpx.TransportError as error:
+            pytest.fail(f"{error}; the process's exit code: {self.process.poll()}\n{self.log}")
+        return state
 
     def wait_for(self, state: str) -> None:
         until = time.monotonic() + PATIENCE

@@ -1,6 +1,6 @@
 """Hosts one sample app in this process, behind a stand-in for the guard: ``stand_in.py DESCRIPTOR SOURCE``.
 
-The stand-in believes the header ``x-test-person`` and tells the host's state to anybody.
+The stand-in believes the header ``x-test-person`` and shows the host's state to anyone.
 """
 
 import json
@@ -24,7 +24,7 @@ SETTINGS = GuardSettings(
 
 
 class BelievingGuard:
-    """ASGI middleware that lets in whoever says who they are."""
+    """ASGI middleware that lets in anyone with a name."""
 
     def __init__(self, host: HostedApp) -> None:
         self._host = host
@@ -32,9 +32,9 @@ class BelievingGuard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             if scope["path"] == "/test-state":
-                said = json.dumps({"state": self._host.state, "login_button": self._host.login_button})
+                state = json.dumps({"state": self._host.state, "login_button": self._host.login_button})
                 await send({"type": "http.response.start", "status": 200, "headers": []})
-                await send({"type": "http.response.body", "body": said.encode()})
+                await send({"type": "http.response.body", "body": state.encode()})
                 return
             name = dict(scope["headers"]).get(b"x-test-person", b"").decode()
             if name:

@@ -63,7 +63,7 @@ def test_launch_takes_what_is_overridden(name: str) -> None:
 
 def test_launch_takes_nothing_unknown_that_could_open_a_port() -> None:
     """
-    A new argument of launch() is looked at by somebody before it is let through.
+    A new argument of launch() must be reviewed before it is allowed.
     """
     assert MINOR.reviewed | set(MINOR.launch) == set(parameters(gradio.blocks.Blocks.launch))
 
@@ -167,12 +167,12 @@ def test_gradios_own_sign_out_is_found_and_an_authors_is_not_touched() -> None:
     before = [route for route in app.router.routes if getattr(route, "path", "") == "/logout"]
     app.add_route("/logout", theirs)
     leave_sign_out_to_portal(app, path="/run/forecast")
-    ours, kept = [route for route in app.router.routes if getattr(route, "path", "") == "/logout"]
+    ours, token_ = [route for route in app.router.routes if getattr(route, "path", "") == "/logout"]
 
     assert len(before) == 1
     assert ours is not before[0]
     assert ours.endpoint(None).headers["location"] == "/run/forecast/.portal/sign-out"
-    assert kept.endpoint is theirs
+    assert token_.endpoint is theirs
 
 
 def test_an_empty_token_is_none_and_what_is_one_stays() -> None:
@@ -188,10 +188,10 @@ def test_an_empty_token_is_none_and_what_is_one_stays() -> None:
     no_empty_token(token)
     assert token(token="", scope="openid", expires_at=1) is None
     assert token("", "openid", 1) is None
-    kept = token(token="hf_x", scope="openid", expires_at=1)
-    assert (kept.token, kept.scope) == ("hf_x", "openid")
-    assert dataclasses.replace(kept, token="hf_y").token == "hf_y"
-    assert copy.copy(kept).token == "hf_x"
+    token_ = token(token="hf_x", scope="openid", expires_at=1)
+    assert (token_.token, token_.scope) == ("hf_x", "openid")
+    assert dataclasses.replace(token_, token="hf_y").token == "hf_y"
+    assert copy.copy(token_).token == "hf_x"
 
 
 def test_what_is_kept_of_its_api_is_an_attribute_of_the_app_alone() -> None:

@@ -30,9 +30,9 @@ def ours() -> Iterator[list[str]]:
         sys.modules.pop(name, None)
 
 
-@pytest.mark.parametrize("place", ["ours_for_test.py", "ours_for_test/__init__.py", "ours_for_test/namespace.py"])
-def test_a_name_the_app_has_is_given_up_with_all_below_it(tmp_path: Path, ours: list[str], place: str) -> None:
-    file = tmp_path / place
+@pytest.mark.parametrize("file_name", ["ours_for_test.py", "ours_for_test/__init__.py", "ours_for_test/namespace.py"])
+def test_a_name_the_app_has_is_given_up_with_all_below_it(tmp_path: Path, ours: list[str], file_name: str) -> None:
+    file = tmp_path / file_name
     file.parent.mkdir(exist_ok=True)
     file.touch()
 
@@ -97,9 +97,9 @@ def test_the_guard_and_the_host_load_nothing_of_ours_later() -> None:
         "import_all(host, but=('gradio_hooks', 'unlaunched_apps'))\n"
         "print([name for name in sys.modules if name.partition('.')[0] == 'gradio'])\n"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
-    assert said == "[]\n"
+    assert output == "[]\n"
 
 
 def test_every_module_is_imported() -> None:

@@ -51,10 +51,10 @@ async def test_the_username_is_the_portals(theirs: AuthDependency | None, scope:
     """
     request = Request({**http_scope("/"), **scope})
 
-    said = username_for(theirs)(request)
+    value = username_for(theirs)(request)
 
-    assert username == (await said if inspect.isawaitable(said) else said)
-    assert inspect.isawaitable(said) is (theirs is named_later), "Gradio 5 takes what is not awaited for a name"
+    assert username == (await value if inspect.isawaitable(value) else value)
+    assert inspect.isawaitable(value) is (theirs is named_later), "Gradio 5 takes what is not awaited for a name"
 
 
 SAID = {"oauth_info": {"userinfo": {}}, "user": {"name": "Ana"}}
@@ -80,9 +80,9 @@ async def test_handlers_read_the_guards_sign_in_and_the_apps_session_stays_witho
     assert before == dict(outer.get("session") or {})
 
 
-@pytest.mark.parametrize("said", [None, {}])
-async def test_where_nobody_is_there_nothing_of_a_sign_in_is_read(said: object) -> None:
-    outer = {**http_scope("/"), SIGN_IN: said, "session": {"oauth_info": "theirs", "cart": 1}}
+@pytest.mark.parametrize("value", [None, {}])
+async def test_where_nobody_is_there_nothing_of_a_sign_in_is_read(value: object) -> None:
+    outer = {**http_scope("/"), SIGN_IN: value, "session": {"oauth_info": "theirs", "cart": 1}}
 
     assert await session_seen(outer) == {"cart": 1}
 

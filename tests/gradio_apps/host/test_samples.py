@@ -94,8 +94,8 @@ def test_there_is_no_token_and_that_of_the_process_is_not_taken_for_the_persons(
         assert [f"{ANA.title()} None None"] == app.call("mine")
         assert [[f"{BOB.title()} None None"]] == app.join("mine", person=BOB)
         asked = app.client.post("/gradio_api/call/must", json={"data": []})
-        said = app.client.get(f"/gradio_api/call/must/{asked.json()['event_id']}").text
-        assert "event: error" in said
+        text = app.client.get(f"/gradio_api/call/must/{asked.json()['event_id']}").text
+        assert "event: error" in text
         assert "requires a logged in user" in app.log
         assert app.client.get("/logout").headers["location"] == "/.portal/sign-out"
 
@@ -223,7 +223,7 @@ def test_code_that_crashes_later_ends_the_process(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "text"),
     [
         ("import sys\nsys.exit('no key was given')", "no key was given\nThe app ended itself (exit code 1)."),
         ("print('done')", "ended without anything to serve"),
@@ -244,8 +244,8 @@ def test_code_that_crashes_later_ends_the_process(tmp_path: Path) -> None:
     ],
     ids=["exits", "ends", "a variable", "a variable, and exits", "another key", "startup fails"],
 )
-def test_what_did_not_come_up_says_why(tmp_path: Path, code: str, said: str) -> None:
+def test_what_did_not_come_up_says_why(tmp_path: Path, code: str, text: str) -> None:
     (tmp_path / "failing.py").write_text(code)
     with hosted(tmp_path / "failing.py", tmp_path, ready="failed", LINGER="30") as app:
-        assert said in app.log
+        assert text in app.log
         assert app.end() == FAILED_TO_LOAD

@@ -70,10 +70,10 @@ class TestModule:
         return tmp_path
 
     def test_relative_imports_work(self, folder: Path) -> None:
-        said = run("pack.app", cwd=folder).stdout
+        output = run("pack.app", cwd=folder).stdout
 
-        assert said.startswith(f"__main__ pack {folder} {folder} ['pack.app']")
-        assert said.endswith("from beside\n")
+        assert output.startswith(f"__main__ pack {folder} {folder} ['pack.app']")
+        assert output.endswith("from beside\n")
 
     def test_a_package_runs_its_main(self, folder: Path) -> None:
         (folder / "pack" / "inner").mkdir()

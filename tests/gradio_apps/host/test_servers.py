@@ -1,4 +1,4 @@
-"""The server people reach: what it is made of, and the moment in which another process takes its place."""
+"""The public server: its parts, and the moment when another process takes over."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ def test_whoever_was_taken_is_answered_and_whoever_was_not_still_waits(steps: in
 
     async def run() -> tuple[int, int]:
         with socket.create_server(("127.0.0.1", 0)) as listening:
-            kept = listening.dup()  # as the process that follows has it
+            copy = listening.dup()  # as the process that follows has it
             listens = asyncio.Event()
 
             async def control(server: PublicServer) -> None:
@@ -47,7 +47,7 @@ def test_whoever_was_taken_is_answered_and_whoever_was_not_still_waits(steps: in
             )
             serving = asyncio.create_task(server.serve())
             await listens.wait()
-            clients = [socket.create_connection(kept.getsockname(), timeout=PATIENCE) for _ in range(MANY)]
+            clients = [socket.create_connection(copy.getsockname(), timeout=PATIENCE) for _ in range(MANY)]
             for client in clients:
                 client.sendall(b"GET / HTTP/1.1\r\nHost: forecast\r\n\r\n")
             for _ in range(steps):
@@ -56,16 +56,16 @@ def test_whoever_was_taken_is_answered_and_whoever_was_not_still_waits(steps: in
             assert not server.accepting
             await server.settle()
             waiting = []
-            kept.setblocking(False)
+            copy.setblocking(False)
             with suppress(BlockingIOError):
                 while True:
-                    waiting.append(kept.accept())
+                    waiting.append(copy.accept())
             theirs = {peer for _, peer in waiting}
             taken = [client for client in clients if client.getsockname() not in theirs]
             lines = [await asyncio.to_thread(first_line, client) for client in taken]
             server.stop_requested = True
             await serving
-            for one in (kept, *clients, *(connection for connection, _ in waiting)):
+            for one in (copy, *clients, *(connection for connection, _ in waiting)):
                 one.close()
         assert lines == [b"HTTP/1.1 200 OK"] * len(taken)
         return len(taken), len(waiting)
@@ -82,8 +82,8 @@ async def describing(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "websocket.close", "code": 4000, "reason": ""})
         return
-    said = {"loop": type(asyncio.get_running_loop()).__module__, "parser": type(receive.__self__).__module__}
-    body = json.dumps(said).encode()
+    answer = {"loop": type(asyncio.get_running_loop()).__module__, "parser": type(receive.__self__).__module__}
+    body = json.dumps(answer).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})
 
@@ -150,7 +150,7 @@ def test_a_head_that_is_too_long_is_refused_before_anything_reads_it(size: int) 
 def test_a_server_that_stopped_listening_takes_no_connection_any_more() -> None:
     with serving(describing) as server:
         address = server._socket.getsockname()
-        kept = server._socket.dup()
+        copy = server._socket.dup()
         stopped = threading.Event()
 
         def stop() -> None:
@@ -163,10 +163,10 @@ def test_a_server_that_stopped_listening_takes_no_connection_any_more() -> None:
         looked = threading.Event()
         server.steps_of_its_loop(lambda: server.steps_of_its_loop(looked.set))  # type: ignore[attr-defined]
         assert looked.wait(PATIENCE)
-        kept.settimeout(PATIENCE)
-        taken = dict(kept.accept()[::-1] for _ in clients)  # as the process that follows does; no other took one
+        copy.settimeout(PATIENCE)
+        taken = dict(copy.accept()[::-1] for _ in clients)  # as the process that follows does; no other took one
         assert set(taken) == {client.getsockname() for client in clients}
-        for one in (kept, *clients, *taken.values()):
+        for one in (copy, *clients, *taken.values()):
             one.close()
 
 

@@ -60,8 +60,8 @@ def test_an_app_runs_by_its_own_interpreter_behind_the_same_guard(tmp_path: Path
         with reporting_to(tmp_path / "events", document):
             wait_for_event(tmp_path / "events", "app-ready")
     lines = Path(app["log"]).read_text().splitlines()
-    said = json.loads(next(line for line in lines if line.startswith("{")))
-    assert said == {
+    report = json.loads(next(line for line in lines if line.startswith("{")))
+    assert report == {
         "prefix": str(python.parents[1]),
         "theirs": "the author's",
         "ours": [],
@@ -82,7 +82,7 @@ def test_an_interpreter_without_gradio_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize(
-    ("installed", "said"),
+    ("installed", "report"),
     [
         ({"gradio": "6.20.1"}, "has Gradio 6.20.1, and apps can be served with 5.50 or 6.31 only."),
         ({"gradio": "5.49.1"}, "has Gradio 5.49.1, and apps can be served with 5.50 or 6.31 only."),
@@ -95,7 +95,9 @@ def test_an_interpreter_without_gradio_is_named(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_an_interpreter_lacks_is_said_in_a_sentence(tmp_path: Path, installed: dict[str, str], said: str) -> None:
+def test_what_an_interpreter_lacks_is_said_in_a_sentence(
+    tmp_path: Path, installed: dict[str, str], report: str
+) -> None:
     venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
     [site] = (tmp_path / "venv" / "lib").glob("python*/site-packages")
     for name, version in installed.items():
@@ -105,7 +107,7 @@ def test_what_an_interpreter_lacks_is_said_in_a_sentence(tmp_path: Path, install
     python = tmp_path / "venv" / "bin" / "python"
     ended = run(python)
 
-    assert (ended.returncode, ended.stderr) == (own_interpreter.EXIT_UNFIT, f"portal: {python} {said}\n")
+    assert (ended.returncode, ended.stderr) == (own_interpreter.EXIT_UNFIT, f"portal: {python} {report}\n")
 
 
 def run(python: Path) -> "subprocess.CompletedProcess[str]":
@@ -145,10 +147,10 @@ def test_an_interpreter_says_what_it_has(python: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
     assert ended.returncode == 0, ended.stderr
-    said = json.loads(ended.stdout)
-    assert said["gradio"].startswith(f"{GRADIO[-1]}.")
-    assert said["python"].startswith("3.")
-    assert said["packages"] > 20
+    report = json.loads(ended.stdout)
+    assert report["gradio"].startswith(f"{GRADIO[-1]}.")
+    assert report["python"].startswith("3.")
+    assert report["packages"] > 20
 
 
 def test_a_package_that_is_not_there_is_an_error(tmp_path: Path) -> None:

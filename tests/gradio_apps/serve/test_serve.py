@@ -90,8 +90,8 @@ def wait_for_event(events: Path, name: str) -> dict[str, Any]:
         lines = [line for line in events.read_text().splitlines(keepends=True) if line.endswith("\n")]
         for event in map(json.loads, lines):
             if event["event"] == name:
-                said: dict[str, Any] = event
-                return said
+                message: dict[str, Any] = event
+                return message
         assert time.monotonic() < until, lines
         time.sleep(0.05)
 
@@ -100,8 +100,8 @@ def answer(client: httpx.Client, headers: dict[str, str], api: str, *data: objec
     asked = client.post(f"/gradio_api/call/{api}", json={"data": data}, headers=headers)
     assert asked.status_code == 200, asked.text
     lines = client.get(f"/gradio_api/call/{api}/{asked.json()['event_id']}", headers=headers).text.splitlines()
-    said: list[Any] = json.loads(lines[lines.index("event: complete") + 1].removeprefix("data: "))
-    return said
+    message: list[Any] = json.loads(lines[lines.index("event: complete") + 1].removeprefix("data: "))
+    return message
 
 
 @pytest.mark.usefixtures("processes")
@@ -151,7 +151,7 @@ def test_a_taken_port_is_named(host: str) -> None:
 
 @pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize(
-    ("code", "changes", "said"),
+    ("code", "changes", "message"),
     [
         ("import time\ntime.sleep(600)", {"PORTAL_START_TIMEOUT": "1"}, "The app did not come up within 1 s."),
         ("import no_such_module", {}, "The module 'no_such_module' is not installed where the app runs."),
@@ -159,7 +159,7 @@ def test_a_taken_port_is_named(host: str) -> None:
     ],
 )
 def test_the_last_word_of_a_start_that_failed_is_its_reason(
-    tmp_path: Path, code: str, changes: dict[str, str], said: str
+    tmp_path: Path, code: str, changes: dict[str, str], message: str
 ) -> None:
     (tmp_path / "app.py").write_text(code)
     ended = subprocess.run(
@@ -172,7 +172,7 @@ def test_the_last_word_of_a_start_that_failed_is_its_reason(
     )
 
     assert ended.returncode == FAILED_TO_LOAD
-    assert ended.stderr.splitlines()[-1] == f"portal: ERROR: {said}"
+    assert ended.stderr.splitlines()[-1] == f"portal: ERROR: {message}"
     assert "most recent call" in ended.stderr  # where it stood
 
 
@@ -255,10 +255,10 @@ def test_a_process_may_take_as_long_to_end_as_the_supervisor_waits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "kept"),
+    ("message", "logged"),
     [("ASGI callable returned without completing response.", False), ("Exception in ASGI application", True)],
 )
-def test_an_answer_that_was_broken_off_is_no_error_in_the_log(message: str, *, kept: bool) -> None:
+def test_an_answer_that_was_broken_off_is_no_error_in_the_log(message: str, *, logged: bool) -> None:
     record = logging.LogRecord("uvicorn.error", logging.ERROR, __file__, 1, message, None, None)
 
-    assert is_worth_a_line(record) is kept
+    assert is_worth_a_line(record) is logged

@@ -31,8 +31,8 @@ def count():
         yield f"tick {number}"
 
 with gr.Blocks() as demo:
-    said = gr.Textbox()
-    gr.Button().click(count, None, said, api_name="count")
+    output = gr.Textbox()
+    gr.Button().click(count, None, output, api_name="count")
 demo.launch()
 """
 
@@ -124,14 +124,14 @@ def test_who_waits_for_a_stopped_app_reads_a_sentence(tmp_path: Path) -> None:
                 heard = script.iter_lines()
                 next(heard)
                 app.process.send_signal(signal.SIGTERM)
-                said = [line for line in lines if line]
+                output = [line for line in lines if line]
                 heard_last = [line for line in heard if line]
         assert app.process.wait(PATIENCE) == 0
 
-    last = json.loads(said[-1].removeprefix("data: "))
+    last = json.loads(output[-1].removeprefix("data: "))
     assert (last["msg"], last["message"], last["success"]) == ("unexpected_error", STOPPED, False)
     assert heard_last[-2:] == ["event: error", f"data: {json.dumps(STOPPED)}"]
-    everything = "\n".join([*said, *heard_last])
+    everything = "\n".join([*output, *heard_last])
     assert "ancel" not in everything
     log = app.log.read_text()
     assert "Traceback" not in log

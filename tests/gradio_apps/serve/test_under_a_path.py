@@ -28,7 +28,7 @@ PATH = "/run/forecast"
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The app, and somebody who is in."""
+    """The app, and a signed-in person."""
 
     url: str
     """Its public address."""

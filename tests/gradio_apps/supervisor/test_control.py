@@ -1,4 +1,4 @@
-"""The operator's socket: what it tells, what it does, and whom it refuses."""
+"""The control socket: its answers, its actions, and the users it refuses."""
 
 import asyncio
 import io
@@ -102,7 +102,7 @@ def test_a_crashed_app_says_why_and_is_started_at_once_when_asked(tmp_path: Path
         assert crashed["restarts"] == 3
         tell(control, {"do": "start", "app": "forecast"})
         supervisor.event("app-started")
-        # It is begun anew: the pause is the first one.
+        # The record is cleared: the pause is the first one.
         assert supervisor.event("app-crashed")["pause"] == 1
 
         tell(control, {"do": "stop", "app": "forecast"})

@@ -27,7 +27,7 @@ def test_the_levels_are_those_of_the_page() -> None:
     words = " ".join(CODES.partition("## The supervisor\n")[2].partition("| Code")[0].split())
     errors, _, rest = words.partition("`error` for ")[2].partition("`warning` for ")
     warnings = rest.partition("`info`")[0]
-    said = {
+    by_level = {
         level: {event for event in Event if f"`{event.value}`" in part}
         for level, part in (("error", errors), ("warning", warnings))
     }
@@ -36,5 +36,5 @@ def test_the_levels_are_those_of_the_page() -> None:
         stream = io.StringIO()
         reporter(stream)(event)
         level = json.loads(stream.getvalue())["level"]
-        assert said.get(level, set()) >= ({event} if level != "info" else set())
-        assert all(event not in found for name, found in said.items() if name != level)
+        assert by_level.get(level, set()) >= ({event} if level != "info" else set())
+        assert all(event not in found for name, found in by_level.items() if name != level)

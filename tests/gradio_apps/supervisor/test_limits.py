@@ -85,7 +85,7 @@ NOT_RUN = "Its interpreter is missing, or its user may not run it. See its log."
 
 
 @pytest.mark.parametrize(
-    ("code", "problem", "last", "said"),
+    ("code", "problem", "last", "text"),
     [
         (None, "Permission denied", "", "It could not be started: Permission denied."),
         (None, None, "", "It could not be started: unknown reason."),
@@ -102,16 +102,16 @@ NOT_RUN = "Its interpreter is missing, or its user may not run it. See its log."
         (-99, None, "", "It was ended by the signal 99."),
     ],
 )
-def test_an_end_has_a_reason(code: int | None, problem: str | None, last: str, said: str) -> None:
-    assert reason_of(code, problem=problem, last=last) == said
+def test_an_end_has_a_reason(code: int | None, problem: str | None, last: str, text: str) -> None:
+    assert reason_of(code, problem=problem, last=last) == text
 
 
 @pytest.mark.parametrize(
-    ("count", "said"),
+    ("count", "text"),
     [(0, "0 B"), (999, "999 B"), (2_000_000_000, "2 GB"), (1_234_567, "1.23 MB"), (5 * 10**15, "5e+03 TB")],
 )
-def test_sizes_are_said_as_people_say_them(count: int, said: str) -> None:
-    assert size(count) == said
+def test_sizes_are_said_as_people_say_them(count: int, text: str) -> None:
+    assert size(count) == text
 
 
 @pytest.mark.usefixtures("processes")

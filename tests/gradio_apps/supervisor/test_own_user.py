@@ -1,4 +1,4 @@
-"""Apps that run as users of their own, started by a real supervisor; what it refuses, and whom it obeys."""
+"""Apps that run as users of their own, started by a real supervisor; what it refuses, and which users it obeys."""
 
 import json
 import os
@@ -44,7 +44,7 @@ class TestDocument:
         assert plan.owner == (70900, 70900)
         assert own is not None
         assert (own.uid, own.gid, own.home) == (70001, 70001, tmp_path / "one")
-        assert other is not None, "beside root nothing is left to run as whoever starts it"
+        assert other is not None, "with root, no app runs as the user that starts it"
         assert (other.uid, other.gid, other.home) == (70900, 70900, None)
 
     def test_without_an_owner_there_is_nobody_to_become(self, tmp_path: Path) -> None:

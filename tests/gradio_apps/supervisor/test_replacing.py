@@ -1,4 +1,4 @@
-"""One process in the place of another: on the same socket, without a gap, and the old one if the new is no good."""
+"""Replacing a process: on the same socket, without a gap, and keeping the old one if the new one fails."""
 
 import threading
 import time

@@ -15,11 +15,11 @@ def test_pauses_grow_to_a_minute() -> None:
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
-@pytest.mark.parametrize(("life", "pause"), [(59.9, 32), (60, 1), (600, 1)])
-def test_a_minute_of_life_clears_the_record(life: float, pause: int) -> None:
-    assert pause == after_end(Record(pause=32), lifetime=life, waited=False).wait
+@pytest.mark.parametrize(("lifetime", "pause"), [(59.9, 32), (60, 1), (600, 1)])
+def test_a_minute_of_running_clears_the_record(lifetime: float, pause: int) -> None:
+    assert pause == after_end(Record(pause=32), lifetime=lifetime, waited=False).wait
 
 
-def test_an_app_that_waited_itself_starts_at_once_and_its_wait_is_no_life() -> None:
+def test_an_app_that_waited_itself_starts_at_once_and_its_wait_does_not_count() -> None:
     assert Restart(wait=0, record=Record(pause=60)) == after_end(Record(pause=60), lifetime=65, waited=True)
     assert Restart(wait=0, record=Record(pause=2)) == after_end(Record(pause=60), lifetime=120, waited=True)

@@ -1,4 +1,4 @@
-"""The listening sockets: taken back from whoever else holds one, without a moment in which the address is free."""
+"""The listening sockets: reclaimed from other holders, without a moment in which the address is free."""
 
 import os
 import socket

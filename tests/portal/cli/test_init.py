@@ -162,7 +162,7 @@ def test_a_link_is_something_that_is_there(folder: Path) -> None:
         (("--app", "one=a.b", "--app", "one=a.c"), "is given twice"),
         (("--app", "one=a.b"), "Missing option: --apps-url."),
         (("--app", "one=a.b", *APPS_URL), "trust_apps"),
-        (("--app", "one=nowhere.py", "--trust-apps", *APPS_URL), "which does not exist"),
+        (("--app", "one=nowhere.py", "--trust-apps", *APPS_URL), "which is not there"),
         (("--title", "two\nlines"), "portal.title"),
         (("--type", "octa"), "There is no provider type called 'octa'. There are: oidc, descope, github,"),
         (

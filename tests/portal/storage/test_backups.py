@@ -238,7 +238,7 @@ class TestRestore:
             assert isinstance(built.credentials, AppCredentials)
             assert built.credentials.unreadable() == ("forecast",)
         back_up(settings, tmp_path / "b")
-        with pytest.raises(BackupFailed, match="cannot read all the keys"):
+        with pytest.raises(BackupFailed, match="cannot decrypt all the keys"):
             put_back(settings, tmp_path / "b")
 
     def test_a_database_of_a_newer_version_is_refused(self, settings: Settings, tmp_path: Path) -> None:
@@ -381,7 +381,7 @@ def test_a_database_with_triggers_is_refused_even_with_a_valid_mac(settings: Set
 
     back_up(settings, tmp_path / "b")
     repacked(tmp_path / "b", with_a_trigger)
-    with pytest.raises(BackupFailed, match="holds what no portal puts there"):
+    with pytest.raises(BackupFailed, match="contains a trigger or a view"):
         put_back(settings, tmp_path / "b")
 
 
@@ -450,7 +450,7 @@ def test_a_running_portal_prevents_a_restore_until_it_ends(settings: Settings, t
     process.start()
     assert ready.wait(60)
     try:
-        with pytest.raises(BackupFailed, match="A portal runs on"):
+        with pytest.raises(BackupFailed, match="A portal runs with the data folder"):
             put_back(settings, tmp_path / "b")
     finally:
         process.kill()

@@ -1,5 +1,6 @@
 """The whole ``portal`` command line: every command with its module and a summary."""
 
+from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 import click
@@ -59,4 +60,13 @@ PORTAL: Final = click.Group(
         LazyCommand("completion", f"{_CLI}.completion:completion", "Print a shell script that completes commands."),
     ],
 )
-click.version_option(package_name="gradio-portal", message="portal %(version)s")(PORTAL)
+
+
+def _version() -> str:
+    try:
+        return version("gradio-portal")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+click.version_option(_version(), message="portal %(version)s")(PORTAL)

@@ -37,7 +37,7 @@ class Certificate:
     authority: Path
     """Who signed it."""
     pin: str
-    """SHA-256 of its public key in base64: what Chromium is told to accept."""
+    """SHA-256 of its public key in base64: what Chromium is configured to accept."""
 
 
 def issue(

@@ -41,7 +41,7 @@ _measured: dict[str, str] = {}
 
 
 def pytest_configure() -> None:
-    """Have signals mean what they mean at a terminal: what runs in the background may have been told to ignore some."""
+    """Have signals mean what they mean at a terminal: a process in the background may ignore some."""
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)

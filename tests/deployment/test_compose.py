@@ -74,12 +74,12 @@ class Machine:
 
     def start(self, service: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start *service* with *arguments* in the place of its command, as its container would be."""
-        told = self.services()[service]
+        message = self.services()[service]
         volume = self.folder / "volumes" / ("portal" if service == "setup" else service)
         volume.mkdir(mode=0o700, parents=True, exist_ok=True)  # as the image has /data
-        entry = told.get("entrypoint") or next(one.form() for one in steps() if one.word == "ENTRYPOINT")
-        words = [*entry, *(arguments or told["command"])]
-        environ = {**image_environment(), **{name: str(value) for name, value in told["environment"].items()}}
+        entry = message.get("entrypoint") or next(one.form() for one in steps() if one.word == "ENTRYPOINT")
+        words = [*entry, *(arguments or message["command"])]
+        environ = {**image_environment(), **{name: str(value) for name, value in message["environment"].items()}}
         data = "portal" if service == "setup" else service
         log = self.stack.enter_context((self.folder / f"{service}.log").open("ab"))
         process = subprocess.Popen(
@@ -105,16 +105,16 @@ class Machine:
 
     def up(self) -> None:
         """Start everything that has no profile, whoever is waited for first."""
-        services = {name: told for name, told in self.services().items() if "profiles" not in told}
+        services = {name: message for name, message in self.services().items() if "profiles" not in message}
         for name in sorted(services, key=lambda one: len(services[one].get("depends_on", []))):
             if name == "web":
                 self._start_web(services[name])
             else:
                 self.start(name)
 
-    def _start_web(self, told: Mapping[str, Any]) -> None:
-        """Start nginx, which is not ours: it is told to include the folder that its container has mounted."""
-        assert "./deployment/web:/etc/nginx/conf.d:ro" in told["volumes"]
+    def _start_web(self, message: Mapping[str, Any]) -> None:
+        """Start nginx, which is not ours: it includes the folder that its container has mounted."""
+        assert "./deployment/web:/etc/nginx/conf.d:ro" in message["volumes"]
         whole = whole_configuration(self.folder, self.folder / "deployment" / "web" / "*.conf")
         command = [nginx(), "-p", str(self.folder), "-c", str(whole)]
         log = self.stack.enter_context((self.folder / "web.log").open("wb"))

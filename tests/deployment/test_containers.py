@@ -14,7 +14,7 @@ from tests.deployment.containers import compose, copied, image_environment, is_i
 VARIABLES = {"PORTAL_URL": "https://portal.example.com", "APPS_DOMAIN": "apps.example.com"}
 COMPOSE = compose(VARIABLES)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-APPS = [name for name, told in SERVICES.items() if "PORTAL_APP" in told.get("environment", {})]
+APPS = [name for name, message in SERVICES.items() if "PORTAL_APP" in message.get("environment", {})]
 
 
 def test_what_is_copied_is_what_the_package_is_built_from() -> None:
@@ -65,40 +65,40 @@ def test_the_last_stage_holds_the_environment_alone_and_is_nobodys() -> None:
 
 
 def test_one_port_is_published() -> None:
-    assert {name: told["ports"] for name, told in SERVICES.items() if "ports" in told} == {"web": ["443:443"]}
+    assert {name: message["ports"] for name, message in SERVICES.items() if "ports" in message} == {"web": ["443:443"]}
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_container_is_hardened(name: str) -> None:
-    told = SERVICES[name]
+    message = SERVICES[name]
 
-    assert told["read_only"] is True
-    assert told["cap_drop"] == ["ALL"]
-    assert told["security_opt"] == ["no-new-privileges:true"]
-    assert not {"privileged", "cap_add", "devices", "pid", "ipc", "env_file"} & told.keys()
-    assert told.get("network_mode") == {"web": None, "setup": "none"}.get(name, "service:web")
-    assert not [one for one in told["volumes"] if one.startswith("/")]  # nothing of the machine but our own folder
+    assert message["read_only"] is True
+    assert message["cap_drop"] == ["ALL"]
+    assert message["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "cap_add", "devices", "pid", "ipc", "env_file"} & message.keys()
+    assert message.get("network_mode") == {"web": None, "setup": "none"}.get(name, "service:web")
+    assert not [one for one in message["volumes"] if one.startswith("/")]  # nothing of the machine but our own folder
 
 
 @pytest.mark.parametrize("app", APPS)
 def test_an_app_sees_its_own_secret_and_volume_and_nothing_of_the_portals(app: str) -> None:
-    told = SERVICES[app]
+    message = SERVICES[app]
 
-    assert told["volumes"] == [f"{app}:/data"]
-    assert told["secrets"] == [app]
+    assert message["volumes"] == [f"{app}:/data"]
+    assert message["secrets"] == [app]
     assert COMPOSE["secrets"][app] == {"file": f"./deployment/secrets/{app}"}
-    assert told["environment"]["PORTAL_APP"] == app
-    assert not {"PORTAL_SECRET_KEY", "PORTAL_APP_SECRET", "PORTAL_DATABASE_URL"} & told["environment"].keys()
+    assert message["environment"]["PORTAL_APP"] == app
+    assert not {"PORTAL_SECRET_KEY", "PORTAL_APP_SECRET", "PORTAL_DATABASE_URL"} & message["environment"].keys()
 
 
 def test_the_apps_of_the_page_are_those_of_the_file() -> None:
     [text] = [block for block in page("docs/deploy.md").blocks("toml") if "apps." in block]
 
     for app in APPS:
-        told = SERVICES[app]
+        message = SERVICES[app]
         section = text.partition(f"[apps.{app}]")[2].partition("[")[0]
-        assert f'url = "{told["environment"]["PORTAL_APP_URL"]}"' in section
-        assert f'internal_url = "http://127.0.0.1:{told["command"][-1]}"' in section
+        assert f'url = "{message["environment"]["PORTAL_APP_URL"]}"' in section
+        assert f'internal_url = "http://127.0.0.1:{message["command"][-1]}"' in section
     assert text.count("[apps.") == len(APPS) == 2
     assert SERVICES["portal"]["command"][-1] == "7800"
 

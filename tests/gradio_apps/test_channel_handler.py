@@ -68,9 +68,9 @@ async def running_server() -> AsyncIterator[RunningServer]:
     sock.listen()
     port = sock.getsockname()[1]
     async with a_deployment(gradio) as deployment:
-        steering = ChannelHandler(theirs, guard=deployment.guard, state=lambda: "running", problem=lambda: "")
+        handling = ChannelHandler(theirs, guard=deployment.guard, state=lambda: "running", problem=lambda: "")
         config = own_config(deployment.guard, lifespan="off", timeout_graceful_shutdown=1)
-        server = PublicServer(config, sock=sock, before_stop=lambda: None, control=steering.start)
+        server = PublicServer(config, sock=sock, before_stop=lambda: None, control=handling.start)
         reader, writer = await asyncio.open_connection(sock=ours)
         running = asyncio.create_task(server.serve())
         world = RunningServer(deployment, server, port, writer)
@@ -87,13 +87,13 @@ async def running_server() -> AsyncIterator[RunningServer]:
         finally:
             server.stop_requested = True
             await running
-            for task in (hearing, *steering._tasks):
+            for task in (hearing, *handling._tasks):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
             writer.close()
-            assert steering._writer is not None
-            steering._writer.close()
+            assert handling._writer is not None
+            handling._writer.close()
 
 
 async def test_it_ends_when_its_supervisor_is_gone() -> None:
@@ -106,7 +106,7 @@ async def test_it_ends_when_its_supervisor_is_gone() -> None:
                 await asyncio.sleep(0.02)
 
 
-async def test_nothing_is_taken_before_it_is_told_to() -> None:
+async def test_nothing_is_taken_before_it_is_reported_to() -> None:
     async with running_server() as world, world.client() as client:
         waiting = asyncio.create_task(client.get("/"))
         assert not (await world.wait_for(lambda status: status.state == "running")).accepting
@@ -118,7 +118,7 @@ async def test_nothing_is_taken_before_it_is_told_to() -> None:
         assert (await client.get("/")).status_code == 200
 
 
-async def test_what_is_under_way_is_told() -> None:
+async def test_what_is_under_way_is_reported() -> None:
     async with running_server() as world, world.client() as client:
         world.tell(Accept())
         async with client.stream("GET", DATA, params={"session_hash": "hash"}):
@@ -197,7 +197,7 @@ async def test_sessions_that_wait_elsewhere_and_that_ended_elsewhere() -> None:
         assert SessionEnded("app-session-1") not in world.messages
 
 
-def test_without_a_channel_nobody_steers() -> None:
+def test_without_a_channel_nobody_controls() -> None:
     for value in ("", "x", "-1", "²"):
         environ = {DESCRIPTOR: value}
         assert channel_from(environ) is None

@@ -178,7 +178,7 @@ class TestAdminDashboard:
         assert toasts == ["Choose a sign-in first."]
         assert portal.sign_ins
 
-    def test_a_refused_ending_is_told(self, portal: Portal, toasts: list[str]) -> None:
+    def test_a_refused_ending_is_reported(self, portal: Portal, toasts: list[str]) -> None:
         portal.refuses = {"/api/sign-ins/sign-in-1/end"}
         _, sign_ins, *_ = admin_dashboard.end("sign-in-1", a_visit(access=portal.access))
 
@@ -235,7 +235,7 @@ class TestAdminDashboard:
 
         assert heading.startswith("1 sign-in, as of")
 
-    def test_a_nameless_sign_in_can_still_be_told(self) -> None:
+    def test_a_nameless_sign_in_can_still_be_reported(self) -> None:
         (sign_in,) = PortalApi(
             FakeAccess(),
             client=httpx.Client(

@@ -26,7 +26,7 @@ ROOT: Final = Path(__file__).parents[2]
 _START: Final = 240
 
 Front: TypeAlias = Callable[[Path, Mapping[str, str], tuple[int, int]], AbstractContextManager[None]]
-"""Runs a web server: told the house's folder, the portal's environment, and the ports of the portal and its own."""
+"""Runs a web server, given the folder of the deployment, the portal's environment, and both ports."""
 
 PORTAL_TOML: Final = """
 [portal]
@@ -109,7 +109,7 @@ def running_deployment(
     own: Collection[str] = tuple(_OWN),
     more: Mapping[str, Path] | None = None,
     lines: str = "",
-    **told: Any,
+    **message: Any,
 ) -> Iterator[Deployment]:
     """Run provider, portal and apps until the block ends.
 
@@ -125,7 +125,7 @@ def running_deployment(
     host, _, path = apps.partition("/")
     apps_url = f"http://{host}:{{port}}/{path}" if front is None else f"https://{host}:{front_port}/{path}"
     apps_url = apps_url.rstrip("/")
-    with running_provider(a_client(url), accounts=told.pop("accounts", ACCOUNTS), **told) as provider:
+    with running_provider(a_client(url), accounts=message.pop("accounts", ACCOUNTS), **message) as provider:
         (folder / "portal.toml").write_text(
             PORTAL_TOML.format(
                 portal=url,

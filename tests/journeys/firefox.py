@@ -107,8 +107,8 @@ class Place:
         value: str = self.ask("element => document.querySelector(element).value", element)
         return value
 
-    def _do(self, verb: str, **told: object) -> Any:
-        return self.browser.do(verb, tab=self.tab, inside=self.inside, **told)
+    def _do(self, verb: str, **message: object) -> Any:
+        return self.browser.do(verb, tab=self.tab, inside=self.inside, **message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +159,9 @@ class Firefox:
     _commands: IO[str] = field(repr=False)
     _answers: IO[str] = field(repr=False)
 
-    def do(self, verb: str, **told: object) -> Any:
+    def do(self, verb: str, **message: object) -> Any:
         """Do one thing and return what came of it."""
-        self._commands.write(json.dumps({"verb": verb, **told}) + "\n")
+        self._commands.write(json.dumps({"verb": verb, **message}) + "\n")
         self._commands.flush()
         return self.answer()
 
@@ -229,5 +229,5 @@ def running_firefox(folder: Path, *, authority: Path | None = None, dark: bool =
 
 def _trust(authority: Path, profile: Path) -> None:
     store = ["-d", f"sql:{profile}"]
-    for told in (["-N", "--empty-password"], ["-A", "-n", "tests", "-t", "C,,", "-i", str(authority)]):
-        subprocess.run([certutil(), *told, *store], check=True, capture_output=True, timeout=_START)
+    for message in (["-N", "--empty-password"], ["-A", "-n", "tests", "-t", "C,,", "-i", str(authority)]):
+        subprocess.run([certutil(), *message, *store], check=True, capture_output=True, timeout=_START)

@@ -230,7 +230,7 @@ def wait_until(holds: Callable[[], bool], running: Served) -> None:
 
 @dataclass(slots=True)
 class Load:
-    """Requests that go on until told, and what became of them."""
+    """Requests that go on until stopped, and what became of them."""
 
     stop: threading.Event = field(default_factory=threading.Event)
     good: Counter[str] = field(default_factory=Counter)
@@ -268,8 +268,8 @@ class Load:
             thread.join(PATIENCE)
 
     def counts(self) -> str:
-        told = ", ".join(f"{count} {kind} (longest {self.longest[kind]:.2f} s)" for kind, count in self.good.items())
-        return f"good: {told}; failed: {len(self.bad)}"
+        message = ", ".join(f"{count} {kind} (longest {self.longest[kind]:.2f} s)" for kind, count in self.good.items())
+        return f"good: {message}; failed: {len(self.bad)}"
 
 
 _hashes = itertools.count()

@@ -1,4 +1,4 @@
-"""Behind a real nginx with TLS, told what ``portal config nginx`` wrote, for each shape of address."""
+"""Behind a real nginx with TLS and the configuration of ``portal config nginx``, for each shape of address."""
 
 import contextlib
 import json
@@ -37,7 +37,7 @@ OWN_SIGN_IN = ROOT / "tests" / "samples" / "unmodified" / "own_sign_in.py"
 LITTLE_TO_PAINT: ViewportSize = {"width": 480, "height": 320}
 
 
-class Told(NamedTuple):
+class Site(NamedTuple):
     """A house, and the certificate in front of it."""
 
     deployment: Deployment
@@ -51,7 +51,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 @pytest.fixture(scope="module")
-def deployments(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Told]]:
+def deployments(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Site]]:
     """One house of each shape, all at once, so that their long streams run at the same time."""
     nginx()  # or skip, before everything else is started
 
@@ -66,11 +66,11 @@ def deployments(certificate: Certificate, tmp_path_factory: pytest.TempPathFacto
         return running_deployment(folder, portal=PORTAL, apps=apps, front=front, own=("showcase",), more=more)
 
     with contextlib.ExitStack() as stack:
-        yield {shape: Told(stack.enter_context(started(apps)), certificate) for shape, apps in SHAPES.items()}
+        yield {shape: Site(stack.enter_context(started(apps)), certificate) for shape, apps in SHAPES.items()}
 
 
 @pytest.fixture(params=tuple(SHAPES))
-def told(request: pytest.FixtureRequest, deployments: Mapping[str, Told]) -> Told:
+def site(request: pytest.FixtureRequest, deployments: Mapping[str, Site]) -> Site:
     """The house of one shape."""
     return deployments[request.param]
 
@@ -83,20 +83,20 @@ def browser(playwright: Playwright, certificate: Certificate) -> Iterator[Browse
 
 
 @pytest.fixture(scope="module")
-def long_streams(deployments: Mapping[str, Told], browser: Browser) -> Iterator[Mapping[str, Page]]:
+def long_streams(deployments: Mapping[str, Site], browser: Browser) -> Iterator[Mapping[str, Page]]:
     """A stream in a tab of Uwe's for each shape, which runs while the others have their day."""
     with contextlib.ExitStack() as stack:
         pages = {}
-        for shape, told in deployments.items():
+        for shape, site in deployments.items():
             context = stack.enter_context(browser.new_context(viewport=LITTLE_TO_PAINT))
             pages[shape] = page = steps.new_page(context)
-            steps.sign_in(page, told.deployment, "Uwe User", path="/apps/showcase/")
+            steps.sign_in(page, site.deployment, "Uwe User", path="/apps/showcase/")
             steps.start_stream(steps.frame_of(page), ticks=steps.LONG)
         yield pages
 
 
 @pytest.fixture(scope="module")
-def day_in_firefox(deployments: Mapping[str, Told], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
+def day_in_firefox(deployments: Mapping[str, Site], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
     """Ana's day in Firefox, which trusts the tests' authority as it would a company's, with a stream in one tab."""
     deployment, certificate = deployments["a host for each app"]
     folder = tmp_path_factory.mktemp("firefox")
@@ -104,11 +104,11 @@ def day_in_firefox(deployments: Mapping[str, Told], tmp_path_factory: pytest.Tem
         yield in_firefox.begin_day(firefox, deployment)
 
 
-def test_log_out_in_the_app_is_the_portals(told: Told, browser: Browser) -> None:
+def test_log_out_in_the_app_is_the_portals(site: Site, browser: Browser) -> None:
     """
     By a link to the host's root, wherever the app is; the click alone does not sign out.
     """
-    deployment = told.deployment
+    deployment = site.deployment
     context = browser.new_context()
     page = steps.new_page(context)
     steps.sign_in(page, deployment, "Ana Analyst", path="/apps/own-sign-in/")
@@ -132,11 +132,11 @@ def test_a_day_in_firefox(day_in_firefox: Day, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("long_streams")
-def test_a_whole_day(told: Told, browser: Browser, tmp_path: Path) -> None:
+def test_a_whole_day(site: Site, browser: Browser, tmp_path: Path) -> None:
     """
     Sign in, predict, stream, upload, download, a second app, sign out: all through the web server.
     """
-    deployment = told.deployment
+    deployment = site.deployment
     context = browser.new_context(accept_downloads=True)
     page = steps.new_page(context)
     steps.sign_in(page, deployment, "Ana Analyst", path="/apps/showcase/?x=1")
@@ -159,10 +159,10 @@ def test_a_whole_day(told: Told, browser: Browser, tmp_path: Path) -> None:
     context.close()
 
 
-def ask(told: Told, url: str, **headers: str) -> httpx.Response:
+def ask(site: Site, url: str, **headers: str) -> httpx.Response:
     """Ask for *url* over TLS, trusting the tests' authority alone, without resolving a name."""
     parts = urlsplit(url)
-    context = ssl.create_default_context(cafile=told.certificate.authority)
+    context = ssl.create_default_context(cafile=site.certificate.authority)
     with httpx.Client(verify=context, trust_env=False, timeout=30) as client:
         return client.get(
             f"https://127.0.0.1:{parts.port}{parts.path}{f'?{parts.query}' if parts.query else ''}",
@@ -171,7 +171,7 @@ def ask(told: Told, url: str, **headers: str) -> httpx.Response:
         )
 
 
-def test_forwarded_headers_are_the_web_servers_own(told: Told) -> None:
+def test_forwarded_headers_are_the_web_servers_own(site: Site) -> None:
     """
     What a client writes into them reaches neither the portal's log nor an address anybody is sent to.
     """
@@ -182,48 +182,48 @@ def test_forwarded_headers_are_the_web_servers_own(told: Told) -> None:
         "Forwarded": "for=203.0.113.66;host=evil.example.com",
         "X-Real-IP": "203.0.113.66",
     }
-    answer = ask(told, f"{told.deployment.url}/sign-in", **forged)
+    answer = ask(site, f"{site.deployment.url}/sign-in", **forged)
     assert answer.status_code == 200
-    lines = (told.deployment.folder / "serve.log").read_text().splitlines()
+    lines = (site.deployment.folder / "serve.log").read_text().splitlines()
     requests = [json.loads(line) for line in lines if line.startswith("{") and '"portal.requests"' in line]
     [line] = [line for line in requests if line["reference"] == answer.headers["X-Request-Id"]]
     assert line["client"] == "127.0.0.1"
 
     document = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none"}
-    challenged = ask(told, f"{told.deployment.apps['showcase']}/", **forged, **document)
-    assert challenged.headers["location"] == f"{told.deployment.url}/apps/showcase"
+    challenged = ask(site, f"{site.deployment.apps['showcase']}/", **forged, **document)
+    assert challenged.headers["location"] == f"{site.deployment.url}/apps/showcase"
 
 
-def test_the_longest_links_pass(told: Told) -> None:
+def test_the_longest_links_pass(site: Site) -> None:
     """
     The guard's answer has the link in its headers, which are longer than nginx's default.
     """
     document = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none"}
     link = f"/?state={'x' * 4080}"
-    challenged = ask(told, f"{told.deployment.apps['showcase']}{link}", **document)
+    challenged = ask(site, f"{site.deployment.apps['showcase']}{link}", **document)
     assert (challenged.status_code, challenged.headers["location"]) == (
         303,
-        f"{told.deployment.url}/apps/showcase{link}",
+        f"{site.deployment.url}/apps/showcase{link}",
     )
 
 
-def test_a_foreign_host_is_refused(told: Told) -> None:
+def test_a_foreign_host_is_refused(site: Site) -> None:
     """
     Portal and guard decide that; the web server hands the name on as it came.
     """
-    assert ask(told, f"{told.deployment.url}/sign-in", Host="evil.example.com").status_code == 400
-    assert ask(told, f"{told.deployment.url}/sign-in").status_code == 200
+    assert ask(site, f"{site.deployment.url}/sign-in", Host="evil.example.com").status_code == 400
+    assert ask(site, f"{site.deployment.url}/sign-in").status_code == 200
 
 
-def test_what_is_nobodys_path_is_nobodys(told: Told) -> None:
+def test_what_is_nobodys_path_is_nobodys(site: Site) -> None:
     """
-    The path goes on as it came, so an encoded way out of an app leads nowhere.
+    The path goes on as it came, so an encoded path out of an app leads nowhere.
     """
-    app = told.deployment.apps["showcase"]
+    app = site.deployment.apps["showcase"]
     for url in (f"{app}/..%2f..%2f..%2faccount", f"{app}/%2e%2e/%2e%2e/account", f"{app}/../x/config"):
-        answer = ask(told, url)
+        answer = ask(site, url)
         assert answer.status_code in {303, 400, 401, 404, 421}, url
-        assert answer.headers.get("location", told.deployment.url).startswith(told.deployment.url)
+        assert answer.headers.get("location", site.deployment.url).startswith(site.deployment.url)
 
 
 def test_streams_outlive_what_web_servers_wait(long_streams: Mapping[str, Page]) -> None:

@@ -157,14 +157,14 @@ class TestUnderGunicorn:
 
 
 @pytest.mark.usefixtures("journey")
-@pytest.mark.parametrize("fault", ["locked", "gone"])
-def test_a_worker_that_starts_meanwhile_waits_and_stops_nobody(tmp_path: Path, fault: str) -> None:
+@pytest.mark.parametrize("problem", ["locked", "gone"])
+def test_a_worker_that_starts_meanwhile_waits_and_stops_nobody(tmp_path: Path, problem: str) -> None:
     """Gunicorn gives up altogether when an app cannot be loaded; a database that is away must not look like that."""
     with running_portal(tmp_path) as portal:
         cookie = portal.signed_in()
         file = portal.data / "portal.db"
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
-            if fault == "locked":
+            if problem == "locked":
                 other.execute("BEGIN IMMEDIATE")
             else:
                 file.rename(file.with_name("away"))
@@ -172,7 +172,7 @@ def test_a_worker_that_starts_meanwhile_waits_and_stops_nobody(tmp_path: Path, f
             os.kill(victim, signal.SIGKILL)
             wait_until(lambda: "The portal waits for its database" in (tmp_path / "portal.log").read_text(), portal)
             assert portal.get("/healthz").status_code == 200
-            if fault == "gone":
+            if problem == "gone":
                 assert not file.exists()
                 file.with_name("away").rename(file)
         wait_until(lambda: victim not in portal.serving() and len(portal.serving()) == WORKERS, portal)
@@ -198,13 +198,13 @@ def every_connection(deployment: Deployment, pragma: str, after: str) -> Iterato
         event.remove(database._engine, "checkout", apply)
 
 
-FAULTS = {
+PROBLEMS = {
     "full": ("max_page_count = 1", "max_page_count = 1000000"),
     "read-only": ("query_only = ON", "query_only = OFF"),
 }
 
 
-@pytest.mark.parametrize(("pragma", "after"), FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize(("pragma", "after"), PROBLEMS.values(), ids=PROBLEMS)
 def test_nothing_can_be_written(tmp_path: Path, pragma: str, after: str) -> None:
     deployment = Deployment(tmp_path)
     browser = deployment.signed_in()

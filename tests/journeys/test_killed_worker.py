@@ -34,7 +34,7 @@ class Asked:
 
 
 def load(portal: Portal, cookie: str, session: str, stop: threading.Event) -> list[Asked]:
-    """Ask for the catalogue and for the app session in turn, until told."""
+    """Ask for the catalogue and for the app session in turn, until stopped."""
     asks: tuple[Callable[[], httpx.Response], ...] = (
         lambda: portal.get("/", cookie=cookie),
         lambda: portal.ask({"token": session, "token_type_hint": HINT_APP_SESSION}),

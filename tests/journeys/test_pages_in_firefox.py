@@ -46,7 +46,7 @@ def _examine(name: str, tab: Tab) -> list[str]:
     return found + [f"{name}: {problem}" for problem in tab.ask(examiner.TOO_WIDE)]
 
 
-def test_pages_are_without_faults(deployment: Deployment, tab: Tab) -> None:
+def test_pages_are_without_problems(deployment: Deployment, tab: Tab) -> None:
     tab.go(f"{deployment.url}/sign-in")
     tab.see("aria/Sign in to Example AI[role='heading']")
     found = _examine("sign-in", tab)

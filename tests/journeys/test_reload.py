@@ -123,7 +123,7 @@ def test_what_a_kill_of_an_app_and_of_the_supervisor_costs(
         answers = [running.client(slug, person).get("/").status_code for slug in running.ports]
         still = running.is_active("forecast", person.sids["forecast"])
 
-        # Told to end, everything finishes what runs, and leaves nothing behind.
+        # At the end, everything finishes its requests, and leaves nothing behind.
         pids = [*(state.pid for state in running.apps().values()), *anew, *children_of(running.process.pid)]
         with ThreadPoolExecutor(1) as threads:
             slow = threads.submit(running.client("other", person, Connection="close").get, "/slowly")
@@ -134,7 +134,7 @@ def test_what_a_kill_of_an_app_and_of_the_supervisor_costs(
         assert not any(pid is not None and is_alive(pid) for pid in pids)
 
     assert {kind for kind, *_ in load.bad} <= {"forecast"}, load.counts()
-    # Only what was under way then; what came later waited and was answered, or was told to wait after its time.
+    # Only what was under way then; what came later waited and was answered, or was asked to wait after its time.
     later = [bad for bad in load.bad if not bad[1] <= killed <= bad[2]]
     assert [bad for bad in later if bad[3] != STARTING or bad[2] - killed < LONGEST_HOLD] == [], load.bad
     assert all(count > 5 for count in load.good.values()), load.counts()

@@ -1,4 +1,4 @@
-"""A provider that answers after 35 seconds, under a real gunicorn: who waits is told so, and nobody else waits."""
+"""A provider that answers after 35 seconds, under a real gunicorn: people who wait get a page, and nobody else waits."""
 
 import os
 import ssl
@@ -134,7 +134,7 @@ def test_nobody_else_waits(tmp_path: Path, path: str) -> None:
             pages: list[Future[httpx.Response]] = [
                 threads.submit(one.get, target) for one, target in zip(people, targets, strict=True)
             ]
-            # Whoever finds no place is told so after a second; the others have nine more to wait.
+            # Without a free slot the answer comes after a second; the others have nine more to wait.
             wait_until(lambda: sum(page.done() for page in pages) >= PEOPLE - DEFAULT_LIMITS.waiting)
             assert path in late.asked
             somebody = Browser(url, port)

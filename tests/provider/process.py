@@ -50,7 +50,7 @@ ACCOUNTS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "uwe": {"name": "Uwe User", "email": "uwe@example.com", "email_verified": False, "roles": [], "groups": []},
 }
-"""People of every provider started here, unless told otherwise."""
+"""People of every provider started here, unless configured otherwise."""
 
 _START: Final = 120
 _CALL: Final = 60
@@ -83,11 +83,11 @@ def a_client(
 
 @contextmanager
 def running_provider(
-    *clients: Mapping[str, Any], accounts: Mapping[str, Mapping[str, Any]] = ACCOUNTS, **told: object
+    *clients: Mapping[str, Any], accounts: Mapping[str, Mapping[str, Any]] = ACCOUNTS, **options: object
 ) -> Iterator[RunningProvider]:
     """Run a provider with *clients* and *accounts* until the block ends.
 
-    *told* goes to ``server.mjs`` as it is: ``thin_id_token`` (default true), ``claims_with_openid`` (default true),
+    *options* goes to ``server.mjs`` as it is: ``thin_id_token`` (default true), ``claims_with_openid`` (default true),
     ``scoped_claims`` (claims by the scope that alone releases them; default none).
     """
     node = installed()
@@ -98,7 +98,7 @@ def running_provider(
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(json.dumps({"clients": clients, "accounts": accounts, **told}) + "\n")
+            process.stdin.write(json.dumps({"clients": clients, "accounts": accounts, **options}) + "\n")
             process.stdin.flush()
             line = process.stdout.readline()
             assert line, "oidc-provider did not start; run it by hand to see why"

@@ -71,10 +71,10 @@ class TestWithoutTheScope:
         recipe(folder, theirs)
         for command in (["check"], ["providers", "test", "company"]):
             assert main(command) == 0
-            told = " ".join(capsys.readouterr().out.split())
+            message = " ".join(capsys.readouterr().out.split())
 
-            assert WHAT in told, command
-            assert LINE in told, command
+            assert WHAT in message, command
+            assert LINE in message, command
 
     def test_the_refusal_says_to_admins_what_came_instead(self, theirs: RunningProvider, folder: Path) -> None:
         settings = recipe(folder, theirs)
@@ -89,7 +89,7 @@ class TestWithoutTheScope:
 
 @pytest.mark.usefixtures("processes")
 class TestWithTheScope:
-    def test_the_line_lets_the_analyst_in_and_nothing_is_told(
+    def test_the_line_lets_the_analyst_in_and_nothing_is_reported(
         self, theirs: RunningProvider, folder: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         scopes = LINE.partition("Write ")[2].partition(" in the")[0]
@@ -114,8 +114,8 @@ class TestWithTheScope:
 def test_a_provider_that_is_away_is_no_reason_to_keep_silent(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe(folder, RunningProvider(issuer="http://127.0.0.1:9", accounts={}))
     assert main(["check"]) == 0
-    told = " ".join(capsys.readouterr().out.split())
+    message = " ".join(capsys.readouterr().out.split())
 
-    assert "roles.analyst reads groups, which many providers send only with the scope groups" in told
-    assert f"If this provider has that scope: {LINE}" in told
-    assert "To find out: portal providers test company" in told
+    assert "roles.analyst reads groups, which many providers send only with the scope groups" in message
+    assert f"If this provider has that scope: {LINE}" in message
+    assert "To find out: portal providers test company" in message

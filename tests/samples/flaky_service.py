@@ -104,11 +104,11 @@ def answer(connection: socket.socket) -> None:
 def obey(line: str) -> None:
     global accepting
     heard.append(line)
-    told = json.loads(line)
-    if told["do"] == "accept":
+    message = json.loads(line)
+    if message["do"] == "accept":
         accepting = True
         watched.register(listening, selectors.EVENT_READ)
-    if told["do"] == "leave" and mode != "clinging":
+    if message["do"] == "leave" and mode != "clinging":
         accepting = False
         watched.unregister(listening)
         say()
@@ -116,7 +116,7 @@ def obey(line: str) -> None:
             channel.sendall(b'nonsense\n{"state": 7}\n{"ended": ""}\n{"ended": 1}\n')
             say(ended="an-app-session")
         for thread in tuple(answering):
-            thread.join(told["seconds"])
+            thread.join(message["seconds"])
         os._exit(0)
     say()
 

@@ -45,7 +45,7 @@ def a_person(**changes: Any) -> Person:
 
 
 class Clock:
-    """Time that passes when told to."""
+    """Time that passes when a test says so."""
 
     def __init__(self, now: float = NOW) -> None:
         self.now = now

@@ -167,7 +167,7 @@ def test_altogether_there_is_a_bound_too() -> None:
     assert server.closed == [0, 1]
 
 
-def test_a_household_is_counted_as_one() -> None:
+def test_a_rate_limit_key_is_counted_as_one() -> None:
     def key(text: str) -> object:
         return limit_key(read_address(text), PROXIES)
 

@@ -162,7 +162,7 @@ class TestGuard:
         assert "still runs" in json.loads(refused.body)["detail"]
         assert (await join(deployment, "another")).status == 200
 
-    async def test_the_end_of_a_session_is_told_and_taken_from_elsewhere(self, deployment: Deployment) -> None:
+    async def test_the_end_of_a_session_is_reported_and_taken_from_elsewhere(self, deployment: Deployment) -> None:
         assert (await deployment.get("/")).status == 200
         ended: list[str] = []
         deployment.guard.report_ended(ended.append)

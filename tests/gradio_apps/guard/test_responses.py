@@ -390,7 +390,7 @@ class TestStates:
             assert call.header("retry-after") == "2"
 
     @pytest.mark.parametrize(("state", "status"), [("running", 200), ("starting", 503), ("failed", 503)])
-    async def test_health_is_told_under_any_name(self, state: str, status: int) -> None:
+    async def test_health_is_reported_under_any_name(self, state: str, status: int) -> None:
         async with a_deployment(state=lambda: state) as deployment:
             answer = await deployment.get("/.portal/health", {"host": "10.0.0.1:7871"})
 

@@ -310,7 +310,7 @@ async def test_lifespan_reaches_the_app_and_closes_the_guard() -> None:
 
         async def send(message: Message) -> None:
             messages.append(message)
-            # A server that was told of the end waits for nothing more, and cancels what is left.
+            # A server that is notified of the end waits for nothing more, and cancels what is left.
             open_to_portal.append(deployment.guard._client._client is not None)
 
         open_to_portal: list[bool] = []

@@ -30,7 +30,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 class App:
-    """Answers with its thread and the body; waits first, if told to."""
+    """Answers with its thread and the body; waits first, if asked to."""
 
     def __init__(self) -> None:
         self.thread = 0

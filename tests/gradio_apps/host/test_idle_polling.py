@@ -13,7 +13,7 @@ SAID, REST = 0.001, 0.05
 
 
 class Clock:
-    """Seconds that pass when told to."""
+    """Seconds that pass when a test says so."""
 
     now = 100.0
 

@@ -30,7 +30,7 @@ def first_line(client: socket.socket) -> bytes:
 @pytest.mark.parametrize("steps", range(6))
 def test_whoever_was_taken_is_answered_and_whoever_was_not_still_waits(steps: int) -> None:
     """
-    A step of the loop takes connections, the next ones make something of them; it may be told to stop between any two.
+    A step of the loop takes connections, the next ones make something of them; it may have to stop between any two.
     """
 
     async def run() -> tuple[int, int]:

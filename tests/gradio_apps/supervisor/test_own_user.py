@@ -78,7 +78,7 @@ class TestDocument:
         ):
             read_plan(owned(an_app(tmp_path, user={**user(tmp_path / "one"), **own}), owner=owner))
 
-    def test_its_folder_is_all_it_is_told_of(self, tmp_path: Path) -> None:
+    def test_its_folder_is_all_it_is_reported_of(self, tmp_path: Path) -> None:
         plan = read_plan(owned(an_app(tmp_path, user=user(Path("/homes/one")))))
         environment = environment_of(plan.apps[0], plan=plan, outer={"HOME": "/root", "TMPDIR": "/roots"}, pause=1)
 
@@ -133,7 +133,7 @@ class TestSupplied:
         assert "it is not a regular file" in (caught.value.strerror or "")
 
     @pytest.mark.usefixtures("processes")
-    def test_the_app_waits_until_it_is_mended(self, tmp_path: Path) -> None:
+    def test_the_app_waits_until_it_is_fixed(self, tmp_path: Path) -> None:
         file = tmp_path / "one.env"
         with supervised(a_document(an_app(tmp_path, env_file=str(file)))) as supervisor:
             crash = supervisor.event("app-crashed")

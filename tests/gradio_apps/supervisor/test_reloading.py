@@ -53,7 +53,7 @@ def test_each_app_is_touched_no_more_than_it_must(tmp_path: Path, changes: dict[
     assert changes_between(old, new, every_app=False) == {"forecast": change, "other": "kept"}
 
 
-def test_what_all_apps_are_told_replaces_all(tmp_path: Path) -> None:
+def test_what_all_apps_are_reported_replaces_all(tmp_path: Path) -> None:
     old = a_plan(tmp_path)
     for new in (
         replace(old, portal_url="https://elsewhere.example.com"),

@@ -109,11 +109,11 @@ def test_a_new_process_that_is_no_good_leaves_the_old_one_in_its_place(
         still = the_app(control, lambda app: bool(app["failed_replacements"]))
         answered = ask(old["port"])
         tell(control, {"do": "restart", "app": "forecast"})
-        mended = the_app(control, came_up(old["pid"]))
+        fixed = the_app(control, came_up(old["pid"]))
 
     assert refused["reason"] == still["problem"] == problem
     assert (still["state"], still["pid"], answered["pid"]) == ("running", old["pid"], old["pid"])
-    assert (mended["failed_replacements"], mended["problem"]) == (1, None)
+    assert (fixed["failed_replacements"], fixed["problem"]) == (1, None)
 
 
 def test_an_old_process_that_does_not_let_go_is_ended(tmp_path: Path, control: Path) -> None:

@@ -438,7 +438,7 @@ class TestRenew:
 
     def test_one_that_was_used_meanwhile_goes_on(self, deployment: Deployment) -> None:
         """
-        Judged too old by a row that another request touched before the lock was had.
+        Found too old by a row that another request touched before the lock was had.
         """
         sid = deployment.open(deployment.sign_in())
 

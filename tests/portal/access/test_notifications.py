@@ -135,7 +135,7 @@ def test_an_app_that_left_the_catalogue_is_not_to_be_tried_again(keys: SigningKe
 
 def test_an_app_that_answers_byte_by_byte_delays_no_other(keys: SigningKeys) -> None:
     """
-    Each byte comes before a time-out between bytes would; the time for the whole ends it, and others are told.
+    Each byte comes before a time-out between bytes would; the time for the whole ends it, and the answer is an error.
     """
     released = threading.Event()
 

@@ -125,7 +125,7 @@ class TestLifetime:
 
     def test_one_that_was_used_meanwhile_is_not_ended(self, deployment: Deployment) -> None:
         """
-        Two requests at the edge: one judged it too old by a row that the other has touched since.
+        Two requests at the edge: one checked it too old by a row that the other has touched since.
         """
         begun = deployment.sign_in()
         with deployment.database.write() as connection:

@@ -174,7 +174,7 @@ def test_without_apps_of_its_own_there_is_nobody_to_ask(folder: Path, capsys: py
 
 
 @pytest.mark.parametrize("words", [["list"], ["status", "forecast"], ["logs", "forecast"], ["restart", "forecast"]])
-def test_of_apps_that_systemd_keeps_its_own_commands_are_told(
+def test_of_apps_that_systemd_keeps_its_own_commands_are_reported(
     folder: Path, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
     units = PORTAL_TOML.replace("trust_apps = true", 'apps_run_by = "systemd"')
@@ -196,7 +196,7 @@ def test_a_log_is_shown_without_the_apps_secrets(folder: Path, capsys: pytest.Ca
     assert capsys.readouterr().out == ""
 
 
-def test_a_log_does_not_steer_the_terminal_it_is_read_in(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_does_not_control_the_terminal_it_is_read_in(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / ".portal" / "logs").mkdir()
     log = folder / ".portal" / "logs" / "forecast.log"
     log.write_bytes(b"\x1b]52;c;cm0=\x07all\twell \xc3\xbc\n")

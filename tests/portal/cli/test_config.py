@@ -119,7 +119,7 @@ def with_env_file(file: Path, env_file: Path) -> None:
     file.write_text(f'{GOOD}{APPS}env_file = "{env_file}"\n')
 
 
-def test_units_are_told_of_variables_that_no_app_can_exchange(
+def test_units_are_reported_of_variables_that_no_app_can_exchange(
     file: Path, env_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     env_file = env_folder / "local.env"

@@ -199,7 +199,7 @@ def test_killed_it_takes_everything_along(tmp_path: Path) -> None:
         demo.nothing_is_left()
 
 
-def test_an_unmodified_app_is_tried_and_a_broken_one_told(tmp_path: Path) -> None:
+def test_an_unmodified_app_is_tried_and_a_broken_one_reported(tmp_path: Path) -> None:
     good, broken = tmp_path / "good", tmp_path / "broken"
     for folder in (good, broken):
         folder.mkdir()
@@ -217,7 +217,7 @@ def test_an_unmodified_app_is_tried_and_a_broken_one_told(tmp_path: Path) -> Non
         assert trial.ended_within(20) == 0
 
 
-def test_a_trial_hands_on_what_it_is_told_to_and_names_what_is_missing(
+def test_a_trial_hands_on_what_it_is_reported_to_and_names_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """

@@ -133,7 +133,7 @@ def test_every_key_is_fresh(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("present", ["portal.toml", ".env"])
-def test_nothing_is_overwritten_unless_told(folder: Path, present: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_overwritten_unless_reported(folder: Path, present: str, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / present).write_text("precious")
     assert init() == 2
     assert f"{present} is here already. Nothing was written." in capsys.readouterr().err
@@ -162,7 +162,7 @@ def test_a_link_is_something_that_is_there(folder: Path) -> None:
         (("--app", "one=a.b", "--app", "one=a.c"), "is given twice"),
         (("--app", "one=a.b"), "Missing option: --apps-url."),
         (("--app", "one=a.b", *APPS_URL), "trust_apps"),
-        (("--app", "one=nowhere.py", "--trust-apps", *APPS_URL), "which is not there"),
+        (("--app", "one=nowhere.py", "--trust-apps", *APPS_URL), "does not exist"),
         (("--title", "two\nlines"), "portal.title"),
         (("--type", "octa"), "There is no provider type called 'octa'. There are: oidc, descope, github,"),
         (

@@ -93,7 +93,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-def test_an_environment_is_made_and_the_line_for_it_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_environment_is_made_and_the_line_for_it_is_reported(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["apps", "install", "forecast"]) == 0
     output = capsys.readouterr().out
 
@@ -142,7 +144,7 @@ def test_an_environment_made_by_hand_gives_way(folder: Path, capsys: pytest.Capt
     )
 
 
-def test_an_interpreter_that_is_not_there_yet_is_a_problem_with_the_command_as_its_mend(
+def test_an_interpreter_that_is_not_there_yet_is_a_problem_with_the_command_as_its_fix(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "portal.toml").write_text(
@@ -181,7 +183,7 @@ def test_what_fails_leaves_nothing_and_changes_nothing(
     assert len(list(made.parent.iterdir())) == 2
 
 
-def test_an_install_that_is_told_to_stop_leaves_nothing(folder: Path) -> None:
+def test_an_install_that_is_reported_to_stop_leaves_nothing(folder: Path) -> None:
     environ = {**os.environ, "UV_MODE": "slow"}
     process = subprocess.Popen([sys.executable, "-m", "portal.cli", "apps", "install", "forecast"], env=environ)
     until = time.monotonic() + 60

@@ -157,7 +157,7 @@ def test_what_is_installed_runs_as_the_apps_user_and_is_roots_in_the_end(install
     assert (code, "exists: Python 3." in output) == (0, True), "it is asked by that user, too"
     assert not (installation.folder / "was-root").exists()
     subprocess.run([made / "bin" / "python", "-c", ""], timeout=60, check=True)
-    assert (installation.folder / "was-root").exists(), "it would have told"
+    assert (installation.folder / "was-root").exists(), "it would have shown"
 
 
 @pytest.mark.parametrize(

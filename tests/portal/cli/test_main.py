@@ -188,7 +188,7 @@ class TestCheck:
         assert main(["check"]) == 0
         assert "the portal runs as gradio-portal, as in its unit" in capsys.readouterr().out
 
-    def test_a_space_does_not_steer_the_terminal(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_space_does_not_control_the_terminal(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
         space = config.parent / "space"
         space.mkdir()
         (space / "app.py").touch()
@@ -257,7 +257,7 @@ class TestExplain:
             (("--provider", "nosuch"), 2, "portal: no provider is called 'nosuch'. Known: company."),
         ],
     )
-    def test_what_there_is_not_is_said_and_told_by_the_exit_code(
+    def test_what_there_is_not_is_said_and_reported_by_the_exit_code(
         self, config: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, ...], *, code: int, message: str
     ) -> None:
         config.with_name("claims.json").write_text(json.dumps(CLAIMS))

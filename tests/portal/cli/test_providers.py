@@ -53,7 +53,7 @@ def output_of(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0
 
 @pytest.mark.usefixtures("config")
 class TestList:
-    def test_every_provider_is_told_with_what_turned_it_on(
+    def test_every_provider_is_reported_with_what_turned_it_on(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
     ) -> None:
         company, github = output_of(capsys).split("\n\n")
@@ -81,7 +81,7 @@ class TestList:
             assert words in github
         assert "/token" not in theirs.asked
 
-    def test_one_that_cannot_be_used_is_told_with_the_reason(
+    def test_one_that_cannot_be_used_is_reported_with_the_reason(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
     ) -> None:
         theirs.respond["/.well-known/openid-configuration"] = lambda _: as_json({}, status=503)
@@ -92,7 +92,7 @@ class TestList:
         assert "Check its address and the proxy settings" in out
         assert "not known while it does not answer" in out
 
-    def test_what_keeps_everybody_out_is_told_and_what_does_not_is_left_to_the_test(
+    def test_what_keeps_everybody_out_is_reported_and_what_does_not_is_left_to_the_test(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
     ) -> None:
         theirs.metadata.update(
@@ -103,7 +103,7 @@ class TestList:
         assert "MISSING: ID tokens cannot be verified" in out
         assert "for PKCE" not in out
 
-    def test_the_companys_own_rule_is_told_of(
+    def test_the_companys_own_rule_is_reported_of(
         self, config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (config.parent / "rules_of_the_company.py").write_text(
@@ -179,14 +179,14 @@ class TestTest:
         assert f"yes, {theirs.issuer}{path}" in out
         assert "No problem was found: people can sign in." in out
 
-    def test_a_callback_that_is_registered_is_told(
+    def test_a_callback_that_is_registered_is_reported(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert "the callback   is registered" in output_of(capsys, "test", "company")
         assert theirs.asked.count("/authorize") == 2
         assert json.loads(output_of(capsys, "--json", "test", "company"))["callback_registered"] is True
 
-    def test_a_callback_that_is_not_registered_is_told(
+    def test_a_callback_that_is_not_registered_is_reported(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
     ) -> None:
         theirs.callbacks = ("https://other.example.com/",)
@@ -197,7 +197,7 @@ class TestTest:
         assert "Register the callback above" in out
         assert "No one can sign in there now." in out
 
-    def test_where_it_does_not_show_that_is_told(
+    def test_where_it_does_not_show_that_is_reported(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
     ) -> None:
         theirs.callbacks = None
@@ -222,7 +222,7 @@ class TestTest:
 
         assert "/login" not in theirs.asked
 
-    def test_a_client_that_is_refused_is_told(
+    def test_a_client_that_is_refused_is_reported(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
     ) -> None:
         theirs.respond["/token"] = lambda _: as_json({"error": "invalid_client"}, status=401)

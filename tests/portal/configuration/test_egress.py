@@ -1,4 +1,4 @@
-"""The way out as the configuration has it: what is a problem, when, and what ``portal check`` says of it."""
+"""The configuration of egress: what is a problem, when, and what ``portal check`` reports."""
 
 from pathlib import Path
 

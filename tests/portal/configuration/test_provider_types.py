@@ -170,7 +170,7 @@ class TestOnByVariables:
         "provider_type", [one for one in PROVIDER_TYPES.values() if one.variables], ids=lambda one: one.id
     )
     def test_half_of_them_names_what_is_missing(self, tmp_path: Path, provider_type: Any) -> None:
-        """Every make, from one variable alone: each missing one is told, with the one that asks for it."""
+        """Every make, from one variable alone: each missing one is reported, with the one that needs it."""
         found = problems(tmp_path, PORTAL, BASE | {provider_type.client_secret_variable: SECRET})
 
         assert provider_type.client_id_variable in [problem.key for problem in found]

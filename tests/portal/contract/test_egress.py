@@ -1,4 +1,4 @@
-"""The way out: what goes through the proxy, which proxies can be used, and whose certificates are believed."""
+"""Egress: what goes through the proxy, which proxies can be used, and whose certificates are trusted."""
 
 import ssl
 from pathlib import Path

@@ -56,9 +56,9 @@ def test_an_invalid_line_is_named_by_its_number_and_not_quoted(content: bytes, p
     ids=lambda value: f"{value:o}" if type(value) is int else None,
 )
 def test_a_file_open_to_others_or_writable_by_its_group_is_refused(mode: int, *, open_to_others: bool) -> None:
-    fault = problem_of_mode(stat.S_IFREG | mode)
+    problem = problem_of_mode(stat.S_IFREG | mode)
 
-    assert (fault is not None and "open to others" in fault) == open_to_others
+    assert (problem is not None and "open to others" in problem) == open_to_others
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFDIR, stat.S_IFIFO, stat.S_IFSOCK], ids=["folder", "pipe", "socket"])

@@ -278,7 +278,7 @@ class BadCertificate:
     chain: bool = True
     by_itself: bool = False
     known: bool = True
-    """Whether the doctor was told of its authority."""
+    """Whether the doctor trusts its authority."""
     said: str
     fix: str
 

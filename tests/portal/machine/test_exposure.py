@@ -90,18 +90,18 @@ def test_so_is_a_sign_in_hook_or_a_working_folder_that_an_app_could_change(place
     files = files_of(place / "portal.toml", here=work, variables=variables)
     accounts = Accounts(portal=None, apps={"one": APP})
 
-    def told() -> list[str]:
+    def message() -> list[str]:
         return [one.what for one in exposed(configured(place, None), accounts, files) if "working" in one.key]
 
-    [open_file] = told()
+    [open_file] = message()
     assert f"may write to {rules}." in open_file
     rules.chmod(0o644)
-    assert told() == []
+    assert message() == []
     work.chmod(0o777)
-    [open_folder] = told()
+    [open_folder] = message()
     assert f"may write to {work}." in open_folder
     work.chmod(0o1777)
-    [open_to_modules] = told()
+    [open_to_modules] = message()
     assert f"may write to {work}." in open_to_modules, "what is put there may be imported"
 
 

@@ -7,46 +7,46 @@ from portal.rules.fixed_window import FixedWindowLimiter
 NOW = 1_900_000_000
 
 
-def test_what_is_too_much_is_left_out_and_told_once_when_its_window_is_over() -> None:
-    allowance: FixedWindowLimiter[str] = FixedWindowLimiter(most=2, window=60)
+def test_what_is_too_much_is_left_out_and_reported_once_when_its_window_is_over() -> None:
+    limiter: FixedWindowLimiter[str] = FixedWindowLimiter(most=2, window=60)
 
-    assert [allowance.take("a", now=NOW + second) for second in range(5)] == [True, True, False, False, False]
-    assert allowance.report_excess(now=NOW + 59) == {}
-    assert allowance.report_excess(now=NOW + 60) == {"a": 3}
-    assert allowance.report_excess(now=NOW + 61) == {}
-    assert allowance.take("a", now=NOW + 61)
+    assert [limiter.take("a", now=NOW + second) for second in range(5)] == [True, True, False, False, False]
+    assert limiter.report_excess(now=NOW + 59) == {}
+    assert limiter.report_excess(now=NOW + 60) == {"a": 3}
+    assert limiter.report_excess(now=NOW + 61) == {}
+    assert limiter.take("a", now=NOW + 61)
 
 
 def test_a_window_that_was_not_full_has_nothing_to_tell() -> None:
-    allowance: FixedWindowLimiter[str] = FixedWindowLimiter(most=2, window=60)
-    allowance.take("a", now=NOW)
-    allowance.take("a", now=NOW)
+    limiter: FixedWindowLimiter[str] = FixedWindowLimiter(most=2, window=60)
+    limiter.take("a", now=NOW)
+    limiter.take("a", now=NOW)
 
-    assert allowance.report_excess(now=NOW + 60) == {}
+    assert limiter.report_excess(now=NOW + 60) == {}
 
 
 def test_keys_do_not_use_up_each_other() -> None:
-    allowance: FixedWindowLimiter[tuple[str, bool]] = FixedWindowLimiter(most=1, window=60)
+    limiter: FixedWindowLimiter[tuple[str, bool]] = FixedWindowLimiter(most=1, window=60)
 
-    assert allowance.take(("a", True), now=NOW)
-    assert not allowance.take(("a", True), now=NOW + 30)
-    assert allowance.take(("a", False), now=NOW + 30)
-    assert allowance.take(("b", True), now=NOW + 30)
-    assert allowance.report_excess(now=NOW + 60) == {("a", True): 1}
+    assert limiter.take(("a", True), now=NOW)
+    assert not limiter.take(("a", True), now=NOW + 30)
+    assert limiter.take(("a", False), now=NOW + 30)
+    assert limiter.take(("b", True), now=NOW + 30)
+    assert limiter.report_excess(now=NOW + 60) == {("a", True): 1}
 
 
 def test_a_clock_that_was_put_back_ends_a_window() -> None:
-    allowance: FixedWindowLimiter[str] = FixedWindowLimiter(most=1, window=60)
-    allowance.take("a", now=NOW)
-    allowance.take("a", now=NOW)
+    limiter: FixedWindowLimiter[str] = FixedWindowLimiter(most=1, window=60)
+    limiter.take("a", now=NOW)
+    limiter.take("a", now=NOW)
 
-    assert allowance.report_excess(now=NOW - 3600) == {"a": 1}
+    assert limiter.report_excess(now=NOW - 3600) == {"a": 1}
 
 
 def test_threads_lose_no_count() -> None:
-    allowance: FixedWindowLimiter[str] = FixedWindowLimiter(most=100, window=60)
+    limiter: FixedWindowLimiter[str] = FixedWindowLimiter(most=100, window=60)
     with ThreadPoolExecutor(8) as pool:
-        kept = list(pool.map(lambda _: allowance.take("a", now=NOW), range(1000)))
+        kept = list(pool.map(lambda _: limiter.take("a", now=NOW), range(1000)))
 
     assert sum(kept) == 100
-    assert allowance.report_excess(now=NOW + 60) == {"a": 900}
+    assert limiter.report_excess(now=NOW + 60) == {"a": 900}

@@ -140,7 +140,7 @@ class TestWhichProvider:
             (TESS, "gone", None),
         ],
     )
-    def test_it_is_named_or_told_by_the_issuer(
+    def test_it_is_named_or_reported_by_the_issuer(
         self, two: Settings, claims: dict[str, Any], provider_id: str | None, expected: str | None
     ) -> None:
         explanation = explain(two, claims, provider_id=provider_id)
@@ -157,19 +157,19 @@ class TestWhichProvider:
 
 class TestOutput:
     def test_as_json(self, settings: Settings) -> None:
-        told: Any = json.loads(json.dumps(explain(settings, TESS).to_json()))
+        message: Any = json.loads(json.dumps(explain(settings, TESS).to_json()))
 
-        assert told["signed_in"] is True
-        assert told["identity"]["username"] == "tess@example.com"
-        assert told["begins_in"] == "acme"
-        assert told["tenants"][1]["apps"][1] == {
+        assert message["signed_in"] is True
+        assert message["identity"]["username"] == "tess@example.com"
+        assert message["begins_in"] == "acme"
+        assert message["tenants"][1]["apps"][1] == {
             "app": "admins",
             "allowed": True,
             "reason": "role 'admin'",
             "missing_roles": [],
             "portal_api": ["audit:read"],
         }
-        assert told["tenants"][0]["apps"][1]["missing_roles"] == ["admin"]
+        assert message["tenants"][0]["apps"][1]["missing_roles"] == ["admin"]
 
     def test_people_whom_the_rules_do_not_admit_are_refused_with_the_code(self, settings: Settings) -> None:
         spec = a_provider(provider_type="descope", admission=Admission(tenants=frozenset({"gamma"})))

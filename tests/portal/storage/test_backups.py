@@ -166,8 +166,8 @@ class TestRestore:
             assert built.app_sessions.renew(opened.session, app=app, now=NOW + 2) == Inactive(code="restored")
             assert isinstance(built.app_sessions.redeem(unspent, app=app, now=NOW + 2), Inactive)
             with built.database.read() as connection:
-                told = set(connection.execute(sa.select(tables.outbox.c.session)).scalars())
-        assert opened.session in told
+                message = set(connection.execute(sa.select(tables.outbox.c.session)).scalars())
+        assert opened.session in message
 
     def test_the_previous_database_is_kept_whole_beside_it(self, settings: Settings, tmp_path: Path) -> None:
         back_up(settings, tmp_path / "b")
@@ -436,17 +436,17 @@ def test_a_link_in_the_archive_is_refused(settings: Settings, tmp_path: Path) ->
         put_back(settings, tmp_path / "b")
 
 
-def run_until(told: Event, ready: Event, data_dir: Path) -> None:
+def run_until(message: Event, ready: Event, data_dir: Path) -> None:
     shared_lock(data_dir)
     ready.set()
-    told.wait(60)
+    message.wait(60)
 
 
 def test_a_running_portal_prevents_a_restore_until_it_ends(settings: Settings, tmp_path: Path) -> None:
     back_up(settings, tmp_path / "b")
     context = multiprocessing.get_context("spawn")
-    told, ready = context.Event(), context.Event()
-    process = context.Process(target=run_until, args=(told, ready, settings.data_dir))
+    message, ready = context.Event(), context.Event()
+    process = context.Process(target=run_until, args=(message, ready, settings.data_dir))
     process.start()
     assert ready.wait(60)
     try:

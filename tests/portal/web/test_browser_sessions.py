@@ -344,7 +344,7 @@ class TestWrites:
     def test_a_slow_request_does_not_bring_a_session_back(self, app: Flask, tmp_path: Path) -> None:
         """
         It was read before the sign-out and written after it.  Flask-Session would write it anew, and the old
-        cookie would work again; here the row stays gone and the browser is told nothing.
+        cookie would work again; here the row stays gone and the browser gets no hint.
         """
         client = browser(app)
         client.post("/start/sign-in-1")

@@ -8,7 +8,7 @@ Quirks and their sources (hub-docs ``oauth.md`` and ``spaces-oauth.md``; ``UserI
 * ``roleInOrg`` is there for organisations the person let the app see, which ``orgIds`` of the request asks for;
 * memberships whose conditions are not met are listed all the same, with ``pendingSSO`` and ``missingMFA``
   (huggingface.js), or ``securityRestrictions`` (huggingface_hub);
-* ``email`` and ``email_verified`` need the scope ``email``, which a Space does not ask for unless told;
+* ``email`` and ``email_verified`` need the scope ``email``, which a Space does not ask for unless configured;
 * no end-session endpoint, no ``iss`` in callbacks; who says no comes back with ``error=access_denied``.
 """
 

@@ -87,7 +87,7 @@ class TestGaps:
         assert self.gaps("oidc", {"sub": "ana"}) == []
 
     @pytest.mark.parametrize(
-        ("provider_type", "told"), [("github", "asks it for user, emails"), ("oidc", "asks it for nothing")]
+        ("provider_type", "message"), [("github", "asks it for user, emails"), ("oidc", "asks it for nothing")]
     )
-    def test_an_unexpected_answer_is_reported(self, provider_type: str, told: str) -> None:
-        assert told in self.gaps(provider_type, {"user": USER, "sub": "ana"}, answers={"mails": []})[0]
+    def test_an_unexpected_answer_is_reported(self, provider_type: str, message: str) -> None:
+        assert message in self.gaps(provider_type, {"user": USER, "sub": "ana"}, answers={"mails": []})[0]

@@ -224,7 +224,7 @@ def test_organisations_to_ask_for_stand_in_the_request() -> None:
         ({"organisations_as": "roles"}, "organisations_as"),
     ],
 )
-def test_what_leads_nowhere_is_told(options: dict[str, str], key: str) -> None:
+def test_what_leads_nowhere_is_reported(options: dict[str, str], key: str) -> None:
     with pytest.raises(UnusableOption) as caught:
         located("huggingface", **options)
 

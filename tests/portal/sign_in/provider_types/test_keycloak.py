@@ -182,7 +182,7 @@ def test_where_a_realm_is(options: dict[str, str], issuer: str, discovery: str |
         ({"realm": "a\nb"}, "realm"),
     ],
 )
-def test_what_leads_nowhere_is_told(options: dict[str, str], key: str) -> None:
+def test_what_leads_nowhere_is_reported(options: dict[str, str], key: str) -> None:
     with pytest.raises(UnusableOption) as caught:
         located("keycloak", **{"base_url": BASE, "realm": "acme", **options})
 

@@ -53,7 +53,7 @@ def test_names_may_stand_deeper_than_at_the_top(provider_type: str) -> None:
     assert identity.unread == ()
 
 
-def test_without_being_told_where_they_stand_objects_are_said_to_be_no_names() -> None:
+def test_without_being_reported_where_they_stand_objects_are_said_to_be_no_names() -> None:
     identity = read("oidc", **OBJECTS)
 
     assert identity.unread == (

@@ -61,9 +61,9 @@ def test_what_a_make_is_known_for(make: str, scopes: tuple[str, ...], claim: str
 @pytest.mark.parametrize("make", PROVIDER_TYPES)
 def test_no_type_lacks_scopes_by_default(make: str) -> None:
     read = ("email", "groups", "name", "roles")
-    told = [claim for claim in read if make not in {"oidc", "generic"} and missing(of_make(make), claim, USUAL)]
+    message = [claim for claim in read if make not in {"oidc", "generic"} and missing(of_make(make), claim, USUAL)]
 
-    assert told == []
+    assert message == []
     assert is_settled(of_make(make), "email") or make == "generic"
 
 

@@ -122,7 +122,7 @@ class TestEveryCall:
 
 
 @pytest.mark.parametrize("call", [call for call in CALLS.values() if call.pages], ids=lambda call: call.name)
-def test_what_goes_on_beyond_the_last_page_is_told(theirs: MisbehavingProvider, call: ApiCall) -> None:
+def test_what_goes_on_beyond_the_last_page_is_reported(theirs: MisbehavingProvider, call: ApiCall) -> None:
     theirs.respond[PATH] = lambda _: page_of(call, following=f"{theirs.issuer}{PATH}")
     known = asked(call, theirs)
 

@@ -59,12 +59,12 @@ def test_what_it_does_not_say_is_not_a_limitation(changes: dict[str, Any]) -> No
     assert limitations_of(a_provider(), replace(SOUND, **changes)) == ()
 
 
-@pytest.mark.parametrize(("changes", "blocks", "told"), PROBLEMS.values(), ids=PROBLEMS)
-def test_what_is_missing_comes_with_its_fix(*, changes: dict[str, Any], blocks: bool, told: str) -> None:
+@pytest.mark.parametrize(("changes", "blocks", "message"), PROBLEMS.values(), ids=PROBLEMS)
+def test_what_is_missing_comes_with_its_fix(*, changes: dict[str, Any], blocks: bool, message: str) -> None:
     [one] = limitations_of(a_provider(), replace(SOUND, **changes))
 
     assert one.blocks is blocks
-    assert told in one.what
+    assert message in one.what
     assert one.fix.endswith(".")
 
 
@@ -114,12 +114,12 @@ WHERE_TO_WRITE_IT: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("changes", "told"), WHERE_TO_WRITE_IT.values(), ids=WHERE_TO_WRITE_IT)
-def test_metadata_of_another_issuer_says_what_to_write_and_where(changes: dict[str, Any], told: str) -> None:
+@pytest.mark.parametrize(("changes", "message"), WHERE_TO_WRITE_IT.values(), ids=WHERE_TO_WRITE_IT)
+def test_metadata_of_another_issuer_says_what_to_write_and_where(changes: dict[str, Any], message: str) -> None:
     [one] = limitations_of(a_provider(**changes), replace(OF_ANOTHER, discovery=changes.get("discovery")))
 
     assert one.blocks
-    assert told in one.fix
+    assert message in one.fix
     assert "PROXY" not in one.fix
 
 

@@ -224,7 +224,7 @@ class TestGoodTokens:
 
         assert verified(signed(claims, key=ED, algorithm="Ed25519", alg=written))["sub"] == "ana"
 
-    def test_edwards_curves_are_told_apart_where_a_key_lies_about_its_own(self) -> None:
+    def test_edwards_curves_are_reported_apart_where_a_key_lies_about_its_own(self) -> None:
         """
         joserfc's EdDSA would take any of them.
         """
@@ -341,9 +341,9 @@ def test_a_rule_may_say_which_issuers_are_the_providers(
 def test_a_rule_may_say_which_issuers_a_key_signs_for(beside_key: object, rule: Any, passes: bool) -> None:  # noqa: FBT001 - a column
     """Where many tenants share a set of keys, a key of one kind of accounts must not speak for another."""
     members = [one if beside_key is None else {**one, "issuer": beside_key} for one in JWKS["keys"]]
-    told = {"keys": read_keys({"keys": members}), "key_issuer": rule}
+    message = {"keys": read_keys({"keys": members}), "key_issuer": rule}
 
     if passes:
-        assert verified(GOOD, **told)["sub"] == "ana"
+        assert verified(GOOD, **message)["sub"] == "ana"
     else:
-        assert problem_of(GOOD, **told) is P.WRONG_ISSUER
+        assert problem_of(GOOD, **message) is P.WRONG_ISSUER

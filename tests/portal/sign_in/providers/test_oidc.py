@@ -652,7 +652,7 @@ class TestDiagnostics:
         assert METADATA not in theirs.asked
 
     @pytest.mark.parametrize(
-        ("answer", "told"),
+        ("answer", "message"),
         [
             (as_json({"error": "invalid_grant"}, status=400), None),
             (as_json({"error": "invalid_client"}, status=401), "invalid_client"),
@@ -675,10 +675,10 @@ class TestDiagnostics:
         ],
     )
     def test_the_client_is_checked_with_a_made_up_code(
-        self, ours: CodeFlow, theirs: MisbehavingProvider, answer: Answer, told: str | None
+        self, ours: CodeFlow, theirs: MisbehavingProvider, answer: Answer, message: str | None
     ) -> None:
         theirs.respond["/token"] = lambda _: answer
         known = ours.diagnostics(redirect_uri=CALLBACK)
 
         assert known.problem is None
-        assert known.client_problem is None if told is None else told in (known.client_problem or "")
+        assert known.client_problem is None if message is None else message in (known.client_problem or "")

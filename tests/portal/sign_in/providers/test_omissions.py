@@ -45,7 +45,7 @@ def test_where_nothing_is_missing_nothing_is_said(caplog: pytest.LogCaptureFixtu
         # Without the token Okta has nothing but an error page, so nobody is sent there.
         (okta_sign_out, "a" * 8000, True),
         (okta_sign_out, "a.b.c", False),
-        # Cognito is told of no token.
+        # Cognito gets no token.
         (cognito_sign_out, "a" * 8000, False),
     ],
 )

@@ -86,7 +86,7 @@ class TestAddresses:
     def test_what_a_name_means_is_the_proxys_word(self, host: str) -> None:
         SsrfPolicy({"id.example.com"}).check_by_proxy(host)
 
-    def test_a_name_that_was_elsewhere_a_moment_ago_is_judged_anew(self) -> None:
+    def test_a_name_that_was_elsewhere_a_moment_ago_is_checked_anew(self) -> None:
         policy = SsrfPolicy({"id.example.com"})
         policy.check("keys.example.com", "8.8.8.8")
 

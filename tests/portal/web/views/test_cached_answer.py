@@ -9,7 +9,7 @@ from portal.web.views.cached_answer import FRESH, STALE, CachedAnswer
 
 
 class Asked:
-    """Counts, and takes as long as it is told."""
+    """Counts, and takes as long as it should."""
 
     def __init__(self) -> None:
         self.times = 0

@@ -78,7 +78,7 @@ def test_sessions_that_cannot_be_written_are_missing(deployment: Deployment, mon
     def full(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(SessionStore, "_connected", full)
+    monkeypatch.setattr(SessionStore, "_connection", full)
     assert deployment.browser().get("/readyz").get_json()["missing"] == ["sessions"]
 
 

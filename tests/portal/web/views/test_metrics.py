@@ -105,11 +105,11 @@ class TestWhatIsCounted:
         deployment.signed_in()
         deployment.services.database.close()
         (deployment.settings.data_dir / "portal.db").rename(deployment.settings.data_dir / "away")
-        told = scraped(deployment)
+        message = scraped(deployment)
 
-        assert told["portal_database_up", frozenset()] == 0
-        assert ("portal_sign_ins_live", frozenset()) not in told
-        assert told["portal_sign_ins_total", frozenset({("provider", "company")})] == 1
+        assert message["portal_database_up", frozenset()] == 0
+        assert ("portal_sign_ins_live", frozenset()) not in message
+        assert message["portal_sign_ins_total", frozenset({("provider", "company")})] == 1
 
     def test_nothing_of_a_person_is_in_it(self, deployment: Deployment) -> None:
         browser = deployment.signed_in(an_identity(name="Ana Unmistakable", email="unmistakable@example.com"))
@@ -197,15 +197,15 @@ class TestApps:
         with supervised(document) as supervisor:
             supervisor.event("app-ready", app="forecast")
             the_app(folder / "supervisor.sock", is_state("running"))
-            told = scraped(deployment)
+            message = scraped(deployment)
             states = {
                 state: value(deployment, "portal_app_state", app="forecast", state=state) for state in get_args(State)
             }
             text = deployment.browser().get("/metrics", base_url=DIRECT).text
 
-        assert told["portal_supervisor_up", frozenset()] == 1
+        assert message["portal_supervisor_up", frozenset()] == 1
         assert states == {"crashed": 0, "running": 1, "starting": 0, "stopped": 0}
-        forecast = {(name, *sorted(labels)): number for (name, labels), number in told.items() if "_app_" in name}
+        forecast = {(name, *sorted(labels)): number for (name, labels), number in message.items() if "_app_" in name}
         assert forecast["portal_app_memory_bytes", ("app", "forecast")] > 1_000_000
         assert forecast["portal_app_start_seconds", ("app", "forecast")] >= 0
         assert forecast["portal_app_restarts_total", ("app", "forecast")] == 0
@@ -215,10 +215,10 @@ class TestApps:
         assert "another" not in text, "labels come from the catalogue"
 
     def test_an_unreachable_supervisor_is_reported(self, folder: Path) -> None:
-        told = scraped(Deployment(folder, catalogue=HERE))
+        message = scraped(Deployment(folder, catalogue=HERE))
 
-        assert told["portal_supervisor_up", frozenset()] == 0
-        assert not [name for name, _ in told if name.startswith("portal_app_") and "sessions" not in name]
+        assert message["portal_supervisor_up", frozenset()] == 0
+        assert not [name for name, _ in message if name.startswith("portal_app_") and "sessions" not in name]
 
     @pytest.mark.parametrize(
         "answer", [b"", b"nonsense\n", b"[]\n", b'{"ok": true}\n', b'{"ok": false, "problem": "no"}\n'], ids=len
@@ -236,9 +236,9 @@ class TestApps:
 
             thread = threading.Thread(target=serve)
             thread.start()
-            told = value(Deployment(folder, catalogue=HERE), "portal_supervisor_up")
+            message = value(Deployment(folder, catalogue=HERE), "portal_supervisor_up")
             thread.join()
-        assert told == 0
+        assert message == 0
 
     def test_without_apps_here_nobody_is_asked(self, deployment: Deployment) -> None:
         assert value(deployment, "portal_supervisor_up") is None

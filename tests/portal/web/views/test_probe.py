@@ -33,17 +33,21 @@ def test_an_echo_says_how_a_request_arrived(deployment: Deployment) -> None:
         },
     )
 
-    told = answer.get_json()
-    assert (answer.status_code, told["now"]) == (200, NOW)
-    assert (told["peer"], told["client"], told["forwarded_for"]) == ("127.0.0.1", "203.0.113.7", ["203.0.113.7"])
-    assert told["headers"] == {
+    message = answer.get_json()
+    assert (answer.status_code, message["now"]) == (200, NOW)
+    assert (message["peer"], message["client"], message["forwarded_for"]) == (
+        "127.0.0.1",
+        "203.0.113.7",
+        ["203.0.113.7"],
+    )
+    assert message["headers"] == {
         "host": ["portal.example.com"],
         "origin": [PORTAL],
         "sec-fetch-site": ["same-origin"],
         "authorization": ["Probe seen"],
     }
-    assert told["cookies"] == ["a", "b"]
-    assert told["answered"] == [["set-cookie", answer.headers["Set-Cookie"]]]
+    assert message["cookies"] == ["a", "b"]
+    assert message["answered"] == [["set-cookie", answer.headers["Set-Cookie"]]]
     assert answer.headers["Set-Cookie"].startswith("__Host-portal-probe=")
     assert "do-not-tell" not in answer.text
 

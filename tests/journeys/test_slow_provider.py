@@ -1,4 +1,4 @@
-"""A provider that answers after 35 seconds, under a real gunicorn: people who wait get a page, and nobody else waits."""
+"""A provider that answers after 35 seconds, under a real gunicorn: people who wait get a page; nobody else waits."""
 
 import os
 import ssl

@@ -42,7 +42,6 @@ SCOPES: Final = "OAUTH_SCOPES"
 """What is asked for with the client that ``OAUTH_CLIENT_ID`` and ``OAUTH_CLIENT_SECRET`` are."""
 _PROMPTS: Final = PROMPTS - {"none"}
 _SCOPE: Final = re.compile(r"[!#-\[\]-~]+")  # scope-token of RFC 6749, 3.3
-_ASSUMING: Final = tuple(one.id for one in PROVIDER_TYPES.values() if one.may_assume_email)
 _SET: Final = "Set it in the environment or .env."
 
 

@@ -79,7 +79,7 @@ class AppSessions:
         self._tickets = Tickets(keys, issuer=settings.url)
         self._validator = SessionValidator(settings.roles, sign_ins=sign_ins)
 
-    def issue(self, allowed: Allowed, *, sign_in: SignIn, next: str, now: int) -> str:  # noqa: A002 - the ticket's word
+    def issue(self, allowed: Allowed, *, sign_in: SignIn, next: str, now: int) -> str:  # noqa: A002 - the claim's name
         """Return a signed ticket to the allowed app, which opens it at the path *next*.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Issues and reads tickets; ``portal.access.app_sessions`` makes sure that each is used once."""
+"""Signs and reads tickets; ``portal.access.app_sessions`` issues them, and makes sure that each is used once."""
 
 import secrets
 from typing import Final
@@ -15,13 +15,13 @@ _UNGUESSABLE: Final = 24
 
 
 class Tickets:
-    """Issues tickets under the portal's keys and reads them back, by the portal's clock."""
+    """Signs tickets with the portal's keys and reads them back, by the portal's clock."""
 
     def __init__(self, keys: SigningKeys, *, issuer: str) -> None:
         self._keys = keys
         self._issuer = issuer
 
-    def make(self, allowed: Allowed, *, next: str, expires_at: int, now: int) -> tuple[Ticket, str]:  # noqa: A002 - the ticket's word
+    def make(self, allowed: Allowed, *, next: str, expires_at: int, now: int) -> tuple[Ticket, str]:  # noqa: A002 - the claim's name
         """Return a ticket to the allowed app, and its signed form.
 
         Raises:

@@ -24,7 +24,7 @@ class Setting:
     """A TOML value as it is written."""
     _: KW_ONLY
     default_text: str | None = None
-    """What holds without the setting, in words; ``None``: the default of the field, or none."""
+    """Text for the column "Default"; ``None`` shows the default of the field."""
     older_keys: tuple[str, ...] = ()
     variable: str | None = None
     """The environment variable that wins over the file."""

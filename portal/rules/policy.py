@@ -139,8 +139,8 @@ def claims_of_tenant(identity: Identity, affiliation: Affiliation) -> dict[str, 
 
     ``roles``, ``groups`` and ``permissions`` are the tenant's own, as names; ``tenant`` is its id, and the claim
     ``tenants`` holds this tenant alone, so that no rule can read another one.  ``claims`` holds the claims as the
-    provider wrote them.  Those three are among them unless there are ``tenants``: beside ``tenants`` they belong to no
-    tenant, and would count in each.
+    provider wrote them; if they have ``tenants``, it omits roles, groups and permissions beside them, which belong to
+    no tenant and would count in each.
     """
     narrowed: dict[str, object] = dict(identity.claims)
     tenants = narrowed.get("tenants")

@@ -14,7 +14,7 @@ from gradio_apps.runtime.guard.injection import Injector
 from portal.contract.supervisor_messages import WorkKind
 
 STUBBORN: Final = 1.0
-"""Seconds after which the answer of a cancelled request that has not ended is completed without it."""
+"""Seconds the guard waits for a cancelled handler before it completes the response itself."""
 STOPPED: Final = "The app was stopped while your request was running. Try again in a moment."
 """What people read of a request that was running when the process ended."""
 CLOSE_SIGNED_OUT: Final = 4401

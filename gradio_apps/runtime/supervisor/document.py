@@ -18,9 +18,6 @@ _RESERVED: Final = ("PORTAL_", "LISTEN_")
 """Prefixes of variables that an app's own ``env`` may not set: the guard trusts them."""
 _HIGHEST_PORT: Final = 65535
 _HIGHEST_ID: Final = 2**31 - 1
-DEFAULT_START_TIMEOUT: Final = 600
-DEFAULT_DRAIN_TIMEOUT: Final = 120
-DEFAULT_GRACE: Final = 1
 
 
 class DocumentError(Exception):
@@ -49,14 +46,14 @@ class AppPlan:
     """Folder for its uploads and temporary files."""
     cwd: Path | None
     """Its working directory; ``None`` means the supervisor's."""
+    start_timeout: int
+    """Seconds in which it must come up."""
+    drain_timeout: int
+    """Seconds that a replaced process has to finish its running work."""
     secret_names: tuple[str, ...] = ()
     """Names in :attr:`env` whose values are never shown."""
     python: str | None = None
     """Its own interpreter; ``None`` means the supervisor's."""
-    start_timeout: int = DEFAULT_START_TIMEOUT
-    """Seconds in which it must come up."""
-    drain_timeout: int = DEFAULT_DRAIN_TIMEOUT
-    """Seconds that a replaced process has to finish its running work."""
     memory: int | None = None
     """Memory limit in bytes, including everything it starts; ``None`` means no limit."""
     history: Path | None = None
@@ -81,14 +78,14 @@ class Plan:
     trusted_proxies: str
     """Addresses and networks of trusted reverse proxies, separated by commas; for the guards."""
     apps: tuple[AppPlan, ...]
+    grace: int
+    """Seconds that running requests get when an app is stopped."""
     ca_file: str | None = None
     """PEM file with the company's certificate authorities; for the guards."""
     control: Path | None = None
     """Path of the control socket; ``None`` means there is none."""
     owner: tuple[int, int] | None = None
     """User and group of the supervisor if root starts it; set if apps have users of their own."""
-    grace: int = DEFAULT_GRACE
-    """Seconds that running requests get when an app is stopped."""
 
 
 def read_plan(text: str) -> Plan:
@@ -115,7 +112,7 @@ def read_plan(text: str) -> Plan:
         ca_file=portal.optional("ca_file", str),
         apps=tuple(_with_user(app, owner) for app in apps),
         control=None if control is None else Path(control),
-        grace=_positive(top, "grace") or DEFAULT_GRACE,
+        grace=_positive(top, "grace"),
         owner=owner,
     )
 
@@ -174,9 +171,9 @@ def _app(members: _Members) -> AppPlan:
         cwd=None if cwd is None else Path(cwd),
         secret_names=_names(members),
         python=members.optional("python", str),
-        start_timeout=_positive(members, "start_timeout") or DEFAULT_START_TIMEOUT,
-        drain_timeout=_positive(members, "drain_timeout") or DEFAULT_DRAIN_TIMEOUT,
-        memory=_positive(members, "memory"),
+        start_timeout=_positive(members, "start_timeout"),
+        drain_timeout=_positive(members, "drain_timeout"),
+        memory=None if members.optional("memory", int) is None else _positive(members, "memory"),
         history=None if history is None else Path(history),
         env_file=None if env_file is None else Path(env_file),
         user=_user(members),
@@ -222,9 +219,9 @@ def _with_user(app: AppPlan, owner: tuple[int, int] | None) -> AppPlan:
     return replace(app, user=OwnUser(uid=uid, gid=gid))
 
 
-def _positive(members: _Members, name: str) -> int | None:
-    value: int | None = members.optional(name, int)
-    if value is not None and value < 1:
+def _positive(members: _Members, name: str) -> int:
+    value: int = members.value(name, int)
+    if value < 1:
         raise members.wrong(name, "less than 1")
     return value
 

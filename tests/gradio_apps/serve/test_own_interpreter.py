@@ -56,7 +56,7 @@ def test_an_app_runs_by_its_own_interpreter_behind_the_same_guard(tmp_path: Path
     (source.parent / "portal.py").write_text("WHOSE = 'the author\\'s'\n")  # a name that we have too
     app = an_app(tmp_path, source=str(source), secret=SECRET, python=str(python))
     with a_portal() as portal:
-        document = json.dumps({"portal": {"url": URL, "internal_url": portal}, "apps": [app]})
+        document = json.dumps({"portal": {"url": URL, "internal_url": portal}, "apps": [app], "grace": 1})
         with reporting_to(tmp_path / "events", document):
             wait_for_event(tmp_path / "events", "app-ready")
     lines = Path(app["log"]).read_text().splitlines()

@@ -57,7 +57,7 @@ def test_a_person_comes_in_with_a_ticket_and_the_end_leaves_nothing(tmp_path: Pa
     app = an_app(tmp_path, source=str(SAMPLES / "interface.py"), secret=SECRET, env=env)
     host = "forecast.demo.localhost:7871"
     with a_portal() as portal:
-        document = json.dumps({"portal": {"url": URL, "internal_url": portal}, "apps": [app]})
+        document = json.dumps({"portal": {"url": URL, "internal_url": portal}, "apps": [app], "grace": 1})
         with reporting_to(tmp_path / "events", document):
             port = wait_for_event(tmp_path / "events", "app-started")["port"]
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"host": host}, timeout=PATIENCE) as client:
@@ -194,7 +194,7 @@ def test_a_page_shows_the_start_and_then_why_it_failed(tmp_path: Path) -> None:
         history=str(tmp_path / "starts.json"),
     )
     with a_portal() as portal:
-        document = json.dumps({"portal": {"url": URL, "internal_url": portal}, "apps": [app]})
+        document = json.dumps({"portal": {"url": URL, "internal_url": portal}, "apps": [app], "grace": 1})
         with reporting_to(tmp_path / "events", document):
             port = wait_for_event(tmp_path / "events", "app-started")["port"]
             page = {"host": "forecast.demo.localhost:7871", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}

@@ -40,13 +40,15 @@ def an_app(tmp: Path, slug: str = "forecast", *, mode: str = "serve", **changes:
         "log": str(tmp / "logs" / f"{slug}.log"),
         "temp": str(tmp / "temp" / slug),
         "cwd": None,
+        "start_timeout": 600,
+        "drain_timeout": 120,
     }
     return {**app, **changes}
 
 
 def a_document(*apps: Mapping[str, Any], control: str | None = None) -> str:
     portal = {"url": "https://portal.example.com", "internal_url": "http://127.0.0.1:7800"}
-    return json.dumps({"portal": portal, "apps": apps, "control": control})
+    return json.dumps({"portal": portal, "apps": apps, "control": control, "grace": 1})
 
 
 @contextmanager

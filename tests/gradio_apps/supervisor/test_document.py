@@ -24,7 +24,7 @@ def test_what_may_be_left_out(tmp_path: Path) -> None:
     app = an_app(tmp_path)
     for name in ("title", "host", "cookies", "env", "cwd"):
         del app[name]
-    plan = read_plan(json.dumps({"portal": {"url": "http://p.localhost"}, "apps": [app]}))
+    plan = read_plan(json.dumps({"portal": {"url": "http://p.localhost"}, "apps": [app], "grace": 1}))
 
     [read] = plan.apps
     assert (read.title, read.host, read.cookies, read.env, read.cwd) == ("forecast", "127.0.0.1", "lax", {}, None)
@@ -48,6 +48,8 @@ def test_what_may_be_left_out(tmp_path: Path) -> None:
         ({"env": {"listen_fds": "9"}}, "env"),
         ({"env": []}, "env"),
         ({"log": 5}, "log"),
+        ({"start_timeout": None}, "start_timeout"),
+        ({"drain_timeout": 0}, "drain_timeout"),
         ({"title": 5}, "title"),
     ],
 )

@@ -93,7 +93,7 @@ def test_a_reload_replaces_adds_and_ends_and_leaves_the_rest_alone(tmp_path: Pat
         assert answer["changes"] == {"kept": "kept", "gone": "removed", "changed": "replaced", "added": "added"}
         assert [app["app"] for app in answer["apps"]] == ["added", "kept", "changed"]
         added = the_app(control, is_state("running"), slug="added")
-        added = the_app(
+        replaced = the_app(
             control, lambda app: bool(app["pid"] != before["changed"]["pid"] and not app["leaving"]), slug="changed"
         )
         seen = ask(before["changed"]["port"])
@@ -107,7 +107,7 @@ def test_a_reload_replaces_adds_and_ends_and_leaves_the_rest_alone(tmp_path: Pat
         adjusted = the_app(control, is_state("running"), slug="added")
         assert reload(control, kept, every_app=True)["changes"]["kept"] == "replaced"
 
-    assert (seen["pid"], seen["environment"]["COLOUR"]) == (added["pid"], "blue")
+    assert (seen["pid"], seen["environment"]["COLOUR"]) == (replaced["pid"], "blue")
     assert not is_alive(before["gone"]["pid"])
     assert (adjusted["pid"], adjusted["memory_limit"]) == (added["pid"], 10**9)
 
@@ -148,7 +148,7 @@ def test_a_reload_that_cannot_be_is_refused_before_anything_happens(tmp_path: Pa
         taken.listen()
         port = taken.getsockname()[1]
         refused = reload(control, an_app(tmp_path, env={"A": "b"}), an_app(tmp_path, "other", port=port))
-        owner = {"portal": {"url": "https://portal.example.com"}, "apps": [], "owner": {"uid": 4711, "gid": 4711}}
+        owner = json.loads(a_document()) | {"owner": {"uid": 4711, "gid": 4711}}
         others = [
             tell(control, {"do": "reload", "document": document})
             for document in (None, {}, {"portal": {"url": "x"}, "apps": [{"slug": "A"}]}, owner)

@@ -176,7 +176,7 @@ def test_root_restores_a_backup_as_the_portals_user(folder: Path) -> None:
     user = strangers.a_system_user()
     account = SystemUsers().by_name(user)
     assert account is not None
-    if first_unreadable([strangers.ROOT / "portal" / "migrations" / "env.py"], account, groups=()):
+    if first_unreadable([strangers.ROOT / "portal" / "storage" / "migrations" / "env.py"], account, groups=()):
         pytest.skip("keep the checkout where other users get: the portal's user reads the migrations there")
     (folder / "portal.toml").write_text(TOML.replace("SAID", f'user = "{user}"\ndata_dir = "data"'))
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}

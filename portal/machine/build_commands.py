@@ -97,7 +97,7 @@ class Builder:
         """Return the variables of *environ* for a command: indexes, proxies, compilers, and no secret of the portal."""
         variables = installer_variables(environ)
         if self.account is None:
-            return variables
+            return variables if _has_cache(variables) else {**variables, "UV_NO_CACHE": "1"}
         variables = {name: value for name, value in variables.items() if not _PERSONAL.fullmatch(name)}
         name = self.account.name or str(self.account.uid)
         # Hard links to a cache could not be given to root.
@@ -108,6 +108,12 @@ class Builder:
             return {}
         user = {"user": self.account.uid, "group": self.account.gid, "extra_groups": []}
         return {**user, "start_new_session": True, "preexec_fn": no_new_privileges()}
+
+
+def _has_cache(variables: Mapping[str, str]) -> bool:
+    """Return whether uv can keep a cache: a service's user may have no home folder."""
+    home = variables.get("XDG_CACHE_HOME") or variables.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - may be none
+    return "UV_CACHE_DIR" in variables or os.access(home, os.W_OK)
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from urllib.parse import quote, urlencode
 import gradio as gr
 import httpx
 
-from gradio_apps.runtime.guard.api import PortalApiError as NoToken
-from gradio_apps.runtime.guard.http_client import ClientSettings
+from gradio_apps.runtime.guard.api import NoApiToken
+from gradio_apps.runtime.guard.http_client import PortalClientSettings
 
 _SCOPE_KEY: Final = "portal.api"
 _MOST_PAGES: Final = 20
@@ -48,7 +48,7 @@ class Access(Protocol):
         """Headers that each call must carry besides the token, such as ``Host``."""
 
     @property
-    def client_settings(self) -> ClientSettings:
+    def client_settings(self) -> PortalClientSettings:
         """Proxy and certificates for calls to the portal."""
 
     def token(self, scopes: str) -> str:
@@ -153,7 +153,7 @@ class PortalApi:
                 self._access.base_url + path,
                 headers={**self._access.headers, "Authorization": f"Bearer {token}"},
             )
-        except NoToken as error:
+        except NoApiToken as error:
             raise PortalApiError(_SENTENCES.get(error.code, _LATER)) from error
         except httpx.HTTPError as error:
             raise PortalApiError(_LATER) from error
@@ -169,7 +169,7 @@ class PortalApi:
 
 
 @cache
-def _client_of(settings: ClientSettings) -> httpx.Client:
+def _client_of(settings: PortalClientSettings) -> httpx.Client:
     """Return a cached client: building one costs more than a call."""
     return httpx.Client(timeout=_TIMEOUT, follow_redirects=False, **settings.keywords())
 

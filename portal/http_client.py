@@ -11,7 +11,7 @@ from portal.contract.call_errors import describe_call_error
 from portal.contract.egress import Egress, tls_context
 
 
-class Keywords(TypedDict):
+class ClientKeywords(TypedDict):
     """Keywords of httpx's clients."""
 
     proxy: httpx.Proxy | None
@@ -27,11 +27,11 @@ class ClientSettings:
     tls: SSLContext | None
     """``None`` for plain http."""
 
-    def keywords(self) -> Keywords:
+    def keywords(self) -> ClientKeywords:
         """Return the keywords for a client that reads nothing from the environment."""
         speaks_tls = self.proxy is not None and self.proxy.startswith("https://")
         proxy = None if self.proxy is None else httpx.Proxy(self.proxy, ssl_context=self.tls if speaks_tls else None)
-        return Keywords(proxy=proxy, trust_env=False, verify=False if self.tls is None else self.tls)
+        return ClientKeywords(proxy=proxy, trust_env=False, verify=False if self.tls is None else self.tls)
 
     def describe_error(self, error: BaseException) -> str:
         """Return in a few words why a call failed."""

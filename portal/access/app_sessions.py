@@ -30,14 +30,14 @@ from portal.settings import Settings
 from portal.storage import tables
 from portal.storage.database import Database
 
-__all__ = ["AppSessions", "LiveSession", "Refusal", "RevocationReason"]
+__all__ = ["AppSessions", "LiveSession", "RevocationReason", "SessionRefusal"]
 
 MOST_LIVING: Final = 8
 """Most living sessions of one sign-in with one app; another one revokes the least recently used."""
 _MAX_SID: Final = 64
 
 
-class Refusal(StrEnum):
+class SessionRefusal(StrEnum):
     """Why a ticket or a session is refused that was not revoked.  Keep alphabetized."""
 
     BAD_TICKET = "bad-ticket"
@@ -114,7 +114,7 @@ class AppSessions:
         except Rejected as rejected:
             self._audit.refused_ticket(now=now, app=app.slug, detail=rejected.reason.value)
             is_late = rejected.reason is Rejection.EXPIRED
-            return Inactive(code=Refusal.EXPIRED if is_late else Refusal.BAD_TICKET)
+            return Inactive(code=SessionRefusal.EXPIRED if is_late else SessionRefusal.BAD_TICKET)
         with self._outbox.transaction() as revocation:
             return self._redeem(revocation, ticket, app=app, now=now)
 
@@ -155,7 +155,7 @@ class AppSessions:
         connection, table = revocation.connection, tables.app_sessions
         row = self._lock(connection, ticket.session)
         if row is None or not _is_of(row, ticket, app):
-            return self._refuse(connection, Refusal.BAD_TICKET, row=row, app=app, now=now)
+            return self._refuse(connection, SessionRefusal.BAD_TICKET, row=row, app=app, now=now)
         if row.redeemed_at is not None:
             # RFC 6749, section 4.1.2: a code used twice may have been stolen, and what came of its first use
             # should be revoked; the same holds for a ticket.
@@ -188,18 +188,18 @@ class AppSessions:
 
     def _find(self, sid: object, *, app: AppSpec, now: int) -> tuple[Row, Allowed] | Inactive:
         if type(sid) is not str or not 0 < len(sid) <= _MAX_SID or not sid.isascii() or not sid.isprintable():
-            return Inactive(code=Refusal.UNKNOWN_SESSION)
+            return Inactive(code=SessionRefusal.UNKNOWN_SESSION)
         with self._database.read() as connection:
             row = connection.execute(SESSION_WITH_SIGN_IN, {"sid": sid}).first()
         if row is None or row.app != app.slug or row.redeemed_at is None:
-            return Inactive(code=Refusal.UNKNOWN_SESSION)
+            return Inactive(code=SessionRefusal.UNKNOWN_SESSION)
         result = self._validator.validate(row, app=app, now=now)
         if isinstance(result, EndedSession) and row.session_ended_at is None:
             # Its row does not say yet that it has ended: validate it again under the lock, and write that down.
             with self._outbox.transaction() as revocation:
                 row = self._lock(revocation.connection, sid)
                 if row is None:
-                    return Inactive(code=Refusal.UNKNOWN_SESSION)
+                    return Inactive(code=SessionRefusal.UNKNOWN_SESSION)
                 result = self._validate_locked(revocation, row, app=app, now=now)
         return (row, result) if isinstance(result, Allowed) else Inactive(code=result.reason)
 
@@ -240,7 +240,13 @@ class AppSessions:
         revocation.revoke_app_sessions(table.c.id.in_(surplus), reason=RevocationReason.SUPERSEDED, now=now)
 
     def _refuse(
-        self, connection: sa.Connection, code: Refusal | RevocationReason, *, row: Row | None, app: AppSpec, now: int
+        self,
+        connection: sa.Connection,
+        code: SessionRefusal | RevocationReason,
+        *,
+        row: Row | None,
+        app: AppSpec,
+        now: int,
     ) -> Inactive:
         self._audit.refused_ticket(
             now=now,

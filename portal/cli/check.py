@@ -14,7 +14,7 @@ from portal.cli.options import examples
 from portal.cli.serve import port_of
 from portal.configuration.consistency import organisations_passed_over
 from portal.configuration.space_readme import sign_in_of
-from portal.deployment.sites import CannotConfigure, PortTaken, sites_of
+from portal.deployment.sites import CannotConfigure, PortConflict, sites_of
 from portal.deployment.systemd import PORTAL_USER
 from portal.errors import SettingsError
 from portal.machine.failure import CommandFailed
@@ -205,7 +205,7 @@ def as_object(settings: Settings, *, offered: Mapping[str, frozenset[str]]) -> d
 def _port_problem(settings: Settings) -> str | None:
     try:
         sites_of(settings, port=port_of(settings))
-    except PortTaken as error:
+    except PortConflict as error:
         return str(error)
     except CannotConfigure:  # no reverse proxy is possible, such as on loopback
         pass

@@ -40,7 +40,7 @@ _UNFILLED: Final = "to-be-filled-in-0123456789"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flags:
+class InitFlags:
     """The answers that options give."""
 
     url: str | None
@@ -101,7 +101,7 @@ def init(*, force: bool, **flags: Any) -> int:
             f"{' and '.join(present)} {'is' if len(present) == 1 else 'are'} here already. Nothing was written. "
             "Use another folder, or --force, which keeps the old files under another name."
         )
-    answers, settings = _checked_answers(Flags(**flags), folder)
+    answers, settings = _checked_answers(InitFlags(**flags), folder)
     answers = replace(answers, scopes=scopes_with_groups(replace(settings, egress=read_egress(os.environ))))
     toml = portal_toml(answers)
     written = {ENV: dotenv(answers, secret_key=Secret(secrets.token_urlsafe(48))), TOML: toml}
@@ -114,7 +114,7 @@ def init(*, force: bool, **flags: Any) -> int:
     return 0
 
 
-def _checked_answers(flags: Flags, folder: Path) -> tuple[Answers, Settings]:
+def _checked_answers(flags: InitFlags, folder: Path) -> tuple[Answers, Settings]:
     """Return answers that make a valid configuration, and its settings; at a terminal, ask until they do.
 
     Raises:
@@ -134,7 +134,7 @@ def _checked_answers(flags: Flags, folder: Path) -> tuple[Answers, Settings]:
             return answers, settings
 
 
-def _answers(flags: Flags, questions: Questions) -> Answers:
+def _answers(flags: InitFlags, questions: Questions) -> Answers:
     url = questions.ask("--url", "The portal's address in browsers, like https://portal.example.com", given=flags.url)
     types = (
         f"The type of identity provider: {', '.join(PROVIDER_TYPES)} (empty: {OIDC.id}, any OpenID Connect provider)"
@@ -200,7 +200,7 @@ def _flag(option: Option) -> str:
     return "--issuer" if option.key == "issuer" else f"--provider {option.key}=…"
 
 
-def _provider_options(flags: Flags, provider_type: ProviderType) -> dict[str, str]:
+def _provider_options(flags: InitFlags, provider_type: ProviderType) -> dict[str, str]:
     """Return the settings that options give for a provider of this type, by key."""
     known = {option.key for option in provider_type.options}
     given = {} if flags.issuer is None else {"issuer": flags.issuer}

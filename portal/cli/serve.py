@@ -32,7 +32,7 @@ from portal.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flags:
+class ServeFlags:
     """The options that stay the same across reloads."""
 
     config: Path | None
@@ -49,7 +49,7 @@ class Flags:
 @options.no_browser
 def serve(*, config: Path | None, port: int | None, workers: int, threads: int, no_browser: bool) -> int:
     """Run the portal and the apps of portal.toml on this machine."""
-    flags = Flags(config=config, port=port, workers=workers, threads=threads)
+    flags = ServeFlags(config=config, port=port, workers=workers, threads=threads)
     raise_limit()  # inherited by all processes
     launch = _first_launch(flags)
     settings = launch.settings
@@ -85,7 +85,7 @@ def serve(*, config: Path | None, port: int | None, workers: int, threads: int, 
             serving.close()
 
 
-def _first_launch(flags: Flags) -> startup.Launch:
+def _first_launch(flags: ServeFlags) -> startup.Launch:
     """Return the first launch, and become the portal's user.
 
     Raises:
@@ -102,7 +102,7 @@ def _first_launch(flags: Flags) -> startup.Launch:
     return _launch(flags, settings=settings, variables=variables, accounts=accounts)
 
 
-def _next_launch(flags: Flags) -> startup.Launch:
+def _next_launch(flags: ServeFlags) -> startup.Launch:
     """Return the launch of a reload, from the current configuration.
 
     Raises:
@@ -115,7 +115,9 @@ def _next_launch(flags: Flags) -> startup.Launch:
     return _launch(flags, settings=settings, variables=variables, accounts=accounts)
 
 
-def _launch(flags: Flags, *, settings: Settings, variables: Mapping[str, str], accounts: Accounts) -> startup.Launch:
+def _launch(
+    flags: ServeFlags, *, settings: Settings, variables: Mapping[str, str], accounts: Accounts
+) -> startup.Launch:
     environ = dict(os.environ) if accounts.portal is None else environment_for(accounts.portal, os.environ)
     if flags.config is not None:
         environ["PORTAL_CONFIG"] = str(flags.config.absolute())

@@ -10,7 +10,7 @@ from portal.sign_in.claims.values import compared
 from portal.sign_in.provider_types.base import Option, ProviderLocation, ProviderType, UnusableOption, is_document
 
 
-class Source(Protocol):
+class OptionSource(Protocol):
     """The source of options: a table of the file, or variables."""
 
     def value_of(self, option: Option) -> str | None:
@@ -31,7 +31,7 @@ class Located:
     options: Mapping[str, str]
 
 
-def locate(provider_type: ProviderType, source: Source, *, client_id: str | None) -> Located | None:
+def locate(provider_type: ProviderType, source: OptionSource, *, client_id: str | None) -> Located | None:
     """Return the location of a provider of *provider_type*; ``None`` after noting what is wrong."""
     options: dict[str, str] = {}
     sound = client_id is not None

@@ -22,7 +22,7 @@ class CannotConfigure(Exception):
     """No reverse proxy can be configured for these settings; the text says why, and the fix."""
 
 
-class PortTaken(CannotConfigure):
+class PortConflict(CannotConfigure):
     """The reverse proxy would have to listen on a port of the portal or an app."""
 
 
@@ -113,7 +113,7 @@ def _require_free(locations: Mapping[tuple[str, int], Iterable[Location]]) -> No
         both = (_HTTPS, _HTTP) if number == _HTTPS else (number,)
         clash = next((one for one in both if one in taken), None)
         if clash is not None:
-            raise PortTaken(
+            raise PortConflict(
                 f"For {host}, a reverse proxy must listen on port {clash}, where {taken[clash]} listens on this "
                 "machine. Give one of the two another port; for apps, write {app} instead of {port} "
                 "in portal.apps_url."

@@ -5,7 +5,7 @@ from typing import Final
 
 from portal.contract.truncation import quoted
 from portal.doctor.findings import Check, Finding, ok, problem, warning
-from portal.doctor.observations import Answer, CertificateProblem, Connection, Unreached
+from portal.doctor.observations import Answer, CertificateProblem, ConnectionResult, Unreached
 
 SOON: Final = 14 * 86400
 """A certificate that expires within this many seconds is a warning."""
@@ -57,7 +57,7 @@ _CERTIFICATES: Final[dict[CertificateProblem, tuple[str, str]]] = {
 }
 
 
-def check_connection(subject: str, connection: Connection, *, now: int) -> Iterator[Finding]:
+def check_connection(subject: str, connection: ConnectionResult, *, now: int) -> Iterator[Finding]:
     """Yield findings about *connection*; the first problem is the last finding, because nothing works after it."""
     if not connection.addresses:
         yield problem(
@@ -114,7 +114,7 @@ def check_plain_http(subject: str, answer: Answer | Unreached) -> Finding:
     )
 
 
-def _lifetime(subject: str, connection: Connection, *, now: int) -> Finding:
+def _lifetime(subject: str, connection: ConnectionResult, *, now: int) -> Finding:
     old = connection.tls_version in _OLD_TLS
     if old:
         return warning(
@@ -136,7 +136,7 @@ def _lifetime(subject: str, connection: Connection, *, now: int) -> Finding:
     return ok(subject, Check.CERTIFICATE, f"It is valid for {days} days ({connection.tls_version}).")
 
 
-def _http2(subject: str, connection: Connection) -> Finding:
+def _http2(subject: str, connection: ConnectionResult) -> Finding:
     if connection.protocol == "h2":
         return ok(subject, Check.HTTP2, "Offered.")
     return warning(

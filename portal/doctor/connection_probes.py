@@ -14,7 +14,7 @@ import httpx
 
 from portal.contract import is_localhost_name
 from portal.contract.egress import Egress, load_authorities
-from portal.doctor.observations import Answer, CertificateProblem, Connection, Unreached
+from portal.doctor.observations import Answer, CertificateProblem, ConnectionResult, Unreached
 
 PATIENCE: Final = 10.0
 """Longest time for a name, a connection or a handshake, in seconds."""
@@ -93,13 +93,13 @@ async def resolve_name(host: str, port: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(one[4][0]) for one in found))[:_MOST]
 
 
-async def connection(target: PublicAddress, *, trust: ssl.SSLContext, resolve: Resolve) -> Connection:
+async def connection(target: PublicAddress, *, trust: ssl.SSLContext, resolve: Resolve) -> ConnectionResult:
     """Return how far a browser's connection to *target* gets."""
     addresses = await resolve(target.host, target.port)
     silent = tuple([one for one in addresses if not await _listens(one, target.port)])
     listening = [one for one in addresses if one not in silent]
     if not listening or target.scheme != "https":
-        return Connection(host=target.host, addresses=addresses, silent=silent)
+        return ConnectionResult(host=target.host, addresses=addresses, silent=silent)
     context = trust
     context.set_alpn_protocols(["h2", "http/1.1"])
     try:
@@ -109,14 +109,14 @@ async def connection(target: PublicAddress, *, trust: ssl.SSLContext, resolve: R
             )
     except ssl.SSLCertVerificationError as error:
         invalid = _VERIFY_CODES.get(error.verify_code, "other")
-        return Connection(host=target.host, addresses=addresses, silent=silent, certificate=invalid)
+        return ConnectionResult(host=target.host, addresses=addresses, silent=silent, certificate=invalid)
     except (OSError, TimeoutError) as error:
         reason = "the handshake takes too long" if isinstance(error, TimeoutError) else type(error).__name__
-        return Connection(host=target.host, addresses=addresses, silent=silent, tls_error=reason)
+        return ConnectionResult(host=target.host, addresses=addresses, silent=silent, tls_error=reason)
     try:
         tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
         ends = (tls.getpeercert() or {}).get("notAfter")
-        return Connection(
+        return ConnectionResult(
             host=target.host,
             addresses=addresses,
             silent=silent,

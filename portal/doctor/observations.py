@@ -17,7 +17,7 @@ CertificateProblem: TypeAlias = Literal[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
+class ConnectionResult:
     """How far a browser gets before its first request."""
 
     host: str

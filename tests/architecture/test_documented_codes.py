@@ -12,10 +12,10 @@ import pytest
 
 from gradio_apps.runtime.guard import request_authorization
 from gradio_apps.runtime.supervisor.__main__ import EXIT_DOCUMENT, EXIT_PORT
-from gradio_apps.runtime.supervisor.events import Event
+from gradio_apps.runtime.supervisor.events import SupervisorEvent
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
 from gradio_apps.serve import EXIT_USAGE
-from portal.access.app_sessions import Refusal
+from portal.access.app_sessions import SessionRefusal
 from portal.access.audit import AuditEvent
 from portal.access.revocation import RevocationReason
 from portal.contract import Rejection
@@ -40,12 +40,12 @@ VOCABULARIES: dict[type[StrEnum], str] = {
     Check: "Findings of the doctor",
     Denial: "Denials",
     RevocationReason: "Ends",
-    Event: "The supervisor",
+    SupervisorEvent: "The supervisor",
     IdTokenProblem: "ID tokens",
     LaunchRefusal: "Launches",
-    Refusal: "Redeeming and renewing",
+    SessionRefusal: "Redeeming and renewing",
     Rejection: "Tickets and logout tokens",
-    request_authorization.Refusal: "Requests at a guard",
+    request_authorization.RequestRefusal: "Requests at a guard",
 }
 """Every closed vocabulary of the project, and the section that explains it."""
 

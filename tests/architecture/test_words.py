@@ -1,12 +1,13 @@
 """Words that were replaced by standard terms do not come back: in names, in prose, on pages."""
 
+import ast
 import re
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.architecture.sources import ROOT
+from tests.architecture.sources import ROOT, modules_of
 
 REPLACED: Final = {
     "allowances?": "fixed-window limiter",
@@ -79,3 +80,15 @@ def test_a_replaced_word_is_not_written(word: str) -> None:
 @pytest.mark.parametrize("phrase", PHRASES)
 def test_a_replaced_phrase_is_not_written(phrase: str) -> None:
     assert lines_with(re.compile(phrase)) == [], f"write: {PHRASES[phrase]}"
+
+
+def test_no_two_classes_have_one_name() -> None:
+    names = [
+        node.name
+        for package in ("portal", "gradio_apps")
+        for module in modules_of(package)
+        for node in module.tree.body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+
+    assert sorted({name for name in names if names.count(name) > 1}) == []

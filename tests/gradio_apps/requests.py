@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 from starlette.requests import Request
 
-from gradio_apps.runtime.guard.http_client import ClientSettings
+from gradio_apps.runtime.guard.http_client import PortalClientSettings
 from portal.contract import Person
 from tests.builders import NOW, PORTAL
 from tests.gradio_apps.guard import deployment as guarded
@@ -17,7 +17,7 @@ def a_person(**changes: Any) -> Person:
     return guarded.a_person(**{"signed_in_until": NOW + 3 * 86400, **changes})
 
 
-DIRECT = ClientSettings(proxy=None, tls=None)
+DIRECT = PortalClientSettings(proxy=None, tls=None)
 
 
 @dataclass
@@ -27,7 +27,7 @@ class FakeAccess:
     base_url: str = "http://127.0.0.1:7800"
     headers: dict[str, str] = field(default_factory=lambda: {"Host": "portal.example.com"})
     refusal: Exception | None = None
-    client_settings: ClientSettings = DIRECT
+    client_settings: PortalClientSettings = DIRECT
 
     def token(self, scopes: str) -> str:
         if self.refusal is not None:

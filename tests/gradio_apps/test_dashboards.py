@@ -16,7 +16,7 @@ import pytest
 from gradio_apps import admin_dashboard, portal_api, showcase, user_dashboard
 from gradio_apps.look import STYLES, look
 from gradio_apps.portal_api import PortalApi
-from gradio_apps.runtime.guard.api import PortalApiError as NoToken
+from gradio_apps.runtime.guard.api import NoApiToken as NoToken
 from tests.gradio_apps.requests import DIRECT, NOW, FakeAccess, a_person, a_request, a_visit
 from tests.gradio_apps.test_portal_api import EVENT, SIGN_IN
 

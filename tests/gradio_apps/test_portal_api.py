@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from gradio_apps.portal_api import Event, PortalApi, PortalApiError, SignedIn
-from gradio_apps.runtime.guard.api import PortalApiError as NoToken
-from gradio_apps.runtime.guard.http_client import ClientSettings
+from gradio_apps.runtime.guard.api import NoApiToken
+from gradio_apps.runtime.guard.http_client import PortalClientSettings
 from tests.gradio_apps.requests import NOW, FakeAccess, a_request, a_visit
 
 SIGN_IN = {
@@ -148,12 +148,12 @@ def test_a_portal_that_does_not_answer_is_a_sentence() -> None:
 )
 def test_a_token_that_is_refused_is_a_sentence(code: str, sentence: str) -> None:
     with pytest.raises(PortalApiError, match=sentence):
-        an_api(always(200), FakeAccess(refusal=NoToken(code))).sign_ins()
+        an_api(always(200), FakeAccess(refusal=NoApiToken(code))).sign_ins()
 
 
 class TestOfARequest:
     def test_the_guards_access_is_used(self) -> None:
-        api = PortalApi.of(a_visit(access=FakeAccess(refusal=NoToken("invalid_grant"))))
+        api = PortalApi.of(a_visit(access=FakeAccess(refusal=NoApiToken("invalid_grant"))))
 
         with pytest.raises(PortalApiError, match="Your sign-in has ended"):
             api.sign_ins()
@@ -164,7 +164,7 @@ class TestOfARequest:
             PortalApi.of(request_)
 
     def test_clients_are_kept(self) -> None:
-        here, there = FakeAccess(), FakeAccess(client_settings=ClientSettings(proxy=None, tls=None))
+        here, there = FakeAccess(), FakeAccess(client_settings=PortalClientSettings(proxy=None, tls=None))
         pairs = [(PortalApi(here), PortalApi(here)), (PortalApi(there), PortalApi(there))]
 
         for one, other in pairs:

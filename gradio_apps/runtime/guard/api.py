@@ -12,7 +12,7 @@ from typing import Final
 
 import httpx
 
-from gradio_apps.runtime.guard.http_client import ClientSettings, client_settings
+from gradio_apps.runtime.guard.http_client import PortalClientSettings, client_settings
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract.introspection import HINT_APP_SESSION
 
@@ -23,7 +23,7 @@ _TIMEOUT: Final = httpx.Timeout(5.0, connect=2.0)
 _MAX_CACHED: Final = 4096
 
 
-class PortalApiError(Exception):
+class NoApiToken(Exception):
     """The portal did not issue a token."""
 
     def __init__(self, code: str) -> None:
@@ -88,15 +88,15 @@ class TokenExchange:
             answer = self._ready().post("/oauth/token", data=form, auth=auth)
             body = answer.json()
         except (httpx.HTTPError, ValueError, RecursionError) as error:
-            raise PortalApiError("unavailable") from error
+            raise NoApiToken("unavailable") from error
         if type(body) is not dict:
-            raise PortalApiError("unavailable")
+            raise NoApiToken("unavailable")
         if answer.status_code != HTTPStatus.OK:
             code = body.get("error")
-            raise PortalApiError(code if type(code) is str else "unavailable")
+            raise NoApiToken(code if type(code) is str else "unavailable")
         token, lifetime = body.get("access_token"), body.get("expires_in")
         if type(token) is not str or not token or type(lifetime) is not int:
-            raise PortalApiError("unavailable")
+            raise NoApiToken("unavailable")
         return token, float(lifetime)
 
     def _ready(self) -> httpx.Client:
@@ -113,7 +113,7 @@ class TokenExchange:
             return self._client
 
 
-class PortalApi:
+class ScopedPortalApi:
     """The value of ``scope["portal.api"]``: the portal's API for one person."""
 
     __slots__ = ("_exchange", "_sid")
@@ -133,7 +133,7 @@ class PortalApi:
         return self._exchange.settings.call_headers
 
     @property
-    def client_settings(self) -> ClientSettings:
+    def client_settings(self) -> PortalClientSettings:
         """Proxy and certificates for calls to the portal."""
         return client_settings(self._exchange.settings)
 

@@ -39,7 +39,7 @@ _LEAST_OF_PEER: Final = 32
 _LOG_EVERY: Final = 10.0
 
 
-class Transport(Protocol):
+class ConnectionTransport(Protocol):
     """The used part of an asyncio transport."""
 
     def get_extra_info(self, name: str) -> Any:
@@ -86,7 +86,7 @@ class Connection:
 
     __slots__ = ("_connections", "_request", "_transport", "peer", "since", "stranger")
 
-    def __init__(self, connections: "Connections", transport: Transport, *, peer: Hashable) -> None:
+    def __init__(self, connections: "Connections", transport: ConnectionTransport, *, peer: Hashable) -> None:
         self._connections = connections
         self._transport = transport
         self._request = 0
@@ -144,7 +144,7 @@ class Connections:
         self._cut: Counter[str] = Counter()
         self._logged_at = float("-inf")
 
-    def opened(self, transport: Transport) -> Connection:
+    def opened(self, transport: ConnectionTransport) -> Connection:
         """Register a new connection, and close another if there are too many."""
         peer = self._peer(transport.get_extra_info("peername"))
         connection = Connection(self, transport, peer=peer)

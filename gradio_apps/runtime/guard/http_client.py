@@ -12,7 +12,7 @@ from portal.contract.call_errors import describe_call_error
 from portal.contract.egress import Egress, tls_context
 
 
-class Keywords(TypedDict):
+class PortalClientKeywords(TypedDict):
     """Keywords of httpx's clients."""
 
     proxy: httpx.Proxy | None
@@ -21,18 +21,18 @@ class Keywords(TypedDict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ClientSettings:
+class PortalClientSettings:
     """Proxy and certificates; one object per process and portal, so that clients can be cached by it."""
 
     proxy: str | None
     tls: SSLContext | None
     """``None`` without TLS: then there is nothing to verify."""
 
-    def keywords(self) -> Keywords:
+    def keywords(self) -> PortalClientKeywords:
         """Return the keywords for clients; a call reads nothing from the environment."""
         speaks_tls = self.proxy is not None and self.proxy.startswith("https://")
         through = None if self.proxy is None else httpx.Proxy(self.proxy, ssl_context=self.tls if speaks_tls else None)
-        return Keywords(proxy=through, trust_env=False, verify=False if self.tls is None else self.tls)
+        return PortalClientKeywords(proxy=through, trust_env=False, verify=False if self.tls is None else self.tls)
 
     def problem(self, error: BaseException) -> str:
         """Return in a few words why a call failed."""
@@ -40,7 +40,7 @@ class ClientSettings:
 
 
 @cache
-def client_settings(settings: GuardSettings) -> ClientSettings:
+def client_settings(settings: GuardSettings) -> PortalClientSettings:
     """Return the settings for calls to the portal; an internal address is called without a proxy.
 
     Raises:
@@ -50,7 +50,7 @@ def client_settings(settings: GuardSettings) -> ClientSettings:
     url = settings.call_url
     # A proxy of the environment is for the outside, not for the secret that goes to an internal address.
     proxy = None if settings.portal_internal_url is not None else settings.egress.proxy_for(url)
-    return ClientSettings(proxy=proxy, tls=_tls(settings.egress) if url.startswith("https://") else None)
+    return PortalClientSettings(proxy=proxy, tls=_tls(settings.egress) if url.startswith("https://") else None)
 
 
 def _tls(egress: Egress) -> SSLContext:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 import httpx
 
 from gradio_apps.runtime.guard import gradio_calls
-from gradio_apps.runtime.guard.api import PortalApi, TokenExchange
+from gradio_apps.runtime.guard.api import ScopedPortalApi, TokenExchange
 from gradio_apps.runtime.guard.asgi import ASGIApp, Gone, Message, Receive, Scope, Send
 from gradio_apps.runtime.guard.bindings import Bindings, owner_of
 from gradio_apps.runtime.guard.connections import CONNECTION, PER_PERSON, AtOnce, serving
@@ -365,7 +365,7 @@ class Guard:
         inner["extensions"] = {}  # they could bypass the guard
         if self._path:
             inner["root_path"] = self._path
-        inner.update(entries(session.person, PortalApi(self._exchange, session.sid), self._settings))
+        inner.update(entries(session.person, ScopedPortalApi(self._exchange, session.sid), self._settings))
         return inner
 
     def _client_as_asgi(self, scope: Scope) -> tuple[str, int] | None:

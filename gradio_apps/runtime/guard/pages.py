@@ -17,7 +17,7 @@ HTML: Final = "text/html; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class GuardPage:
     """What one page says, and its one link."""
 
     title: str
@@ -61,7 +61,7 @@ class Pages:
         inside = local_path(path or "/", default=f"/?{PLACE_LOST}")
         return self._home + inside if inside != "/" else self._home
 
-    def render(self, page: Page) -> bytes:
+    def render(self, page: GuardPage) -> bytes:
         """Return *page* as HTML."""
         base = self._settings.path
         target = ' target="_blank" rel="noopener"' if page.new_tab else ' target="_top"'
@@ -81,9 +81,9 @@ class Pages:
             "</main></body></html>\n"
         ).encode()
 
-    def ended(self) -> Page:
+    def ended(self) -> GuardPage:
         """There is no session, or it has ended."""
-        return Page(
+        return GuardPage(
             title="Your session has ended",
             text=f"Your session in {self._settings.name} has ended.",
             link="Open again",
@@ -91,9 +91,9 @@ class Pages:
             event="session-ended",
         )
 
-    def used(self) -> Page:
+    def used(self) -> GuardPage:
         """The ticket was refused."""
-        return Page(
+        return GuardPage(
             title="The app was not opened",
             text=f"The link to {self._settings.name} has expired or was already used.",
             link="Try again",
@@ -101,18 +101,18 @@ class Pages:
             event="session-ended",
         )
 
-    def away(self) -> Page:
+    def away(self) -> GuardPage:
         """The portal does not answer."""
-        return Page(
+        return GuardPage(
             title="One moment",
             text="The portal is not available at the moment. Nothing was lost. Try again in a minute.",
             link="Try again",
             href=self._home,
         )
 
-    def no_cookie(self) -> Page:
+    def no_cookie(self) -> GuardPage:
         """The cookie did not come back."""
-        return Page(
+        return GuardPage(
             title=f"{self._settings.name} needs its own tab",
             text="Your browser blocks the app's cookie inside this page.",
             link=f"Open {self._settings.name} in a new tab",
@@ -120,19 +120,19 @@ class Pages:
             new_tab=True,
         )
 
-    def no_cookie_at_all(self) -> Page:
+    def no_cookie_at_all(self) -> GuardPage:
         """The cookie did not come back although the app has a tab of its own."""
-        return Page(
+        return GuardPage(
             title="Cookies are blocked",
             text=f"Your browser blocks the cookie that {self._settings.name} needs to know who you are.",
             link="Go to your apps",
             href=self._portal,
         )
 
-    def document(self, path: str) -> Page:
+    def document(self, path: str) -> GuardPage:
         """The document at *path*, which this browser does not show in a frame."""
         address = self.app_page(path)
-        return Page(
+        return GuardPage(
             title="This document opens in its own tab",
             text="Your browser does not show it inside another page.",
             link="Open it",
@@ -140,9 +140,9 @@ class Pages:
             new_tab=True,
         )
 
-    def starting(self, progress: Progress) -> Page:
+    def starting(self, progress: Progress) -> GuardPage:
         """The app is not ready yet; *progress* describes its start."""
-        return Page(
+        return GuardPage(
             title=f"{self._settings.name} is starting",
             text="The app opens here when it is ready.",
             link="Go to your apps",
@@ -153,9 +153,9 @@ class Pages:
             line=progress.last_line,
         )
 
-    def failed(self, progress: Progress) -> Page:
+    def failed(self, progress: Progress) -> GuardPage:
         """The app did not start: the reason where it is known, but no traceback, which is for the administrator."""
-        return Page(
+        return GuardPage(
             title=f"{self._settings.name} did not start",
             text=progress.problem or "The app stopped with an error while it was loading.",
             more="It is restarted automatically, and opens here when it is ready. "
@@ -166,9 +166,9 @@ class Pages:
             refresh=True,
         )
 
-    def signed_in(self) -> Page:
+    def signed_in(self) -> GuardPage:
         """The app links to a sign-in page that it does not have, and that nobody needs here."""
-        return Page(
+        return GuardPage(
             title="You are signed in",
             text=f"{self._settings.name} knows who you are.",
             link=f"Open {self._settings.name}",
@@ -176,17 +176,17 @@ class Pages:
             in_place=True,
         )
 
-    def leave(self, known: KnownAddress) -> Page:
+    def leave(self, known: KnownAddress) -> GuardPage:
         """A page of the portal, which is shown outside the frame; the portal's own script goes there at once."""
         if known == "sign-out":
-            return Page(
+            return GuardPage(
                 title="Sign out",
                 text="You will be signed out of the portal and all its apps in this browser.",
                 link="Continue to sign out",
                 href=self.at_portal(known),
                 event=known,
             )
-        return Page(
+        return GuardPage(
             title="This page opens outside the app",
             text="It belongs to the portal.",
             link="Open it",

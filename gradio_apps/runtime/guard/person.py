@@ -1,6 +1,6 @@
 """The person as an app finds them in its ASGI scope."""
 
-from gradio_apps.runtime.guard.api import PortalApi
+from gradio_apps.runtime.guard.api import ScopedPortalApi
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract import Person
 
@@ -59,7 +59,7 @@ def oauth_info(person: Person, settings: GuardSettings) -> dict[str, object]:
     }
 
 
-def entries(person: Person, api: PortalApi, settings: GuardSettings) -> dict[str, object]:
+def entries(person: Person, api: ScopedPortalApi, settings: GuardSettings) -> dict[str, object]:
     """Return the scope entries for *person*; only the guard sets them."""
     return {VISITOR: person, API: api, "session": session_of(person, settings)}
 

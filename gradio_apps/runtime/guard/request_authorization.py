@@ -13,7 +13,7 @@ _SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 _DOCUMENTS: Final = frozenset({b"document", b"iframe", b"frame"})
 
 
-class Refusal(StrEnum):
+class RequestRefusal(StrEnum):
     """Why a request is refused whoever sends it.  Values are logged; never reuse one."""
 
     CROSS_ORIGIN = "cross-origin"
@@ -23,7 +23,7 @@ class Refusal(StrEnum):
     @property
     def status(self) -> int:
         """Its HTTP status."""
-        return 421 if self is Refusal.UNKNOWN_HOST else 403
+        return 421 if self is RequestRefusal.UNKNOWN_HOST else 403
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class Challenge:
 class Refuse:
     """The request is wrong whoever sends it."""
 
-    reason: Refusal
+    reason: RequestRefusal
 
     def __bool__(self) -> Literal[False]:
         return False
@@ -95,9 +95,9 @@ _CHALLENGE: Final = Challenge()
 def misdirected(presented: Presented, *, hosts: frozenset[bytes]) -> Refuse | None:
     """Return the refusal of a request that is wrong whatever its session, or ``None``."""
     if presented.host is None or presented.host.lower() not in hosts:
-        return Refuse(Refusal.UNKNOWN_HOST)
+        return Refuse(RequestRefusal.UNKNOWN_HOST)
     if presented.service_worker:  # a worker would outlive the session and answer in place of the guard
-        return Refuse(Refusal.SERVICE_WORKER)
+        return Refuse(RequestRefusal.SERVICE_WORKER)
     return None
 
 
@@ -109,7 +109,7 @@ def authorize(presented: Presented, *, hosts: frozenset[bytes], origin: bytes) -
     if presented.sid is None:
         return _CHALLENGE
     if not _is_same_origin(presented, origin=origin):
-        return Refuse(Refusal.CROSS_ORIGIN)
+        return Refuse(RequestRefusal.CROSS_ORIGIN)
     return Enter(presented.sid)
 
 

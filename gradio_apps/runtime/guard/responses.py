@@ -6,16 +6,16 @@ from urllib.parse import quote
 
 from gradio_apps.runtime.guard.asgi import NO_STORE, Scope, Send, send_bytes, send_json, send_redirect
 from gradio_apps.runtime.guard.headers import AnswerHeaders
-from gradio_apps.runtime.guard.pages import HTML, Page, Pages
-from gradio_apps.runtime.guard.request_authorization import Presented, Refusal
+from gradio_apps.runtime.guard.pages import HTML, GuardPage, Pages
+from gradio_apps.runtime.guard.request_authorization import Presented, RequestRefusal
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract.known_addresses import KnownAddress
 
 _UNQUOTED: Final = "/?%:@!$&'()*+,;=~-._"
 _REFUSALS = {
-    Refusal.CROSS_ORIGIN: "This request came from another site.",
-    Refusal.SERVICE_WORKER: "Service workers are not allowed here.",
-    Refusal.UNKNOWN_HOST: "This is not the address of the app.",
+    RequestRefusal.CROSS_ORIGIN: "This request came from another site.",
+    RequestRefusal.SERVICE_WORKER: "Service workers are not allowed here.",
+    RequestRefusal.UNKNOWN_HOST: "This is not the address of the app.",
 }
 
 
@@ -34,7 +34,7 @@ class Responses:
         """Answer a call."""
         await send_json(send, status, value, headers=[*self._headers, *headers])
 
-    async def page(self, send: Send, status: int, page: Page) -> None:
+    async def page(self, send: Send, status: int, page: GuardPage) -> None:
         """Answer with a page of the guard's own."""
         await send_bytes(send, status, self.pages.render(page), content_type=HTML, headers=self.pages.headers)
 
@@ -57,7 +57,7 @@ class Responses:
         """Answer with *body* as it is."""
         await send_bytes(send, status, body, content_type=content_type, headers=[*self._headers, *headers])
 
-    async def either(self, send: Send, status: int, *, presented: Presented, page: Page, detail: str) -> None:
+    async def either(self, send: Send, status: int, *, presented: Presented, page: GuardPage, detail: str) -> None:
         """Answer a navigation with *page*, and a call with *detail* and the changing texts of a start's page."""
         if presented.navigation is None:
             retry = [(b"retry-after", b"2")] if status == 503 else []  # noqa: PLR2004 - Service Unavailable
@@ -88,11 +88,11 @@ class Responses:
         else:
             await self.page(send, 200, self.pages.leave(known))
 
-    def document(self, scope: Scope) -> Page:
+    def document(self, scope: Scope) -> GuardPage:
         """Return the page that links to the requested document, in its own tab."""
         return self.pages.document(self._local_target(scope))
 
-    async def refuse(self, send: Send, reason: Refusal) -> None:
+    async def refuse(self, send: Send, reason: RequestRefusal) -> None:
         """Refuse a request that is wrong whoever sends it."""
         await self.json(send, reason.status, {"detail": _REFUSALS[reason]})
 

@@ -12,7 +12,7 @@ from typing import Final, TextIO
 from gradio_apps.runtime.supervisor.cgroups import open_cgroups
 from gradio_apps.runtime.supervisor.descendants import Descendants, adopt_orphans
 from gradio_apps.runtime.supervisor.document import DocumentError, Plan, read_plan
-from gradio_apps.runtime.supervisor.events import Event, reporter
+from gradio_apps.runtime.supervisor.events import SupervisorEvent, reporter
 from gradio_apps.runtime.supervisor.loop import supervise
 from gradio_apps.runtime.supervisor.sockets import PortTaken, listen
 from portal.contract.descriptors import raise_limit
@@ -47,10 +47,16 @@ def main(stdin: TextIO, stderr: TextIO, environ: Mapping[str, str], *, command: 
         )
         asyncio.run(work)
     except DocumentError as error:
-        report(Event.REFUSED, problem=str(error))
+        report(SupervisorEvent.REFUSED, problem=str(error))
         return EXIT_DOCUMENT
     except PortTaken as error:
-        report(Event.PORT_TAKEN, app=error.app.slug, host=error.app.host, port=error.app.port, problem=error.reason)
+        report(
+            SupervisorEvent.PORT_TAKEN,
+            app=error.app.slug,
+            host=error.app.host,
+            port=error.app.port,
+            problem=error.reason,
+        )
         return EXIT_PORT
     finally:
         if cgroups is not None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final, TextIO, TypeAlias
 
 
-class Event(StrEnum):
+class SupervisorEvent(StrEnum):
     """What happened.  Keep the list alphabetized."""
 
     APP_CRASHED = "app-crashed"
@@ -29,25 +29,25 @@ class Event(StrEnum):
 
 
 _LEVELS: Final = {
-    Event.APP_CRASHED: "error",
-    Event.APP_FAILED: "error",
-    Event.APP_NOT_ENDED: "warning",
-    Event.APP_NOT_REPLACED: "warning",
-    Event.APP_OVER_MEMORY: "warning",
-    Event.CONTROL_FAILED: "error",
-    Event.PORT_TAKEN: "error",
-    Event.REFUSED: "error",
+    SupervisorEvent.APP_CRASHED: "error",
+    SupervisorEvent.APP_FAILED: "error",
+    SupervisorEvent.APP_NOT_ENDED: "warning",
+    SupervisorEvent.APP_NOT_REPLACED: "warning",
+    SupervisorEvent.APP_OVER_MEMORY: "warning",
+    SupervisorEvent.CONTROL_FAILED: "error",
+    SupervisorEvent.PORT_TAKEN: "error",
+    SupervisorEvent.REFUSED: "error",
 }
 """Levels other than ``info``."""
 
 Report: TypeAlias = Callable[..., None]
-"""Takes an :class:`Event`, and its details by keyword; never a secret."""
+"""Takes an :class:`SupervisorEvent`, and its details by keyword; never a secret."""
 
 
 def reporter(stream: TextIO) -> Report:
     """Return a function that writes events to *stream*."""
 
-    def report(event: Event, **details: object) -> None:
+    def report(event: SupervisorEvent, **details: object) -> None:
         line = {  # in the form of the portal's own lines
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "level": _LEVELS.get(event, "info"),

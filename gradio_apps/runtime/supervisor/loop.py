@@ -9,7 +9,7 @@ from typing import Final
 from gradio_apps.runtime.supervisor.control import Control, ControlError
 from gradio_apps.runtime.supervisor.descendants import Descendants
 from gradio_apps.runtime.supervisor.document import Plan
-from gradio_apps.runtime.supervisor.events import Event, Report
+from gradio_apps.runtime.supervisor.events import Report, SupervisorEvent
 from gradio_apps.runtime.supervisor.registry import Registry
 from gradio_apps.runtime.supervisor.sockets import Listening
 
@@ -43,14 +43,14 @@ async def supervise(
             try:
                 await control.open(plan.control)
             except ControlError as error:  # the apps matter more than the control socket
-                report(Event.CONTROL_FAILED, problem=str(error))
+                report(SupervisorEvent.CONTROL_FAILED, problem=str(error))
         # If a manager fails, end everything: no app may run unmanaged.
         await asyncio.wait([waiting, registry.failed], return_when=asyncio.FIRST_COMPLETED)
     finally:
         await control.close()
         waiting.cancel()
         await registry.close()
-        report(Event.STOPPED)
+        report(SupervisorEvent.STOPPED)
     if registry.failed.done():
         registry.failed.result()
 

@@ -11,7 +11,7 @@ from gradio_apps.runtime.channel import MAX_LINE, Accept, Command, Leave, Sessio
 from gradio_apps.runtime.progress import spoken
 from gradio_apps.runtime.supervisor.child import Child
 from gradio_apps.runtime.supervisor.document import AppPlan
-from gradio_apps.runtime.supervisor.events import Event, Report
+from gradio_apps.runtime.supervisor.events import Report, SupervisorEvent
 from gradio_apps.runtime.supervisor.logs import note, rotate
 from gradio_apps.runtime.supervisor.memory import exceeds
 from gradio_apps.runtime.supervisor.reasons import size
@@ -174,7 +174,7 @@ class ProcessHandle:
             quiet = quiet + 1 if self.child.kill() else 0
             await asyncio.sleep(_PAUSE)
         if quiet < _QUIET:
-            self._report(Event.APP_NOT_ENDED, app=self.app.slug, problem="some of its processes are left")
+            self._report(SupervisorEvent.APP_NOT_ENDED, app=self.app.slug, problem="some of its processes are left")
         self.child.release()
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
@@ -194,7 +194,7 @@ class ProcessHandle:
         used = None if limit is None else exceeds(self.child.members(), limit)
         if used is None or limit is None:
             return
-        self._report(Event.APP_OVER_MEMORY, app=self.app.slug, pid=self.pid, used=used, limit=limit)
+        self._report(SupervisorEvent.APP_OVER_MEMORY, app=self.app.slug, pid=self.pid, used=used, limit=limit)
         self.end_with(f"It used {size(used)} of memory, more than its limit of {size(limit)}.")
 
     def _check_time(self) -> None:

@@ -18,7 +18,7 @@ from gradio_apps.runtime.supervisor.descendants import Descendants
 from gradio_apps.runtime.supervisor.document import AppPlan, Plan
 from gradio_apps.runtime.supervisor.env_file import with_env_file
 from gradio_apps.runtime.supervisor.environment import environment_of
-from gradio_apps.runtime.supervisor.events import Event, Report
+from gradio_apps.runtime.supervisor.events import Report, SupervisorEvent
 from gradio_apps.runtime.supervisor.history import remember_start, usual_start
 from gradio_apps.runtime.supervisor.logs import last_line_of, open_log
 from gradio_apps.runtime.supervisor.memory import used_by
@@ -85,7 +85,7 @@ class ProcessManager:
 
     def order(self, action: Action) -> None:
         """Do *action* soon; starting a running app or stopping a stopped one changes nothing."""
-        self._report(Event.ORDERED, app=self._app.slug, order=action)
+        self._report(SupervisorEvent.ORDERED, app=self._app.slug, order=action)
         idle = self._stopped or self._current.state == "crashed"
         changes_nothing = (action == "start" and not idle) or (action == "stop" and self._stopped)
         if not changes_nothing:
@@ -172,7 +172,7 @@ class ProcessManager:
         """Stay stopped until an operator starts the app."""
         await self._end_all()
         self._enter(CurrentState(state="stopped", since=time.monotonic()))
-        self._report(Event.APP_STOPPED, app=self._app.slug)
+        self._report(SupervisorEvent.APP_STOPPED, app=self._app.slug)
         waiting = await self._reclaim_socket()
         notice = Notice(self._app.title, self._plan.portal_url, self._app.slug)
         async with answering(self._listening.socket, waiting, notice=notice):
@@ -189,7 +189,7 @@ class ProcessManager:
                 if tries == _TRIES:  # better no answer than one of a stopped app
                     self._listening.shut()
                     problem = f"something keeps its address: {error.strerror}"
-                    self._report(Event.APP_NOT_ENDED, app=self._app.slug, problem=problem)
+                    self._report(SupervisorEvent.APP_NOT_ENDED, app=self._app.slug, problem=problem)
                 await asyncio.sleep(_AGAIN)
             else:
                 break
@@ -224,7 +224,7 @@ class ProcessManager:
                     state="crashed", since=since, pid=handle.pid, reason=reason, next_start=since + record.pause
                 )
             )
-            self._report(Event.APP_FAILED, app=self._app.slug, pid=handle.pid, log=str(self._app.log))
+            self._report(SupervisorEvent.APP_FAILED, app=self._app.slug, pid=handle.pid, log=str(self._app.log))
 
     async def _replace(self, old: ProcessHandle) -> ProcessHandle:
         """Start a process in the place of *old*; return the one that answers then: *old* if the new one fails."""
@@ -269,7 +269,7 @@ class ProcessManager:
         new.send(Draining(old.status.listening))
         new.accept()
         self._enter_running(new)
-        self._report(Event.APP_REPLACED, app=self._app.slug, pid=new.pid, before=old.pid)
+        self._report(SupervisorEvent.APP_REPLACED, app=self._app.slug, pid=new.pid, before=old.pid)
         self._leaving.add(old)
         self._spawn(self._drain(old))
 
@@ -286,7 +286,7 @@ class ProcessManager:
             for handle in self._handles:
                 handle.send(Draining(()))
         seconds = round(time.monotonic() - since, 1)
-        self._report(Event.APP_LEFT, app=self._app.slug, pid=old.pid, seconds=seconds, problem=old.cause)
+        self._report(SupervisorEvent.APP_LEFT, app=self._app.slug, pid=old.pid, seconds=seconds, problem=old.cause)
 
     def _start(self, record: Record) -> ProcessHandle:
         app = with_env_file(self._app)
@@ -314,7 +314,7 @@ class ProcessManager:
         )
         self._handles.add(handle)
         self._current = replace(self._current, starts=self._current.starts + 1)
-        self._report(Event.APP_STARTED, app=self._app.slug, pid=child.pid, port=self._listening.port)
+        self._report(SupervisorEvent.APP_STARTED, app=self._app.slug, pid=child.pid, port=self._listening.port)
         return handle
 
     def _end_session_in_others(self, handle: ProcessHandle, session: str) -> None:
@@ -326,14 +326,16 @@ class ProcessManager:
         if self._app.history is not None:
             remember_start(self._app.history, self._last_start)
         self._enter(CurrentState(state="running", since=time.monotonic(), pid=handle.pid))
-        self._report(Event.APP_READY, app=self._app.slug, pid=handle.pid)
+        self._report(SupervisorEvent.APP_READY, app=self._app.slug, pid=handle.pid)
 
     def _crashed(self, handle: ProcessHandle | None, *, problem: str | None, restart: Restart | None) -> None:
         """Record that *handle* ended or did not start, and when the next one starts: now, without *restart*."""
         now, pause = time.monotonic(), 0.0 if restart is None else restart.wait
         code = None if handle is None else handle.code
         reason = reason_of(code, problem=problem, last=self._last_line()) if handle is None else self._reason(handle)
-        self._report(Event.APP_CRASHED, app=self._app.slug, code=code, problem=problem, reason=reason, pause=pause)
+        self._report(
+            SupervisorEvent.APP_CRASHED, app=self._app.slug, code=code, problem=problem, reason=reason, pause=pause
+        )
         self._enter(CurrentState(state="crashed", since=now, reason=reason, next_start=now + pause))
 
     def _reason(self, handle: ProcessHandle) -> str:
@@ -342,7 +344,7 @@ class ProcessManager:
         return handle.cause or problem or reason_of(code, problem=None, last=self._last_line())
 
     def _not_replaced(self, reason: str) -> None:
-        self._report(Event.APP_NOT_REPLACED, app=self._app.slug, reason=reason)
+        self._report(SupervisorEvent.APP_NOT_REPLACED, app=self._app.slug, reason=reason)
         failed = self._current.failed_replacements + 1
         self._current = replace(self._current, failed_replacements=failed, problem=reason)
 

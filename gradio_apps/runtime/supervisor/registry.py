@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from gradio_apps.runtime.supervisor.changes import changes_between
 from gradio_apps.runtime.supervisor.descendants import Descendants
 from gradio_apps.runtime.supervisor.document import Plan
-from gradio_apps.runtime.supervisor.events import Event, Report
+from gradio_apps.runtime.supervisor.events import Report, SupervisorEvent
 from gradio_apps.runtime.supervisor.process_manager import ProcessManager
 from gradio_apps.runtime.supervisor.sockets import Listening, listen
 from portal.contract.supervisor_messages import Change
@@ -80,7 +80,7 @@ class Registry:
                 managers[app.slug] = self._managers[app.slug]
                 managers[app.slug].adopt(app, plan=plan, replacing=changes[app.slug] == "replaced")
         self._managers = managers  # in the order of the plan
-        self._report(Event.RELOADED, apps=changes)
+        self._report(SupervisorEvent.RELOADED, apps=changes)
         return changes
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from gradio_apps.runtime.guard import PortalApi, PortalApiError
+from gradio_apps.runtime.guard import NoApiToken, ScopedPortalApi
 from gradio_apps.runtime.guard.api import TokenExchange
 from tests.gradio_apps.guard.deployment import Clock, a_deployment, guard_settings
 
@@ -45,7 +45,7 @@ def exchange(endpoint: Endpoint, clock: Clock) -> TokenExchange:
 
 
 def test_a_session_is_exchanged_for_a_token(exchange: TokenExchange, endpoint: Endpoint) -> None:
-    api = PortalApi(exchange, "sid-1")
+    api = ScopedPortalApi(exchange, "sid-1")
 
     assert api.token("sign-ins:read audit:read") == "token-1"
     assert api.base_url == "http://127.0.0.1:7800"
@@ -108,7 +108,7 @@ def test_memory_is_bounded(exchange: TokenExchange) -> None:
 )
 def test_a_refusal_has_a_code(exchange: TokenExchange, endpoint: Endpoint, answer: httpx.Response, code: str) -> None:
     endpoint.answer = lambda: answer
-    with pytest.raises(PortalApiError) as caught:
+    with pytest.raises(NoApiToken) as caught:
         exchange.token("sid-1", "a")
 
     assert code == caught.value.code
@@ -119,7 +119,7 @@ def test_a_portal_that_is_away_has_one_too(exchange: TokenExchange, endpoint: En
         raise httpx.ConnectError("refused")
 
     endpoint.answer = away
-    with pytest.raises(PortalApiError) as caught:
+    with pytest.raises(NoApiToken) as caught:
         exchange.token("sid-1", "a")
 
     assert caught.value.code == "unavailable"

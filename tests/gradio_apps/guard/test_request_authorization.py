@@ -9,15 +9,15 @@ from gradio_apps.runtime.guard.request_authorization import (
     Challenge,
     Enter,
     Presented,
-    Refusal,
     Refuse,
+    RequestRefusal,
     authorize,
 )
 
 HOSTS = frozenset({b"app.example.com", b"app.example.com:443"})
 ORIGIN = b"https://app.example.com"
-ENTER, CHALLENGE, CROSS = Enter("s"), Challenge(), Refuse(Refusal.CROSS_ORIGIN)
-HOST, WORKER = Refuse(Refusal.UNKNOWN_HOST), Refuse(Refusal.SERVICE_WORKER)
+ENTER, CHALLENGE, CROSS = Enter("s"), Challenge(), Refuse(RequestRefusal.CROSS_ORIGIN)
+HOST, WORKER = Refuse(RequestRefusal.UNKNOWN_HOST), Refuse(RequestRefusal.SERVICE_WORKER)
 NAVIGATE: dict[str, Any] = {"fetch_mode": b"navigate", "fetch_dest": b"iframe"}
 
 
@@ -118,4 +118,4 @@ def test_who_looks_at_the_answer(presented: dict[str, Any], expected: str | None
 
 
 def test_each_refusal_has_its_status() -> None:
-    assert {403, 421} == {refusal.status for refusal in Refusal}
+    assert {403, 421} == {refusal.status for refusal in RequestRefusal}

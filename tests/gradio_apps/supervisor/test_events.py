@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from gradio_apps.runtime.supervisor.events import Event, reporter
+from gradio_apps.runtime.supervisor.events import SupervisorEvent, reporter
 
 CODES = (Path(__file__).parents[3] / "docs" / "codes.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("event", list(Event))
-def test_a_line_begins_as_the_portals_do(event: Event) -> None:
+@pytest.mark.parametrize("event", list(SupervisorEvent))
+def test_a_line_begins_as_the_portals_do(event: SupervisorEvent) -> None:
     stream = io.StringIO()
     reporter(stream)(event, app="forecast")
     line = json.loads(stream.getvalue())
@@ -28,11 +28,11 @@ def test_the_levels_are_those_of_the_page() -> None:
     errors, _, rest = words.partition("`error` for ")[2].partition("`warning` for ")
     warnings = rest.partition("`info`")[0]
     by_level = {
-        level: {event for event in Event if f"`{event.value}`" in part}
+        level: {event for event in SupervisorEvent if f"`{event.value}`" in part}
         for level, part in (("error", errors), ("warning", warnings))
     }
 
-    for event in Event:
+    for event in SupervisorEvent:
         stream = io.StringIO()
         reporter(stream)(event)
         level = json.loads(stream.getvalue())["level"]

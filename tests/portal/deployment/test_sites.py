@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from portal.deployment.sites import CannotConfigure, PortTaken, apps_elsewhere, sites_of
+from portal.deployment.sites import CannotConfigure, PortConflict, apps_elsewhere, sites_of
 from portal.rules.catalogue import Catalogue
 from tests.builders import an_app, settings_for
 
@@ -93,12 +93,12 @@ def test_plain_http_cannot_be_configured(tmp_path: Path) -> None:
     ],
 )
 def test_a_reverse_proxy_needs_free_ports(tmp_path: Path, portal: str, url: str, message: str) -> None:
-    with pytest.raises(PortTaken, match=message):
+    with pytest.raises(PortConflict, match=message):
         sites(tmp_path, url, portal=portal)
 
 
 def test_port_80_must_be_free_for_the_redirect(tmp_path: Path) -> None:
     app = an_app(url="https://forecast.apps.example.com", internal_url="http://127.0.0.1:80")
 
-    with pytest.raises(PortTaken, match="port 80, where forecast listens"):
+    with pytest.raises(PortConflict, match="port 80, where forecast listens"):
         sites_of(settings_for(tmp_path, catalogue=Catalogue((app,))), port=7800)

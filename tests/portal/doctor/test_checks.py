@@ -12,7 +12,7 @@ from portal.doctor.connection_checks import check_connection, check_plain_http
 from portal.doctor.findings import PORTAL, Check, Finding
 from portal.doctor.observations import (
     Answer,
-    Connection,
+    ConnectionResult,
     Echo,
     Events,
     Handshake,
@@ -48,7 +48,7 @@ def brief(findings: Any) -> list[tuple[str, str]]:
 
 # --- before a request -----------------------------------------------------------------------------
 
-GOOD = Connection(
+GOOD = ConnectionResult(
     host="portal.example.com",
     addresses=("203.0.113.5", "2001:db8::5"),
     tls_version="TLSv1.3",

@@ -1,6 +1,5 @@
 """The whole ``portal`` command line: every command with its module and a summary."""
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 import click
@@ -62,11 +61,22 @@ PORTAL: Final = click.Group(
 )
 
 
-def _version() -> str:
-    try:
-        return version("gradio-portal")
-    except PackageNotFoundError:
-        return "(not installed)"
+def _show_version(context: click.Context, _option: click.Parameter, value: bool) -> None:  # noqa: FBT001 - as click calls it
+    if value and not context.resilient_parsing:
+        from importlib import metadata  # noqa: PLC0415 - takes as long as all the rest of a start
+
+        try:
+            click.echo(f"portal {metadata.version('gradio-portal')}")
+        except metadata.PackageNotFoundError:
+            click.echo("portal (not installed)")
+        context.exit()
 
 
-click.version_option(_version(), message="portal %(version)s")(PORTAL)
+click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)(PORTAL)

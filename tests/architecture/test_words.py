@@ -44,14 +44,14 @@ ALLOWED: Final = {
 }
 """Where an old word remains in a name that others rely on."""
 
-FOLDERS: Final = ("docs", "gradio_apps", "portal", "static", "templates", "tests")
-SUFFIXES: Final = {".css", ".html", ".js", ".md", ".py", ".toml"}
+FOLDERS: Final = (".github", "benchmarks", "docs", "gradio_apps", "portal", "static", "templates", "tests")
+SUFFIXES: Final = {".css", ".html", ".js", ".md", ".mjs", ".py", ".toml", ".yaml", ".yml"}
 OWN: Final = Path(__file__)
 
 
 def texts() -> list[Path]:
     files = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in SUFFIXES]
-    pages = [path for path in ROOT.glob("*.md") if path.name != "CHANGELOG.md"]
+    pages = [path for path in ROOT.glob("*.*") if path.suffix in SUFFIXES and path.name != "CHANGELOG.md"]
     return sorted(
         path
         for path in (*files, *pages)

@@ -14,12 +14,12 @@ const PATIENCE = 60_000; // milliseconds a step may take; machines that run the 
 const PAUSE = 100;
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-const told = JSON.parse((await lines.next()).value);
+const options = JSON.parse((await lines.next()).value);
 const browser = await puppeteer.launch({
   browser: 'firefox',
-  executablePath: told.executable,
-  userDataDir: told.profile,
-  extraPrefsFirefox: told.preferences,
+  executablePath: options.executable,
+  userDataDir: options.profile,
+  extraPrefsFirefox: options.preferences,
   defaultViewport: { width: 1280, height: 800 },
   protocolTimeout: 3 * PATIENCE,
 });

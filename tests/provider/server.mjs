@@ -1,4 +1,4 @@
-// A real OpenID Connect provider for tests: oidc-provider with the clients and people it is told of.
+// A real OpenID Connect provider for tests: oidc-provider with the clients and people of the first line of its input.
 //
 // Reads one JSON document from standard input, {"clients": [...], "accounts": {sub: claims}}, binds a free
 // loopback port, and writes one JSON line, {"issuer": ...}. Ends when standard input closes: no orphan
@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline';
 import Provider, { interactionPolicy } from 'oidc-provider';
 
 const lines = createInterface({ input: process.stdin });
-const told = JSON.parse((await once(lines, 'line'))[0]);
+const options = JSON.parse((await once(lines, 'line'))[0]);
 lines.on('close', () => process.exit(0));
 
 const server = createServer();
@@ -26,15 +26,15 @@ const signingKey = (type, options, members) => ({
   ...members,
 });
 
-const claimNames = [...new Set(Object.values(told.accounts).flatMap(Object.keys))];
+const claimNames = [...new Set(Object.values(options.accounts).flatMap(Object.keys))];
 // Claims that come with a scope of their own only, as at many makes: {"groups": ["groups"]}.
-const scoped = told.scoped_claims ?? {};
+const scoped = options.scoped_claims ?? {};
 const unscoped = claimNames.filter((name) => !Object.values(scoped).flat().includes(name));
 const policy = interactionPolicy.base();
 policy.remove('consent'); // every client here is the company's own
 
 const provider = new Provider(issuer, {
-  clients: told.clients,
+  clients: options.clients,
   jwks: { keys: [signingKey('rsa', { modulusLength: 2048 }, { kid: 'rsa', alg: 'RS256' })] },
   cookies: { keys: ['only-for-tests'] },
   claims: {
@@ -42,10 +42,10 @@ const provider = new Provider(issuer, {
     email: ['email', 'email_verified'],
     profile: ['name', 'picture', 'preferred_username'],
     // Roles, groups and tenants come with "openid", as from most companies' providers.
-    ...(told.claims_with_openid === false ? {} : { openid: ['sub', 'sid', ...unscoped] }),
+    ...(options.claims_with_openid === false ? {} : { openid: ['sub', 'sid', ...unscoped] }),
     ...scoped,
   },
-  conformIdTokenClaims: told.thin_id_token !== false,
+  conformIdTokenClaims: options.thin_id_token !== false,
   pkce: { required: () => true },
   scopes: ['openid', 'profile', 'email', 'offline_access', ...Object.keys(scoped)],
   features: {
@@ -61,8 +61,8 @@ const provider = new Provider(issuer, {
   },
   interactions: { policy, url: (_, interaction) => `/interaction/${interaction.uid}` },
   ttl: { Session: 3600, Grant: 3600, Interaction: 600, IdToken: 3600, AccessToken: 3600 },
-  findAccount: (_, sub) => (told.accounts[sub]
-    ? { accountId: sub, claims: () => ({ sub, ...told.accounts[sub] }) } : undefined),
+  findAccount: (_, sub) => (options.accounts[sub]
+    ? { accountId: sub, claims: () => ({ sub, ...options.accounts[sub] }) } : undefined),
   loadExistingGrant: async (ctx) => {
     const { client, session, params, provider: { Grant } } = ctx.oidc;
     // The same one for each tab: a code is bound to the grant that the session holds for the client.
@@ -84,7 +84,7 @@ function page(title, body) {
 async function interaction(request, response, action) {
   const { params } = await provider.interactionDetails(request, response);
   if (request.method === 'GET') {
-    const buttons = Object.entries(told.accounts).map(([sub, claims]) => `<form method="post" `
+    const buttons = Object.entries(options.accounts).map(([sub, claims]) => `<form method="post" `
       + `action="${request.url.split('?')[0]}/${encodeURIComponent(sub)}"><button>${claims.name ?? sub}</button></form>`);
     response.setHeader('Content-Type', 'text/html; charset=utf-8');
     response.end(page(`Sign in to ${params.client_id}`, `${buttons.join('')}<form method="post" `

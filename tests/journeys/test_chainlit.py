@@ -28,11 +28,13 @@ ASK: Final = dedent(
     from portal.sign_in.admission import Arrival, admit
     from portal.errors import NotAdmitted
     from portal.sign_in.hook import hook_of, load_hook
+    from portal.sign_in.hook.invocation import HookCaller
     from tests.builders import a_provider, an_identity
 
     spec = a_provider(id="google", provider_type="google", issuer="https://accounts.google.com")
     loaded = load_hook("rules:oauth_callback")
-    hook = hook_of(loaded, providers=lambda _: spec, roles=())
+    patient = HookCaller(limit=120)  # Chainlit may take longer than ten seconds to load on a busy machine
+    hook = hook_of(loaded, providers=lambda _: spec, roles=(), caller=patient)
 
     def admitted(**claims):
         person = an_identity(provider="google", issuer=spec.issuer)

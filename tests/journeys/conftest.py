@@ -1,15 +1,28 @@
 """Deployments and browsers that the journeys share."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
+from tests.journeys import evidence
 from tests.journeys.browser import running_browser
 from tests.journeys.deployment import Deployment, running_deployment
 
 SAME_SITE = "{app}.demo.localhost"
 ACROSS_SITES = "{app}.apps.localhost"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to the message of a failure what the pages show."""
+    report = yield
+    browser = getattr(item, "funcargs", {}).get("browser")
+    if report.failed and browser is not None:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        if crash is not None:
+            crash.message += f"\n{evidence.of(browser)}"
+    return report
 
 
 @pytest.fixture(scope="session")

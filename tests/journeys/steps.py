@@ -8,6 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, FrameLocator, Page, expect
 
+from tests.journeys import evidence
 from tests.journeys.browser import PATIENCE
 from tests.journeys.deployment import Deployment
 
@@ -23,6 +24,7 @@ ENDLESS = 600
 def new_page(context: BrowserContext) -> Page:
     """Open a tab that waits as long as a slow machine needs."""
     page = context.new_page()
+    evidence.watch(page)
     page.set_default_timeout(PATIENCE)
     page.set_default_navigation_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)

@@ -1,4 +1,5 @@
-// The app page, when the frame sends no message: the app is stopped or unreachable, or shows something other than a page.
+// The app page, when no app is in the frame: it is stopped or unreachable, its guard could not reach the portal, or it
+// shows something other than a page.
 "use strict";
 
 const down = document.getElementById("down");
@@ -7,6 +8,7 @@ const SOON = 4_000; // ms until the portal is asked if nothing has loaded
 const AGAIN = 3_000; // ms between two checks of an app that is down
 
 let spoke = false;
+let away = false; // whether the guard could not reach the portal
 let next = 0;
 
 function lookIn(time, loaded) {
@@ -21,6 +23,8 @@ window.addEventListener("message", (event) => {
   spoke = true;
   clearTimeout(next);
   showDown(null);
+  away = event.data.type === "portal-away";
+  if (away) lookIn(AGAIN, true);
 });
 
 // Pages of guard and app send a message.  A browser's error page, a document or a picture does not.  The frame cannot be
@@ -61,9 +65,10 @@ async function look(loaded) {
     showDown(state);
     lookIn(AGAIN, loaded);
   } else if (state === "unknown") {
-    if (loaded && down.hidden) settle();
+    if (loaded && down.hidden && !away) settle();
     else lookIn(AGAIN, loaded);
-  } else if (!down.hidden) {
+  } else if (!down.hidden || away) {
+    away = false;
     showDown(null);
     waitFor(`Opening ${frame.dataset.title}`);
     frame.contentWindow.location.replace(frame.getAttribute("src")); // a new launch

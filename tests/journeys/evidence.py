@@ -1,4 +1,4 @@
-"""What the pages showed when a journey failed: without it, a step that waited in vain tells nothing."""
+"""What the pages showed when a journey failed: without it, a step that waited in vain says nothing."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from weakref import WeakKeyDictionary
 from playwright.sync_api import Browser, ConsoleMessage, Error, Frame, Page, Request, Response
 
 _EVENTS: Final = 12
-"""Most events of one page that are told, the latest."""
+"""Most events of one page that are listed, the latest."""
 _TEXT: Final = 400
 """Most characters of a page's text."""
 _PATIENCE: Final = 2_000
-"""Milliseconds that a page may take to tell its text."""
+"""Milliseconds that a page may take to give its text."""
 _BAD: Final = 400
 _events: "Final[WeakKeyDictionary[Page, deque[str]]]" = WeakKeyDictionary()
 
@@ -41,10 +41,10 @@ def watch(page: Page) -> None:
 
 def of(browser: Browser) -> str:
     """Return what each open page of *browser* shows, and the last that went wrong in it."""
-    return "\n".join(line for context in browser.contexts for page in context.pages for line in _told(page))
+    return "\n".join(line for context in browser.contexts for page in context.pages for line in _of_page(page))
 
 
-def _told(page: Page) -> Iterator[str]:
+def _of_page(page: Page) -> Iterator[str]:
     for frame in page.frames:
         yield f"{'in its frame ' if frame.parent_frame else 'the page '}{frame.url}: {_text_of(frame)!r}"
     yield from (f"  {event}" for event in _events.get(page, ()))

@@ -1,15 +1,16 @@
 """Frames in which no guard speaks: answers other than pages, apps that are stopped, away, or failed to start."""
 
 import re
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from portal.contract.supervisor_messages import Action, ControlApp
 from portal.supervisor_socket import ask
@@ -158,6 +159,21 @@ def test_an_app_that_failed_to_start_goes_on_by_itself_and_leads_back_to_the_por
     silent.ready.touch()
     expect(frame.get_by_role("heading", name="Here at last")).to_be_visible()
     expect(page.locator("#down")).to_be_hidden()
+
+
+def test_an_app_opens_by_itself_once_its_guard_reaches_the_portal(silent: Silent, page: Page) -> None:
+    def with_a_locked_database(route: Route) -> None:
+        database.execute("BEGIN IMMEDIATE")  # so the portal can redeem no ticket
+        route.continue_()
+
+    with closing(sqlite3.connect(silent.deployment.folder / "data" / "portal.db", isolation_level=None)) as database:
+        page.route("**/.portal/session", with_a_locked_database, times=1)
+        page.goto(f"{silent.deployment.url}/apps/no-pages/text")
+        expect(steps.frame_of(page).get_by_role("heading", name="One moment")).to_be_visible()
+        database.execute("ROLLBACK")
+        expect(steps.frame_of(page).get_by_text("plain words")).to_be_visible()
+    expect(page.locator("#wait")).to_be_hidden()
+    expect(page.locator(".notice:visible")).to_have_count(0)
 
 
 def test_in_firefox_too(silent: Silent, tmp_path: Path) -> None:

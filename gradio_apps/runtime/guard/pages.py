@@ -12,7 +12,7 @@ from gradio_apps.runtime.progress import Progress
 from portal.contract import PLACE_LOST, local_path
 from portal.contract.known_addresses import PORTAL_PATHS, KnownAddress
 
-Event: TypeAlias = Literal["", "session-ended", "app-starting", "app-failed"] | KnownAddress
+Event: TypeAlias = Literal["", "session-ended", "portal-away", "app-starting", "app-failed"] | KnownAddress
 HTML: Final = "text/html; charset=utf-8"
 
 
@@ -108,6 +108,7 @@ class Pages:
             text="The portal is not available at the moment. Nothing was lost. Try again in a minute.",
             link="Try again",
             href=self._home,
+            event="portal-away",
         )
 
     def no_cookie(self) -> GuardPage:

@@ -23,7 +23,8 @@
   let checking = null;
 
   function check() {
-    if (ended || checking) return;
+    // Where the portal did not answer, there may be no session yet; the page around this one asks the portal.
+    if (ended || checking || tag.dataset.event === "portal-away") return;
     checking = plainFetch(base + "/.portal/session", { cache: "no-store", credentials: "same-origin" })
       .then(function (answer) {
         if (answer.status === 401) {

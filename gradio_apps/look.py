@@ -118,7 +118,7 @@ def look() -> dict[str, Any]:
         "button_cancel_text_color": "#ffffff",
         "button_cancel_text_color_dark": "#ffffff",
     }
-    # The portal's own backbackgrounds, so that bar and frame look like one page.
+    # The portal's own backgrounds, so that bar and frame look like one page.
     backgrounds = {
         "body_background_fill": "#f6f4f0",
         "body_background_fill_dark": "#131518",

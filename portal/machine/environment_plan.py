@@ -1,4 +1,4 @@
-"""What to install for an app, from the files files its source.  Pure.
+"""What to install for an app, from the files beside its source.  Pure.
 
 Versions follow PEP 440, requirements PEP 508.
 """
@@ -27,7 +27,7 @@ class CannotBeServed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFiles:
-    """Contents of the files files an app's source."""
+    """Contents of the files beside an app's source."""
 
     requirements: str | None = None
     """Text of its requirements file."""

@@ -110,7 +110,7 @@ def supervisor_document(
     secret_of: Callable[[str], Secret],
     environ: Mapping[str, str],
     accounts: Accounts = _NO_ACCOUNTS,
-    grace: int | None = None,
+    grace: int,
 ) -> dict[str, object]:
     """Return the supervisor's configuration: every app that has a source, and the portal on *port* of this machine.
 

@@ -53,7 +53,7 @@ class TokenExchange:
         """Return a bearer token for *scopes* (space-separated) for the person of the app session *sid*.
 
         Raises:
-            PortalApiError: the portal refused or did not answer.
+            NoApiToken: the portal refused or did not answer.
         """
         key = (sid, " ".join(sorted(set(scopes.split()))))
         now = self._clock()
@@ -141,6 +141,6 @@ class ScopedPortalApi:
         """Return a bearer token for *scopes*, separated by spaces; call it from a thread, not from a coroutine.
 
         Raises:
-            PortalApiError: the portal refused or did not answer.
+            NoApiToken: the portal refused or did not answer.
         """
         return self._exchange.token(self._sid, scopes)

@@ -44,6 +44,13 @@ async def read_body(receive: Receive, *, limit: int, take: Callable[[int], None]
             return b"".join(chunks)
 
 
+def raw_target(scope: Scope) -> bytes:
+    """Return path and query of a request, as they were sent."""
+    path: bytes = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
+    query: bytes = scope.get("query_string", b"")
+    return path + b"?" + query if query else path
+
+
 def replay(body: bytes, receive: Receive) -> Receive:
     """Return a ``receive`` that returns *body* once, and then what *receive* returns."""
     is_sent = False

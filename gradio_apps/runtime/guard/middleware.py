@@ -316,8 +316,7 @@ class Guard:
         if presented.navigation is None or presented.method != "GET":
             return send
         if blocks_pdf_in_frames(presented, request.headers):
-            page = self._answer.document(request.scope)
-            send = substituting(send, is_displayed_pdf, partial(self._answer.page, running.own, 200, page))
+            send = substituting(send, is_displayed_pdf, partial(self._answer.document, running.own, request.scope))
         path = request.scope["path"][len(self._path) :]
         known = known_address(path)
         if known is not None:

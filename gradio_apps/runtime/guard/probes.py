@@ -13,7 +13,17 @@ from contextlib import contextmanager
 from typing import Final
 from urllib.parse import parse_qsl
 
-from gradio_apps.runtime.guard.asgi import NO_STORE, Gone, Receive, Scope, Send, TooLarge, read_body, send_bytes
+from gradio_apps.runtime.guard.asgi import (
+    NO_STORE,
+    Gone,
+    Receive,
+    Scope,
+    Send,
+    TooLarge,
+    raw_target,
+    read_body,
+    send_bytes,
+)
 from gradio_apps.runtime.guard.connections import serving
 from gradio_apps.runtime.guard.cookies import CookieSeal
 from gradio_apps.runtime.guard.headers import AnswerHeaders, forwarded_for
@@ -157,7 +167,7 @@ class Probes:
             "peer": peer or None,
             "client": None if client is None else str(client),
             "forwarded_for": forwarded,
-            "path": _raw(scope),
+            "path": raw_target(scope).decode("latin-1"),
             "headers": _shown(scope["headers"]),
             "cookies": _cookie_names(scope["headers"]),
             "answered": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in answered],
@@ -245,12 +255,6 @@ async def _has_left(receive: Receive, *, within: float) -> bool:
     except TimeoutError:
         return False
     return bool(message["type"] == "http.disconnect")
-
-
-def _raw(scope: Scope) -> str:
-    raw: bytes = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
-    query: bytes = scope.get("query_string", b"")
-    return (raw + b"?" + query if query else raw).decode("latin-1")
 
 
 def _shown(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, list[str]]:

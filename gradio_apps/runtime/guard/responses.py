@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote
 
-from gradio_apps.runtime.guard.asgi import NO_STORE, Scope, Send, send_bytes, send_json, send_redirect
+from gradio_apps.runtime.guard.asgi import NO_STORE, Scope, Send, raw_target, send_bytes, send_json, send_redirect
 from gradio_apps.runtime.guard.headers import AnswerHeaders
 from gradio_apps.runtime.guard.pages import HTML, GuardPage, Pages
 from gradio_apps.runtime.guard.request_authorization import Presented, RequestRefusal
@@ -44,10 +44,8 @@ class Responses:
 
     async def repeat(self, send: Send, scope: Scope) -> None:
         """Redirect the same request to the same address, where another process takes it."""
-        raw = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
-        query = scope.get("query_string", b"")
         # With the origin: a path that begins with two slashes would name another host.
-        target = self._origin + quote(raw + (b"?" + query if query else b""), safe=_UNQUOTED)
+        target = self._origin + quote(raw_target(scope), safe=_UNQUOTED)
         location = (b"location", target.encode("ascii"))
         await self.bytes(send, 307, b"", content_type="text/plain; charset=utf-8", headers=[location, NO_STORE])
 
@@ -88,16 +86,13 @@ class Responses:
         else:
             await self.page(send, 200, self.pages.leave(known))
 
-    def document(self, scope: Scope) -> GuardPage:
-        """Return the page that links to the requested document, in its own tab."""
-        return self.pages.document(self._local_target(scope))
+    async def document(self, send: Send, scope: Scope) -> None:
+        """Answer with the page that links to the requested document, in its own tab."""
+        await self.page(send, 200, self.pages.document(self._local_target(scope)))
 
     async def refuse(self, send: Send, reason: RequestRefusal) -> None:
         """Refuse a request that is wrong whoever sends it."""
         await self.json(send, reason.status, {"detail": _REFUSALS[reason]})
 
     def _local_target(self, scope: Scope) -> str:
-        raw = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
-        query = scope.get("query_string", b"")
-        path: str = raw.decode("latin-1").removeprefix(self._path)
-        return f"{path}?{query.decode('latin-1')}" if query else path
+        return raw_target(scope).decode("latin-1").removeprefix(self._path)

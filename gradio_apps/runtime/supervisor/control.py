@@ -4,13 +4,12 @@ Each connection carries one command and one answer of :mod:`portal.contract.supe
 """
 
 import asyncio
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from gradio_apps.runtime.supervisor.document import DocumentError, read_plan
+from gradio_apps.runtime.supervisor.document import DocumentError, plan_of
 from gradio_apps.runtime.supervisor.registry import OwnerChanged, Registry
 from gradio_apps.runtime.supervisor.sockets import PortTaken
 from portal.contract.local_sockets import SocketTaken, listen_at, peer_of
@@ -101,7 +100,7 @@ class Control:
 
     def _reload(self, command: ReloadApps) -> CommandAccepted | CommandRefused:
         try:
-            plan = read_plan(json.dumps(command.document))
+            plan = plan_of(command.document)
             changes = self._registry.change(plan, every_app=command.every_app)
         except DocumentError as error:
             return CommandRefused(str(error))

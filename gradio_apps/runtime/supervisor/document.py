@@ -92,12 +92,21 @@ def read_plan(text: str) -> Plan:
     """Return the plan in *text*.
 
     Raises:
-        DocumentError: names the first member that is missing or wrong.
+        DocumentError: it is not JSON, or :func:`plan_of` refuses it.
     """
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
         raise DocumentError("standard input: not a JSON document.") from None
+    return plan_of(document)
+
+
+def plan_of(document: object) -> Plan:
+    """Return the plan in *document*, as :func:`json.loads` returns it.
+
+    Raises:
+        DocumentError: names the first member that is missing or wrong.
+    """
     top = _Members(document, "document")
     portal = _Members(top.value("portal", dict), "portal")
     apps = tuple(_app(_Members(app, f"apps[{at}]")) for at, app in enumerate(top.value("apps", list)))

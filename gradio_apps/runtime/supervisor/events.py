@@ -41,7 +41,7 @@ _LEVELS: Final = {
 """Levels other than ``info``."""
 
 Report: TypeAlias = Callable[..., None]
-"""Takes an :class:`SupervisorEvent`, and its details by keyword; never a secret."""
+"""Takes a :class:`SupervisorEvent`, and its details by keyword; never a secret."""
 
 
 def reporter(stream: TextIO) -> Report:

@@ -80,14 +80,14 @@ async def answering(
             await serve(*await asyncio.open_connection(sock=connection, limit=_LARGEST_HEAD))
 
     server = await asyncio.start_server(serve, sock=listening.dup(), limit=_LARGEST_HEAD)
-    answering = [asyncio.create_task(answer(one)) for one in waiting]
+    tasks = [asyncio.create_task(answer(one)) for one in waiting]
     try:
         yield
     finally:
         server.close()
-        for one in answering:
-            one.cancel()
-        await asyncio.gather(*answering, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         # Both descriptors are one open socket, and the app's process expects it to block.
         listening.setblocking(True)
 

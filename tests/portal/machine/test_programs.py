@@ -85,6 +85,7 @@ class TestSupervisor:
             port=7800,
             secret_of=lambda slug: Secret(f"secret of {slug}"),
             environ={"OPENAI_API_KEY": "sk", "OTHER": "x"},
+            grace=20,
         )
 
         assert document == {
@@ -119,13 +120,13 @@ class TestSupervisor:
                 }
             ],
             "control": str(tmp_path / "supervisor.sock"),
-            "grace": None,
+            "grace": 20,
             "owner": None,
         }
 
     def test_a_configured_internal_url_is_used(self, tmp_path: Path) -> None:
         settings = settings_for(tmp_path, internal_url="http://127.0.0.1:9000")
-        document = supervisor_document(settings, port=7800, secret_of=Secret, environ={})
+        document = supervisor_document(settings, port=7800, secret_of=Secret, environ={}, grace=20)
 
         assert document["portal"] == {
             "url": PORTAL,

@@ -108,6 +108,8 @@ class Outbox:
             )
         except StoreUnavailable as error:
             _log.warning("notifications stay in the outbox: %s", error)
+        except Exception:  # noqa: BLE001 - logged whole
+            _log.exception("notifications stay in the outbox")
 
     def start(self) -> None:
         """Begin delivering in the background; once per process, after it was forked."""

@@ -1,5 +1,6 @@
 """The README of a Hugging Face Space: its front matter, and the app file that it names."""
 
+import errno
 import stat
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ _FENCE: Final = "---"
 _LARGEST_README: Final = 1 << 20
 _LARGEST_FRONT_MATTER: Final = 64 * 1024
 _DEFAULT_APP_FILE: Final = "app.py"
+_NO_FILE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 
 class NotASpace(Exception):
@@ -69,8 +71,12 @@ def parse_front_matter(readme: str) -> dict[str, object]:
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 2}: " if error.problem_mark else ""
         raise NotASpace(f"the front matter is not valid YAML: {line}{error.problem}.") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error).partition("\n")[0]
+    except RecursionError as error:
+        raise NotASpace("the front matter is not valid YAML: it is nested too deeply.") from error
+    except (ValueError, OverflowError) as error:  # of an escaped character, or of a version of YAML
+        raise NotASpace("the front matter is not valid YAML: a number in it is too large.") from error
+    except yaml.YAMLError as error:
+        problem = str(error).partition("\n")[0]
         raise NotASpace(f"the front matter is not valid YAML: {problem}.") from error
     if value is None:
         return {}
@@ -97,13 +103,18 @@ def app_file_of(folder: Path) -> Path:
     sdk = text_of(front_matter, "sdk") or "gradio"
     if sdk != "gradio":
         raise NotASpace(f"{readme}: sdk is {sdk!r}, but only gradio can be run here.")
-    file = (folder / (text_of(front_matter, "app_file") or _DEFAULT_APP_FILE)).resolve()
+    try:
+        file = (folder / (text_of(front_matter, "app_file") or _DEFAULT_APP_FILE)).resolve()
+    except (ValueError, RuntimeError) as error:  # NUL, half of a surrogate pair; links in a circle, before Python 3.13
+        raise NotASpace(f"{readme}: app_file is not the path of a file.") from error
     # The author of a Space is not trusted: its README must not name a file outside its folder.
     if not file.is_relative_to(folder.resolve()):
         raise NotASpace(f"{readme}: app_file is outside the folder.")
     try:
         mode = file.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
         mode = 0
     if not stat.S_ISREG(mode):
         raise NotASpace(f"{file}: no such file. Correct app_file in {readme}.")

@@ -108,7 +108,7 @@ class CodeFlow:
             return replace(known, issuer=error.named, problem=str(error))
         except ProviderUnavailable as error:
             return replace(known, problem=str(error))
-        if redirect_uri is None or known.auth_method is None:
+        if redirect_uri is None:
             return known
         return with_client_check(
             known,

@@ -173,11 +173,11 @@ class IdTokenProof:
         return VerifiedClaims(merge_userinfo(userinfo, claims))
 
     def _load_metadata(self, budget: Budget) -> Metadata:
-        spec, document_url = self._spec, self.discovery
+        spec = self._spec
         if spec.endpoints is not None:
             needs = None if spec.issuer_of_token else "jwks_uri"
             return metadata_of(spec.endpoints, issuer=spec.issuer, needs=needs)
-        document = self._transport.get_object(str(document_url), budget=budget)
+        document = self._transport.get_object(str(self.discovery), budget=budget)
         return read_metadata(document, issuer=spec.with_issuer(document.get("issuer")).issuer)
 
     def _load_keys(self, spec: ProviderSpec, budget: Budget) -> tuple[VerificationKey, ...]:

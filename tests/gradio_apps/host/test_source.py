@@ -83,6 +83,9 @@ def test_the_front_matter_keeps_the_text_as_it_is_written(readme: str, front_mat
         ("? [a]\n: b", "line 2: found unhashable key"),
         ("title: a\x00b", "unacceptable character #x0000"),
         ("a: " + "[" * 10_000, "nested too deeply"),
+        ('a: "\\U00110000"', "a number in it is too large"),
+        ('a: "\\UFFFFFFFF"', "a number in it is too large"),
+        (f"%YAML 1.{'1' * 5_000}\n--- a", "a number in it is too large"),
         ("- gradio", "not a list of `key: value` lines"),
         ("gradio", "not a list of `key: value` lines"),
         ("a\n---\n" + "x" * 70_000, "not a list"),
@@ -95,4 +98,12 @@ def test_a_front_matter_that_cannot_be_read_is_a_problem(tmp_path: Path, lines: 
     with pytest.raises(NotASpace, match=re.escape(problem)):
         parse_front_matter(f"---\n{lines}\n---\n")
     with pytest.raises(SourceError, match=r"README\.md: the front matter"):
+        read_source(str(tmp_path), base=Path("/"))
+
+
+@pytest.mark.parametrize("name", [r"\0", r"\uD800", "loop"])
+def test_an_app_file_that_is_no_path_is_a_problem(tmp_path: Path, name: str) -> None:
+    (tmp_path / "README.md").write_text(f'---\napp_file: "{name}"\n---\n')
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(SourceError):
         read_source(str(tmp_path), base=Path("/"))

@@ -166,6 +166,26 @@ def test_two_workers_do_not_deliver_the_same_row(
         worker.database.close()
 
 
+def test_a_machine_without_threads_keeps_a_revocation_from_failing(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    What was revoked stays so, and the caller goes on: a sign-in that has begun keeps its browser session.
+    """
+
+    def notify(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    begun = deployment.sign_in()
+    deployment.open(begun)
+    monkeypatch.setattr(Notifier, "notify", notify)
+    deployment.sign_ins.revoke(begun.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
+
+    assert deployment.sign_ins.find(begun.id, now=NOW) is None
+    assert len(deployment.rows(tables.outbox)) == 1
+    assert "stay in the outbox" in caplog.text
+
+
 def test_a_broken_database_keeps_a_sign_out_from_failing(
     deployment: Deployment, database_url: Secret, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,4 +1,4 @@
-"""Sends commands to the supervisor of this machine's apps over its control socket."""
+"""Where ``portal serve`` and the supervisor of this machine's apps listen, and sending commands to the supervisor."""
 
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,11 @@ class SupervisorError(Exception):
 def control_socket(settings: Settings) -> Path:
     """Return where the supervisor listens for commands."""
     return settings.data_dir / "supervisor.sock"
+
+
+def reload_socket(settings: Settings) -> Path:
+    """Return where ``portal serve`` listens for ``portal reload``."""
+    return settings.data_dir / "serve.sock"
 
 
 def ask(path: Path, command: OperatorCommand, *, patience: float = _PATIENCE) -> CommandAccepted:

@@ -4,7 +4,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,15 +13,12 @@ import click
 from portal.access.app_credentials import AppCredentials
 from portal.cli import options
 from portal.cli.apps import app_named
-from portal.cli.messages import print_warning
-from portal.cli.options import examples
+from portal.cli.messages import examples, print_warning
+from portal.cli.opened_database import opened_database
 from portal.clock import system_clock
-from portal.errors import StoreUnavailable
 from portal.machine.failure import ENDED, CommandFailed
-from portal.machine.privilege_drop import acting_for
 from portal.machine.problems import configured
 from portal.settings import Secret, Settings
-from portal.storage.database import Database
 from portal.web.services import app_credentials
 
 _PRIVATE: Final = 0o600
@@ -91,14 +88,7 @@ def write_secret(file: Path, secret: Secret) -> bool:
 
 @contextmanager
 def _credentials(settings: Settings) -> Iterator[AppCredentials]:
-    """Open the database as the portal's user, and close it after the block.
-
-    Raises:
-        CommandFailed: the database cannot be used.
-    """
-    try:
-        with acting_for(settings), closing(Database(settings.database_url)) as database:
-            database.upgrade()
-            yield app_credentials(settings, database, clock=system_clock)
-    except StoreUnavailable as error:
-        raise CommandFailed(f"The database cannot be used: {error}", exit_code=ENDED) from error
+    """Open the database of the secrets, up to date; see :func:`opened_database`."""
+    with opened_database(settings) as database:
+        database.upgrade()
+        yield app_credentials(settings, database, clock=system_clock)

@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from portal.cli import options
-from portal.cli.options import examples
+from portal.cli.messages import examples
 from portal.contract.argument_types import LINES
 from portal.contract.redaction import redact
 from portal.contract.supervisor_messages import Action, AppStatus, ControlApp, ListApps, WorkKind

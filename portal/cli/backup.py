@@ -6,7 +6,7 @@ import click
 
 from portal.cli import options
 from portal.cli.configuration_file import configuration_file
-from portal.cli.options import examples
+from portal.cli.messages import examples
 from portal.clock import system_clock
 from portal.errors import StoreUnusable
 from portal.machine.failure import ENDED, CommandFailed

@@ -9,9 +9,8 @@ from types import MappingProxyType
 import click
 
 from portal.cli import egress_report, options
-from portal.cli.messages import print_report
-from portal.cli.options import examples
-from portal.cli.serve import port_of
+from portal.cli.listening_port import port_of
+from portal.cli.messages import examples, print_report
 from portal.configuration.consistency import organisations_passed_over
 from portal.configuration.space_readme import sign_in_of
 from portal.deployment.sites import CannotConfigure, PortConflict, sites_of

@@ -5,6 +5,7 @@ from typing import Final
 import click
 
 from portal.cli.lazy_command import LazyCommand
+from portal.cli.messages import examples
 
 COMPLETION: Final = "_PORTAL_COMPLETE"
 """The variable with which a shell asks for completions."""
@@ -13,7 +14,7 @@ _CLI: Final = "portal.cli"
 APPS: Final = click.Group(
     "apps",
     help="Manage the apps: state, logs, restarts, environments, secrets.",
-    epilog="\b\nExamples:\n  portal apps list\n  portal apps logs forecast --follow\n  portal apps restart forecast",
+    epilog=examples("portal apps list", "portal apps logs forecast --follow", "portal apps restart forecast"),
     commands=[
         LazyCommand("list", f"{_CLI}.apps:list_apps", "List all apps, one line each."),
         LazyCommand("status", f"{_CLI}.apps:status", "Show the details of one app or of all."),
@@ -29,7 +30,7 @@ APPS: Final = click.Group(
 CONFIG: Final = click.Group(
     "config",
     help="Write the configuration of nginx, Caddy or systemd.",
-    epilog="\b\nExamples:\n  portal config caddy --output Caddyfile\n  portal config systemd --output units",
+    epilog=examples("portal config caddy --output Caddyfile", "portal config systemd --output units"),
     commands=[
         LazyCommand("nginx", f"{_CLI}.config:nginx", "Write a file for /etc/nginx/conf.d."),
         LazyCommand("caddy", f"{_CLI}.config:caddy", "Write a Caddyfile."),
@@ -39,7 +40,7 @@ CONFIG: Final = click.Group(
 PORTAL: Final = click.Group(
     "portal",
     help="Put Gradio apps behind your company's sign-in.",
-    epilog="\b\nExamples:\n  portal demo\n  portal init\n  portal check\n  portal serve",
+    epilog=examples("portal demo", "portal init", "portal check", "portal serve"),
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100},
     commands=[
         LazyCommand("demo", f"{_CLI}.demo:demo", "Start the sample apps behind a demo provider with four people."),

@@ -15,9 +15,8 @@ import click
 
 from portal.cli import options
 from portal.cli.configuration_file import configuration_file
-from portal.cli.messages import print_warning
-from portal.cli.options import examples
-from portal.cli.serve import port_of
+from portal.cli.listening_port import port_of
+from portal.cli.messages import examples, print_warning
 from portal.deployment.caddy import CURRENT, caddy_configuration
 from portal.deployment.nginx import bucket_needed, long_names, nginx_configuration
 from portal.deployment.sites import CannotConfigure, sites_of

@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from portal.cli import options
-from portal.cli.options import examples
+from portal.cli.messages import examples
 from portal.demo import running
 from portal.demo.setup import Sample, SampleApp
 from portal.machine.ports import DEFAULT, chosen_ports

@@ -11,8 +11,7 @@ import click
 
 from portal.access.probe_tokens import ProbeTokens
 from portal.cli import options
-from portal.cli.messages import print_report
-from portal.cli.options import examples
+from portal.cli.messages import examples, print_report
 from portal.clock import system_clock
 from portal.contract.argument_types import WholeNumber
 from portal.contract.egress import Egress, NotABundle, read_egress

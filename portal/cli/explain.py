@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from portal.cli import options
-from portal.cli.messages import print_report
-from portal.cli.options import examples
+from portal.cli.messages import examples, print_report
 from portal.errors import choices
 from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.problems import configured

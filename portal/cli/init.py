@@ -16,7 +16,7 @@ from typing import Any, Final
 import click
 
 from portal.cli.initial_files import CLIENT_SECRET, PROVIDER, Answers, dotenv, portal_toml
-from portal.cli.options import examples
+from portal.cli.messages import examples
 from portal.cli.prompts import Questions
 from portal.configuration import load
 from portal.contract.egress import read_egress

@@ -12,7 +12,7 @@ import click
 from portal.cli import options
 from portal.cli.apps import app_named
 from portal.cli.configuration_file import configuration_file
-from portal.cli.options import examples
+from portal.cli.messages import examples
 from portal.contract.interpreters import OLDEST_PYTHON, is_at_least
 from portal.contract.spaces import read_front_matter, text_of
 from portal.machine import environments

@@ -1,4 +1,4 @@
-"""What commands print for people: errors, warnings and reports, coloured on terminals only."""
+"""What commands print for people: errors, warnings and reports, coloured on terminals only; and the end of a help."""
 
 import os
 from collections.abc import Iterable
@@ -25,18 +25,27 @@ def colours() -> bool | None:
 
 
 def print_error(message: str) -> None:
-    """Print *message* to standard error, after the program's name."""
-    click.echo(f"{click.style('portal:', fg='red')} {plain(message)}", err=True, color=colours())
+    """Print *message* to standard error, after the program's name in red."""
+    _print(message, "red")
 
 
 def print_warning(message: str) -> None:
-    """Print *message* to standard error, after the program's name."""
-    click.echo(f"{click.style('portal:', fg='yellow')} {message}", err=True)
+    """Print *message* to standard error, after the program's name in yellow."""
+    _print(message, "yellow")
 
 
 def print_report(lines: Iterable[str]) -> None:
     """Print *lines*, with control characters spelled out."""
     click.echo("\n".join(_colour(line) for line in plain("\n".join(lines)).split("\n")))
+
+
+def examples(*lines: str) -> str:
+    """Return *lines* as the end of a command's help."""
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))
+
+
+def _print(message: str, colour: str) -> None:
+    click.echo(f"{click.style('portal:', fg=colour)} {plain(message)}", err=True, color=colours())
 
 
 def _colour(line: str) -> str:

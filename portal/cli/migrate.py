@@ -1,17 +1,13 @@
 """``portal migrate``: brings tables to the newest revision, and sealed values under the first secret key."""
 
-from contextlib import closing
 from pathlib import Path
 
 import click
 
 from portal.cli import options
-from portal.cli.options import examples
-from portal.errors import StoreUnavailable
-from portal.machine.failure import ENDED, CommandFailed
-from portal.machine.privilege_drop import acting_for
+from portal.cli.messages import examples
+from portal.cli.opened_database import opened_database
 from portal.machine.problems import configured
-from portal.storage.database import Database
 from portal.storage.resealing import ResealResult, reseal
 
 
@@ -23,12 +19,9 @@ def migrate(*, config: Path | None) -> int:
     A second call at the same time waits for the first.
     """
     settings, _ = configured(config)
-    try:
-        with acting_for(settings), closing(Database(settings.database_url)) as database:
-            before, after = database.upgrade()
-            resealed = reseal(database, settings.secret_keys)
-    except StoreUnavailable as error:
-        raise CommandFailed(f"The database cannot be used: {error}", exit_code=ENDED) from error
+    with opened_database(settings) as database:
+        before, after = database.upgrade()
+        resealed = reseal(database, settings.secret_keys)
     if before is None:
         click.echo(f"The database was empty; its tables are now those of revision {after}.")
     elif before == after:

@@ -64,8 +64,3 @@ def demo(command: _Decorated) -> _Decorated:
     for option in reversed(_DEMO):
         command = option(command)
     return command
-
-
-def examples(*lines: str) -> str:
-    """Return *lines* as the end of a command's help."""
-    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))

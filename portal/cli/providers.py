@@ -9,8 +9,7 @@ from typing import Final
 import click
 
 from portal.cli import options
-from portal.cli.messages import print_report
-from portal.cli.options import examples
+from portal.cli.messages import examples, print_report
 from portal.cli.provider_report import ProviderReport, report_on
 from portal.clock import system_clock
 from portal.errors import ProviderUnavailable, choices

@@ -7,11 +7,11 @@ from typing import Final
 import click
 
 from portal.cli import options
-from portal.cli.options import examples
+from portal.cli.messages import examples
 from portal.contract.local_sockets import connect_to
 from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.problems import configured
-from portal.machine.serving import reload_socket
+from portal.supervisor_socket import reload_socket
 
 _PATIENCE: Final = 4000.0
 """Seconds that a reload may take: an app may need an hour to start."""

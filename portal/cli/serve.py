@@ -5,13 +5,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 
 from portal.cli import options
-from portal.cli.messages import print_warning
-from portal.cli.options import examples
+from portal.cli.listening_port import port_of
+from portal.cli.messages import examples, print_warning
 from portal.contract import is_loopback_url
 from portal.contract.descriptors import raise_limit
 from portal.contract.privileges import as_root
@@ -20,7 +19,7 @@ from portal.machine import startup
 from portal.machine.browser import show
 from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.hook_trial import require_hook
-from portal.machine.ports import DEFAULT, require_free
+from portal.machine.ports import require_free
 from portal.machine.privilege_drop import become_user, environment_for, require_right, users_of
 from portal.machine.problems import configured
 from portal.machine.processes import Processes
@@ -152,11 +151,3 @@ def _read_again(config: Path | None, account: Account) -> tuple[Settings, dict[s
             f"{account}, the portal's user, cannot read {error.filename}: {error.strerror}. "
             "Make that user its owner, or let its group read it."
         ) from error
-
-
-def port_of(settings: Settings) -> int:
-    """Return the port to listen on: that of the portal's loopback address, else the default."""
-    for url in (settings.internal_url, settings.url):
-        if url is not None and is_loopback_url(url) and (port := urlsplit(url).port):
-            return port
-    return DEFAULT

@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from portal.cli import options
-from portal.cli.options import examples
+from portal.cli.messages import examples
 from portal.contract.env_files import EnvFileError, read_env_file
 from portal.contract.missing_variable import variable_in
 from portal.contract.slugs import slug_from

@@ -44,6 +44,12 @@ from portal.settings import SIGN_IN_HOOK, Settings
 FILE_NAME: Final = "portal.toml"
 
 
+def chosen_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Return *path*, else the file that ``PORTAL_CONFIG`` names; ``None``: :data:`FILE_NAME`, which may be absent."""
+    text = environ.get(CONFIG.name, "").strip()
+    return path or (Path(text) if text else None)
+
+
 def load(environ: Mapping[str, str], *, path: Path | None = None, may_lack_python: bool = False) -> Settings:
     """Read settings from *environ* and the file at *path*.
 
@@ -54,7 +60,7 @@ def load(environ: Mapping[str, str], *, path: Path | None = None, may_lack_pytho
         SettingsError: names every problem at once.
     """
     here = Path.cwd()
-    chosen = path or (Path(text) if (text := environ.get(CONFIG.name, "").strip()) else None)
+    chosen = chosen_file(path, environ)
     file = here / (chosen or FILE_NAME)
     report = Report(str(chosen or FILE_NAME))
     variables = Variables(environ, report)

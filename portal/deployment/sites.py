@@ -72,7 +72,7 @@ def sites_of(settings: Settings, *, port: int) -> tuple[Site, ...]:
 
     Raises:
         CannotConfigure: an address is plain http, so there is no TLS to terminate.
-        PortTaken: an address has the port of the portal or an app.
+        PortConflict: an address has the port of the portal or an app.
     """
     locations: dict[tuple[str, int], list[Location]] = {}
     _add(locations, settings.url, Location(what=PORTAL, path="", port=port))

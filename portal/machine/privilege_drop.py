@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from portal.configuration.loading import FILE_NAME
+from portal.configuration.loading import FILE_NAME, chosen_file
 from portal.contract.privileges import as_root, drop_privileges, own_missing_privileges
 from portal.deployment.systemd import PORTAL_USER
 from portal.machine.exposure import exposed, files_of
@@ -25,7 +25,7 @@ def users_of(settings: Settings, *, config: Path | None, variables: Mapping[str,
     Raises:
         CommandFailed: lists every problem with them.
     """
-    chosen = config or Path(variables.get("PORTAL_CONFIG", "").strip() or FILE_NAME)
+    chosen = chosen_file(config, variables) or Path(FILE_NAME)
     file = Path.cwd() / chosen
     accounts, problems = accounts_of(settings, place=str(chosen), directory=SystemUsers())
     files = files_of(file, here=Path.cwd(), variables=variables)

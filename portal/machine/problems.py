@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from portal.configuration import environment, load
-from portal.configuration.loading import FILE_NAME
+from portal.configuration.loading import FILE_NAME, chosen_file
 from portal.errors import Problem, SettingsError
 from portal.machine.failure import CommandFailed
 from portal.settings import Settings
@@ -37,7 +37,7 @@ def configured(
 
 def _without_file(path: Path | None, variables: Mapping[str, str]) -> str:
     """Return the introduction if there is no file: all other problems may follow from that."""
-    if path is not None or variables.get("PORTAL_CONFIG", "").strip() or Path(FILE_NAME).exists():
+    if chosen_file(path, variables) is not None or Path(FILE_NAME).exists():
         return ""
     return f"there is no {FILE_NAME} here; `portal init` creates one. From environment variables alone, "
 

@@ -6,7 +6,6 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from time import monotonic
 from typing import Final
 
@@ -19,6 +18,7 @@ from portal.machine.programs import SUPERVISOR
 from portal.machine.reloading import Outcome, Reload
 from portal.machine.startup import Launch
 from portal.settings import Settings
+from portal.supervisor_socket import reload_socket
 
 MOST_REVIVALS: Final = 5
 """How often the supervisor is started again within :data:`REVIVALS_WITHIN` seconds; then everything ends."""
@@ -27,11 +27,6 @@ REVIVAL_PAUSE: Final = 1.0
 """Seconds before each such start: its apps' last connections must close first."""
 _LONGEST_LINE: Final = 4096
 _PATIENCE: Final = 2.0
-
-
-def reload_socket(settings: Settings) -> Path:
-    """Return the socket at which ``portal serve`` listens for ``portal reload``."""
-    return settings.data_dir / "serve.sock"
 
 
 def require_first(settings: Settings) -> None:

@@ -136,15 +136,26 @@ def test_a_summary_is_the_first_sentence_of_the_commands_own_help(name: str) -> 
     assert COMMANDS[name].epilog
 
 
+_SERVER = {"alembic", "authlib", "flask", "sqlalchemy"}
+_HEAVY = _SERVER | {"cryptography", "gradio", "httpx", "joserfc"}
+
+
 @pytest.mark.usefixtures("processes")
-def test_help_loads_no_command() -> None:
-    heavy = {"alembic", "authlib", "cryptography", "flask", "gradio", "httpx", "joserfc", "sqlalchemy"}
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        ("--help", _HEAVY),
+        ("--version", _HEAVY),
+        ("completion bash", _HEAVY),
+        ("config caddy --help", _SERVER),
+        ("reload --help", _SERVER),
+    ],
+)
+def test_a_command_loads_only_what_it_needs(arguments: str, heavy: set[str]) -> None:
     code = "import sys; from portal.cli import main; code = main(sys.argv[1:]); print(*sys.modules); sys.exit(code)"
-    for option in ("--help", "--version"):
-        done = subprocess.run(
-            [sys.executable, "-c", code, option], capture_output=True, text=True, timeout=PATIENCE, check=True
-        )
-        assert heavy.isdisjoint(done.stdout.splitlines()[-1].split())
+    command = [sys.executable, "-c", code, *arguments.split()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert heavy.isdisjoint(done.stdout.splitlines()[-1].split())
 
 
 @pytest.mark.parametrize("group", ["", "apps", "config"])

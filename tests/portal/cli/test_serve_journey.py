@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from portal.cli import main
-from portal.cli.serve import port_of
+from portal.cli.listening_port import port_of
 from tests.builders import settings_for
 from tests.ports import free_ports
 from tests.processes import PATIENCE

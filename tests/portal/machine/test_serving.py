@@ -14,9 +14,10 @@ from portal.machine import serving
 from portal.machine.failure import CommandFailed
 from portal.machine.processes import Ended, Processes
 from portal.machine.programs import PORTAL, SUPERVISOR
-from portal.machine.serving import MOST_REVIVALS, Serving, reload_socket
+from portal.machine.serving import MOST_REVIVALS, Serving
 from portal.machine.startup import Launch
 from portal.settings import Secret
+from portal.supervisor_socket import reload_socket
 from tests.builders import settings_for
 from tests.portal.machine.test_reloading import a_launch
 

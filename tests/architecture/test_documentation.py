@@ -18,6 +18,7 @@ from portal.contract.egress import read_egress
 from portal.errors import SettingsError
 from portal.rules.catalogue import AppSpec
 from portal.settings import Endpoints, Settings
+from tests.architecture.generated import names_in
 from tests.architecture.settings_tables import toml
 from tests.architecture.sources import ROOT
 from tests.certificates import issue
@@ -71,6 +72,15 @@ def test_no_setting_is_declared_twice() -> None:
     names = [f"{section}.{key}" for section, key, _ in IN_FILE] + [one.name for one in VARIABLES]
 
     assert len(names) == len(set(names))
+
+
+def test_the_page_has_every_generated_table_and_no_other_rows() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    tables = [f"settings of {one}" for one in ("the portal", "providers", "roles", "apps")]
+    by_hand = re.sub(r"<!-- generated: [^>]+ -->.*?<!-- end -->", "", text, flags=re.DOTALL)
+
+    assert names_in(text) == [*tables, "environment variables"]
+    assert [line for line in by_hand.splitlines() if line.startswith("| `")] == []
 
 
 def test_rows_have_four_cells() -> None:

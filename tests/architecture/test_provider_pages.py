@@ -8,6 +8,7 @@ import pytest
 from portal.sign_in.provider_types import PROVIDER_TYPES
 from portal.sign_in.provider_types.abilities import abilities_row
 from portal.sign_in.provider_types.base import ProviderType
+from tests.architecture.generated import names_in
 from tests.architecture.pages import Page, page
 from tests.architecture.sources import ROOT
 
@@ -40,6 +41,12 @@ def test_its_page_has_every_section(provider_type: ProviderType) -> None:
     headings = re.findall(r"^## (.+)$", page_of(provider_type).prose, re.MULTILINE)
 
     assert [one for one in headings if one in SECTIONS] == list(SECTIONS)
+
+
+def test_its_settings_are_on_its_page(provider_type: ProviderType) -> None:
+    settings = page_of(provider_type).section("Settings")
+
+    assert names_in(settings) == [f"settings of {provider_type.id}"]
 
 
 def test_every_variable_of_its_own_is_named(provider_type: ProviderType) -> None:

@@ -108,7 +108,7 @@ def _rows() -> tuple[list[list[str]], list[list[str]]]:
     arrows: list[list[str]] = []
     for wing, below in WINGS.items():
         rows[level[wing]].append(wing)
-        implied = frozenset().union(*(_reached_from(one) for one in below)) if below else frozenset()
+        implied: frozenset[str] = frozenset().union(*(_reached_from(one) for one in below))
         for one in sorted(below - implied):
             bends = [f"{wing}/{one}/{row}" for row in range(level[wing] - 1, level[one], -1)]
             arrows.append([wing, *bends, one])

@@ -106,7 +106,7 @@ async def test_it_ends_when_its_supervisor_is_gone() -> None:
                 await asyncio.sleep(0.02)
 
 
-async def test_nothing_is_taken_before_it_is_reported_to() -> None:
+async def test_nothing_is_taken_before_it_is_asked_for() -> None:
     async with running_server() as world, world.client() as client:
         waiting = asyncio.create_task(client.get("/"))
         assert not (await world.wait_for(lambda status: status.state == "running")).accepting

@@ -109,7 +109,7 @@ def running_deployment(
     own: Collection[str] = tuple(_OWN),
     more: Mapping[str, Path] | None = None,
     lines: str = "",
-    **message: Any,
+    **options: Any,
 ) -> Iterator[Deployment]:
     """Run provider, portal and apps until the block ends.
 
@@ -125,7 +125,7 @@ def running_deployment(
     host, _, path = apps.partition("/")
     apps_url = f"http://{host}:{{port}}/{path}" if front is None else f"https://{host}:{front_port}/{path}"
     apps_url = apps_url.rstrip("/")
-    with running_provider(a_client(url), accounts=message.pop("accounts", ACCOUNTS), **message) as provider:
+    with running_provider(a_client(url), accounts=options.pop("accounts", ACCOUNTS), **options) as provider:
         (folder / "portal.toml").write_text(
             PORTAL_TOML.format(
                 portal=url,

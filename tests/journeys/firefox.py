@@ -229,5 +229,5 @@ def running_firefox(folder: Path, *, authority: Path | None = None, dark: bool =
 
 def _trust(authority: Path, profile: Path) -> None:
     store = ["-d", f"sql:{profile}"]
-    for message in (["-N", "--empty-password"], ["-A", "-n", "tests", "-t", "C,,", "-i", str(authority)]):
-        subprocess.run([certutil(), *message, *store], check=True, capture_output=True, timeout=_START)
+    for arguments in (["-N", "--empty-password"], ["-A", "-n", "tests", "-t", "C,,", "-i", str(authority)]):
+        subprocess.run([certutil(), *arguments, *store], check=True, capture_output=True, timeout=_START)

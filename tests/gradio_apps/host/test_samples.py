@@ -48,7 +48,7 @@ class TestInterface:
 
         assert config["root"] == "http://app.demo.localhost:7871"
 
-    def test_launch_blocks_until_the_process_is_reported_to_stop(self, app: Hosted) -> None:
+    def test_launch_blocks_until_the_process_has_to_stop(self, app: Hosted) -> None:
         [surroundings] = app.call("surroundings")
 
         assert surroundings["folder_is_there"]

@@ -20,7 +20,6 @@ from tests.gradio_apps.supervisor.supervising import an_app, reporting_to
 from tests.processes import PATIENCE
 
 ROOT = Path(__file__).parents[3]
-SCRIPT = Path(own_interpreter.__file__)
 APP = """
 import importlib.machinery, json, sys
 import portal

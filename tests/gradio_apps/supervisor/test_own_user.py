@@ -78,7 +78,7 @@ class TestDocument:
         ):
             read_plan(owned(an_app(tmp_path, user={**user(tmp_path / "one"), **own}), owner=owner))
 
-    def test_its_folder_is_all_it_is_reported_of(self, tmp_path: Path) -> None:
+    def test_its_environment_names_only_its_own_folder(self, tmp_path: Path) -> None:
         plan = read_plan(owned(an_app(tmp_path, user=user(Path("/homes/one")))))
         environment = environment_of(plan.apps[0], plan=plan, outer={"HOME": "/root", "TMPDIR": "/roots"}, pause=1)
 

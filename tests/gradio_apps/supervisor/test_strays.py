@@ -575,10 +575,6 @@ def cgroup_of(data: Path) -> Path:
     return around / f"gradio-portal-{data.stat().st_dev:x}-{data.stat().st_ino:x}"
 
 
-def cgroup_line(process: Process) -> str:
-    return Path(f"/proc/{process.pid}/cgroup").read_text()
-
-
 @AS_ROOT
 @CGROUPS
 @pytest.mark.usefixtures("processes")

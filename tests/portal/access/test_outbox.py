@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,12 @@ def deployment(database: Database, tmp_path: Path, app: ListeningApp) -> Deploym
 def enqueue_one(deployment: Deployment) -> tuple[PendingNotification, ...]:
     with deployment.database.write() as connection:
         return enqueue(connection, [("forecast", "session")], now=NOW)
+
+
+def another_outbox(deployment: Deployment, clock: Callable[[], int], **changes: Any) -> Outbox:
+    """Return an outbox of the same database with a clock of its own."""
+    notifier = Notifier(deployment.settings.catalogue, issuer=PORTAL)
+    return Outbox(deployment.database, deployment.keys, notifier, clock=clock, **changes)
 
 
 def deliver_due(deployment: Deployment, now: int) -> int:
@@ -207,12 +214,7 @@ def test_a_broken_database_keeps_a_sign_out_from_failing(
 class TestBackground:
     def test_it_delivers_what_is_due(self, deployment: Deployment, app: ListeningApp) -> None:
         enqueue_one(deployment)
-        outbox = Outbox(
-            deployment.database,
-            deployment.keys,
-            Notifier(deployment.settings.catalogue, issuer=PORTAL),
-            clock=lambda: NOW + LEASE,
-        )
+        outbox = another_outbox(deployment, lambda: NOW + LEASE)
         outbox.start()
         outbox.start()
         try:
@@ -262,13 +264,7 @@ class TestBackground:
 
     def test_it_calls_each_minute(self, deployment: Deployment) -> None:
         moments: list[int] = []
-        outbox = Outbox(
-            deployment.database,
-            deployment.keys,
-            Notifier(deployment.settings.catalogue, issuer=PORTAL),
-            clock=lambda: NOW,
-            each_minute=moments.append,
-        )
+        outbox = another_outbox(deployment, lambda: NOW, each_minute=moments.append)
         outbox.start()
         try:
             until(lambda: moments == [NOW])
@@ -314,12 +310,7 @@ class TestBackground:
 
         enqueue_one(deployment)
         caplog.set_level(logging.WARNING, "portal.outbox")
-        outbox = Outbox(
-            deployment.database,
-            deployment.keys,
-            Notifier(deployment.settings.catalogue, issuer=PORTAL),
-            clock=failing_clock,
-        )
+        outbox = another_outbox(deployment, failing_clock)
         outbox.start()
         try:
             until(lambda: deployment.rows(tables.outbox) == [])

@@ -217,7 +217,7 @@ def test_an_unmodified_app_is_tried_and_a_broken_one_reported(tmp_path: Path) ->
         assert trial.ended_within(20) == 0
 
 
-def test_a_trial_hands_on_what_it_is_reported_to_and_names_what_is_missing(
+def test_a_trial_hands_on_what_it_is_given_and_names_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """

@@ -81,10 +81,10 @@ def run_provider(arguments: Sequence[str]) -> int:
 
 
 def parsed(command_line: Callable[[], argparse.ArgumentParser], arguments: Sequence[str]) -> int:
-    with pytest.raises(SystemExit) as run_in_shell:
+    with pytest.raises(SystemExit) as ended:
         command_line().parse_args(arguments)
-    assert isinstance(run_in_shell.value.code, int)
-    return run_in_shell.value.code
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
 
 
 def numbers() -> list[tuple[str, str, object]]:

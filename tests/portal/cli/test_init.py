@@ -71,8 +71,8 @@ def test_what_is_written_passes_the_check(folder: Path, capsys: pytest.CaptureFi
 def test_a_provider_of_any_make_is_written(
     folder: Path, provider_type: str, options: tuple[str, ...], issuer: str
 ) -> None:
-    message = [word for option in options for word in ("--provider", option)]
-    flags = ("--url", "https://portal.example.com", "--client-id", "portal", "--type", provider_type, *message)
+    given = [word for option in options for word in ("--provider", option)]
+    flags = ("--url", "https://portal.example.com", "--client-id", "portal", "--type", provider_type, *given)
     assert init("--client-secret-file", "client-secret", flags=flags) == 0
     [provider] = load(environment({}, folder)).providers
 
@@ -133,7 +133,7 @@ def test_every_key_is_fresh(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("present", ["portal.toml", ".env"])
-def test_nothing_is_overwritten_unless_reported(folder: Path, present: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_overwritten_unless_forced(folder: Path, present: str, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / present).write_text("precious")
     assert init() == 2
     assert f"{present} is here already. Nothing was written." in capsys.readouterr().err

@@ -183,7 +183,7 @@ def test_what_fails_leaves_nothing_and_changes_nothing(
     assert len(list(made.parent.iterdir())) == 2
 
 
-def test_an_install_that_is_reported_to_stop_leaves_nothing(folder: Path) -> None:
+def test_an_install_that_is_interrupted_leaves_nothing(folder: Path) -> None:
     environ = {**os.environ, "UV_MODE": "slow"}
     process = subprocess.Popen([sys.executable, "-m", "portal.cli", "apps", "install", "forecast"], env=environ)
     until = time.monotonic() + 60

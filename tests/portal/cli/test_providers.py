@@ -103,7 +103,7 @@ class TestList:
         assert "MISSING: ID tokens cannot be verified" in out
         assert "for PKCE" not in out
 
-    def test_the_companys_own_rule_is_reported_of(
+    def test_the_companys_own_rule_is_reported(
         self, config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (config.parent / "rules_of_the_company.py").write_text(

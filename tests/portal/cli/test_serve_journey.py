@@ -54,7 +54,7 @@ def start(folder: Path, *, port: int, **environ: str) -> subprocess.Popen[str]:
     )
 
 
-def test_it_serves_where_the_configuration_says_until_reported(tmp_path: Path) -> None:
+def test_it_serves_where_the_configuration_says_until_stopped(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     with start(tmp_path, port=port) as process:
         try:

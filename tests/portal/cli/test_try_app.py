@@ -85,7 +85,7 @@ class TestFolder:
 
         assert folder.parent == Path.home() / ".cache" / "gradio-portal"
 
-    def test_somebody_without_a_home_folder_is_reported_the_option(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_somebody_without_a_home_folder_is_shown_the_option(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("HOME", raising=False)
         monkeypatch.setattr("os.getuid", lambda: 4_000_000)
         with pytest.raises(CommandFailed, match=r"You have no home folder.*--data-dir"):

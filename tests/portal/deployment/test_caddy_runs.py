@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import httpx
@@ -24,6 +24,7 @@ from tests.builders import an_app, settings_for
 from tests.certificates import issue
 from tests.ports import free_ports
 from tests.processes import PATIENCE
+from tests.provider.loopback_server import loopback_server
 
 pytestmark = pytest.mark.usefixtures("journey")
 
@@ -73,22 +74,12 @@ def behind() -> Iterator[Behind]:
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-            """Say nothing."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        there = Behind(port=int(server.server_address[1]))
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
+    with loopback_server(Handler) as port:
+        there = Behind(port=port)
         try:
             yield there
         finally:
             there.go_on.set()
-            server.shutdown()
-            thread.join()
 
 
 @contextlib.contextmanager

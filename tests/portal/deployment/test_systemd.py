@@ -116,7 +116,7 @@ def test_systemd_finds_little_left_open(tmp_path: Path, name: str, most: float) 
     assert float(overall[1]) <= most, said.stdout
 
 
-def test_an_app_is_reported_what_its_guard_needs_and_nothing_of_the_portals(tmp_path: Path) -> None:
+def test_an_app_gets_what_its_guard_needs_and_nothing_of_the_portals(tmp_path: Path) -> None:
     app = units(tmp_path, env=(("PORTAL_URL", "https://evil.example.com"), ("MODEL", "small")), secrets=("API_KEY",))[
         APP
     ]

@@ -125,7 +125,7 @@ def test_a_path_that_would_be_read_as_more_is_refused(tmp_path: Path, name: str)
             caddy_configuration(settings_of(tmp_path), port=7800, certificate=Path(name), key=Path("key.pem"))
 
 
-def test_caddy_is_reported_the_same(tmp_path: Path) -> None:
+def test_caddy_gets_the_same(tmp_path: Path) -> None:
     trusted = TrustedProxies((read_network("10.0.0.0/8"),))
     settings = settings_of(tmp_path, "paths", trusted_proxies=trusted)
     text = caddy_configuration(settings, port=7800, certificate=Path("/c.pem"), key=Path("/k.pem"))

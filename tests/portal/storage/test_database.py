@@ -305,7 +305,10 @@ class TestFork:
 
     def test_connections_of_a_parent_process_are_not_used(self, database: Database) -> None:
         database.ping()
+        of_parent = database._engine.pool
         database.leave_connections()
+
+        assert database._engine.pool is not of_parent
         database.ping()
 
     def test_a_child_process_drops_connections_of_a_living_store(self, monkeypatch: pytest.MonkeyPatch) -> None:

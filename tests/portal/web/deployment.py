@@ -1,11 +1,10 @@
 """A portal in one folder, with a provider that accepts everyone, and browsers for it."""
 
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from html import unescape
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from portal.web.rate_limits import RateLimits
 from portal.web.services import Services, services
 from tests.builders import NOW, PORTAL, a_provider, an_app, an_identity, settings_for
 from tests.prepared import prepared
+from tests.provider.loopback_server import loopback_server
 
 UNLIMITED = RateLimits(sign_in="10000 per minute", callback="10000 per minute", launch="10000 per minute")
 OWN = {"Sec-Fetch-Site": "same-origin", "Origin": PORTAL}
@@ -184,15 +184,5 @@ def guard_answering(status: int, body: bytes = b"") -> Iterator[tuple[int, list[
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            """Log nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server.server_address[1], requests
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with loopback_server(Handler) as port:
+        yield port, requests

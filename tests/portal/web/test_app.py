@@ -57,11 +57,6 @@ ROUTES = {
 }
 
 
-@pytest.fixture
-def deployment(tmp_path: Path) -> Deployment:
-    return Deployment(tmp_path)
-
-
 def test_the_portal_answers_these_routes_and_no_others(deployment: Deployment) -> None:
     assert {rule.rule for rule in deployment.app.url_map.iter_rules()} == ROUTES
 

@@ -411,8 +411,10 @@ class TestWrites:
     def test_a_forked_worker_uses_connections_of_its_own(self, app: Flask) -> None:
         client = browser(app)
         client.post("/start/sign-in-1")
+        assert store_of(app)._idle
         store_of(app).leave_connections()
 
+        assert not store_of(app)._idle
         assert client.get("/who").json == {"sign_in": "sign-in-1"}
 
 

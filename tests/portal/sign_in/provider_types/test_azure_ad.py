@@ -192,7 +192,7 @@ class TestVeryManyGroups:
             ({"hasgroups": "false"}, False),
         ],
     )
-    def test_it_is_reported_by_the_token(self, claims: dict[str, Any], expected: bool) -> None:  # noqa: FBT001 - a column
+    def test_the_token_says_so(self, claims: dict[str, Any], expected: bool) -> None:  # noqa: FBT001 - a column
         assert exceeds_token(claims) is expected
         assert PROVIDER_TYPES["azure-ad"].calls[0].needed(claims) is expected
 

@@ -11,7 +11,6 @@ from portal.sign_in.provider_types.evidence import Evidence, _entries, claims_in
 
 USER = {"id": 7, "login": "octo"}
 GITHUB = PROVIDER_TYPES["github"]
-OIDC = PROVIDER_TYPES["oidc"]
 
 
 def claims_of(provider_type: str, claims: dict[str, Any], **more: Any) -> dict[str, object]:

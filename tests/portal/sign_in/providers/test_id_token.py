@@ -341,9 +341,9 @@ def test_a_rule_may_say_which_issuers_are_the_providers(
 def test_a_rule_may_say_which_issuers_a_key_signs_for(beside_key: object, rule: Any, passes: bool) -> None:  # noqa: FBT001 - a column
     """Where many tenants share a set of keys, a key of one kind of accounts must not speak for another."""
     members = [one if beside_key is None else {**one, "issuer": beside_key} for one in JWKS["keys"]]
-    message = {"keys": read_keys({"keys": members}), "key_issuer": rule}
+    options = {"keys": read_keys({"keys": members}), "key_issuer": rule}
 
     if passes:
-        assert verified(GOOD, **message)["sub"] == "ana"
+        assert verified(GOOD, **options)["sub"] == "ana"
     else:
-        assert problem_of(GOOD, **message) is P.WRONG_ISSUER
+        assert problem_of(GOOD, **options) is P.WRONG_ISSUER

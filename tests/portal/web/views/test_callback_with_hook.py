@@ -116,7 +116,7 @@ def test_one_google_domain_comes_in_by_the_second(
         assert deployment.browser.is_signed_in is (status == 303)
 
 
-def test_a_renamed_provider_is_reported_by_the_name_that_chainlit_has_for_it(tmp_path: Path) -> None:
+def test_the_hook_gets_a_renamed_provider_by_the_name_that_chainlit_has_for_it(tmp_path: Path) -> None:
     source = (
         "def hook(provider_id, token, raw_user_data, default_user):\n"
         "    return default_user if (provider_id, default_user.metadata['provider']) == ('MyCompany',) * 2 else None\n"
@@ -137,7 +137,7 @@ def test_a_refused_person_reads_that_the_company_does_not_allow_the_account(tmp_
     assert "not-admitted: refused-by-hook" in log.getvalue()
 
 
-def test_it_is_reported_what_chainlit_tells(tmp_path: Path) -> None:
+def test_it_gets_the_arguments_that_chainlit_passes(tmp_path: Path) -> None:
     source = """
     async def hook(provider_id, token, raw_user_data, default_user, id_token=None):
         assert provider_id == "company"

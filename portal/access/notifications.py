@@ -38,15 +38,26 @@ _TOKEN_LIFETIME: Final = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
-    """Where to send the notifications of an app, and the host name to use there."""
+    """Where the guard of an app answers, and the host name to use there."""
 
-    url: str
+    base: str
+    """Its address, to which the guard's paths are added."""
     host: str
     """``Host`` header: the app's public name, the only one that its guard accepts."""
     server_name: str | None
     """Name to expect in the certificate, where the address was resolved here."""
     is_internal: bool
     """Whether to connect without a proxy: this machine, or an address from ``internal_url``."""
+
+    @property
+    def url(self) -> str:
+        """Where to send the notifications."""
+        return f"{self.base}{PATH}"
+
+    @property
+    def extensions(self) -> dict[str, str]:
+        """The extensions of HTTPX for a request there."""
+        return {} if self.server_name is None else {"sni_hostname": self.server_name}
 
 
 def recipient_of(app: AppSpec) -> Recipient:
@@ -60,7 +71,7 @@ def recipient_of(app: AppSpec) -> Recipient:
         netloc = "127.0.0.1" if address.port is None else f"127.0.0.1:{address.port}"
     path = address.path.rstrip("/") or urlsplit(app.url).path  # the guard answers only under its own path
     return Recipient(
-        url=f"{address.scheme}://{netloc}{path.rstrip('/')}{PATH}",
+        base=f"{address.scheme}://{netloc}{path.rstrip('/')}",
         host=urlsplit(app.url).netloc,
         server_name=name if under_localhost and address.scheme == "https" else None,
         is_internal=app.internal_url is not None or is_loopback_host(name),
@@ -149,11 +160,10 @@ class Notifier:
             expires_at=now + _TOKEN_LIFETIME,
         )
         form = {"logout_token": sign_logout_token(token, key=key)}
-        extensions = {} if recipient.server_name is None else {"sni_hostname": recipient.server_name}
         async with asyncio.timeout(EACH):
             # The body is not read: the status is enough, and the app chooses the body's length.
             async with client.stream(
-                "POST", recipient.url, data=form, headers={"Host": recipient.host}, extensions=extensions
+                "POST", recipient.url, data=form, headers={"Host": recipient.host}, extensions=recipient.extensions
             ) as answer:
                 status = answer.status_code
         if status in {200, 204}:

@@ -16,12 +16,12 @@ from flask.typing import ResponseReturnValue
 from portal.clock import Clock, system_clock
 from portal.configuration.addresses import origin_of
 from portal.contract import is_loopback_host, is_loopback_url
+from portal.contract.forwarded import PROXY_HEADERS
 from portal.demo.grants import ALGORITHM, build_server, name_issuer, new_signing_key
 from portal.demo.memory import SCOPES, DemoClient, Memory
 from portal.demo.people import PEOPLE, claims_of, find_person
 
 BANNER: Final = "Demo provider: anyone can sign in as anyone. Only for trying the portal on this computer."
-_FORWARDED: Final = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip")
 
 
 def create_provider(*, issuer: str, client_id: str, client_secret: str, clock: Clock = system_clock) -> Flask:
@@ -189,7 +189,7 @@ def _install_protection(app: Flask) -> None:
     def only_this_computer() -> ResponseReturnValue | None:
         # A proxy or DNS rebinding would make the provider reachable from other computers.
         host = urlsplit(f"//{request.host}").hostname
-        if is_loopback_host(host) and not any(name in request.headers for name in _FORWARDED):
+        if is_loopback_host(host) and not any(name in request.headers for name in PROXY_HEADERS):
             return None
         return _refusal_page(403)
 

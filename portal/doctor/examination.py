@@ -13,7 +13,7 @@ from typing import Final
 
 import httpx
 
-from portal.access.notifications import EACH, PATH, recipient_of
+from portal.access.notifications import EACH, recipient_of
 from portal.clock import Clock
 from portal.configuration import cookie_mode
 from portal.contract.egress import NotABundle, NotAProxy
@@ -206,22 +206,22 @@ async def _connect(
 async def _check_notification(settings: Settings, app: AppSpec, tools: Tools) -> Finding:
     """Probe the app at the address of its logout notifications, from this machine, as the portal would."""
     recipient = recipient_of(app)
-    base = recipient.url.removesuffix(PATH)
     headers = {"Host": recipient.host, **({} if tools.leave is None else {PROBE_HEADER: tools.leave(app.slug)})}
-    extensions = {} if recipient.server_name is None else {"sni_hostname": recipient.server_name}
     result: Answer | Unreached
     try:
         client_settings = client_settings_for(recipient.url, settings.egress, is_internal=recipient.is_internal)
         async with (
             httpx.AsyncClient(timeout=EACH, follow_redirects=False, **client_settings.keywords()) as client,
-            client.stream("GET", f"{base}{PROBE_PATH}echo", headers=headers, extensions=extensions) as answer,
+            client.stream(
+                "GET", f"{recipient.base}{PROBE_PATH}echo", headers=headers, extensions=recipient.extensions
+            ) as answer,
         ):
             result = Answer(status=answer.status_code)
     except httpx.TimeoutException:
         result = Unreached("timeout")
     except (httpx.HTTPError, httpx.InvalidURL, OSError, NotABundle, NotAProxy):
         result = Unreached("refused")
-    return check_notification(app.slug, base, result)
+    return check_notification(app.slug, recipient.base, result)
 
 
 async def _check_provider(settings: Settings, provider: Provider) -> Finding:

@@ -25,6 +25,8 @@ from portal.machine.users import Account
 GRACE: Final = 3.5
 """Default seconds that a child has to end after SIGTERM."""
 _PR_SET_PDEATHSIG: Final = 1
+_PAUSE: Final = 0.2
+"""Seconds between two steps of :meth:`Processes.watch`."""
 _TAIL: Final = 4096
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -171,9 +173,9 @@ class Processes:
                 with suppress(ProcessLookupError), as_root():
                     process.send_signal(number)
 
-    def watch(self, *, step: Callable[[], None], pause: float = 0.2) -> Ended | None:
+    def watch(self, *, step: Callable[[], None]) -> Ended | None:
         """Call *step* repeatedly until a signal to stop (``None``), or until a process ends by itself."""
-        while not self.stopping.wait(pause):
+        while not self.stopping.wait(_PAUSE):
             ended = self.ended()
             if ended is not None:
                 # A terminal may send Ctrl-C to all processes: let our own handler run first.

@@ -8,7 +8,7 @@ from typing import Final, Literal, cast
 
 import httpx
 
-from portal.access.notifications import PATH, recipient_of
+from portal.access.notifications import recipient_of
 from portal.contract.egress import Egress, NotABundle, NotAProxy
 from portal.http_client import client_settings_for
 from portal.rules.catalogue import AppSpec
@@ -49,14 +49,13 @@ def _states_of(apps: Sequence[AppSpec], egress: Egress) -> list[AppHealth]:
 
 async def _fetch_state(app: AppSpec, egress: Egress) -> AppHealth:
     recipient = recipient_of(app)
-    url = f"{recipient.url.removesuffix(PATH)}/.portal/health"
-    extensions = {} if recipient.server_name is None else {"sni_hostname": recipient.server_name}
+    url = f"{recipient.base}/.portal/health"
     try:
         http = client_settings_for(url, egress, is_internal=recipient.is_internal)
         async with (
             asyncio.timeout(_LONGEST),  # for the whole answer: an app elsewhere could send it byte by byte
             httpx.AsyncClient(timeout=_LONGEST, follow_redirects=False, **http.keywords()) as client,
-            client.stream("GET", url, headers={"Host": recipient.host}, extensions=extensions) as answer,
+            client.stream("GET", url, headers={"Host": recipient.host}, extensions=recipient.extensions) as answer,
         ):
             if answer.status_code == httpx.codes.OK:
                 return "running"

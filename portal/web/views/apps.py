@@ -34,7 +34,7 @@ from portal.web.pages import (
     current_theme,
     render,
 )
-from portal.web.request_origin import launch_refusal
+from portal.web.request_origin import PURPOSES, launch_refusal
 from portal.web.services import services
 from portal.web.views.catalogue import card_of
 
@@ -163,7 +163,7 @@ def _refuse_foreign_launch() -> None:
         site=headers.get("Sec-Fetch-Site"),
         mode=headers.get("Sec-Fetch-Mode"),
         dest=headers.get("Sec-Fetch-Dest"),
-        purpose=headers.get("Sec-Purpose") or headers.get("Purpose") or headers.get("X-Moz"),
+        purpose=next(filter(None, map(headers.get, PURPOSES)), None),
         origin=headers.get("Origin"),
         referer=headers.get("Referer"),
         own_origin=services().settings.origin,

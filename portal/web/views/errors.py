@@ -37,7 +37,7 @@ def portal_error(error: PortalError) -> Response:
     elif isinstance(error, SignInFailed):
         retry = sign_in_path(g.get("going_to", HOME), ask=True)
     elif isinstance(error, FormExpired):
-        retry = "/"
+        retry = HOME
     return error_response(error.code, error.status, retry=retry, address=address)
 
 

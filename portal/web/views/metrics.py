@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, abort, g, request
 
 from portal.contract import is_loopback_url
-from portal.contract.forwarded import Network, read_address
+from portal.contract.forwarded import PROXY_HEADERS, Network, read_address
 from portal.contract.supervisor_messages import AppStatus, ListApps
 from portal.errors import StoreUnavailable
 from portal.supervisor_socket import SupervisorError, ask, control_socket
@@ -23,8 +23,6 @@ blueprint = Blueprint("metrics", __name__)
 
 _TIMEOUT: Final = 1.0
 """Seconds to wait for the supervisor."""
-_PROXY_HEADERS: Final = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip")
-"""Headers that reverse proxies add."""
 
 
 @blueprint.after_app_request
@@ -52,7 +50,7 @@ def metrics() -> Response:
 
 def _may_read() -> bool:
     """Return whether the client is in ``metrics_from`` and uses no reverse proxy."""
-    if any(name in request.headers for name in _PROXY_HEADERS):
+    if any(name in request.headers for name in PROXY_HEADERS):
         return False
     settings = services().settings
     return is_listed(request.remote_addr, settings.metrics_from) and is_direct(

@@ -104,7 +104,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
             ("forecast", there.forecast, forecast_port, ["-m", "gradio_apps.serve", "app.py"]),
             ("two-lines", there.two_lines, two_lines_port, ["-m", "uvicorn", "two_lines:app", *UVICORN]),
         ):
-            environ = {
+            variables = {
                 "PATH": os.environ["PATH"],
                 "HOME": str(own),
                 "PORTAL_URL": there.portal,
@@ -113,7 +113,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
                 "PORTAL_APP_URL": url,
                 "PORTAL_APP_SECRET": secret_of(slug),
             }
-            run(stack, [sys.executable, *command, "--port", str(app_port)], cwd=own, environ=environ)
+            run(stack, [sys.executable, *command, "--port", str(app_port)], cwd=own, environ=variables)
             wait_for(f"http://127.0.0.1:{app_port}/.portal/health", url, own)
         yield there
 

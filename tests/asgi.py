@@ -65,6 +65,9 @@ class Connection:
         self.outcome = Outcome()
         self._incoming: asyncio.Queue[Message] = asyncio.Queue()
         self._arrived = asyncio.Event()
+        self.reading = asyncio.Event()
+        """Cleared while the client is slow to read; what was sent meanwhile waits, as in a full buffer of a server."""
+        self.reading.set()
         if scope["type"] == "websocket":
             self._incoming.put_nowait({"type": "websocket.connect"})
         else:
@@ -90,6 +93,7 @@ class Connection:
         elif message["type"] == "websocket.close":
             outcome.complete = True
         self._arrived.set()
+        await self.reading.wait()
 
     def give(self, message: Message) -> None:
         self._incoming.put_nowait(message)

@@ -305,7 +305,7 @@ class Guard:
                     stack.enter_context(self.work.joining())
                 if call.is_event_stream:
                     stack.enter_context(self.work.hearing((*call.events, *call.hashes)))
-                await self._app(inner, receive, send)
+                await self._app(inner, running.receiving(receive), send)
 
         await self._tracked(session, running, work())
 
@@ -347,7 +347,7 @@ class Guard:
         except Gone:
             pass
         except BaseException as error:
-            if not (running.cut_off or running.stopped) or isinstance(error, (KeyboardInterrupt, SystemExit)):
+            if not running.caused(error):
                 raise
             # An error of a task that the guard or the server cancelled; the server logs its own.
         finally:
@@ -412,7 +412,7 @@ class Guard:
 
         async def work() -> None:
             try:
-                await self._app(inner, checked, running.send)
+                await self._app(inner, running.receiving(checked), running.send)
             except NotTheirs:
                 await running.send({"type": "websocket.close", "code": CLOSE_FORBIDDEN, "reason": ""})
 

@@ -1,13 +1,14 @@
 """One running request of a session: its answer passes here, and stops when the session ends.
 
-Cutting cancels the task; whatever the task does afterwards, nothing more is sent.
+Cutting cancels the task; whatever the task does afterwards, nothing more is sent.  To the app it looks as if the client
+had gone, and an app that can close its streams in good order does.
 """
 
 import asyncio
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from gradio_apps.runtime.guard.asgi import Message, Send, send_json
+from gradio_apps.runtime.guard.asgi import Message, Receive, Send, send_json
 from gradio_apps.runtime.guard.caching import cache_control, not_modified, same
 from gradio_apps.runtime.guard.headers import AnswerHeaders, RawHeaders
 from gradio_apps.runtime.guard.injection import Injector
@@ -18,7 +19,13 @@ STUBBORN: Final = 1.0
 STOPPED: Final = "The app was stopped while your request was running. Try again in a moment."
 """What people read of a request that was running when the process ended."""
 CLOSE_SIGNED_OUT: Final = 4401
+_DROPPED: Final = 3
+"""Messages that are dropped after the end, as servers do once a client has gone, before the next raises :class:`Cut`.
+
+A stream that is left in the middle of its ``yield`` cannot clean up: Gradio's would leave a task behind for each.
+"""
 _PASSED: Final = frozenset({"websocket.send"})
+_GONE: Final[Message] = {"type": "http.disconnect"}
 _STREAM: Final = b"text/event-stream"
 _OK: Final = 200
 _NOT_MODIFIED: Final = 304
@@ -35,9 +42,11 @@ class RunningRequest:
     """One request or WebSocket of one session; its whole answer goes through here."""
 
     __slots__ = (
+        "_again",
         "_answers",
         "_client",
         "_completion",
+        "_dropped",
         "_finished",
         "_if_none_match",
         "_injector",
@@ -51,6 +60,7 @@ class RunningRequest:
         "_streams",
         "_task",
         "_unchanged",
+        "_was_stopped",
         "_watch",
         "cut_off",
         "idle",
@@ -90,8 +100,12 @@ class RunningRequest:
         self._sized = False
         self._streams = False
         self._completion: asyncio.Task[None] | None = None
+        self._dropped = 0
+        self._again: asyncio.Handle | None = None
+        """Cancels the handler once more."""
         self._stopping = stopping
         """Tells whether the process is about to end."""
+        self._was_stopped = False
         self._last_message = last_message
         """The last message of an event stream that the end of the process cuts off."""
         self.cut_off = False
@@ -110,7 +124,17 @@ class RunningRequest:
     @property
     def stopped(self) -> bool:
         """Whether the server cancelled it because the process ends."""
-        return self._stopping() and self._task.cancelling() > 0 and not self.cut_off
+        if self._stopping() and self._task.cancelling() > 0:
+            self._was_stopped = True
+        return self._was_stopped and not self.cut_off
+
+    def caused(self, error: BaseException) -> bool:
+        """Say whether *error*, which the app raised, comes from the end of the session or the process."""
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            return False
+        if isinstance(error, asyncio.CancelledError) and self._stopping():
+            self._was_stopped = True  # task groups of anyio set the count of cancellations back
+        return self.cut_off or self.stopped
 
     def cut(self) -> None:
         """Send nothing more, and cancel the task."""
@@ -122,13 +146,10 @@ class RunningRequest:
         self._completion = asyncio.create_task(self._complete_without_task())
 
     async def send(self, message: Message) -> None:
-        """Send *message*, made safe; refuse it if the session has ended."""
-        if self.cut_off:
-            await asyncio.sleep(0)  # a loop that ignores the error must not block the event loop
-            raise Cut("the session has ended")
-        if self.stopped:  # people must not see what the app sends after its cancellation
-            await asyncio.sleep(0)
-            raise Cut("the app was stopped")
+        """Send *message*, made safe; drop it, and refuse the ones after it, if the session or the process has ended."""
+        if self.cut_off or self.stopped:  # people must not see what the app sends after its cancellation
+            await self._drop()
+            return
         kind = message["type"]
         if self._unchanged and kind == "http.response.body":
             return
@@ -143,10 +164,35 @@ class RunningRequest:
             self._finished = True
         elif kind not in _PASSED:  # unknown messages could carry data that the guard does not read
             raise RuntimeError(f"The guard passes no {kind!r}.")
-        await self._send(message)
-        if self._unchanged:
-            self._finished = True
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        await self._transmit(message)
+
+    async def _transmit(self, message: Message) -> None:
+        """Send *message*; a cancellation meanwhile reaches the handler where it waits next, not in its ``yield``."""
+        try:
+            await self._send(message)
+            if self._unchanged:
+                self._finished = True
+                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        except asyncio.CancelledError:  # while the client was slow to read
+            if not (self.cut_off or self.stopped):
+                raise
+            task = cast("asyncio.Task[Any]", asyncio.current_task())
+            self._again = asyncio.get_running_loop().call_soon(task.cancel)
+
+    async def _drop(self) -> None:
+        self._dropped += 1
+        if self._dropped > _DROPPED:
+            await asyncio.sleep(0)  # a loop that ignores the error must not block the event loop
+            raise Cut("the session has ended" if self.cut_off else "the app was stopped")
+
+    def receiving(self, receive: Receive) -> Receive:
+        """Return *receive*, which says that the client has gone once the session or the process has ended."""
+        gone: Message = {"type": "websocket.disconnect", "code": CLOSE_SIGNED_OUT} if self._socket else _GONE
+
+        async def receive_until_cut() -> Message:
+            return gone if self.cut_off or self.stopped else await receive()
+
+        return receive_until_cut
 
     async def own(self, message: Message) -> None:
         """Send *message* of the guard's own answer, which replaces the app's, unchanged."""
@@ -161,6 +207,8 @@ class RunningRequest:
 
         That is deliberate: a download that was cut off must not look complete.
         """
+        if self._again is not None:
+            self._again.cancel()
         if self._completion is None:
             if self.stopped and not self._finished and not self._socket:
                 await self._send_app_stop()

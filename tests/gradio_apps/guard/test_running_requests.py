@@ -4,18 +4,23 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import anyio
 import anyio.to_thread
 import pytest
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
 
 from gradio_apps.runtime.guard.asgi import Message, Receive, Scope, Send
 from gradio_apps.runtime.guard.bindings import Owner
 from gradio_apps.runtime.guard.gradio_routes import IdKind
 from gradio_apps.runtime.guard.running_requests import STOPPED
-from tests.asgi import connected, drive, websocket_scope
+from tests.asgi import Connection, connected, drive, websocket_scope
 from tests.gradio_apps.guard.deployment import HOST, Deployment, a_deployment, a_person
 
 pytestmark = pytest.mark.anyio
@@ -131,6 +136,66 @@ async def test_a_request_that_has_not_answered_yet_gets_401() -> None:
         await deployment.push(deployment.logout_token())
 
         assert (await call.finish()).status == 401
+
+
+class Streamed:
+    """A stream as Gradio's queue has it, which cleans up when its client goes or its task is cancelled."""
+
+    def __init__(self) -> None:
+        self.messages: asyncio.Queue[bytes] = asyncio.Queue()
+        self.cleaned_up = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def stream() -> AsyncIterator[bytes]:
+            try:
+                while not await Request(scope, receive).is_disconnected():
+                    yield await asyncio.wait_for(self.messages.get(), 10)
+            except BaseException:
+                yield b"the last message"
+                self.cleaned_up = True
+                raise
+            self.cleaned_up = True
+
+        await StreamingResponse(stream())(scope, receive, send)
+
+
+def cut(deployment: Deployment, stream: Connection) -> None:
+    deployment.guard.end_session("app-session-1")
+
+
+def stop(deployment: Deployment, stream: Connection) -> None:
+    deployment.guard.work.stop()
+    stream.task.cancel()
+
+
+@pytest.mark.parametrize("end", [cut, stop])
+@pytest.mark.parametrize("moment", ["it waits", "a message is ready", "the client is slow to read"])
+async def test_a_stream_that_is_cut_cleans_up(end: Callable[[Deployment, Connection], None], moment: str) -> None:
+    """
+    Python 3.11's ``wait_for`` swallows a cancellation where its result is ready.
+    """
+    app = Streamed()
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    async with a_deployment(app) as deployment, connected(deployment.guard, deployment.scope("/s")) as stream:
+        app.messages.put_nowait(b"x")
+        await stream.until(lambda outcome: outcome.body)
+        if moment == "the client is slow to read":
+            stream.reading.clear()
+            app.messages.put_nowait(b"y")
+            await stream.until(lambda outcome: outcome.body == b"xy")
+        elif moment == "a message is ready":
+            app.messages.put_nowait(b"y")
+        end(deployment, stream)
+        await asyncio.sleep(0.01)
+        stream.reading.set()
+        outcome = await stream.finish()
+    gc.collect()
+    await asyncio.sleep(0)
+
+    assert app.cleaned_up
+    assert b"last" not in outcome.body
+    assert complaints == []
 
 
 async def test_another_sessions_stream_goes_on() -> None:

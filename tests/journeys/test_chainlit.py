@@ -75,7 +75,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = folder / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=120)
     wanted = [*tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"], CHAINLIT]
-    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(made)]
+    # Compiled, as pip does it: what starts there writes no bytecode, and would compile Chainlit each time.
+    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", str(made)]
     pip = [str(made), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     for command in (uv, pip):  # pip takes minutes; it alone may know of an index that this machine has for itself
         done = subprocess.run([*command, *wanted], capture_output=True, text=True, check=False, timeout=900)

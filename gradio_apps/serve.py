@@ -47,7 +47,7 @@ _LONGEST_GRACE: Final = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve one app until the process is asked to stop; return its exit code."""
+    """Serve one app until the process is asked to stop, and end it; return an exit code if that cannot begin."""
     options = command_line().parse_args(arguments)
     _log_to_stderr()
     raise_limit()

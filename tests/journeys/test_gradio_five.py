@@ -70,6 +70,7 @@ SAID_AGAIN = (
     "tests/gradio_apps/host/test_samples.py::test_there_is_no_token_and_that_of_the_process_is_not_taken_for_the_persons",
     "tests/gradio_apps/host/test_samples.py::test_an_app_that_serves_itself_in_its_own_event_loop",
     "tests/gradio_apps/host/test_samples.py::test_tabs_and_a_chat_that_streams_from_a_helper_thread",
+    "tests/gradio_apps/host/test_samples.py::test_a_thread_that_still_works_does_not_crash_the_process_at_its_end",
 )
 
 

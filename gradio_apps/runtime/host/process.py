@@ -3,8 +3,12 @@
 Many apps need the main thread, for signal handlers, event loops or GUI toolkits.
 """
 
+import atexit
+import contextlib
 import faulthandler
+import gc
 import importlib
+import io
 import logging
 import os
 import re
@@ -14,10 +18,10 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import IO, Any, Final, NoReturn
 
 from starlette.types import ASGIApp
 
@@ -106,9 +110,33 @@ class ServerThread:
             self._main_done.wait(_CLEANUP)
         # Threads that the author left running must not keep the process alive.
         time.sleep(_CLEANUP)
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        self._end()
+
+    def exit(self, exit_code: int) -> NoReturn:
+        """End the process from the main thread, once the author's code has ended: its exit handlers run first.
+
+        The interpreter is not finalized: that would stop daemon threads where they are, and the process crashes if one
+        is inside of a library in Rust or C++.
+        """
+        self.main_is_done(exit_code)
+        try:
+            # What Python itself does before it finalizes.
+            threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001
+            atexit._run_exitfuncs()  # noqa: SLF001
+            # As Python does when it finalizes.
+            _flush(one for one in gc.get_objects() if issubclass(type(one), io.IOBase))
+        finally:
+            self._end()
+
+    def _end(self) -> NoReturn:
+        _flush((sys.stdout, sys.stderr))
         os._exit(self._exit_code)
+
+
+def _flush(files: Iterable[IO[Any]]) -> None:
+    for file in files:
+        with contextlib.suppress(Exception):  # closed, or nobody reads it any more
+            file.flush()
 
 
 def run(
@@ -119,8 +147,8 @@ def run(
     linger: float,
     cwd: Path | None = None,
     allowed: float | None = None,
-) -> int:
-    """Run *source* in this, the main thread, until the process is asked to stop; return its exit code.
+) -> NoReturn:
+    """Run *source* in this, the main thread, until the process is asked to stop, and end the process.
 
     If the code does not come up, or not within *allowed* seconds, *host* answers that it failed for *linger* seconds.
     """
@@ -139,8 +167,7 @@ def run(
             host.stopped.wait(linger)
         server.stop()
     host.stopped.wait()
-    server.main_is_done(exit_code)
-    return exit_code
+    server.exit(exit_code)
 
 
 def _outcome_of(source: Source, *, host: HostedApp, server: ServerThread, cwd: Path | None) -> str | None:

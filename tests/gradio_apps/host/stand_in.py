@@ -61,4 +61,4 @@ if __name__ == "__main__":
     front = ServerThread(BelievingGuard(hosted), host=hosted, sock=listening)
     front.start()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    sys.exit(run(source, host=hosted, server=front, linger=float(os.environ.get("LINGER", "0"))))
+    run(source, host=hosted, server=front, linger=float(os.environ.get("LINGER", "0")))

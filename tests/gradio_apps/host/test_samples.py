@@ -1,5 +1,6 @@
 """Apps that nobody modified, each really served in a process of its own."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,6 +126,19 @@ def test_a_script_goes_on_after_a_launch_that_does_not_block(tmp_path: Path) -> 
         assert "A second app was launched" in app.log
         assert app.end() == 0
         assert "the loop has ended" in app.log
+
+
+@pytest.mark.usefixtures("processes")
+def test_a_thread_that_still_works_does_not_crash_the_process_at_its_end(tmp_path: Path) -> None:
+    """
+    The interpreter would kill the thread inside of pydantic's Rust code, and the process would end with a signal.
+    """
+    folder = tmp_path / "app"
+    folder.mkdir()
+    source = Path(shutil.copy(SAMPLES / "busy_thread.py", folder))
+    with hosted(source, tmp_path) as app:
+        assert app.end() == 0
+    assert (folder / "record.txt").read_text() == "measured\nand ended\n"
 
 
 @pytest.mark.usefixtures("processes")

@@ -1,4 +1,4 @@
-"""A daemon thread inside of a library in Rust, a file that nobody closes, and an exit handler."""
+"""A daemon thread inside of a library in Rust, a file that stays open, and an exit handler."""
 
 import atexit
 import threading
@@ -24,7 +24,7 @@ def measure():
         Measurement(value=1.0)
 
 
-record = Path("record.txt").open("w")  # noqa: SIM115  nobody closes it
+record = Path("record.txt").open("w")  # noqa: SIM115  stays open
 record.write("measured\n")
 atexit.register(record.write, "and ended\n")
 threading.Thread(target=measure, daemon=True).start()

@@ -135,7 +135,7 @@ class ServerThread:
 
 def _flush(files: Iterable[IO[Any]]) -> None:
     for file in files:
-        with contextlib.suppress(Exception):  # closed, or nobody reads it any more
+        with contextlib.suppress(Exception):  # closed, or its reader has gone
             file.flush()
 
 

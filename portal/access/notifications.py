@@ -22,11 +22,11 @@ from joserfc.jwk import OKPKey
 from portal.access.revocation import PendingNotification
 from portal.contract import LogoutToken, is_localhost_name, is_loopback_host, sign_logout_token
 from portal.contract.egress import Egress, NotABundle, NotAProxy
+from portal.contract.guard_paths import LOGOUT_PATH
 from portal.http_client import ClientSettings, client_settings_for
 from portal.rules.catalogue import AppSpec, Catalogue
 
 _log: Final = logging.getLogger("portal.outbox")
-PATH: Final = "/.portal/backchannel-logout"
 EACH: Final = 2.0
 """Longest time for one notification, in seconds."""
 ALL: Final = 2.5
@@ -52,7 +52,7 @@ class Recipient:
     @property
     def url(self) -> str:
         """Where to send the notifications."""
-        return f"{self.base}{PATH}"
+        return f"{self.base}{LOGOUT_PATH}"
 
     @property
     def extensions(self) -> dict[str, str]:

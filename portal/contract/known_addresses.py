@@ -32,9 +32,6 @@ PORTAL_PATHS: Final[Mapping[KnownAddress, str]] = {
 }
 """The portal's path of each."""
 
-SIGN_OUT_PATH: Final = "/.portal/sign-out"
-"""Path below an app's address where its guard redirects to the portal's sign-out page."""
-
 
 def known_address(path: str) -> KnownAddress | None:
     """Return the page behind *path* of an app or of the portal, or ``None`` if it is not one of these."""

@@ -17,6 +17,7 @@ from portal.access.notifications import EACH, recipient_of
 from portal.clock import Clock
 from portal.configuration import cookie_mode
 from portal.contract.egress import NotABundle, NotAProxy
+from portal.contract.guard_paths import HEALTH_PATH
 from portal.contract.probe_tokens import PROBE_HEADER, PROBE_PATH
 from portal.doctor.answer_checks import check_app_answer, check_portal_answer
 from portal.doctor.backend_checks import check_disk, check_keys, check_notification, check_provider
@@ -126,7 +127,7 @@ async def _check_app(
         return findings
     try:
         has_path = bool(public_address(app.url).path)
-        health = check_health(app.slug, await prober.get("/.portal/health"), has_path=has_path, is_app=True)
+        health = check_health(app.slug, await prober.get(HEALTH_PATH), has_path=has_path, is_app=True)
         findings.append(health)
         if health.level == "problem" or tools.leave is None:
             return findings

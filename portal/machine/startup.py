@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from portal.clock import system_clock
+from portal.contract.guard_paths import HEALTH_PATH
 from portal.contract.redaction import redact
 from portal.errors import StoreUnavailable
 from portal.machine.failure import ENDED
@@ -191,7 +192,7 @@ class StartupMonitor:
 def app_health_check(app: AppSpec) -> HealthCheck:
     """Return the health check of *app*, which its guard answers."""
     path = urlsplit(app.url).path
-    return HealthCheck(port=app.port or 0, host=host_header(app.url), path=f"{path}/.portal/health")
+    return HealthCheck(port=app.port or 0, host=host_header(app.url), path=f"{path}{HEALTH_PATH}")
 
 
 def stay(

@@ -10,6 +10,7 @@ import httpx
 
 from portal.access.notifications import recipient_of
 from portal.contract.egress import Egress, NotABundle, NotAProxy
+from portal.contract.guard_paths import HEALTH_PATH
 from portal.http_client import client_settings_for
 from portal.rules.catalogue import AppSpec
 
@@ -49,7 +50,7 @@ def _states_of(apps: Sequence[AppSpec], egress: Egress) -> list[AppHealth]:
 
 async def _fetch_state(app: AppSpec, egress: Egress) -> AppHealth:
     recipient = recipient_of(app)
-    url = f"{recipient.base}/.portal/health"
+    url = f"{recipient.base}{HEALTH_PATH}"
     try:
         http = client_settings_for(url, egress, is_internal=recipient.is_internal)
         async with (

@@ -26,7 +26,7 @@ from gradio_apps.runtime.guard.handover import Handover
 from gradio_apps.runtime.guard.headers import AnswerHeaders, RawHeaders, client_of, read_request
 from gradio_apps.runtime.guard.injection import Injector, script_tag
 from gradio_apps.runtime.guard.keys import PortalKeys
-from gradio_apps.runtime.guard.own_routes import PREFIX, PROBE, OwnRoutes
+from gradio_apps.runtime.guard.own_routes import PROBE, OwnRoutes
 from gradio_apps.runtime.guard.person import entries
 from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
 from gradio_apps.runtime.guard.probes import Probes
@@ -45,6 +45,7 @@ from gradio_apps.runtime.guard.substitute_pages import (
 )
 from gradio_apps.runtime.progress import Progress
 from portal.contract import local_path, read_address
+from portal.contract.guard_paths import HEALTH_PATH, PREFIX
 from portal.contract.known_addresses import known_address
 
 log = logging.getLogger("gradio_portal.guard")
@@ -174,7 +175,7 @@ class Guard:
             await self._answer.json(send, 404, {"detail": "There is nothing here."})
             return
         local = path[len(prefix) :]
-        if local == "/.portal/health":
+        if local == HEALTH_PATH:
             await self._own.health(send)
             return
         presented, headers = read_request(scope["method"], scope["headers"], seal=self._seal)

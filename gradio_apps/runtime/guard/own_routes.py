@@ -19,13 +19,11 @@ from gradio_apps.runtime.guard.responses import Responses
 from gradio_apps.runtime.guard.sessions import Sessions
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract import Rejected, in_query, local_path
-from portal.contract.known_addresses import SIGN_OUT_PATH
+from portal.contract.guard_paths import LOGOUT_PATH, PREFIX, SESSION_PATH, SIGN_OUT_PATH
 from portal.contract.probe_tokens import PROBE_PATH
 
-PREFIX: Final = "/.portal/"
 PROBE: Final = PROBE_PATH.removeprefix(PREFIX)
 """Prefix of the probes of ``portal doctor``, below :data:`PREFIX`."""
-SIGN_OUT: Final = SIGN_OUT_PATH.removeprefix(PREFIX)
 FORM_TIME: Final = 10.0
 """Seconds that the body of a ticket or logout token may take; see also :mod:`gradio_apps.runtime.guard.connections`."""
 FORMS_AT_ONCE: Final = 64
@@ -61,10 +59,10 @@ class OwnRoutes:
         self._state = state
         self._portal_origin = settings.portal_origin.encode("ascii")
         self._table: dict[str, dict[str, Handler]] = {
-            "session": {"POST": self._open, "GET": self._look},
+            SESSION_PATH.removeprefix(PREFIX): {"POST": self._open, "GET": self._look},
             "arrived": {"GET": self._arrived},
-            SIGN_OUT: {"GET": self._sign_out},
-            "backchannel-logout": {"POST": self._end},
+            SIGN_OUT_PATH.removeprefix(PREFIX): {"GET": self._sign_out},
+            LOGOUT_PATH.removeprefix(PREFIX): {"POST": self._end},
             "frame.js": {"GET": _Static("frame.js", "text/javascript; charset=utf-8", answering)},
             "guard.css": {"GET": _Static("guard.css", "text/css; charset=utf-8", answering)},
         }

@@ -27,7 +27,7 @@ from gradio_apps.runtime.host.hosted import Captured, HostedApp
 from gradio_apps.runtime.host.idle_polling import IdlePause
 from gradio_apps.runtime.host.person import PersonSession, username_for
 from gradio_apps.runtime.host.self_requests import in_own_call
-from portal.contract.known_addresses import SIGN_OUT_PATH
+from portal.contract.guard_paths import SIGN_OUT_PATH
 
 _LOGOUT: Final = "/logout"
 logger = logging.getLogger("gradio_portal.host")

@@ -16,9 +16,10 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
+from portal.contract.guard_paths import HEALTH_PATH
+
 _LARGEST_HEAD: Final = 64 * 1024
 _PATIENCE: Final = 5.0
-_HEALTH: Final = b"/.portal/health"
 # By its path: importing the guard would load a web framework and an HTTP client into the supervisor.
 _STYLE: Final = (Path(__file__).parents[1] / "guard" / "static" / "guard.css").read_text(encoding="utf-8")
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode("ascii")
@@ -98,7 +99,7 @@ def _is_head(head: bytes) -> bool:
 
 def _asks_for_health(head: bytes) -> bool:
     target = head.partition(b"\r\n")[0].split(b" ")[1:2]
-    return bool(target) and target[0].partition(b"?")[0].endswith(_HEALTH)
+    return bool(target) and target[0].partition(b"?")[0].endswith(HEALTH_PATH.encode())
 
 
 def _answer_with(body: bytes, headers: Mapping[str, str]) -> bytes:

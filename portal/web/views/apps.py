@@ -16,6 +16,7 @@ from werkzeug.routing import PathConverter
 from portal.access.audit import AuditEvent
 from portal.access.sign_ins import SignIn
 from portal.contract import MAX_PATH, PLACE_LOST, in_query, local_path
+from portal.contract.guard_paths import SESSION_PATH
 from portal.errors import PortalError
 from portal.rules.catalogue import AppSpec
 from portal.rules.policy import Allowed, Denial, Denied, Standing, may_open, reason_of, standing_in
@@ -119,7 +120,7 @@ def launch(slug: str) -> ResponseReturnValue:
         allowed, sign_in=sign_in, next=with_theme(path, current_theme()), now=services().clock()
     )
     widen(form_action=(app.origin,))
-    return render(LaunchPage(title=app.title, action=f"{app.url}/.portal/session", ticket=ticket))
+    return render(LaunchPage(title=app.title, action=f"{app.url}{SESSION_PATH}", ticket=ticket))
 
 
 def location_within(slug: str, address: str) -> AppLocation:

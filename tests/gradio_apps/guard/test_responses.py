@@ -10,7 +10,8 @@ import pytest
 from gradio_apps.runtime.guard.asgi import Receive, Scope, Send
 from gradio_apps.runtime.progress import Progress
 from portal.contract import Inactive, TrustedProxies, read_network
-from portal.contract.known_addresses import KNOWN_ADDRESSES, PORTAL_PATHS, SIGN_OUT_PATH, known_address
+from portal.contract.guard_paths import SIGN_OUT_PATH
+from portal.contract.known_addresses import KNOWN_ADDRESSES, PORTAL_PATHS, known_address
 from tests.asgi import connected, drive, http_scope
 from tests.builders import NOW, PORTAL
 from tests.gradio_apps.guard.deployment import APP, HOST, Deployment, a_deployment, a_person, guard_settings

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from portal.access.notifications import ALL, PATH, TOGETHER, Notifier, interleave, recipient_of
+from portal.access.notifications import ALL, TOGETHER, Notifier, interleave, recipient_of
 from portal.access.revocation import PendingNotification
 from portal.access.signing_keys import SigningKeys
 from portal.contract import verify_logout_token
 from portal.contract.egress import Egress
+from portal.contract.guard_paths import LOGOUT_PATH
 from portal.http_client import client_settings_for
 from portal.rules.catalogue import AppSpec, Catalogue
 from portal.settings import Secret
@@ -52,31 +53,31 @@ def local(app: ListeningApp) -> AppSpec:
 @pytest.mark.parametrize(
     ("url", "internal_url", "expected"),
     [
-        ("https://f.example.com", None, ("https://f.example.com" + PATH, "f.example.com", None, False)),
-        ("https://f.example.com/f", None, ("https://f.example.com/f" + PATH, "f.example.com", None, False)),
+        ("https://f.example.com", None, ("https://f.example.com" + LOGOUT_PATH, "f.example.com", None, False)),
+        ("https://f.example.com/f", None, ("https://f.example.com/f" + LOGOUT_PATH, "f.example.com", None, False)),
         (
             "https://f.example.com",
             "http://127.0.0.1:7871",
-            ("http://127.0.0.1:7871" + PATH, "f.example.com", None, True),
+            ("http://127.0.0.1:7871" + LOGOUT_PATH, "f.example.com", None, True),
         ),
         (
             "https://f.example.com/f",
             "https://10.0.0.7:8443/f/",
-            ("https://10.0.0.7:8443/f" + PATH, "f.example.com", None, True),
+            ("https://10.0.0.7:8443/f" + LOGOUT_PATH, "f.example.com", None, True),
         ),
         (
             "https://f.example.com/f",
             "http://127.0.0.1:7871",
-            ("http://127.0.0.1:7871/f" + PATH, "f.example.com", None, True),
+            ("http://127.0.0.1:7871/f" + LOGOUT_PATH, "f.example.com", None, True),
         ),
-        ("http://f.localhost:7871", None, ("http://127.0.0.1:7871" + PATH, "f.localhost:7871", None, True)),
-        ("http://localhost", None, ("http://127.0.0.1" + PATH, "localhost", None, True)),
-        ("https://f.localhost:1", None, ("https://127.0.0.1:1" + PATH, "f.localhost:1", "f.localhost", True)),
-        ("http://[::1]:7871", None, ("http://[::1]:7871" + PATH, "[::1]:7871", None, True)),
+        ("http://f.localhost:7871", None, ("http://127.0.0.1:7871" + LOGOUT_PATH, "f.localhost:7871", None, True)),
+        ("http://localhost", None, ("http://127.0.0.1" + LOGOUT_PATH, "localhost", None, True)),
+        ("https://f.localhost:1", None, ("https://127.0.0.1:1" + LOGOUT_PATH, "f.localhost:1", "f.localhost", True)),
+        ("http://[::1]:7871", None, ("http://[::1]:7871" + LOGOUT_PATH, "[::1]:7871", None, True)),
         (
             "https://localhost.evil.test",
             None,
-            ("https://localhost.evil.test" + PATH, "localhost.evil.test", None, False),
+            ("https://localhost.evil.test" + LOGOUT_PATH, "localhost.evil.test", None, False),
         ),
     ],
 )
@@ -94,7 +95,7 @@ def test_the_app_receives_a_logout_token_for_its_session(keys: SigningKeys) -> N
         ((path, host, text),) = app.received
 
     token = verify_logout_token(text, keys=keys.key_set(NOW), issuer=PORTAL, audience="forecast", now=NOW, leeway=0)
-    assert (path, host) == (PATH, f"forecast.demo.localhost:{app.port}")
+    assert (path, host) == (LOGOUT_PATH, f"forecast.demo.localhost:{app.port}")
     assert token.session == "session-1"
 
 
@@ -116,7 +117,7 @@ def test_only_a_success_status_counts(keys: SigningKeys, status: int, delivered:
         app.status = status
 
         assert bool(notify(keys, local(app))) is delivered
-        assert [path for path, _, _ in app.received] == [PATH]
+        assert [path for path, _, _ in app.received] == [LOGOUT_PATH]
 
 
 def test_an_app_that_is_down_is_to_be_tried_again(keys: SigningKeys) -> None:
@@ -206,7 +207,7 @@ def test_a_notification_is_delivered_only_with_a_certificate_of_the_company(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.certificate, certificate.key)
     with misbehaving_provider(tls=context) as there:
-        there.respond[PATH] = lambda _: Answer(b"")
+        there.respond[LOGOUT_PATH] = lambda _: Answer(b"")
         app = an_app(url=f"https://forecast.demo.localhost:{there.port}")
         delivered = [
             Notifier(Catalogue((app,)), issuer=PORTAL, egress=egress).notify(

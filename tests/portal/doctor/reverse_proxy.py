@@ -90,8 +90,7 @@ def behind(folder: Path, certificate: Certificate, *, host: str, path: str, prov
         run(stack, [*GUNICORN, *bind], cwd=folder, environ=environ)
         authority = f"portal.demo.localhost:{ports['proxy']}"
         _wait_for(f"http://127.0.0.1:{ports['portal']}/healthz", authority, folder)
-        command = [sys.executable, "-m", "portal.cli", "apps", "secret", "forecast"]
-        made = subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True, text=True)
+        secret = _portal("apps", "secret", "forecast", cwd=folder, environ=environ)
         app_environ = {
             "PATH": environ["PATH"],
             "PYTHONPATH": str(ROOT),
@@ -99,7 +98,7 @@ def behind(folder: Path, certificate: Certificate, *, host: str, path: str, prov
             "PORTAL_INTERNAL_URL": f"http://127.0.0.1:{ports['portal']}",
             "PORTAL_APP": "forecast",
             "PORTAL_APP_URL": f"https://{host}:{ports['proxy']}{path}",
-            "PORTAL_APP_SECRET": made.stdout.strip(),
+            "PORTAL_APP_SECRET": secret.strip(),
         }
         app_environ |= {name: value for name, value in os.environ.items() if name.startswith("COV")}
         at = [
@@ -173,9 +172,17 @@ def _written(folder: Path, environ: dict[str, str], ports: dict[str, int]) -> st
     (folder / "proxy.toml").write_text(
         re.sub(r'internal_url = "http://127\.0\.0\.1:\d+"\nopen_to', f"{port}\nopen_to", toml)
     )
-    command = [sys.executable, "-m", "portal.cli", "config", "nginx", "--config", str(folder / "proxy.toml")]
-    command += ["--port", str(ports["portal"]), "--certificate", "/certificate.pem", "--key", "/key.pem"]
-    return subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True, text=True).stdout
+    options = ["--config", str(folder / "proxy.toml"), "--port", str(ports["portal"])]
+    options += ["--certificate", "/certificate.pem", "--key", "/key.pem"]
+    return _portal("config", "nginx", *options, cwd=folder, environ=environ)
+
+
+def _portal(*arguments: str, cwd: Path, environ: dict[str, str]) -> str:
+    """Run a command of the portal and return what it printed."""
+    command = [sys.executable, "-m", "portal.cli", *arguments]
+    done = subprocess.run(command, cwd=cwd, env=environ, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
 
 
 def _wait_for(url: str, host: str, folder: Path) -> None:

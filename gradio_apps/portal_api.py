@@ -1,4 +1,4 @@
-"""The portal's API for apps: who is signed in, what happened, and ending a sign-in.
+"""The portal's API for apps: who is signed in, what happened, and ending sign-ins.
 
 An app may do what its ``portal_api`` in ``portal.toml`` lists and the person's own role
 allows, within the person's tenant.  Each call requests a token that is valid for seconds; the app never sees the
@@ -19,6 +19,7 @@ from gradio_apps.runtime.guard.http_client import PortalClientSettings
 
 _SCOPE_KEY: Final = "portal.api"
 _MOST_PAGES: Final = 20
+_MOST_ENDINGS: Final = 100
 _TIMEOUT: Final = httpx.Timeout(5.0)
 _ENDED: Final = "Your sign-in has ended. Sign in again."
 _NO_RIGHT: Final = "You do not have the right to do this in this tenant."
@@ -60,6 +61,8 @@ class SignedIn:
     """One sign-in of the tenant.  Times are Unix seconds."""
 
     id: str
+    person: str
+    """The id of its person, the same for all their sign-ins."""
     name: str
     email: str
     email_verified: bool
@@ -145,13 +148,40 @@ class PortalApi:
         """End the sign-in called *sign_in_id* everywhere.  Needs ``sign-ins:end``."""
         self._call("POST", f"/api/sign-ins/{quote(sign_in_id, safe='')}/end", scope="sign-ins:end")
 
-    def _call(self, method: str, path: str, *, scope: str) -> object:
+    def end_sign_ins_of(self, person: str) -> int:
+        """End all sign-ins of *person* to the tenant but the current one, and return how many.  Needs ``sign-ins:end``.
+
+        *person* is :attr:`SignedIn.person`.  If this fails, some may have ended.
+        """
+        return self._end_all({"person": person})
+
+    def end_all_sign_ins(self) -> int:
+        """End all sign-ins to the tenant but the current one, and return how many.  Needs ``sign-ins:end``.
+
+        If this fails, some may have ended.  It ends 10,000 at most.
+        """
+        return self._end_all({"all": "1"})
+
+    def _end_all(self, form: Mapping[str, str]) -> int:
+        """Repeat the call for as long as the portal says that there are more."""
+        ended = 0
+        for _ in range(_MOST_ENDINGS):
+            body = self._call("POST", "/api/sign-ins/end", scope="sign-ins:end", form=form)
+            if not isinstance(body, Mapping):
+                raise _unreadable()
+            ended += _number(body, "ended")
+            if body.get("more") is not True:
+                break
+        return ended
+
+    def _call(self, method: str, path: str, *, scope: str, form: Mapping[str, str] | None = None) -> object:
         try:
             token = self._access.token(scope)
             answer = self._client.request(
                 method,
                 self._access.base_url + path,
                 headers={**self._access.headers, "Authorization": f"Bearer {token}"},
+                data=form,
             )
         except NoApiToken as error:
             raise PortalApiError(_SENTENCES.get(error.code, _LATER)) from error
@@ -209,7 +239,7 @@ def _text(member: Mapping[str, object], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _moment(member: Mapping[str, object], name: str) -> int:
+def _number(member: Mapping[str, object], name: str) -> int:
     value = member.get(name)
     return value if type(value) is int else 0
 
@@ -218,21 +248,22 @@ def _sign_in(member: Mapping[str, object]) -> SignedIn:
     roles = member.get("roles")
     return SignedIn(
         id=_text(member, "id"),
+        person=_text(member, "person"),
         name=_text(member, "name"),
         email=_text(member, "email"),
         email_verified=member.get("email_verified") is True,
         roles=tuple(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else (),
         provider=_text(member, "provider"),
-        since=_moment(member, "since"),
-        last_seen=_moment(member, "last_seen"),
-        until=_moment(member, "until"),
+        since=_number(member, "since"),
+        last_seen=_number(member, "last_seen"),
+        until=_number(member, "until"),
         current=member.get("current") is True,
     )
 
 
 def _event(member: Mapping[str, object]) -> Event:
     return Event(
-        at=_moment(member, "at"),
+        at=_number(member, "at"),
         event=_text(member, "event"),
         name=_text(member, "name"),
         email=_text(member, "email"),

@@ -66,11 +66,34 @@ class NotAdmitted(SignInFailed):
     status = 403
 
 
+class RefreshRefused(PortalError):
+    """The provider will not renew the sign-in: the person must sign in again.  No page shows it."""
+
+    code = "refresh-refused"
+    status = 403
+
+
+class LogoutTokenRejected(PortalError):
+    """A provider's logout token proves nothing.  No page shows it."""
+
+    code = "logout-token-rejected"
+    status = 400
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with it, as one word."""
+        return str(self.args[0])
+
+
 class ProviderUnavailable(SignInFailed):
     """The provider did not answer, or its answer cannot be used."""
 
     code = "provider-unavailable"
     status = 502
+
+
+class AnswerLost(ProviderUnavailable):
+    """The provider may have acted on the request, and its answer did not arrive or cannot be read."""
 
 
 class ProviderNotBelieved(ProviderUnavailable):

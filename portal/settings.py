@@ -16,6 +16,7 @@ from portal.contract.egress import Egress
 from portal.contract.forwarded import Network, TrustedProxies
 from portal.rules.catalogue import Catalogue
 from portal.rules.policy import RoleRule
+from portal.rules.provider_paths import BACK_CHANNEL_LOGOUT, CALLBACK, FRONT_CHANNEL_LOGOUT, provider_path
 
 HOUR: Final = 3600
 DAY: Final = 24 * HOUR
@@ -153,6 +154,8 @@ class ProviderSpec:
     """Whether an address counts as verified if the provider does not say whether it is."""
     domains: frozenset[str] = frozenset()
     """E-mail domains whose owners the sign-in page sends here; not a condition for coming in."""
+    refresh: bool = True
+    """Whether to ask for a refresh token, and to read people's claims again with it."""
     hidden: bool = False
     """Whether the sign-in page has no button for it, so that strangers do not learn whose customers come here."""
     variables: tuple[str, ...] = field(default=(), compare=False)
@@ -162,7 +165,7 @@ class ProviderSpec:
     def callback_path(self) -> str:
         """The path of its own callback, percent-encoded; Chainlit has none for a name with a slash."""
         name = self.chainlit_id
-        return f"/auth/oauth/{self.id if name is None or '/' in name else quote(name, safe='')}/callback"
+        return provider_path(self.id if name is None or "/" in name else quote(name, safe=""), CALLBACK)
 
     def with_issuer(self, issuer: object) -> "ProviderSpec":
         """Return this provider with the *issuer* of its metadata, if only their address is configured; else unchanged.
@@ -201,6 +204,8 @@ class Settings:
     landing: tuple[str, ...] = ()
     idle_lifetime: int = 8 * HOUR
     absolute_lifetime: int = 30 * DAY
+    lifetime_without_refresh: int = 8 * HOUR
+    refresh_interval: int = HOUR // 4
     sign_in_hook: str | None = None
     """The company's own rule for who may come in: ``package.module:function``."""
     sign_in: SignInMode = "page"
@@ -242,6 +247,14 @@ class Settings:
     def callback_of(self, spec: ProviderSpec) -> str:
         """Return the portal's callback for the provider *spec*, as it must be registered there."""
         return spec.redirect_uri or f"{self.url}{spec.callback_path}"
+
+    def back_channel_logout_of(self, spec: ProviderSpec) -> str:
+        """Return where the provider *spec* posts its logout tokens."""
+        return f"{self.url}{provider_path(spec.id, BACK_CHANNEL_LOGOUT)}"
+
+    def front_channel_logout_of(self, spec: ProviderSpec) -> str:
+        """Return what the provider *spec* frames in the browser of a person who signs out there."""
+        return f"{self.url}{provider_path(spec.id, FRONT_CHANNEL_LOGOUT)}"
 
     def provider(self, provider_id: str) -> ProviderSpec | None:
         """Return the provider with the id *provider_id*, or ``None``."""

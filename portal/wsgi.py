@@ -63,9 +63,11 @@ def _build() -> Flask:
         sys.exit(1)
     # Not in create_app: threads must start in the worker, after the fork.
     with built.app_context():
-        outbox = services().outbox
-    outbox.start()
+        outbox, refresher, app_sessions = services().outbox, services().refresher, services().app_sessions
+    outbox.start(first=app_sessions.revoke_all_denied)  # the configuration may have been changed
+    refresher.start()
     atexit.register(outbox.stop)
+    atexit.register(refresher.stop)
     record_ready_worker(settings.data_dir)
     return built
 

@@ -70,6 +70,7 @@ window.addEventListener("message", (event) => {
   switch (message.type) {
     case "ready":
       settle();
+      renewal?.remove();
       show(null);
       tellTheme();
       break;
@@ -78,6 +79,9 @@ window.addEventListener("message", (event) => {
       break;
     case "session-ended":
       sessionEnded();
+      break;
+    case "other-person":
+      location.reload();
       break;
     case "sign-out":
     case "dashboard":
@@ -110,12 +114,47 @@ document.addEventListener("portal-theme", () => {
   tellTheme();
 });
 
-// The links lead to this page; a reload makes a new launch.
+// The links lead to this page; a reload makes a new launch.  Better is a new session for the page in the frame, which
+// keeps what is in it.
 for (const link of document.querySelectorAll(".notice a")) {
   link.addEventListener("click", (event) => {
     event.preventDefault();
-    location.reload();
+    const notice = link.closest(".notice").id;
+    if (notice === "notice-ended") renew();
+    else if (notice !== "notice-signed-out" || !signInBeside()) location.reload();
   });
+}
+
+// Signing in leaves the portal's page, so a small window does it; static/signed-in.js reports from there.
+function signInBeside() {
+  return Boolean(window.open("/signed-in", "_blank", "popup,width=480,height=720"));
+}
+
+new BroadcastChannel("gradio-portal").addEventListener("message", () => {
+  if (!document.getElementById("notice-signed-out").hidden) renew();
+});
+
+const RENEWAL = 10_000; // ms until the page is loaded again instead
+let renewal = null;
+
+// A launch in a hidden frame: the guard's page there tells the page in the visible one, which reports that it is ready.
+function renew() {
+  renewal?.remove();
+  renewal = document.createElement("iframe");
+  const launch = new URL(frame.src);
+  launch.searchParams.set("next", "/.portal/renewed");
+  renewal.src = launch.href;
+  renewal.hidden = true;
+  renewal.sandbox = "allow-scripts allow-forms allow-same-origin";
+  const mine = renewal;
+  renewal.addEventListener("load", () => {
+    const page = mine.contentDocument; // the portal's, such as "Access denied"
+    if (page && page.URL !== "about:blank" && !page.getElementById("launch")) location.reload();
+  });
+  document.body.append(renewal);
+  setTimeout(() => {
+    if (mine.isConnected) location.reload();
+  }, RENEWAL);
 }
 
 for (const button of document.querySelectorAll("[data-dismiss]")) {

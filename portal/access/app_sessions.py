@@ -17,7 +17,13 @@ import sqlalchemy as sa
 from portal.access.audit import Audit, AuditEvent
 from portal.access.outbox import Outbox
 from portal.access.revocation import Revocation, RevocationReason
-from portal.access.session_validation import SESSION_WITH_SIGN_IN, EndedSession, SessionValidation, SessionValidator
+from portal.access.session_validation import (
+    SESSION_WITH_SIGN_IN,
+    SESSIONS_WITH_SIGN_INS,
+    EndedSession,
+    SessionValidation,
+    SessionValidator,
+)
 from portal.access.sign_ins import TOUCH, Row, SignIn, SignIns
 from portal.access.signing_keys import SigningKeys
 from portal.access.stored_identity import read_identity
@@ -25,7 +31,7 @@ from portal.access.tickets import Tickets, person_of
 from portal.contract import Active, Inactive, Introspection, Rejected, Rejection, Ticket
 from portal.errors import StoreUnavailable
 from portal.rules.catalogue import AppSpec
-from portal.rules.policy import Allowed, Standing
+from portal.rules.policy import Allowed, Denial, Standing
 from portal.settings import Settings
 from portal.storage import tables
 from portal.storage.database import Database
@@ -35,6 +41,10 @@ __all__ = ["AppSessions", "LiveSession", "RevocationReason", "SessionRefusal"]
 MOST_LIVING: Final = 8
 """Most living sessions of one sign-in with one app; another one revokes the least recently used."""
 _MAX_SID: Final = 64
+_PAGE: Final = 200
+"""App sessions that are read at once when the configuration may have changed."""
+_TOGETHER: Final = 20
+"""Sign-ins whose app sessions are then ended in one transaction: other writers wait for it."""
 
 
 class SessionRefusal(StrEnum):
@@ -76,6 +86,7 @@ class AppSessions:
         self._sign_ins = sign_ins
         self._audit = audit
         self._outbox = outbox
+        self._catalogue = settings.catalogue
         self._tickets = Tickets(keys, issuer=settings.url)
         self._validator = SessionValidator(settings.roles, sign_ins=sign_ins)
 
@@ -151,6 +162,56 @@ class AppSessions:
         session = self.live(sid, app=app, now=now)
         return session if isinstance(session, Inactive) else session.standing
 
+    def revoke_denied(self, revocation: Revocation, sign_in_id: str, *, now: int) -> None:
+        """End the app sessions of the locked sign-in that the policy does not allow any more."""
+        opened, connection = tables.app_sessions, revocation.connection
+        living = SESSIONS_WITH_SIGN_INS.where(opened.c.sign_in_id == sign_in_id, opened.c.ended_at.is_(None))
+        denied: dict[str, list[str]] = {}
+        for row in connection.execute(living).all():
+            detail = self._denial_of(row, now=now)
+            if detail is not None:
+                if row.app not in denied:  # one event, however many windows are open
+                    self._record_denial(revocation, row, detail=detail, now=now)
+                denied.setdefault(row.app, []).append(row.sid)
+        sids = [sid for of_app in denied.values() for sid in of_app]
+        if sids:
+            revocation.revoke_app_sessions(opened.c.id.in_(sids), reason=RevocationReason.DENIED, now=now)
+
+    def revoke_all_denied(self, now: int) -> None:
+        """End the app sessions that this configuration does not allow any more.
+
+        Raises:
+            StoreUnavailable: some may have ended; a later call ends the others.
+        """
+        signed, opened = tables.sign_ins, tables.app_sessions
+        living = SESSIONS_WITH_SIGN_INS.where(opened.c.ended_at.is_(None), signed.c.ended_at.is_(None))
+        following: sa.ColumnElement[bool] = sa.true()
+        while True:
+            page = living.where(following).order_by(opened.c.sign_in_id, opened.c.id).limit(_PAGE)
+            with self._database.read() as connection:
+                rows = connection.execute(page).all()
+            denied = sorted({row.id for row in rows if self._denial_of(row, now=now) is not None})
+            for start in range(0, len(denied), _TOGETHER):
+                with self._outbox.transaction() as revocation:
+                    for sign_in_id in denied[start : start + _TOGETHER]:
+                        if self._sign_ins.lock(revocation.connection, sign_in_id) is not None:
+                            self.revoke_denied(revocation, sign_in_id, now=now)
+            if len(rows) < _PAGE:
+                return
+            last = rows[-1]
+            of_same = sa.and_(opened.c.sign_in_id == last.id, opened.c.id > last.sid)
+            following = sa.or_(opened.c.sign_in_id > last.id, of_same)
+
+    def _denial_of(self, row: Row, *, now: int) -> str | None:
+        """Return why the policy does not allow the session in *row*; ``None`` if it does, or the session has ended."""
+        app = self._catalogue.find(row.app)
+        if app is None:
+            return Denial.UNKNOWN_APP.value
+        result = self._validator.validate(row, app=app, now=now)
+        if isinstance(result, EndedSession) and result.reason is RevocationReason.DENIED:
+            return result.detail
+        return None
+
     def _redeem(self, revocation: Revocation, ticket: Ticket, *, app: AppSpec, now: int) -> Introspection:
         connection, table = revocation.connection, tables.app_sessions
         row = self._lock(connection, ticket.session)
@@ -211,17 +272,20 @@ class AppSessions:
         if result.reason is RevocationReason.SIGN_IN_EXPIRED:
             self._sign_ins.revoke_in(revocation, row.id, reason=result.reason, now=now)
         elif result.reason is RevocationReason.DENIED:
-            self._audit.record(
-                AuditEvent.APP_DENIED,
-                now=now,
-                identity=read_identity(row.identity),
-                tenant=row.tenant,
-                app=app.slug,
-                detail=result.detail,
-                connection=revocation.connection,
-            )
+            self._record_denial(revocation, row, detail=result.detail, now=now)
         revocation.revoke_app_sessions(tables.app_sessions.c.id == row.sid, reason=result.reason, now=now)
         return result
+
+    def _record_denial(self, revocation: Revocation, row: Row, *, detail: str, now: int) -> None:
+        self._audit.record(
+            AuditEvent.APP_DENIED,
+            now=now,
+            identity=read_identity(row.identity),
+            tenant=row.tenant,
+            app=row.app,
+            detail=detail,
+            connection=revocation.connection,
+        )
 
     def _make_room(self, revocation: Revocation, row: Row, *, app: AppSpec, now: int) -> None:
         table = tables.app_sessions
@@ -263,11 +327,7 @@ class AppSessions:
         # A busy writer must not fail an answer that is known; the next renewal tries again.
         with suppress(StoreUnavailable), self._database.write() as connection:
             # The sign-in first, as everywhere; and never one that ended meanwhile.
-            connection.execute(
-                sa.update(sign_ins)
-                .where(sign_ins.c.id == row.id, sign_ins.c.ended_at.is_(None), sign_ins.c.last_seen_at < now)
-                .values(last_seen_at=now)
-            )
+            self._sign_ins.touch_in(connection, sign_ins.c.id == row.id, sign_ins.c.last_seen_at < now, now=now)
             connection.execute(
                 sa.update(sessions)
                 .where(sessions.c.id == row.sid, sessions.c.ended_at.is_(None))

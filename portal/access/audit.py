@@ -44,6 +44,8 @@ class AuditEvent(StrEnum):
     """A ticket was redeemed."""
     EVENTS_LEFT_OUT = "events-left-out"
     """One person caused too many events of one kind to record each."""
+    ROLES_CHANGED = "roles-changed"
+    """A refresh brought other roles."""
     SIGN_IN_ENDED = "sign-in-ended"
     """A sign-in ended without the person's doing: an admin ended it, or it expired."""
     SIGN_IN_REFUSED = "sign-in-refused"

@@ -63,6 +63,7 @@ class Outbox:
         self._clock = clock
         self._count = count
         self._each_minute = each_minute
+        self._first: Callable[[int], None] | None = None
         self._notifier = notifier
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -73,6 +74,11 @@ class Outbox:
         """By app."""
         self._handed_over: deque[PendingNotification] = deque()
         self._purged_at: int | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether this process delivers in the background."""
+        return self._thread is not None
 
     @contextmanager
     def transaction(self, *, deliver_at: int | None = None) -> Iterator[Revocation]:
@@ -90,7 +96,7 @@ class Outbox:
         if deliver_at is not None:
             self.deliver(revocation.notifications, now=deliver_at)
         # Where no background thread runs, another process takes them up when the lease ends.
-        elif revocation.notifications and self._thread is not None:
+        elif revocation.notifications and self.is_running:
             self._handed_over.extend(revocation.notifications)
             self._wake.set()
 
@@ -111,10 +117,14 @@ class Outbox:
         except Exception:  # noqa: BLE001 - logged whole
             _log.exception("notifications stay in the outbox")
 
-    def start(self) -> None:
-        """Begin delivering in the background; once per process, after it was forked."""
+    def start(self, *, first: Callable[[int], None] | None = None) -> None:
+        """Begin delivering in the background; once per process, after it was forked.
+
+        *first* is called there once, and again each second for as long as it fails.
+        """
         if self._thread is None or not self._thread.is_alive():  # a fork does not copy threads
             self._stop.clear()
+            self._first = first
             self._tasks = {}
             self._pool = ThreadPoolExecutor(_MOST_TASKS, "portal-outbox-app")
             self._thread = threading.Thread(target=self._run, name="portal-outbox", daemon=True)
@@ -143,6 +153,7 @@ class Outbox:
 
     def _run_housekeeping(self) -> None:
         while not self._stop.is_set():
+            self._attempt(self._do_first)
             self._attempt(self._keep_house)
             self._stop.wait(_INTERVAL)
 
@@ -192,8 +203,14 @@ class Outbox:
                 break
         return count
 
+    def _do_first(self, now: int) -> None:
+        """Do what is due at the start; if it fails, it is tried again in a second."""
+        if self._first is not None:
+            self._first(now)
+            self._first = None
+
     def _keep_house(self, now: int) -> None:
-        """Rotate keys that are due, and delete what is too old to keep, a little each minute."""
+        """Rotate keys, and delete what is too old to keep, a little each minute."""
         if self._purged_at is None or not 0 <= now - self._purged_at < 60:  # noqa: PLR2004 - a minute
             self._purged_at = now
             self._keys.ensure(now)

@@ -13,29 +13,27 @@ from portal.rules.catalogue import AppSpec
 from portal.rules.policy import Allowed, RoleRule, may_open, reason_of
 from portal.storage import tables
 
-SESSION_WITH_SIGN_IN: Final = (
-    sa.select(
-        tables.app_sessions.c.id.label("sid"),
-        tables.app_sessions.c.app,
-        tables.app_sessions.c.tenant.label("session_tenant"),
-        tables.app_sessions.c.ticket_hash,
-        tables.app_sessions.c.redeemed_at,
-        tables.app_sessions.c.last_seen_at.label("session_seen_at"),
-        tables.app_sessions.c.ended_at.label("session_ended_at"),
-        tables.app_sessions.c.end_reason.label("session_end_reason"),
-        tables.sign_ins.c.id,
-        tables.sign_ins.c.identity_id,
-        tables.sign_ins.c.identity,
-        tables.sign_ins.c.tenant,
-        tables.sign_ins.c.last_seen_at,
-        tables.sign_ins.c.expires_at,
-        tables.sign_ins.c.ended_at,
-        tables.sign_ins.c.end_reason,
-    )
-    .join_from(tables.app_sessions, tables.sign_ins)
-    .where(tables.app_sessions.c.id == sa.bindparam("sid"))
-)
-"""The app session ``sid`` with its sign-in; the sign-in's columns under their own names."""
+SESSIONS_WITH_SIGN_INS: Final = sa.select(
+    tables.app_sessions.c.id.label("sid"),
+    tables.app_sessions.c.app,
+    tables.app_sessions.c.tenant.label("session_tenant"),
+    tables.app_sessions.c.ticket_hash,
+    tables.app_sessions.c.redeemed_at,
+    tables.app_sessions.c.last_seen_at.label("session_seen_at"),
+    tables.app_sessions.c.ended_at.label("session_ended_at"),
+    tables.app_sessions.c.end_reason.label("session_end_reason"),
+    tables.sign_ins.c.id,
+    tables.sign_ins.c.identity_id,
+    tables.sign_ins.c.identity,
+    tables.sign_ins.c.tenant,
+    tables.sign_ins.c.last_seen_at,
+    tables.sign_ins.c.expires_at,
+    tables.sign_ins.c.ended_at,
+    tables.sign_ins.c.end_reason,
+).join_from(tables.app_sessions, tables.sign_ins)
+"""App sessions with their sign-ins; the sign-in's columns under their own names."""
+SESSION_WITH_SIGN_IN: Final = SESSIONS_WITH_SIGN_INS.where(tables.app_sessions.c.id == sa.bindparam("sid"))
+"""The app session ``sid``."""
 
 
 @dataclass(frozen=True, slots=True)

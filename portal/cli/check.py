@@ -10,7 +10,8 @@ import click
 
 from portal.cli import egress_report, options
 from portal.cli.listening_port import port_of
-from portal.cli.messages import examples, print_report
+from portal.cli.messages import duration, examples, print_report
+from portal.cli.provider_report import describe_refresh
 from portal.configuration.consistency import organisations_passed_over
 from portal.configuration.space_readme import sign_in_of
 from portal.deployment.sites import CannotConfigure, PortConflict, sites_of
@@ -89,7 +90,7 @@ def summary(settings: Settings, *, offered: Mapping[str, frozenset[str]] = Mappi
     """
     account = portal_account(settings)
     yield f"{settings.title} at {settings.url}"
-    idle, absolute = _duration(settings.idle_lifetime), _duration(settings.absolute_lifetime)
+    idle, absolute = duration(settings.idle_lifetime), duration(settings.absolute_lifetime)
     yield f"  a sign-in ends after {idle} without use, and after {absolute} in any case"
     uid = None if account is None else account.uid
     yield f"  data in {settings.data_dir}: {describe_folder(settings.data_dir, runs_as=uid)}"
@@ -122,6 +123,7 @@ def summary(settings: Settings, *, offered: Mapping[str, frozenset[str]] = Mappi
 def _of_provider(spec: ProviderSpec, settings: Settings, *, offered: frozenset[str] | None) -> Iterator[str]:
     yield f"  {spec.id}: {spec.label} ({spec.provider_type}), {_issuer(spec)}"
     yield f"    callback {settings.callback_of(spec)}"
+    yield f"    claims   {describe_refresh(spec, settings)}"
     if spec.domains:
         only = " only" if spec.hidden else ""
         yield f"    for addresses in {', '.join(sorted(spec.domains))}{only}"
@@ -162,6 +164,8 @@ def as_object(settings: Settings, *, offered: Mapping[str, frozenset[str]]) -> d
         "url": settings.url,
         "idle_lifetime": settings.idle_lifetime,
         "absolute_lifetime": settings.absolute_lifetime,
+        "lifetime_without_refresh": settings.lifetime_without_refresh,
+        "refresh_interval": settings.refresh_interval,
         "data_dir": str(settings.data_dir),
         "user": settings.user,
         "isolation": {"browser": isolation.level, "machine": isolation.machine.word, "shared": isolation.shared},
@@ -174,6 +178,7 @@ def as_object(settings: Settings, *, offered: Mapping[str, frozenset[str]]) -> d
                 "type": spec.provider_type,
                 "issuer": None if spec.issuer_of_token else spec.issuer,
                 "callback": settings.callback_of(spec),
+                "refresh": spec.refresh,
                 "domains": sorted(spec.domains),
                 "hidden": spec.hidden,
                 "notes": [" ".join(note) for note in _notes_on_provider(spec, settings, offered=offered.get(spec.id))],
@@ -233,13 +238,6 @@ def _who(settings: Settings) -> str:
     if settings.user is not None:
         return settings.user
     return f"{PORTAL_USER}, as in its unit" if settings.apps_run_by == "systemd" else "whoever starts it"
-
-
-def _duration(seconds: int) -> str:
-    for name, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds % length == 0:
-            return f"{seconds // length} {name}"
-    return f"{seconds} seconds"
 
 
 def _condition(rule: RoleRule) -> str:

@@ -27,6 +27,15 @@ APPS: Final = click.Group(
         LazyCommand("secrets", f"{_CLI}.app_secrets:write", "Write the client secrets of all apps that run elsewhere."),
     ],
 )
+SIGN_INS: Final = click.Group(
+    "sign-ins",
+    help="List who is signed in, and end sign-ins.",
+    epilog=examples("portal sign-ins list", "portal sign-ins revoke --person ana@example.com"),
+    commands=[
+        LazyCommand("list", f"{_CLI}.sign_ins:list_sign_ins", "List who is signed in, the latest first."),
+        LazyCommand("revoke", f"{_CLI}.sign_ins:revoke", "End sign-ins, with all that is open in apps."),
+    ],
+)
 CONFIG: Final = click.Group(
     "config",
     help="Write the configuration of nginx, Caddy or systemd.",
@@ -52,6 +61,7 @@ PORTAL: Final = click.Group(
         LazyCommand("check", f"{_CLI}.check:check", "List the problems of the configuration, or show what it sets."),
         LazyCommand("doctor", f"{_CLI}.doctor:doctor", "Test portal and apps through the reverse proxy."),
         LazyCommand("providers", f"{_CLI}.providers:providers", "List the identity providers and whether they answer."),
+        SIGN_INS,
         CONFIG,
         LazyCommand("explain", f"{_CLI}.explain:explain", "Show which roles and apps a person's claims give, and why."),
         LazyCommand("migrate", f"{_CLI}.migrate:migrate", "Bring the database up to date."),

@@ -25,6 +25,7 @@ from portal.errors import Problem, SettingsError
 from portal.machine.failure import CommandFailed
 from portal.machine.problems import format_problems
 from portal.machine.terminal import plain
+from portal.rules.provider_paths import BACK_CHANNEL_LOGOUT, CALLBACK, FRONT_CHANNEL_LOGOUT, provider_path
 from portal.settings import Secret, Settings
 from portal.sign_in.provider_types import PROVIDER_TYPES
 from portal.sign_in.provider_types.base import Option, ProviderType
@@ -315,7 +316,15 @@ def _next_steps(answers: Answers, *, replaced: bool) -> list[str]:
             "The secret key is new. If the portal has a database already, set PORTAL_SECRET_KEY in .env to the "
             "new key, a comma and the old one."
         )
-    steps.append(f"Register the callback at the provider: {answers.url.rstrip('/')}/auth/oauth/{PROVIDER}/callback")
+    url = answers.url.rstrip("/")
+    steps.append(f"Register the callback at the provider: {url}{provider_path(PROVIDER, CALLBACK)}")
+    logout = PROVIDER_TYPES[answers.provider_type].logout
+    if logout.back_channel:
+        steps.append(f"Register the back-channel logout there too: {url}{provider_path(PROVIDER, BACK_CHANNEL_LOGOUT)}")
+    elif logout.front_channel:
+        steps.append(
+            f"Register the front-channel logout there too: {url}{provider_path(PROVIDER, FRONT_CHANNEL_LOGOUT)}"
+        )
     if answers.client_secret is None:
         steps.append(f"Write the client secret into .env, after {CLIENT_SECRET}=")
     steps.append("Set in portal.toml who gets which role, and which roles open which app.")

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
+from portal.rules.provider_paths import CALLBACK, provider_path
 from portal.settings import Secret
 from portal.sign_in.provider_types import PROVIDER_TYPES
 
@@ -90,7 +91,7 @@ def _providers(answers: Answers) -> list[str]:
     meanings = {option.key: option.meaning for option in PROVIDER_TYPES[answers.provider_type].options}
     lines = [
         "# The identity provider. Register this callback there:",
-        f"# {_comment(answers.url.rstrip('/'))}/auth/oauth/{PROVIDER}/callback",
+        f"# {_comment(answers.url.rstrip('/'))}{provider_path(PROVIDER, CALLBACK)}",
         "[[providers]]",
         f'id = "{PROVIDER}"',
         "# The type of provider; docs/providers has a page for each.",

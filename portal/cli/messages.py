@@ -51,3 +51,10 @@ def _print(message: str, colour: str) -> None:
 def _colour(line: str) -> str:
     word = line.strip().partition(" ")[0]
     return line.replace(word, click.style(word, fg=_COLOURS[word]), 1) if word in _COLOURS else line
+
+
+def duration(seconds: int) -> str:
+    """Return *seconds* in the largest unit that fits."""
+    units = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+    name, length = next((name, length) for name, length in units if seconds % length == 0)
+    return f"{seconds // length} {name}{'' if seconds == length else 's'}"

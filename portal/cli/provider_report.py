@@ -5,17 +5,20 @@ It holds no secret: of a client secret only whether there is one.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
+from portal.cli.messages import duration
 from portal.settings import Admission, ProviderSpec, Settings
 from portal.sign_in.provider_types import type_of
 from portal.sign_in.provider_types.abilities import format_proof, format_refresh
-from portal.sign_in.provider_types.scopes import requested_scopes
+from portal.sign_in.provider_types.scopes import refresh_scopes, requested_scopes
 from portal.sign_in.provider_types.sign_out import NO_TOKEN
 from portal.sign_in.providers.base import Provider, ProviderDiagnostics
 from portal.sign_in.providers.diagnostics import Limitation, limitations_of, usable_algorithms
 from portal.sign_in.wanted_claims import claims_read_by_settings
 
+_CHANNELS: Final = MappingProxyType({"back_channel": "back-channel", "front_channel": "in frames"})
 _KINDS: Final = ("domains", "organisations", "tenants", "groups")
 
 
@@ -35,6 +38,10 @@ class ProviderReport:
     """The claims that the configuration reads, with the keys that read them."""
     sign_out: str | None
     """Where sign-out continues; ``None``: nowhere, or it is not known."""
+    logout: Mapping[str, str] | None
+    """Where it reports its own logouts, to register there; ``None``: it cannot."""
+    refresh: str
+    """Whether and how people's claims are read again, and how long a sign-in lasts else."""
 
     @property
     def limitations(self) -> tuple[Limitation, ...]:
@@ -58,7 +65,7 @@ class ProviderReport:
             "has_client_secret": spec.client_secret is not None,
             "issuer": None if spec.issuer_of_token else self._issuer,
             "callback": self.callback,
-            "scopes": list(requested_scopes(spec)),
+            "scopes": list(self._scopes),
             "admission": {kind: sorted(getattr(spec.admission, kind)) for kind in _KINDS},
             "sign_in_hook": self.hook,
             "usable": self.usable,
@@ -73,7 +80,8 @@ class ProviderReport:
             "pkce": provider_type.pkce,
             "sign_out": self.sign_out,
             "sign_out_callback": None if provider_type.sign_out is None else self.signed_out,
-            "refresh": format_refresh(provider_type),
+            "logout": None if self.logout is None else dict(self.logout),
+            "refresh": format_refresh(provider_type) if spec.refresh else None,
             "missing": [{"what": one.what, "fix": one.fix, "blocks": one.blocks} for one in self.limitations],
         }
 
@@ -88,12 +96,23 @@ class ProviderReport:
         if self.diagnostics.problem is not None:
             yield f"    {self.limitations[0].fix}"
         yield f"  callback       {self.callback}"
-        yield f"  scopes         {' '.join(requested_scopes(spec)) or 'none'}"
+        yield f"  scopes         {' '.join(self._scopes) or 'none'}"
         yield f"  admits         {_who(spec.admission)}{', if the sign-in hook agrees' if self.hook else ''}"
         yield f"  sign-out       {self._sign_out()}"
         if provider_type.sign_out is not None:
             yield f"    then to      {self.signed_out}"
-        yield f"  refresh token  {format_refresh(provider_type)}"
+        yield from self._logouts()
+        yield f"  claims         {self.refresh}"
+
+    def _logouts(self) -> Iterator[str]:
+        """Yield lines about where the provider reports that a person has signed out there."""
+        if self.logout is None:
+            yield "  its logouts    do not reach the portal"
+            return
+        these = "one of these" if len(self.logout) > 1 else "this"
+        yield f"  its logouts    reach the portal if {these} is registered there:"
+        for number, (channel, address) in enumerate(self.logout.items()):
+            yield f"    {('or ' if number else '') + _CHANNELS[channel]:<12} {address}"
 
     def details(self) -> Iterator[str]:
         """Yield lines about its metadata, and what it made of the test requests."""
@@ -118,6 +137,10 @@ class ProviderReport:
             return {}
         urls = {name: getattr(endpoints, name) for name in ("authorize", "token", "jwks", "userinfo", "end_session")}
         return {name: url for name, url in urls.items() if url is not None}
+
+    @property
+    def _scopes(self) -> tuple[str, ...]:
+        return (*requested_scopes(self.spec), *refresh_scopes(self.spec, offered=self.diagnostics.scopes))
 
     @property
     def _issuer(self) -> str:
@@ -163,7 +186,29 @@ def report_on(provider: Provider, settings: Settings, *, trying_client: bool) ->
         hook=settings.sign_in_hook,
         wanted=claims_read_by_settings(settings, spec),
         sign_out=None if leaving is None else leaving.partition("?")[0],
+        logout=_logout_addresses(spec, settings),
+        refresh=describe_refresh(spec, settings),
     )
+
+
+def _logout_addresses(spec: ProviderSpec, settings: Settings) -> Mapping[str, str] | None:
+    logout = type_of(spec).logout
+    addresses = {
+        "back_channel": settings.back_channel_logout_of(spec) if logout.back_channel else None,
+        "front_channel": settings.front_channel_logout_of(spec) if logout.front_channel else None,
+    }
+    return {channel: address for channel, address in addresses.items() if address is not None} or None
+
+
+def describe_refresh(spec: ProviderSpec, settings: Settings) -> str:
+    """Return whether and how people's claims are read again while they are signed in with *spec*."""
+    longest = duration(min(settings.lifetime_without_refresh, settings.absolute_lifetime))
+    if not spec.refresh:
+        return f"as of sign-in, which ends after {longest}"
+    again, source = f"read again every {duration(settings.refresh_interval)}", format_refresh(type_of(spec))
+    if type_of(spec).refresh.by_access_token:
+        return f"{again}, from {source}"
+    return f"{again}, with {source}; a sign-in without one ends after {longest}"
 
 
 def _who(admission: Admission) -> str:

@@ -19,6 +19,7 @@ from portal.contract import is_loopback_url, takes_secure_cookies
 from portal.errors import ENVIRONMENT, choices
 from portal.rules.catalogue import EVERY_PROVIDER, EVERYONE, AppSpec
 from portal.rules.policy import API_RIGHTS
+from portal.rules.provider_paths import CALLBACK, provider_path
 from portal.settings import REGISTERED_CALLBACKS, ProviderSpec, Settings
 
 RESERVED: Final = frozenset(
@@ -80,7 +81,7 @@ def check_providers(settings: Settings, *, report: Report) -> None:
             report.file(  # RFC 9700, 4.4: one provider's answer could be taken to the other
                 f"providers.{other.id}.redirect_uri",
                 f"is also the callback of {one.id}.",
-                f"Register {settings.url}/auth/oauth/{other.id}/callback for it, and leave this out.",
+                f"Register {settings.url}{provider_path(other.id, CALLBACK)} for it, and leave this out.",
             )
     if any(spec.client_secret in settings.secret_keys for spec in settings.providers):
         report.environment("PORTAL_SECRET_KEY", "is also a client secret.", "Use each secret for one thing.")

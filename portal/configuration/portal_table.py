@@ -105,6 +105,12 @@ class PortalSection(Section, name="portal", spec=Settings):
     """A sign-in ends after this long without use."""
     absolute_lifetime = Setting(Duration(60, _LONGEST_SIGN_IN), '"12h"')
     """A sign-in ends after this long, used or not."""
+    lifetime_without_refresh = Setting(Duration(60, _LONGEST_SIGN_IN), '"1h"')
+    """A sign-in ends after this long, used or not, where the provider gives nothing to read the claims again with.
+    absolute_lifetime is the limit here too."""
+    refresh_interval = Setting(Duration(60, DAY), '"5m"')
+    """How often the claims of a person who uses the portal are read again, where the provider allows it. Roles
+    follow, and a sign-in that the provider does not renew any more ends."""
     security_contact = Setting(_security_contact, '"mailto:security@example.com"')
     """Where to report vulnerabilities: a mailto: or https: address for /.well-known/security.txt (RFC 9116).
     Without it that page does not exist."""

@@ -153,6 +153,9 @@ class ProviderSection(Section, name="providers", spec=ProviderSpec):
     domains = Setting(read_domains, '["example.com"]')
     """E-mail domains: the sign-in page sends people with such an address to this provider. It does not limit who
     may come in."""
+    refresh = Setting(Table.flag, "false")
+    """Whether the portal asks for a refresh token, to read people's claims again while they are signed in. Without
+    it, a sign-in ends after lifetime_without_refresh."""
     hidden = Setting(Table.flag, "true")
     """Whether the sign-in page has no button for it. People get there by an address in its domains."""
     allowed_domains = Setting(read_allowed_domains, '["example.com"]', default_text="everybody")
@@ -281,6 +284,7 @@ def _spec(table: Table, named: ProviderType | None, *, variables: Variables, rep
         admission=within_tenants(admission, place, table),
         assumes_email=keys["email_verified"] == ASSUME,
         domains=keys["domains"],
+        refresh=keys["refresh"],
         hidden=keys["hidden"],
     )
 

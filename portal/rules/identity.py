@@ -62,8 +62,7 @@ class Identity:
     @property
     def id(self) -> str:
         """Stable, opaque identifier: a hash over issuer and subject, 32 characters of base64url."""
-        digest = hashlib.sha256(f"{len(self.issuer)}:{self.issuer}{self.subject}".encode()).digest()
-        return urlsafe_b64encode(digest[:24]).decode("ascii")
+        return identity_id(issuer=self.issuer, subject=self.subject)
 
     @property
     def verified_email(self) -> str | None:
@@ -92,3 +91,9 @@ class Identity:
     def affiliation(self, tenant: str) -> Affiliation | None:
         """Return the person's affiliation with *tenant*, or ``None`` if they do not belong to it."""
         return next((one for one in self.affiliations if one.tenant == tenant), None)
+
+
+def identity_id(*, issuer: str, subject: str) -> str:
+    """Return the :attr:`Identity.id` of *subject* at *issuer*."""
+    digest = hashlib.sha256(f"{len(issuer)}:{issuer}{subject}".encode()).digest()
+    return urlsafe_b64encode(digest[:24]).decode("ascii")

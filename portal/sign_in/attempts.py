@@ -55,9 +55,11 @@ class Attempt:
     return_to: str
     """Local path that the person wanted to open."""
     begun_at: int
+    asks_refresh: bool = False
+    """Whether it requests a scope only for a refresh token; some providers refuse the request for that."""
 
 
-def new_attempt(*, provider: str, redirect_uri: str, return_to: str, now: int) -> Attempt:
+def new_attempt(*, provider: str, redirect_uri: str, return_to: str, now: int, asks_refresh: bool = False) -> Attempt:
     """Begin an attempt with fresh secrets of 256 bits each.
 
     *return_to* is a local path, and no longer than the contract's ``MAX_PATH``.
@@ -70,6 +72,7 @@ def new_attempt(*, provider: str, redirect_uri: str, return_to: str, now: int) -
         redirect_uri=redirect_uri,
         return_to=return_to,
         begun_at=now,
+        asks_refresh=asks_refresh,
     )
 
 

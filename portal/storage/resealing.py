@@ -15,6 +15,7 @@ SEALED: Final[tuple[tuple[sa.Column[Any], str], ...]] = (
     (tables.app_credentials.c.secret, "app credentials"),
     (tables.signing_keys.c.private, "signing keys"),
     (tables.sign_ins.c.id_token, "ID tokens"),
+    (tables.sign_ins.c.renewal, "refresh tokens"),
 )
 """Every sealed column, with its purpose."""
 _STEP: Final = 500

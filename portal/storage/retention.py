@@ -16,11 +16,14 @@ TICKET_RETENTION: Final = HOUR
 """For tickets that were not redeemed."""
 _STEP: Final = 500
 """Most rows deleted from a table at once, so that no writer waits long."""
+_LOGOUT_STEP: Final = 5000
+"""The same for provider logouts, whose rows are small: more than the rate limit of their address lets in per minute."""
 
 
 def purge(database: Database, *, now: int) -> int:
     """Delete rows that are too old to keep, up to a limit per call; return their number."""
     sign_ins, app_sessions, audit = tables.sign_ins, tables.app_sessions, tables.audit
+    logouts = tables.provider_logouts
     too_old = (
         (
             app_sessions,
@@ -30,13 +33,15 @@ def purge(database: Database, *, now: int) -> int:
         (sign_ins, sign_ins.c.ended_at < now - SIGN_IN_RETENTION),
         (sign_ins, sign_ins.c.expires_at < now - SIGN_IN_RETENTION),
         (audit, audit.c.at < now - AUDIT_RETENTION),
+        (logouts, logouts.c.until < now),
     )
     return sum(_delete(database, table, condition) for table, condition in too_old)
 
 
 def _delete(database: Database, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
+    step = _LOGOUT_STEP if table is tables.provider_logouts else _STEP
     with database.read() as connection:  # without rows to delete, take no write lock
-        ids = list(connection.execute(sa.select(table.c.id).where(condition).limit(_STEP)).scalars())
+        ids = list(connection.execute(sa.select(table.c.id).where(condition).limit(step)).scalars())
     if not ids:
         return 0
     with database.write() as connection:

@@ -22,9 +22,15 @@ sign_ins: Final = Table(
     Column("identity_id", String(64), nullable=False),
     Column("identity", Text, nullable=False),  # portal.access.stored_identity
     Column("issuer", String(512), nullable=False),  # part of a tenant's name: two issuers may use the same tenant name
+    Column("provider", String(64), nullable=False, server_default=""),
+    Column("provider_session", String(64)),  # a hash of the provider's own session, by which it ends sign-ins
     Column("tenant", String(512), nullable=False),
     Column("browser", String(200), nullable=False),
-    Column("id_token", Text),  # sealed; the hint for the provider's sign-out
+    Column("id_token", Text),  # sealed; the last one, and the hint for the provider's sign-out
+    Column("renewal", Text),  # sealed; portal.access.refreshing
+    Column("checked_at", BigInteger, nullable=False, server_default="0"),  # the age of the claims
+    Column("refresh_due_at", BigInteger),  # NULL: nothing to refresh with, or not in use
+    Column("refresh_lease_until", BigInteger),  # one worker at a time; passed and still there: that worker died
     Column("created_at", BigInteger, nullable=False),
     Column("last_seen_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
@@ -33,6 +39,9 @@ sign_ins: Final = Table(
     Column("ended_by", String(512)),
     Index(None, "issuer", "tenant", "ended_at", "last_seen_at"),
     Index(None, "identity_id", "ended_at"),
+    Index(None, "provider", "ended_at"),
+    Index(None, "provider_session"),
+    Index(None, "refresh_due_at"),
     Index(None, "ended_at"),
     Index(None, "expires_at"),
 )
@@ -72,6 +81,13 @@ signing_keys: Final = Table(
     Column("signs_from", BigInteger, nullable=False),
 )
 
+provider_logouts: Final = Table(
+    "provider_logouts",
+    METADATA,
+    Column("id", String(64), primary_key=True),  # a hash: of a logout token's id, or of a session that it ended
+    Column("until", BigInteger, nullable=False),
+    Index(None, "until"),
+)
 outbox: Final = Table(
     "outbox",
     METADATA,

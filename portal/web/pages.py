@@ -86,6 +86,13 @@ class SignInPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignedInPage:
+    """In the small window that an app's page opened: the person is signed in again."""
+
+    template: ClassVar[str] = "sign_in/signed_in.html"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForwardPage:
     """Sends the browser on to *href* by itself.
 
@@ -120,7 +127,9 @@ class SignedOutPage:
     provider_label: str | None
     """The provider they were signed in with, if known."""
     at_provider: bool
-    """Whether they are signed out there too."""
+    """Whether the provider has proved that they are signed out there too."""
+    provider_href: str | None = None
+    """Where to sign out there, if known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,7 +263,9 @@ class OtherSignIn:
 
     id: str
     browser: str
+    provider_label: str
     tenant_name: str | None
+    created_at: int
     last_seen_at: int
 
 
@@ -274,6 +285,9 @@ class AccountPage:
     """When the sign-in ends at the latest."""
     idle_hours: str
     """How long without use ends it earlier, in words."""
+    browser: str
+    refreshed_every: str | None
+    """How often the claims are read again, in words; ``None``: they are as of sign-in."""
     other_sign_ins: tuple[OtherSignIn, ...]
     csrf: str
 

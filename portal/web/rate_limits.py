@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from flask import Flask, request
-from flask_limiter import Limiter
+from flask import Flask, Response, request
+from flask_limiter import Limit, Limiter
 
 from portal.contract import TrustedProxies
 from portal.contract.forwarded import Address, rate_limit_key
+from portal.rules.provider_paths import BACK_CHANNEL_LOGOUT, CALLBACK, FRONT_CHANNEL_LOGOUT, PREFIX
 from portal.settings import SIGN_INS_PER_MINUTE, Settings
 from portal.storage.rate_limit_store import SCHEME, address_of
 from portal.web.browser_sessions import current_sign_in_id
@@ -28,6 +29,9 @@ class RateLimits:
     launch: str = "60 per minute"
     page: str = "120 per minute"
     """Pages of apps: each may write a refusal to the audit."""
+    logout: str = "1200 per minute"
+    """Logouts by a browser's frame, and logout tokens that were refused.  Genuine tokens are not counted: many may come
+    at once, all from the provider's address, and one that is turned away keeps access."""
     change: str = "30 per minute"
     """Changes a person makes: switching the tenant, ending sign-ins."""
 
@@ -40,9 +44,11 @@ def limits_of(settings: Settings) -> RateLimits:
 
 def limit_of_route(rule: str, limits: RateLimits) -> str | None:
     """Return the limit for the route *rule*, or ``None`` if it has none."""
-    if rule.endswith("/callback"):
+    if rule.endswith(CALLBACK):
         return limits.callback
-    if rule == "/sign-in" or rule.startswith("/auth/oauth/"):
+    if rule.endswith((BACK_CHANNEL_LOGOUT, FRONT_CHANNEL_LOGOUT)):
+        return limits.logout
+    if rule == "/sign-in" or rule.startswith(PREFIX):
         return limits.sign_in
     if rule == "/apps/<slug>/.portal/launch":
         return limits.launch
@@ -59,12 +65,15 @@ def install_limits(app: Flask, settings: Settings, limits: RateLimits) -> None:
     def limit_of_request() -> str | None:
         return None if request.url_rule is None else limit_of_route(request.url_rule.rule, limits)
 
+    usual = Limit(
+        lambda: limit_of_request() or "", exempt_when=lambda: limit_of_request() is None or _ends(BACK_CHANNEL_LOGOUT)
+    )
+    refused = Limit(limits.logout, exempt_when=lambda: not _ends(BACK_CHANNEL_LOGOUT), deduct_when=_is_refusal)
     own = settings.rate_limit_storage == f"{SCHEME}://"
     Limiter(
         partial(client_key, settings.trusted_proxies),
         app=app,
-        default_limits=[lambda: limit_of_request() or ""],
-        default_limits_exempt_when=lambda: limit_of_request() is None,
+        default_limits=[usual, refused],
         storage_uri=address_of(settings.data_dir) if own else settings.rate_limit_storage,
         strategy="fixed-window",
         in_memory_fallback_enabled=True,  # without its storage, the portal still works
@@ -74,12 +83,21 @@ def install_limits(app: Flask, settings: Settings, limits: RateLimits) -> None:
 def client_key(trusted: TrustedProxies) -> str:
     """Return the rate-limit key of this request: the sign-in, else the client's address.
 
-    People of one office share an address, and must not use up each other's launches.
+    People of one office share an address, and must not use up each other's launches.  Logouts that a provider reports
+    are without a cookie.
     """
-    sign_in_id = current_sign_in_id()
+    sign_in_id = None if _ends(BACK_CHANNEL_LOGOUT, FRONT_CHANNEL_LOGOUT) else current_sign_in_id()
     if sign_in_id is not None:
         return f"sign-in:{sign_in_id}"
     return key_of_address(trusted.client_of(request.remote_addr, request.headers.getlist("X-Forwarded-For")))
+
+
+def _ends(*endings: str) -> bool:
+    return request.url_rule is not None and request.url_rule.rule.endswith(endings)
+
+
+def _is_refusal(response: Response) -> bool:
+    return response.status_code != 200  # noqa: PLR2004 - the only status of a logout that was done
 
 
 def key_of_address(address: Address | None) -> str:

@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 from flask import Flask, abort, request
 
 from portal.errors import PortalError
+from portal.rules.provider_paths import takes_logout_tokens
 from portal.server.request_reader import REFUSAL
 from portal.settings import Settings
 from portal.web.browser_sessions import csrf_expected, csrf_ok
@@ -44,8 +45,8 @@ class FormExpired(PortalError):
 
 
 def is_machine_path(path: str) -> bool:
-    """Return whether *path* is for apps, which send their own credentials and no cookie."""
-    return path.startswith(_MACHINE_PREFIXES)
+    """Return whether *path* is for apps and providers, which send their own proof and no cookie."""
+    return path.startswith(_MACHINE_PREFIXES) or takes_logout_tokens(path)
 
 
 def install_request_checks(app: Flask, settings: Settings) -> None:

@@ -16,6 +16,8 @@ from portal.access.audit import Audit
 from portal.access.notifications import Notifier
 from portal.access.outbox import Outbox
 from portal.access.probe_tokens import ProbeTokens
+from portal.access.provider_logouts import ProviderLogouts
+from portal.access.refreshing import Refresher
 from portal.access.sign_ins import SignIns
 from portal.access.signing_keys import SigningKeys
 from portal.clock import Clock
@@ -45,6 +47,8 @@ class Services:
     app_sessions: AppSessions
     access_tokens: AccessTokens
     outbox: Outbox
+    provider_logouts: ProviderLogouts
+    refresher: Refresher
     probe_tokens: ProbeTokens
     metrics: Metrics
     providers: Mapping[str, Provider]
@@ -53,30 +57,56 @@ class Services:
     """The company's sign-in hook."""
 
 
-def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, Provider] | None = None) -> Services:
+def build_services(
+    settings: Settings,
+    *,
+    clock: Clock,
+    providers: Mapping[str, Provider] | None = None,
+    database: Database | None = None,
+) -> Services:
     """Open the stores of *settings* and build the services on them; starts no thread and sends no request.
+
+    *database*: that of *settings*, if it is open already.
 
     Raises:
         StoreUnavailable: the database cannot be opened or brought up to date.
         SettingsError: the sign-in hook cannot be loaded.
     """
     hook = _hook_of(settings)
-    database = Database(settings.database_url)
+    database = database or Database(settings.database_url)
     database.upgrade()
     audit = Audit(database)
     keys = signing_keys(settings, database)
     metrics = Metrics()
     notifier = Notifier(settings.catalogue, issuer=settings.url, egress=settings.egress)
     outbox = Outbox(
-        database, keys, notifier, clock=clock, count=metrics.count_notifications, each_minute=audit.record_left_out
+        database,
+        keys,
+        notifier,
+        clock=clock,
+        count=metrics.count_notifications,
+        each_minute=audit.record_left_out,
     )
     sign_ins = SignIns(
         database,
         audit,
         outbox,
-        idle=settings.idle_lifetime,
-        absolute=settings.absolute_lifetime,
-        sealer=_sealer(settings, "ID tokens"),
+        settings=settings,
+        id_tokens=_sealer(settings, "ID tokens"),
+        renewals=_sealer(settings, "refresh tokens"),
+    )
+    app_sessions = AppSessions(database, keys=keys, sign_ins=sign_ins, audit=audit, outbox=outbox, settings=settings)
+    built = build_providers(settings) if providers is None else providers
+    refresher = Refresher(
+        database,
+        sign_ins=sign_ins,
+        app_sessions=app_sessions,
+        audit=audit,
+        outbox=outbox,
+        providers=built,
+        hook=hook,
+        settings=settings,
+        clock=clock,
     )
     return Services(
         settings=settings,
@@ -86,12 +116,14 @@ def build_services(settings: Settings, *, clock: Clock, providers: Mapping[str, 
         credentials=app_credentials(settings, database, clock=clock),
         audit=audit,
         sign_ins=sign_ins,
-        app_sessions=AppSessions(database, keys=keys, sign_ins=sign_ins, audit=audit, outbox=outbox, settings=settings),
+        app_sessions=app_sessions,
         access_tokens=AccessTokens(_sealer(settings, "portal API access tokens")),
         outbox=outbox,
+        provider_logouts=ProviderLogouts(database, sign_ins),
         probe_tokens=ProbeTokens(keys, issuer=settings.url),
         metrics=metrics,
-        providers=build_providers(settings) if providers is None else providers,
+        refresher=refresher,
+        providers=built,
         hook=hook,
     )
 

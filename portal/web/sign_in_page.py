@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from flask import request
 from werkzeug.wrappers import Response
 
+from portal.rules.provider_paths import provider_path
 from portal.rules.redirects import HOME
 from portal.settings import ProviderSpec
 from portal.sign_in.claims import values
@@ -70,7 +71,7 @@ def buttons(specs: Iterable[ProviderSpec], *, last_used: str | None, target: str
         ProviderButton(
             invitation=MARKS.get(spec.provider_type, _PLAIN).invitation,
             label=spec.label,
-            href=f"/auth/oauth/{spec.id}{query}",
+            href=f"{provider_path(spec.id)}{query}",
             mark=MARKS.get(spec.provider_type, _PLAIN).drawing,
             was_last=len(known) > 1 and spec.id == last_used,
         )

@@ -183,12 +183,12 @@ def test_the_files_of_the_page_for_apps_can_be_loaded(tmp_path: Path) -> None:
 def test_the_commands_of_the_pages_exist() -> None:
     commands = {one.name.rpartition(".")[2] for one in modules_of("portal") if one.name.startswith("portal.cli.")}
     spelt = {"try_app": "try"}
-    known = {spelt.get(name, name) for name in commands}
+    known = {spelt.get(name, name.replace("_", "-")) for name in commands}
     used = {
         found
         for where in ALL
         for text in (*where.blocks("sh"), *where.spans())
-        for found in re.findall(r"(?:^|/bin/)portal ([a-z]+)\b", text, re.MULTILINE)
+        for found in re.findall(r"(?:^|/bin/)portal ([a-z][a-z-]*)\b", text, re.MULTILINE)
     }
 
     assert used <= known

@@ -18,7 +18,9 @@ from portal.contract.egress import read_egress
 from portal.errors import SettingsError
 from portal.rules.catalogue import AppSpec
 from portal.settings import Endpoints, Settings
+from portal.sign_in.provider_types import PROVIDER_TYPES
 from tests.architecture.generated import names_in
+from tests.architecture.pages import ALL
 from tests.architecture.settings_tables import toml
 from tests.architecture.sources import ROOT
 from tests.certificates import issue
@@ -178,8 +180,24 @@ def test_the_documents_have_the_defaults_of_the_code(tmp_path: Path) -> None:
     assert defaults["portal.data_dir"] == f'"{settings.data_dir.name}"'
     assert defaults["portal.idle_lifetime"] == f'"{settings.idle_lifetime // 3600}h"'
     assert defaults["portal.absolute_lifetime"] == f'"{settings.absolute_lifetime // 86400}d"'
+    assert defaults["portal.lifetime_without_refresh"] == f'"{settings.lifetime_without_refresh // 3600}h"'
+    assert defaults["portal.refresh_interval"] == f'"{settings.refresh_interval // 60}m"'
     assert defaults["portal.sign_ins_per_minute"] == str(settings.sign_ins_per_minute)
     assert defaults["PORTAL_RATE_LIMIT_STORAGE"] == settings.rate_limit_storage
+
+
+def test_the_keys_that_the_pages_set_in_a_sentence_exist() -> None:
+    known = {key for section in SECTIONS for key in section.settings()}
+    known |= {option.key for one in PROVIDER_TYPES.values() for option in one.options}
+    set_in_pages = {
+        (str(where), found[1])
+        for where in ALL
+        for span in where.spans()
+        if (found := re.match(r"(?:[a-z]+\.)?([a-z_]+) = (?:[\"'\[{0-9]|true|false)", span)) is not None
+    }
+
+    assert {one for one in set_in_pages if one[1] not in known} == set()
+    assert len(set_in_pages) > 20
 
 
 def test_a_default_without_a_text_must_be_described_in_words() -> None:

@@ -17,6 +17,7 @@ from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
 from gradio_apps.serve import EXIT_USAGE
 from portal.access.app_sessions import SessionRefusal
 from portal.access.audit import AuditEvent
+from portal.access.refreshing import Verdict
 from portal.access.revocation import RevocationReason
 from portal.contract import Rejection
 from portal.doctor.findings import Check
@@ -26,10 +27,12 @@ from portal.rules.policy import Denial
 from portal.settings import Settings
 from portal.sign_in.admission import AdmissionRefusal
 from portal.sign_in.providers.id_token import IdTokenProblem
+from portal.sign_in.providers.logout_token import LogoutProblem
 from portal.web.request_log import JsonLines
 from portal.web.request_origin import LaunchRefusal
 from tests.architecture.pages import page
 from tests.architecture.sources import ROOT, Module, modules_of
+from tests.architecture.test_docs_numbers import constant
 
 PAGE = page("docs/codes.md")
 EVERYWHERE = (*modules_of("portal"), *modules_of("gradio_apps"))
@@ -43,8 +46,10 @@ VOCABULARIES: dict[type[StrEnum], str] = {
     SupervisorEvent: "The supervisor",
     IdTokenProblem: "ID tokens",
     LaunchRefusal: "Launches",
+    LogoutProblem: "Logouts that a provider reports",
     SessionRefusal: "Redeeming and renewing",
     Rejection: "Tickets and logout tokens",
+    Verdict: "Refreshes",
     request_authorization.RequestRefusal: "Requests at a guard",
 }
 """Every closed vocabulary of the project, and the section that explains it."""
@@ -138,6 +143,13 @@ def test_answers_to_apps() -> None:
             given |= {text_of(argument) for argument in call.args}
 
     assert set(PAGE.codes("Answers to apps")) == given - {None}
+
+
+def test_answers_that_are_final_for_a_refresh() -> None:
+    text = page("docs/security-model.md").section("When claims are read again")
+    final = text.partition("**Final**")[2].partition("**Not final**")[0]
+
+    assert set(re.findall(r"`([a-z_]+)`", final)) == constant("portal.sign_in.providers.exchange._FINAL")
 
 
 def test_lines_of_a_guard() -> None:

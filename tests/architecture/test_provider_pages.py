@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from portal.rules.provider_paths import BACK_CHANNEL_LOGOUT, FRONT_CHANNEL_LOGOUT
 from portal.sign_in.provider_types import PROVIDER_TYPES
 from portal.sign_in.provider_types.abilities import abilities_row
 from portal.sign_in.provider_types.base import ProviderType
@@ -12,7 +13,15 @@ from tests.architecture.generated import names_in
 from tests.architecture.pages import Page, page
 from tests.architecture.sources import ROOT
 
-SECTIONS = ("What to register there", "Settings", "Who somebody is", "Where roles come from", "Signing out")
+SECTIONS = (
+    "What to register there",
+    "Settings",
+    "Who somebody is",
+    "Where roles come from",
+    "Signing out",
+    "When people sign out there",
+    "Keeping roles current",
+)
 FOLDER = ROOT / "docs" / "providers"
 OTHER_PAGES = {"README"}
 """Pages of the folder that do not belong to one provider type."""
@@ -24,12 +33,12 @@ def page_of(provider_type: ProviderType) -> Page:
     return page(f"docs/providers/{provider_type.id}.md")
 
 
-def signing_out(provider_type: ProviderType) -> str:
-    """Return the section of its page about it, in one line; that of another page if the section links to it."""
-    text = page_of(provider_type).section("Signing out")
-    other = re.search(r"\(([a-z0-9-]+\.md)#signing-out\)", text)
+def section_of(provider_type: ProviderType, heading: str) -> str:
+    """Return a section of its page, in one line, with that of another page if it links to it."""
+    text, anchor = page_of(provider_type).section(heading), heading.lower().replace(" ", "-")
+    other = re.search(rf"\(([a-z0-9-]+\.md)#{anchor}\)", text)
     if other is not None:
-        text = page(f"docs/providers/{other[1]}").section("Signing out")
+        text += page(f"docs/providers/{other[1]}").section(heading)
     return " ".join(text.split())
 
 
@@ -60,19 +69,29 @@ def test_its_callback_is_named(provider_type: ProviderType) -> None:
 
 
 def test_its_page_explains_sign_out(provider_type: ProviderType) -> None:
-    text = signing_out(provider_type)
+    text = section_of(provider_type, "Signing out")
 
     assert ("ends here" in text) == (provider_type.sign_out is None)
 
 
+def test_its_page_names_the_logout_addresses_that_it_can_use(provider_type: ProviderType) -> None:
+    section, logout = page_of(provider_type).section("When people sign out there"), provider_type.logout
+    named = {end: f"{end}`" in section for end in (BACK_CHANNEL_LOGOUT, FRONT_CHANNEL_LOGOUT)}
+    text = section_of(provider_type, "When people sign out there")
+
+    assert named == {BACK_CHANNEL_LOGOUT: logout.back_channel, FRONT_CHANNEL_LOGOUT: logout.front_channel}
+    assert ("report it to the portal" in text) is not (logout.back_channel or logout.front_channel)
+    # A frame names only the session, and only the ID token says whose that is.
+    assert logout.back_channel or not logout.front_channel or "`sid`" in text
+
+
 def test_its_page_explains_refresh_tokens(provider_type: ProviderType) -> None:
-    text = signing_out(provider_type).lower()
+    text, refresh = section_of(provider_type, "Keeping roles current"), provider_type.refresh
 
     assert "refresh token" in text
-    assert (re.search(r"\bno refresh token", text) is not None) == (provider_type.refresh is None)
-    if provider_type.refresh is not None:
-        settings = [*provider_type.refresh.scopes, *(f"{name}={value}" for name, value in provider_type.refresh.params)]
-        assert [one for one in settings if f"`{one}`" not in text] == []
+    assert ("no refresh token" in text) is refresh.by_access_token
+    settings = [*refresh.scopes, *(f"{name}={value}" for name, value in refresh.params)]
+    assert [one for one in settings if f"`{one}`" not in text] == []
 
 
 def test_its_abilities_are_those_of_the_code(provider_type: ProviderType) -> None:

@@ -22,7 +22,7 @@ WINGS: Final[dict[str, frozenset[str]]] = {
     "supervisor_socket": frozenset(),
     "storage": frozenset(),
     "sign_in": frozenset({"http_client"}),
-    "access": frozenset({"http_client", "storage"}),
+    "access": frozenset({"http_client", "sign_in", "storage"}),
     "configuration": frozenset({"sign_in"}),
     "deployment": frozenset({"configuration"}),
     "web": frozenset({"access", "http_client", "server", "sign_in", "storage", "supervisor_socket"}),

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import cast
@@ -15,7 +16,7 @@ import pytest
 
 from gradio_apps import admin_dashboard, portal_api, showcase, user_dashboard
 from gradio_apps.look import STYLES, look
-from gradio_apps.portal_api import PortalApi
+from gradio_apps.portal_api import PortalApi, SignedIn
 from gradio_apps.runtime.guard.api import NoApiToken as NoToken
 from tests.gradio_apps.requests import DIRECT, NOW, FakeAccess, a_person, a_request, a_visit
 from tests.gradio_apps.test_portal_api import EVENT, SIGN_IN
@@ -87,6 +88,8 @@ class Portal(ThreadingHTTPServer):
         self.refuses: set[str] = set()
         self.next: str | None = None
         self.asked: list[str] = []
+        self.ended: list[tuple[str, str]] = []
+        """Path and form of what ended sign-ins."""
 
     @property
     def access(self) -> FakeAccess:
@@ -104,13 +107,20 @@ class Handler(BaseHTTPRequestHandler):
         if self.path in portal.refuses:
             self.answer(403)
         else:
+            form = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
+            portal.ended.append((self.path, form))
             portal.sign_ins = []
-            self.answer(204)
+            self.answer(200 if form else 204)
 
     def answer(self, status: int) -> None:
         portal = cast("Portal", self.server)
         is_last = "cursor=" in self.path
-        listed = {"sign_ins": portal.sign_ins, "events": [EVENT], "next": None if is_last else portal.next}
+        listed: dict[str, object] = {
+            "sign_ins": portal.sign_ins,
+            "events": [EVENT],
+            "next": None if is_last else portal.next,
+        }
+        listed |= {"ended": 2, "more": False}
         body = b"" if status == 204 else json.dumps(listed).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -141,6 +151,11 @@ def toasts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return shown
 
 
+def a_sign_in(name: str, person: str, *, current: bool = False) -> SignedIn:
+    """A sign-in of Ana, as a table shows her, with the ids *name* and *person*."""
+    return replace(portal_api._sign_in(SIGN_IN), id=name, person=person, current=current)
+
+
 def choices_of(dropdown: object) -> list[str]:
     assert isinstance(dropdown, gr.Dropdown)
     return [value for _, value in dropdown.choices]
@@ -159,28 +174,126 @@ class TestAdminDashboard:
             ["ana@example.com (not verified) (you, here)", "ana@example.com (not verified)"],
         ]
         assert sign_ins[0][:4] == ["Ana Analyst (you, here)", "ana@example.com", "analyst", "company"]
-        assert choices_of(dropdown) == ["sign-in-1"]
+        assert choices_of(dropdown) == ["sign-in:sign-in-1"]
         assert events == [["15 Jan 2027, 08:00 UTC", "signed in", "Ana", "", ""]]
         assert toasts == []
 
-    def test_ending_a_sign_in_ends_it_and_shows_the_rest(self, portal: Portal, toasts: list[str]) -> None:
-        heading, sign_ins, dropdown, *_ = admin_dashboard.end("sign-in-1", a_visit(access=portal.access))
+    def test_choices_are_single_ones_all_of_a_person_and_all(self) -> None:
+        sign_ins = [a_sign_in("s1", "ana", current=True), a_sign_in("s2", "ana"), a_sign_in("s3", "bob")]
 
+        assert [value for _, value in admin_dashboard.choices(sign_ins[:2], now=NOW)] == ["sign-in:s1", "sign-in:s2"]
+        assert [value for _, value in admin_dashboard.choices(sign_ins, now=NOW)] == [
+            "sign-in:s1",
+            "sign-in:s2",
+            "sign-in:s3",
+            "all",
+        ]
+        sign_ins += [a_sign_in("s4", "bob"), a_sign_in("s5", ""), a_sign_in("s6", "")]
+        several = admin_dashboard.choices(sign_ins, now=NOW)[6:]
+        assert several == [
+            ("All 2 sign-ins of Ana Analyst, ana@example.com, company", "person:bob"),
+            ("All 5 sign-ins but the one you use here", "all"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("choice", "ended"),
+        [
+            ("sign-in:s1", {"s1"}),
+            ("sign-in:s3", {"s3"}),
+            ("person:ana", {"s2"}),
+            ("person:bob", {"s3", "s4"}),
+            ("all", {"s2", "s3", "s4", "s5"}),
+            ("person:", set()),
+            ("person:carol", set()),
+            ("sign-in:", set()),
+            ("sign-in:ana", set()),
+            ("everyone", set()),
+            ("All", set()),
+            ("s1", set()),
+        ],
+    )
+    def test_a_choice_means_what_its_label_says(self, choice: str, ended: set[str]) -> None:
+        sign_ins = [
+            a_sign_in("s1", "ana", current=True),
+            a_sign_in("s2", "ana"),
+            a_sign_in("s3", "bob"),
+            a_sign_in("s4", "bob"),
+            a_sign_in("s5", ""),
+        ]
+
+        assert {one.id for one in admin_dashboard.chosen_among(sign_ins, choice)} == ended
+
+    @pytest.mark.parametrize(
+        ("choice", "question", "button"),
+        [
+            ("sign-in:sign-in-1", "<strong>1 sign-in</strong> of Ana Analyst, ana@example.com, company?", "1 sign-in"),
+            (
+                "person:bob",
+                "<strong>2 sign-ins</strong> of &lt;b&gt;Bob, bob@example.com (not verified), company?",
+                "2",
+            ),
+            ("all", "<strong>3 sign-ins</strong>, all but the one you use here?", "3 sign-ins"),
+        ],
+    )
+    def test_before_anything_ends_it_asks_how_many(
+        self, portal: Portal, toasts: list[str], choice: str, question: str, button: str
+    ) -> None:
+        bob = {**SIGN_IN, "person": "bob", "name": "<b>Bob", "email": "bob@example.com", "email_verified": False}
+        portal.sign_ins += [{**bob, "id": name, "current": False} for name in ("s2", "s3")]
+        portal.sign_ins += [{**SIGN_IN, "id": "s4", "current": False}]
+        asked, text, yes, column = admin_dashboard.ask(choice, a_visit(access=portal.access))
+
+        assert (asked, column.visible) == (choice, True)
+        assert question in text
+        assert "<b>" not in text
+        assert yes.value.startswith(f"Yes, end {button}")
+        assert portal.ended == []
+        assert toasts == []
+        assert [part for part in admin_dashboard.keep()[:2] if part] == []
+        assert portal.ended == []
+
+    @pytest.mark.parametrize(
+        ("asked", "call", "toast"),
+        [
+            ("sign-in:sign-in-1", ("/api/sign-ins/sign-in-1/end", ""), "The sign-in has ended"),
+            ("person:bob", ("/api/sign-ins/end", "person=bob"), "2 sign-ins have ended"),
+            ("all", ("/api/sign-ins/end", "all=1"), "2 sign-ins have ended"),
+        ],
+    )
+    def test_a_yes_ends_what_was_asked_about_and_shows_the_rest(
+        self, portal: Portal, toasts: list[str], asked: str, call: tuple[str, str], toast: str
+    ) -> None:
+        heading, sign_ins, dropdown, *_, pending, text, _, question = admin_dashboard.end(
+            asked, a_visit(access=portal.access)
+        )
+
+        assert portal.ended == [call]
         assert heading.startswith("0 sign-ins")
         assert sign_ins == []
         assert choices_of(dropdown) == []
-        assert toasts == ["The sign-in has ended, in the portal and in every app."]
+        assert (pending, text, question.visible) == (None, "", False)
+        assert toasts == [f"{toast}, in the portal and in every app."]
 
     @pytest.mark.parametrize("nothing", [None, ""])
     def test_ending_needs_a_choice(self, portal: Portal, toasts: list[str], nothing: str | None) -> None:
+        assert admin_dashboard.ask(nothing, a_visit(access=portal.access))[0] is None
         admin_dashboard.end(nothing, a_visit(access=portal.access))
 
-        assert toasts == ["Choose a sign-in first."]
-        assert portal.sign_ins
+        assert toasts == ["Choose a sign-in first."] * 2
+        assert portal.ended == []
 
-    def test_a_refused_ending_is_reported(self, portal: Portal, toasts: list[str]) -> None:
-        portal.refuses = {"/api/sign-ins/sign-in-1/end"}
-        _, sign_ins, *_ = admin_dashboard.end("sign-in-1", a_visit(access=portal.access))
+    def test_what_has_ended_meanwhile_is_not_asked_about(self, portal: Portal, toasts: list[str]) -> None:
+        asked, text, _, question = admin_dashboard.ask("sign-in:gone", a_visit(access=portal.access))
+
+        assert (asked, text, question.visible) == (None, "", False)
+        assert toasts == ["It has ended already."]
+
+    @pytest.mark.parametrize(
+        ("asked", "path"), [("sign-in:sign-in-1", "/api/sign-ins/sign-in-1/end"), ("all", "/api/sign-ins/end")]
+    )
+    def test_a_refused_ending_is_reported(self, portal: Portal, toasts: list[str], asked: str, path: str) -> None:
+        portal.refuses = {path}
+        _, sign_ins, *_ = admin_dashboard.end(asked, a_visit(access=portal.access))
 
         assert toasts == ["You do not have the right to do this in this tenant."]
         assert len(sign_ins) == 1

@@ -13,6 +13,7 @@ from tests.gradio_apps.requests import NOW, FakeAccess, a_request, a_visit
 
 SIGN_IN = {
     "id": "sign-in-1",
+    "person": "person-1",
     "name": "Ana Analyst",
     "email": "ana@example.com",
     "email_verified": True,
@@ -68,6 +69,7 @@ class TestAsking:
         assert api.sign_ins() == (
             SignedIn(
                 id="sign-in-1",
+                person="person-1",
                 name="Ana Analyst",
                 email="ana@example.com",
                 email_verified=True,
@@ -85,6 +87,27 @@ class TestAsking:
 
     def test_ending_answers_nothing(self) -> None:
         an_api(always(204)).end_sign_in("sign-in-1")
+
+    def test_ending_several_goes_on_until_there_are_no_more(self) -> None:
+        asked: list[tuple[str, str, str]] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            asked.append((request.method, request.url.path, request.content.decode()))
+            return httpx.Response(200, json={"ended": 40, "more": len(asked) % 3 != 0})
+
+        assert an_api(answer).end_sign_ins_of("a&all=1") == 120
+        assert asked == [("POST", "/api/sign-ins/end", "person=a%26all%3D1")] * 3
+        asked.clear()
+        assert an_api(answer).end_all_sign_ins() == 120
+        assert asked == [("POST", "/api/sign-ins/end", "all=1")] * 3
+
+    def test_a_portal_that_never_ends_is_not_asked_for_ever(self) -> None:
+        assert an_api(always(200, json={"ended": 1, "more": True})).end_all_sign_ins() == 100
+
+    @pytest.mark.parametrize("body", [[], "x", None, 7])
+    def test_an_odd_answer_about_several_is_a_sentence(self, body: object) -> None:
+        with pytest.raises(PortalApiError, match="could not be read"):
+            an_api(always(200, json=body)).end_all_sign_ins()
 
     def test_odd_members_become_empty_ones(self) -> None:
         odd = dict.fromkeys(SIGN_IN) | {"roles": ["analyst", 7], "since": True, "current": 1}

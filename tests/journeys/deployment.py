@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
@@ -44,7 +44,7 @@ kind = "descope"
 issuer = "{issuer}"
 client_id = "{client_id}"
 client_secret_env = "COMPANY_CLIENT_SECRET"
-
+{provider_lines}
 [roles.admin]
 when = "contains(roles, 'Tenant Admin')"
 rights = ["audit:read", "sign-ins:read", "sign-ins:end"]
@@ -97,6 +97,20 @@ class Deployment:
     """Address of each app, by slug."""
     folder: Path
     process: subprocess.Popen[str]
+    environ: Mapping[str, str] = field(repr=False)
+
+    def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run ``portal`` as an operator would."""
+        command = [sys.executable, "-m", "portal.cli", *arguments]
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=_START,
+            check=False,
+        )
 
 
 @contextmanager
@@ -109,13 +123,16 @@ def running_deployment(
     own: Collection[str] = tuple(_OWN),
     more: Mapping[str, Path] | None = None,
     lines: str = "",
+    provider_lines: str = "",
+    back_channel: bool = False,
     **options: Any,
 ) -> Iterator[Deployment]:
     """Run provider, portal and apps until the block ends.
 
     *portal* and *apps* are host names, *apps* with a path where there is one; with *front*, a web server
     with TLS stands there.  *own* are those of our apps that there are, *more* the sources of further apps, by slug;
-    *lines* are of the last of them.
+    *lines* are of the last of them, *provider_lines* of the provider; with *back_channel*, the provider sends logout
+    tokens, one for all sign-ins of a person.
     """
     more = more or {}
     slugs = (*own, *more)
@@ -125,7 +142,10 @@ def running_deployment(
     host, _, path = apps.partition("/")
     apps_url = f"http://{host}:{{port}}/{path}" if front is None else f"https://{host}:{front_port}/{path}"
     apps_url = apps_url.rstrip("/")
-    with running_provider(a_client(url), accounts=options.pop("accounts", ACCOUNTS), **options) as provider:
+    registration = {"backchannel_logout_uri": f"{url}/auth/oauth/company/backchannel-logout"} if back_channel else {}
+    with running_provider(
+        a_client(url, **registration), accounts=options.pop("accounts", ACCOUNTS), **options
+    ) as provider:
         (folder / "portal.toml").write_text(
             PORTAL_TOML.format(
                 portal=url,
@@ -133,6 +153,7 @@ def running_deployment(
                 port=port,
                 issuer=provider.issuer,
                 client_id=provider.client_id,
+                provider_lines=provider_lines,
                 landing=", ".join(f'"{slug}"' for slug in _LANDING if slug in own),
             )
             + "".join(_OWN[slug].format(root=ROOT, port=ports[slug]) for slug in own)
@@ -159,6 +180,7 @@ def running_deployment(
             apps={slug: apps_url.format(app=slug, port=ports[slug]) for slug in slugs},
             folder=folder,
             process=process,
+            environ=environment,
         )
         try:
             _wait_until_ready(deployment, ports, log)

@@ -18,6 +18,7 @@ from sqlalchemy import event
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET
 from tests.journeys.workers import WORKERS, Portal, running_portal, wait_until
 from tests.portal.web.deployment import NAVIGATION, Deployment
+from tests.provider.browser import state_in
 
 MORE_THAN_THERE_ARE = 6
 """Requests in a row: enough that both workers, and several of their connections, get their turn."""
@@ -226,7 +227,7 @@ def test_nothing_can_be_written(tmp_path: Path, pragma: str, after: str) -> None
             is_json_that_says_so(deployment.ask("forecast", "/oauth/introspect", form, secret=secret))
         if pragma.startswith("query_only"):
             assert deployment.browser().get("/readyz").get_json()["missing"] == ["database"]
-        state = browser.get("/auth/oauth/company").headers["Location"].partition("state=")[2]
+        state = state_in(browser.get("/auth/oauth/company").headers["Location"])
         answer = browser.get("/auth/oauth/company/callback", query_string={"state": state, "code": "code"})
         assert answer.status_code in {303, 503}
     assert browser.get("/").status_code == 200

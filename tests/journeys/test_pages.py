@@ -78,6 +78,8 @@ def test_pages_that_a_stranger_sees(deployment: Deployment, page: Page) -> None:
 
 
 def test_pages_of_somebody_signed_in(deployment: Deployment, page: Page) -> None:
+    elsewhere = page.context.browser.new_context() if page.context.browser is not None else page.context
+    steps.sign_in(steps.new_page(elsewhere), deployment, "Tess Two-Tenants")  # for the list of other sign-ins
     steps.sign_in(page, deployment, "Tess Two-Tenants")
     expect(page).to_have_url(f"{deployment.url}/apps/admin-dashboard/")
     found = []
@@ -110,6 +112,11 @@ def test_pages_of_somebody_signed_in(deployment: Deployment, page: Page) -> None
     page.goto(f"{deployment.url}/apps/showcase/?tab=1")
     expect(page.get_by_role("link", name="Open Showcase")).to_be_visible()
     found += examine("on the way into a tab", page)
+
+    page.route("**/static/signed-in.js*", lambda route: route.abort())
+    page.goto(f"{deployment.url}/signed-in")
+    expect(page.get_by_role("heading", name="You are signed in")).to_be_visible()
+    found += examine("small window, signed in", page)
 
     page.goto(f"{deployment.url}/account")
     page.get_by_role("button", name="Acme").click()
@@ -156,6 +163,7 @@ def test_pages_of_the_guard(deployment: Deployment, page: Page) -> None:
         pages.starting(Progress()),
         pages.failed(Progress()),
         pages.signed_in(),
+        pages.renewed(),
         pages.leave("sign-out"),
         pages.leave("admin-dashboard"),
     ):

@@ -84,14 +84,34 @@ def test_an_admin_lands_on_the_dashboard_and_ends_a_sign_in(deployment: Deployme
     expect(page).to_have_url(f"{deployment.url}/apps/admin-dashboard/")
     dashboard = steps.frame_of(page)
     expect(dashboard.get_by_role("gridcell", name="ana@example.com").first).to_be_visible()
-    dashboard.get_by_label("End a sign-in").click()
+    dashboard.get_by_label("End sign-ins").click()
     dashboard.get_by_role("option", name=re.compile("^Ana Analyst")).first.click()
-    dashboard.get_by_role("button", name="End it").click()
+    dashboard.get_by_role("button", name="End…", exact=True).click()
+    expect(dashboard.get_by_text("End 1 sign-in of Ana Analyst")).to_be_visible()
+    dashboard.get_by_role("button", name="Yes, end 1 sign-in").click()
     expect(dashboard.get_by_text("The sign-in has ended")).to_be_visible()
     expect(her_page.locator(".notice").filter(visible=True)).to_have_count(1)
     assert steps.status_inside(her_page, deployment, "showcase", "/config") == 401
-    admins.close()
-    hers.close()
+
+    more = [browser.new_context() for _ in range(2)]
+    more_pages = [steps.new_page(context) for context in more]
+    for one in more_pages:
+        steps.sign_in(one, deployment, "Ana Analyst", path="/account")
+        expect(one.get_by_role("heading", name="Ana Analyst")).to_be_visible()
+    page.reload()
+    hers_now = dashboard.get_by_role("gridcell", name="ana@example.com")
+    expect(hers_now.nth(1)).to_be_visible()
+    count = hers_now.count()  # other tests may have left some
+    dashboard.get_by_label("End sign-ins").click()
+    dashboard.get_by_role("option", name=re.compile(f"^All {count} sign-ins of Ana Analyst")).click()
+    dashboard.get_by_role("button", name="End…", exact=True).click()
+    dashboard.get_by_role("button", name=f"Yes, end {count} sign-ins").click()
+    expect(dashboard.get_by_text(f"{count} sign-ins have ended")).to_be_visible()
+    for one in more_pages:
+        one.reload()
+        expect(one.get_by_role("heading", name="Sign in to Example AI")).to_be_visible()
+    for context in (admins, hers, *more):
+        context.close()
 
 
 def test_an_ordinary_person_lands_on_their_dashboard_and_signs_out_from_inside_the_frame(

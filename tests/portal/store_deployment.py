@@ -17,6 +17,7 @@ from portal.rules.catalogue import AppSpec
 from portal.rules.identity import Identity
 from portal.rules.policy import Allowed, may_open, standing_in
 from portal.settings import Secret, Settings
+from portal.sign_in.providers.base import Renewal
 from portal.storage import tables
 from portal.storage.database import Database
 from portal.storage.sealing import Sealer
@@ -35,8 +36,17 @@ class Deployment:
     sign_ins: SignIns
     app_sessions: AppSessions
 
-    def sign_in(self, identity: Identity | None = None, *, tenant: str = "acme", now: int = NOW) -> SignIn:
-        return self.sign_ins.begin(identity or an_identity(), tenant=tenant, browser="Firefox", now=now)
+    def sign_in(
+        self,
+        identity: Identity | None = None,
+        *,
+        tenant: str = "acme",
+        now: int = NOW,
+        renewal: Renewal | None = None,
+    ) -> SignIn:
+        return self.sign_ins.begin(
+            identity or an_identity(), tenant=tenant, browser="Firefox", now=now, renewal=renewal
+        )
 
     def ticket(self, sign_in: SignIn, *, app: AppSpec | None = None, now: int = NOW, next_path: str = "/") -> str:
         standing = standing_in(sign_in.identity, tenant=sign_in.tenant, rules=self.settings.roles)
@@ -84,9 +94,9 @@ def a_deployment(
         database,
         audit,
         outbox,
-        idle=settings.idle_lifetime,
-        absolute=settings.absolute_lifetime,
-        sealer=Sealer(settings.secret_keys, purpose="id-tokens"),
+        settings=settings,
+        id_tokens=Sealer(settings.secret_keys, purpose="id-tokens"),
+        renewals=Sealer(settings.secret_keys, purpose="refresh-tokens"),
     )
     app_sessions = AppSessions(database, keys=keys, sign_ins=sign_ins, audit=audit, outbox=outbox, settings=settings)
     return Deployment(
@@ -98,6 +108,10 @@ def a_deployment(
         sign_ins=sign_ins,
         app_sessions=app_sessions,
     )
+
+
+REFRESH_TOKEN = Renewal("refresh", "the-refresh-token")
+"""With it a sign-in lives for longer than without."""
 
 
 def a_sealer(purpose: str = "test", *, secret: str = "k" * 43) -> Sealer:

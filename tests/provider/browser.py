@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
+import sqlalchemy as sa
 from flask import Flask
 from werkzeug.test import TestResponse
 
 from portal.access.sign_ins import SignIn
 from portal.rules.identity import Identity
 from portal.sign_in.providers.base import Provider
+from portal.storage import tables
 from portal.web.app import create_app
 from portal.web.rate_limits import RateLimits
 from portal.web.services import Services
@@ -36,6 +38,15 @@ class Portal:
     def services(self) -> Services:
         found: Services = self.app.extensions["portal.services"]
         return found
+
+    def refresh(self) -> None:
+        """Have every sign-in that can be refreshed become due, and be refreshed as in the background."""
+        now, table = self.now, tables.sign_ins
+        due = {"refresh_due_at": now, "refresh_lease_until": None, "checked_at": now - 900, "last_seen_at": now}
+        with self.services.database.write() as connection:
+            connection.execute(sa.update(table).where(table.c.renewal.is_not(None)).values(due))
+        for sign_in in self.services.refresher.due(now):
+            self.services.refresher.refresh(sign_in)
 
     def sign_ins(self, identity: Identity | None = None) -> list[SignIn]:
         return self.services.sign_ins.of_identity((identity or an_identity()).id, now=self.now)

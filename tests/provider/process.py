@@ -11,9 +11,9 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -64,6 +64,39 @@ class RunningProvider:
     accounts: Mapping[str, Mapping[str, Any]]
     client_id: str = CLIENT_ID
     client_secret: str = CLIENT_SECRET
+    ask: Callable[[Mapping[str, object]], Any] = field(default=lambda _: None, repr=False)
+    """Has it do one of the ``commands`` of ``server.mjs``, and returns its answer."""
+
+    def change(self, account: str, **claims: object) -> None:
+        """Change claims of a person."""
+        self.ask({"command": "change", "sub": account, "claims": claims})
+
+    def remove(self, account: str) -> None:
+        """Delete the account of a person."""
+        self.ask({"command": "change", "sub": account})
+
+    def revoke(self, account: str) -> None:
+        """Withdraw what a person has granted to its clients."""
+        assert self.ask({"command": "revoke", "sub": account}) > 0
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Accept no connection until the block ends; nothing is forgotten meanwhile."""
+        self.ask({"command": "leave"})
+        try:
+            yield
+        finally:
+            self.ask({"command": "back"})
+
+    def issued(self) -> list[str]:
+        """Return every access and refresh token that it has issued."""
+        tokens: list[str] = self.ask({"command": "issued"})
+        return tokens
+
+    def logout_answers(self) -> list[dict[str, Any]]:
+        """Return, for each logout token that it has sent, to whom, and the status of the answer."""
+        answers: list[dict[str, Any]] = self.ask({"command": "logoutAnswers"})
+        return answers
 
 
 def a_client(
@@ -102,7 +135,17 @@ def running_provider(
             process.stdin.flush()
             line = process.stdout.readline()
             assert line, "oidc-provider did not start; run it by hand to see why"
-            yield RunningProvider(issuer=json.loads(line)["issuer"], accounts=accounts)
+
+            def ask(command: Mapping[str, object]) -> Any:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                process.stdin.write(json.dumps(command) + "\n")
+                process.stdin.flush()
+                answer = process.stdout.readline()
+                assert answer, f"oidc-provider ended at {command}"
+                return json.loads(answer)
+
+            yield RunningProvider(issuer=json.loads(line)["issuer"], accounts=accounts, ask=ask)
         finally:
             process.stdin.close()  # the server ends with its input
             try:
@@ -157,13 +200,21 @@ class Person:
         """Refuse at the provider and return the URL it sends the browser to."""
         return self._answer(authorization_url, "-/refuse")
 
-    def sign_out(self, end_session_url: str) -> str:
-        """Confirm at the provider's sign-out page and return the URL it sends the browser to."""
+    def sign_out(self, end_session_url: str, *, declines: bool = False) -> str:
+        """Confirm or decline at the provider's sign-out page and return the URL it sends the browser to."""
+        return self._followed(self._leave(end_session_url, declines=declines), away_from=end_session_url)
+
+    def end_session(self, issuer: str) -> None:
+        """Sign out at the provider's own page, without any client."""
+        assert self._leave(f"{issuer}/session/end", declines=False).is_redirect
+
+    def _leave(self, end_session_url: str, *, declines: bool) -> requests.Response:
         page = self._browser.get(end_session_url, timeout=_CALL)
         action = _found(r'action="([^"]+)"', page.text)
-        fields = {"xsrf": _found(r'name="xsrf" value="([^"]+)"', page.text), "logout": "yes"}
-        answer = self._browser.post(action, data=fields, allow_redirects=False, timeout=_CALL)
-        return self._followed(answer, away_from=end_session_url)
+        fields = {"xsrf": _found(r'name="xsrf" value="([^"]+)"', page.text)}
+        if not declines:
+            fields["logout"] = "yes"
+        return self._browser.post(action, data=fields, allow_redirects=False, timeout=_CALL)
 
     def close(self) -> None:
         """Close the browser; the provider's cookies are gone."""

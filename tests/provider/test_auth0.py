@@ -129,7 +129,7 @@ def test_signing_out_goes_on_at_auth0_and_returns(deployment: Deployment, theirs
     assert left.startswith(f"{theirs.url}/oidc/logout?" if shown else f"{theirs.url}/v2/logout?")
     back = theirs.sign_out(left)
     assert back is not None
-    assert "portal, its apps and Auth0" in deployment.browser.get(back).text
+    assert "still be signed in to Auth0" in deployment.browser.get(back).text
     assert not deployment.browser.is_signed_in
 
 

@@ -82,7 +82,7 @@ def test_a_person_signs_in_in_their_tenant(deployment: Deployment, theirs: Entra
     asked = parse_qs(urlsplit(url).query)
     identity = signed_in(deployment, theirs)
 
-    assert asked["scope"] == ["openid profile email User.Read"]
+    assert asked["scope"] == ["openid profile email User.Read offline_access"]
     assert asked["redirect_uri"] == [f"{URL}/auth/oauth/azure-ad/callback"]
     assert asked["code_challenge_method"] == ["S256"]
     assert (identity.issuer, identity.subject) == (f"{theirs.url}/{CONTOSO}/v2.0", CAROL)
@@ -296,7 +296,7 @@ def test_signing_out_names_the_account(deployment: Deployment, theirs: Entra) ->
     assert "id_token_hint" not in url
     back = theirs.sign_out(url)
     assert back is not None
-    assert "You are signed out of this portal, its apps and" in deployment.browser.get(back).text
+    assert "still be signed in to Microsoft" in deployment.browser.get(back).text
 
 
 def test_a_wrong_secret_is_the_portals_trouble(spec: ProviderSpec, theirs: Entra, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ Profiles Basic RP and Config RP, by the names of the first suite (``rp-…``); t
 ``oidcc-client-test-…``, and what only it has bears its name.  Each is a whole sign-in, portal and provider, at a
 provider that does on purpose what the test is about.
 
+The profiles RP-Initiated and Back-Channel Logout are by the names of the suite of today.
+
 Left out, because the portal does not do it: implicit and hybrid flows (``rp-response_type-id_token`` and the like,
 ``rp-id_token-bad-c_hash``), dynamic registration and WebFinger, request objects, encrypted and signed userinfo,
 ``client_secret_jwt`` and ``private_key_jwt``, ``form_post``.  ``rp-id_token-sig-none`` may be refused, and is.
@@ -18,12 +20,13 @@ import pytest
 from joserfc.jwk import ECKey, OctKey, RSAKey
 from werkzeug.test import TestResponse
 
+from portal.contract.logout_tokens import LOGOUT_EVENT
 from portal.rules.identity import Identity
 from portal.settings import Secret
 from portal.sign_in.providers.flow import CodeFlow
 from portal.sign_in.providers.transport import Limits
-from tests.builders import NOW, a_provider
-from tests.provider.browser import Browser, Portal, reference_in
+from tests.builders import NOW, PORTAL, a_provider
+from tests.provider.browser import Browser, Portal, link_to_provider, reference_in
 from tests.provider.misbehaving import MisbehavingProvider, Request, misbehaving_provider
 from tests.provider.mischief import METADATA, Prepare, claims, keys, metadata, signs, userinfo
 from tests.provider.signing import ACCESS_TOKEN, EC, JWKS, OTHER_RSA, RSA, forged, signed, with_public_key_as_secret
@@ -167,7 +170,7 @@ BASIC: dict[str, Row] = {
     "rp-scope-userinfo-claims": Row(
         together(claims(name=None), userinfo(name="Ana of userinfo", email="ana@example.com", email_verified=True)),
         lambda one: (
-            one.query["scope"] == ["openid profile email phone"]
+            one.query["scope"] == ["openid profile email phone offline_access"]
             and (one.identity.name, one.identity.verified_email) == ("Ana of userinfo", "ana@example.com")
         ),
         spec={"scopes": ("openid", "profile", "email", "phone")},
@@ -287,3 +290,61 @@ def test_rotation(portal: Portal, theirs: MisbehavingProvider, published: tuple[
     theirs.subject = "ana"
     # Who still signs with the old key is believed while it is published, and no longer.
     assert isinstance(signed_in(portal, theirs, Browser(portal)), SignIn) is (RSA in published)
+
+
+Sign = Callable[[dict[str, Any]], str]
+
+
+def with_claims(**changes: Any) -> Sign:
+    """Return what signs a logout token with *changes*; ``None`` removes a claim."""
+    return lambda claims: signed(
+        {name: value for name, value in {**claims, **changes}.items() if value is not None}, typ="logout+jwt"
+    )
+
+
+BACK_CHANNEL: dict[str, tuple[Sign, int]] = {
+    "oidcc-client-test-rp-backchannel-rpinitlogout": (with_claims(), 200),
+    "oidcc-client-test-rp-backchannel-rpinitlogout-alg-none": (lambda claims: forged({"alg": "none"}, claims), 400),
+    "oidcc-client-test-rp-backchannel-rpinitlogout-no-event": (with_claims(events=None), 400),
+    "oidcc-client-test-rp-backchannel-rpinitlogout-with-nonce": (with_claims(nonce="any"), 400),
+    "oidcc-client-test-rp-backchannel-rpinitlogout-wrong-alg": (
+        lambda claims: signed(claims, key=OCT, algorithm="HS256", kid=RSA.kid),
+        400,
+    ),
+    "oidcc-client-test-rp-backchannel-rpinitlogout-wrong-aud": (with_claims(aud="another-client"), 400),
+    "oidcc-client-test-rp-backchannel-rpinitlogout-wrong-event": (with_claims(events={f"{LOGOUT_EVENT}/x": {}}), 400),
+    "oidcc-client-test-rp-backchannel-rpinitlogout-wrong-iss": (with_claims(iss="https://other.example.com"), 400),
+}
+
+
+@pytest.mark.parametrize(("sign", "status"), BACK_CHANNEL.values(), ids=BACK_CHANNEL)
+def test_back_channel_logout(portal: Portal, theirs: MisbehavingProvider, sign: Sign, status: int) -> None:
+    """A person signs out here; the provider reports it for another browser of the same session too."""
+    portal.providers["company"] = CodeFlow(a_provider(issuer=theirs.issuer), limits=PATIENT)
+    session = f"session at {theirs.issuer}"  # the portal is every row's
+    theirs.claims = {"sid": session}
+    leaving, staying = Browser(portal), Browser(portal)
+    assert all(isinstance(signed_in(portal, theirs, one), SignIn) for one in (leaving, staying))
+    leaving.sign_out()
+    claims = {"iss": theirs.issuer, "aud": "portal", "iat": NOW, "exp": NOW + 120, "jti": theirs.issuer}
+    token = sign({**claims, "sid": session, "events": {LOGOUT_EVENT: {}}})
+    path = "/auth/oauth/company/backchannel-logout"
+    answer = portal.app.test_client().post(path, base_url=PORTAL, data={"logout_token": token})
+
+    assert answer.status_code == status
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert staying.is_signed_in is (status == 400)
+
+
+def test_rp_initiated_logout(portal: Portal, theirs: MisbehavingProvider) -> None:
+    """``oidcc-client-test-rp-init-logout``, ``…-no-state`` and ``…-invalid-state``: each ends on the same page."""
+    portal.providers["company"] = CodeFlow(a_provider(issuer=theirs.issuer), limits=PATIENT)
+    browser = Browser(portal)
+    signed_in(portal, theirs, browser)
+    query = parse_qs(urlsplit(link_to_provider(browser.sign_out())).query)
+
+    assert query["post_logout_redirect_uri"] == [f"{PORTAL}/signed-out"]
+    assert {"id_token_hint", "state"} <= query.keys()
+    for returned in ("", "?state=another", f"?state={query['state'][0]}"):
+        assert "You are signed out" in browser.get(f"/signed-out{returned}").text
+    assert not browser.is_signed_in

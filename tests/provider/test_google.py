@@ -41,7 +41,8 @@ def test_a_member_of_a_workspace_signs_in_to_its_tenant(spec: ProviderSpec, thei
     assert response.status_code == 303
     assert asked["scope"] == ["openid profile email"]
     assert asked["redirect_uri"] == [f"{URL}/auth/oauth/google/callback"]
-    assert "access_type" not in asked
+    assert asked["access_type"] == ["offline"]
+    assert "prompt" not in asked  # it would ask for consent at every sign-in
     identity = deployment.identity("example.org")
     assert (identity.subject, identity.verified_email) == (BOB, "bob@example.org")
     assert identity.affiliations[0].groups == frozenset()

@@ -1,8 +1,9 @@
 """ASGI types, reading whole bodies, and sending small answers."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -11,6 +12,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
 NO_STORE = (b"cache-control", b"no-store")
+SIGN_OF_LIFE: Final = 20.0
+"""Seconds between two comments in an event stream without events: shorter than the patience of reverse proxies."""
 
 
 class TooLarge(Exception):
@@ -74,6 +77,21 @@ async def send_bytes(
         described.insert(1, (b"content-length", str(len(body)).encode("ascii")))
     await send({"type": "http.response.start", "status": status, "headers": described})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def stay_open(receive: Receive, send: Send) -> None:
+    """Answer with an event stream that has no events, until the client goes or the task is cancelled."""
+    headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    while True:
+        await send({"type": "http.response.body", "body": b":\n\n", "more_body": True})
+        try:
+            async with asyncio.timeout(SIGN_OF_LIFE):
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+        except TimeoutError:
+            continue
+        return
 
 
 async def send_json(

@@ -7,7 +7,7 @@ messages it cannot read.
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl
@@ -16,7 +16,7 @@ import httpx
 
 from gradio_apps.runtime.guard import gradio_calls
 from gradio_apps.runtime.guard.api import ScopedPortalApi, TokenExchange
-from gradio_apps.runtime.guard.asgi import ASGIApp, Gone, Message, Receive, Scope, Send
+from gradio_apps.runtime.guard.asgi import ASGIApp, Gone, Message, Receive, Scope, Send, stay_open
 from gradio_apps.runtime.guard.bindings import Bindings, owner_of
 from gradio_apps.runtime.guard.connections import CONNECTION, PER_PERSON, AtOnce, serving
 from gradio_apps.runtime.guard.cookies import CookieSeal
@@ -118,6 +118,7 @@ class Guard:
             sessions=self._sessions,
             seal=self._seal,
             state=state,
+            hold=self._hold,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -224,8 +225,26 @@ class Guard:
                 if crowded is None:
                     await self._run(session, request)
                     return
-                status, detail = _CROWDED[crowded]
-                await self._answer.json(request.send, status, {"detail": detail}, headers=[(b"retry-after", b"5")])
+                await self._defer(request.send, crowded)
+
+    async def _hold(self, session: AppSession, request: Request) -> None:
+        """Answer with an empty event stream that lasts as long as *session*, and is no use of it."""
+        authorization = authorize(request.presented, hosts=self._hosts, origin=self._origin)
+        if isinstance(authorization, Refuse):  # another site's page must not use up the person's requests
+            await self._refuse(request.send, authorization)
+            return
+        with self._counted(session, request.scope) as crowded:
+            if crowded is not None:
+                await self._defer(request.send, crowded)
+                return
+            running = RunningRequest(
+                request.send, answers=self._headers, idle=True, stopping=lambda: self.work.stopping
+            )
+            await self._tracked(session, running, stay_open(request.receive, running.send), is_work=False)
+
+    async def _defer(self, send: Send, crowded: Crowded) -> None:
+        status, detail = _CROWDED[crowded]
+        await self._answer.json(send, status, {"detail": detail}, headers=[(b"retry-after", b"5")])
 
     @contextmanager
     def _counted(self, session: AppSession, scope: Scope) -> Iterator[Crowded | None]:
@@ -339,11 +358,13 @@ class Guard:
             await self._answer.json(send, 503, {"detail": detail}, headers=[(b"retry-after", b"5")])
         return process == "here"
 
-    async def _tracked(self, session: AppSession, running: RunningRequest, work: Coroutine[Any, Any, None]) -> None:
-        """Run *work* so that it is cancelled when *session* ends."""
+    async def _tracked(
+        self, session: AppSession, running: RunningRequest, work: Coroutine[Any, Any, None], *, is_work: bool = True
+    ) -> None:
+        """Run *work* so that it is cancelled when *session* ends; *is_work*: whether the app's open work counts it."""
         self._sessions.begin(session, running)
         try:
-            with self.work.running(running):
+            with self.work.running(running) if is_work else nullcontext():
                 await work
         except Gone:
             pass

@@ -16,10 +16,10 @@ from gradio_apps.runtime.guard.portal_client import PortalAway
 from gradio_apps.runtime.guard.probes import Probes
 from gradio_apps.runtime.guard.request import Request
 from gradio_apps.runtime.guard.responses import Responses
-from gradio_apps.runtime.guard.sessions import Sessions
+from gradio_apps.runtime.guard.sessions import AppSession, Sessions
 from gradio_apps.runtime.guard.settings import GuardSettings
 from portal.contract import Rejected, in_query, local_path
-from portal.contract.guard_paths import LOGOUT_PATH, PREFIX, SESSION_PATH, SIGN_OUT_PATH
+from portal.contract.guard_paths import LOGOUT_PATH, PREFIX, RENEWED_PATH, SESSION_PATH, SIGN_OUT_PATH
 from portal.contract.probe_tokens import PROBE_PATH
 
 PROBE: Final = PROBE_PATH.removeprefix(PREFIX)
@@ -48,6 +48,7 @@ class OwnRoutes:
         sessions: Sessions,
         seal: CookieSeal,
         state: Callable[[], str],
+        hold: Callable[[AppSession, Request], Awaitable[None]],
     ) -> None:
         self._settings = settings
         self._answer = answering
@@ -57,10 +58,13 @@ class OwnRoutes:
         self._forms = AtOnce(FORMS_AT_ONCE)
         self._seal = seal
         self._state = state
+        self._hold = hold
         self._portal_origin = settings.portal_origin.encode("ascii")
         self._table: dict[str, dict[str, Handler]] = {
             SESSION_PATH.removeprefix(PREFIX): {"POST": self._open, "GET": self._look},
             "arrived": {"GET": self._arrived},
+            RENEWED_PATH.removeprefix(PREFIX): {"GET": self._renewed},
+            "watch": {"GET": self._watch},
             SIGN_OUT_PATH.removeprefix(PREFIX): {"GET": self._sign_out},
             LOGOUT_PATH.removeprefix(PREFIX): {"POST": self._end},
             "frame.js": {"GET": _Static("frame.js", "text/javascript; charset=utf-8", answering)},
@@ -132,22 +136,41 @@ class OwnRoutes:
             return
         await self._answer.redirect(request.send, self._settings.path + path)
 
+    async def _renewed(self, request: Request) -> None:
+        """Show the page whose script lets the app's open pages go on in the new session."""
+        await self._answer.page(request.send, 200, self._answer.pages.renewed())
+
     async def _sign_out(self, request: Request) -> None:
         """Lead to the portal's sign-out page; the host redirects Gradio's own ``/logout`` here."""
         await self._answer.known(request.send, "sign-out", request.presented)
 
     async def _look(self, request: Request) -> None:
         """Tell the page's script whether its session is active; open pages ask, so this does not count as use."""
+        session = await self._session_of(request)
+        if session is None:
+            return
+        person = session.person
+        # A page goes on in a new session only if its owner is the same.
+        owner = {"subject": person.subject, "tenant": person.tenant}
+        await self._answer.json(request.send, 200, {"active": True, "until": person.signed_in_until, **owner})
+
+    async def _watch(self, request: Request) -> None:
+        """Keep the answer open until the session ends, which tells the page so at once."""
+        session = await self._session_of(request)
+        if session is not None:
+            await self._hold(session, request)
+
+    async def _session_of(self, request: Request) -> AppSession | None:
+        """Return the session of the page that asks, or answer that there is none and return ``None``."""
         sid = request.presented.sid
         try:
             session = None if sid is None else await self._sessions.find(sid, in_use=False)
         except PortalAway:
             await self._answer.json(request.send, 503, {"detail": "The portal is not available at the moment."})
-            return
+            return None
         if session is None:
             await self._answer.json(request.send, 401, {"detail": "Your session has ended."})
-            return
-        await self._answer.json(request.send, 200, {"active": True, "until": session.person.signed_in_until})
+        return session
 
     async def _end(self, request: Request) -> None:
         """Take a logout token from the portal (OpenID Connect Back-Channel Logout 1.0, section 2.5)."""

@@ -12,7 +12,7 @@ from gradio_apps.runtime.progress import Progress
 from portal.contract import PLACE_LOST, local_path
 from portal.contract.known_addresses import PORTAL_PATHS, KnownAddress
 
-Event: TypeAlias = Literal["", "session-ended", "portal-away", "app-starting", "app-failed"] | KnownAddress
+Event: TypeAlias = Literal["", "session-ended", "portal-away", "app-starting", "app-failed", "renewed"] | KnownAddress
 HTML: Final = "text/html; charset=utf-8"
 
 
@@ -89,6 +89,17 @@ class Pages:
             link="Open again",
             href=self._home,
             event="session-ended",
+        )
+
+    def renewed(self) -> GuardPage:
+        """A new session began, for a page that is open already; the script closes the small window."""
+        return GuardPage(
+            title="You can go on",
+            text=f"{self._settings.name} goes on where you left it. You can close this window.",
+            link=f"Open {self._settings.name}",
+            href=f"{self._settings.path}/",
+            in_place=True,
+            event="renewed",
         )
 
     def used(self) -> GuardPage:

@@ -13,16 +13,24 @@ def format_sign_out(provider_type: ProviderType) -> str:
     return "here only" if provider_type.sign_out is None else "here and there"
 
 
+def format_logout(provider_type: ProviderType) -> str:
+    """Return the channel by which the provider reports that a person has signed out there."""
+    logout = provider_type.logout
+    channels = [name for name, has in (("back", logout.back_channel), ("front", logout.front_channel)) if has]
+    return " or ".join(channels) or "none"
+
+
 def format_refresh(provider_type: ProviderType) -> str:
-    """Return how to get a refresh token there."""
-    if provider_type.refresh is None:
-        return "none"
-    params = [f"{name}={value}" for name, value in provider_type.refresh.params]
-    return ", ".join([*provider_type.refresh.scopes, *params]) or "always"
+    """Return with what people's claims are read again there while they are signed in."""
+    refresh = provider_type.refresh
+    if refresh.by_access_token:
+        return "its API"
+    requested = [*refresh.scopes, *(f"{name}={value}" for name, value in refresh.params)]
+    by = f", requested by {' and '.join(requested)}" if requested else ""
+    return f"a refresh token{by}{', given with the first consent' if refresh.once else ''}"
 
 
 def abilities_row(provider_type: ProviderType) -> tuple[str, ...]:
     """Return the cells about *provider_type* in ``docs/providers/README.md``."""
-    is_code = provider_type.refresh is not None and (provider_type.refresh.scopes or provider_type.refresh.params)
-    refresh = f"`{format_refresh(provider_type)}`" if is_code else format_refresh(provider_type)
-    return (f"`{provider_type.id}`", format_proof(provider_type), format_sign_out(provider_type), refresh)
+    names = (f"`{provider_type.id}`", format_proof(provider_type), format_sign_out(provider_type))
+    return (*names, format_logout(provider_type), format_refresh(provider_type))

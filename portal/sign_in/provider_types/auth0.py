@@ -16,6 +16,7 @@ from portal.sign_in.claims import values
 from portal.sign_in.claims.reading import affiliation_in, identity_of
 from portal.sign_in.provider_types.base import (
     REQUIRED,
+    Logout,
     Option,
     ProviderLocation,
     ProviderType,
@@ -149,4 +150,5 @@ AUTH0: Final = ProviderType(
     tenants=True,
     sign_out=auth0_sign_out,
     refresh=Refresh(scopes=("offline_access",)),
+    logout=Logout(back_channel=True, confirms=True),
 )

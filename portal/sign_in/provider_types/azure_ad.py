@@ -23,6 +23,7 @@ from portal.sign_in.provider_types.base import (
     REQUIRED,
     TRUNCATED,
     ApiCall,
+    Logout,
     Option,
     ProviderLocation,
     ProviderType,
@@ -251,6 +252,7 @@ def _provider_type(provider_type_id: str, *, variables: str) -> ProviderType:
         tenants=True,
         sign_out=entra_sign_out,
         refresh=Refresh(scopes=("offline_access",), repeats_scope=True),
+        logout=Logout(front_channel=True, omits_issuer=True),
     )
 
 

@@ -131,7 +131,7 @@ class ApiCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
-    """How to get and use a refresh token."""
+    """How people's claims are read again: with a refresh token, or another way."""
 
     scopes: tuple[str, ...] = ()
     """Additional scopes, such as ``offline_access``."""
@@ -139,6 +139,25 @@ class Refresh:
     """Parameters of the authorization request, such as ``access_type=offline``."""
     repeats_scope: bool = False
     """Whether the refresh request must name the scopes again."""
+    once: bool = False
+    """Whether it gives one only where it asks for consent, usually at a person's first sign-in."""
+    by_access_token: bool = False
+    """Whether access tokens do not expire, so that its API can be asked again without a refresh token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logout:
+    """How a provider reports that a person has signed out there."""
+
+    back_channel: bool = False
+    """From server to server (OpenID Connect Back-Channel Logout 1.0)."""
+    front_channel: bool = False
+    """By a frame in the person's browser (OpenID Connect Front-Channel Logout 1.0)."""
+    confirms: bool = False
+    """Whether a logout token proves that the person is signed out there.  Others send one to the portal that asked for
+    the sign-out even if the person declines it (npm ``oidc-provider``)."""
+    omits_issuer: bool = False
+    """Whether the frame's address names only the session, though section 3 requires ``iss`` beside it."""
 
 
 def origin_option(options: Mapping[str, str], key: str) -> str:
@@ -260,8 +279,8 @@ class ProviderType:
     """Whether no two accounts there have the same ``preferred_username`` at a time."""
     sign_out: SignOutRule | None = None
     """Returns where a browser signs out there; ``None``: it has no sign-out."""
-    refresh: Refresh | None = None
-    """``None``: it issues no refresh token."""
+    refresh: Refresh = Refresh()
+    logout: Logout = Logout()
 
     @property
     def client_id_variable(self) -> str:

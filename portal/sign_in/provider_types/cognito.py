@@ -21,7 +21,6 @@ from portal.sign_in.provider_types.base import (
     Option,
     ProviderLocation,
     ProviderType,
-    Refresh,
     UnusableOption,
     origin_option,
 )
@@ -178,5 +177,4 @@ COGNITO: Final = ProviderType(
     caution=caution_on_pool,
     may_assume_email=True,
     sign_out=cognito_sign_out,
-    refresh=Refresh(),
 )

@@ -11,7 +11,13 @@ from portal.rules.identity import NO_TENANT, Affiliation, Identity, VerifiedClai
 from portal.settings import ProviderSpec
 from portal.sign_in.claims import values
 from portal.sign_in.claims.reading import affiliation_in, identity_of
-from portal.sign_in.provider_types.base import Option, ProviderLocation, ProviderType, Refresh
+from portal.sign_in.provider_types.base import (
+    Logout,
+    Option,
+    ProviderLocation,
+    ProviderType,
+    Refresh,
+)
 from portal.sign_in.provider_types.sign_out import standard_sign_out
 
 
@@ -64,4 +70,5 @@ DESCOPE: Final = ProviderType(
     tenants=True,
     sign_out=standard_sign_out,
     refresh=Refresh(scopes=("offline_access",)),
+    logout=Logout(back_channel=True),
 )

@@ -19,6 +19,7 @@ from portal.sign_in.provider_types.base import (
     Option,
     ProviderLocation,
     ProviderType,
+    Refresh,
     UnusableOption,
     at_userinfo,
 )
@@ -202,4 +203,5 @@ GITHUB: Final = ProviderType(
     organisations=organisations_of,
     organisations_ignore_case=True,
     organisations_are_groups=True,
+    refresh=Refresh(by_access_token=True),
 )

@@ -12,7 +12,7 @@ from portal.rules.identity import Affiliation, Identity, VerifiedClaims
 from portal.settings import ProviderSpec
 from portal.sign_in.claims import values
 from portal.sign_in.claims.reading import identity_of
-from portal.sign_in.provider_types.base import REQUIRED, Option, ProviderLocation, ProviderType, Refresh
+from portal.sign_in.provider_types.base import REQUIRED, Option, ProviderLocation, ProviderType
 
 _MEMBERSHIPS: Final = ("groups_direct", "groups")
 _ROLES: Final = {
@@ -78,5 +78,4 @@ GITLAB: Final = ProviderType(
     organisations=organisations_of,
     organisations_ignore_case=True,
     organisations_are_groups=True,
-    refresh=Refresh(),
 )

@@ -63,5 +63,5 @@ GOOGLE: Final = ProviderType(
     domain=workspace_of,
     tenants=True,
     groups=False,
-    refresh=Refresh(params=(("access_type", "offline"), ("prompt", "consent"))),
+    refresh=Refresh(params=(("access_type", "offline"),), once=True),
 )

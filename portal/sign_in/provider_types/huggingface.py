@@ -14,7 +14,7 @@ from portal.rules.identity import Affiliation, Identity, VerifiedClaims
 from portal.settings import ProviderSpec
 from portal.sign_in.claims import values
 from portal.sign_in.claims.reading import identity_of
-from portal.sign_in.provider_types.base import Option, ProviderLocation, ProviderType, Refresh, UnusableOption
+from portal.sign_in.provider_types.base import Option, ProviderLocation, ProviderType, UnusableOption
 
 ISSUER: Final = "https://huggingface.co"
 TENANTS: Final = "tenants"
@@ -168,5 +168,4 @@ HUGGINGFACE: Final = ProviderType(
     organisations=organisations_of,
     organisations_are_groups=True,
     tenants=("organisations_as", TENANTS),
-    refresh=Refresh(),
 )

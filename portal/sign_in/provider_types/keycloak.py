@@ -17,10 +17,10 @@ from portal.sign_in.provider_types.base import (
     CLAIM_OPTIONS,
     DISCOVERY,
     REQUIRED,
+    Logout,
     Option,
     ProviderLocation,
     ProviderType,
-    Refresh,
     UnusableOption,
 )
 from portal.sign_in.provider_types.sign_out import standard_sign_out
@@ -110,5 +110,5 @@ KEYCLOAK: Final = ProviderType(
     organisations=organisations_of,
     may_assume_email=True,
     sign_out=standard_sign_out,
-    refresh=Refresh(),
+    logout=Logout(back_channel=True, front_channel=True, confirms=True),
 )

@@ -9,6 +9,7 @@ from portal.sign_in.claims.reading import affiliation_in, identity_of, named_cla
 from portal.sign_in.provider_types.base import (
     CLAIM_OPTIONS,
     REQUIRED,
+    Logout,
     Option,
     ProviderLocation,
     ProviderType,
@@ -64,4 +65,5 @@ OIDC: Final = ProviderType(
     may_assume_email=True,
     sign_out=standard_sign_out,
     refresh=Refresh(scopes=("offline_access",)),
+    logout=Logout(back_channel=True, front_channel=True),
 )

@@ -16,6 +16,7 @@ from portal.sign_in.provider_types.base import (
     CLAIM_OPTIONS,
     DISCOVERY,
     REQUIRED,
+    Logout,
     Option,
     ProviderLocation,
     ProviderType,
@@ -115,4 +116,5 @@ OKTA: Final = ProviderType(
     prompts=frozenset({"none", "login", "consent"}),
     sign_out=okta_sign_out,
     refresh=Refresh(scopes=("offline_access",)),
+    logout=Logout(front_channel=True),
 )

@@ -66,6 +66,16 @@ def requested_scopes(spec: ProviderSpec) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*always, *spec.scopes)))
 
 
+def refresh_scopes(spec: ProviderSpec, *, offered: frozenset[str] | None) -> tuple[str, ...]:
+    """Return the scopes besides those for which the provider gives a refresh token.
+
+    None that its metadata, if it lists scopes, does not list: a provider may refuse the whole request for one.
+    """
+    wanted = type_of(spec).refresh.scopes if spec.refresh else ()
+    requested = requested_scopes(spec)
+    return tuple(one for one in wanted if (offered is None or one in offered) and one not in requested)
+
+
 def missing_scopes(
     spec: ProviderSpec, wanted: Mapping[str, tuple[str, ...]], *, offered: frozenset[str] | None
 ) -> Iterator[MissingScope]:

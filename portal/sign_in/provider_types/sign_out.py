@@ -23,8 +23,11 @@ class SignOutRequest:
     end_session: str | None
     """The end-session endpoint, if the provider has one."""
     id_token_hint: str | None
+    """``None``: there is none, or the provider could not verify it any more."""
     post_logout_redirect_uri: str
     state: str
+    logout_hint: str | None = None
+    """The person's name at the provider, for where the ID token is left out."""
 
 
 SignOutRule: TypeAlias = Callable[[ProviderSpec, SignOutRequest], str | None]
@@ -43,7 +46,8 @@ def standard_sign_out(spec: ProviderSpec, request: SignOutRequest) -> str | None
         "post_logout_redirect_uri": request.post_logout_redirect_uri,
         "state": request.state,
     }
-    without_hint = with_query(request.end_session, params)
+    named = {} if request.logout_hint is None else {"logout_hint": request.logout_hint}
+    without_hint = with_query(request.end_session, {**params, **named})
     if request.id_token_hint is None:
         return without_hint
     with_hint = with_query(request.end_session, {"id_token_hint": request.id_token_hint, **params})

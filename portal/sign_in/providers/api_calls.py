@@ -20,6 +20,10 @@ from portal.sign_in.providers.transport import Budget, Transport
 _log: Final = logging.getLogger("portal.providers")
 
 
+class ApiRefused(ProviderUnavailable):
+    """The provider's API does not accept the access token, or not any more."""
+
+
 def with_answers(
     claims: Mapping[str, object],
     *,
@@ -64,7 +68,8 @@ def _answer(
         if response.status_code in call.refusals and not _is_throttled(response):
             return None, False
         if response.status_code != requests.codes.ok:
-            raise ProviderUnavailable(f"{call.name}: {url} answered with status {response.status_code}")
+            kind = ApiRefused if _refuses_token(response) else ProviderUnavailable
+            raise kind(f"{call.name}: {url} answered with status {response.status_code}")
         try:
             if not call.pages:
                 return read_object(response.content), False
@@ -76,6 +81,12 @@ def _answer(
             return entries, False
         url = _next_page(link, of=url)
     return entries, True
+
+
+def _refuses_token(response: requests.Response) -> bool:
+    # RFC 6750, section 3.1.  GitHub answers 403 for an account that was suspended, and for much else.
+    is_suspended = response.status_code == requests.codes.forbidden and b"suspended" in response.content
+    return response.status_code == requests.codes.unauthorized or is_suspended
 
 
 def _is_throttled(response: requests.Response) -> bool:

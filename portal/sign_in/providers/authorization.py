@@ -27,10 +27,18 @@ _RESERVED: Final = frozenset(
 """Parameters of the authorization request that a configuration cannot change."""
 
 
-def authorization_url(endpoint: str, attempt: Attempt, *, spec: ProviderSpec, login_hint: str | None) -> str:
-    """Return the URL at *endpoint* that begins *attempt*."""
+def authorization_url(
+    endpoint: str,
+    attempt: Attempt,
+    *,
+    spec: ProviderSpec,
+    login_hint: str | None,
+    more_scopes: tuple[str, ...] = (),
+) -> str:
+    """Return the URL at *endpoint* that begins *attempt*; *more_scopes* are besides those of *spec*."""
     provider_type = type_of(spec)
-    extra = {name: value for name, value in spec.authorize_params if name not in _RESERVED}
+    for_refresh = provider_type.refresh.params if spec.refresh else ()
+    extra = {name: value for name, value in (*for_refresh, *spec.authorize_params) if name not in _RESERVED}
     if login_hint and provider_type.login_hint is not None:
         extra[provider_type.login_hint] = login_hint
     if provider_type.flow == "openid":
@@ -43,7 +51,7 @@ def authorization_url(endpoint: str, attempt: Attempt, *, spec: ProviderSpec, lo
             state=attempt.state,
             code_verifier=attempt.code_verifier if provider_type.pkce else None,
             redirect_uri=attempt.redirect_uri,
-            scope=" ".join(requested_scopes(spec)) or None,
+            scope=" ".join((*requested_scopes(spec), *more_scopes)) or None,
             **extra,
         )
     return str(url)

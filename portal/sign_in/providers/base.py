@@ -1,13 +1,25 @@
 """The interface of an identity provider.  Every error is one of ``portal.errors``, never a library's."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from portal.rules.identity import Identity
 from portal.settings import Endpoints, ProviderSpec
 from portal.sign_in.attempts import Attempt
+from portal.sign_in.providers.logout_token import ProviderLogout
+
+RenewalKind: TypeAlias = Literal["refresh", "access"]
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What renews a sign-in at its provider."""
+
+    kind: RenewalKind
+    """A refresh token, or an access token that does not expire, with which the provider's API is asked again."""
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +33,8 @@ class CompletedSignIn:
     """For the company's own sign-in hook, which may ask the provider more; never stored."""
     claims: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     """Verified claims and API answers, as the provider wrote them; also for that hook."""
+    renewal: Renewal | None = None
+    """``None``: the provider gives nothing that renews it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +78,17 @@ class Provider(Protocol):
         """How it is configured."""
 
     def begin(
-        self, *, redirect_uri: str, return_to: str, now: int, login_hint: str | None = None
+        self,
+        *,
+        redirect_uri: str,
+        return_to: str,
+        now: int,
+        login_hint: str | None = None,
+        asks_refresh: bool = True,
     ) -> tuple[str, Attempt]:
         """Return the URL to send the browser to, and what to remember until it returns.
+
+        *asks_refresh*: whether to request the scope for a refresh token, if the provider has one.
 
         Raises:
             ProviderUnavailable: the provider's metadata cannot be had.
@@ -79,6 +101,41 @@ class Provider(Protocol):
             ProviderRefused: the provider refused.
             CallbackRejected: the callback or a token cannot be trusted.
             ProviderUnavailable: the provider is down, slow, or gives no usable answer.
+        """
+
+    def refresh(
+        self,
+        renewal: Renewal,
+        *,
+        identity: Identity,
+        id_token: str | None,
+        now: int,
+        keep: Callable[[Renewal], None],
+    ) -> CompletedSignIn:
+        """Read the claims of *identity* again; *id_token* is the last one, verified then.
+
+        *keep* gets a new token as soon as there is one: the provider may not accept the former again.
+
+        Raises:
+            RefreshRefused: the provider will not renew it: the person must sign in again.
+            ClaimsTooLarge: it sends more claims than are read.
+            CallbackRejected: its answer cannot be trusted.
+            ProviderUnavailable: it is down, slow, or gives no usable answer.
+        """
+
+    def read_logout(self, token: str, *, now: int) -> ProviderLogout:
+        """Return what the logout *token* ends (OpenID Connect Back-Channel Logout 1.0).
+
+        Raises:
+            LogoutTokenRejected: it ends nothing.
+            ProviderUnavailable: the provider's keys cannot be fetched.
+        """
+
+    def names_issuer(self, issuer: str) -> bool:
+        """Return whether *issuer* is the provider's, as its tokens name it.
+
+        Raises:
+            ProviderUnavailable: its metadata cannot be had.
         """
 
     def end_session_url(self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str) -> str | None:

@@ -9,7 +9,7 @@ from portal.sign_in.attempts import new_attempt
 from portal.sign_in.providers.authorization_probe import ask_authorization
 from portal.sign_in.providers.base import ProviderDiagnostics
 from portal.sign_in.providers.client_credentials import BASIC, BasicCredentials
-from portal.sign_in.providers.exchange import exchange_code
+from portal.sign_in.providers.exchange import TokenEndpoint
 from portal.sign_in.providers.transport import Transport
 
 MADE_UP_CODE: Final = "made-up-by-portal-providers-test"
@@ -31,16 +31,14 @@ def with_client_check(
     """
     problem, is_refusal = None, False
     try:
-        exchange_code(
-            MADE_UP_CODE,
-            new_attempt(provider=spec.id, redirect_uri=redirect_uri, return_to="/", now=0),
+        TokenEndpoint(
             spec=spec,
-            endpoint=endpoints.token,
+            url=endpoints.token,
             method=diagnostics.auth_method or BASIC,
             basic=basic,
             transport=transport,
             budget=transport.budget(),
-        )
+        ).exchange(MADE_UP_CODE, new_attempt(provider=spec.id, redirect_uri=redirect_uri, return_to="/", now=0))
         problem = "the token endpoint gave a token for a code that was made up"
     except ProviderUnavailable as error:
         problem, is_refusal = str(error), isinstance(error, ProviderMisconfigured)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
 from portal.errors import ProviderUnavailable
 from portal.settings import ProviderSpec
@@ -19,7 +19,7 @@ FRESH: Final = 3600.0
 STALE: Final = 2 * FRESH
 """Seconds after which a document is no longer used, even if no newer one can be fetched."""
 EARLY_PAUSE: Final = 60.0
-"""Least seconds between two fetches of a document that is still fresh."""
+"""Least seconds between two fetches, for one purpose, of a document that is still fresh."""
 FAILURE_PAUSE: Final = 2.0
 """Seconds for which a failure answers everyone, so that waiting threads do not try one after another."""
 REFRESH_WAIT: Final = 3.0
@@ -29,6 +29,11 @@ REFRESH_PAUSE: Final = 30.0
 MOST_ISSUERS: Final = 8
 """Most issuers of one provider whose documents are cached at once."""
 
+Purpose: TypeAlias = Literal["logout", "sign-in", "sign-out"]
+"""What a newer document is needed for: a provider's logout, a token of a sign-in, or a hint for signing out there.
+
+Each has its own pause: strangers can send logout tokens with unknown keys, and must not delay sign-ins.
+"""
 T = TypeVar("T")
 
 
@@ -40,7 +45,7 @@ class DocumentCache(Generic[T]):
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._fetched: tuple[T, float] | None = None
-        self._tried_early_at = float("-inf")
+        self._tried_early_at: dict[Purpose, float] = {}
         self._failed_at = float("-inf")
         self._failure = ProviderUnavailable
 
@@ -65,7 +70,7 @@ class DocumentCache(Generic[T]):
                 self._lock.release()
         return fetched[0]
 
-    def get_newer(self, than: T, *, budget: Budget) -> T | None:
+    def get_newer(self, than: T, *, purpose: Purpose, budget: Budget) -> T | None:
         """Return a document fetched after *than*, or ``None`` if the pause between early fetches is not over.
 
         Raises:
@@ -74,9 +79,9 @@ class DocumentCache(Generic[T]):
         with self._locked(budget):
             if self._fetched is not None and self._fetched[0] is not than:
                 return self._fetched[0]
-            if self._monotonic() - self._tried_early_at < EARLY_PAUSE:
+            if self._monotonic() - self._tried_early_at.get(purpose, float("-inf")) < EARLY_PAUSE:
                 return None
-            self._tried_early_at = self._monotonic()
+            self._tried_early_at[purpose] = self._monotonic()
             return self._fetch(budget)
 
     def _newer_than(self, fetched: tuple[T, float] | None, budget: Budget, *, pause: float) -> T:

@@ -41,7 +41,8 @@ _LATEST: Final = 1 << 40
 _REFUSED_HEADERS: Final = frozenset({"b64", "crit", "jwk", "zip", "enc"})
 """Headers that would change how the token is read, or bring a key of the sender's choice.  Addresses of keys (``jku``,
 ``x5u``) are in every token of some providers; they are never followed."""
-_TYPES: Final = frozenset({"jwt", "application/jwt"})
+PLAIN_TYPES: Final = frozenset({"jwt", "application/jwt"})
+"""``typ`` of a token that names no type of its own."""
 _KNOWN: Final = FAMILY_OF.keys() | SHARED
 _ALGORITHMS: Final = {
     **JWSRegistry.algorithms,
@@ -60,6 +61,7 @@ class IdTokenProblem(StrEnum):
     BAD_SHAPE = "bad-shape"
     BAD_SIGNATURE = "bad-signature"
     EXPIRED = "expired"
+    NO_EXPIRY = "no-expiry"
     NOT_YET_VALID = "not-yet-valid"
     TOO_LONG = "too-long"
     TOO_OLD = "too-old"
@@ -94,29 +96,32 @@ def verify_id_token(
     nonce: str,
     now: int,
     access_token: str | None = None,
+    refreshed: bool = False,
 ) -> VerifiedClaims:
     """Return the claims of *token*.
 
     *issuer* is the accepted issuer, or tests an ``iss`` with the other claims; *key_issuer* tests the ``issuer`` beside
     the key, if the provider type has a meaning for it.
     *algorithms* are those of the configuration.  Symmetric ones verify only if *keys* are a client secret, which
-    no published key is; ``none`` is always refused.
+    no published key is; ``none`` is always refused.  A *refreshed* token may lack the nonce (section 12.2); one that it
+    has must be *nonce*, if that is known.
 
     Raises:
         IdTokenRejected: with the first problem found, and only ever this.
     """
-    text = _compact(token)
-    header = _segment(text.partition(".")[0])
-    algorithm = _algorithm(header, allowed=algorithms)
-    key = _key(header, algorithm=algorithm, keys=keys)
-    claims = _signed_claims(text, key=key, written=str(header["alg"]))
-    if not (issuer(claims.get("iss"), claims) if callable(issuer) else claims.get("iss") == issuer):
-        raise IdTokenRejected(IdTokenProblem.WRONG_ISSUER)
-    if key_issuer is not None and key.issuer is not None and not key_issuer(key.issuer, claims):
-        raise IdTokenRejected(IdTokenProblem.WRONG_ISSUER)
-    _check_audience(claims, client_id=client_id)
-    _check_times(claims, now=now)
-    _check_nonce(claims, nonce=nonce)
+    claims, algorithm = verify_provider_token(
+        token,
+        types=PLAIN_TYPES,
+        keys=keys,
+        issuer=issuer,
+        key_issuer=key_issuer,
+        client_id=client_id,
+        algorithms=algorithms,
+        now=now,
+        needs_party=True,
+    )
+    if not refreshed or (nonce and "nonce" in claims):
+        _check_nonce(claims, nonce=nonce)
     _check_access_token(claims, algorithm=algorithm, access_token=access_token)
     try:
         claim_values.text(claims, "sub", longest=MAX_SUBJECT)
@@ -127,13 +132,57 @@ def verify_id_token(
     return VerifiedClaims(claims)
 
 
-def issuer_claimed(token: object) -> object:
-    """Return the ``iss`` of *token*, which is not verified yet.
+def verify_provider_token(
+    token: object,
+    *,
+    types: Collection[str],
+    keys: Sequence[VerificationKey],
+    issuer: str | IssuerTest,
+    key_issuer: IssuerTest | None,
+    client_id: str,
+    algorithms: Collection[str],
+    now: int,
+    needs_party: bool,
+) -> tuple[dict[str, object], str]:
+    """Return the claims and the algorithm of a token of the provider, after what all its tokens have in common.
+
+    *types* are the accepted ``typ`` in lower case; a token may lack it.  *needs_party*: whether a token for several
+    audiences must have ``azp``.  The others are as for :func:`verify_id_token`.
+
+    Raises:
+        IdTokenRejected: with the first problem found, and only ever this.
+    """
+    text = _compact(token)
+    header = _segment(text.partition(".")[0])
+    algorithm = _algorithm(header, types=types, allowed=algorithms)
+    key = _key(header, algorithm=algorithm, keys=keys)
+    claims = _signed_claims(text, key=key, written=str(header["alg"]))
+    if not (issuer(claims.get("iss"), claims) if callable(issuer) else claims.get("iss") == issuer):
+        raise IdTokenRejected(IdTokenProblem.WRONG_ISSUER)
+    if key_issuer is not None and key.issuer is not None and not key_issuer(key.issuer, claims):
+        raise IdTokenRejected(IdTokenProblem.WRONG_ISSUER)
+    _check_audience(claims, client_id=client_id, needs_party=needs_party)
+    _check_times(claims, now=now)
+    return claims, algorithm
+
+
+def is_signed_with_one_of(keys: Sequence[VerificationKey], token: str) -> bool:
+    """Return whether the header of *token*, which was verified once, names one of *keys*."""
+    try:
+        header = _segment(_compact(token).partition(".")[0])
+        _key(header, algorithm=algorithm_named(str(header.get("alg"))), keys=keys)
+    except IdTokenRejected:
+        return False
+    return True
+
+
+def read_claims(token: object) -> dict[str, object]:
+    """Return the claims of *token*, which is not verified here.
 
     Raises:
         IdTokenRejected: it cannot be read.
     """
-    return _segment(_compact(token).split(".")[1]).get("iss")
+    return _segment(_compact(token).split(".")[1])
 
 
 def _compact(token: object) -> str:
@@ -151,11 +200,11 @@ def _segment(segment: str) -> dict[str, object]:
         raise IdTokenRejected(IdTokenProblem.UNREADABLE) from error
 
 
-def _algorithm(header: Mapping[str, object], *, allowed: Collection[str]) -> str:
+def _algorithm(header: Mapping[str, object], *, types: Collection[str], allowed: Collection[str]) -> str:
     if not _REFUSED_HEADERS.isdisjoint(header):
         raise IdTokenRejected(IdTokenProblem.BAD_SHAPE)
     kind = header.get("typ", "JWT")
-    if not isinstance(kind, str) or kind.lower() not in _TYPES:
+    if not isinstance(kind, str) or kind.lower() not in types:
         raise IdTokenRejected(IdTokenProblem.WRONG_TYPE)
     written = header.get("alg")
     algorithm = algorithm_named(written) if isinstance(written, str) else ""
@@ -196,18 +245,20 @@ def _signed_claims(text: str, *, key: VerificationKey, written: str) -> dict[str
         raise IdTokenRejected(IdTokenProblem.UNREADABLE) from error
 
 
-def _check_audience(claims: Mapping[str, object], *, client_id: str) -> None:
+def _check_audience(claims: Mapping[str, object], *, client_id: str, needs_party: bool) -> None:
     audience = claims.get("aud")
     audiences = [audience] if isinstance(audience, str) else audience
     if not isinstance(audiences, list) or not all(isinstance(one, str) for one in audiences):
         raise IdTokenRejected(IdTokenProblem.BAD_SHAPE)
     if client_id not in audiences:
         raise IdTokenRejected(IdTokenProblem.WRONG_AUDIENCE)
-    if claims.get("azp", client_id) != client_id or (len(audiences) > 1 and "azp" not in claims):
+    if claims.get("azp", client_id) != client_id or (needs_party and len(audiences) > 1 and "azp" not in claims):
         raise IdTokenRejected(IdTokenProblem.WRONG_PARTY)
 
 
 def _check_times(claims: Mapping[str, object], *, now: int) -> None:
+    if "exp" not in claims:
+        raise IdTokenRejected(IdTokenProblem.NO_EXPIRY)
     if now >= _moment(claims, "exp") + SKEW:  # RFC 7519, section 4.1.4: "on or after" is too late
         raise IdTokenRejected(IdTokenProblem.EXPIRED)
     issued_at = _moment(claims, "iat")

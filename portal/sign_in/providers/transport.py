@@ -69,6 +69,10 @@ class AnswerTooLong(ProviderUnavailable):
     """A provider's answer is longer than :attr:`Limits.largest`."""
 
 
+class AnswerTooLate(ProviderUnavailable):
+    """A provider's answer was not whole in time."""
+
+
 @contextmanager
 def overflow_as_claims_too_large() -> Iterator[None]:
     """Raise :class:`ClaimsTooLarge` if an answer about a person is too long: trying again does not help.
@@ -210,7 +214,7 @@ class Transport:
         try:
             return outcome.result(timeout=max(budget.remaining(), 0))
         except TimeoutError as error:
-            raise ProviderUnavailable("no whole answer in time") from error
+            raise AnswerTooLate("no whole answer in time") from error
 
 
 class _BoundedAdapter(HTTPAdapter):
@@ -266,6 +270,6 @@ class _BoundedAdapter(HTTPAdapter):
                 if len(body) > limits.largest:
                     raise AnswerTooLong(f"the answer of {url} is longer than {limits.largest} bytes")
                 if self._budget.remaining() <= 0:
-                    raise ProviderUnavailable("no whole answer in time")
+                    raise AnswerTooLate("no whole answer in time")
             response._content = bytes(body)  # noqa: SLF001 - where requests stores a body
         return response

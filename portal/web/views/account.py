@@ -36,6 +36,8 @@ def index() -> ResponseReturnValue:
             signed_in_at=sign_in.created_at,
             ends_at=sign_in.expires_at,
             idle_hours=in_words(services().settings.idle_lifetime),
+            browser=browser_name(sign_in.browser),
+            refreshed_every=in_words(services().settings.refresh_interval) if sign_in.is_refreshed else None,
             other_sign_ins=_other_sign_ins(sign_in),
             csrf=csrf_token(),
         )
@@ -88,7 +90,9 @@ def _other_sign_ins(sign_in: SignIn) -> tuple[OtherSignIn, ...]:
         OtherSignIn(
             id=other.id,
             browser=browser_name(other.browser),
+            provider_label=provider_label(other.identity.provider),
             tenant_name=tenant_name_of(other.identity, other.tenant),
+            created_at=other.created_at,
             last_seen_at=other.last_seen_at,
         )
         for other in _others(sign_in)

@@ -4,7 +4,9 @@ App session, roles and rights are checked at each use of a token.  RFC 6750 defi
 refused.
 """
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from flask import Blueprint, Response, abort, jsonify, make_response, request
@@ -12,7 +14,7 @@ from flask.typing import ResponseReturnValue
 
 from portal.access.audit import AuditEntry, AuditEvent
 from portal.access.revocation import RevocationReason
-from portal.access.sign_ins import MOST_LISTED, SignIn
+from portal.access.sign_ins import MOST_LISTED, Selection, SignIn
 from portal.contract import Inactive
 from portal.rules.policy import Standing, api_rights, standing_in
 from portal.web.labels import provider_label
@@ -20,6 +22,9 @@ from portal.web.services import sealer, services
 
 blueprint = Blueprint("api", __name__)
 
+MOST_ENDED: Final = 100
+"""Sign-ins that one call ends: about a second's work."""
+_IDENTITY_ID: Final = re.compile(r"[A-Za-z0-9_-]{32}")
 _MOST_EVENTS: Final = 200
 _CURSORS: Final = "portal API cursors"
 """Purpose for which cursors are sealed."""
@@ -75,15 +80,54 @@ def audit() -> ResponseReturnValue:
 @blueprint.post("/api/sign-ins/<sign_in_id>/end")
 def end_sign_in(sign_in_id: str) -> ResponseReturnValue:
     """End one sign-in of the person's tenant, with its app sessions."""
-    caller, now = caller_with("sign-ins:end"), services().clock()
-    target = services().sign_ins.peek(sign_in_id, now=now)  # a look-up does not count as use
-    theirs = (caller.standing.identity.issuer, caller.standing.tenant)
-    # For this caller, sign-ins of other tenants do not exist, nor those of other providers' tenants of the same name.
-    if target is None or (target.identity.issuer, target.tenant) != theirs:
+    caller = caller_with("sign-ins:end")
+    if _end(caller, Selection(id=sign_in_id), limit=1) == 0:
         abort(_refusal(404, "not_found"))
-    by = f"{caller.standing.identity.username} in {caller.app}"
-    services().sign_ins.revoke(target.id, reason=RevocationReason.SIGN_IN_ENDED, now=now, by=by)
     return "", 204
+
+
+@blueprint.post("/api/sign-ins/end")
+def end_sign_ins() -> ResponseReturnValue:
+    """End the sign-ins of one person or of all people in the person's tenant, but not the one that asks.
+
+    A call ends some of them, and answers whether there are more.
+    """
+    caller = caller_with("sign-ins:end")
+    selection = selection_of(request.form.to_dict(flat=False), other_than=caller.sign_in_id)
+    if selection is None:
+        abort(_refusal(400, "invalid_request"))
+    ended = _end(caller, selection, limit=MOST_ENDED)
+    rest = services().sign_ins.selected(within_tenant(selection, standing=caller.standing), now=services().clock())
+    return jsonify(ended=ended, more=next(rest, None) is not None)
+
+
+def selection_of(form: Mapping[str, Sequence[str]], *, other_than: str) -> Selection | None:
+    """Return what a form selects: ``person=ID`` or ``all=1`` and nothing else; ``None`` if it is anything else."""
+    match dict(form):
+        case {"all": ["1"], **rest} if not rest:
+            return Selection(everyone=True, other_than=other_than)
+        case {"person": [str(person)], **rest} if not rest and _IDENTITY_ID.fullmatch(person):
+            return Selection(person=person, other_than=other_than)
+        case _:
+            return None
+
+
+def within_tenant(selection: Selection, *, standing: Standing) -> Selection:
+    """Return *selection* within the tenant of *standing*.
+
+    For this person, sign-ins of other tenants do not exist, nor those of other issuers' tenants of the same name.
+    """
+    return replace(selection, issuer=standing.identity.issuer, tenant=standing.tenant)
+
+
+def _end(caller: Caller, selection: Selection, *, limit: int) -> int:
+    return services().sign_ins.revoke_selected(
+        within_tenant(selection, standing=caller.standing),
+        reason=RevocationReason.SIGN_IN_ENDED,
+        now=services().clock(),
+        by=f"{caller.standing.identity.username} in {caller.app}",
+        limit=limit,
+    )
 
 
 def caller_with(right: str) -> Caller:
@@ -138,6 +182,7 @@ def _sign_in_json(sign_in: SignIn, *, caller: Caller) -> dict[str, object]:
     standing = standing_in(sign_in.identity, tenant=sign_in.tenant, rules=services().settings.roles)
     return {
         "id": sign_in.id,
+        "person": sign_in.identity.id,
         "name": sign_in.identity.name,
         "email": sign_in.identity.email,
         "email_verified": sign_in.identity.email_verified,

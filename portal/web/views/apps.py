@@ -16,7 +16,7 @@ from werkzeug.routing import PathConverter
 from portal.access.audit import AuditEvent
 from portal.access.sign_ins import SignIn
 from portal.contract import MAX_PATH, PLACE_LOST, in_query, local_path
-from portal.contract.guard_paths import SESSION_PATH
+from portal.contract.guard_paths import RENEWED_PATH, SESSION_PATH
 from portal.errors import PortalError
 from portal.rules.catalogue import AppSpec
 from portal.rules.policy import Allowed, Denial, Denied, Standing, may_open, reason_of, standing_in
@@ -57,6 +57,8 @@ def _add_converter(state: BlueprintSetupState) -> None:
 _LOGGER: Final = logging.getLogger("portal.apps")
 _ALONE: Final = "tab=1"
 """Query parameter that opens the app without the portal around it."""
+_RENEWAL: Final = "portal-renewal=1"
+"""Query parameter of the small window that begins a new session for pages of the app that are open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +128,13 @@ def launch(slug: str) -> ResponseReturnValue:
 def location_within(slug: str, address: str) -> AppLocation:
     """Return the location inside the app that *address*, a path and query of the app's page, names.
 
-    The query belongs to the app, except for the parameters of portal and guard: ``tab=1`` and :data:`PLACE_LOST`.
+    The query belongs to the app, except for the parameters of portal and guard: ``tab=1``,
+    :data:`_RENEWAL` and :data:`PLACE_LOST`.
     """
     path, _, query = address.removeprefix(f"/apps/{quote(slug)}").partition("?")
     fields = [field for field in query.split("&") if field]
+    if _RENEWAL in fields:
+        return AppLocation(path=RENEWED_PATH, alone=True, lost=False)
     own_fields = [field for field in fields if field not in {_ALONE, PLACE_LOST}]
     inside = local_path(f"{path or '/'}{'?' if own_fields else ''}{'&'.join(own_fields)}", default="")
     return AppLocation(path=inside or "/", alone=_ALONE in fields, lost=not inside or PLACE_LOST in fields)

@@ -1,5 +1,6 @@
 """The callback from the provider: it finishes an attempt and signs the browser in."""
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
@@ -10,9 +11,10 @@ from flask.typing import ResponseReturnValue
 
 from portal.access.audit import AuditEvent
 from portal.access.sign_ins import new_id
-from portal.errors import CallbackRejected, NotAdmitted, SignInFailed, StoreUnavailable
+from portal.errors import CallbackRejected, NotAdmitted, ProviderMisconfigured, SignInFailed, StoreUnavailable
 from portal.rules.identity import Identity
 from portal.rules.policy import first_tenant, format_claims_read, landing_app, standing_in
+from portal.rules.provider_paths import CALLBACK, provider_path
 from portal.rules.redirects import HOME, safe_next
 from portal.settings import REGISTERED_CALLBACKS
 from portal.sign_in.admission import Arrival, admit
@@ -22,11 +24,13 @@ from portal.sign_in.providers.base import CompletedSignIn
 from portal.web.attempt_cookies import take_attempt
 from portal.web.browser_sessions import current_sign_in_id, new_session
 from portal.web.current_sign_in import forget_current_sign_in, standing_of
+from portal.web.provider_redirect import redirect_to_provider
 from portal.web.services import services
 from portal.web.sign_in_page import remember_last_used
 
 blueprint = Blueprint("callback", __name__)
 
+_log: Final = logging.getLogger("portal.providers")
 _MAX_BROWSER: Final = 200
 
 
@@ -40,15 +44,19 @@ def callback(provider: str | None = None) -> ResponseReturnValue:
     try:
         completed, identity = _complete(attempt, parameters, provider_id=provider)
     except SignInFailed as error:
+        if attempt.asks_refresh and isinstance(error, ProviderMisconfigured) and "error" in parameters:
+            _log.warning("%s: signing in without a refresh token: %s", attempt.provider, error)
+            again = services().providers[attempt.provider]
+            return redirect_to_provider(again, target=attempt.return_to, asks_refresh=False)
         reason = f" ({error})" if isinstance(error, NotAdmitted) else ""
         _record_refusal(f"{attempt.provider}: {error.code}{reason}")
         raise
-    response = redirect(_sign_in(identity, id_token=completed.id_token, return_to=attempt.return_to), 303)
+    response = redirect(_sign_in(identity, completed, return_to=attempt.return_to), 303)
     remember_last_used(attempt.provider, response)
     return response
 
 
-for _path in ("/auth/oauth/<provider>/callback", *REGISTERED_CALLBACKS):
+for _path in (provider_path("<provider>", CALLBACK), *REGISTERED_CALLBACKS):
     blueprint.add_url_rule(_path, "callback", callback, methods=["GET"])
 
 
@@ -95,7 +103,7 @@ def _parameters() -> Mapping[str, str]:
     return request.args.to_dict()
 
 
-def _sign_in(identity: Identity, *, id_token: str | None, return_to: str) -> str:
+def _sign_in(identity: Identity, completed: CompletedSignIn, *, return_to: str) -> str:
     """Sign this browser in and return the path of the next page.
 
     Sessions and sign-ins are in two stores.  The new session is written first, then the new sign-in together with the
@@ -111,7 +119,9 @@ def _sign_in(identity: Identity, *, id_token: str | None, return_to: str) -> str
             tenant=first_tenant(identity, wanted=None, rules=settings.roles),
             browser=request.user_agent.string[:_MAX_BROWSER],
             now=now,
-            id_token=id_token,
+            id_token=completed.id_token,
+            provider_session=completed.claims.get("sid"),
+            renewal=completed.renewal,
             detail=_missing_roles(identity),
         )
     services().metrics.count_sign_in(identity.provider)

@@ -2,17 +2,17 @@
 
 from typing import Final
 
-from flask import Blueprint, abort, g, make_response, redirect, request
+from flask import Blueprint, abort, redirect, request
 from flask.typing import ResponseReturnValue
-from werkzeug.wrappers import Response
 
+from portal.rules.provider_paths import provider_path
 from portal.rules.redirects import safe_next
 from portal.sign_in.attempts import has_attempt
 from portal.sign_in.claims import values
 from portal.sign_in.providers.base import Provider
-from portal.web.attempt_cookies import remember_attempt
-from portal.web.current_sign_in import current_standing, sign_in_path
-from portal.web.pages import ForwardPage, render
+from portal.web.current_sign_in import current_standing, require_sign_in, sign_in_path
+from portal.web.pages import SignedInPage, render
+from portal.web.provider_redirect import redirect_to_provider
 from portal.web.request_origin import PURPOSES, is_prefetch, sign_in_may_begin
 from portal.web.services import services
 from portal.web.sign_in_page import ASK, provider_of_address, sign_in_page
@@ -29,7 +29,7 @@ def index() -> ResponseReturnValue:
     if current_standing() is not None:  # a sign-in alone is not enough: pages that need a standing redirect here
         return redirect(target, 303)
     provider = _direct_provider()
-    return render(sign_in_page(target=target)) if provider is None else _redirect_to(provider, target=target)
+    return render(sign_in_page(target=target)) if provider is None else redirect_to_provider(provider, target=target)
 
 
 @blueprint.post("/sign-in")
@@ -43,10 +43,17 @@ def by_address() -> ResponseReturnValue:
     if spec is None:
         return render(sign_in_page(target=target, address=address, address_unknown=True))
     # A redirect to another site in answer to a form is stopped by form-action.
-    return _redirect_to(providers[spec.id], target=target, login_hint=address, by_page=True)
+    return redirect_to_provider(providers[spec.id], target=target, login_hint=address, by_page=True)
 
 
-@blueprint.get("/auth/oauth/<provider>")
+@blueprint.get("/signed-in")
+def signed_in() -> ResponseReturnValue:
+    """Sign in, and show the page that tells the portal's open pages and closes its window."""
+    require_sign_in()
+    return render(SignedInPage())
+
+
+@blueprint.get(provider_path("<provider>"))
 def begin(provider: str) -> ResponseReturnValue:
     """Redirect to *provider*; a request that another origin caused gets the sign-in page first."""
     known = services().providers.get(provider)
@@ -55,7 +62,9 @@ def begin(provider: str) -> ResponseReturnValue:
     target = safe_next(request.args.get("next"))
     if not sign_in_may_begin(request.headers.get("Sec-Fetch-Site")):
         return redirect(sign_in_path(target), 303)
-    return _redirect_to(known, target=target, login_hint=values.email({"email": request.args.get("login_hint")}))
+    return redirect_to_provider(
+        known, target=target, login_hint=values.email({"email": request.args.get("login_hint")})
+    )
 
 
 def _direct_provider() -> Provider | None:
@@ -70,20 +79,3 @@ def _direct_provider() -> Provider | None:
         return None
     purposes = [request.headers.get(name) for name in PURPOSES]
     return None if any(is_prefetch(purpose) for purpose in purposes) else providers[0]
-
-
-def _redirect_to(provider: Provider, *, target: str, login_hint: str | None = None, by_page: bool = False) -> Response:
-    """Begin an attempt that leads to *target*, and send the browser to *provider*: by a page or by a redirect."""
-    g.going_to = target  # where the error page's link leads
-    settings = services().settings
-    url, attempt = provider.begin(
-        redirect_uri=settings.callback_of(provider.spec),
-        return_to=target,
-        now=services().clock(),
-        login_hint=login_hint,
-    )
-    label = provider.spec.label
-    page = ForwardPage(heading=f"Continuing to {label}", link=f"Continue with {label}", href=url)
-    response = make_response(render(page)) if by_page else redirect(url, 303)
-    remember_attempt(attempt, response)
-    return response

@@ -29,7 +29,7 @@ from portal.settings import DAY, HOUR, Secret
 from portal.storage import tables
 from portal.storage.database import Database
 from tests.builders import NOW, PORTAL, a_standing, a_ticket, an_app, an_identity
-from tests.portal.store_deployment import Deployment, a_deployment, a_sealer, impatient
+from tests.portal.store_deployment import REFRESH_TOKEN, Deployment, a_deployment, a_sealer, impatient
 
 FORECAST = an_app()
 CLOSED = an_app(open_to=frozenset())
@@ -124,7 +124,7 @@ class TestIssue:
 
 class TestRedeem:
     def test_a_ticket_opens_a_session_and_says_who_is_there(self, deployment: Deployment) -> None:
-        begun = deployment.sign_in(an_identity(picture="https://id.example.com/ana.png"))
+        begun = deployment.sign_in(an_identity(picture="https://id.example.com/ana.png"), renewal=REFRESH_TOKEN)
         token = deployment.ticket(begun, next_path="/a")
         answer = deployment.app_sessions.redeem(token, app=FORECAST, now=NOW + 5)
 
@@ -372,7 +372,7 @@ class TestRenew:
         assert [row["session"] for row in deployment.rows(tables.outbox)] == [sid]
 
     def test_using_an_app_keeps_the_sign_in_alive(self, deployment: Deployment) -> None:
-        begun = deployment.sign_in()
+        begun = deployment.sign_in(renewal=REFRESH_TOKEN)
         sid = deployment.open(begun)
         for hour in range(1, 24, 7):
             assert deployment.app_sessions.renew(sid, app=FORECAST, now=NOW + hour * HOUR), hour

@@ -11,7 +11,7 @@ from portal.settings import DAY, HOUR, Secret
 from portal.storage import tables
 from portal.storage.database import Database
 from tests.builders import ISSUER, NOW, an_app, an_identity
-from tests.portal.store_deployment import Deployment, a_deployment, impatient
+from tests.portal.store_deployment import REFRESH_TOKEN, Deployment, a_deployment, impatient
 
 TWO_TENANTS = an_identity(
     affiliations=(
@@ -23,9 +23,10 @@ TWO_TENANTS = an_identity(
 
 class TestBegin:
     def test_what_begins_is_found(self, deployment: Deployment) -> None:
-        begun = deployment.sign_in()
+        begun = deployment.sign_in(renewal=REFRESH_TOKEN)
 
         assert deployment.sign_ins.find(begun.id, now=NOW) == begun
+        assert begun.is_refreshed
         assert begun.identity == an_identity()
         assert begun.expires_at == NOW + 30 * DAY
         assert deployment.events() == [("signed-in", "")]
@@ -74,12 +75,27 @@ class TestLifetime:
         assert deployment.sign_ins.find(begun.id, now=NOW + 8 * HOUR) is None
 
     def test_use_prolongs_it_but_not_for_ever(self, deployment: Deployment) -> None:
-        begun = deployment.sign_in()
+        begun = deployment.sign_in(renewal=REFRESH_TOKEN)
         for hour in range(0, 30 * 24, 7):
             assert deployment.sign_ins.find(begun.id, now=NOW + hour * HOUR) is not None, hour
 
         assert deployment.sign_ins.find(begun.id, now=NOW + 30 * DAY - 1) is not None
         assert deployment.sign_ins.find(begun.id, now=NOW + 30 * DAY) is None
+
+    def test_what_cannot_be_refreshed_lives_for_less_however_it_is_used(self, deployment: Deployment) -> None:
+        begun = deployment.sign_in()
+        assert not begun.is_refreshed
+        for hour in range(8):
+            assert deployment.sign_ins.find(begun.id, now=NOW + hour * HOUR) is not None, hour
+
+        assert deployment.sign_ins.find(begun.id, now=NOW + 8 * HOUR - 1) is not None
+        assert deployment.sign_ins.find(begun.id, now=NOW + 8 * HOUR) is None
+        assert deployment.rows(tables.sign_ins)[0]["end_reason"] == "sign-in-expired"
+
+    def test_a_shorter_lifetime_of_all_sign_ins_is_also_that_of_those(self, database: Database, tmp_path: Path) -> None:
+        deployment = a_deployment(database, tmp_path, absolute_lifetime=HOUR)
+
+        assert deployment.sign_in().expires_at == deployment.sign_in(renewal=REFRESH_TOKEN).expires_at == NOW + HOUR
 
     def test_use_is_noted_once_a_minute(self, deployment: Deployment) -> None:
         begun = deployment.sign_in()
@@ -127,7 +143,7 @@ class TestLifetime:
         """
         Two requests at the edge: one checked it too old by a row that the other has touched since.
         """
-        begun = deployment.sign_in()
+        begun = deployment.sign_in(renewal=REFRESH_TOKEN)
         with deployment.database.write() as connection:
             connection.execute(tables.sign_ins.update().values(last_seen_at=NOW + 8 * HOUR))
         deployment.sign_ins._expire(begun.id, now=NOW + 8 * HOUR)

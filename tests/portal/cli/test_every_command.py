@@ -51,6 +51,8 @@ BARE: dict[str, tuple[str, ...]] = {
     "reload": (),
     "restore": ("backup.tar",),
     "serve": (),
+    "sign-ins list": (),
+    "sign-ins revoke": ("--all",),
     "try": ("app.py",),
 }
 """Every command, with the arguments it cannot be without."""
@@ -158,7 +160,7 @@ def test_a_command_loads_only_what_it_needs(arguments: str, heavy: set[str]) -> 
     assert heavy.isdisjoint(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("group", ["", "apps", "config"])
+@pytest.mark.parametrize("group", ["", "apps", "config", "sign-ins"])
 def test_a_group_alone_prints_its_help(group: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(group.split()) == 0
     message = capsys.readouterr()

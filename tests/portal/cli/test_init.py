@@ -47,6 +47,10 @@ def test_what_is_written_passes_the_check(folder: Path, capsys: pytest.CaptureFi
     assert "forecast: https://forecast.apps.example.com" in message
     assert "open to everyone" in message
     assert "Register the callback at the provider: https://portal.example.com/auth/oauth/company/callback" in output
+    assert (
+        "Register the back-channel logout there too: https://portal.example.com/auth/oauth/company/backchannel-logout"
+        in output
+    )
     assert "Write the client secret" not in output
     assert output.splitlines()[-1].endswith("portal serve")
     settings = load(environment({}, folder))
@@ -77,6 +81,29 @@ def test_a_provider_of_any_make_is_written(
     [provider] = load(environment({}, folder)).providers
 
     assert (provider.provider_type, provider.issuer) == (provider_type, issuer)
+
+
+@pytest.mark.parametrize(
+    ("type_and_options", "address"),
+    [
+        (
+            ("keycloak", "--provider", "base_url=https://sso.example.com", "--provider", "realm=acme"),
+            "backchannel-logout",
+        ),
+        (("okta", "--provider", "domain=company.okta.com"), "frontchannel-logout"),
+        (("github",), None),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_it_names_the_logout_address_that_the_provider_can_use(
+    type_and_options: tuple[str, ...], address: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert init("--url", "https://portal.example.com", "--client-id", "p", "--type", *type_and_options, flags=()) == 0
+    output = capsys.readouterr().out
+
+    assert [line.rpartition("/company/")[2] for line in output.splitlines() if "/company/" in line] == [
+        one for one in ("callback", address) if one is not None
+    ]
 
 
 def test_a_portal_without_apps_is_sound_too(folder: Path) -> None:

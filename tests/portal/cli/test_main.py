@@ -81,6 +81,8 @@ class TestCheck:
             "Isolation: own-origin",
             "company: Example Company (oidc), https://id.example.com",
             "callback https://portal.example.com/auth/oauth/company/callback",
+            "claims   read again every 15 minutes, with a refresh token",
+            "a sign-in without one ends after 8 hours",
             "admin: when contains(roles, 'Tenant Admin')",
             "analyst: group AI-Analysts, from company only",
             "open to analyst, ana@example.com in acme",
@@ -104,6 +106,8 @@ class TestCheck:
         [provider] = report["providers"]
         assert (provider["id"], provider["type"]) == ("company", "oidc")
         assert provider["callback"] == "https://portal.example.com/auth/oauth/company/callback"
+        assert provider["refresh"] is True
+        assert (report["refresh_interval"], report["lifetime_without_refresh"]) == (900, 28800)
         assert [(role["role"], role["groups"]) for role in report["roles"]] == [
             ("admin", []),
             ("analyst", ["AI-Analysts"]),
@@ -123,6 +127,24 @@ class TestCheck:
         [problem] = json.loads(capsys.readouterr().out)["problems"]
         assert problem["place"] is None
         assert "is not a folder" in problem["what"]
+
+    @pytest.mark.parametrize(
+        ("portal", "provider", "expected"),
+        [
+            ('refresh_interval = "1m"', "", "read again every 1 minute, with a refresh token"),
+            ('lifetime_without_refresh = "1h"', "", "a sign-in without one ends after 1 hour"),
+            ('absolute_lifetime = "2h"\nidle_lifetime = "1h"', "", "a sign-in without one ends after 2 hours"),
+            ('lifetime_without_refresh = "1d"', "refresh = false", "claims   as of sign-in, which ends after 1 day"),
+        ],
+    )
+    def test_it_says_how_current_roles_are(
+        self, config: Path, capsys: pytest.CaptureFixture[str], portal: str, provider: str, expected: str
+    ) -> None:
+        text = GOOD.replace("[portal]", f"[portal]\n{portal}").replace("[[providers]]", f"[[providers]]\n{provider}")
+        config.write_text(text, encoding="utf-8")
+        assert main(["check"]) == 0
+
+        assert expected in capsys.readouterr().out
 
     @pytest.mark.usefixtures("processes")
     def test_it_loads_the_sign_in_hook(

@@ -66,7 +66,11 @@ class TestList:
             "only domains example.com",
             f"continues at {theirs.issuer}/end",
             f"then to      {PORTAL}/signed-out",
-            "refresh token  offline_access",
+            "its logouts    reach the portal if one of these is registered there",
+            f"back-channel {PORTAL}/auth/oauth/company/backchannel-logout",
+            f"or in frames {PORTAL}/auth/oauth/company/frontchannel-logout",
+            "claims         read again every 15 minutes, with a refresh token, requested by offline_access; ",
+            "a sign-in without one ends after 8 hours",
         ):
             assert words in company
         for words in (
@@ -76,10 +80,20 @@ class TestList:
             "not tested",
             "everyone with an account there",
             "at the portal only; the provider's session goes on",
-            "refresh token  none",
+            "its logouts    do not reach the portal",
+            "claims         read again every 15 minutes, from its API",
         ):
             assert words in github
         assert "/token" not in theirs.asked
+
+    def test_where_refresh_is_off_claims_are_as_of_sign_in(
+        self, config: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with config.open("a", encoding="utf-8") as file:
+            file.write("refresh = false\n")
+
+        assert "claims         as of sign-in, which ends after 8 hours" in output_of(capsys).split("\n\n")[0]
+        assert json.loads(output_of(capsys, "--json"))["providers"][0]["refresh"] is None
 
     def test_one_that_cannot_be_used_is_reported_with_the_reason(
         self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]
@@ -115,6 +129,16 @@ class TestList:
 
         assert output_of(capsys).count("if the sign-in hook agrees") == 2
 
+    def test_only_the_channel_that_the_provider_has_is_named(
+        self, config: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        config.write_text(config.read_text().replace('id = "company"', 'id = "company"\ntype = "descope"'))
+        company = output_of(capsys).split("\n\n")[0]
+
+        assert "its logouts    reach the portal if this is registered there" in company
+        assert f"back-channel {PORTAL}/auth/oauth/company/backchannel-logout" in company
+        assert "in frames" not in company
+
     def test_it_answers_in_json(self, theirs: MisbehavingProvider, capsys: pytest.CaptureFixture[str]) -> None:
         company, github = json.loads(output_of(capsys, "--json"))["providers"]
 
@@ -123,7 +147,12 @@ class TestList:
         assert company["sign_out"] == f"{theirs.issuer}/end"
         assert company["admission"]["domains"] == ["example.com"]
         assert github["variables"] == ["OAUTH_GITHUB_CLIENT_ID", "OAUTH_GITHUB_CLIENT_SECRET"]
-        assert (github["discovery"], github["sign_out"], github["refresh"]) == (None, None, "none")
+        assert (github["discovery"], github["sign_out"], github["refresh"]) == (None, None, "its API")
+        assert company["logout"] == {
+            "back_channel": f"{PORTAL}/auth/oauth/company/backchannel-logout",
+            "front_channel": f"{PORTAL}/auth/oauth/company/frontchannel-logout",
+        }
+        assert github["logout"] is None
 
 
 @pytest.mark.usefixtures("config")

@@ -18,11 +18,13 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import IntegrityError
 
+from portal.access.revocation import RevocationReason
 from portal.errors import StoreUnavailable, StoreUnusable
 from portal.settings import Secret
 from portal.storage import tables
 from portal.storage.database import _MIGRATIONS, Database
 from portal.storage.sqlite_files import BUSY_TIMEOUT, call_after_fork
+from tests.builders import NOW, an_app, an_identity
 from tests.portal.storage import postgresql
 from tests.portal.store_deployment import Deployment, a_deployment
 
@@ -64,6 +66,35 @@ class TestUpgrade:
             assert sa.inspect(connection).get_table_names() == ["alembic_version"]
         database.upgrade()
         assert count(database, tables.sign_ins) == 0
+
+    def test_whoever_is_signed_in_stays_so_when_refreshes_come(self, deployment: Deployment) -> None:
+        """
+        From the first tables to those with refreshes, with more rows than are changed at once.
+        """
+        first, second = deployment.sign_in(), deployment.sign_in(an_identity(provider="partner"), now=NOW + 5)
+        sid = deployment.open(first)
+        ended = deployment.sign_in()
+        deployment.sign_ins.revoke(ended.id, reason=RevocationReason.SIGNED_OUT, now=NOW)
+        others = [{**deployment.rows(tables.sign_ins)[0], "id": f"{number:032}"} for number in range(1200)]
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
+        with deployment.database.write() as connection:
+            connection.execute(sa.insert(tables.sign_ins), others)
+            config.attributes["connection"] = connection
+            command.downgrade(config, "0001")
+        with deployment.database.read() as connection:
+            assert "renewal" not in {one["name"] for one in sa.inspect(connection).get_columns("sign_ins")}
+
+        assert deployment.database.upgrade() == ("0001", "0002")
+        rows = {row["id"]: row for row in deployment.rows(tables.sign_ins)}
+        assert (rows[first.id]["provider"], rows[first.id]["checked_at"]) == ("company", NOW)
+        assert (rows[second.id]["provider"], rows[second.id]["checked_at"]) == ("partner", NOW + 5)
+        assert {row["provider"] for row in rows.values()} == {"company", "partner"}
+        assert {(row["renewal"], row["refresh_due_at"]) for row in rows.values()} == {(None, None)}
+        assert deployment.sign_ins.find(first.id, now=NOW + 60) == first
+        assert deployment.sign_ins.find(second.id, now=NOW + 60) == second
+        assert deployment.sign_ins.find(ended.id, now=NOW + 60) is None
+        assert deployment.app_sessions.renew(sid, app=an_app(), now=NOW + 60)
 
     def test_upgrading_again_changes_nothing(self, deployment: Deployment) -> None:
         deployment.sign_in()

@@ -1,11 +1,18 @@
 """What is kept goes when its time is over, and not before; what is in use stays."""
 
+import pytest
+import sqlalchemy as sa
+
 from portal.access.audit import AuditEvent
+from portal.access.provider_logouts import ProviderLogouts
 from portal.access.revocation import RevocationReason
+from portal.errors import LogoutTokenRejected
 from portal.settings import DAY
+from portal.sign_in.providers.logout_token import ProviderLogout
 from portal.storage import tables
 from portal.storage.retention import APP_SESSION_RETENTION, AUDIT_RETENTION, SIGN_IN_RETENTION, TICKET_RETENTION, purge
-from tests.builders import NOW, an_identity
+from portal.web.rate_limits import RateLimits
+from tests.builders import ISSUER, NOW, an_identity
 from tests.portal.store_deployment import Deployment
 
 
@@ -53,6 +60,36 @@ def test_an_ended_session_stays_while_guards_may_ask_why(deployment: Deployment)
 
     assert purge(deployment.database, now=NOW + APP_SESSION_RETENTION) == 0
     assert purge(deployment.database, now=NOW + APP_SESSION_RETENTION + 1) == 1
+
+
+def test_the_logouts_that_a_provider_reported_are_deleted_faster_than_they_can_come(deployment: Deployment) -> None:
+    amount, per, _ = RateLimits().logout.split(maxsplit=2)
+    assert per == "per"
+    most = 2 * int(amount)
+    rows = [{"id": f"{number:064}", "until": NOW + (0 if number < most else 100)} for number in range(most + 100)]
+    with deployment.database.write() as connection:
+        connection.execute(sa.insert(tables.provider_logouts), rows)
+
+    assert purge(deployment.database, now=NOW) == 0
+    assert purge(deployment.database, now=NOW + 1) == most
+    assert len(deployment.rows(tables.provider_logouts)) == 100
+    assert purge(deployment.database, now=NOW + 101) == 100
+
+
+def test_a_logout_that_a_provider_reports_leaves_two_short_rows_for_a_quarter_of_an_hour_at_most(
+    deployment: Deployment,
+) -> None:
+    logouts = ProviderLogouts(deployment.database, deployment.sign_ins)
+    logout = ProviderLogout(issuer=ISSUER, subject="ana", session="s" * 500, token_id="j" * 500)
+    logouts.end(logout, provider="company", now=NOW)
+    rows = deployment.rows(tables.provider_logouts)
+    with pytest.raises(LogoutTokenRejected):
+        logouts.end(logout, provider="company", now=NOW + 1)
+
+    assert len(rows) == 2
+    assert {len(row["id"]) for row in rows} == {64}
+    assert max(row["until"] for row in rows) <= NOW + 900
+    assert deployment.rows(tables.provider_logouts) == rows
 
 
 def test_the_audit_is_deleted_after_its_retention_in_steps(deployment: Deployment) -> None:

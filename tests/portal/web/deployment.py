@@ -14,15 +14,15 @@ from werkzeug.test import TestResponse
 
 from portal.rules.catalogue import AppSpec, Catalogue
 from portal.rules.identity import Affiliation, Identity
-from portal.settings import ProviderSpec, Settings
-from portal.sign_in.attempts import Attempt
-from portal.sign_in.providers.base import CompletedSignIn, ProviderDiagnostics
+from portal.settings import Settings
 from portal.web.app import create_app
 from portal.web.rate_limits import RateLimits
 from portal.web.services import Services, services
 from tests.builders import NOW, PORTAL, a_provider, an_app, an_identity, settings_for
 from tests.prepared import prepared
+from tests.provider.browser import state_in
 from tests.provider.loopback_server import loopback_server
+from tests.provider.scripted import ScriptedProvider
 
 UNLIMITED = RateLimits(sign_in="10000 per minute", callback="10000 per minute", launch="10000 per minute")
 OWN = {"Sec-Fetch-Site": "same-origin", "Origin": PORTAL}
@@ -63,44 +63,6 @@ APPS = Catalogue(
 )
 
 
-class AcceptingProvider:
-    """A provider that accepts everyone."""
-
-    def __init__(self, spec: ProviderSpec) -> None:
-        self.spec = spec
-        self.person = an_identity()
-        self._attempts = 0
-
-    def begin(
-        self, *, redirect_uri: str, return_to: str, now: int, login_hint: str | None = None
-    ) -> tuple[str, Attempt]:
-        del login_hint
-        self._attempts += 1
-        state = f"state-{self._attempts}"
-        attempt = Attempt(
-            provider=self.spec.id,
-            state=state,
-            nonce="nonce",
-            code_verifier="v" * 43,
-            redirect_uri=redirect_uri,
-            return_to=return_to,
-            begun_at=now,
-        )
-        return f"https://id.example.com/authorize?state={state}", attempt
-
-    def complete(self, attempt: Attempt, callback: Mapping[str, str], *, now: int) -> CompletedSignIn:
-        del attempt, callback, now
-        return CompletedSignIn(identity=self.person, id_token="id-token", access_token="access-token")
-
-    def end_session_url(self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str) -> str | None:
-        del id_token_hint, post_logout_redirect_uri, state
-        return None
-
-    def diagnostics(self, *, redirect_uri: str | None = None) -> ProviderDiagnostics:
-        del redirect_uri
-        return ProviderDiagnostics()
-
-
 class Browser(FlaskClient):
     """A browser that knows where the portal is."""
 
@@ -115,7 +77,8 @@ class Deployment:
     def __init__(self, folder: Path, *, limits: RateLimits = UNLIMITED, **changes: Any) -> None:
         self.now = NOW
         self.settings: Settings = prepared(settings_for(folder, **{"catalogue": APPS, **changes}))
-        self.provider = AcceptingProvider(a_provider())
+        self.provider = ScriptedProvider(a_provider())
+        self.provider.end_session = None
         self.app: Flask = create_app(
             self.settings, clock=lambda: self.now, providers={"company": self.provider}, limits=limits
         )
@@ -141,9 +104,9 @@ class Deployment:
 
     def sign_in(self, browser: FlaskClient, person: Identity | None = None, *, going_to: str = "/") -> TestResponse:
         """Sign *person* in, in *browser*, through the provider; return the callback's answer."""
-        self.provider.person = person or an_identity()
+        self.provider.identity = person or an_identity()
         begun = browser.get("/auth/oauth/company", query_string={"next": going_to})
-        state = begun.headers["Location"].partition("state=")[2]
+        state = state_in(begun.headers["Location"])
         answer = browser.get("/auth/oauth/company/callback", query_string={"state": state, "code": "code"})
         assert answer.status_code == 303, answer.text
         return answer

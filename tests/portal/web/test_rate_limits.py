@@ -85,6 +85,8 @@ def test_no_page_or_form_of_a_person_can_be_asked_for_without_end(tmp_path: Path
         ("/sign-in", FEW.sign_in),
         ("/auth/oauth/<provider>", FEW.sign_in),
         ("/auth/oauth/<provider>/callback", FEW.callback),
+        ("/auth/oauth/<provider>/backchannel-logout", FEW.logout),
+        ("/auth/oauth/<provider>/frontchannel-logout", FEW.logout),
         ("/auth/callback", FEW.callback),
         ("/login/callback", FEW.callback),
         ("/apps/<slug>/.portal/launch", FEW.launch),

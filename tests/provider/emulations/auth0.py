@@ -9,6 +9,7 @@ Quirks and their sources:
 * Actions add claims under a namespace, to ID token and userinfo alike ("Create custom claims");
 * with ``organization``, or without, the token says the organisation that was chosen in the end ("Work with tokens and
   organizations"): nothing binds it to the parameter but the check of ``org_id``;
+* refresh tokens come with ``offline_access``; with rotation on, each use replaces them ("Refresh token rotation");
 * the metadata name an end-session endpoint only if the tenant is set so; it compares queries, wants the hint, and
   returns ``state`` ("Log users out of Auth0 with OIDC endpoint");
 * ``/v2/logout`` leaves query strings out when it compares, and returns nothing of its own ("Redirect users with
@@ -29,6 +30,7 @@ ACME = "org_9ybsU1dN2dKfDkBi"
 class Auth0(OpenIdEmulation):
     """A tenant with one person, Otto."""
 
+    ROTATION = "replaces"
     SCOPES = OpenIdEmulation.SCOPES | {"offline_access"}
     CLIENT_AUTHENTICATION = frozenset({"client_secret_post"})
 

@@ -17,6 +17,7 @@ Quirks and their sources:
 * no tenant, no page: an unknown one is status 400 (AADSTS90002);
 * Graph pages by ``@odata.nextLink``, mixes groups with directory roles, hides what ``User.Read`` may not see but ids,
   and answers 403 ``Authorization_RequestDenied`` without that scope ("List a user's transitive memberships");
+* each use of a refresh token gives another one, and revokes none ("Refresh tokens in the Microsoft identity platform");
 * signing out takes ``logout_hint``, and comes back only to a registered redirect URI ("Send a sign-out request").
 """
 
@@ -46,6 +47,7 @@ def group(number: int) -> str:
 class Entra(OpenIdEmulation):
     """One app, registered for several tenants, and Carol, who is in one of them."""
 
+    ROTATION = "adds"
     SCOPES = OpenIdEmulation.SCOPES | {"offline_access", "User.Read", "https://graph.microsoft.com/User.Read"}
     CLIENT_AUTHENTICATION = frozenset({"client_secret_post"})
 

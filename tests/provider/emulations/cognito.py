@@ -7,11 +7,14 @@ Quirks and their sources:
 * ``cognito:groups`` stands in the ID token and not in userInfo ("Understanding the ID token"); whoever comes by another
   provider is in a group of its name that nobody made ("Adding groups to a user pool");
 * userInfo writes booleans as texts ("userInfo endpoint", example response);
-* ``offline_access`` is an unknown scope; a refresh token comes with every code;
+* ``offline_access`` is an unknown scope; a refresh token comes with every code, and stays when it
+  is used ("Refresh tokens"; rotation is off unless it is switched on);
 * signing out takes ``client_id`` and ``logout_uri``, registered to the letter, and knows none of OpenID Connect's
   parameters: without its own it complains of a missing ``redirect_uri`` ("Logout endpoint", and reports of clients
   that sent ``post_logout_redirect_uri``); no ``state`` comes back.
 """
+
+from collections.abc import Mapping
 
 from tests.provider.emulations.openid import OpenIdEmulation, Routes, query_of
 
@@ -63,6 +66,10 @@ class Cognito(OpenIdEmulation):
 
     def authorization_endpoint(self) -> str:
         return f"{self.url}/oauth2/authorize"
+
+    def gives_refresh_token(self, request: Mapping[str, str]) -> bool:
+        del request
+        return True
 
     def endpoints(self) -> Routes:
         return {

@@ -9,6 +9,8 @@ Quirks, all read in GitLab's ``config/initializers/doorkeeper_openid_connect.rb`
 * a claim about a role without any group is left out (``.presence``);
 * ``email`` is the primary address with the scope ``email``, else the public one, or nothing and no ``email_verified``;
 * ``prompt=select_account`` is answered with an error (``doorkeeper-openid_connect``, whose block for it is missing);
+* a refresh token comes with every code; each use replaces it (``use_refresh_token`` of ``doorkeeper.rb``, and
+  Doorkeeper's ``revoke_on_use``);
 * there is no end-session endpoint, and callbacks carry no ``iss``.
 """
 
@@ -21,6 +23,7 @@ from tests.provider.emulations.code_flow import CodeFlowEmulation
 class GitLab(CodeFlowEmulation):
     """An instance with one person, Gina."""
 
+    ROTATION = "replaces"
     BASE: ClassVar[str] = "/gitlab"
     AUTHORIZE: ClassVar[str] = "/oauth/authorize"
     TOKEN: ClassVar[str] = "/oauth/token"
@@ -58,6 +61,10 @@ class GitLab(CodeFlowEmulation):
             "groups": [*self.direct, *self.inherited],
             **roles,
         }
+
+    def gives_refresh_token(self, request: Mapping[str, str]) -> bool:
+        del request
+        return True
 
     def objection(self, request: Mapping[str, str]) -> str | None:
         return "account_selection_required: " if request.get("prompt") == "select_account" else None

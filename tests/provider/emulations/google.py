@@ -9,7 +9,8 @@ Quirks and their sources:
 * the claim ``hd`` is there for accounts of a Workspace and for no others, in ID token and userinfo ("An ID token's
   payload");
 * ``prompt`` is ``none``, ``consent`` or ``select_account``; anything else is an error (the same parameters);
-* a refresh token comes with ``access_type=offline`` and consent only; there is no end-session endpoint (discovery
+* a refresh token comes with ``access_type=offline`` and consent only, for which Google asks once; it stays when it is
+  used ("Using OAuth 2.0 for web server applications"); there is no end-session endpoint (discovery
   document).
 
 Not emulated: ``iss`` without a scheme, which Google alone may use.  ``provider_types/test_google.py`` tests that.
@@ -29,6 +30,7 @@ class Google(OpenIdEmulation):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
+        self.has_consented = False
         self.account: dict[str, Any] = {
             "sub": BOB,
             "hd": "example.org",
@@ -54,6 +56,11 @@ class Google(OpenIdEmulation):
         if prompts <= {"none", "consent", "select_account"}:
             return None
         return "invalid_request: Invalid parameter value for prompt"
+
+    def gives_refresh_token(self, request: Mapping[str, str]) -> bool:
+        asks_consent = not self.has_consented or "consent" in request.get("prompt", "")
+        self.has_consented = True
+        return asks_consent and request.get("access_type") == "offline"
 
     def claims(self, request: Mapping[str, str]) -> dict[str, Any]:
         del request

@@ -9,9 +9,12 @@ Quirks and their sources (Server Administration Guide, and the reference this pr
 * roles of all the person's clients stand side by side in ``resource_access``;
 * ``organization`` only with that scope (version 26): a list of aliases, or a map where the mapper adds ids;
 * callbacks carry ``iss`` (RFC 9207), announced in the metadata;
+* a refresh token comes with every code; each use gives another one, and the former goes on while "Revoke Refresh
+  Token" is off, as it is at first;
 * the end-session endpoint takes ``id_token_hint`` or ``client_id``, and goes back to registered addresses only.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -27,6 +30,7 @@ ORGANIZATION = "42c3e46f-2477-44d7-a85b-d3b43f6b31fa"
 class Keycloak(CodeFlowEmulation):
     """A realm with one person, Kim."""
 
+    ROTATION = "adds"
     SCOPES: ClassVar[frozenset[str]] = CodeFlowEmulation.SCOPES | {"organization"}
     BASE: ClassVar[str] = "/auth/realms/acme%20co"
     _PROTOCOL: ClassVar[str] = "/protocol/openid-connect"
@@ -38,6 +42,7 @@ class Keycloak(CodeFlowEmulation):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.here = self.issuer
+        self.roles = ["default-roles-acme", "offline_access", "portal-admin"]
         self.mappers = True
         """Whether the mappers of roles and groups are switched to the ID token."""
         self.iss: str | None = None
@@ -60,7 +65,7 @@ class Keycloak(CodeFlowEmulation):
     def id_token_claims(self) -> dict[str, Any]:
         mapped = {
             "groups": ["/research/ml"],
-            "realm_access": {"roles": ["default-roles-acme", "offline_access", "portal-admin"]},
+            "realm_access": {"roles": self.roles},
             "resource_access": {
                 self.CLIENT_ID: {"roles": ["editor"]},
                 "account": {"roles": ["view-profile"]},
@@ -84,6 +89,10 @@ class Keycloak(CodeFlowEmulation):
     def userinfo_claims(self) -> dict[str, Any]:
         names = ("sub", "email_verified", "name", "preferred_username", "email")
         return {name: self.id_token_claims()[name] for name in names}
+
+    def gives_refresh_token(self, request: Mapping[str, str]) -> bool:
+        del request
+        return True
 
     def consent(self, authorization_url: str) -> str:
         return f"{super().consent(authorization_url)}&{urlencode({'iss': self.iss or self.issuer})}"

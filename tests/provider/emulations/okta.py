@@ -11,6 +11,7 @@ Quirks and their sources:
 * ``groups`` is a scope of the org server only; elsewhere it is ``invalid_scope`` until somebody defines it
   ("Customize tokens", steps for the org and for custom servers);
 * every list of groups that is asked for without a filter holds ``Everyone``;
+* refresh tokens come with ``offline_access``, and each use replaces them ("Refresh tokens", rotation);
 * signing out needs ``id_token_hint``, of the same server, and a sign-out URI that is registered to the letter;
   ``state`` comes back (logout of the API reference; the knowledge base's "The purpose of id_token_hint").
 """
@@ -28,6 +29,7 @@ from tests.provider.emulations.serving import Answer, Asked, as_json
 class Okta(OpenIdEmulation):
     """An org with one person, Alice, at one server: ``""`` is the org's own."""
 
+    ROTATION = "replaces"
     SCOPES = OpenIdEmulation.SCOPES | {"groups", "offline_access"}
 
     def __init__(self, url: str) -> None:

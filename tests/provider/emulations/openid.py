@@ -5,8 +5,9 @@ As strict as OpenID Connect Core and RFC 7636 require; each provider type's diff
 
 import base64
 import hashlib
+import secrets
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from tests.builders import NOW
@@ -15,6 +16,8 @@ from tests.provider.signing import JWKS, at_hash, signed
 
 ACCESS_TOKEN = "opaque-access-token"
 
+Rotation: TypeAlias = Literal["keeps", "adds", "replaces"]
+"""What becomes of a refresh token that is used: it stays the only one, another one comes beside it, or in its place."""
 Routes: TypeAlias = Mapping[str, Callable[[Asked], Answer]]
 """What answers, by method and path."""
 
@@ -26,8 +29,12 @@ class OpenIdEmulation(Emulation):
     """Scopes it knows; any other is ``invalid_scope``."""
     CLIENT_AUTHENTICATION: ClassVar[frozenset[str]] = frozenset({"client_secret_basic", "client_secret_post"})
 
+    ROTATION: ClassVar[Rotation] = "keeps"
+
     def __init__(self, url: str) -> None:
         super().__init__(url)
+        self.refresh_tokens: dict[str, dict[str, str]] = {}
+        """By token, the authorization request it was given for."""
         self.issuer = url
         self.id_token: dict[str, Any] = {}
         """Claims of the ID token besides those of the exchange; ``None`` removes one."""
@@ -63,6 +70,10 @@ class OpenIdEmulation(Emulation):
         del request
         return None
 
+    def gives_refresh_token(self, request: Mapping[str, str]) -> bool:
+        """Return whether a refresh token comes with the code for *request* (OpenID Connect Core, section 11)."""
+        return "offline_access" in request["scope"].split()
+
     def claims(self, request: Mapping[str, str]) -> dict[str, Any]:
         """Return the claims about the person in the ID token for *request*."""
         del request
@@ -72,18 +83,39 @@ class OpenIdEmulation(Emulation):
         """Answer as the token endpoint (OpenID Connect Core, section 3.1.3)."""
         if not self._is_client(asked):
             return as_json({"error": "invalid_client"}, status=401)
+        if asked.form.get("grant_type") == "refresh_token":
+            return self._refreshed(asked.form.get("refresh_token", ""))
         begun = self.codes.pop(asked.form.get("code", ""), None)
         digest = hashlib.sha256(asked.form.get("code_verifier", "").encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         sound = begun is not None and begun["code_challenge"] == challenge
         if begun is None or not sound or begun["redirect_uri"] != asked.form.get("redirect_uri"):
             return as_json({"error": "invalid_grant"}, status=400)
+        refresh_token = self._new_refresh_token(begun) if self.gives_refresh_token(begun) else None
+        return self._tokens_for(begun, nonce=begun["nonce"], refresh_token=refresh_token)
+
+    def _refreshed(self, used: str) -> Answer:
+        """Answer a refresh: no ``nonce`` is in the ID token (OpenID Connect Core, section 12.2)."""
+        begun = self.refresh_tokens.get(used)
+        if begun is None:
+            return as_json({"error": "invalid_grant"}, status=400)
+        if self.ROTATION == "replaces":
+            del self.refresh_tokens[used]
+        fresh = None if self.ROTATION == "keeps" else self._new_refresh_token(begun)
+        return self._tokens_for(begun, nonce=None, refresh_token=fresh)
+
+    def _new_refresh_token(self, request: dict[str, str]) -> str:
+        token = secrets.token_urlsafe(12)
+        self.refresh_tokens[token] = request
+        return token
+
+    def _tokens_for(self, begun: Mapping[str, str], *, nonce: str | None, refresh_token: str | None) -> Answer:
         claims = {
             "iss": self.issuer,
             "aud": self.CLIENT_ID,
             "iat": NOW,
             "exp": NOW + 3600,
-            "nonce": begun["nonce"],
+            "nonce": nonce,
             "at_hash": at_hash(ACCESS_TOKEN),
             **self.claims(begun),
         }
@@ -94,6 +126,7 @@ class OpenIdEmulation(Emulation):
                 "token_type": "Bearer",
                 "expires_in": 3600,
                 "scope": begun["scope"],
+                **({} if refresh_token is None else {"refresh_token": refresh_token}),
             }
         )
 

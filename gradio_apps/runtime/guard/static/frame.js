@@ -20,22 +20,99 @@
   // --- Check the session ---------------------------------------------------------------------
 
   let ended = false;
-  let checking = null;
+  let checking = false;
+  let waiting = false; // whether to check once more
+  let owner = null; // whose page this is
+  let shared = null; // to the browser's other pages of this app
+  try { shared = new BroadcastChannel(`gradio-portal ${app} ${base}`); } catch (_) { /* none here */ }
+
+  function share(type) {
+    if (shared) shared.postMessage(type);
+  }
+
+  // Where the portal did not answer, there may be no session yet; the page around this one asks the portal.
+  function isGuards() {
+    return tag.dataset.event || (document.body && document.body.classList.contains("guard"));
+  }
+
+  function look() {
+    return plainFetch(base + "/.portal/session", { cache: "no-store", credentials: "same-origin" });
+  }
 
   function check() {
-    // Where the portal did not answer, there may be no session yet; the page around this one asks the portal.
-    if (ended || checking || tag.dataset.event === "portal-away") return;
-    checking = plainFetch(base + "/.portal/session", { cache: "no-store", credentials: "same-origin" })
+    if (ended || isGuards()) return Promise.resolve();
+    waiting = Boolean(checking);
+    if (checking) return checking;
+    checking = look()
       .then(function (answer) {
-        if (answer.status === 401) {
-          ended = true;
-          tell("session-ended");
-        }
+        if (answer.status === 401) end();
+        return answer.ok ? answer.json().then(belongs) : null;
       })
       .catch(function () {})
       .then(function () {
-        setTimeout(function () { checking = null; }, 1000);
+        setTimeout(function () { checking = null; if (waiting) check(); }, 1000);
       });
+    return checking;
+  }
+
+  // Whether the session is that of the person whose page this is, in the same tenant.
+  function belongs(session) {
+    const now = `${session.tenant} ${session.subject}`;
+    owner = owner || now;
+    return owner === now;
+  }
+
+  function end() {
+    if (ended) return;
+    ended = true;
+    tell("session-ended");
+    share("check");
+    if (!framed) showNotice();
+  }
+
+  // A new session began in this browser: go on in it, with everything that is in this page.
+  function renewed() {
+    if (!ended) return;
+    look().then(function (answer) { return answer.ok ? answer.json() : null; }).then(function (session) {
+      if (!session || !ended) return;
+      if (!belongs(session)) return framed ? tell("other-person") : window.location.reload();
+      ended = false;
+      if (notice) notice.remove();
+      tell("ready");
+      watch();
+    }).catch(function () {});
+  }
+
+  if (shared) {
+    shared.onmessage = function (event) {
+      if (event.data === "check") check();
+      else if (event.data === "renewed") renewed();
+    };
+  }
+
+  // An answer that lasts as long as the session.  One page holds it for all of this browser, which has few connections.
+  function watch() {
+    if (!navigator.locks || !shared) return;
+    navigator.locks.request(`gradio-portal ${app} ${base}`, hold).catch(function () {});
+  }
+
+  const AGAIN = 1000; // ms before the next try; doubles while the app cannot be reached
+  const LONGEST = 16000;
+
+  async function hold() {
+    let pause = AGAIN;
+    while (!ended) {
+      try {
+        const answer = await plainFetch(base + "/.portal/watch", { cache: "no-store", credentials: "same-origin" });
+        pause = answer.ok ? AGAIN : Math.min(2 * pause, LONGEST);
+        const reader = answer.body.getReader();
+        while (!(await reader.read()).done) { /* it has no events */ }
+      } catch (_) {
+        pause = Math.min(2 * pause, LONGEST);
+      }
+      await check();
+      if (!ended) await new Promise(function (resolve) { setTimeout(resolve, pause); });
+    }
   }
 
   function isOurs(address) {
@@ -75,7 +152,7 @@
   document.addEventListener("visibilitychange", function () {
     if (document.visibilityState === "visible") check();
   });
-  // Not every page has an open stream that would show it.
+  // For browsers without the stream.
   setInterval(function () {
     if (document.visibilityState === "visible") check();
   }, 10000);
@@ -217,6 +294,44 @@
     document.addEventListener("auxclick", putUnderPath, true);
   }
 
+  // --- In a tab of its own: that the session has ended -------------------------------------------
+
+  let notice = null;
+
+  const STYLE = `
+    :host { all: initial; position: fixed; inset: auto 0 0 0; z-index: 2147483647; color-scheme: light dark; }
+    div { display: flex; flex-wrap: wrap; gap: .75rem; align-items: center; justify-content: center; padding: .75rem 1rem;
+      background: #1c1f23; color: #fff; font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+    p { margin: 0; }
+    button { padding: .5rem 1rem; border: 0; border-radius: .625rem; background: #6fd6c6; color: #06231f; font: inherit;
+      font-weight: 600; cursor: pointer; }
+    button:focus-visible { outline: 3px solid #fff; outline-offset: 2px; }`;
+
+  function showNotice() {
+    notice = document.createElement("gradio-portal-notice");
+    const inside = notice.attachShadow({ mode: "open" });
+    const style = new CSSStyleSheet(); // a style element could be forbidden by the app's policy
+    style.replaceSync(STYLE);
+    inside.adoptedStyleSheets = [style];
+    const box = document.createElement("div");
+    const text = document.createElement("p");
+    const button = document.createElement("button");
+    box.setAttribute("role", "alert");
+    text.textContent = "Your session in this app has ended.";
+    button.type = "button";
+    button.textContent = "Sign in again";
+    button.addEventListener("click", signInAgain);
+    box.append(text, button);
+    inside.append(box);
+    document.body.append(notice);
+  }
+
+  // In a small window, so that this page keeps what is in it.
+  function signInAgain() {
+    const address = `${portal}/apps/${app}/?portal-renewal=1`;
+    if (!shared || !window.open(address, "_blank", "popup,width=480,height=720")) window.location.reload();
+  }
+
   // --- Ready -----------------------------------------------------------------------------------
 
   function ready() {
@@ -224,6 +339,11 @@
     follow();
     tell("ready");
     if (tag.dataset.event) tell(tag.dataset.event);
+    if (tag.dataset.event === "renewed") {
+      share("renewed");
+      if (!framed) window.close();
+    }
+    if (!isGuards()) check().then(watch);
     if (STATE_OF_PAGE[tag.dataset.event]) reloadWhenStateChanges(STATE_OF_PAGE[tag.dataset.event]);
   }
 

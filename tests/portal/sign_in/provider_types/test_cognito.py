@@ -209,7 +209,6 @@ def test_without_an_address_it_signs_out_nowhere() -> None:
 def test_no_scope_is_asked_for_to_refresh() -> None:
     refresh = PROVIDER_TYPES["aws-cognito"].refresh
 
-    assert refresh is not None
     assert (refresh.scopes, refresh.params) == ((), ())
 
 

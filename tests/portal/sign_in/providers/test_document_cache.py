@@ -4,7 +4,14 @@ from collections.abc import Callable
 import pytest
 
 from portal.errors import ProviderUnavailable
-from portal.sign_in.providers.document_cache import FRESH, REFRESH_PAUSE, REFRESH_WAIT, STALE, DocumentCache
+from portal.sign_in.providers.document_cache import (
+    EARLY_PAUSE,
+    FRESH,
+    REFRESH_PAUSE,
+    REFRESH_WAIT,
+    STALE,
+    DocumentCache,
+)
 from portal.sign_in.providers.transport import Budget
 
 
@@ -74,9 +81,9 @@ def test_who_lost_the_race_for_newer_gets_what_the_winner_fetched() -> None:
     kept = DocumentCache(lambda _: next(documents), monotonic=constant)
     old = kept.get(budget=Budget(60))
 
-    newer = kept.get_newer(old, budget=Budget(60))
+    newer = kept.get_newer(old, purpose="sign-in", budget=Budget(60))
     assert newer == ["new"]
-    assert kept.get_newer(old, budget=Budget(60)) is newer
+    assert kept.get_newer(old, purpose="sign-in", budget=Budget(60)) is newer
 
 
 def test_a_newer_one_that_cannot_be_had_is_an_error_and_the_old_one_stays() -> None:
@@ -85,7 +92,7 @@ def test_a_newer_one_that_cannot_be_had_is_an_error_and_the_old_one_stays() -> N
     old = kept.get(budget=Budget(60))
 
     with pytest.raises(ProviderUnavailable):
-        kept.get_newer(old, budget=Budget(60))
+        kept.get_newer(old, purpose="sign-in", budget=Budget(60))
     assert kept.get(budget=Budget(60)) == "old"
 
 
@@ -147,3 +154,22 @@ class TestWhileARefreshHangs:
             assert kept.get(budget=Budget(60)) == "document"
 
         assert fetched == [0, FRESH, FRESH + REFRESH_PAUSE]
+
+
+def test_each_purpose_has_its_own_pause_between_early_fetches() -> None:
+    """
+    Strangers with logout tokens of unknown keys must not keep people out after the provider has replaced its keys.
+    """
+    elapsed, documents = Elapsed(), iter(range(10))
+    kept = DocumentCache(lambda _: next(documents), monotonic=elapsed)
+    first = kept.get(budget=Budget(60))
+
+    assert kept.get_newer(first, purpose="logout", budget=Budget(60)) == 1
+    assert kept.get_newer(1, purpose="logout", budget=Budget(60)) is None
+    assert kept.get_newer(1, purpose="sign-in", budget=Budget(60)) == 2
+    assert kept.get_newer(2, purpose="sign-out", budget=Budget(60)) == 3
+    assert [kept.get_newer(3, purpose=one, budget=Budget(60)) for one in ("logout", "sign-in", "sign-out")] == [
+        None
+    ] * 3
+    elapsed.seconds += EARLY_PAUSE
+    assert kept.get_newer(3, purpose="logout", budget=Budget(60)) == 4

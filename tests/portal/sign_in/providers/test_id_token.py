@@ -152,7 +152,8 @@ ATTACKS: dict[str, tuple[object, IdTokenProblem]] = {
     "our audience, foreign azp": (signed(claims_of(azp="other")), P.WRONG_PARTY),
     "azp is a list": (signed(claims_of(azp=[CLIENT])), P.WRONG_PARTY),
     # time
-    "no expiry": (signed(claims_of(exp=None)), P.BAD_SHAPE),
+    "no expiry": (signed(claims_of(exp=None)), P.NO_EXPIRY),
+    "an expiry of null": (signed(json.dumps({**claims_of(), "exp": None}).encode()), P.BAD_SHAPE),
     "expired exactly now": (signed(claims_of(exp=NOW - SKEW)), P.EXPIRED),
     "expired long ago": (signed(claims_of(exp=1)), P.EXPIRED),
     "expiry is text": (signed(claims_of(exp=str(NOW + 300))), P.BAD_SHAPE),

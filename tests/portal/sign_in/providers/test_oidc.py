@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from portal.errors import CallbackRejected, ProviderMisconfigured, ProviderUnavailable
+from portal.errors import CallbackRejected, LogoutTokenRejected, ProviderMisconfigured, ProviderUnavailable
 from portal.settings import Endpoints, Secret
 from portal.sign_in.providers.base import ProviderDiagnostics
 from portal.sign_in.providers.document_cache import EARLY_PAUSE, FAILURE_PAUSE, FRESH, STALE
@@ -13,11 +13,12 @@ from portal.sign_in.providers.transport import Limits
 from tests.builders import NOW, a_provider
 from tests.provider.misbehaving import CLIENT_SECRET, Answer, MisbehavingProvider, as_json, misbehaving_provider
 from tests.provider.mischief import METADATA, MISCHIEF, Mischief
-from tests.provider.signing import OTHER_RSA, RSA, signed
+from tests.provider.signing import JWKS, OTHER_RSA, RSA, claims_of, signed
 
 CALLBACK = "https://portal.example.com/auth/oauth/company/callback"
 PATIENT = Limits(read=60, total=60)
 """Enough on a loaded machine."""
+HINT = signed(claims_of())
 HURRIED = Limits(read=0.5, total=2)
 """For answers that never come."""
 
@@ -76,7 +77,7 @@ class TestBegin:
         assert query["response_type"] == ["code"]
         assert query["client_id"] == ["portal"]
         assert query["redirect_uri"] == [CALLBACK]
-        assert query["scope"] == ["openid profile email"]
+        assert query["scope"] == ["openid profile email offline_access"]
         assert query["state"] == [attempt.state]
         assert query["nonce"] == [attempt.nonce]
         assert query["code_challenge_method"] == ["S256"]
@@ -108,7 +109,19 @@ class TestBegin:
         assert "response_mode" not in query
 
     def test_openid_is_always_asked_for(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
-        assert self.query(provider_at(theirs, elapsed, scopes=("email",)))["scope"] == ["openid email"]
+        assert self.query(provider_at(theirs, elapsed, scopes=("email",), refresh=False))["scope"] == ["openid email"]
+
+    def test_a_refresh_token_is_asked_for_where_the_provider_may_give_one(
+        self, theirs: MisbehavingProvider, elapsed: Elapsed
+    ) -> None:
+        def scopes(provider: CodeFlow, **changes: Any) -> list[str]:
+            return self.query(provider, **changes)["scope"][0].split()
+
+        assert "offline_access" in scopes(provider_at(theirs, elapsed))
+        assert "offline_access" not in scopes(provider_at(theirs, elapsed), asks_refresh=False)
+        assert "offline_access" not in scopes(provider_at(theirs, elapsed, refresh=False))
+        theirs.metadata["scopes_supported"] = ["openid", "email"]
+        assert "offline_access" not in scopes(provider_at(theirs, elapsed))
 
     def test_a_login_hint_is_passed_on(self, ours: CodeFlow) -> None:
         assert self.query(ours, login_hint="ana@example.com")["login_hint"] == ["ana@example.com"]
@@ -562,7 +575,7 @@ class TestMetadata:
 
 class TestEndSessionUrl:
     def url(self, ours: CodeFlow, **changes: Any) -> str | None:
-        asked = {"id_token_hint": "a.b.c", "post_logout_redirect_uri": "https://p/signed-out", "state": "s", **changes}
+        asked = {"id_token_hint": HINT, "post_logout_redirect_uri": "https://p/signed-out", "state": "s", **changes}
         return ours.end_session_url(**asked)
 
     def test_it_says_who_and_where_back(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
@@ -572,14 +585,57 @@ class TestEndSessionUrl:
         assert url.startswith(f"{theirs.issuer}/end?")
         assert parse_qs(urlsplit(url).query) == {
             "client_id": ["portal"],
-            "id_token_hint": ["a.b.c"],
+            "id_token_hint": [HINT],
             "post_logout_redirect_uri": ["https://p/signed-out"],
             "state": ["s"],
         }
 
-    @pytest.mark.parametrize("hint", [None, "x" * 8000])
+    @pytest.mark.parametrize("hint", [None, "x" * 8000, signed(claims_of(name="x" * 8000))])
     def test_without_a_hint_or_with_an_endless_one_the_provider_asks(self, ours: CodeFlow, hint: str | None) -> None:
         assert "id_token_hint" not in (self.url(ours, id_token_hint=hint) or "")
+
+    def test_an_id_token_whose_key_is_gone_is_left_out_for_the_persons_name(
+        self, ours: CodeFlow, theirs: MisbehavingProvider, elapsed: Elapsed
+    ) -> None:
+        """
+        Keycloak answers such a hint with "Invalid parameter: id_token_hint", and its session goes on.
+        """
+        assert "id_token_hint" in (self.url(ours) or "")
+        theirs.jwks = {"keys": [key for key in JWKS["keys"] if key["kid"] != RSA.kid]}
+        elapsed.seconds += EARLY_PAUSE
+
+        assert parse_qs(urlsplit(self.url(ours) or "").query) == {
+            "client_id": ["portal"],
+            "logout_hint": ["ana"],
+            "post_logout_redirect_uri": ["https://p/signed-out"],
+            "state": ["s"],
+        }
+
+    def test_where_the_keys_cannot_be_fetched_the_id_token_goes_along(
+        self, ours: CodeFlow, theirs: MisbehavingProvider
+    ) -> None:
+        theirs.respond["/jwks"] = lambda _: as_json({}, status=503)
+
+        assert "id_token_hint" in (self.url(ours) or "")
+
+    @pytest.mark.parametrize(
+        ("claims", "name"),
+        [
+            ({"preferred_username": "ana.analyst", "email": "ana@example.com"}, ["ana.analyst"]),
+            ({"email": "ana@example.com"}, ["ana@example.com"]),
+            ({"email": "", "preferred_username": ["ana.analyst"]}, ["ana"]),
+            ({"email": "a\nb", "preferred_username": "x" * 8000}, ["ana"]),
+            ({"sub": "\0"}, None),
+        ],
+    )
+    def test_the_name_is_one_the_provider_gave(
+        self, ours: CodeFlow, claims: dict[str, object], name: list[str] | None
+    ) -> None:
+        of_a_former_key = signed(claims_of(**claims), kid="former")
+        query = parse_qs(urlsplit(self.url(ours, id_token_hint=of_a_former_key) or "").query)
+
+        assert query["client_id"] == ["portal"]
+        assert query.get("logout_hint") == name
 
     def test_an_endpoint_with_a_query_keeps_it(self, ours: CodeFlow, theirs: MisbehavingProvider) -> None:
         theirs.metadata["end_session_endpoint"] += "?p=1"
@@ -597,6 +653,34 @@ class TestEndSessionUrl:
         theirs.respond[METADATA] = lambda _: as_json({}, status=503)
 
         assert self.url(ours) is None
+
+
+class TestReportedLogouts:
+    def test_where_only_tokens_name_the_issuer_no_stranger_chooses_whose_keys_are_fetched(
+        self, theirs: MisbehavingProvider, elapsed: Elapsed
+    ) -> None:
+        """
+        The keys of a Cognito domain are those of the user pool that an ID token names.
+        """
+        ends = Endpoints(authorize=f"{theirs.issuer}/authorize", token=f"{theirs.issuer}/token")
+        ours = provider_at(theirs, elapsed, provider_type="aws-cognito", issuer_of_token=True, endpoints=ends)
+
+        with pytest.raises(LogoutTokenRejected, match="wrong-issuer"):
+            ours.read_logout(signed(claims_of(iss=theirs.issuer)), now=NOW)
+        assert theirs.asked == []
+
+    def test_a_provider_without_signed_tokens_reports_none(self, theirs: MisbehavingProvider, elapsed: Elapsed) -> None:
+        ours = provider_at(theirs, elapsed, provider_type="github")
+
+        with pytest.raises(LogoutTokenRejected, match="no-tokens"):
+            ours.read_logout(HINT, now=NOW)
+        assert not ours.names_issuer(theirs.issuer)
+        assert theirs.asked == []
+
+    @pytest.mark.parametrize("named", ["", "https://evil.test", "ISSUER/", " ISSUER"])
+    def test_another_issuer_is_not_the_providers(self, ours: CodeFlow, theirs: MisbehavingProvider, named: str) -> None:
+        assert ours.names_issuer(theirs.issuer)
+        assert not ours.names_issuer(named.replace("ISSUER", theirs.issuer))
 
 
 class TestDiagnostics:

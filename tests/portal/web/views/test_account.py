@@ -2,9 +2,12 @@
 
 import pytest
 
+from portal.access.sign_ins import SignIns
+from portal.errors import StoreUnavailable
 from portal.rules.identity import Affiliation
+from portal.sign_in.providers.base import Renewal
 from portal.web.views.account import in_words
-from tests.builders import an_identity
+from tests.builders import ISSUER, an_identity
 from tests.portal.web.deployment import OWN, TESS, Deployment, field_of
 
 TICKET = "urn:gradio-portal:token-type:ticket"
@@ -20,7 +23,8 @@ def test_it_shows_identity_tenant_roles_and_end(deployment: Deployment) -> None:
     for shown in ("Ana Analyst", "ana@example.com", "Example Company", "Acme", "analyst", "AI-Analysts", "8 hours"):
         assert shown in text
     assert '<time datetime="2027-01-15T08:00:00Z"' in text
-    assert '<time datetime="2027-02-14T08:00:00Z"' in text
+    assert '<time datetime="2027-01-15T16:00:00Z"' in text  # nothing refreshes this sign-in
+    assert "as of this sign-in" in text
     assert "Tenants" not in text
     assert "You are not signed in anywhere else" in text
 
@@ -55,6 +59,93 @@ def test_other_sign_ins_of_the_same_person_are_listed_and_can_be_ended(deploymen
     assert (answer.status_code, answer.headers["Location"]) == (303, "/account")
     assert there.get("/").status_code == 303
     assert here.get("/").status_code == 200
+
+
+def test_every_other_sign_in_is_listed_with_browser_provider_tenant_and_times(deployment: Deployment) -> None:
+    there = deployment.browser()
+    there.environ_base["HTTP_USER_AGENT"] = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0) Version/17.0 Safari/604.1"
+    deployment.sign_in(there, TESS)
+    deployment.now += 3600
+    there.get("/account")
+    deployment.now += 3600
+    text = deployment.signed_in(TESS).get("/account").text
+    listed = text.partition("Signed in elsewhere")[2]
+    for shown in ("Safari on iPhone", "Example Company, Beta", "2027-01-15T08:00:00Z", "2027-01-15T09:00:00Z"):
+        assert shown in listed
+    assert "Firefox on Linux" in text.partition("Signed in elsewhere")[0]
+
+
+def test_a_sign_in_that_is_refreshed_says_how_often_and_lasts_longer(deployment: Deployment) -> None:
+    deployment.provider.renewal = Renewal("refresh", "the-refresh-token")
+    text = deployment.signed_in().get("/account").text
+    assert "checked every 15 minutes" in text
+    assert "as of this sign-in" not in text
+    assert '<time datetime="2027-02-14T08:00:00Z"' in text
+
+
+class TestEverywhere:
+    def test_every_sign_in_of_the_person_ends_this_one_too_and_no_other_persons(self, deployment: Deployment) -> None:
+        here, there, others = deployment.signed_in(), deployment.signed_in(), deployment.signed_in(TESS)
+        page = here.get("/account")
+        sids = []
+        for browser in (here, there):
+            form = {"token": deployment.launched(browser), "token_type_hint": TICKET}
+            sids.append(deployment.ask("forecast", "/oauth/introspect", form).get_json()["sid"])
+        assert '<button class="button button-plain" type="submit" name="everywhere" value="1">' in page.text
+        answer = here.post("/sign-out", data={"csrf": field_of(page, "csrf"), "everywhere": "1"}, headers=OWN)
+
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/signed-out?provider=company")
+        assert [browser.get("/account").status_code for browser in (here, there, others)] == [303, 303, 200]
+        for sid in sids:
+            asked = deployment.ask("forecast", "/oauth/introspect", {"token": sid, "token_type_hint": SESSION})
+            assert asked.get_json() == {"active": False, "code": "signed-out"}
+        recorded = deployment.services.audit.recent(issuer=ISSUER, tenant="acme", limit=20)
+        assert [entry.event for entry in recorded if entry.event.startswith("signed-out")] == ["signed-out"] * 2
+
+    @pytest.mark.parametrize(
+        ("form", "headers"),
+        [
+            ({}, OWN),
+            ({"csrf": ""}, OWN),
+            ({"csrf": "guessed"}, OWN),
+            ({"csrf": None}, {**OWN, "Origin": "https://forecast.apps.example.com"}),
+            ({"csrf": None}, {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}),
+            ({"csrf": None}, {"Origin": "null"}),
+            ({"csrf": None}, {}),
+        ],
+    )
+    def test_a_form_of_another_page_or_without_its_token_ends_nothing(
+        self, deployment: Deployment, form: dict[str, str | None], headers: dict[str, str]
+    ) -> None:
+        here, there = deployment.signed_in(), deployment.signed_in()
+        token = field_of(here.get("/account"), "csrf")
+        sent = {name: token if value is None else value for name, value in form.items()}
+
+        assert here.post("/sign-out", data={**sent, "everywhere": "1"}, headers=headers).status_code == 403
+        assert [browser.get("/account").status_code for browser in (here, there)] == [200, 200]
+
+    def test_signing_out_here_leaves_the_others(self, deployment: Deployment) -> None:
+        here, there = deployment.signed_in(), deployment.signed_in()
+        here.post("/sign-out", data={"csrf": field_of(here.get("/sign-out"), "csrf")}, headers=OWN)
+        assert [browser.get("/account").status_code for browser in (here, there)] == [303, 200]
+
+    def test_a_person_signed_in_once_is_not_offered_it(self, deployment: Deployment) -> None:
+        assert "everywhere" not in deployment.signed_in().get("/account").text
+
+    def test_if_the_others_cannot_be_ended_the_person_can_try_again(
+        self, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        here, there = deployment.signed_in(), deployment.signed_in()
+        form = {"csrf": field_of(here.get("/account"), "csrf"), "everywhere": "1"}
+
+        def fail(*_: object, **__: object) -> int:
+            raise StoreUnavailable("locked")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(SignIns, "revoke_selected", fail)
+            assert here.post("/sign-out", data=form, headers=OWN).status_code == 503
+        assert here.post("/sign-out", data=form, headers=OWN).status_code == 303
+        assert [browser.get("/account").status_code for browser in (here, there)] == [303, 303]
 
 
 def test_nobody_ends_somebody_elses_sign_in(deployment: Deployment) -> None:

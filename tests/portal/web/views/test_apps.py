@@ -305,6 +305,18 @@ def test_the_link_to_a_tab_keeps_the_path(deployment: Deployment) -> None:
     assert 'href="/apps/forecast/deep?x=1&amp;tab=1"' in browser.get("/apps/forecast/deep?x=1").text
 
 
+def test_the_small_window_begins_a_session_for_pages_that_are_open(deployment: Deployment) -> None:
+    """
+    For who is signed out, by way of the sign-in; for who may not open the app, it says so.
+    """
+    address = "/apps/forecast/?portal-renewal=1"
+    answer = deployment.signed_in().get(address)
+    assert 'content="0; url=/apps/forecast/.portal/launch?next=%2F.portal%2Frenewed"' in answer.text
+    stranger = deployment.browser().get(address)
+    assert stranger.headers["Location"] == f"/sign-in?next={quote(address, safe='')}"
+    assert deployment.signed_in(an_identity(affiliations=(Affiliation(tenant="acme"),))).get(address).status_code == 403
+
+
 # The launch
 
 
@@ -431,6 +443,8 @@ def test_the_theme_is_put_where_gradio_reads_it(path: str, theme: str | None, ex
         ("/apps/forecast/?portal-place=lost", AppLocation("/", alone=False, lost=True)),
         ("/apps/forecast/?portal-place=lost&tab=1", AppLocation("/", alone=True, lost=True)),
         ("/apps/forecast//evil.test", AppLocation("/", alone=False, lost=True)),
+        ("/apps/forecast/?portal-renewal=1", AppLocation("/.portal/renewed", alone=True, lost=False)),
+        ("/apps/forecast/?portal-renewal=2", AppLocation("/?portal-renewal=2", alone=False, lost=False)),
         ("/apps/forecast/?" + "x" * 4094, AppLocation("/?" + "x" * 4094, alone=False, lost=False)),
         ("/apps/forecast/?" + "x" * 4095, AppLocation("/", alone=False, lost=True)),
     ],

@@ -23,7 +23,9 @@ def family(error: type[PortalError]) -> list[type[PortalError]]:
     return [error, *(below for child in error.__subclasses__() for below in family(child))]
 
 
-CODES = sorted({kind.code for kind in family(PortalError) if hasattr(kind, "code") and kind.code != "settings"})
+WITHOUT_PAGE = {"settings", "refresh-refused", "logout-token-rejected"}
+"""Those of commands, of the background and of answers to machines."""
+CODES = sorted({kind.code for kind in family(PortalError) if hasattr(kind, "code")} - WITHOUT_PAGE)
 
 
 @pytest.mark.parametrize("code", CODES)

@@ -58,6 +58,19 @@ class TestSignInPage:
         assert browser.get("/sign-in?next=//evil.test").headers["Location"] == "/"
 
 
+class TestSmallWindow:
+    def test_it_leads_through_the_sign_in(self, browser: Browser) -> None:
+        assert browser.get("/signed-in").headers["Location"] == "/sign-in?next=%2Fsigned-in"
+
+    def test_afterwards_its_script_tells_the_open_pages(self, browser: Browser) -> None:
+        browser.sign_in()
+
+        page = browser.get("/signed-in")
+        assert page.status_code == 200
+        assert "signed-in.js" in page.text
+        assert "You can close this window." in page.text
+
+
 class TestBegin:
     def test_the_browser_goes_to_the_provider_with_a_cookie_of_its_own(self, browser: Browser) -> None:
         response = browser.get("/auth/oauth/company")

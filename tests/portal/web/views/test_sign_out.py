@@ -1,10 +1,14 @@
 """Signing out, seen from a browser."""
 
+import re
+from html import unescape
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.builders import NOW, PORTAL
+from portal.sign_in.providers.logout_token import ProviderLogout
+from tests.builders import ISSUER, NOW, PORTAL, a_provider
 from tests.provider.browser import (
     HOST,
     Browser,
@@ -92,13 +96,72 @@ class TestSignOut:
         assert browser.post("/sign-out", csrf=token).headers["Location"] == "/signed-out"
 
 
+def report(portal: Portal, *, session: str | None = None, subject: str | None = None) -> None:
+    """Have the provider report a logout."""
+    logout = ProviderLogout(issuer=ISSUER, subject=subject, session=session, token_id=str(session))
+    portal.services.provider_logouts.end(logout, provider="company", now=portal.now)
+
+
 class TestSignedOutPage:
-    def test_it_reports_the_sign_out_at_the_provider(self, browser: Browser) -> None:
+    def test_a_return_proves_nothing_about_the_provider(self, browser: Browser) -> None:
+        """
+        A person may decline there, or take the way back by themselves.
+        """
         browser.sign_in()
         state = state_in(link_to_provider(browser.sign_out()))
         page = browser.get(f"/signed-out?state={state}").text
 
-        assert "portal, its apps and Example Company" in page
+        assert "You are signed out of this portal and its apps." in page
+        assert "still be signed in to Example Company" in page
+        assert "apps and Example Company" not in page
+
+    def test_it_leads_to_the_providers_sign_out_without_the_id_token(self, browser: Browser) -> None:
+        browser.sign_in()
+        state = state_in(link_to_provider(browser.sign_out()))
+        page = browser.get(f"/signed-out?state={state}").text
+        (href,) = re.findall(r'<a href="([^"]+)">sign out of Example Company</a>', page)
+        query = parse_qs(urlsplit(unescape(href)).query)
+
+        assert href.startswith("https://id.example.com/end?")
+        assert query["state"] == [state]
+        assert "id.token.hint" not in page
+
+    @pytest.mark.parametrize("begun_at", ["company", "gone"])
+    def test_where_it_knows_no_such_place_it_says_so_without_a_link(
+        self, portal: Portal, browser: Browser, provider: ScriptedProvider, begun_at: str
+    ) -> None:
+        browser.sign_in()
+        state = state_in(link_to_provider(browser.sign_out()))
+        provider.end_session = None
+        if begun_at == "gone":
+            portal.providers.clear()
+        page = browser.get(f"/signed-out?state={state}").text
+
+        assert "still be signed in to Example Company. On a shared computer, sign out there" in page
+
+    @pytest.mark.parametrize(("provider_type", "confirms"), [("keycloak", True), ("oidc", False)])
+    def test_only_the_providers_own_report_of_that_session_proves_it(
+        self, tmp_path: Path, provider: ScriptedProvider, *, provider_type: str, confirms: bool
+    ) -> None:
+        """
+        And only where it reports nothing to those who stay signed in there.
+        """
+        portal = Portal(tmp_path, providers=(a_provider(provider_type=provider_type),))
+        portal.providers["company"] = provider
+        browser = Browser(portal)
+        provider.claims = {"sid": "session-1"}
+        browser.sign_in()
+        path = f"/signed-out?state={state_in(link_to_provider(browser.sign_out()))}"
+        proven = "You are signed out of this portal, its apps and Example Company."
+
+        report(portal, session="session-2")
+        report(portal, subject="ana")
+        portal.services.provider_logouts.end_session("session-1", provider="company", issuer=ISSUER, now=portal.now)
+        assert proven not in browser.get(path).text
+        report(portal, session="session-1")
+        page = browser.get(path).text
+        assert (proven in page) is confirms
+        assert ("still be signed in" in page) is not confirms
 
     @pytest.mark.parametrize(
         "query", ["", "?state=forged", "?provider=unknown", "?provider=<script>", "?state=%ED%A0%80"]

@@ -27,6 +27,25 @@ def test_a_page_goes_on_with_cookies_across_sites(deployment_across_sites: Deplo
     _go_on_in_the_frame(deployment_across_sites, browser)
 
 
+def test_a_frame_that_shows_no_app_any_more_shows_it_again(deployment: Deployment, browser: Browser) -> None:
+    """
+    The guard's page stands where the app's page was, and gives way to it.
+    """
+    context = browser.new_context()
+    page = steps.new_page(context)
+    steps.sign_in(page, deployment, "Ana Analyst", path="/apps/showcase/?place=here")
+    app = steps.frame_of(page)
+    expect(app.locator("#words textarea")).to_be_visible()
+    steps.sign_out(steps.new_page(context), deployment)
+    page.frames[1].evaluate("location.reload()")
+    expect(app.get_by_role("heading", name="Your session has ended")).to_be_visible()
+
+    _sign_in_again(context, page, "Ana Analyst")
+    steps.predict(app, greeted="Ana Analyst")
+    assert steps.frame_address(page).startswith(f"{deployment.apps['showcase']}/?place=here")
+    context.close()
+
+
 def test_a_page_in_a_tab_of_its_own_says_so_and_goes_on(deployment: Deployment, browser: Browser) -> None:
     """
     There is no page of the portal's around it, so the guard's script says it; both tabs of the app go on.

@@ -72,6 +72,10 @@
 
   // A new session began in this browser: go on in it, with everything that is in this page.
   function renewed() {
+    if (tag.dataset.event === "session-ended") {
+      const isRoute = window.location.pathname.indexOf(base + "/.portal/") === 0;
+      return isRoute ? window.location.replace(base + "/") : window.location.reload();
+    }
     if (!ended) return;
     look().then(function (answer) { return answer.ok ? answer.json() : null; }).then(function (session) {
       if (!session || !ended) return;

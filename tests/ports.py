@@ -13,6 +13,8 @@ from functools import cache
 from itertools import chain
 from typing import Final
 
+from portal.machine.ports import BLOCKED_BY_BROWSERS
+
 _LOOPBACK: Final = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 _FIRST: Final = 10_000
 _SIZE: Final = 100
@@ -20,6 +22,8 @@ _BLOCKS: Final = 100
 _FIRST_UID: Final = 70_000
 _claims: Final[list[socket.socket]] = []
 """Held for as long as this process runs."""
+_FOLLOWING: Final = 20
+"""Ports after one of these that a demo may use too."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -36,7 +40,7 @@ def own_uids() -> range:
 @cache
 def _ports(pid: int) -> Iterator[int]:
     blocks = chain([_first_block(pid)], iter(_claimed, None))
-    return (port for block in blocks for port in _range(block)[1:] if _is_free(port))
+    return (port for block in blocks for port in _range(block)[1:] if _is_usable(port) and _is_free(port))
 
 
 @cache
@@ -60,6 +64,10 @@ def _claimed() -> int:
 
 def _range(block: int) -> range:
     return range(_FIRST + block * _SIZE, _FIRST + (block + 1) * _SIZE)
+
+
+def _is_usable(port: int) -> bool:
+    return BLOCKED_BY_BROWSERS.isdisjoint(range(port, port + _FOLLOWING))
 
 
 def _is_free(port: int) -> bool:

@@ -18,6 +18,15 @@ LOOPBACK: Final = "127.0.0.1"
 DEFAULT: Final = 7800
 APPS_FROM: Final = 10
 """Distance of the first app's port from the portal's."""
+BLOCKED_BY_BROWSERS: Final = frozenset(
+    {
+        *(1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109),
+        *(110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530),
+        *(531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045),
+        *(4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080),
+    }
+)
+"""Ports at which no browser opens a page (Fetch Standard, section 2.9, bad ports)."""
 _HIGHEST: Final = 65535
 _NOT_EPHEMERAL: Final = range(20_000, 32_000)
 """Below the ephemeral ports (RFC 6335, section 6; Linux: from 32768 on)."""
@@ -37,7 +46,7 @@ def chosen_ports(first: int, *, apps: int) -> Ports:
     """Return the ports of a demo with so many *apps*, beginning at *first*; 0 means any free ones.
 
     Raises:
-        CommandFailed: *first* leaves no room.
+        CommandFailed: *first* leaves no room, or browsers open no page at one of the ports.
     """
     if first == 0:
         portal, provider, *rest = free_ports(2 + apps)
@@ -45,7 +54,14 @@ def chosen_ports(first: int, *, apps: int) -> Ports:
     if not 0 < first <= _HIGHEST - APPS_FROM - apps:
         raise CommandFailed(f"--port must be a number from 1 to {_HIGHEST - APPS_FROM - apps}, or 0 for any free one.")
     begin = first + APPS_FROM
-    return Ports(portal=first, provider=first + 1, apps=tuple(range(begin, begin + apps)))
+    ports = Ports(portal=first, provider=first + 1, apps=tuple(range(begin, begin + apps)))
+    blocked = BLOCKED_BY_BROWSERS.intersection({ports.portal, ports.provider, *ports.apps})
+    if blocked:
+        raise CommandFailed(
+            f"Browsers open no page at port {min(blocked)}, which --port {first} would use. "
+            f"Choose another, such as {DEFAULT}."
+        )
+    return ports
 
 
 def free_ports(count: int) -> tuple[int, ...]:

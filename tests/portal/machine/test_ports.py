@@ -36,6 +36,18 @@ def test_a_first_port_without_room_is_refused(first: int) -> None:
         chosen_ports(first, apps=3)
 
 
+@pytest.mark.parametrize("first", [10080, 10079, 10070, 10068, 6000, 5990])
+def test_ports_at_which_browsers_open_no_page_are_refused(first: int) -> None:
+    blocked = 10080 if first > 10_000 else 6000
+    with pytest.raises(CommandFailed, match=f"Browsers open no page at port {blocked}, .* Choose another"):
+        chosen_ports(first, apps=3)
+
+
+@pytest.mark.parametrize("first", [10081, 10078, 10071, 10067])
+def test_their_neighbours_can_be_used(first: int) -> None:
+    assert chosen_ports(first, apps=3).portal == first
+
+
 def test_the_last_ports_can_be_used() -> None:
     assert chosen_ports(65522, apps=3).apps[-1] == 65534
 

@@ -64,6 +64,8 @@ class NotAdmitted(SignInFailed):
 
     code = "not-admitted"
     status = 403
+    claims: tuple[str, ...] = ()
+    """The names of the claims that came."""
 
 
 class RefreshRefused(PortalError):

@@ -14,7 +14,8 @@ from typing import Final, Literal
 
 import sqlalchemy as sa
 
-from portal.access.audit import Audit, AuditEvent
+from portal.access.audit import Audit
+from portal.access.audit_events import AuditEvent
 from portal.access.outbox import Outbox
 from portal.access.revocation import Revocation, RevocationReason
 from portal.access.session_validation import (
@@ -123,7 +124,7 @@ class AppSessions:
         try:
             ticket = self._tickets.read(token, app=app, now=now)
         except Rejected as rejected:
-            self._audit.refused_ticket(now=now, app=app.slug, detail=rejected.reason.value)
+            self._audit.refused_ticket(now=now, app=app.slug, reason=rejected.reason.value)
             is_late = rejected.reason is Rejection.EXPIRED
             return Inactive(code=SessionRefusal.EXPIRED if is_late else SessionRefusal.BAD_TICKET)
         with self._outbox.transaction() as revocation:
@@ -168,10 +169,10 @@ class AppSessions:
         living = SESSIONS_WITH_SIGN_INS.where(opened.c.sign_in_id == sign_in_id, opened.c.ended_at.is_(None))
         denied: dict[str, list[str]] = {}
         for row in connection.execute(living).all():
-            detail = self._denial_of(row, now=now)
-            if detail is not None:
+            ended = self._denial_of(row, now=now)
+            if ended is not None:
                 if row.app not in denied:  # one event, however many windows are open
-                    self._record_denial(revocation, row, detail=detail, now=now)
+                    self._record_denial(revocation, row, ended, now=now)
                 denied.setdefault(row.app, []).append(row.sid)
         sids = [sid for of_app in denied.values() for sid in of_app]
         if sids:
@@ -202,14 +203,15 @@ class AppSessions:
             of_same = sa.and_(opened.c.sign_in_id == last.id, opened.c.id > last.sid)
             following = sa.or_(opened.c.sign_in_id > last.id, of_same)
 
-    def _denial_of(self, row: Row, *, now: int) -> str | None:
+    def _denial_of(self, row: Row, *, now: int) -> EndedSession | None:
         """Return why the policy does not allow the session in *row*; ``None`` if it does, or the session has ended."""
         app = self._catalogue.find(row.app)
         if app is None:
-            return Denial.UNKNOWN_APP.value
+            denial = Denial.UNKNOWN_APP.value
+            return EndedSession(RevocationReason.DENIED, denial, {"denial": denial})
         result = self._validator.validate(row, app=app, now=now)
         if isinstance(result, EndedSession) and result.reason is RevocationReason.DENIED:
-            return result.detail
+            return result
         return None
 
     def _redeem(self, revocation: Revocation, ticket: Ticket, *, app: AppSpec, now: int) -> Introspection:
@@ -272,18 +274,19 @@ class AppSessions:
         if result.reason is RevocationReason.SIGN_IN_EXPIRED:
             self._sign_ins.revoke_in(revocation, row.id, reason=result.reason, now=now)
         elif result.reason is RevocationReason.DENIED:
-            self._record_denial(revocation, row, detail=result.detail, now=now)
+            self._record_denial(revocation, row, result, now=now)
         revocation.revoke_app_sessions(tables.app_sessions.c.id == row.sid, reason=result.reason, now=now)
         return result
 
-    def _record_denial(self, revocation: Revocation, row: Row, *, detail: str, now: int) -> None:
+    def _record_denial(self, revocation: Revocation, row: Row, ended: EndedSession, *, now: int) -> None:
         self._audit.record(
             AuditEvent.APP_DENIED,
             now=now,
             identity=read_identity(row.identity),
             tenant=row.tenant,
             app=row.app,
-            detail=detail,
+            detail=ended.detail,
+            fields=ended.fields,
             connection=revocation.connection,
         )
 
@@ -317,7 +320,7 @@ class AppSessions:
             identity=None if row is None else read_identity(row.identity),
             tenant=None if row is None else row.tenant,
             app=app.slug,
-            detail=code.value,
+            reason=code.value,
             connection=connection,
         )
         return Inactive(code=code)

@@ -6,13 +6,15 @@ people by the identity's id.  Neither has a secret, token or session id.
 
 import json
 import logging
-from collections.abc import Collection
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Final
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from dataclasses import fields as dataclass_fields
+from typing import Any, Final
 
 import sqlalchemy as sa
 
+from portal.access.audit_events import AuditEvent, events_of, write_fields
+from portal.clock import rfc3339
 from portal.contract.truncation import shorten
 from portal.rules.fixed_window import FixedWindowLimiter
 from portal.rules.identity import Identity
@@ -24,39 +26,17 @@ MOST_REFUSED: Final = 20
 """Most refused tickets of one app that a process records per minute: with a known person, and without."""
 MOST_OF_ONE: Final = 30
 """Most events of one kind of one person in a tenant that a process records within :data:`WINDOW`."""
+MOST_REFUSALS_OF_ONE: Final = 40
+"""Most refusals of all kinds of one person, in all tenants."""
+MOST_OF_ADDRESS: Final = 20
+"""Most events without a person from one address."""
 MOST_UNNAMED: Final = 300
-"""Most events of one kind without a person."""
+"""Most events of one kind without a person, from all addresses."""
 WINDOW: Final = 600
 """In seconds."""
 _MINUTE: Final = 60
 MAX_DETAIL: Final = 500
 """Longest detail, in characters."""
-
-
-class AuditEvent(StrEnum):
-    """The events.  Their values are part of the log's contract; keep alphabetized."""
-
-    API_USED = "api-used"
-    """An app used the portal's API on behalf of a person."""
-    APP_DENIED = "app-denied"
-    """The policy does not open the app to the person, or no longer does."""
-    APP_OPENED = "app-opened"
-    """A ticket was redeemed."""
-    EVENTS_LEFT_OUT = "events-left-out"
-    """One person caused too many events of one kind to record each."""
-    ROLES_CHANGED = "roles-changed"
-    """A refresh brought other roles."""
-    SIGN_IN_ENDED = "sign-in-ended"
-    """A sign-in ended without the person's doing: an admin ended it, or it expired."""
-    SIGN_IN_REFUSED = "sign-in-refused"
-    """A sign-in failed: the provider, the callback or a rule refused it."""
-    SIGNED_IN = "signed-in"
-    SIGNED_OUT = "signed-out"
-    TENANT_SWITCHED = "tenant-switched"
-    TICKET_REFUSED = "ticket-refused"
-    """An app presented a ticket that is not valid."""
-    TICKETS_LEFT_OUT = "tickets-left-out"
-    """An app presented too many such tickets to record each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,23 +53,27 @@ class AuditEntry:
     tenant: str | None
     app: str | None
     detail: str
+    """A text for people; :attr:`fields` has the same for programs."""
     reference: str
     """The reference on the error page, if there was one."""
+    fields: Mapping[str, object]
+    """Those of the event, :data:`portal.access.audit_events.DECLARATIONS`; none in an event of an older version."""
 
 
-_WITHOUT_LIMIT: Final = frozenset({AuditEvent.EVENTS_LEFT_OUT, AuditEvent.TICKET_REFUSED, AuditEvent.TICKETS_LEFT_OUT})
+_WITHOUT_LIMIT: Final = frozenset({AuditEvent.EVENTS_LEFT_OUT, AuditEvent.TICKETS_LEFT_OUT})
+_REFUSALS: Final = events_of("refusals")
 
 
 @dataclass(frozen=True, slots=True)
 class _Author:
-    """The author of events of one kind."""
+    """The author of events of one kind; a name that a person can change does not make another."""
 
     event: AuditEvent
     identity_id: str | None
     issuer: str | None
     tenant: str | None
-    name: str | None
-    email: str | None
+    name: str | None = field(compare=False)
+    email: str | None = field(compare=False)
 
 
 class Audit:
@@ -99,7 +83,9 @@ class Audit:
         self._database = database
         self._refusals: FixedWindowLimiter[tuple[str, bool]] = FixedWindowLimiter(most=MOST_REFUSED, window=_MINUTE)
         self._of_one: FixedWindowLimiter[_Author] = FixedWindowLimiter(most=MOST_OF_ONE, window=WINDOW)
+        self._refusals_of_one: FixedWindowLimiter[str] = FixedWindowLimiter(most=MOST_REFUSALS_OF_ONE, window=WINDOW)
         self._unnamed: FixedWindowLimiter[_Author] = FixedWindowLimiter(most=MOST_UNNAMED, window=WINDOW)
+        self._of_address: FixedWindowLimiter[str] = FixedWindowLimiter(most=MOST_OF_ADDRESS, window=WINDOW)
 
     def record(
         self,
@@ -110,25 +96,48 @@ class Audit:
         tenant: str | None = None,
         app: str | None = None,
         detail: str = "",
+        fields: Mapping[str, object] | None = None,
         reference: str = "",
+        address: str | None = None,
         connection: sa.Connection | None = None,
     ) -> None:
         """Record *event*, unless there were too many of its kind; with *connection*, as part of its transaction.
 
+        *address*: where it came from, if no person is known; it only counts.
+
         Raises:
             StoreUnavailable: only the line in the log was written.
+            ValueError: *fields* are not those of *event*.
         """
-        author = _Author(
-            event=event,
-            identity_id=identity.id if identity else None,
-            issuer=identity.issuer if identity else None,
-            tenant=_cut(tenant),
-            name=_cut(_name_of(identity)) if identity else None,
-            email=_cut(identity.verified_email) if identity else None,
-        )
-        limiter = self._unnamed if identity is None else self._of_one
-        if event in _WITHOUT_LIMIT or limiter.take(author, now=now):
-            self._write(author, now=now, app=app, detail=detail, reference=reference, connection=connection)
+        author = _author(event, identity=identity, tenant=tenant)
+        if event in _WITHOUT_LIMIT or self._has_room(author, address=address, now=now):
+            self._write(
+                author,
+                now=now,
+                app=app,
+                detail=detail,
+                fields=fields or {},
+                reference=reference,
+                connection=connection,
+            )
+
+    def _has_room(self, author: _Author, *, address: str | None, now: int) -> bool:
+        """Return whether one more event of *author* is recorded, and count it.
+
+        The wider bound is asked only where the narrower has room, so that neither is used up by what is left out, and
+        there are never more addresses in memory than events that they caused.
+        """
+        if author.identity_id is None:
+            narrow = self._unnamed
+            is_bounded = address is not None and narrow.has_room(author, now=now)
+            has_room = not is_bounded or self._of_address.take(str(address), now=now)
+        else:
+            narrow = self._of_one
+            is_bounded = author.event in _REFUSALS and narrow.has_room(author, now=now)
+            has_room = not is_bounded or self._refusals_of_one.take(author.identity_id, now=now)
+        if not has_room:
+            narrow.leave_out(author, now=now)
+        return has_room and narrow.take(author, now=now)
 
     def _write(
         self,
@@ -136,6 +145,7 @@ class Audit:
         *,
         now: int,
         detail: str,
+        fields: Mapping[str, object],
         app: str | None = None,
         reference: str = "",
         connection: sa.Connection | None = None,
@@ -150,9 +160,11 @@ class Audit:
             "detail": _cut(detail, longest=MAX_DETAIL),
             "reference": _cut(reference, longest=64),
         }
-        # ensure_ascii also keeps line breaks and terminal escapes out of the log.
-        _log.info("%s", json.dumps({name: value for name, value in row.items() if value not in {None, ""}}))
-        row |= {"name": author.name, "email": author.email}
+        written = write_fields(author.event, fields)
+        line = {name: value for name, value in row.items() if value not in {None, ""}} | {"at": rfc3339(now)}
+        # ASCII also keeps line breaks and terminal escapes out of the log.
+        _log.info("%s", json.dumps({**line, "fields": json.loads(written)}))
+        row |= {"name": author.name, "email": author.email, "fields": written}
         insert = sa.insert(tables.audit).values({name: _storable(value) for name, value in row.items()})
         if connection is not None:
             connection.execute(insert)
@@ -165,29 +177,25 @@ class Audit:
         *,
         now: int,
         app: str,
-        detail: str,
+        reason: str,
         identity: Identity | None = None,
         tenant: str | None = None,
         connection: sa.Connection | None = None,
     ) -> None:
         """Record that a ticket of *app* was refused, unless there were too many: an app could fill the disk with junk.
 
-        Tickets without a known person count separately, so that junk does not hide a person's ticket.
+        Tickets without a known person count separately, so that junk does not hide a person's ticket; and a person is
+        bounded first, so that one does not hide the others'.
 
         Raises:
             StoreUnavailable: as :meth:`record`.
         """
         self.record_left_out(now, connection=connection)
+        author = _author(AuditEvent.TICKET_REFUSED, identity=identity, tenant=tenant)
+        if identity is not None and not self._has_room(author, address=None, now=now):
+            return
         if self._refusals.take((app, identity is not None), now=now):
-            self.record(
-                AuditEvent.TICKET_REFUSED,
-                now=now,
-                identity=identity,
-                tenant=tenant,
-                app=app,
-                detail=detail,
-                connection=connection,
-            )
+            self._write(author, now=now, app=app, detail=reason, fields={"reason": reason}, connection=connection)
 
     def record_left_out(self, now: int, *, connection: sa.Connection | None = None) -> None:
         """Record how many events were left out in the windows that have ended.
@@ -196,39 +204,66 @@ class Audit:
             StoreUnavailable: as :meth:`record`.
         """
         for (app, _), number in self._refusals.report_excess(now=now).items():
-            self.record(AuditEvent.TICKETS_LEFT_OUT, now=now, app=app, detail=str(number), connection=connection)
+            self.record(
+                AuditEvent.TICKETS_LEFT_OUT,
+                now=now,
+                app=app,
+                detail=str(number),
+                fields={"count": number},
+                connection=connection,
+            )
+        for wider in (self._refusals_of_one, self._of_address):
+            wider.report_excess(now=now)  # what they left out is counted with the narrower ones
         for limiter in (self._of_one, self._unnamed):
             for author, number in limiter.report_excess(now=now).items():
-                summed = replace(author, event=AuditEvent.EVENTS_LEFT_OUT)
-                self._write(summed, now=now, detail=f"{number} {author.event.value}", connection=connection)
+                summed, kind = replace(author, event=AuditEvent.EVENTS_LEFT_OUT), author.event.value
+                fields = {"count": number, "of": kind}
+                self._write(summed, now=now, detail=f"{number} {kind}", fields=fields, connection=connection)
 
     def recent(
-        self, *, issuer: str, tenant: str, limit: int, before: int | None = None, without: Collection[str] = ()
+        self,
+        *,
+        issuer: str,
+        tenant: str,
+        limit: int,
+        before: int | None = None,
+        only: Collection[str] | None = None,
+        without: Collection[str] = (),
     ) -> list[AuditEntry]:
         """Return the latest events of *tenant* of *issuer*, newest first, at most *limit*.
 
-        *before*: only those older than the entry with this :attr:`AuditEntry.id`; *without*: events to leave out.
+        *before*: only those older than the entry with this :attr:`AuditEntry.id`; *only*: the events to return;
+        *without*: events to leave out.
         """
         table = tables.audit
-        columns = (
-            table.c.id,
-            table.c.at,
-            table.c.event,
-            table.c.name,
-            table.c.email,
-            table.c.tenant,
-            table.c.app,
-            table.c.detail,
-            table.c.reference,
-        )
         conditions = [table.c.issuer == issuer, table.c.tenant == tenant]
         if before is not None:
             conditions.append(table.c.id < before)
+        if only is not None:
+            conditions.append(table.c.event.in_(sorted(only)))
         if without:
             conditions.append(table.c.event.not_in(sorted(without)))
-        query = sa.select(*columns).where(*conditions).order_by(table.c.id.desc()).limit(max(0, limit))
+        query = sa.select(*_COLUMNS).where(*conditions).order_by(table.c.id.desc()).limit(max(0, limit))
         with self._database.read() as connection:
-            return [AuditEntry(**row) for row in connection.execute(query).mappings()]
+            return [_entry(row) for row in connection.execute(query).mappings()]
+
+
+_COLUMNS: Final = tuple(tables.audit.c[one.name] for one in dataclass_fields(AuditEntry))
+
+
+def _entry(row: Mapping[Any, Any]) -> AuditEntry:
+    return AuditEntry(**{**row, "fields": {} if row["fields"] is None else json.loads(row["fields"])})
+
+
+def _author(event: AuditEvent, *, identity: Identity | None, tenant: str | None) -> _Author:
+    return _Author(
+        event=event,
+        identity_id=identity.id if identity else None,
+        issuer=identity.issuer if identity else None,
+        tenant=_cut(tenant),
+        name=_cut(_name_of(identity)) if identity else None,
+        email=_cut(identity.verified_email) if identity else None,
+    )
 
 
 def _name_of(identity: Identity) -> str | None:

@@ -21,7 +21,8 @@ from typing import Any, Final, TypeAlias
 import sqlalchemy as sa
 
 from portal.access.app_sessions import AppSessions
-from portal.access.audit import Audit, AuditEvent
+from portal.access.audit import Audit
+from portal.access.audit_events import AuditEvent
 from portal.access.outbox import Outbox
 from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import SignIns, due_after, provider_session_key
@@ -81,11 +82,12 @@ def verdict_on(error: PortalError, *, is_doubtful: bool) -> Verdict:
     return Verdict.REVOKE if is_final else Verdict.RETRY
 
 
-def roles_changed(before: Identity, after: Identity, *, tenant: str, rules: tuple[RoleRule, ...]) -> str:
-    """Return how the roles in *tenant* changed, for the audit; empty if they did not."""
+def roles_changed(
+    before: Identity, after: Identity, *, tenant: str, rules: tuple[RoleRule, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the roles in *tenant* that are new, and those that are gone."""
     old, new = (_roles_of(one, tenant=tenant, rules=rules) for one in (before, after))
-    changes = [f"+{role}" for role in sorted(new - old)] + [f"-{role}" for role in sorted(old - new)]
-    return " ".join(changes)
+    return tuple(sorted(new - old)), tuple(sorted(old - new))
 
 
 def _roles_of(identity: Identity, *, tenant: str, rules: tuple[RoleRule, ...]) -> frozenset[str]:
@@ -317,14 +319,15 @@ class Refresher:
             if tenant != row.tenant:
                 self._sign_ins.end_in_tenant(revocation, row, identity, tenant=tenant, now=now)
             self._app_sessions.revoke_denied(revocation, sign_in_id, now=now)
-            changes = roles_changed(read_identity(row.identity), identity, tenant=tenant, rules=rules)
-            if changes and tenant == row.tenant:
+            added, removed = roles_changed(read_identity(row.identity), identity, tenant=tenant, rules=rules)
+            if (added or removed) and tenant == row.tenant:
                 self._audit.record(
                     AuditEvent.ROLES_CHANGED,
                     now=now,
                     identity=identity,
                     tenant=tenant,
-                    detail=changes,
+                    detail=" ".join([*(f"+{role}" for role in added), *(f"-{role}" for role in removed)]),
+                    fields={"added": added, "removed": removed},
                     connection=revocation.connection,
                 )
 
@@ -337,7 +340,8 @@ class Refresher:
             reason = RevocationReason.REFRESH_REFUSED if refused else RevocationReason.NOT_ADMITTED
             with self._outbox.transaction(deliver_at=now) as revocation:
                 if lease.is_held(self._sign_ins.lock(revocation.connection, sign_in_id)):
-                    self._sign_ins.revoke_in(revocation, sign_in_id, reason=reason, now=now)
+                    refusal = error if isinstance(error, NotAdmitted) else None
+                    self._sign_ins.revoke_in(revocation, sign_in_id, reason=reason, now=now, refusal=refusal)
             return
         is_lost = isinstance(error, AnswerLost)
         # A lease that has passed says that the token may be used up.

@@ -1,11 +1,12 @@
 """Validates app sessions: each time anew, from the session's row, its sign-in and the current rules."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 import sqlalchemy as sa
 
+from portal.access.audit_events import denial_fields
 from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import Row, SignIns
 from portal.access.stored_identity import StandingCache, read_identity
@@ -42,6 +43,8 @@ class EndedSession:
 
     reason: RevocationReason
     detail: str = ""
+    fields: Mapping[str, object] = field(default_factory=dict)
+    """Those of ``app-denied``."""
 
     def __bool__(self) -> Literal[False]:
         return False
@@ -71,5 +74,7 @@ class SessionValidator:
         decision = may_open(app, standing=self._standings.of(row.identity, tenant=row.tenant))
         if isinstance(decision, Allowed):
             return decision
-        reason = reason_of(decision, rules=self._rules, identity=read_identity(row.identity))
-        return EndedSession(RevocationReason.DENIED, reason)
+        rules, identity = self._rules, read_identity(row.identity)
+        reason = reason_of(decision, rules=rules, identity=identity)
+        fields = denial_fields(decision, rules=rules, identity=identity)
+        return EndedSession(RevocationReason.DENIED, reason, fields)

@@ -5,7 +5,7 @@ The row is the only truth: cookies, browser sessions and app sessions are valid 
 
 import json
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,12 +14,13 @@ from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 
-from portal.access.audit import Audit, AuditEvent
+from portal.access.audit import Audit
+from portal.access.audit_events import AuditEvent
 from portal.access.outbox import Outbox
 from portal.access.revocation import PendingNotification, Revocation, RevocationReason
 from portal.access.stored_identity import read_identity, write_identity
 from portal.contract.truncation import shorten
-from portal.errors import ProviderRefused, StoreUnavailable
+from portal.errors import NotAdmitted, ProviderRefused, StoreUnavailable
 from portal.rules.identity import Identity
 from portal.settings import Settings
 from portal.sign_in.providers.base import Renewal
@@ -174,11 +175,12 @@ class SignIns:
         renewal: Renewal | None = None,
         sign_in_id: str | None = None,
         detail: str = "",
+        fields: Mapping[str, object] | None = None,
     ) -> SignIn:
         """Sign *identity* in, in *tenant*, and revoke the sign-in *former* of the same browser: both, or neither.
 
-        *sign_in_id* comes from :func:`new_id`; *detail* goes to the audit; *provider_session* is the ``sid`` of the ID
-        token.  The apps of *former* are notified as :meth:`revoke` does.
+        *sign_in_id* comes from :func:`new_id`; *detail* and *fields* go to the audit; *provider_session* is the ``sid``
+        of the ID token.  The apps of *former* are notified as :meth:`revoke` does.
 
         Raises:
             ValueError: the identity does not belong to *tenant*.
@@ -229,6 +231,12 @@ class SignIns:
                 identity=identity,
                 tenant=tenant,
                 detail=detail,
+                fields={
+                    "provider": identity.provider,
+                    "browser": sign_in.browser,
+                    "hook_roles": sorted(frozenset[str]().union(*(one.hook_roles for one in identity.affiliations))),
+                    **(fields or {}),
+                },
                 connection=revocation.connection,
             )
         self._revoke_if_reported(sign_in, row["provider_session"], now=now)
@@ -291,7 +299,14 @@ class SignIns:
             self.revoke_in(revocation, sign_in_id, reason=reason, now=now, by=by)
 
     def revoke_in(
-        self, revocation: Revocation, sign_in_id: str, *, reason: RevocationReason, now: int, by: str = ""
+        self,
+        revocation: Revocation,
+        sign_in_id: str,
+        *,
+        reason: RevocationReason,
+        now: int,
+        by: str = "",
+        refusal: NotAdmitted | None = None,
     ) -> None:
         """End a sign-in and all its app sessions in the transaction of *revocation*; see :meth:`revoke`."""
         connection = revocation.connection
@@ -303,12 +318,16 @@ class SignIns:
         values = {**ended, "renewal": None, "refresh_due_at": None, "refresh_lease_until": None}
         connection.execute(sa.update(table).where(table.c.id == row.id).values(values))
         is_own = reason is RevocationReason.SIGNED_OUT
+        fields: dict[str, object] = {"provider": row.provider}
+        if refusal is not None:
+            fields |= {"rule": str(refusal), "claims_sent": refusal.claims}
         self._audit.record(
             AuditEvent.SIGNED_OUT if is_own else AuditEvent.SIGN_IN_ENDED,
             now=now,
             identity=read_identity(row.identity),
             tenant=row.tenant,
             detail="" if is_own else f"{reason.value} by {by}" if by else reason.value,
+            fields={"provider": row.provider} if is_own else {**fields, "cause": reason.value, "by": by},
             connection=connection,
         )
         revocation.revoke_app_sessions(tables.app_sessions.c.sign_in_id == row.id, reason=reason, now=now)
@@ -340,6 +359,7 @@ class SignIns:
             identity=identity,
             tenant=tenant,
             detail=f"from {row.tenant}",
+            fields={"from": row.tenant},
             connection=revocation.connection,
         )
         sessions = tables.app_sessions.c.sign_in_id == row.id

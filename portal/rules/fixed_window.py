@@ -16,6 +16,7 @@ class FixedWindowLimiter(Generic[K]):
         self._lock = Lock()
         self._since: dict[K, int] = {}
         self._counts: dict[K, int] = {}
+        self._left_out: dict[K, int] = {}
         self._excess: dict[K, int] = {}
         """Items over the limit in windows that ended and were not reported yet."""
 
@@ -27,6 +28,20 @@ class FixedWindowLimiter(Generic[K]):
             self._since.setdefault(key, now)
             count = self._counts[key] = self._counts.get(key, 0) + 1
             return count <= self._most
+
+    def has_room(self, key: K, *, now: int) -> bool:
+        """Return whether :meth:`take` would allow one more item of *key*; counts nothing."""
+        with self._lock:
+            return key not in self._since or self._is_over(key, now) or self._counts[key] < self._most
+
+    def leave_out(self, key: K, *, now: int) -> None:
+        """Count one item of *key* among those over the limit, though there may be room."""
+        with self._lock:
+            if key in self._since and self._is_over(key, now):
+                self._end(key)
+            self._since.setdefault(key, now)
+            self._counts.setdefault(key, 0)
+            self._left_out[key] = self._left_out.get(key, 0) + 1
 
     def report_excess(self, *, now: int) -> dict[K, int]:
         """Return, by key, the items over the limit in windows that have ended; each is reported once."""
@@ -42,6 +57,6 @@ class FixedWindowLimiter(Generic[K]):
 
     def _end(self, key: K) -> None:
         del self._since[key]
-        surplus = self._counts.pop(key) - self._most
+        surplus = max(0, self._counts.pop(key) - self._most) + self._left_out.pop(key, 0)
         if surplus > 0:
             self._excess[key] = self._excess.get(key, 0) + surplus

@@ -177,13 +177,20 @@ def format_claims_read(rules: Iterable[RoleRule], *, identity: Identity, roles: 
 
     Names of claims only, never a value.  Empty if no rule about *identity* reads a claim.
     """
-    about = [rule for rule in rules if is_about(rule.provider, identity) and (roles is None or rule.role in roles)]
-    names = sorted(frozenset[str]().union(*(rule.reads or () for rule in about)))
+    names = names_read(rules, identity=identity, roles=roles)
     if not names:
         return ""
     # Older sign-ins do not record what the provider sent.
     came = f"; the provider sent {names_in_line(identity.sent)}" if identity.sent else ""
     return f"roles look for {names_in_line(names)}{came}"
+
+
+def names_read(
+    rules: Iterable[RoleRule], *, identity: Identity, roles: frozenset[str] | None = None
+) -> tuple[str, ...]:
+    """Return the names of the claims that the rules of *roles* (default: all) about *identity* read."""
+    about = [rule for rule in rules if is_about(rule.provider, identity) and (roles is None or rule.role in roles)]
+    return tuple(sorted(frozenset[str]().union(*(rule.reads or () for rule in about))))
 
 
 def reason_of(denied: Denied, *, rules: Iterable[RoleRule], identity: Identity) -> str:

@@ -48,8 +48,16 @@ def admit(arrival: Arrival, *, spec: ProviderSpec, hook: Hook | None) -> Identit
     """Return the identity to sign in.
 
     Raises:
-        NotAdmitted: with the first reason found.
+        NotAdmitted: with the first reason found, and the names of the claims that came.
     """
+    try:
+        return _admitted(arrival, spec=spec, hook=hook)
+    except NotAdmitted as error:
+        error.claims = arrival.identity.sent or tuple(sorted(arrival.claims))
+        raise
+
+
+def _admitted(arrival: Arrival, *, spec: ProviderSpec, hook: Hook | None) -> Identity:
     identity = apply_admission_rules(arrival.identity, spec=spec)
     if hook is None:
         return identity

@@ -114,6 +114,7 @@ audit: Final = Table(
     Column("app", String(63)),
     Column("detail", String(500), nullable=False),
     Column("reference", String(64), nullable=False),
+    Column("fields", Text),  # JSON, portal.access.audit_events; NULL in events from before there were fields
     Index(None, "issuer", "tenant", "id"),
     Index(None, "at"),
 )

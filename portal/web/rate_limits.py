@@ -89,6 +89,11 @@ def client_key(trusted: TrustedProxies) -> str:
     sign_in_id = None if _ends(BACK_CHANNEL_LOGOUT, FRONT_CHANNEL_LOGOUT) else current_sign_in_id()
     if sign_in_id is not None:
         return f"sign-in:{sign_in_id}"
+    return client_address(trusted)
+
+
+def client_address(trusted: TrustedProxies) -> str:
+    """Return the rate-limit key of this request's client, whoever is signed in."""
     return key_of_address(trusted.client_of(request.remote_addr, request.headers.getlist("X-Forwarded-For")))
 
 

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime
 
+from portal.clock import rfc3339
+
 
 def iso(moment: int) -> str:
     """Return Unix time *moment* for the ``datetime`` attribute."""
-    return datetime.fromtimestamp(moment, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return rfc3339(moment)
 
 
 def utc(moment: int) -> str:

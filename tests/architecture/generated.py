@@ -15,7 +15,7 @@ from portal.configuration.portal_table import PortalSection
 from portal.configuration.provider_tables import EndpointsSection, ProviderSection
 from portal.configuration.roles import RoleSection
 from portal.sign_in.provider_types import PROVIDER_TYPES
-from tests.architecture import wings
+from tests.architecture import audit_tables, wings
 from tests.architecture.settings_tables import settings_of, settings_of_type, variables
 from tests.architecture.sources import ROOT
 
@@ -29,6 +29,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "settings of providers": partial(settings_of, ProviderSection, EndpointsSection),
         "settings of roles": partial(settings_of, RoleSection),
         "settings of apps": partial(settings_of, AppSection),
+        "events of the audit": audit_tables.events,
         "environment variables": variables,
         **{f"settings of {one.id}": partial(settings_of_type, one) for one in PROVIDER_TYPES.values()},
     }

@@ -16,7 +16,7 @@ from gradio_apps.runtime.supervisor.events import SupervisorEvent
 from gradio_apps.runtime.supervisor.restarts import FAILED_TO_LOAD
 from gradio_apps.serve import EXIT_USAGE
 from portal.access.app_sessions import SessionRefusal
-from portal.access.audit import AuditEvent
+from portal.access.audit_events import AuditEvent
 from portal.access.refreshing import Verdict
 from portal.access.revocation import RevocationReason
 from portal.contract import Rejection

@@ -14,7 +14,7 @@ import requests
 import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
-from portal.access.audit import AuditEvent
+from portal.access.audit_events import AuditEvent
 from portal.access.revocation import RevocationReason
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET
 from portal.rules.catalogue import Catalogue

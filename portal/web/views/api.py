@@ -12,7 +12,8 @@ from typing import Final
 from flask import Blueprint, Response, abort, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 
-from portal.access.audit import AuditEntry, AuditEvent
+from portal.access.audit import AuditEntry
+from portal.access.audit_events import AuditEvent
 from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import MOST_LISTED, Selection, SignIn
 from portal.contract import Inactive

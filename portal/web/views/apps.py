@@ -13,7 +13,7 @@ from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import PathConverter
 
-from portal.access.audit import AuditEvent
+from portal.access.audit_events import AuditEvent, denial_fields
 from portal.access.sign_ins import SignIn
 from portal.contract import MAX_PATH, PLACE_LOST, in_query, local_path
 from portal.contract.guard_paths import RENEWED_PATH, SESSION_PATH
@@ -199,14 +199,15 @@ def _deny(app: AppSpec | None, denied: Denied, sign_in: SignIn, standing: Standi
     is_hidden = app is None or denied.denial is Denial.OTHER_PROVIDER or (wrong_tenant and not switches)
     # The tenant's admins read the audit: it must not reveal other tenants' apps either.
     rules, identity = services().settings.roles, sign_in.identity
-    reason = Denial.UNKNOWN_APP.value if is_hidden else reason_of(denied, rules=rules, identity=identity)
+    recorded = Denied(Denial.UNKNOWN_APP) if is_hidden else denied
     services().audit.record(
         AuditEvent.APP_DENIED,
         now=services().clock(),
         identity=sign_in.identity,
         tenant=sign_in.tenant,
         app=None if app is None or is_hidden else app.slug,
-        detail=reason,
+        detail=reason_of(recorded, rules=rules, identity=identity),
+        fields=denial_fields(recorded, rules=rules, identity=identity),
         reference=g.get("reference", ""),
     )
     if app is None or is_hidden:

@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from flask import Blueprint, abort, g, redirect, request
 from flask.typing import ResponseReturnValue
 
-from portal.access.audit import AuditEvent
+from portal.access.audit_events import AuditEvent, claim_fields
 from portal.access.sign_ins import new_id
 from portal.errors import CallbackRejected, NotAdmitted, ProviderMisconfigured, SignInFailed, StoreUnavailable
 from portal.rules.identity import Identity
@@ -25,6 +25,7 @@ from portal.web.attempt_cookies import take_attempt
 from portal.web.browser_sessions import current_sign_in_id, new_session
 from portal.web.current_sign_in import forget_current_sign_in, standing_of
 from portal.web.provider_redirect import redirect_to_provider
+from portal.web.rate_limits import client_address
 from portal.web.services import services
 from portal.web.sign_in_page import remember_last_used
 
@@ -48,8 +49,7 @@ def callback(provider: str | None = None) -> ResponseReturnValue:
             _log.warning("%s: signing in without a refresh token: %s", attempt.provider, error)
             again = services().providers[attempt.provider]
             return redirect_to_provider(again, target=attempt.return_to, asks_refresh=False)
-        reason = f" ({error})" if isinstance(error, NotAdmitted) else ""
-        _record_refusal(f"{attempt.provider}: {error.code}{reason}")
+        _record_refusal(error, provider=attempt.provider)
         raise
     response = redirect(_sign_in(identity, completed, return_to=attempt.return_to), 303)
     remember_last_used(attempt.provider, response)
@@ -85,10 +85,20 @@ def _complete(
     return completed, identity_to_store(identity, rules=services().settings.roles)
 
 
-def _record_refusal(detail: str) -> None:
+def _record_refusal(error: SignInFailed, *, provider: str) -> None:
+    fields: dict[str, object] = {"provider": provider, "code": error.code}
+    detail = f"{provider}: {error.code}"
+    if isinstance(error, NotAdmitted):
+        fields |= {"rule": str(error), "claims_sent": error.claims}
+        detail = f"{detail} ({error})"
     with suppress(StoreUnavailable):  # the log has it, and the page gives the reason
         services().audit.record(
-            AuditEvent.SIGN_IN_REFUSED, now=services().clock(), detail=detail, reference=g.get("reference", "")
+            AuditEvent.SIGN_IN_REFUSED,
+            now=services().clock(),
+            detail=detail,
+            fields=fields,
+            reference=g.get("reference", ""),
+            address=client_address(services().settings.trusted_proxies),
         )
 
 
@@ -122,7 +132,7 @@ def _sign_in(identity: Identity, completed: CompletedSignIn, *, return_to: str) 
             id_token=completed.id_token,
             provider_session=completed.claims.get("sid"),
             renewal=completed.renewal,
-            detail=_missing_roles(identity),
+            **_missing_roles(identity),
         )
     services().metrics.count_sign_in(identity.provider)
     forget_current_sign_in()
@@ -133,11 +143,11 @@ def _sign_in(identity: Identity, completed: CompletedSignIn, *, return_to: str) 
     return HOME if app is None else f"/apps/{app.slug}/"
 
 
-def _missing_roles(identity: Identity) -> str:
-    """Return, for the audit, why a person has no role in any tenant; empty if they have one."""
+def _missing_roles(identity: Identity) -> dict[str, Any]:
+    """Return, for the audit, why a person has no role in any tenant, and the fields; empty if they have one."""
     rules = services().settings.roles
     standings = (standing_in(identity, tenant=tenant, rules=rules) for tenant in identity.tenants)
     if any(standing is not None and standing.grants for standing in standings):
-        return ""
+        return {}
     why = format_claims_read(rules, identity=identity)
-    return f"no role ({why})" if why else ""
+    return {"detail": f"no role ({why})", "fields": claim_fields(rules, identity=identity)} if why else {}

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, abort, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 
 from portal.access.access_tokens import LIFETIME
-from portal.access.audit import AuditEvent
+from portal.access.audit_events import AuditEvent
 from portal.contract import Inactive, Introspection
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET, NOT_IN_USE
 from portal.rules.catalogue import AppSpec
@@ -71,6 +71,7 @@ def token() -> ResponseReturnValue:
         tenant=live.standing.tenant,
         app=app.slug,
         detail=scope,
+        fields={"rights": sorted(granted)},
     )
     return jsonify(
         access_token=services().access_tokens.issue(app=app.slug, session=live.sid, scopes=granted, now=now),

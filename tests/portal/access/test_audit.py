@@ -4,8 +4,28 @@ import json
 import logging
 
 import pytest
+import sqlalchemy as sa
 
-from portal.access.audit import MAX_DETAIL, MOST_OF_ONE, MOST_UNNAMED, WINDOW, AuditEvent
+from portal.access.audit import (
+    MAX_DETAIL,
+    MOST_OF_ADDRESS,
+    MOST_OF_ONE,
+    MOST_REFUSALS_OF_ONE,
+    MOST_REFUSED,
+    MOST_UNNAMED,
+    WINDOW,
+)
+from portal.access.audit_events import (
+    DECLARATIONS,
+    EVENT_KINDS,
+    MAX_NAME,
+    MAX_NAMES,
+    MAX_TEXT,
+    AuditEvent,
+    events_of,
+    write_fields,
+)
+from portal.clock import rfc3339
 from portal.storage import tables
 from tests.builders import ISSUER, NOW, an_identity
 from tests.portal.store_deployment import Deployment
@@ -24,6 +44,7 @@ def test_an_event_is_a_row_and_a_line(deployment: Deployment, caplog: pytest.Log
         tenant="acme",
         app="forecast",
         detail="missing-role",
+        fields={"claims_sent": ("sub", "groups"), "roles": [], "denial": "missing-role"},
         reference="abcd1234",
     )
     (entry,) = deployment.audit.recent(issuer=ISSUER, tenant="acme", limit=10)
@@ -37,7 +58,7 @@ def test_an_event_is_a_row_and_a_line(deployment: Deployment, caplog: pytest.Log
     )
     assert lines(caplog) == [
         {
-            "at": NOW,
+            "at": rfc3339(NOW),
             "event": "app-denied",
             "identity_id": an_identity().id,
             "issuer": ISSUER,
@@ -45,8 +66,48 @@ def test_an_event_is_a_row_and_a_line(deployment: Deployment, caplog: pytest.Log
             "app": "forecast",
             "detail": "missing-role",
             "reference": "abcd1234",
+            "fields": {"denial": "missing-role", "claims_sent": ["sub", "groups"]},
         }
     ]
+    assert entry.fields == {"denial": "missing-role", "claims_sent": ["sub", "groups"]}
+
+
+@pytest.mark.parametrize(
+    "fields", [{"browser": "x"}, {"claims_sent": "sub"}, {"claims_sent": [7]}, {"denial": ["x"]}, {"denial": 7}]
+)
+def test_a_field_that_is_not_declared_or_of_another_kind_is_a_mistake_in_the_code(fields: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(fields))):
+        write_fields(AuditEvent.APP_DENIED, fields)
+
+
+def test_hostile_names_and_values_are_cut_and_stay_json(deployment: Deployment) -> None:
+    hostile = "\0\udce9\x1b]0;x\a\u2028" * 1000
+    fields: dict[str, object] = {"denial": hostile, "claims_sent": [hostile] * 1000}
+    deployment.audit.record(AuditEvent.APP_DENIED, now=NOW, identity=an_identity(), tenant="acme", fields=fields)
+    (row,) = deployment.rows(tables.audit)
+    (entry,) = deployment.audit.recent(issuer=ISSUER, tenant="acme", limit=1)
+
+    assert row["fields"].isascii()
+    assert row["fields"].isprintable()
+    names = entry.fields["claims_sent"]
+    assert isinstance(names, list)
+    assert (len(names), len(names[0]), len(str(entry.fields["denial"]))) == (MAX_NAMES, MAX_NAME, MAX_TEXT)
+
+
+def test_an_event_from_before_there_were_fields_has_its_text(deployment: Deployment) -> None:
+    deployment.audit.record(
+        AuditEvent.TENANT_SWITCHED, now=NOW, identity=an_identity(), tenant="acme", detail="from beta"
+    )
+    with deployment.database.write() as connection:
+        connection.execute(sa.update(tables.audit).values(fields=None))
+    (entry,) = deployment.audit.recent(issuer=ISSUER, tenant="acme", limit=1)
+
+    assert (entry.detail, entry.fields) == ("from beta", {})
+
+
+def test_every_event_is_declared_and_of_one_kind() -> None:
+    assert DECLARATIONS.keys() == set(AuditEvent)
+    assert sorted(event for kind in EVENT_KINDS for event in events_of(kind)) == sorted(AuditEvent)
 
 
 def test_the_log_line_has_no_name_and_no_line_break(deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
@@ -182,6 +243,51 @@ class TestBounds:
         deployment.audit.record_left_out(NOW + WINDOW)
         assert len(deployment.rows(tables.audit)) == MOST_UNNAMED + 1
         assert deployment.events()[-1] == ("events-left-out", "9 sign-in-refused")
+
+    def test_one_address_leaves_room_for_other_strangers(self, deployment: Deployment) -> None:
+        for address in ["192.0.2.1"] * (MOST_OF_ADDRESS + 500) + ["192.0.2.2"]:
+            deployment.audit.record(AuditEvent.SIGN_IN_REFUSED, now=NOW, address=address)
+        assert len(deployment.rows(tables.audit)) == MOST_OF_ADDRESS + 1
+        deployment.audit.record_left_out(NOW + WINDOW)
+        assert deployment.events()[-1] == ("events-left-out", "500 sign-in-refused")
+
+    def test_many_addresses_are_bounded_together_and_make_one_count(self, deployment: Deployment) -> None:
+        for number in range(3 * MOST_UNNAMED):
+            deployment.audit.record(AuditEvent.SIGN_IN_REFUSED, now=NOW, address=f"2001:db8::{number:x}")
+        assert len(deployment.audit._of_address._since) <= MOST_UNNAMED  # nor do they fill memory
+        deployment.audit.record_left_out(NOW + WINDOW)
+        assert len(deployment.audit._of_address._since) == 0
+        assert len(deployment.rows(tables.audit)) == MOST_UNNAMED + 1
+        assert deployment.events()[-1] == ("events-left-out", f"{2 * MOST_UNNAMED} sign-in-refused")
+
+    def test_a_person_is_bounded_over_all_kinds_of_refusals_and_all_tenants(self, deployment: Deployment) -> None:
+        who = an_identity(subject="ana")
+        for tenant in ("acme", "beta", "gamma"):
+            for _ in range(MOST_OF_ONE):
+                deployment.audit.record(AuditEvent.APP_DENIED, now=NOW, identity=who, tenant=tenant)
+        deployment.audit.record(AuditEvent.SIGN_IN_ENDED, now=NOW, identity=who, tenant="acme")
+        events = [event for event, _ in deployment.events()]
+        assert (len(events), events[-1]) == (MOST_REFUSALS_OF_ONE + 1, "sign-in-ended")  # no refusal hides an end
+        deployment.audit.record_left_out(NOW + WINDOW)
+        assert deployment.events()[-2:] == [("events-left-out", "20 app-denied"), ("events-left-out", "30 app-denied")]
+
+    def test_another_name_is_not_another_person(self, deployment: Deployment) -> None:
+        for number in range(MOST_OF_ONE + 5):
+            who = an_identity(name=f"Ana {number}", email=f"ana+{number}@example.com")
+            deployment.audit.record(AuditEvent.TENANT_SWITCHED, now=NOW, identity=who, tenant="acme")
+        assert len(deployment.rows(tables.audit)) == MOST_OF_ONE
+
+    def test_one_persons_refused_tickets_leave_room_for_the_others(self, deployment: Deployment) -> None:
+        """In every minute of a window: twenty of the app and person, until the person has used up theirs."""
+        for minute in range(5):
+            for _ in range(MOST_REFUSED + 10):
+                deployment.audit.refused_ticket(
+                    now=NOW + minute * 60, app="a", reason="expired", identity=an_identity(), tenant="acme"
+                )
+        bob = an_identity(subject="bob")
+        deployment.audit.refused_ticket(now=NOW + 240, app="a", reason="expired", identity=bob, tenant="acme")
+        refused = [row for row in deployment.rows(tables.audit) if row["event"] == "ticket-refused"]
+        assert sorted(row["identity_id"] == bob.id for row in refused) == [False] * MOST_REFUSED + [True]
 
 
 def test_a_page_begins_where_the_one_before_ended_and_kinds_can_be_left_out(deployment: Deployment) -> None:

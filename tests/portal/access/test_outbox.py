@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from portal.access.audit import AuditEvent
+from portal.access.audit_events import AuditEvent
 from portal.access.notifications import Notifier
 from portal.access.outbox import GIVE_UP, Outbox, pause_after
 from portal.access.revocation import LEASE, PendingNotification, RevocationReason, enqueue

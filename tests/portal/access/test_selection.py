@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from portal.access import sign_ins
-from portal.access.audit import AuditEvent
+from portal.access.audit_events import AuditEvent
 from portal.access.revocation import PendingNotification, RevocationReason
 from portal.access.sign_ins import Selection, SignIn, provider_session_key
 from portal.rules.identity import Affiliation, Identity
@@ -177,6 +177,10 @@ class TestRevokeSelected:
         assert ended == {ids[name]: ("sign-in-ended", "an operator") for name in ("ana", "ana-too")}
         events = [detail for event, detail in deployment.events() if event == AuditEvent.SIGN_IN_ENDED]
         assert events == ["sign-in-ended by an operator"] * 2
+        recorded = deployment.audit.recent(issuer=ISSUER, tenant="acme", limit=9, only=[AuditEvent.SIGN_IN_ENDED])
+        fields = {"cause": "sign-in-ended", "by": "an operator", "provider": "company"}
+        assert [entry.fields for entry in recorded] == [fields] * len(recorded)
+        assert recorded
 
     def test_a_second_time_there_is_nothing_to_end(self, deployment: Deployment, ids: dict[str, str]) -> None:
         assert self.end(deployment, Selection(everyone=True)) == len(ids)

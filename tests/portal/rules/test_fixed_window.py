@@ -50,3 +50,18 @@ def test_threads_lose_no_count() -> None:
 
     assert sum(kept) == 100
     assert limiter.report_excess(now=NOW + 60) == {"a": 900}
+
+
+def test_what_is_left_out_for_another_reason_is_counted_and_takes_no_room() -> None:
+    limiter: FixedWindowLimiter[str] = FixedWindowLimiter(most=2, window=60)
+    limiter.leave_out("a", now=NOW)
+    limiter.leave_out("a", now=NOW + 1)
+
+    assert limiter.has_room("a", now=NOW + 1)
+    assert [limiter.take("a", now=NOW + 2) for _ in range(3)] == [True, True, False]
+    assert not limiter.has_room("a", now=NOW + 59)
+    assert limiter.has_room("a", now=NOW + 60)
+    assert limiter.report_excess(now=NOW + 60) == {"a": 3}
+    limiter.leave_out("a", now=NOW + 100)
+    limiter.leave_out("a", now=NOW + 160)  # in the next window
+    assert limiter.report_excess(now=NOW + 160) == {"a": 1}

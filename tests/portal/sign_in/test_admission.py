@@ -199,3 +199,14 @@ class TestTheHook:
 
         with pytest.raises(NotAdmitted, match="tenant-not-allowed"):
             admit(arriving(), spec=asking(tenants=some("beta")), hook=hook)
+
+
+@pytest.mark.parametrize("sent", [("groups", "sub"), ()], ids=["named in the identity", "only in the claims"])
+def test_a_refusal_has_the_names_of_the_claims_that_came(sent: tuple[str, ...]) -> None:
+    came = Arrival(
+        identity=an_identity(sent=sent), claims={"sub": "ana", "groups": ["x"]}, access_token="", id_token=None
+    )
+    with pytest.raises(NotAdmitted) as refused:
+        admit(came, spec=a_provider(), hook=lambda _: None)
+
+    assert refused.value.claims == ("groups", "sub")

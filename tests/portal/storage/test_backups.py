@@ -85,7 +85,7 @@ class TestBackup:
         key = settings.secret_keys[0]
         assert key.reveal().encode() not in gzip.decompress((tmp_path / "b.tar.gz").read_bytes())
         assert manifest.keys == (fingerprint(key),)
-        assert manifest.revision == "0002"
+        assert manifest.revision == "0003"
         assert manifest.sizes["portal.toml"] == len("[portal]\n")
         assert manifest.made_at == "2027-01-15T08:00:00Z"
         assert sorted(path.name for path in tmp_path.iterdir()) == ["b.tar.gz", "data", "portal.toml"]
@@ -472,8 +472,8 @@ def test_several_workers_share_the_lock(tmp_path: Path) -> None:
 
 def test_the_database_says_what_it_did_and_where_it_is(tmp_path: Path) -> None:
     database = Database(Secret(f"sqlite:///{tmp_path / 'portal.db'}"))
-    assert database.upgrade() == (None, "0002")
-    assert database.upgrade() == ("0002", "0002")
+    assert database.upgrade() == (None, "0003")
+    assert database.upgrade() == ("0003", "0003")
     assert database.file == tmp_path / "portal.db"
     database.close()
     assert Database(Secret("sqlite:///:memory:")).file is None

@@ -85,7 +85,7 @@ class TestUpgrade:
         with deployment.database.read() as connection:
             assert "renewal" not in {one["name"] for one in sa.inspect(connection).get_columns("sign_ins")}
 
-        assert deployment.database.upgrade() == ("0001", "0002")
+        assert deployment.database.upgrade() == ("0001", "0003")
         rows = {row["id"]: row for row in deployment.rows(tables.sign_ins)}
         assert (rows[first.id]["provider"], rows[first.id]["checked_at"]) == ("company", NOW)
         assert (rows[second.id]["provider"], rows[second.id]["checked_at"]) == ("partner", NOW + 5)

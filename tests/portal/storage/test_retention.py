@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from portal.access.audit import AuditEvent
+from portal.access.audit_events import AuditEvent
 from portal.access.provider_logouts import ProviderLogouts
 from portal.access.revocation import RevocationReason
 from portal.errors import LogoutTokenRejected

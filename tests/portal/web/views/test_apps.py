@@ -94,6 +94,7 @@ def test_nor_does_the_tenants_audit_tell_of_it(deployment: Deployment) -> None:
         browser.get(f"/apps/{slug}/")
     events = deployment.services.audit.recent(issuer=ISSUER, tenant="acme", limit=2)
     assert [(event.event, event.app, event.detail) for event in events] == [("app-denied", None, "unknown-app")] * 2
+    assert [event.fields for event in events] == [{"denial": "unknown-app"}] * 2
 
 
 def test_a_missing_role_is_named_and_so_are_person_tenant_and_provider(deployment: Deployment) -> None:
@@ -108,6 +109,7 @@ def test_a_missing_role_is_named_and_so_are_person_tenant_and_provider(deploymen
         "admin-dashboard",
         "missing-role (roles look for roles)",
     )
+    assert event.fields == {"denial": "missing-role", "roles": ["admin"], "claims_read": ["roles"]}
     assert event.reference == answer.headers["X-Request-Id"]
 
 

@@ -3,6 +3,7 @@
 Real and misbehaving providers: ``tests.provider.test_sign_in``.
 """
 
+import json
 import logging
 import sqlite3
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
+import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
 from portal.access.audit import Audit
@@ -27,6 +29,7 @@ from portal.settings import Admission
 from portal.sign_in.admission import Arrival, Hook
 from portal.sign_in.attempts import ATTEMPT_LIFETIME, cookie_name
 from portal.sign_in.providers.metadata import IssuerMismatch
+from portal.storage import tables
 from portal.storage.session_store import SessionStore
 from tests.builders import NOW, PORTAL, a_provider, an_app, an_identity
 from tests.provider.browser import (
@@ -362,6 +365,11 @@ class TestAdmission:
 
         assert "not-admitted: refused-by-hook" in caplog.text
         assert "company: not-admitted (refused-by-hook)" in caplog.text
+        with portal.services.database.read() as connection:
+            (written,) = connection.execute(sa.select(tables.audit.c.fields)).scalars()
+        fields = json.loads(written)
+        assert (fields["provider"], fields["code"], fields["rule"]) == ("company", "not-admitted", "refused-by-hook")
+        assert "ana@example.com" not in written  # names, no values
 
     def test_a_hook_that_fails_admits_nobody_and_shows_nothing(self, portal: Portal, browser: Browser) -> None:
         def hook(arrival: Arrival) -> Identity:
@@ -384,6 +392,9 @@ class TestAdmission:
         (sign_in,) = portal.sign_ins()
 
         assert sign_in.identity.affiliations[0].hook_roles == {"vip"}
+        with portal.services.database.read() as connection:
+            (written,) = connection.execute(sa.select(tables.audit.c.fields)).scalars()
+        assert json.loads(written)["hook_roles"] == ["vip"]
 
 
 class TestRefusals:

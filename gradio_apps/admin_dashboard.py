@@ -5,7 +5,7 @@ only what they may: whatever a browser sends here, the portal decides.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Mapping, Sized
 from html import escape
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ import gradio as gr
 
 from gradio_apps.look import look
 from gradio_apps.moments import ago, ahead, exactly
-from gradio_apps.portal_api import Event, EventPage, PortalApi, PortalApiError, SignedIn
+from gradio_apps.portal_api import Event, EventKind, EventPage, PortalApi, PortalApiError, SignedIn
 from gradio_apps.visitor import visitor_of
 
 SIGN_IN_HEADERS = ["Name", "E-mail", "Roles", "Provider", "Since", "Last seen", "Ends"]
@@ -23,6 +23,9 @@ _PER_PAGE = 50
 _NO_EVENTS = EventPage(events=(), next=None)
 _ONE, _PERSON, _ALL = "sign-in:", "person:", "all"
 """Values of choices, or how they begin."""
+KINDS = [("All", _ALL), ("Ended and changed", "changes"), ("Refused", "refusals"), ("Came and went", "access")]
+"""Which events to show.  Many of one kind, which anyone can cause, do not hide the others."""
+_KINDS: Mapping[str, EventKind] = {"changes": "changes", "refusals": "refusals", "access": "access"}
 _ENDING_NEEDS_A_CHOICE = "Choose a sign-in first."
 
 T = TypeVar("T")
@@ -108,8 +111,8 @@ def _counted(sign_ins: Sized) -> str:
     return "1 sign-in" if len(sign_ins) == 1 else f"{len(sign_ins)} sign-ins"
 
 
-def refresh(request: gr.Request) -> Page:
-    """Return the current content of the page."""
+def refresh(request: gr.Request, kind: str = _ALL) -> Page:
+    """Return the current content of the page, with events of *kind*, one of :data:`KINDS`."""
     visitor = visitor_of(request)
     if visitor is None:
         alone = "Nobody is signed in, because this app runs without the portal. Open it in the portal."
@@ -118,7 +121,7 @@ def refresh(request: gr.Request) -> Page:
     portal = PortalApi.of(request)
     none: tuple[SignedIn, ...] = ()
     sign_ins = _or_toast(portal.sign_ins, none)
-    page = _or_toast(lambda: _events(portal, after=None), _NO_EVENTS)
+    page = _or_toast(lambda: _events(portal, kind=kind, after=None), _NO_EVENTS)
     tenant = visitor.tenant_name or visitor.tenant
     heading = f"{_counted(sign_ins)}{f' to **{_plain(tenant)}**' if tenant else ''}, as of {exactly(now)}."
     table = sign_in_rows(sign_ins, now=now)
@@ -126,17 +129,24 @@ def refresh(request: gr.Request) -> Page:
     return heading, table, offered, event_rows(page.events), page.next, _button(page.next)
 
 
-def older(rows: Rows, after: str | None, request: gr.Request) -> tuple[Rows, str | None, Any]:
-    """Return the table of events with a page of older ones added, and the next cursor."""
+def shown(kind: str, request: gr.Request) -> tuple[Rows, str | None, Any]:
+    """Return the table of the latest events of *kind*, and the next cursor."""
+    page = _or_toast(lambda: _events(PortalApi.of(request), kind=kind, after=None), _NO_EVENTS)
+    return event_rows(page.events), page.next, _button(page.next)
+
+
+def older(rows: Rows, after: str | None, request: gr.Request, kind: str = _ALL) -> tuple[Rows, str | None, Any]:
+    """Return the table of events of *kind* with a page of older ones added, and the next cursor."""
     if after is None:
         return rows, None, _button(None)
-    page = _or_toast(lambda: _events(PortalApi.of(request), after=after), EventPage(events=(), next=after))
+    portal = PortalApi.of(request)
+    page = _or_toast(lambda: _events(portal, kind=kind, after=after), EventPage(events=(), next=after))
     return [*rows, *event_rows(page.events)], page.next, _button(page.next)
 
 
-def _events(portal: PortalApi, *, after: str | None) -> EventPage:
-    """Return a page of events, without those that this dashboard causes itself."""
-    return portal.audit_page(limit=_PER_PAGE, after=after, without=(_OWN_EVENT,))
+def _events(portal: PortalApi, *, kind: str, after: str | None) -> EventPage:
+    """Return a page of events of *kind*, without those that this dashboard causes itself."""
+    return portal.audit_page(limit=_PER_PAGE, after=after, kind=_KINDS.get(kind), without=(_OWN_EVENT,))
 
 
 def ask(choice: str | None, request: gr.Request) -> Question:
@@ -161,7 +171,7 @@ def keep() -> Question:
     return _no_question()
 
 
-def end(asked: str | None, request: gr.Request) -> tuple[Any, ...]:
+def end(asked: str | None, request: gr.Request, kind: str = _ALL) -> tuple[Any, ...]:
     """End what was asked about, and return the new content of the page, without a question."""
     if not asked:
         gr.Warning(_ENDING_NEEDS_A_CHOICE)
@@ -170,7 +180,7 @@ def end(asked: str | None, request: gr.Request) -> tuple[Any, ...]:
             gr.Info(f"{_end(asked, PortalApi.of(request))}, in the portal and in every app.")
         except PortalApiError as error:
             gr.Warning(str(error))
-    return (*refresh(request), *_no_question())
+    return (*refresh(request, kind), *_no_question())
 
 
 def _end(asked: str, portal: PortalApi) -> str:
@@ -227,6 +237,7 @@ def build() -> gr.Blocks:
                 ending = gr.Button("Yes, end it", variant="stop", size="md", scale=0, min_width=220)
                 keeping = gr.Button("No", size="md", scale=0, min_width=120)
         asked = gr.State(None)
+        kind = gr.Radio(KINDS, value=_ALL, label="Events")
         recent = gr.Dataframe(
             headers=EVENT_HEADERS, label="Recent events", interactive=False, wrap=True, type="array", elem_id="events"
         )
@@ -234,13 +245,15 @@ def build() -> gr.Blocks:
         more = gr.Button("Older events", size="sm", visible=False)
         page = [heading, signed_in, chosen, recent, after, more]
         app.load(refresh, outputs=page, api_name="refresh")
-        again.click(refresh, outputs=page, api_name=False)
-        more.click(older, inputs=[recent, after], outputs=[recent, after, more], api_name=False)
+        again.click(refresh, inputs=kind, outputs=page, api_name=False)
+        listed = [recent, after, more]
+        kind.change(shown, inputs=kind, outputs=listed, api_name=False)
+        more.click(older, inputs=[recent, after, kind], outputs=listed, api_name=False)
         answer = [asked, text, ending, question]
         asking.click(ask, inputs=chosen, outputs=answer, api_name=False)
         keeping.click(keep, outputs=answer, api_name=False)
         # What was asked about, not what is chosen by now.
-        ending.click(end, inputs=asked, outputs=[*page, *answer], api_name=False)
+        ending.click(end, inputs=[asked, kind], outputs=[*page, *answer], api_name=False)
     return app
 
 

@@ -6,9 +6,9 @@ portal's database.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 from urllib.parse import quote, urlencode
 
 import gradio as gr
@@ -17,6 +17,7 @@ import httpx
 from gradio_apps.runtime.guard.api import NoApiToken
 from gradio_apps.runtime.guard.http_client import PortalClientSettings
 
+EventKind: TypeAlias = Literal["access", "changes", "refusals"]
 _SCOPE_KEY: Final = "portal.api"
 _MOST_PAGES: Final = 20
 _MOST_ENDINGS: Final = 100
@@ -86,6 +87,8 @@ class Event:
     email: str
     app: str
     detail: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+    """The event's own fields, as the portal's documentation of the audit lists them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,12 +137,22 @@ class PortalApi:
         """Return the tenant's latest events, newest first, at most 200.  Needs ``audit:read``."""
         return self.audit_page(limit=limit).events
 
-    def audit_page(self, *, limit: int = 50, after: str | None = None, without: Sequence[str] = ()) -> EventPage:
+    def audit_page(
+        self,
+        *,
+        limit: int = 50,
+        after: str | None = None,
+        kind: EventKind | None = None,
+        without: Sequence[str] = (),
+    ) -> EventPage:
         """Return a page of the tenant's events, newest first.  Needs ``audit:read``.
 
-        *after* is :attr:`EventPage.next` of the previous page; *without* are kinds of events to leave out.
+        *after* is :attr:`EventPage.next` of the previous page; *kind*: who came and went, what others changed, or what
+        was refused, so that many of one kind do not hide the others; *without* are events to leave out.
         """
         parameters = [("limit", str(limit)), *(("without", one) for one in without)]
+        if kind is not None:
+            parameters.append(("kind", kind))
         query = urlencode([*parameters, *([] if after is None else [("cursor", after)])])
         body = self._call("GET", f"/api/audit?{query}", scope="audit:read")
         return EventPage(events=tuple(_event(one) for one in _objects(body, "events")), next=_next(body))
@@ -262,6 +275,7 @@ def _sign_in(member: Mapping[str, object]) -> SignedIn:
 
 
 def _event(member: Mapping[str, object]) -> Event:
+    fields = member.get("fields")
     return Event(
         at=_number(member, "at"),
         event=_text(member, "event"),
@@ -269,4 +283,5 @@ def _event(member: Mapping[str, object]) -> Event:
         email=_text(member, "email"),
         app=_text(member, "app"),
         detail=_text(member, "detail"),
+        fields=fields if isinstance(fields, Mapping) else {},
     )

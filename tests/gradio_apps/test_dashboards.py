@@ -311,6 +311,12 @@ class TestAdminDashboard:
         assert (len(more), after, button.visible) == (2, None, False)
         assert admin_dashboard.older(more, None, visit)[0] == more
         assert portal.asked[-1] == "/api/audit?limit=50&without=api-used&cursor=a+page%2Bof%2Fmore"
+        portal.next = "more refusals"
+        rows, after, _ = admin_dashboard.shown("refusals", visit)
+        assert (len(rows), after) == (1, "more refusals")
+        assert portal.asked[-1] == "/api/audit?limit=50&without=api-used&kind=refusals"
+        admin_dashboard.older(rows, after, visit, "refusals")
+        assert portal.asked[-1] == "/api/audit?limit=50&without=api-used&kind=refusals&cursor=more+refusals"
         portal.refuses = {"/api/audit"}
         assert admin_dashboard.older(more, "again", visit)[:2] == (more, "again")
         assert len(toasts) == 1

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, abort, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 
 from portal.access.audit import AuditEntry
-from portal.access.audit_events import AuditEvent
+from portal.access.audit_events import EVENT_KINDS, AuditEvent, events_of
 from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import MOST_LISTED, Selection, SignIn
 from portal.contract import Inactive
@@ -63,14 +63,18 @@ def sign_ins() -> ResponseReturnValue:
 
 @blueprint.get("/api/audit")
 def audit() -> ResponseReturnValue:
-    """List the events of the person's tenant: the latest first, one page at a time."""
+    """List the events of the person's tenant, of one kind or of all: the latest first, one page at a time."""
     caller = caller_with("audit:read")
     limit, cursor = _page(most=_MOST_EVENTS, default=50)
+    kind = next((one for one in EVENT_KINDS if one == request.args.get("kind")), None)
+    if kind is None and "kind" in request.args:
+        abort(_refusal(400, "invalid_request"))
     entries = services().audit.recent(
         issuer=caller.standing.identity.issuer,
         tenant=caller.standing.tenant,
         limit=limit + 1,
         before=None if cursor is None else int(cursor),
+        only=None if kind is None else events_of(kind),
         without=frozenset(request.args.getlist("without")) & frozenset(AuditEvent),
     )
     page = entries[:limit]
@@ -205,4 +209,5 @@ def _event_json(entry: AuditEntry) -> dict[str, object]:
         "email": entry.email,
         "app": entry.app,
         "detail": entry.detail,
+        "fields": entry.fields,
     }

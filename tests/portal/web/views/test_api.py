@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from portal.access.audit import MOST_OF_ONE
 from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import Selection
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET
@@ -139,7 +140,8 @@ def test_recent_events_of_the_tenant_are_listed_and_no_others(dashboard: Dashboa
     events = deployment.browser().get("/api/audit", headers=bearer).get_json()["events"]
     assert [event["event"] for event in events] == ["api-used", "app-opened", "signed-in"]
     assert {event["email"] for event in events} == {"tess@example.com"}
-    assert set(events[0]) == {"at", "event", "name", "email", "app", "detail"}
+    assert set(events[0]) == {"at", "event", "name", "email", "app", "detail", "fields"}
+    assert events[0]["fields"] == {"rights": ["audit:read"]}
     assert len(deployment.browser().get("/api/audit?limit=1", headers=bearer).get_json()["events"]) == 1
 
 
@@ -171,6 +173,36 @@ def test_lists_go_on_page_by_page_to_their_end(dashboard: Dashboard) -> None:
     people = pages(dashboard, "/api/sign-ins?limit=3", "sign_ins")
     assert [len(page) for page in people] == [3, 3, 1]
     assert len({one["id"] for page in people for one in page}) == 7
+
+
+def test_events_are_listed_by_kind_so_that_refusals_do_not_hide_what_was_changed(dashboard: Dashboard) -> None:
+    deployment = dashboard.deployment
+    ended = deployment.signed_in(replace(TESS, subject="bob", name="Bob"))
+    listed = deployment.browser().get("/api/sign-ins", headers=dashboard.bearer()).get_json()["sign_ins"]
+    (bob,) = [one["id"] for one in listed if one["name"] == "Bob"]
+    for _ in range(30):
+        assert ended.get("/apps/nothing/").status_code == 404
+    deployment.browser().post(f"/api/sign-ins/{bob}/end", headers=dashboard.bearer())
+    others = deployment.signed_in(replace(TESS, subject="eve", name="Eve"))
+    for _ in range(600):
+        others.get("/apps/nothing/")
+
+    seen = {
+        kind: [
+            event["event"] for page in pages(dashboard, f"/api/audit?limit=20&kind={kind}", "events") for event in page
+        ]
+        for kind in ("access", "changes", "refusals")
+    }
+    assert seen["changes"] == ["sign-in-ended"]
+    assert set(seen["refusals"]) == {"app-denied"}
+    assert len(seen["refusals"]) <= 2 * MOST_OF_ONE
+    assert set(seen["access"]) == {"api-used", "app-opened", "signed-in"}
+
+
+@pytest.mark.parametrize("kind", ["", "Changes", "nothing", "sign-in-ended"])
+def test_an_unknown_kind_is_refused_and_not_everything(dashboard: Dashboard, kind: str) -> None:
+    answer = dashboard.deployment.browser().get(f"/api/audit?kind={kind}", headers=dashboard.bearer())
+    assert (answer.status_code, answer.get_json()) == (400, {"error": "invalid_request"})
 
 
 def test_a_cursor_is_opaque_and_valid_for_its_list_only(dashboard: Dashboard) -> None:

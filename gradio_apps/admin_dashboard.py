@@ -139,8 +139,8 @@ def older(rows: Rows, after: str | None, request: gr.Request, kind: str = _ALL) 
     """Return the table of events of *kind* with a page of older ones added, and the next cursor."""
     if after is None:
         return rows, None, _button(None)
-    portal = PortalApi.of(request)
-    page = _or_toast(lambda: _events(portal, kind=kind, after=after), EventPage(events=(), next=after))
+    unread = EventPage(events=(), next=after)
+    page = _or_toast(lambda: _events(PortalApi.of(request), kind=kind, after=after), unread)
     return [*rows, *event_rows(page.events)], page.next, _button(page.next)
 
 

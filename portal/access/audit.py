@@ -47,9 +47,11 @@ class AuditEntry:
     """Increases over all tenants, so it must not leave the portal."""
     at: int
     event: str
+    identity_id: str | None
     name: str | None
     email: str | None
     """Only a verified one."""
+    issuer: str | None
     tenant: str | None
     app: str | None
     detail: str
@@ -58,6 +60,38 @@ class AuditEntry:
     """The reference on the error page, if there was one."""
     fields: Mapping[str, object]
     """Those of the event, :data:`portal.access.audit_events.DECLARATIONS`; none in an event of an older version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """The events that meet every condition that is set; without any, all."""
+
+    since: int | None = None
+    until: int | None = None
+    """Before this moment."""
+    person: str | None = None
+    """The id of an identity, or an e-mail address, verified or not, in any case of ASCII letters."""
+    app: str | None = None
+    tenant: str | None = None
+    events: tuple[str, ...] = ()
+
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        """Return the conditions on a row."""
+        table = tables.audit
+        equal = {table.c.app: self.app, table.c.tenant: self.tenant}
+        conditions = [column == value for column, value in equal.items() if value is not None]
+        if self.since is not None:
+            conditions.append(table.c.at >= self.since)
+        if self.until is not None:
+            conditions.append(table.c.at < self.until)
+        if self.person is not None:
+            address = self.person.lower()
+            unverified = sa.func.lower(table.c.name) == not_verified(address)
+            of_address = sa.or_(sa.func.lower(table.c.email) == address, unverified)
+            conditions.append(of_address if "@" in address else table.c.identity_id == self.person)
+        if self.events:
+            conditions.append(table.c.event.in_(self.events))
+        return conditions
 
 
 _WITHOUT_LIMIT: Final = frozenset({AuditEvent.EVENTS_LEFT_OUT, AuditEvent.TICKETS_LEFT_OUT})
@@ -247,6 +281,21 @@ class Audit:
         with self._database.read() as connection:
             return [_entry(row) for row in connection.execute(query).mappings()]
 
+    def matching(self, wanted: AuditFilter, *, after: int = 0, limit: int) -> list[AuditEntry]:
+        """Return events of all tenants that *wanted* selects, oldest first, at most *limit*.
+
+        *after*: only those with a greater :attr:`AuditEntry.id`.
+        """
+        table = tables.audit
+        query = sa.select(*_COLUMNS).where(table.c.id > after, *wanted.conditions()).order_by(table.c.id).limit(limit)
+        with self._database.read() as connection:
+            return [_entry(row) for row in connection.execute(query).mappings()]
+
+    def last_id(self) -> int:
+        """Return the :attr:`AuditEntry.id` of the latest event; 0 if there is none."""
+        with self._database.read() as connection:
+            return connection.execute(sa.select(sa.func.max(tables.audit.c.id))).scalar() or 0
+
 
 _COLUMNS: Final = tuple(tables.audit.c[one.name] for one in dataclass_fields(AuditEntry))
 
@@ -270,7 +319,12 @@ def _name_of(identity: Identity) -> str | None:
     """Return a name for *identity*: its own, else its address, marked if it is not verified."""
     if identity.name or not identity.email or identity.email_verified:
         return identity.name
-    return f"{identity.email} (not verified)"
+    return not_verified(identity.email)
+
+
+def not_verified(address: str) -> str:
+    """Return *address* as the name of a person whose provider did not verify it."""
+    return f"{address} (not verified)"
 
 
 def _cut(text: str | None, *, longest: int = 512) -> str | None:

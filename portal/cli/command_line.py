@@ -62,6 +62,7 @@ PORTAL: Final = click.Group(
         LazyCommand("doctor", f"{_CLI}.doctor:doctor", "Test portal and apps through the reverse proxy."),
         LazyCommand("providers", f"{_CLI}.providers:providers", "List the identity providers and whether they answer."),
         SIGN_INS,
+        LazyCommand("audit", f"{_CLI}.audit:audit", "Print the events of the audit, one line each."),
         CONFIG,
         LazyCommand("explain", f"{_CLI}.explain:explain", "Show which roles and apps a person's claims give, and why."),
         LazyCommand("migrate", f"{_CLI}.migrate:migrate", "Bring the database up to date."),

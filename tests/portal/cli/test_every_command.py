@@ -35,6 +35,7 @@ BARE: dict[str, tuple[str, ...]] = {
     "apps start": ("forecast",),
     "apps status": ("forecast",),
     "apps stop": ("forecast",),
+    "audit": (),
     "backup": ("backup.tar",),
     "check": (),
     "completion": ("fish",),

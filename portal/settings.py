@@ -206,6 +206,7 @@ class Settings:
     absolute_lifetime: int = 30 * DAY
     lifetime_without_refresh: int = 8 * HOUR
     refresh_interval: int = HOUR // 4
+    audit_retention: int = 90 * DAY
     sign_in_hook: str | None = None
     """The company's own rule for who may come in: ``package.module:function``."""
     sign_in: SignInMode = "page"

@@ -54,12 +54,14 @@ class Outbox:
         keys: SigningKeys,
         notifier: Notifier,
         *,
+        audit_retention: int,
         clock: Clock = system_clock,
         count: Callable[[int, int], None] = lambda _delivered, _failed: None,
         each_minute: Callable[[int], None] = lambda _now: None,
     ) -> None:
         self._database = database
         self._keys = keys
+        self._audit_retention = audit_retention
         self._clock = clock
         self._count = count
         self._each_minute = each_minute
@@ -215,7 +217,7 @@ class Outbox:
             self._purged_at = now
             self._keys.ensure(now)
             self._each_minute(now)
-            purge(self._database, now=now)
+            purge(self._database, audit_retention=self._audit_retention, now=now)
 
     def _apps_due(self, now: int) -> list[str]:
         table = tables.outbox

@@ -166,6 +166,7 @@ def as_object(settings: Settings, *, offered: Mapping[str, frozenset[str]]) -> d
         "absolute_lifetime": settings.absolute_lifetime,
         "lifetime_without_refresh": settings.lifetime_without_refresh,
         "refresh_interval": settings.refresh_interval,
+        "audit_retention": settings.audit_retention,
         "data_dir": str(settings.data_dir),
         "user": settings.user,
         "isolation": {"browser": isolation.level, "machine": isolation.machine.word, "shared": isolation.shared},

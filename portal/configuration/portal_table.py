@@ -33,6 +33,7 @@ SPACE_HOST: Final = "SPACE_HOST"
 CALLBACK: Final = "OAUTH_REDIRECT_URI"
 _CONTACT: Final = re.compile(r"mailto:[!-~]+@[!-~]+|https://[!-~]+")
 _LONGEST_SIGN_IN: Final = 400 * DAY  # browsers keep no cookie longer (RFC 6265bis, 5.5)
+_LONGEST_RETENTION: Final = 10 * 365 * DAY
 
 
 def _security_contact(table: Table, key: str) -> str | None:
@@ -111,6 +112,8 @@ class PortalSection(Section, name="portal", spec=Settings):
     refresh_interval = Setting(Duration(60, DAY), '"5m"')
     """How often the claims of a person who uses the portal are read again, where the provider allows it. Roles
     follow, and a sign-in that the provider does not renew any more ends."""
+    audit_retention = Setting(Duration(DAY, _LONGEST_RETENTION), '"400d"')
+    """How long events of the audit are kept in the database."""
     security_contact = Setting(_security_contact, '"mailto:security@example.com"')
     """Where to report vulnerabilities: a mailto: or https: address for /.well-known/security.txt (RFC 9116).
     Without it that page does not exist."""

@@ -9,7 +9,6 @@ from portal.storage import tables
 from portal.storage.database import Database
 
 SIGN_IN_RETENTION: Final = 90 * DAY
-AUDIT_RETENTION: Final = 90 * DAY
 APP_SESSION_RETENTION: Final = 7 * DAY
 """For ended app sessions: long enough for every guard to have asked for the reason."""
 TICKET_RETENTION: Final = HOUR
@@ -20,7 +19,7 @@ _LOGOUT_STEP: Final = 5000
 """The same for provider logouts, whose rows are small: more than the rate limit of their address lets in per minute."""
 
 
-def purge(database: Database, *, now: int) -> int:
+def purge(database: Database, *, audit_retention: int, now: int) -> int:
     """Delete rows that are too old to keep, up to a limit per call; return their number."""
     sign_ins, app_sessions, audit = tables.sign_ins, tables.app_sessions, tables.audit
     logouts = tables.provider_logouts
@@ -32,7 +31,7 @@ def purge(database: Database, *, now: int) -> int:
         (app_sessions, app_sessions.c.ended_at < now - APP_SESSION_RETENTION),
         (sign_ins, sign_ins.c.ended_at < now - SIGN_IN_RETENTION),
         (sign_ins, sign_ins.c.expires_at < now - SIGN_IN_RETENTION),
-        (audit, audit.c.at < now - AUDIT_RETENTION),
+        (audit, audit.c.at < now - audit_retention),
         (logouts, logouts.c.until < now),
     )
     return sum(_delete(database, table, condition) for table, condition in too_old)

@@ -83,6 +83,7 @@ def build_services(
         database,
         keys,
         notifier,
+        audit_retention=settings.audit_retention,
         clock=clock,
         count=metrics.count_notifications,
         each_minute=audit.record_left_out,

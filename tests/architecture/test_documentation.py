@@ -182,6 +182,7 @@ def test_the_documents_have_the_defaults_of_the_code(tmp_path: Path) -> None:
     assert defaults["portal.absolute_lifetime"] == f'"{settings.absolute_lifetime // 86400}d"'
     assert defaults["portal.lifetime_without_refresh"] == f'"{settings.lifetime_without_refresh // 3600}h"'
     assert defaults["portal.refresh_interval"] == f'"{settings.refresh_interval // 60}m"'
+    assert defaults["portal.audit_retention"] == f'"{settings.audit_retention // 86400}d"'
     assert defaults["portal.sign_ins_per_minute"] == str(settings.sign_ins_per_minute)
     assert defaults["PORTAL_RATE_LIMIT_STORAGE"] == settings.rate_limit_storage
 

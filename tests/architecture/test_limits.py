@@ -32,6 +32,7 @@ FACTS = {
     "portal.machine.ports._HIGHEST": "of TCP",
     "portal.configuration.addresses._MAX_HOST": "of DNS",
     "portal.configuration.app_users.HIGHEST_UID": "of the system",
+    "portal.configuration.portal_table._LONGEST_RETENTION": "a time",
     "portal.configuration.portal_table._LONGEST_SIGN_IN": "a time, as long as browsers keep a cookie",
     "portal.configuration.tables.MAX_PORT": "of TCP",
     "portal.contract.env_files._SHORTEST_QUOTED": "two quotes",

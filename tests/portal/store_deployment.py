@@ -89,7 +89,13 @@ def a_deployment(
     settings = settings_for(data_dir, **changes)
     keys = SigningKeys(database, Sealer(settings.secret_keys, purpose="signing-keys"))
     audit = Audit(database)
-    outbox = Outbox(database, keys, notifier(settings.catalogue, issuer=settings.url), clock=lambda: NOW)
+    outbox = Outbox(
+        database,
+        keys,
+        notifier(settings.catalogue, issuer=settings.url),
+        audit_retention=settings.audit_retention,
+        clock=lambda: NOW,
+    )
     sign_ins = SignIns(
         database,
         audit,

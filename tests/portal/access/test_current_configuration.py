@@ -219,6 +219,7 @@ def test_the_background_thread_tries_until_it_succeeds_and_does_its_other_work_m
         deployment.database,
         deployment.keys,
         UnreachableApps(APPS, issuer="https://portal.example.com"),
+        audit_retention=deployment.settings.audit_retention,
         clock=lambda: NOW,
         each_minute=lambda _now: minutes.set(),
     )

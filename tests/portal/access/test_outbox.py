@@ -43,7 +43,8 @@ def enqueue_one(deployment: Deployment) -> tuple[PendingNotification, ...]:
 def another_outbox(deployment: Deployment, clock: Callable[[], int], **changes: Any) -> Outbox:
     """Return an outbox of the same database with a clock of its own."""
     notifier = Notifier(deployment.settings.catalogue, issuer=PORTAL)
-    return Outbox(deployment.database, deployment.keys, notifier, clock=clock, **changes)
+    kept = deployment.settings.audit_retention
+    return Outbox(deployment.database, deployment.keys, notifier, audit_retention=kept, clock=clock, **changes)
 
 
 def deliver_due(deployment: Deployment, now: int) -> int:

@@ -230,9 +230,9 @@ class TestOnce:
         self, deployment: Deployment, logouts: ProviderLogouts
     ) -> None:
         end(logouts)
-        purge(deployment.database, now=NOW + LONGEST_LIFE)
+        purge(deployment.database, audit_retention=deployment.settings.audit_retention, now=NOW + LONGEST_LIFE)
         assert problem_of(lambda: end(logouts)) == "repeated"
-        purge(deployment.database, now=NOW + LONGEST_LIFE + 1)
+        purge(deployment.database, audit_retention=deployment.settings.audit_retention, now=NOW + LONGEST_LIFE + 1)
 
         assert deployment.rows(tables.provider_logouts) == []
 

@@ -21,6 +21,8 @@ from portal.rules.provider_paths import BACK_CHANNEL_LOGOUT, CALLBACK, FRONT_CHA
 HOUR: Final = 3600
 DAY: Final = 24 * HOUR
 SIGN_INS_PER_MINUTE: Final = 600
+STDOUT: Final = "stdout"
+"""As :attr:`Settings.audit_log`."""
 RunBy: TypeAlias = Literal["portal", "systemd"]
 PUBLIC_KEY_ALGORITHMS: Final = (
     "RS256",
@@ -207,6 +209,8 @@ class Settings:
     lifetime_without_refresh: int = 8 * HOUR
     refresh_interval: int = HOUR // 4
     audit_retention: int = 90 * DAY
+    audit_log: str | None = None
+    """:data:`STDOUT`, or the path of a file."""
     sign_in_hook: str | None = None
     """The company's own rule for who may come in: ``package.module:function``."""
     sign_in: SignInMode = "page"
@@ -233,6 +237,11 @@ class Settings:
         """Scheme, host and port of :attr:`url`."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def audit_file(self) -> str | None:
+        """The file of :attr:`audit_log`, for programs whose own output is no log."""
+        return None if self.audit_log == STDOUT else self.audit_log
 
     @property
     def homes(self) -> Path:

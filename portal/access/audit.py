@@ -9,17 +9,19 @@ import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from dataclasses import fields as dataclass_fields
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from portal.access.audit_events import AuditEvent, events_of, write_fields
+from portal.access.audit_log import AuditLog
 from portal.clock import rfc3339
 from portal.contract.truncation import shorten
 from portal.rules.fixed_window import FixedWindowLimiter
 from portal.rules.identity import Identity
 from portal.storage import tables
-from portal.storage.database import Database
+from portal.storage.database import Database, after_commit
 
 _log: Final = logging.getLogger("portal.audit")
 MOST_REFUSED: Final = 20
@@ -60,6 +62,23 @@ class AuditEntry:
     """The reference on the error page, if there was one."""
     fields: Mapping[str, object]
     """Those of the event, :data:`portal.access.audit_events.DECLARATIONS`; none in an event of an older version."""
+
+    def members(self) -> dict[str, object]:
+        """Return what programs read of it."""
+        return {
+            "id": self.id,
+            "at": rfc3339(self.at),
+            "event": self.event,
+            "identity_id": self.identity_id,
+            "name": self.name,
+            "email": self.email,
+            "issuer": self.issuer,
+            "tenant": self.tenant,
+            "app": self.app,
+            "reference": self.reference,
+            "detail": self.detail,
+            "fields": self.fields,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +132,10 @@ class _Author:
 class Audit:
     """Writes and reads events; limited, because a person who causes many could fill the disk."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, log: AuditLog | None = None) -> None:
+        """Read and write *database*; what is committed there is written to *log* too."""
         self._database = database
+        self._collected = log
         self._refusals: FixedWindowLimiter[tuple[str, bool]] = FixedWindowLimiter(most=MOST_REFUSED, window=_MINUTE)
         self._of_one: FixedWindowLimiter[_Author] = FixedWindowLimiter(most=MOST_OF_ONE, window=WINDOW)
         self._refusals_of_one: FixedWindowLimiter[str] = FixedWindowLimiter(most=MOST_REFUSALS_OF_ONE, window=WINDOW)
@@ -199,12 +220,19 @@ class Audit:
         # ASCII also keeps line breaks and terminal escapes out of the log.
         _log.info("%s", json.dumps({**line, "fields": json.loads(written)}))
         row |= {"name": author.name, "email": author.email, "fields": written}
-        insert = sa.insert(tables.audit).values({name: _storable(value) for name, value in row.items()})
+        stored = {name: _storable(value) for name, value in row.items()}
         if connection is not None:
-            connection.execute(insert)
+            self._insert(stored, connection)
             return
         with self._database.write() as own:
-            own.execute(insert)
+            self._insert(stored, own)
+
+    def _insert(self, row: Mapping[str, object], connection: sa.Connection) -> None:
+        result = connection.execute(sa.insert(tables.audit).values(row))
+        log = self._collected
+        if log is not None and result.inserted_primary_key is not None:
+            members = _entry({**row, "id": result.inserted_primary_key[0]}).members()
+            after_commit(connection, partial(log.write, members))
 
     def refused_ticket(
         self,

@@ -157,21 +157,8 @@ def _following(
 
 def as_line(entry: AuditEntry) -> str:
     """Return *entry* as one line of JSON in ASCII, without what has no value."""
-    members = {
-        "id": entry.id,
-        "at": rfc3339(entry.at),
-        "event": entry.event,
-        "identity_id": entry.identity_id,
-        "name": entry.name,
-        "email": entry.email,
-        "issuer": entry.issuer,
-        "tenant": entry.tenant,
-        "app": entry.app,
-        "reference": entry.reference,
-        "detail": entry.detail,
-        "fields": entry.fields,
-    }
-    return json.dumps({name: value for name, value in members.items() if value not in (None, "")})
+    members = entry.members().items()
+    return json.dumps({name: value for name, value in members if value not in (None, "")})
 
 
 def as_text(entry: AuditEntry) -> str:

@@ -138,7 +138,10 @@ def _sign_ins_of(settings: Settings) -> Iterator[tuple[SignIns, int]]:
     with opened_database(settings) as database:
         # Admission is not asked here, so the hook need not be loaded.
         built = build_services(
-            replace(settings, sign_in_hook=None), clock=system_clock, providers={}, database=database
+            replace(settings, sign_in_hook=None, audit_log=settings.audit_file),
+            clock=system_clock,
+            providers={},
+            database=database,
         )
         undelivered, log = _Undelivered(), logging.getLogger("portal.outbox")
         log.addHandler(undelivered)

@@ -24,7 +24,7 @@ from portal.configuration.tables import Count, Duration, Table, one_of, url_with
 from portal.contract import NotANetwork, TrustedProxies, read_network
 from portal.contract.forwarded import Network
 from portal.errors import ENVIRONMENT
-from portal.settings import DAY, RunBy, Settings, SignInMode
+from portal.settings import DAY, STDOUT, RunBy, Settings, SignInMode
 
 UNKNOWN_URL: Final = "https://portal.invalid"
 """Stands for an address that is missing or wrong, so that the other checks can run; never returned."""
@@ -43,6 +43,13 @@ def _security_contact(table: Table, key: str) -> str | None:
         fix = 'Write it as "mailto:security@example.com" or "https://example.com/security".'
         table.problem(key, "is not a mail address, nor the address of a page.", fix)
     return contact
+
+
+def _audit_log(table: Table, key: str) -> str | None:
+    target = table.text(key)
+    if target is not None and target != STDOUT and (not Path(target).is_absolute() or "\0" in target):
+        table.problem(key, "is not an absolute path.", 'Write "stdout", or a path like "/var/log/portal/audit.jsonl".')
+    return target
 
 
 def _networks(table: Table, key: str) -> tuple[Network, ...] | None:
@@ -114,6 +121,9 @@ class PortalSection(Section, name="portal", spec=Settings):
     follow, and a sign-in that the provider does not renew any more ends."""
     audit_retention = Setting(Duration(DAY, _LONGEST_RETENTION), '"400d"')
     """How long events of the audit are kept in the database."""
+    audit_log = Setting(_audit_log, '"/var/log/gradio-portal/audit.jsonl"')
+    """Where events of the audit are also written, one JSON object per line: stdout, or an absolute path. The portal
+    makes the file with mode 0600, and its folder must be there."""
     security_contact = Setting(_security_contact, '"mailto:security@example.com"')
     """Where to report vulnerabilities: a mailto: or https: address for /.well-known/security.txt (RFC 9116).
     Without it that page does not exist."""

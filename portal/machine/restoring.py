@@ -82,9 +82,9 @@ def _prepare(staged: Path, manifest: Manifest, settings: Settings, *, now: int) 
             foreign = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()
         if foreign is not None:
             raise BackupFailed("The database in the backup was changed: it contains a trigger or a view.")
-        built = build_services(
-            replace(settings, database_url=Secret(f"sqlite:///{staged}")), clock=lambda: now, providers={}
-        )
+        # Nothing of it has happened until the backup is in place, so that the audit log gets nothing yet.
+        of_staged = replace(settings, database_url=Secret(f"sqlite:///{staged}"), audit_log=None)
+        built = build_services(of_staged, clock=lambda: now, providers={})
         try:
             if not built.keys.is_readable() or built.credentials.unreadable():
                 raise BackupFailed(_wrong_keys(manifest, settings))

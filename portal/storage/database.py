@@ -8,7 +8,7 @@ the rows they decide on (``FOR UPDATE``).
 import secrets
 import sqlite3
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,7 @@ _MIGRATION_LOCK: Final = 0x67726164696F  # the same for all portals: advisory lo
 _PING_PATIENCE: Final = 2
 _WRITE: Final = "portal_write"
 _OPENED: Final = "portal_file"
+_AFTER_COMMIT: Final = "portal_after_commit"
 _NO_DRIVER: Final = (
     "psycopg, the driver for PostgreSQL, cannot be loaded; install it with pip install 'gradio-portal[postgresql]'"
 )
@@ -98,8 +99,12 @@ class Database:
         Raises:
             StoreUnavailable: the database cannot be used.
         """
+        tasks: list[Callable[[], None]] = []
         with _translate_errors(), self._writing.begin() as connection:
+            connection.info[_AFTER_COMMIT] = tasks
             yield connection
+        for task in tasks:
+            task()
 
     def ping(self) -> None:
         """Check that the database answers and can be written to, by writing a number that nothing reads.
@@ -156,6 +161,14 @@ class Database:
                 except CommandError as error:
                     raise StoreUnusable(f"another version of the portal made the database: {error}") from error
             return present, head
+
+
+def after_commit(connection: sa.Connection, task: Callable[[], None]) -> None:
+    """Have *task* called once the transaction of *connection*, of :meth:`Database.write`, is committed.
+
+    It must not raise: what was written is written.
+    """
+    connection.info[_AFTER_COMMIT].append(task)
 
 
 @contextmanager

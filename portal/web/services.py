@@ -13,6 +13,7 @@ from portal.access.access_tokens import AccessTokens
 from portal.access.app_credentials import AppCredentials
 from portal.access.app_sessions import AppSessions
 from portal.access.audit import Audit
+from portal.access.audit_log import AuditLog
 from portal.access.notifications import Notifier
 from portal.access.outbox import Outbox
 from portal.access.probe_tokens import ProbeTokens
@@ -75,7 +76,8 @@ def build_services(
     hook = _hook_of(settings)
     database = database or Database(settings.database_url)
     database.upgrade()
-    audit = Audit(database)
+    log = None if settings.audit_log is None else AuditLog(settings.audit_log, clock=clock)
+    audit = Audit(database, log=log)
     keys = signing_keys(settings, database)
     metrics = Metrics()
     notifier = Notifier(settings.catalogue, issuer=settings.url, egress=settings.egress)

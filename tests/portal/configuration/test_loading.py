@@ -211,6 +211,28 @@ class TestSecurityContact:
         assert problem.key == "portal.security_contact"
 
 
+class TestAudit:
+    @pytest.mark.parametrize(
+        ("written", "file"), [("stdout", None), ("/var/log/portal/audit.jsonl", "/var/log/portal/audit.jsonl")]
+    )
+    def test_the_audit_goes_to_standard_output_or_a_file(self, tmp_path: Path, written: str, file: str | None) -> None:
+        settings = loaded(tmp_path, GOOD.replace("[portal]", f'[portal]\naudit_log = "{written}"'))
+        assert (settings.audit_log, settings.audit_file) == (written, file)
+        assert loaded(tmp_path, GOOD).audit_log is None
+
+    @pytest.mark.parametrize("written", ["audit.jsonl", "STDOUT", "./stdout", "file:///var/log/a", "/a\\u0000"])
+    def test_and_nowhere_else(self, tmp_path: Path, written: str) -> None:
+        (problem,) = problems(tmp_path, GOOD.replace("[portal]", f'[portal]\naudit_log = "{written}"'))
+        assert problem.key == "portal.audit_log"
+
+    @pytest.mark.parametrize("written", ['"23h"', "0", '"11000d"', "true"])
+    def test_the_audit_is_kept_for_a_day_to_ten_years(self, tmp_path: Path, written: str) -> None:
+        (problem,) = problems(tmp_path, GOOD.replace("[portal]", f"[portal]\naudit_retention = {written}"))
+        assert problem.key == "portal.audit_retention"
+        kept = loaded(tmp_path, GOOD.replace("[portal]", '[portal]\naudit_retention = "400d"'))
+        assert kept.audit_retention == 400 * 86400
+
+
 class TestSignInsPerMinute:
     def test_it_is_a_number(self, tmp_path: Path) -> None:
         text = GOOD.replace("[portal]", "[portal]\nsign_ins_per_minute = 2000")

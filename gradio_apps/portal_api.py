@@ -7,6 +7,7 @@ portal's database.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from typing import Final, Literal, Protocol, TypeAlias
 from urllib.parse import quote, urlencode
@@ -79,7 +80,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One line of the tenant's audit."""
+    """One line of the tenant's audit.  :attr:`at` is in Unix seconds."""
 
     at: int
     event: str
@@ -257,6 +258,14 @@ def _number(member: Mapping[str, object], name: str) -> int:
     return value if type(value) is int else 0
 
 
+def _moment(member: Mapping[str, object], name: str) -> int:
+    """Return the Unix time of a text like ``2030-01-02T03:04:05Z``; 0 if it is none."""
+    try:
+        return int(datetime.strptime(_text(member, name), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        return 0
+
+
 def _sign_in(member: Mapping[str, object]) -> SignedIn:
     roles = member.get("roles")
     return SignedIn(
@@ -277,7 +286,7 @@ def _sign_in(member: Mapping[str, object]) -> SignedIn:
 def _event(member: Mapping[str, object]) -> Event:
     fields = member.get("fields")
     return Event(
-        at=_number(member, "at"),
+        at=_moment(member, "at"),
         event=_text(member, "event"),
         name=_text(member, "name"),
         email=_text(member, "email"),

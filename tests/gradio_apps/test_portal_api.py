@@ -25,7 +25,14 @@ SIGN_IN = {
     "until": NOW + 3600,
     "current": True,
 }
-EVENT = {"at": NOW, "event": "signed-in", "name": "Ana", "email": "ana@example.com", "app": "", "detail": ""}
+EVENT = {
+    "at": "2027-01-15T08:00:00Z",
+    "event": "signed-in",
+    "name": "Ana",
+    "email": "ana@example.com",
+    "app": "",
+    "detail": "",
+}
 
 Answer = Callable[[httpx.Request], httpx.Response]
 

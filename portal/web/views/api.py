@@ -16,6 +16,7 @@ from portal.access.audit import AuditEntry
 from portal.access.audit_events import EVENT_KINDS, AuditEvent, events_of
 from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import MOST_LISTED, Selection, SignIn
+from portal.clock import rfc3339
 from portal.contract import Inactive
 from portal.rules.policy import Standing, api_rights, standing_in
 from portal.web.labels import provider_label
@@ -203,7 +204,7 @@ def _sign_in_json(sign_in: SignIn, *, caller: Caller) -> dict[str, object]:
 
 def _event_json(entry: AuditEntry) -> dict[str, object]:
     return {
-        "at": entry.at,
+        "at": rfc3339(entry.at),
         "event": entry.event,
         "name": entry.name,
         "email": entry.email,

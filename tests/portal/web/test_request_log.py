@@ -5,6 +5,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -93,6 +94,20 @@ def test_the_audit_is_part_of_its_line(deployment: Deployment, log: io.StringIO)
     (line,) = [line for line in lines(log) if line["logger"] == "portal.audit"]
     assert (line["message"], line["event"], line["tenant"]) == ("audit", "signed-in", "acme")
     assert line["reference"]
+
+
+def test_what_happens_in_the_portal_is_in_the_audit_log(tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    deployment = Deployment(tmp_path / "data", audit_log=str(file))
+    browser = deployment.signed_in()
+    browser.get("/apps/admin-dashboard/")
+    browser.get("/apps/admin-dashboard/")
+
+    written = [json.loads(line) for line in file.read_text(encoding="ascii").splitlines()]
+    assert [line["event"] for line in written] == ["signed-in", "app-denied", "app-denied"]
+    assert [line["id"] for line in written] == [1, 2, 3]
+    assert written[0]["fields"]["browser"].endswith("Firefox/150.0")
+    assert written[1]["fields"]["denial"] == "missing-role"
 
 
 def test_line_breaks_cannot_forge_a_line() -> None:

@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from portal.access.audit import MOST_OF_ONE
 from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import Selection
+from portal.clock import rfc3339
 from portal.contract.introspection import HINT_APP_SESSION, HINT_TICKET
 from portal.rules.identity import Affiliation, Identity
 from portal.web.views import api
@@ -142,6 +143,7 @@ def test_recent_events_of_the_tenant_are_listed_and_no_others(dashboard: Dashboa
     assert {event["email"] for event in events} == {"tess@example.com"}
     assert set(events[0]) == {"at", "event", "name", "email", "app", "detail", "fields"}
     assert events[0]["fields"] == {"rights": ["audit:read"]}
+    assert events[0]["at"] == rfc3339(deployment.now)
     assert len(deployment.browser().get("/api/audit?limit=1", headers=bearer).get_json()["events"]) == 1
 
 

@@ -259,13 +259,14 @@ class Audit:
         if self._refusals.take((app, identity is not None), now=now):
             self._write(author, now=now, app=app, detail=reason, fields={"reason": reason}, connection=connection)
 
-    def record_left_out(self, now: int, *, connection: sa.Connection | None = None) -> None:
-        """Record how many events were left out in the windows that have ended.
+    def record_left_out(self, now: int, *, is_last: bool = False, connection: sa.Connection | None = None) -> None:
+        """Record how many events were left out in the windows that have ended; with *is_last*, in all.
 
         Raises:
             StoreUnavailable: as :meth:`record`.
         """
-        for (app, _), number in self._refusals.report_excess(now=now).items():
+        until = now + WINDOW if is_last else now
+        for (app, _), number in self._refusals.report_excess(now=until).items():
             self.record(
                 AuditEvent.TICKETS_LEFT_OUT,
                 now=now,
@@ -275,9 +276,9 @@ class Audit:
                 connection=connection,
             )
         for wider in (self._refusals_of_one, self._of_address):
-            wider.report_excess(now=now)  # what they left out is counted with the narrower ones
+            wider.report_excess(now=until)  # what they left out is counted with the narrower ones
         for limiter in (self._of_one, self._unnamed):
-            for author, number in limiter.report_excess(now=now).items():
+            for author, number in limiter.report_excess(now=until).items():
                 summed, kind = replace(author, event=AuditEvent.EVENTS_LEFT_OUT), author.event.value
                 fields = {"count": number, "of": kind}
                 self._write(summed, now=now, detail=f"{number} {kind}", fields=fields, connection=connection)

@@ -147,6 +147,7 @@ def _sign_ins_of(settings: Settings) -> Iterator[tuple[SignIns, int]]:
         log.addHandler(undelivered)
         try:
             yield built.sign_ins, system_clock()
+            built.audit.record_left_out(system_clock(), is_last=True)  # this process does not live until they are due
         finally:
             log.removeHandler(undelivered)
 

@@ -244,6 +244,12 @@ class TestBounds:
         assert len(deployment.rows(tables.audit)) == MOST_UNNAMED + 1
         assert deployment.events()[-1] == ("events-left-out", "9 sign-in-refused")
 
+    def test_a_process_that_ends_records_what_it_left_out(self, deployment: Deployment) -> None:
+        self.deny(deployment, MOST_OF_ONE + 5)
+        deployment.audit.record_left_out(NOW + 1, is_last=True)
+        deployment.audit.record_left_out(NOW + WINDOW)
+        assert deployment.events()[MOST_OF_ONE:] == [("events-left-out", "5 app-denied")]
+
     def test_one_address_leaves_room_for_other_strangers(self, deployment: Deployment) -> None:
         for address in ["192.0.2.1"] * (MOST_OF_ADDRESS + 500) + ["192.0.2.2"]:
             deployment.audit.record(AuditEvent.SIGN_IN_REFUSED, now=NOW, address=address)

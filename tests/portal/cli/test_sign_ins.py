@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from portal.access.audit import MOST_OF_ONE
 from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import Selection, SignIn
 from portal.cli import main
@@ -343,3 +344,12 @@ class TestApps:
 
         assert portal.notified() == set()
         assert len(app.received) == 8
+
+
+def test_the_audit_counts_what_it_leaves_out_of_many_ends(portal: Deployment) -> None:
+    for _ in range(MOST_OF_ONE + 5):
+        begin(portal)
+    assert main(["sign-ins", "revoke", "--all"]) == 0
+    ended = [detail for event, detail in portal.events() if event == "sign-in-ended"]
+    assert len(ended) == MOST_OF_ONE
+    assert portal.events()[-1] == ("events-left-out", "5 sign-in-ended")

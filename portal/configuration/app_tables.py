@@ -116,6 +116,8 @@ class AppSection(Section, name="apps.<slug>", spec=AppSpec):
     """Path of the app at which it opens."""
     required = Setting(Table.flag, "true")
     """Whether /readyz waits for it."""
+    shared_files = Setting(Table.flag, "true")
+    """Whether everybody who may open it gets files of Gradio's cache that no answer to a person has named."""
     env = Setting(_env, '{ MODEL = "small" }', default_text="{}")
     """Environment variables of its process, without secrets."""
     secrets = Setting(Table.texts, '["OPENAI_API_KEY"]')

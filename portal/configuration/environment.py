@@ -24,6 +24,7 @@ _OF_APPS: Final = frozenset(
         "PORTAL_APP_SECRET",
         "PORTAL_APP_SECRET_FD",
         "PORTAL_APP_SECRET_FILE",
+        "PORTAL_APP_SHARED_FILES",
         "PORTAL_APP_TITLE",
         "PORTAL_APP_URL",
     }

@@ -211,6 +211,7 @@ def _environment(app: AppSpec, settings: Settings, *, port: int) -> dict[str, st
         "PORTAL_APP_URL": app.url,
         "PORTAL_APP_TITLE": app.title,
         "PORTAL_APP_COOKIES": cookie_mode(settings, app),
+        "PORTAL_APP_SHARED_FILES": "true" if app.shared_files else "",
         "PORTAL_TRUSTED_PROXIES": ", ".join(map(str, settings.trusted_proxies.networks)),
         "PORTAL_CA_FILE": "" if settings.egress.authorities is None else str(settings.egress.authorities),
         "PORTAL_START_TIMEOUT": str(app.start_timeout),

@@ -157,6 +157,7 @@ def _app(
         "port": app.port,
         "secret": secret.reveal(),
         "cookies": cookie_mode(settings, app),
+        "shared_files": app.shared_files,
         "env": {**dict(app.env), **{name: environ[name] for name in app.secrets if name in environ}},
         "log": str(app_log(settings, app)),
         "temp": str(settings.data_dir / "tmp" / app.slug),

@@ -62,6 +62,7 @@ SAID_AGAIN = (
     "tests/gradio_apps/host/test_route_walk.py",
     "tests/gradio_apps/guard/test_gradio_routes.py",
     "tests/gradio_apps/guard/test_two_people.py",
+    "tests/gradio_apps/guard/test_files_of_two_people.py",
     "tests/gradio_apps/guard/test_caching.py::test_gradios_own_files",
     "tests/gradio_apps/serve/test_under_a_path.py",
     "tests/gradio_apps/serve/test_stopping.py",

@@ -25,6 +25,8 @@ MAX_VALUES: Final = 1_000_000
 """Most values in one body: the cells of a large table.  Commas, lists and objects are counted."""
 MAX_DEPTH: Final = 128
 """Deepest nesting of lists and objects in one body."""
+MAX_PATHS: Final = 4096
+"""Most texts in one body that could be paths of files: each is looked up in the file system."""
 MAX_PER_OWNER: Final = 2 * MAX_BODY
 """Most bytes of bodies read at once for one person."""
 MAX_AT_ONCE: Final = 8 * MAX_BODY
@@ -33,6 +35,10 @@ SMALL: Final = 16 * 1024
 """Longest body read on the event loop, in bytes; longer ones are read in a thread, one after another."""
 
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},:]', re.DOTALL)
+_MAY_BE_PATH: Final = re.compile(rb'\A"/|\.\.|\\[/u]')
+"""What a text that may be a path has in JSON; ``/`` and ``.`` may be escaped."""
+_BEFORE_PATH: Final = frozenset({b":", b"],"})
+"""Signs between the text ``path`` and a path."""
 _QUOTE, _COLON = b'":'
 _OPENING: Final = frozenset(b"[{")
 _CLOSING: Final = frozenset(b"]}")
@@ -69,30 +75,39 @@ class Members(msgspec.Struct, frozen=True):
 _MEMBERS: Final = msgspec.json.Decoder(Members)
 
 
-def check_shape(body: bytes) -> None:
-    """Check that *body* is JSON within the limits; an empty one passes.
+def may_be_path(text: str) -> bool:
+    """Say whether *text*, which is no member ``path``, could be the path of a file: absolute, or with ``..``.
+
+    Tools of an app's MCP server take the path of a file as a mere string.
+    """
+    return text.startswith("/") or ".." in text
+
+
+def check_shape(body: bytes, *, texts: bool = False) -> tuple[str, ...]:
+    """Return the paths of files in *body*, as they are written, if it is JSON within the limits; an empty one passes.
+
+    With *texts*, any text that may be a path counts.
 
     Raises:
         NotReadable: it is not JSON.
         TooComplex: it exceeds :data:`MAX_VALUES` or :data:`MAX_DEPTH`.
     """
-    if body:
-        _names(body)
+    return _scan(body, texts=texts)[1] if body else ()
 
 
-def members_of(body: bytes) -> Members:
-    """Return the members of the object *body* that can name a session or an event.
+def members_of(body: bytes) -> tuple[Members, tuple[str, ...]]:
+    """Return the members of the object *body* that can name a session or an event, and the paths of files in it.
 
     Raises:
         NotReadable: it is not a JSON object, or repeats a name.
         TooComplex: it exceeds :data:`MAX_VALUES` or :data:`MAX_DEPTH`.
     """
     if not body:
-        return Members()
-    names = _names(body)
+        return Members(), ()
+    names, paths = _scan(body)
     if len(set(names)) != len(names):
         raise NotReadable
-    return _decoded(_MEMBERS.decode, body)
+    return _decoded(_MEMBERS.decode, body), paths
 
 
 def _decoded(decode: Callable[[bytes], T], body: bytes) -> T:
@@ -104,18 +119,32 @@ def _decoded(decode: Callable[[bytes], T], body: bytes) -> T:
         raise NotReadable from error
 
 
-def _names(body: bytes) -> list[str]:
-    """Return the names in the outermost object of *body*, repeated ones too."""
+def _scan(body: bytes, *, texts: bool = False) -> tuple[list[str], tuple[str, ...]]:
+    """Return the names in the outermost object of *body*, and the paths at any depth; repeated ones too.
+
+    A path is the value of a member ``path``, or follows a list that ends with that text, as in a change
+    (:mod:`gradio_apps.runtime.guard.named_files`): an app may answer with what it was given.
+    """
     _decoded(_ANY.decode, body)
     depth = values = 0
     last = b""
+    before = b""  # the signs since the last text
     names = []
+    paths: dict[str, None] = {}
     for token in _TOKEN.finditer(body):
         kind = body[token.start()]
         if kind == _QUOTE:
-            if depth == 1:
-                last = token[0]
-        elif kind == _COLON:
+            is_path = before in _BEFORE_PATH and _is_path(last)
+            last, before = token[0], b""
+            if is_path or (texts and _MAY_BE_PATH.search(last)):
+                text = _decoded(_NAME.decode, last)
+                if is_path or may_be_path(text):
+                    paths[text] = None
+                    if len(paths) > MAX_PATHS:
+                        raise TooComplex
+            continue
+        before = (before + token[0])[:3]
+        if kind == _COLON:
             if depth == 1:
                 names.append(_decoded(_NAME.decode, last))
         elif kind in _CLOSING:
@@ -125,7 +154,11 @@ def _names(body: bytes) -> list[str]:
             depth += kind in _OPENING
             if values > MAX_VALUES or depth > MAX_DEPTH:
                 raise TooComplex
-    return names
+    return names, tuple(paths)
+
+
+def _is_path(text: bytes) -> bool:
+    return text == b'"path"' or (b"\\" in text and _decoded(_NAME.decode, text) == "path")
 
 
 class Bodies:

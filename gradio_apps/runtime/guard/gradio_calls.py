@@ -9,13 +9,13 @@ import json
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from gradio_apps.runtime.guard.bodies import MAX_BODY, NotReadable, check_shape, members_of
+from gradio_apps.runtime.guard.bodies import MAX_BODY, NotReadable, check_shape, may_be_path, members_of
 from gradio_apps.runtime.guard.gradio_routes import IDS, PREFIX, ROUTES, IdKind
 
 MAX_ID: Final = 128
@@ -41,14 +41,20 @@ class GradioCall:
     events: tuple[str, ...] = ()
     uploads: tuple[str, ...] = ()
     clients: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    """Paths of files, as they are written."""
     body_hash: bool = False
     """Whether the body may name a session hash."""
     body_event: bool = False
     """Whether Gradio acts on an event id in the body."""
+    texts: bool = False
+    """Whether any text in the body may be the path of a file."""
     form: bool = False
     """Whether the body may be a form with files."""
     issues: IdKind | None = None
     """The kind of new id in the answer."""
+    answers_with: Literal["named", "uploaded"] | None = None
+    """Whether the answer names files for the person: as results do, or as an upload does."""
     is_event_stream: bool = False
     """Whether the answer streams the messages of a session's events, or of one event."""
     idle: bool = False
@@ -90,6 +96,8 @@ class Ids:
     events: tuple[str, ...] = ()
     uploads: tuple[str, ...] = ()
     clients: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    """Paths of files that the body names, as they are written."""
 
 
 NOTHING: Final = GradioCall()
@@ -166,9 +174,8 @@ def json_ids(call: GradioCall, body: bytes, *, content_type: str) -> Ids:
         raise Unclear("not declared as JSON")
     try:
         if not call.reads_body:
-            check_shape(body)
-            return Ids()
-        members = members_of(body)
+            return Ids(files=check_shape(body, texts=call.texts))
+        members, files = members_of(body)
     except NotReadable as error:
         raise Unclear("no JSON") from error
     session_hash = members.session_hash if call.body_hash else None
@@ -176,6 +183,7 @@ def json_ids(call: GradioCall, body: bytes, *, content_type: str) -> Ids:
     return Ids(
         hashes=() if session_hash is None else (checked_id(session_hash),),
         events=() if event is None else (checked_id(event),),
+        files=files,
     )
 
 
@@ -201,11 +209,27 @@ async def form_ids(body: bytes, *, content_type: str) -> Ids:
         raise Unclear("no form") from error
     try:
         hashes = form.getlist("session_hash")
+        texts = [value for _, value in form.multi_items() if isinstance(value, str)]
     finally:
         await form.close()
     if len(hashes) != 1:
         raise Unclear("no single session hash")
-    return Ids(hashes=(checked_id(hashes[0]),))
+    return Ids(hashes=(checked_id(hashes[0]),), files=_files_in(texts))
+
+
+def _files_in(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the paths in the fields of a form, which may be JSON.
+
+    Raises:
+        TooComplex: as for a body.
+    """
+    files: list[str] = []
+    for text in texts:
+        try:
+            files += check_shape(text.encode("utf-8", "surrogatepass"), texts=True)
+        except NotReadable:
+            files += [text] if may_be_path(text) else []
+    return tuple(files)
 
 
 def is_multipart(content_type: str) -> bool:
@@ -278,6 +302,7 @@ class _RouteEntry:
     methods: frozenset[str]
     pattern: re.Pattern[str]
     call: GradioCall
+    file: str | None
     developer: bool
 
 
@@ -290,11 +315,13 @@ def _by_first() -> dict[str, list[_RouteEntry]]:
                 body_hash=IdKind.SESSION.value in route.body,
                 body_event=IdKind.EVENT.value in route.body,
                 form=route.form,
+                texts=route.texts,
                 issues=route.issues,
+                answers_with=route.files,
                 is_event_stream=route.is_event_stream,
                 idle=route.idle,
             )
-            known = _RouteEntry(frozenset(route.methods.split()), _pattern(rest), call, route.developer)
+            known = _RouteEntry(frozenset(route.methods.split()), _pattern(rest), call, route.file, route.developer)
             routes.setdefault(_first(rest), []).append(known)
     return routes
 
@@ -322,7 +349,8 @@ def _call(method: str, rest: str) -> GradioCall | None:
             raise NotThere(rest)
         if method in known.methods:
             named = {IDS[name]: checked_id(value) for name, value in match.groupdict().items() if name in IDS}
-            calls.append(known.call.naming(_ids(named)) if named else known.call)
+            call = known.call.naming(_ids(named)) if named else known.call
+            calls.append(call if known.file is None else replace(call, files=(match[known.file],)))
     if len(calls) > 1:
         return _joined(calls, form=any(call.form for call in calls))
     return calls[0] if calls else NOTHING if there else None
@@ -339,10 +367,13 @@ def _joined(calls: Sequence[GradioCall], *, form: bool) -> GradioCall:
         events=tuple(dict.fromkeys(one for call in calls for one in call.events)),
         uploads=tuple(dict.fromkeys(one for call in calls for one in call.uploads)),
         clients=tuple(dict.fromkeys(one for call in calls for one in call.clients)),
+        files=tuple(dict.fromkeys(one for call in calls for one in call.files)),
         body_hash=any(call.body_hash for call in calls),
         body_event=any(call.body_event for call in calls),
         form=form,
+        texts=any(call.texts for call in calls),
         issues=next((call.issues for call in calls if call.issues is not None), None),
+        answers_with=next((call.answers_with for call in calls if call.answers_with is not None), None),
         is_event_stream=any(call.is_event_stream for call in calls),
         idle=all(call.idle for call in calls),
     )

@@ -10,9 +10,11 @@ from gradio_apps.runtime.guard import gradio_calls
 from gradio_apps.runtime.guard.asgi import Message, Receive, TooLarge, read_body, replay
 from gradio_apps.runtime.guard.bindings import Bindings, Owner
 from gradio_apps.runtime.guard.bodies import MAX_BODY, Bodies, TooComplex, TooMuchAtOnce
+from gradio_apps.runtime.guard.cache_files import CacheFiles
 from gradio_apps.runtime.guard.gradio_calls import NO_IDS, GradioCall, Ids, NotThere, Unclear
 from gradio_apps.runtime.guard.gradio_routes import IdKind
 from gradio_apps.runtime.guard.headers import RawHeaders
+from gradio_apps.runtime.guard.named_files import NamedFiles, UploadedFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ TOO_COMPLEX: Final = Stopped(413, "The request has too many values, or is nested
 TOO_MANY: Final = Stopped(429, "Too many large requests at once. Wait for the others to finish.")
 BUSY: Final = Stopped(503, "The app has too many large requests at once. Try again in a moment.")
 _NO_BODY: Final = frozenset({"GET", "HEAD"})
+FOREIGN_FILE: Final = Stopped(403, "This file is not known to be yours. Upload it again, or run the app again.")
 NOT_THERE: Final = Stopped(404, "This app does not have this Gradio address.")
 BAD_LINK: Final = Stopped(400, "This link does not lead to a saved state.")
 # On 404, an MCP client begins a new session (MCP 2025-06-18, Transports, Session Management).
@@ -48,8 +51,9 @@ _BEGINNING: Final = 2048
 class GradioOwnership:
     """Checks the ids in requests, and remembers the ids that answers hand out."""
 
-    def __init__(self, bindings: Bindings) -> None:
+    def __init__(self, bindings: Bindings, files: CacheFiles) -> None:
         self._bindings = bindings
+        self._files = files
         self._bodies = Bodies()
 
     def close(self) -> None:
@@ -84,7 +88,9 @@ class GradioOwnership:
             call = call.naming(named)
         if call.clients and not self._bindings.allow(Ids(clients=call.clients), owner):
             return NO_CLIENT
-        return call if self._bindings.allow(call.ids, owner) else FOREIGN
+        if not self._bindings.allow(call.ids, owner):
+            return FOREIGN
+        return call if self._files.allow(call.files, owner) else FOREIGN_FILE
 
     async def body(
         self, call: GradioCall, headers: RawHeaders, receive: Receive, owner: Owner
@@ -111,6 +117,8 @@ class GradioOwnership:
             return TOO_MANY if error.own else BUSY
         except Unclear:
             return UNCLEAR
+        if not self._files.allow(ids.files, owner):  # Gradio answers with files that it was given
+            return FOREIGN_FILE
         return (replay(body, receive), ids) if self._bindings.allow(ids, owner) else FOREIGN
 
     def messages(self, call: GradioCall, receive: Receive, owner: Owner) -> Receive:
@@ -128,14 +136,21 @@ class GradioOwnership:
                     ids = await self._bodies.apply(json_ids, body)
                 except (Unclear, TooComplex, TooMuchAtOnce, UnicodeEncodeError):
                     raise NotTheirs from None
-                if not self._bindings.allow(ids, owner):
+                if not (self._files.allow(ids.files, owner) and self._bindings.allow(ids, owner)):
                     raise NotTheirs
             return message
 
         return checked
 
-    def watcher(self, call: GradioCall, owner: Owner, *, issued: Callable[[str], None]) -> Callable[[bytes], None]:
-        """Return a reader of the answer's body that binds its new id to *owner*; *issued* gets an event's id."""
+    def watcher(
+        self, call: GradioCall, owner: Owner, *, issued: Callable[[str], None], is_page: bool = False
+    ) -> Callable[[bytes], None] | None:
+        """Return a reader of the answer's body that binds to *owner* its new id, or the files that it names, if any.
+
+        *issued* gets an event's id.
+        """
+        if call.issues is None:
+            return self._files_watcher(call, owner) if is_page or call.answers_with is not None else None
 
         def event(body: bytes) -> None:
             new_id = gradio_calls.event_of(body)
@@ -156,6 +171,11 @@ class GradioOwnership:
                     self._bindings.issued(IdKind.MCP, new_id, owner)
 
         return client if call.issues is IdKind.MCP else event
+
+    def _files_watcher(self, call: GradioCall, owner: Owner) -> Callable[[bytes], None]:
+        """Return a reader of the answer's body that notes the files in it as *owner*'s."""
+        found = partial(self._files.named, owner=owner)
+        return UploadedFiles(found) if call.answers_with == "uploaded" else NamedFiles(found)
 
     def client_issued(self, owner: Owner) -> Callable[[bytes], None]:
         """Return a function that binds the MCP session in an answer's headers to *owner*."""

@@ -8,7 +8,7 @@ below Gradio's prefix that is missing here.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, Literal
 
 PREFIX: Final = "/gradio_api/"
 """Prefix of Gradio's own API, wherever the app is mounted."""
@@ -35,7 +35,7 @@ SHARED: Final = {
     "trigger_id": "a component of the app",
     "component_id": "a component of the app; its state is the session's",
     "fn_name": "a function of a component",
-    "data": "what the endpoint is given; files in it are named by path",
+    "data": "what the endpoint is given; files in it are held against their owners",
     "event_data": "what the endpoint is given",
     "simple_format": "how the answer is written",
     "batched": "how the data is written",
@@ -43,7 +43,7 @@ SHARED: Final = {
     "run": "a run within a session, which stands beside it",
     "segment_id": "a piece of a stream within a session",
     "ext": "a kind of file",
-    "path": "a file of Gradio's, or one that the app has made: any person of the app who knows the path may read it",
+    "path": "a file, which is held against its owners if it is in Gradio's cache",
     "path_or_url": "the same",
     "url_path": "a Space that the app itself names",
     "id": "a class of components",
@@ -95,6 +95,12 @@ class Route:
     """Whether the answer streams the messages of a session's events, or of one event."""
     idle: bool = False
     """Whether the request only shows that a page is open, which does not count as use."""
+    file: str | None = None
+    """The parameter in its path that is the path of a file."""
+    files: Literal["named", "uploaded"] | None = None
+    """Whether its answer names files for the person: as results do, or as an upload does."""
+    texts: bool = False
+    """Whether any text in the body may be the path of a file."""
     developer: bool = False
     """A tool for the author of the app, on their own machine: the guard refuses it."""
     gradio: tuple[str, ...] = ("5.50", "6.31")
@@ -123,16 +129,16 @@ _SIX: Final = ("6.31",)
 ROUTES: Final = (
     # Runs.
     Route("POST", "/gradio_api/queue/join", body=_PREDICT, issues=IdKind.EVENT),
-    Route("GET", "/gradio_api/queue/data", query=("session_hash",), is_event_stream=True),
+    Route("GET", "/gradio_api/queue/data", query=("session_hash",), is_event_stream=True, files="named"),
     Route("GET", "/gradio_api/queue/status"),
     Route("POST", "/gradio_api/call/{api_name}", body=("data", "session_hash", "oauth_token"), issues=IdKind.EVENT),
-    Route("GET", "/gradio_api/call/{api_name}/{event_id}", is_event_stream=True),
+    Route("GET", "/gradio_api/call/{api_name}/{event_id}", is_event_stream=True, files="named"),
     # Its body holds the endpoint's own parameters, under any name.
     Route("POST", "/gradio_api/call/v2/{api_name}", by_hand=True, issues=IdKind.EVENT, gradio=_SIX),
-    Route("GET", "/gradio_api/call/v2/{api_name}/{event_id}", is_event_stream=True, gradio=_SIX),
+    Route("GET", "/gradio_api/call/v2/{api_name}/{event_id}", is_event_stream=True, files="named", gradio=_SIX),
     # Gradio 5 goes on with the generator of an event that the body names.
-    Route("POST", "/gradio_api/run/{api_name}", body=_PREDICT),
-    Route("POST", "/gradio_api/api/{api_name}", body=_PREDICT),
+    Route("POST", "/gradio_api/run/{api_name}", body=_PREDICT, files="named"),
+    Route("POST", "/gradio_api/api/{api_name}", body=_PREDICT, files="named"),
     Route("POST", "/gradio_api/cancel", body=("session_hash", "fn_index", "event_id")),
     Route("POST", "/gradio_api/reset", body=("event_id",)),
     Route("POST", "/gradio_api/stream/{event_id}", body=_PREDICT),
@@ -144,6 +150,8 @@ ROUTES: Final = (
         body=("session_hash", "component_id", "fn_name", "data"),
         by_hand=True,
         form=True,
+        texts=True,
+        files="named",
     ),
     # Pages, and what they show.
     Route("GET", "/gradio_api/heartbeat/{session_hash}", idle=True),
@@ -152,10 +160,10 @@ ROUTES: Final = (
     Route("GET", f"{_STREAM}/{{segment_id}}.{{ext}}"),
     Route("GET", "/gradio_api/deep_link", query=("session_hash",)),
     # Files.
-    Route("POST", "/gradio_api/upload", query=("upload_id",), by_hand=True),
+    Route("POST", "/gradio_api/upload", query=("upload_id",), by_hand=True, files="uploaded"),
     Route("GET", "/gradio_api/upload_progress", query=("upload_id",)),
-    Route("GET HEAD", "/gradio_api/file={path_or_url:path}"),
-    Route("GET", "/gradio_api/file/{path:path}"),
+    Route("GET HEAD", "/gradio_api/file={path_or_url:path}", file="path_or_url"),
+    Route("GET", "/gradio_api/file/{path:path}", file="path"),
     Route("GET HEAD", "/gradio_api/proxy={url_path:path}"),
     Route("GET", "/gradio_api/custom_component/{id}/{environment}/{type}/{file_name}"),
     Route("GET", "/gradio_api/theme.css"),
@@ -169,11 +177,11 @@ ROUTES: Final = (
     Route("GET", "/gradio_api/login_check"),
     Route("GET", "/gradio_api/token"),
     # Its streamable transport keeps no sessions in either minor; the header Mcp-Session-Id is bound all the same.
-    Route("GET HEAD POST DELETE", "/gradio_api/mcp", by_hand=True),
-    Route("GET HEAD POST DELETE", "/gradio_api/mcp/{path:path}", by_hand=True),
+    Route("GET HEAD POST DELETE", "/gradio_api/mcp", by_hand=True, texts=True),
+    Route("GET HEAD POST DELETE", "/gradio_api/mcp/{path:path}", by_hand=True, texts=True),
     Route("GET HEAD", "/gradio_api/mcp/schema"),
     Route("GET HEAD", "/gradio_api/mcp/sse", issues=IdKind.MCP),
-    Route("POST", "/gradio_api/mcp/messages/{path:path}", query=("session_id",), by_hand=True),
+    Route("POST", "/gradio_api/mcp/messages/{path:path}", query=("session_id",), by_hand=True, texts=True),
     # Runs that a person keeps at Hugging Face.
     Route("GET", "/gradio_api/runs", gradio=_SIX),
     Route("POST", "/gradio_api/run-history/connect", body=("bucket_id",), gradio=_SIX),

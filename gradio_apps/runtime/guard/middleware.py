@@ -18,6 +18,7 @@ from gradio_apps.runtime.guard import gradio_calls
 from gradio_apps.runtime.guard.api import ScopedPortalApi, TokenExchange
 from gradio_apps.runtime.guard.asgi import ASGIApp, Gone, Message, Receive, Scope, Send, stay_open
 from gradio_apps.runtime.guard.bindings import Bindings, owner_of
+from gradio_apps.runtime.guard.cache_files import CacheFiles
 from gradio_apps.runtime.guard.connections import CONNECTION, PER_PERSON, AtOnce, serving
 from gradio_apps.runtime.guard.cookies import CookieSeal
 from gradio_apps.runtime.guard.draining import RunningWork
@@ -51,6 +52,8 @@ from portal.contract.known_addresses import known_address
 log = logging.getLogger("gradio_portal.guard")
 
 _LOGIN_ROUTES: Final = frozenset({"/login/huggingface", "/login/callback"})
+_CONFIG: Final = "/config"
+"""End of the path of a Gradio page's configuration, which names the files that the page shows to everybody."""
 _STOPPED: Final = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
 CLOSE_FORBIDDEN: Final = 4403
 CLOSE_TRY_AGAIN: Final = 1013
@@ -97,7 +100,7 @@ class Guard:
         self._report_ended: Callable[[str], None] = lambda _sid: None
         self.work = RunningWork()
         self._people = AtOnce(PER_PERSON)
-        self._ownership = GradioOwnership(Bindings())
+        self._ownership = GradioOwnership(Bindings(), CacheFiles(shared=settings.shared_files))
         secure = "s" if settings.scheme == "https" else ""
         self._schemes = {"http": f"http{secure}", "websocket": f"ws{secure}"}
         keys = PortalKeys(settings, client=self._client, clock=clock)
@@ -289,18 +292,22 @@ class Guard:
         known: list[str] = []
         """Gradio sessions that the body names."""
         is_page = presented.navigation is not None and presented.method == "GET"
+        watch = self._ownership.watcher(
+            call,
+            owner,
+            issued=lambda event: self.work.issued(event, known),
+            is_page=is_page or scope["path"].endswith(_CONFIG),
+        )
         injector = Injector(self._tag) if is_page else None
-        if is_page or call.issues is not None:  # a compressed answer cannot be read
+        if watch is not None:  # a compressed answer cannot be read
             headers = [pair for pair in headers if pair[0] != b"accept-encoding"]
         running = RunningRequest(
             request.send,
             answers=self._headers,
             path=scope["path"],
-            if_none_match=None if is_page or call.issues is not None else presented.if_none_match,
+            if_none_match=None if watch is not None else presented.if_none_match,
             injector=injector,
-            watch=self._ownership.watcher(call, owner, issued=lambda event: self.work.issued(event, known))
-            if call.issues is not None
-            else None,
+            watch=watch,
             client=self._ownership.client_issued(owner),
             idle=call.idle,
             stopping=lambda: self.work.stopping,

@@ -55,6 +55,9 @@ class GuardSettings:
     cookies: Cookies = "lax"
     """``lax`` where portal and app are the same site, ``partitioned`` where they are not."""
 
+    shared_files: bool = False
+    """Whether files of Gradio's cache that are not known to be anybody's are served to everybody in the app."""
+
     @property
     def portal_origin(self) -> str:
         """Scheme, host and port of :attr:`portal_url`, as browsers write it."""
@@ -139,9 +142,12 @@ def guard_settings_from(environ: Mapping[str, str]) -> GuardSettings:
         trusted_proxies=_proxies(environ, problems),
         egress=_egress(environ, problems, called=internal or portal_url, is_internal=internal is not None),
         cookies="partitioned" if environ.get("PORTAL_APP_COOKIES") == "partitioned" else "lax",
+        shared_files=environ.get("PORTAL_APP_SHARED_FILES") == "true",
     )
     if environ.get("PORTAL_APP_COOKIES", "lax") not in {"lax", "partitioned", ""}:
         problems.append("PORTAL_APP_COOKIES: not known. Use lax (portal and app on one site) or partitioned.")
+    if environ.get("PORTAL_APP_SHARED_FILES", "") not in {"", "true", "false"}:
+        problems.append("PORTAL_APP_SHARED_FILES: not known. Use true or false.")
     if not problems and settings.cookies == "partitioned" and not settings.secure_cookies:
         problems.append("PORTAL_APP_COOKIES: partitioned cookies need https. Use an https PORTAL_APP_URL.")
     if not problems and settings.portal_origin == settings.app_origin and not settings.path:

@@ -39,6 +39,8 @@ class AppPlan:
     secret: str = field(repr=False)
     """The app's client secret; passed by a pipe, never in the environment."""
     cookies: Cookies
+    shared_files: bool = False
+    """Whether files of Gradio's cache that nobody is known to own are served to everybody in the app."""
     env: Mapping[str, str] = field(repr=False)
     """Variables of this app alone; may hold its secrets."""
     log: Path
@@ -174,6 +176,7 @@ def _app(members: _Members) -> AppPlan:
         port=port,
         secret=members.value("secret", str),
         cookies=cast("Cookies", cookies),
+        shared_files=bool(members.optional("shared_files", bool)),
         env=_environment(members),
         log=Path(members.value("log", str)),
         temp=Path(members.value("temp", str)),

@@ -47,6 +47,7 @@ def environment_of(
         "PORTAL_APP_TITLE": app.title,
         "PORTAL_APP_SECRET_FD": str(SECRET_DESCRIPTOR),
         "PORTAL_APP_COOKIES": app.cookies,
+        "PORTAL_APP_SHARED_FILES": "true" if app.shared_files else "false",
         "PORTAL_FAILURE_PAUSE": str(pause),
         "PORTAL_START_TIMEOUT": str(app.start_timeout),
         "PORTAL_STOP_GRACE": str(plan.grace),

@@ -27,6 +27,7 @@ def test_the_least_that_must_be_said() -> None:
 
     assert "https://portal.example.com" == settings.portal_url == settings.call_url
     assert settings.cookies == "lax"
+    assert not settings.shared_files
     assert settings.name == "forecast"
     assert settings.call_headers == {}
     assert frozenset({b"forecast.apps.example.com", b"forecast.apps.example.com:443"}) == settings.hosts
@@ -41,6 +42,7 @@ def test_everything_that_can_be_said() -> None:
             "PORTAL_APP_URL": "https://apps.example.com:8443/forecast/",
             "PORTAL_APP_TITLE": "Forecast 2",
             "PORTAL_APP_COOKIES": "partitioned",
+            "PORTAL_APP_SHARED_FILES": "true",
             "PORTAL_TRUSTED_PROXIES": "10.0.0.0/8, 2001:db8::/32 192.0.2.1",
         }
     )
@@ -51,6 +53,7 @@ def test_everything_that_can_be_said() -> None:
     assert frozenset({b"apps.example.com:8443"}) == settings.hosts
     assert settings.cookie_name == "__Secure-portal-app-forecast"
     assert settings.name == "Forecast 2"
+    assert settings.shared_files
     assert [str(one) for one in settings.trusted_proxies.networks] == ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32"]
 
 
@@ -85,6 +88,7 @@ def test_nothing_said_is_everything_missing() -> None:
         ("PORTAL_APP", "a" * 64),
         ("PORTAL_APP", "a.b"),
         ("PORTAL_APP_COOKIES", "strict"),
+        ("PORTAL_APP_SHARED_FILES", "yes"),
         ("PORTAL_APP_SECRET", "short"),
         ("PORTAL_APP_SECRET", "x" * 5000),
         ("PORTAL_APP_SECRET_FILE", "/nowhere/at/all"),

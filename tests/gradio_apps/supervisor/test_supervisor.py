@@ -36,6 +36,7 @@ def test_each_app_sees_its_own_and_nothing_of_the_portal(tmp_path: Path) -> None
         "PORTAL_APP_URL": "http://forecast.demo.localhost:7871",
         "PORTAL_APP_TITLE": "Forecast",
         "PORTAL_APP_COOKIES": "lax",
+        "PORTAL_APP_SHARED_FILES": "false",
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_TEMP_DIR": str(tmp_path / "temp" / "forecast"),
     }.items() <= environment.items()

@@ -42,6 +42,7 @@ class TestOneApp:
         browser = ["microphone", "clipboard-write"]
         start = "/ui?view=api"
         required = true
+        shared_files = true
         env = { MODEL = "small", MAX_TOKENS = "7" }
         secrets = ["OPENAI_API_KEY"]
         port = 7900
@@ -60,6 +61,7 @@ class TestOneApp:
         assert app.browser == ("microphone", "clipboard-write")
         assert app.start == "/ui?view=api"
         assert app.required is True
+        assert app.shared_files is True
         assert app.env == (("MODEL", "small"), ("MAX_TOKENS", "7"))
         assert app.secrets == ("OPENAI_API_KEY",)
         assert (app.port, app.internal_url) == (7900, "https://internal.example.com")

@@ -105,6 +105,7 @@ class TestSupervisor:
                     "port": 7810,
                     "secret": "secret of here",
                     "cookies": "partitioned",
+                    "shared_files": False,
                     "env": {"MODEL": "small", "OPENAI_API_KEY": "sk"},
                     "log": str(tmp_path / "logs" / "here.log"),
                     "temp": str(tmp_path / "tmp" / "here"),

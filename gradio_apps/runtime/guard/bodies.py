@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final, TypeVar
+from urllib.parse import unquote
 
 import msgspec
 
@@ -39,6 +40,7 @@ _MAY_BE_PATH: Final = re.compile(rb'\A"/|\.\.|\\[/u]')
 """What a text that may be a path has in JSON; ``/`` and ``.`` may be escaped."""
 _BEFORE_PATH: Final = frozenset({b":", b"],"})
 """Signs between the text ``path`` and a path."""
+_NAMES: Final = frozenset({b'"path"', b'"url"'})
 _QUOTE, _COLON = b'":'
 _OPENING: Final = frozenset(b"[{")
 _CLOSING: Final = frozenset(b"]}")
@@ -95,7 +97,7 @@ def check_shape(body: bytes, *, texts: bool = False) -> tuple[str, ...]:
     return _scan(body, texts=texts)[1] if body else ()
 
 
-def members_of(body: bytes) -> tuple[Members, tuple[str, ...]]:
+def members_of(body: bytes, *, texts: bool = False) -> tuple[Members, tuple[str, ...]]:
     """Return the members of the object *body* that can name a session or an event, and the paths of files in it.
 
     Raises:
@@ -104,7 +106,7 @@ def members_of(body: bytes) -> tuple[Members, tuple[str, ...]]:
     """
     if not body:
         return Members(), ()
-    names, paths = _scan(body)
+    names, paths = _scan(body, texts=texts)
     if len(set(names)) != len(names):
         raise NotReadable
     return _decoded(_MEMBERS.decode, body), paths
@@ -123,7 +125,8 @@ def _scan(body: bytes, *, texts: bool = False) -> tuple[list[str], tuple[str, ..
     """Return the names in the outermost object of *body*, and the paths at any depth; repeated ones too.
 
     A path is the value of a member ``path``, or follows a list that ends with that text, as in a change
-    (:mod:`gradio_apps.runtime.guard.named_files`): an app may answer with what it was given.
+    (:mod:`gradio_apps.runtime.guard.named_files`): an app may answer with what it was given.  The address of a file in
+    a member ``url`` counts as its path.
     """
     _decoded(_ANY.decode, body)
     depth = values = 0
@@ -134,14 +137,13 @@ def _scan(body: bytes, *, texts: bool = False) -> tuple[list[str], tuple[str, ..
     for token in _TOKEN.finditer(body):
         kind = body[token.start()]
         if kind == _QUOTE:
-            is_path = before in _BEFORE_PATH and _is_path(last)
+            name = last if before in _BEFORE_PATH else b""
             last, before = token[0], b""
-            if is_path or (texts and _MAY_BE_PATH.search(last)):
-                text = _decoded(_NAME.decode, last)
-                if is_path or may_be_path(text):
-                    paths[text] = None
-                    if len(paths) > MAX_PATHS:
-                        raise TooComplex
+            path = _path(name, last, texts=texts)
+            if path is not None:
+                paths[path] = None
+                if len(paths) > MAX_PATHS:
+                    raise TooComplex
             continue
         before = (before + token[0])[:3]
         if kind == _COLON:
@@ -157,8 +159,17 @@ def _scan(body: bytes, *, texts: bool = False) -> tuple[list[str], tuple[str, ..
     return names, tuple(paths)
 
 
-def _is_path(text: bytes) -> bool:
-    return text == b'"path"' or (b"\\" in text and _decoded(_NAME.decode, text) == "path")
+def _path(name: bytes, value: bytes, *, texts: bool) -> str | None:
+    """Return the path in the string *value* of a member *name*, both as JSON has them."""
+    if b"\\" in name:
+        name = b'"%s"' % _decoded(_NAME.decode, name).encode("utf-8", "surrogatepass")
+    if name not in _NAMES and not (texts and _MAY_BE_PATH.search(value)):
+        return None
+    text = _decoded(_NAME.decode, value)
+    if name == b'"path"' or (texts and may_be_path(text)):
+        return text
+    _, sign, path = text.partition("/file=")
+    return unquote(path.partition("?")[0]) if name == b'"url"' and sign else None
 
 
 class Bodies:

@@ -175,7 +175,7 @@ def json_ids(call: GradioCall, body: bytes, *, content_type: str) -> Ids:
     try:
         if not call.reads_body:
             return Ids(files=check_shape(body, texts=call.texts))
-        members, files = members_of(body)
+        members, files = members_of(body, texts=call.texts)
     except NotReadable as error:
         raise Unclear("no JSON") from error
     session_hash = members.session_hash if call.body_hash else None

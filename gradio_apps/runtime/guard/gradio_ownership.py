@@ -66,7 +66,7 @@ class GradioOwnership:
             return True
         if method in _NO_BODY or not gradio_calls.is_gradio_path(path):
             return False
-        return call.issues_event or gradio_calls.is_json(_content_type(headers))
+        return call.issues_event or call.texts or gradio_calls.is_json(_content_type(headers))
 
     def address(
         self, method: str, path: str, query: bytes, owner: Owner, *, mcp_session: bytes | None = None

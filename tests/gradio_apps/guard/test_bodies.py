@@ -201,10 +201,10 @@ async def test_a_long_body_is_looked_into_beside_the_event_loop(monkeypatch: pyt
     """
     looked, let_go = threading.Event(), threading.Event()
 
-    def slowly(body: bytes) -> tuple[Members, tuple[str, ...]]:
+    def slowly(body: bytes, **more: bool) -> tuple[Members, tuple[str, ...]]:
         looked.set()
         assert let_go.wait(60)
-        return members_of(body)
+        return members_of(body, **more)
 
     monkeypatch.setattr("gradio_apps.runtime.guard.gradio_calls.members_of", slowly)
     long = b'{"session_hash": "h", "data": ["' + b"x" * SMALL + b'"]}'

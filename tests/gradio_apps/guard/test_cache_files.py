@@ -1,12 +1,17 @@
 """Files of Gradio's cache belong to the people whose uploads and answers named them."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from gradio_apps.runtime.guard.asgi import Receive, Scope, Send
 from gradio_apps.runtime.guard.bindings import Owner
 from gradio_apps.runtime.guard.cache_files import CacheFiles, cache_folder
+from tests.asgi import connected, websocket_scope
+from tests.gradio_apps.guard.deployment import a_deployment, a_person, guard_settings
 
+PART, VALUE = '\r\n--b\r\nContent-Disposition: form-data; name="', '"\r\n\r\n'
 ANA, BEN = Owner("ana", "acme"), Owner("ben", "acme")
 
 
@@ -149,3 +154,130 @@ def test_the_folder_is_the_one_that_gradio_uses(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.delenv("GRADIO_TEMP_DIR")
     assert Path(cache_folder()) == Path(get_upload_folder()).resolve()
+
+
+async def an_app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers an upload with the path in its query, and names it in any other answer, in two pieces."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] == "websocket.receive":
+            pass
+        return
+    path = scope["query_string"].decode()
+    uploads = scope["path"].endswith("/upload")
+    encoded = (b"accept-encoding", b"gzip") in scope["headers"]
+    answer = json.dumps([path] if uploads else {"output": {"path": path}, "event_id": "e"}).encode()
+    status = 500 if "failing" in scope["path"] else 200
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    cut = 0 if scope["path"].endswith("/join") else 14
+    await send({"type": "http.response.body", "body": b"?" if encoded else answer[:cut], "more_body": True})
+    await send({"type": "http.response.body", "body": answer[cut:]})
+
+
+@pytest.mark.anyio
+class TestThroughTheGuard:
+    @pytest.fixture(autouse=True)
+    def folder(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+        monkeypatch.setenv("GRADIO_TEMP_DIR", str(cache))
+        return str(cache)
+
+    @pytest.mark.parametrize(
+        ("method", "path", "names"),
+        [
+            ("POST", "/gradio_api/upload", True),
+            ("POST", "/mounted/gradio_api/upload", True),
+            ("GET", "/gradio_api/queue/data", True),
+            ("GET", "/gradio_api/info", False),
+            ("GET", "/gradio_api/file=/x", False),
+            ("POST", "/gradio_api/run/f", True),
+            ("POST", "/gradio_api/api/f", True),
+            ("POST", "/gradio_api/component_server", True),
+            ("POST", "/gradio_api/run/failing", False),
+            ("POST", "/gradio_api/queue/join", False),
+            ("POST", "/gradio_api/mcp/", False),
+            ("GET", "/config", True),
+            ("GET", "/mounted/config", True),
+            ("GET", "/own/route", False),
+        ],
+    )
+    async def test_which_answers_name_files(self, method: str, path: str, *, names: bool, folder: str) -> None:
+        async with a_deployment(an_app) as deployment:
+            ana = {**deployment.signed_in("ana"), "accept-encoding": "gzip" if names else "identity"}
+            ben = deployment.signed_in("ben", a_person(subject="ben"))
+            named = f"{path}?{folder}/0a/plan.txt"
+            done = await (deployment.get(named, ana) if method == "GET" else deployment.post(named, b"", ana))
+            assert done.status in {200, 500}
+
+            wanted = f"/gradio_api/file={folder}/0a/plan.txt"
+            assert (await deployment.get(wanted, ana)).status == (200 if names else 403)
+            assert (await deployment.get(wanted, ben)).status == 403
+            assert (await deployment.get(f"/mounted{wanted}", ben)).status == 403
+
+    @pytest.mark.parametrize(
+        ("path", "content_type", "body"),
+        [
+            ("queue/join", "application/json", '{"event_data": {"path": PATH}, "session_hash": "h"}'),
+            ("call/f", "application/json", '{"data": [{"path": PATH}]}'),
+            ("call/v2/f", "application/json", '{"image": {"path": PATH}}'),
+            ("cancel", "application/json", '{"x": {"path": PATH}}'),
+            ("component_server", "application/json", '{"session_hash": "h", "data": [PATH]}'),
+            ("mcp", "application/json", '{"params": {"arguments": {"image": PATH}}}'),
+            ("mcp/", "application/json", '{"params": {"arguments": {"image": {"path": PATH}}}}'),
+            ("mcp/messages/", "application/json", '{"params": {"arguments": {"image": PATH}}}'),
+            *(
+                (
+                    "component_server",
+                    "multipart/form-data; boundary=b",
+                    f"{PART}session_hash{VALUE}h{PART}data{VALUE}{value}\r\n--b--\r\n".lstrip(),
+                )
+                for value in ('{"path": PATH}', "[PATH]", "BARE")
+            ),
+        ],
+    )
+    async def test_a_body_with_anothers_file_reaches_nothing(
+        self, path: str, content_type: str, body: str, folder: str
+    ) -> None:
+        async with a_deployment(an_app) as deployment:
+            ana = deployment.signed_in("ana")
+            ben = deployment.signed_in("ben", a_person(subject="ben"))
+            file = f"{folder}/0a/plan.txt"
+            await deployment.post(f"/gradio_api/upload?{file}", b"", ana)
+            written = body.replace("PATH", json.dumps(file)).replace("BARE", file).encode()
+
+            served = len(deployment.app.scopes)
+            for who, status in ((ben, 403), (ana, 200)):
+                answer = await deployment.post(f"/gradio_api/{path}", written, {**who, "content-type": content_type})
+                assert answer.status == status
+                assert len(deployment.app.scopes) == served + (status == 200)
+
+    async def test_a_body_for_tools_that_is_not_declared_as_json_is_refused(self) -> None:
+        async with a_deployment(an_app) as deployment:
+            answer = await deployment.post("/gradio_api/mcp/messages/", b"{}", content_type="text/plain")
+
+            assert answer.status == 400
+
+    async def test_a_frame_with_anothers_file_ends_the_socket(self, folder: str) -> None:
+        async with a_deployment(an_app) as deployment:
+            await deployment.post(f"/gradio_api/upload?{folder}/0a/plan.txt", b"", deployment.signed_in("ana"))
+            ben = deployment.signed_in("ben", a_person(subject="ben"))
+            await deployment.post_json("/gradio_api/queue/join", "{}", ben)
+            headers = {"host": deployment.host, "origin": deployment.settings.app_origin, "cookie": ben["cookie"]}
+            async with connected(
+                deployment.guard, websocket_scope("/gradio_api/stream/e", headers=headers)
+            ) as connection:
+                text = json.dumps({"session_hash": "h", "data": [{"path": f"{folder}/0a/plan.txt"}]})
+                connection.give({"type": "websocket.receive", "text": text})
+                outcome = await connection.finish()
+
+        assert [one["type"] for one in outcome.messages] == ["websocket.accept", "websocket.close"]
+
+    @pytest.mark.parametrize("shared", [True, False])
+    async def test_a_file_that_is_not_known_is_served_where_the_app_says_so(self, *, shared: bool, folder: str) -> None:
+        async with a_deployment(an_app, settings=guard_settings(shared_files=shared)) as deployment:
+            ben = deployment.signed_in("ben", a_person(subject="ben"))
+            wanted = f"{folder}/0a/plan.txt"
+            assert (await deployment.get(f"/gradio_api/file={wanted}", ben)).status == (200 if shared else 403)
+
+            await deployment.post(f"/gradio_api/upload?{wanted}", b"", deployment.signed_in("ana"))
+            assert (await deployment.get(f"/gradio_api/file={wanted}", ben)).status == 403

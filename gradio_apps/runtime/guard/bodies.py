@@ -26,7 +26,7 @@ MAX_VALUES: Final = 1_000_000
 """Most values in one body: the cells of a large table.  Commas, lists and objects are counted."""
 MAX_DEPTH: Final = 128
 """Deepest nesting of lists and objects in one body."""
-MAX_PATHS: Final = 4096
+MAX_PATHS: Final = 1024
 """Most texts in one body that could be paths of files: each is looked up in the file system."""
 MAX_PER_OWNER: Final = 2 * MAX_BODY
 """Most bytes of bodies read at once for one person."""

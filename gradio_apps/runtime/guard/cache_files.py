@@ -20,8 +20,10 @@ _LONGEST: Final = 4096
 """Longest path that the system opens (``PATH_MAX``), in bytes."""
 
 
-class NotAPath(Exception):
-    """The text cannot be a path: it has a null character, or characters that the file system cannot encode."""
+_DEEPEST: Final = 64
+"""Most folders in a path that is looked up: each costs a call of the system."""
+_NO_FILE: Final = ""
+"""The key of a text that can be the path of no file, which is nobody's."""
 
 
 def cache_folder() -> str:
@@ -41,12 +43,19 @@ class CacheFiles:
         self._held: dict[Owner, OrderedDict[str, None]] = {}
         self._owners: dict[str, set[Owner]] = {}
 
-    def allow(self, paths: Iterable[str], owner: Owner) -> bool:
-        """Say whether *owner* may use all of *paths*: none is below the cache and unknown, or another person's alone.
+    def keys(self, paths: Iterable[str]) -> list[str]:
+        """Return the keys of those of *paths* that are below the cache, or no paths at all.
+
+        It asks the file system, and may run in a thread.
+        """
+        return [key for path in paths if (key := self._key(path)) is not None]
+
+    def allow(self, keys: Iterable[str], owner: Owner) -> bool:
+        """Say whether *owner* may use all files with *keys*: none is unknown, or another person's alone.
 
         With ``shared``, everybody may use those that are unknown.
         """
-        return all(self._allow(path, owner) for path in paths)
+        return all(self._allow(key, owner) for key in keys)
 
     def named(self, path: str, owner: Owner) -> None:
         """Note that an answer to *owner* named *path*, if it is below the cache."""
@@ -54,11 +63,8 @@ class CacheFiles:
         if path in held:
             held.move_to_end(path)
             return
-        try:
-            key = self._key(path)
-        except NotAPath:
-            return
-        if key is None:
+        key = self._key(path)
+        if not key:
             return
         held[key] = None
         held.move_to_end(key)
@@ -70,35 +76,25 @@ class CacheFiles:
             if not owners:
                 del self._owners[oldest]
 
-    def _allow(self, path: str, owner: Owner) -> bool:
-        try:
-            key = self._key(path)
-        except NotAPath:
-            return False
-        if key is None:
-            return True
+    def _allow(self, key: str, owner: Owner) -> bool:
         held = self._held.get(owner)
         if held is not None and key in held:
             held.move_to_end(key)
             return True
-        return self._shared and key not in self._owners
+        return self._shared and key != _NO_FILE and key not in self._owners
 
     def _key(self, path: str) -> str | None:
-        """Return the resolved *path* if it is below the cache.
-
-        Raises:
-            NotAPath: it cannot be a path.
-        """
+        """Return the resolved *path* if it is below the cache, and :data:`_NO_FILE` if it cannot be a path."""
         try:
             # As Gradio does, ``..`` goes before links are resolved.
             plain = os.path.abspath(path)  # noqa: PTH100 - resolve() takes them the other way round
             if len(os.fsencode(plain)) > _LONGEST:
                 return None
+            if "\0" in plain or plain.count("/") > _DEEPEST:
+                return _NO_FILE
             resolved = os.path.realpath("/" + plain.lstrip("/"))  # POSIX leaves two slashes at the beginning
-            if "\0" in resolved:
-                raise NotAPath
-        except (ValueError, OSError) as error:
-            raise NotAPath from error
+        except (ValueError, OSError):  # characters that the file system cannot encode, or links in a circle
+            return _NO_FILE
         folder = self._folder()
         return resolved if resolved == folder or resolved.startswith(folder.rstrip("/") + "/") else None
 

@@ -90,7 +90,7 @@ class GradioOwnership:
             return NO_CLIENT
         if not self._bindings.allow(call.ids, owner):
             return FOREIGN
-        return call if self._files.allow(call.files, owner) else FOREIGN_FILE
+        return call if self._files.allow(self._files.keys(call.files), owner) else FOREIGN_FILE
 
     async def body(
         self, call: GradioCall, headers: RawHeaders, receive: Receive, owner: Owner
@@ -109,6 +109,7 @@ class GradioOwnership:
                 else:
                     json_ids = partial(gradio_calls.json_ids, call, content_type=content_type)
                     ids = await self._bodies.apply(json_ids, body)
+                files = await self._bodies.apply(lambda _: self._files.keys(ids.files), body) if ids.files else ()
         except TooLarge:
             return TOO_LARGE
         except TooComplex:
@@ -117,7 +118,7 @@ class GradioOwnership:
             return TOO_MANY if error.own else BUSY
         except Unclear:
             return UNCLEAR
-        if not self._files.allow(ids.files, owner):  # Gradio answers with files that it was given
+        if not self._files.allow(files, owner):  # Gradio answers with files that it was given
             return FOREIGN_FILE
         return (replay(body, receive), ids) if self._bindings.allow(ids, owner) else FOREIGN
 
@@ -134,9 +135,10 @@ class GradioOwnership:
                     body = (message.get("text") or "?").encode()
                     json_ids = partial(gradio_calls.json_ids, call, content_type="application/json")
                     ids = await self._bodies.apply(json_ids, body)
+                    files = await self._bodies.apply(lambda _: self._files.keys(ids.files), body)
                 except (Unclear, TooComplex, TooMuchAtOnce, UnicodeEncodeError):
                     raise NotTheirs from None
-                if not (self._files.allow(ids.files, owner) and self._bindings.allow(ids, owner)):
+                if not (self._files.allow(files, owner) and self._bindings.allow(ids, owner)):
                     raise NotTheirs
             return message
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gradio_apps.runtime.guard.bodies import NotReadable, TooComplex, check_shape, members_of
+from gradio_apps.runtime.guard.bodies import MAX_PATHS, NotReadable, TooComplex, check_shape, members_of
 from gradio_apps.runtime.guard.named_files import MAX_CARRIED, MAX_LIST, NamedFiles, UploadedFiles
 
 NAMED = [
@@ -127,7 +127,7 @@ def test_for_an_mcp_server_any_text_may_be_a_path(body: bytes, paths: tuple[str,
 
 
 def test_too_many_paths_are_too_complex() -> None:
-    body = json.dumps([{"path": f"/c/{number}"} for number in range(4097)]).encode()
+    body = json.dumps([{"path": f"/c/{number}"} for number in range(MAX_PATHS + 1)]).encode()
 
     with pytest.raises(TooComplex):
         check_shape(body)

@@ -38,8 +38,10 @@ SMALL: Final = 16 * 1024
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},:]', re.DOTALL)
 _MAY_BE_PATH: Final = re.compile(rb'\A"/|\.\.|\\[/u]')
 """What a text that may be a path has in JSON; ``/`` and ``.`` may be escaped."""
-_BEFORE_PATH: Final = frozenset({b":", b"],"})
-"""Signs between the text ``path`` and a path."""
+_BEFORE_PATH: Final = frozenset({int.from_bytes(b":"), int.from_bytes(b"],")})
+"""Signs between the text ``path`` and a path, as a number."""
+_MORE_SIGNS: Final = 0xFFFF
+"""More signs than that make no difference."""
 _NAMES: Final = frozenset({b'"path"', b'"url"'})
 _QUOTE, _COLON = b'":'
 _OPENING: Final = frozenset(b"[{")
@@ -131,21 +133,19 @@ def _scan(body: bytes, *, texts: bool = False) -> tuple[list[str], tuple[str, ..
     _decoded(_ANY.decode, body)
     depth = values = 0
     last = b""
-    before = b""  # the signs since the last text
+    before = 0  # the signs since the last text
     names = []
     paths: dict[str, None] = {}
     for token in _TOKEN.finditer(body):
         kind = body[token.start()]
         if kind == _QUOTE:
-            name = last if before in _BEFORE_PATH else b""
-            last, before = token[0], b""
-            path = _path(name, last, texts=texts)
-            if path is not None:
-                paths[path] = None
-                if len(paths) > MAX_PATHS:
-                    raise TooComplex
+            text = token[0]
+            if texts or before in _BEFORE_PATH:
+                _add_path(paths, last if before in _BEFORE_PATH else b"", text, texts=texts)
+            last, before = text, 0
             continue
-        before = (before + token[0])[:3]
+        if before <= _MORE_SIGNS:
+            before = before << 8 | kind
         if kind == _COLON:
             if depth == 1:
                 names.append(_decoded(_NAME.decode, last))
@@ -157,6 +157,14 @@ def _scan(body: bytes, *, texts: bool = False) -> tuple[list[str], tuple[str, ..
             if values > MAX_VALUES or depth > MAX_DEPTH:
                 raise TooComplex
     return names, tuple(paths)
+
+
+def _add_path(paths: dict[str, None], name: bytes, value: bytes, *, texts: bool) -> None:
+    path = _path(name, value, texts=texts)
+    if path is not None:
+        paths[path] = None
+        if len(paths) > MAX_PATHS:
+            raise TooComplex
 
 
 def _path(name: bytes, value: bytes, *, texts: bool) -> str | None:

@@ -30,7 +30,7 @@ _SECRET_NAME: Final = re.compile(
 )
 _OURS: Final = re.compile(r"(?:PORTAL_|OAUTH_|LISTEN_|LD_).*|SESSION_SECRET_KEY|DATABASE_URL", re.IGNORECASE)
 _MAX_ICON: Final = 8
-_ONLY_WITH_SOURCE: Final = ("python", "start_timeout", "drain_timeout", "memory", "user", "env_file")
+_ONLY_WITH_SOURCE: Final = ("python", "start_timeout", "drain_timeout", "memory", "user", "env_file", "shared_files")
 
 
 def _icon(table: Table, key: str) -> str | None:

@@ -40,6 +40,7 @@ def test_what_may_be_left_out(tmp_path: Path) -> None:
         ({"port": -1}, "port"),
         ({"secret": None}, "secret"),
         ({"cookies": "all"}, "cookies"),
+        ({"shared_files": "true"}, "shared_files"),
         ({"env": {"A": 1}}, "env"),
         ({"env": {"A=B": "x"}}, "env"),
         ({"env": {"": "x"}}, "env"),

@@ -434,6 +434,6 @@ class TestWhatAProcessGets:
     def test_what_cannot_be_is_a_problem(self, tmp_path: Path, line: str) -> None:
         assert keys(tmp_path, LOCAL + sourced(line)) == [f"apps.one.{line.partition(' ')[0]}"]
 
-    @pytest.mark.parametrize("line", ["start_timeout = 90", 'memory = "2 GB"'])
+    @pytest.mark.parametrize("line", ["start_timeout = 90", 'memory = "2 GB"', "shared_files = true"])
     def test_an_app_elsewhere_gets_them_there(self, tmp_path: Path, line: str) -> None:
         assert keys(tmp_path, REST + an_app(line)) == [f"apps.forecast.{line.partition(' ')[0]}"]

@@ -73,6 +73,11 @@ def test_an_app_has_the_limits_that_portal_toml_says(tmp_path: Path) -> None:
     assert "MemoryMax" not in units(tmp_path)[APP]
 
 
+def test_an_app_is_told_whether_files_without_a_known_owner_are_shared(tmp_path: Path) -> None:
+    assert '"PORTAL_APP_SHARED_FILES=true"' in units(tmp_path, shared_files=True)[APP]
+    assert "PORTAL_APP_SHARED_FILES" not in units(tmp_path)[APP]
+
+
 @pytest.mark.parametrize("name", ["gradio-portal.service", APP])
 def test_each_may_open_as_many_files_as_many_connections_take(tmp_path: Path, name: str) -> None:
     assert f"\nLimitNOFILE={WANTED}\n" in units(tmp_path)[name]

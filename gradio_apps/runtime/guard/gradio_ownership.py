@@ -14,7 +14,7 @@ from gradio_apps.runtime.guard.cache_files import CacheFiles
 from gradio_apps.runtime.guard.gradio_calls import NO_IDS, GradioCall, Ids, NotThere, Unclear
 from gradio_apps.runtime.guard.gradio_routes import IdKind
 from gradio_apps.runtime.guard.headers import RawHeaders
-from gradio_apps.runtime.guard.named_files import NamedFiles, UploadedFiles
+from gradio_apps.runtime.guard.named_files import NamedFiles, PageFiles, UploadedFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +145,19 @@ class GradioOwnership:
         return checked
 
     def watcher(
-        self, call: GradioCall, owner: Owner, *, issued: Callable[[str], None], is_page: bool = False
+        self,
+        call: GradioCall,
+        owner: Owner,
+        *,
+        issued: Callable[[str], None],
+        page: Literal["html", "json"] | None = None,
     ) -> Callable[[bytes], None] | None:
         """Return a reader of the answer's body that binds to *owner* its new id, or the files that it names, if any.
 
         *issued* gets an event's id.
         """
         if call.issues is None:
-            return self._files_watcher(call, owner) if is_page or call.answers_with is not None else None
+            return self._files_watcher(call, owner, page=page)
 
         def event(body: bytes) -> None:
             new_id = gradio_calls.event_of(body)
@@ -174,10 +179,16 @@ class GradioOwnership:
 
         return client if call.issues is IdKind.MCP else event
 
-    def _files_watcher(self, call: GradioCall, owner: Owner) -> Callable[[bytes], None]:
-        """Return a reader of the answer's body that notes the files in it as *owner*'s."""
+    def _files_watcher(
+        self, call: GradioCall, owner: Owner, *, page: Literal["html", "json"] | None
+    ) -> Callable[[bytes], None] | None:
+        """Return a reader of the answer's body that notes the files in it as *owner*'s, if it may name any."""
         found = partial(self._files.named, owner=owner)
-        return UploadedFiles(found) if call.answers_with == "uploaded" else NamedFiles(found)
+        if call.answers_with is not None:
+            return UploadedFiles(found) if call.answers_with == "uploaded" else NamedFiles(found)
+        if call is not gradio_calls.NOTHING or page is None:
+            return None
+        return PageFiles(found) if page == "html" else NamedFiles(found)
 
     def client_issued(self, owner: Owner) -> Callable[[bytes], None]:
         """Return a function that binds the MCP session in an answer's headers to *owner*."""

@@ -292,11 +292,12 @@ class Guard:
         known: list[str] = []
         """Gradio sessions that the body names."""
         is_page = presented.navigation is not None and presented.method == "GET"
+        is_config = presented.method == "GET" and scope["path"].endswith(_CONFIG)
         watch = self._ownership.watcher(
             call,
             owner,
             issued=lambda event: self.work.issued(event, known),
-            is_page=is_page or scope["path"].endswith(_CONFIG),
+            page="html" if is_page else "json" if is_config else None,
         )
         injector = Injector(self._tag) if is_page else None
         if watch is not None:  # a compressed answer cannot be read
@@ -308,6 +309,7 @@ class Guard:
             if_none_match=None if watch is not None else presented.if_none_match,
             injector=injector,
             watch=watch,
+            watched_type=b"text/html" if is_page and call is gradio_calls.NOTHING else b"",
             client=self._ownership.client_issued(owner),
             idle=call.idle,
             stopping=lambda: self.work.stopping,

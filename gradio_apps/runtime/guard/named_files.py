@@ -14,6 +14,7 @@ MAX_CARRIED: Final = 16 * 1024
 """Longest beginning of a name that is kept until the next piece of the answer comes, in bytes."""
 MAX_LIST: Final = 1024 * 1024
 """Longest answer to an upload that is read, in bytes."""
+_CONFIGURATION: Final = b"<script>window.gradio_config = {"
 _NAME: Final = b'"path"'
 _STRING: Final = rb'"(?:[^"\\]|\\.)*+"'
 _MEMBER: Final = re.compile(rb'"path"\s*:\s*(%s)' % _STRING, re.DOTALL)
@@ -58,6 +59,30 @@ class NamedFiles:
         path = _text(literal)
         if path is not None:
             self._found(path)
+
+
+class PageFiles:
+    """Reads the pieces of an HTML page, and calls *found* with each path in the configuration of its Gradio app.
+
+    Only there: another part of a page, or an answer of a route of the app's own, may repeat what a person sent.
+    """
+
+    def __init__(self, found: Callable[[str], None]) -> None:
+        self._read = NamedFiles(found)
+        self._carried = b""
+        self._is_in = False
+
+    def __call__(self, piece: bytes) -> None:
+        """Read the next *piece*."""
+        if self._is_in:
+            self._read(piece)
+            return
+        data = self._carried + piece
+        _, sign, rest = data.partition(_CONFIGURATION)
+        if sign:
+            self._is_in = True
+            self._read(rest)
+        self._carried = data[-len(_CONFIGURATION) :]
 
 
 class UploadedFiles:

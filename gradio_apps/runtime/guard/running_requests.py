@@ -62,6 +62,7 @@ class RunningRequest:
         "_unchanged",
         "_was_stopped",
         "_watch",
+        "_watched_type",
         "cut_off",
         "idle",
     )
@@ -75,6 +76,7 @@ class RunningRequest:
         if_none_match: bytes | None = None,
         injector: Injector | None = None,
         watch: Callable[[bytes], None] | None = None,
+        watched_type: bytes = b"",
         client: Callable[[bytes], None] | None = None,
         socket: bool = False,
         idle: bool = False,
@@ -91,6 +93,8 @@ class RunningRequest:
         self._injector = injector
         self._watch = watch
         """Gets each body of a 200 answer, to find new ids."""
+        self._watched_type = watched_type
+        """Beginning of the content type that such an answer must have."""
         self._client = client
         """Gets the MCP session in the answer's headers."""
         self._socket = socket
@@ -251,7 +255,7 @@ class RunningRequest:
             self._unchanged, status, headers = True, _NOT_MODIFIED, not_modified(headers)
         if self._injector is not None:
             headers = self._injector.start(status, headers)
-        if self._watch is not None and status != _OK:
+        if self._watch is not None and not (status == _OK and self._is_watched(headers)):
             self._watch = None
         for name, value in headers:
             if name == b"content-length":
@@ -263,6 +267,10 @@ class RunningRequest:
         self._started = True
         changed: dict[str, Any] = {**message, "status": status, "headers": headers}
         return changed
+
+    def _is_watched(self, headers: RawHeaders) -> bool:
+        types = [value for name, value in headers if name == b"content-type"] or [b""]
+        return all(value.lower().startswith(self._watched_type) for value in types)
 
     def _cached(self, headers: RawHeaders) -> RawHeaders:
         """Return *headers* with the guard's ``Cache-Control``."""

@@ -203,6 +203,7 @@ class TestThroughTheGuard:
             ("POST", "/gradio_api/mcp/", False),
             ("GET", "/config", True),
             ("GET", "/mounted/config", True),
+            ("POST", "/own/config", False),
             ("GET", "/own/route", False),
         ],
     )
@@ -218,6 +219,30 @@ class TestThroughTheGuard:
             assert (await deployment.get(wanted, ana)).status == (200 if names else 403)
             assert (await deployment.get(wanted, ben)).status == 403
             assert (await deployment.get(f"/mounted{wanted}", ben)).status == 403
+
+    @pytest.mark.parametrize(
+        ("content_type", "begins", "names"),
+        [
+            (b"text/html; charset=utf-8", b"<script>window.gradio_config = ", True),
+            (b"text/html; charset=utf-8", b"<script>", False),
+            (b"application/json", b"<script>window.gradio_config = ", False),
+            (None, b"<script>window.gradio_config = ", False),
+        ],
+    )
+    async def test_of_pages_only_gradios_name_files(
+        self, content_type: bytes | None, begins: bytes, *, names: bool, folder: str
+    ) -> None:
+        async def a_page(scope: Scope, receive: Receive, send: Send) -> None:
+            headers = [] if content_type is None else [(b"content-type", content_type)]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": begins + b'{"path":"%s/x"}' % folder.encode()})
+
+        async with a_deployment(a_page) as deployment:
+            ana = {**deployment.signed_in("ana"), "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}
+            assert (await deployment.get("/page", ana)).status == 200
+
+            answer = await deployment.get(f"/gradio_api/file={folder}/x", deployment.signed_in("ana"))
+            assert answer.status == (200 if names else 403)
 
     @pytest.mark.parametrize(
         ("path", "content_type", "body"),

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from gradio_apps.runtime.guard.bodies import MAX_PATHS, NotReadable, TooComplex, check_shape, members_of
-from gradio_apps.runtime.guard.named_files import MAX_CARRIED, MAX_LIST, NamedFiles, UploadedFiles
+from gradio_apps.runtime.guard.named_files import MAX_CARRIED, MAX_LIST, NamedFiles, PageFiles, UploadedFiles
 
 NAMED = [
     (b'{"path":"/c/a.txt","url":null}', ["/c/a.txt"]),
@@ -64,6 +64,25 @@ def test_what_is_carried_is_bounded_and_what_follows_is_found() -> None:
     read(b'"},{"path":"/c/a"}')
 
     assert found == ["/c/a"]
+
+
+@pytest.mark.parametrize(
+    ("page", "paths"),
+    [
+        (b'<p>x</p><script>window.gradio_config = {"a":{"path":"/c/a"}};</script>', ["/c/a"]),
+        (b'{"path":"/c/a"}', []),
+        (b'window.gradio_config = {"path":"/c/a"}', []),
+        (b'&lt;script>window.gradio_config = {"path":"/c/a"}', []),
+        (b'{"path":"/c/b"}<script>window.gradio_config = {"path":"/c/a"}', ["/c/a"]),
+    ],
+)
+def test_of_a_page_only_the_configuration_of_its_app_names_files(page: bytes, paths: list[str]) -> None:
+    for cut in range(len(page) + 1):
+        found: list[str] = []
+        read = PageFiles(found.append)
+        read(page[:cut])
+        read(page[cut:])
+        assert found == paths, cut
 
 
 def test_a_list_of_uploads_is_read_to_its_end() -> None:

@@ -73,7 +73,7 @@ def test_an_app_has_the_limits_that_portal_toml_says(tmp_path: Path) -> None:
     assert "MemoryMax" not in units(tmp_path)[APP]
 
 
-def test_an_app_is_told_whether_files_without_a_known_owner_are_shared(tmp_path: Path) -> None:
+def test_an_app_shares_files_without_a_known_owner_only_if_portal_toml_says_so(tmp_path: Path) -> None:
     assert '"PORTAL_APP_SHARED_FILES=true"' in units(tmp_path, shared_files=True)[APP]
     assert "PORTAL_APP_SHARED_FILES" not in units(tmp_path)[APP]
 

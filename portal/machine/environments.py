@@ -232,7 +232,9 @@ def _commands(request: EnvironmentRequest, building: Path) -> Iterator[tuple[str
     names = ", ".join([*([] if request.requirements is None else [request.requirements.name]), *request.added])
     make_environment = ["venv", "--no-project", "--python", request.base, str(building)]
     yield f"making an environment of {request.base}", [request.uv, *make_environment]
-    yield f"installing {names}", [request.uv, "pip", "install", "--python", python, *files, *request.added]
+    # Compiled here: an app that starts cannot write into an environment of root's, and would compile at each start.
+    install = ["pip", "install", "--python", python, "--compile-bytecode"]
+    yield f"installing {names}", [request.uv, *install, *files, *request.added]
 
 
 def _run(command: list[str], request: EnvironmentRequest) -> None:

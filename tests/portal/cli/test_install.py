@@ -108,7 +108,7 @@ def test_an_environment_is_made_and_the_line_for_it_is_reported(
     assert "Gradio 6.31.0, " in output
     assert "installing requirements.txt, gradio==6.31.*, joserfc>=1.8,<2" in output
     command = (folder.parent / "seen.asked").read_text()
-    assert command.startswith(f"-r {folder}/requirements.txt gradio==6.31.* joserfc>=1.8,<2")
+    assert command.startswith(f"--compile-bytecode -r {folder}/requirements.txt gradio==6.31.* joserfc>=1.8,<2")
     assert not (made / ".lock").exists()
 
 

@@ -3,6 +3,7 @@
 The apps are the same site as the portal, so ``SameSite`` cookies do not protect it from them.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
@@ -53,9 +54,9 @@ def sign_in_may_begin(sec_fetch_site: str | None) -> bool:
     return sec_fetch_site is None or sec_fetch_site in _OWN_SITES
 
 
-def is_prefetch(purpose: str | None) -> bool:
-    """Return whether one of the headers :data:`PURPOSES` marks a prefetch."""
-    return purpose is not None and "prefetch" in purpose.lower()  # also "prefetch;prerender"
+def is_prefetch(purposes: Iterable[str | None]) -> bool:
+    """Return whether one of *purposes*, the values of the headers :data:`PURPOSES`, marks a prefetch."""
+    return any("prefetch" in (purpose or "").lower() for purpose in purposes)  # also "prefetch;prerender"
 
 
 def host_allowed(host: str | None, *, own_url: str) -> bool:
@@ -72,18 +73,18 @@ def launch_refusal(
     site: str | None,
     mode: str | None,
     dest: str | None,
-    purpose: str | None,
+    purposes: Iterable[str | None],
     origin: str | None,
     referer: str | None,
     own_origin: str,
 ) -> LaunchRefusal | None:
     """Return why a launch is refused, or ``None`` if the portal's own page or the person caused it.
 
-    *site*, *mode* and *dest* are the ``Sec-Fetch`` headers, *purpose* one of :data:`PURPOSES`.  A framed app can
-    navigate its own frame, or a window it opens, to another app's launch: that arrives as ``same-site`` or
+    *site*, *mode* and *dest* are the ``Sec-Fetch`` headers, *purposes* the values of :data:`PURPOSES`.  A framed app
+    can navigate its own frame, or a window it opens, to another app's launch: that arrives as ``same-site`` or
     ``cross-site``.  Without ``Sec-Fetch`` headers, ``Origin`` or ``Referer`` must name the portal.
     """
-    if is_prefetch(purpose):
+    if is_prefetch(purposes):
         return LaunchRefusal.PREFETCH
     if site is None and mode is None and dest is None:
         if origin is None and referer is None:

@@ -169,7 +169,7 @@ def _refuse_foreign_launch() -> None:
         site=headers.get("Sec-Fetch-Site"),
         mode=headers.get("Sec-Fetch-Mode"),
         dest=headers.get("Sec-Fetch-Dest"),
-        purpose=next(filter(None, map(headers.get, PURPOSES)), None),
+        purposes=map(headers.get, PURPOSES),
         origin=headers.get("Origin"),
         referer=headers.get("Referer"),
         own_origin=services().settings.origin,

@@ -53,7 +53,7 @@ def front_channel(provider: str) -> ResponseReturnValue:
     known, now = _provider(provider), services().clock()
     issuer, session = request.args.get("iss", ""), request.args.get("sid", "")
     widen(frame_ancestors="*")
-    if request.method == "HEAD" or any(is_prefetch(request.headers.get(name)) for name in PURPOSES):
+    if request.method == "HEAD" or is_prefetch(map(request.headers.get, PURPOSES)):
         return _answer(200)
     if not names_session(issuer, session, omits_issuer=type_of(known.spec).logout.omits_issuer):
         return _answer(400, LogoutProblem.NO_SESSION)

@@ -77,5 +77,4 @@ def _direct_provider() -> Provider | None:
     is_direct = settings.sign_in == "direct" and len(providers) == 1 and ASK not in request.args
     if not is_direct or request.method != "GET" or has_attempt(request.cookies, secure=settings.secure_cookies):
         return None
-    purposes = [request.headers.get(name) for name in PURPOSES]
-    return None if any(is_prefetch(purpose) for purpose in purposes) else providers[0]
+    return None if is_prefetch(map(request.headers.get, PURPOSES)) else providers[0]

@@ -1,10 +1,13 @@
 """Who caused a request, without a framework."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from portal.web.request_origin import (
     LaunchRefusal,
     host_allowed,
+    is_prefetch,
     launch_refusal,
     origin_of,
     unsafe_request_allowed,
@@ -83,9 +86,9 @@ def test_a_port_of_the_address_belongs_to_the_name() -> None:
     assert host_allowed("127.0.0.1:80", own_url="http://127.0.0.1")
 
 
-def refusal(**headers: str | None) -> LaunchRefusal | None:
-    given: dict[str, str | None] = dict.fromkeys(("site", "mode", "dest", "purpose", "origin", "referer"))
-    return launch_refusal(**{**given, **headers}, own_origin=OWN)
+def refusal(purposes: Iterable[str | None] = (), /, **headers: str | None) -> LaunchRefusal | None:
+    given: dict[str, str | None] = dict.fromkeys(("site", "mode", "dest", "origin", "referer"))
+    return launch_refusal(**{**given, **headers}, purposes=purposes, own_origin=OWN)
 
 
 @pytest.mark.parametrize(
@@ -123,9 +126,6 @@ NAVIGATE = {"site": "same-origin", "mode": "navigate", "dest": "iframe"}
         pytest.param({**NAVIGATE, "dest": "embed"}, LaunchRefusal.NO_NAVIGATION, id="an embed"),
         pytest.param({**NAVIGATE, "dest": "empty"}, LaunchRefusal.NO_NAVIGATION, id="a fetch that claims to navigate"),
         pytest.param({**NAVIGATE, "dest": None}, LaunchRefusal.NO_NAVIGATION, id="a destination left out"),
-        pytest.param({**NAVIGATE, "purpose": "prefetch"}, LaunchRefusal.PREFETCH, id="a prefetch"),
-        pytest.param({**NAVIGATE, "purpose": "prefetch;prerender"}, LaunchRefusal.PREFETCH, id="a prerender"),
-        pytest.param({**NAVIGATE, "purpose": "Prefetch"}, LaunchRefusal.PREFETCH, id="a prefetch, otherwise spelt"),
         pytest.param({}, LaunchRefusal.UNPROVEN, id="a browser that says nothing"),
         pytest.param({"referer": "https://forecast.apps.example.com/"}, LaunchRefusal.FOREIGN, id="an app's page"),
         pytest.param({"referer": f"{OWN}.evil.example/"}, LaunchRefusal.FOREIGN, id="our name as a prefix"),
@@ -143,6 +143,24 @@ NAVIGATE = {"site": "same-origin", "mode": "navigate", "dest": "iframe"}
 )
 def test_nothing_else_may_launch(headers: dict[str, str | None], reason: LaunchRefusal) -> None:
     assert refusal(**headers) is reason
+
+
+@pytest.mark.parametrize(
+    ("purposes", "prefetch"),
+    [
+        ([], False),
+        ([None, None], False),
+        (["", "preview"], False),
+        (["prefetch"], True),
+        (["prefetch;prerender"], True),
+        (["Prefetch"], True),
+        ([None, "", "prefetch"], True),
+        (["preview", "prefetch"], True),
+    ],
+)
+def test_a_prefetch_is_marked_by_any_of_the_headers(purposes: list[str | None], *, prefetch: bool) -> None:
+    assert is_prefetch(purposes) is prefetch
+    assert refusal(purposes, **NAVIGATE) is (LaunchRefusal.PREFETCH if prefetch else None)
 
 
 def test_an_origin_is_what_comes_before_the_path() -> None:

@@ -359,6 +359,7 @@ def test_the_ticket_opens_the_app_at_the_path_for_this_person_once(deployment: D
         pytest.param({**NAVIGATION, "Sec-Purpose": "prefetch"}, id="a prefetch"),
         pytest.param({**NAVIGATION, "Purpose": "prefetch"}, id="an older prefetch"),
         pytest.param({**NAVIGATION, "X-Moz": "prefetch"}, id="Firefox's older prefetch"),
+        pytest.param({**NAVIGATION, "Sec-Purpose": "preview", "X-Moz": "prefetch"}, id="a prefetch in the second"),
         pytest.param({"Referer": "https://forecast.apps.example.com/"}, id="an app, in an old browser"),
     ],
 )

@@ -35,6 +35,8 @@ class AuditEvent(StrEnum):
     APP_DENIED = "app-denied"
     APP_OPENED = "app-opened"
     EVENTS_LEFT_OUT = "events-left-out"
+    KEY_REVOKED = "key-revoked"
+    KEY_ROTATED = "key-rotated"
     ROLES_CHANGED = "roles-changed"
     SIGN_IN_ENDED = "sign-in-ended"
     SIGN_IN_REFUSED = "sign-in-refused"
@@ -103,6 +105,24 @@ DECLARATIONS: Final[Mapping[AuditEvent, Declaration]] = MappingProxyType(
             (
                 EventField("count", "number", "how many are missing"),
                 EventField("of", "text", "which event"),
+            ),
+        ),
+        AuditEvent.KEY_REVOKED: Declaration(
+            "changes",
+            "An operator [revoked](operate.md#the-signing-keys) a signing key.",
+            (
+                EventField("kid", "text", "the key"),
+                EventField("signing", "text", "the key that signs instead"),
+                EventField("by", "text", "who revoked it"),
+            ),
+        ),
+        AuditEvent.KEY_ROTATED: Declaration(
+            "changes",
+            "The portal or an operator made a signing key, or had the announced one sign at once.",
+            (
+                EventField("kid", "text", "the key"),
+                EventField("signs_from", "text", "when it begins to sign"),
+                EventField("by", "text", "who did it: an operator, or the portal"),
             ),
         ),
         AuditEvent.ROLES_CHANGED: Declaration(

@@ -36,6 +36,16 @@ SIGN_INS: Final = click.Group(
         LazyCommand("revoke", f"{_CLI}.sign_ins:revoke", "End sign-ins, with all that is open in apps."),
     ],
 )
+KEYS: Final = click.Group(
+    "keys",
+    help="List, rotate and revoke the portal's signing keys.",
+    epilog=examples("portal keys list", "portal keys rotate"),
+    commands=[
+        LazyCommand("list", f"{_CLI}.keys:list_keys", "List the signing keys, the newest first."),
+        LazyCommand("rotate", f"{_CLI}.keys:rotate", "Replace the signing key."),
+        LazyCommand("revoke", f"{_CLI}.keys:revoke", "Revoke keys that others may know."),
+    ],
+)
 CONFIG: Final = click.Group(
     "config",
     help="Write the configuration of nginx, Caddy or systemd.",
@@ -63,6 +73,7 @@ PORTAL: Final = click.Group(
         LazyCommand("providers", f"{_CLI}.providers:providers", "List the identity providers and whether they answer."),
         SIGN_INS,
         LazyCommand("audit", f"{_CLI}.audit:audit", "Print the events of the audit, one line each."),
+        KEYS,
         CONFIG,
         LazyCommand("explain", f"{_CLI}.explain:explain", "Show which roles and apps a person's claims give, and why."),
         LazyCommand("migrate", f"{_CLI}.migrate:migrate", "Bring the database up to date."),

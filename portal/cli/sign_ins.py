@@ -1,13 +1,8 @@
 """``portal sign-ins``: who is signed in, and ending it."""
 
 import json
-import logging
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from time import gmtime, strftime
 from typing import Any, Final, TypeVar
 
 import click
@@ -15,17 +10,15 @@ import click
 from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import Selection, SignIn, SignIns
 from portal.cli import options
-from portal.cli.messages import examples, print_report, print_warning
-from portal.cli.opened_database import opened_database
-from portal.clock import system_clock
+from portal.cli.messages import examples, print_report
+from portal.cli.opened_services import opened_services
+from portal.cli.operators import operator
+from portal.clock import rfc3339, system_clock
 from portal.errors import choices
 from portal.machine.failure import CommandFailed
 from portal.machine.problems import configured
-from portal.machine.terminal import plain
-from portal.machine.users import SystemUsers
 from portal.settings import Settings
 from portal.web.browser_names import browser_name
-from portal.web.services import build_services
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -69,7 +62,8 @@ def _filters(command: _Command) -> _Command:
 def list_sign_ins(*, as_json: bool, config: Path | None, **filters: str | None) -> int:
     """List who is signed in, the latest first."""
     settings, _ = configured(config)
-    with _sign_ins_of(settings) as (sign_ins, now):
+    with opened_services(settings) as built:
+        sign_ins, now = built.sign_ins, system_clock()
         found = sign_ins.selected(_selection(settings, sign_ins, now=now, everyone=True, **filters), now=now)
         listed = [(_as_json if as_json else _lines)(one) for one in found]  # much smaller than their claims
     if as_json:
@@ -95,61 +89,13 @@ def revoke(*, everyone: bool, as_json: bool, config: Path | None, **filters: str
     if is_some == everyone:
         raise CommandFailed(_CONTRADICTION if everyone else _NO_SELECTION)
     settings, _ = configured(config)
-    uid = os.getuid()
-    own = SystemUsers().by_uid(uid)
-    operator = operator_of(os.environ, uid=uid, name=None if own is None else own.name)
-    by = f"{operator} on the command line"
-    with _sign_ins_of(settings) as (sign_ins, now):
+    by = operator()
+    with opened_services(settings) as built:
+        sign_ins, now = built.sign_ins, system_clock()
         selection = _selection(settings, sign_ins, now=now, everyone=everyone, **filters)
         count = sign_ins.revoke_selected(selection, reason=RevocationReason.SIGN_IN_ENDED, now=now, by=by)
     click.echo(json.dumps({"revoked": count}) if as_json else f"{_counted(count)} ended.")
     return 0
-
-
-def operator_of(environ: Mapping[str, str], *, uid: int, name: str | None) -> str:
-    """Return who runs a command, for the audit: the system's user, and ``SUDO_USER`` where root runs it."""
-    own = f"user {uid}" if name is None else name
-    through_sudo = environ.get("SUDO_USER", "").strip() if uid == 0 else ""  # elsewhere anyone could set it
-    return f"{plain(through_sudo)} as {own}" if through_sudo else own
-
-
-class _Undelivered(logging.Handler):
-    """Warns about notifications that failed: once for each reason, of however many sessions."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._reasons: set[str] = set()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print what *record* says, unless it was printed before."""
-        reason = record.getMessage()
-        if reason not in self._reasons:
-            self._reasons.add(reason)
-            print_warning(f"{reason}. The portal notifies the app again while it runs.")
-
-
-@contextmanager
-def _sign_ins_of(settings: Settings) -> Iterator[tuple[SignIns, int]]:
-    """Yield the sign-ins, and the time now.
-
-    Raises:
-        CommandFailed: the database cannot be used.
-    """
-    with opened_database(settings) as database:
-        # Admission is not asked here, so the hook need not be loaded.
-        built = build_services(
-            replace(settings, sign_in_hook=None, audit_log=settings.audit_file),
-            clock=system_clock,
-            providers={},
-            database=database,
-        )
-        undelivered, log = _Undelivered(), logging.getLogger("portal.outbox")
-        log.addHandler(undelivered)
-        try:
-            yield built.sign_ins, system_clock()
-            built.audit.record_left_out(system_clock(), is_last=True)  # this process does not live until they are due
-        finally:
-            log.removeHandler(undelivered)
 
 
 def _selection(
@@ -197,11 +143,11 @@ def _lines(one: SignIn) -> list[str]:
     """Return three lines, whatever the names contain."""
     tenant = f"tenant {one.tenant}" if one.tenant else "no tenant"
     details = (one.identity.provider, tenant, browser_name(one.browser))
-    times = (f"since {_moment(one.created_at)}", f"last seen {_moment(one.last_seen_at)}")
+    times = (f"since {rfc3339(one.created_at)}", f"last seen {rfc3339(one.last_seen_at)}")
     lines = (
         f"{one.id}  {_person(one)}",
         f"  {', '.join(details)}",
-        f"  {', '.join(times)}, until {_moment(one.expires_at)} at the latest",
+        f"  {', '.join(times)}, until {rfc3339(one.expires_at)} at the latest",
     )
     return [" ".join(line.splitlines()) for line in lines]
 
@@ -214,7 +160,3 @@ def _person(one: SignIn) -> str:
 
 def _counted(count: int) -> str:
     return "One sign-in" if count == 1 else f"{count or 'No'} sign-ins"
-
-
-def _moment(at: int) -> str:
-    return strftime("%Y-%m-%d %H:%M UTC", gmtime(at))

@@ -9,6 +9,7 @@ from portal.storage import tables
 from portal.storage.database import Database
 
 SIGN_IN_RETENTION: Final = 90 * DAY
+REVOKED_KEY_RETENTION: Final = 90 * DAY
 APP_SESSION_RETENTION: Final = 7 * DAY
 """For ended app sessions: long enough for every guard to have asked for the reason."""
 TICKET_RETENTION: Final = HOUR
@@ -22,7 +23,7 @@ _LOGOUT_STEP: Final = 5000
 def purge(database: Database, *, audit_retention: int, now: int) -> int:
     """Delete rows that are too old to keep, up to a limit per call; return their number."""
     sign_ins, app_sessions, audit = tables.sign_ins, tables.app_sessions, tables.audit
-    logouts = tables.provider_logouts
+    logouts, revoked_keys = tables.provider_logouts, tables.revoked_keys
     too_old = (
         (
             app_sessions,
@@ -33,16 +34,18 @@ def purge(database: Database, *, audit_retention: int, now: int) -> int:
         (sign_ins, sign_ins.c.expires_at < now - SIGN_IN_RETENTION),
         (audit, audit.c.at < now - audit_retention),
         (logouts, logouts.c.until < now),
+        (revoked_keys, revoked_keys.c.revoked_at < now - REVOKED_KEY_RETENTION),
     )
     return sum(_delete(database, table, condition) for table, condition in too_old)
 
 
 def _delete(database: Database, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
     step = _LOGOUT_STEP if table is tables.provider_logouts else _STEP
+    (primary,) = table.primary_key
     with database.read() as connection:  # without rows to delete, take no write lock
-        ids = list(connection.execute(sa.select(table.c.id).where(condition).limit(step)).scalars())
+        ids = list(connection.execute(sa.select(primary).where(condition).limit(step)).scalars())
     if not ids:
         return 0
     with database.write() as connection:
         # The condition again: a ticket may have been redeemed in between.
-        return connection.execute(sa.delete(table).where(table.c.id.in_(ids), condition)).rowcount
+        return connection.execute(sa.delete(table).where(primary.in_(ids), condition)).rowcount

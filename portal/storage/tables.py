@@ -81,6 +81,15 @@ signing_keys: Final = Table(
     Column("signs_from", BigInteger, nullable=False),
 )
 
+revoked_keys: Final = Table(
+    "revoked_keys",
+    METADATA,
+    Column("kid", String(64), primary_key=True),
+    Column("signs_from", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger, nullable=False),
+    Index(None, "revoked_at"),
+)
+
 provider_logouts: Final = Table(
     "provider_logouts",
     METADATA,

@@ -150,7 +150,7 @@ def app_credentials(settings: Settings, database: Database, *, clock: Clock) -> 
 
 def signing_keys(settings: Settings, database: Database) -> SigningKeys:
     """Return the signing keys; also used where the command line calls apps as the portal."""
-    return SigningKeys(database, _sealer(settings, "signing keys"))
+    return SigningKeys(database, _sealer(settings, "signing keys"), Audit(database))
 
 
 def install_services(app: Flask, built: Services) -> None:

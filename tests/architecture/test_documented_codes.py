@@ -19,6 +19,7 @@ from portal.access.app_sessions import SessionRefusal
 from portal.access.audit_events import AuditEvent
 from portal.access.refreshing import Verdict
 from portal.access.revocation import RevocationReason
+from portal.access.signing_keys import KeyState
 from portal.contract import Rejection
 from portal.doctor.findings import Check
 from portal.machine.failure import ENDED, MISTAKEN
@@ -42,6 +43,7 @@ VOCABULARIES: dict[type[StrEnum], str] = {
     AuditEvent: "The audit",
     Check: "Findings of the doctor",
     Denial: "Denials",
+    KeyState: "Signing keys",
     RevocationReason: "Ends",
     SupervisorEvent: "The supervisor",
     IdTokenProblem: "ID tokens",

@@ -87,8 +87,8 @@ def a_deployment(
 ) -> Deployment:
     """Build the stores over *database*, which is up to date; *changes* are to the settings."""
     settings = settings_for(data_dir, **changes)
-    keys = SigningKeys(database, Sealer(settings.secret_keys, purpose="signing-keys"))
     audit = Audit(database)
+    keys = SigningKeys(database, Sealer(settings.secret_keys, purpose="signing keys"), audit)
     outbox = Outbox(
         database,
         keys,

@@ -27,7 +27,7 @@ ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S
 def jwks() -> ResponseReturnValue:
     """Publish the keys that tickets and logout tokens are signed with."""
     response = jsonify(services().keys.public_jwks(services().clock()))
-    response.headers["Cache-Control"] = "public, max-age=300"
+    response.headers["Cache-Control"] = "no-cache"  # no cache between may keep a revoked key
     return response
 
 

@@ -62,6 +62,20 @@ async def test_a_key_somebody_else_fetched_meanwhile_is_not_fetched_again() -> N
     assert len(setting.portal.calls) == 2
 
 
+async def test_an_unknown_key_makes_the_guard_forget_those_that_are_not_published_any_more() -> None:
+    """
+    As after ``portal keys revoke``, whose notification is signed by a new key.
+    """
+    setting = Setting()
+    await setting.kids()
+    setting.portal.keys = [a_key("key-2", seed=2)]
+
+    assert await setting.look_for("key-2") == "key-2"
+    assert await setting.kids() == ["key-2"]
+    with pytest.raises(Rejected):
+        await setting.look_for("key-1")
+
+
 async def test_while_one_fetches_again_the_others_use_the_keys_there_are() -> None:
     setting = Setting()
     await setting.kids()

@@ -287,7 +287,7 @@ class TestHostileTickets:
         token = deployment.ticket(deployment.sign_in())
         elsewhere = Database(Secret(f"sqlite:///{tmp_path / 'elsewhere.db'}"))
         elsewhere.upgrade()
-        key = SigningKeys(elsewhere, a_sealer()).signing_key(NOW)
+        key = SigningKeys(elsewhere, a_sealer(), deployment.audit).signing_key(NOW)
         keys = deployment.keys.key_set(NOW)
         honest = verify_ticket(token, keys=keys, issuer=PORTAL, audience="forecast", now=NOW)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from portal.access.audit import Audit
 from portal.access.notifications import ALL, TOGETHER, Notifier, interleave, recipient_of
 from portal.access.revocation import PendingNotification
 from portal.access.signing_keys import SigningKeys
@@ -34,7 +35,7 @@ def a_notification(number: int = 1, *, app: str = "forecast") -> PendingNotifica
 def keys(tmp_path: Path) -> SigningKeys:
     database = Database(Secret(f"sqlite:///{tmp_path / 'keys.db'}"))
     database.upgrade()
-    return SigningKeys(database, a_sealer())
+    return SigningKeys(database, a_sealer(), Audit(database))
 
 
 def notify(keys: SigningKeys, app: AppSpec, *notifications: PendingNotification) -> frozenset[str]:

@@ -17,9 +17,9 @@ class TestMigrate:
     def test_it_says_what_it_did(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
         del config
         assert main(["migrate"]) == 0
-        assert "The database was empty; its tables are now those of revision 0002." in capsys.readouterr().out
+        assert "The database was empty; its tables are now those of revision 0003." in capsys.readouterr().out
         assert main(["migrate"]) == 0
-        assert "The database is up to date, at revision 0002." in capsys.readouterr().out
+        assert "The database is up to date, at revision 0003." in capsys.readouterr().out
 
     def test_a_new_secret_key_takes_over(
         self, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -52,7 +52,7 @@ class TestBackupAndRestore:
         assert main(["migrate"]) == 0
         assert main(["backup", "today.backup"]) == 0
         output = capsys.readouterr().out
-        assert "today.backup holds the database at revision 0002, and portal.toml." in output
+        assert "today.backup holds the database at revision 0003, and portal.toml." in output
         assert "keep a copy of PORTAL_SECRET_KEY somewhere else" in output
         assert SECRET not in output
 

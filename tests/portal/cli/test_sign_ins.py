@@ -14,7 +14,7 @@ from portal.access.audit import MOST_OF_ONE
 from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import Selection, SignIn
 from portal.cli import main
-from portal.cli.sign_ins import operator_of
+from portal.cli.operators import operator_of
 from portal.clock import system_clock
 from portal.machine.failure import ENDED, MISTAKEN
 from portal.machine.problems import configured

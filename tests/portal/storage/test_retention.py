@@ -10,7 +10,13 @@ from portal.errors import LogoutTokenRejected
 from portal.settings import DAY
 from portal.sign_in.providers.logout_token import ProviderLogout
 from portal.storage import tables
-from portal.storage.retention import APP_SESSION_RETENTION, SIGN_IN_RETENTION, TICKET_RETENTION, purge
+from portal.storage.retention import (
+    APP_SESSION_RETENTION,
+    REVOKED_KEY_RETENTION,
+    SIGN_IN_RETENTION,
+    TICKET_RETENTION,
+    purge,
+)
 from portal.web.rate_limits import RateLimits
 from tests.builders import ISSUER, NOW, an_identity
 from tests.portal.store_deployment import Deployment
@@ -33,6 +39,17 @@ def test_an_ended_sign_in_is_deleted_after_its_retention_with_its_app_sessions(d
     purge(deployment.database, audit_retention=KEPT, now=NOW + SIGN_IN_RETENTION + 1)
     assert [row["id"] for row in deployment.rows(tables.sign_ins)] == [living.id]
     assert deployment.rows(tables.app_sessions) == []
+
+
+def test_a_revoked_key_is_listed_for_its_retention(deployment: Deployment) -> None:
+    kid = str(deployment.keys.signing_key(NOW).kid)
+    deployment.keys.revoke([kid], apps=(), now=NOW, by="olga")
+
+    purge(deployment.database, now=NOW + REVOKED_KEY_RETENTION)
+    assert [row["kid"] for row in deployment.rows(tables.revoked_keys)] == [kid]
+    purge(deployment.database, now=NOW + REVOKED_KEY_RETENTION + 1)
+    assert deployment.rows(tables.revoked_keys) == []
+    assert len(deployment.rows(tables.signing_keys)) == 1
 
 
 def test_an_expired_sign_in_that_was_not_ended_is_deleted_too(deployment: Deployment) -> None:

@@ -36,7 +36,7 @@ def keys(database: Database) -> SigningKeys:
 
 
 @pytest.fixture
-def processes(database_url: Secret) -> Iterator[list[SigningKeys]]:
+def both(database_url: Secret) -> Iterator[list[SigningKeys]]:
     """The keys as two processes have them."""
     databases = [Database(database_url) for _ in range(2)]
     yield [some_keys(database) for database in databases]
@@ -115,8 +115,8 @@ class TestRotate:
         assert (signing(keys, NOW), done.signs_from) == (done.kid, NOW)
 
     @pytest.mark.parametrize("at_once", [True, False])
-    def test_two_at_once_make_one_key(self, processes: list[SigningKeys], *, at_once: bool) -> None:
-        one, other = processes
+    def test_two_at_once_make_one_key(self, both: list[SigningKeys], *, at_once: bool) -> None:
+        one, other = both
         one.ensure(NOW)
         for number in range(1, ROUNDS):
             now = NOW + number * DAY
@@ -160,9 +160,9 @@ class TestRevoke:
         assert caught.value.reason is Rejection.UNKNOWN_KEY
 
     def test_a_running_process_publishes_it_no_more_and_signs_with_it_for_a_second_at_most(
-        self, processes: list[SigningKeys]
+        self, both: list[SigningKeys]
     ) -> None:
-        one, running = processes
+        one, running = both
         stolen = signing(running, LATER)
         done = one.revoke([stolen], apps=(), now=LATER, by="olga")
 
@@ -222,17 +222,17 @@ class TestRevoke:
 
         assert kids(keys.public_jwks(NOW + 5)) == [done.signing]
 
-    def test_two_at_once_revoke_it_once(self, processes: list[SigningKeys]) -> None:
+    def test_two_at_once_revoke_it_once(self, both: list[SigningKeys]) -> None:
         for number in range(1, ROUNDS):
             now = NOW + number * DAY
-            stolen = signing(processes[0], now)
-            done = together(*(partial(keys.revoke, [stolen], apps=(), now=now, by="olga") for keys in processes))
+            stolen = signing(both[0], now)
+            done = together(*(partial(keys.revoke, [stolen], apps=(), now=now, by="olga") for keys in both))
             revocations = [one for one in done if isinstance(one, KeyRevocation)]
             assert sorted(one.kids for one in revocations) == [(), (stolen,)]
-            assert {one.signing for one in revocations} == {signing(processes[0], now + CACHE_TIME)}
+            assert {one.signing for one in revocations} == {signing(both[0], now + CACHE_TIME)}
 
-    def test_a_rotation_at_the_same_moment_leaves_one_key_that_signs(self, processes: list[SigningKeys]) -> None:
-        one, other = processes
+    def test_a_rotation_at_the_same_moment_leaves_one_key_that_signs(self, both: list[SigningKeys]) -> None:
+        one, other = both
         for number in range(1, ROUNDS):
             now = NOW + number * DAY
             stolen = signing(one, now)
@@ -243,8 +243,8 @@ class TestRevoke:
             assert signing(one, now + CACHE_TIME) == signing(other, now + CACHE_TIME) != stolen
             assert stolen not in kids(one.public_jwks(now + CACHE_TIME))
 
-    def test_one_that_is_just_signing_ends_up_with_the_new_key(self, processes: list[SigningKeys]) -> None:
-        one, running = processes
+    def test_one_that_is_just_signing_ends_up_with_the_new_key(self, both: list[SigningKeys]) -> None:
+        one, running = both
         for number in range(1, ROUNDS):
             now = NOW + number * DAY
             stolen = signing(one, now)

@@ -129,8 +129,11 @@ class SigningKeys:
         Raises:
             StoreUnavailable: the database cannot be used.
         """
-        self.refresh(now)  # a guard keeps for minutes what it gets
-        return {"keys": [key.public.as_dict(private=False) for key in _published(self._current(now), now)]}
+        with self._database.read() as connection:  # a guard keeps for minutes what it gets
+            self._remember(self._rows(connection), now)
+        if not _signing_rows(self._known, now):
+            self.ensure(now)
+        return {"keys": [key.public.as_dict(private=False) for key in _published(self._known, now)]}
 
     def ensure(self, now: int) -> None:
         """Make the first key, or publish the next if it is due; delete those that are no longer published."""

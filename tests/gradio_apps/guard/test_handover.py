@@ -4,7 +4,7 @@
 
 import pytest
 
-from portal.contract import Inactive
+from portal.contract import Inactive, LogoutToken, sign_logout_token
 from tests.asgi import drive, http_scope
 from tests.builders import NOW, PORTAL
 from tests.gradio_apps.guard.deployment import APP, FORM, HOST, a_deployment, a_person, guard_settings
@@ -253,6 +253,25 @@ async def test_a_removed_key_counts_no_more_after_ten_minutes() -> None:
         now = int(deployment.clock())
 
         assert (await deployment.hand_over(deployment.ticket(issued_at=now, expires_at=now + 30))).status == 403
+
+
+async def test_after_a_push_under_a_new_key_a_key_that_was_revoked_counts_no_more() -> None:
+    """
+    As after ``portal keys revoke``, whose notification is of no session of the app.
+    """
+    new = a_key("key-2", seed=2)
+    async with a_deployment() as deployment:
+        assert (await deployment.get("/config")).status == 200
+        await deployment.push(deployment.logout_token("another"))
+        forged = deployment.logout_token()
+        deployment.portal.keys = [new]
+        now = int(deployment.clock())
+        notice = LogoutToken(
+            id="n", issuer=PORTAL, audience="forecast", session="none", issued_at=now, expires_at=now + 60
+        )
+        assert (await deployment.push(sign_logout_token(notice, key=new))).status == 200
+        assert (await deployment.push(forged)).status == 400
+        assert (await deployment.get("/config")).status == 200
 
 
 async def test_old_keys_serve_while_the_portal_is_away() -> None:

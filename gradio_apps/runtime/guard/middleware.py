@@ -300,13 +300,13 @@ class Guard:
             page="html" if is_page else "json" if is_config else None,
         )
         injector = Injector(self._tag) if is_page else None
-        if watch is not None:  # a compressed answer cannot be read
+        if is_page or watch is not None:  # a compressed answer cannot be read
             headers = [pair for pair in headers if pair[0] != b"accept-encoding"]
         running = RunningRequest(
             request.send,
             answers=self._headers,
             path=scope["path"],
-            if_none_match=None if watch is not None else presented.if_none_match,
+            if_none_match=None if is_page or watch is not None else presented.if_none_match,
             injector=injector,
             watch=watch,
             watched_type=b"text/html" if is_page and call is gradio_calls.NOTHING else b"",

@@ -219,7 +219,8 @@ class SignIns:
             "expires_at": sign_in.expires_at,
         }
         with self._outbox.transaction(deliver_at=now) as revocation:
-            _require_session(revocation.connection, row["provider_session"])
+            if _is_reported(revocation.connection, row["provider_session"]):
+                raise ProviderRefused(_REPORTED)
             if former is not None:
                 self.revoke_in(revocation, former, reason=RevocationReason.SIGNED_OUT, now=now)
             revocation.connection.execute(sa.insert(tables.sign_ins).values(row))
@@ -231,7 +232,8 @@ class SignIns:
                 detail=detail,
                 connection=revocation.connection,
             )
-        self._revoke_if_reported(sign_in, row["provider_session"], now=now)
+        if row["provider_session"] is not None:
+            self._revoke_if_reported(sign_in, row["provider_session"], now=now)
         with suppress(StoreUnavailable):  # the next sign-in tries again
             self._make_room(sign_in, now=now)
         return sign_in
@@ -430,12 +432,11 @@ class SignIns:
 
     def _revoke_if_reported(self, sign_in: SignIn, key: object, *, now: int) -> None:
         """Check again after the commit: a report at the same moment saw no row to end, and its own was not seen."""
-        try:
-            with self._database.read() as connection:
-                _require_session(connection, key)
-        except ProviderRefused:
+        with self._database.read() as connection:
+            is_reported = _is_reported(connection, key)
+        if is_reported:
             self.revoke(sign_in.id, reason=RevocationReason.PROVIDER_SIGNED_OUT, now=now)
-            raise
+            raise ProviderRefused(_REPORTED)
 
     def _is_selected(self, connection: sa.Connection, sign_in_id: str, selection: Selection) -> bool:
         """Lock the sign-in, and return whether it is living and of *selection*."""
@@ -517,6 +518,7 @@ class SignIns:
                 self.revoke_in(revocation, one, reason=RevocationReason.SUPERSEDED, now=now)
 
 
+_REPORTED: Final = "the provider has ended the session meanwhile"
 _BY_ID: Final = sa.select(tables.sign_ins).where(tables.sign_ins.c.id == sa.bindparam("sign_in_id"))
 
 
@@ -538,11 +540,10 @@ def _require_tenant(identity: Identity, tenant: str) -> None:
         raise ValueError("the identity does not belong to this tenant")
 
 
-def _require_session(connection: sa.Connection, key: object) -> None:
-    """Raise ProviderRefused if the provider has reported the end of its session with this key."""
+def _is_reported(connection: sa.Connection, key: object) -> bool:
+    """Return whether the provider has reported the end of its session with this key."""
     ended = sa.select(tables.provider_logouts.c.id).where(tables.provider_logouts.c.id == key)
-    if key is not None and connection.execute(ended).first() is not None:
-        raise ProviderRefused("the provider has ended the session meanwhile")
+    return key is not None and connection.execute(ended).first() is not None
 
 
 def _is_storable(text: str) -> bool:

@@ -153,7 +153,7 @@ class Audit:
         # ensure_ascii also keeps line breaks and terminal escapes out of the log.
         _log.info("%s", json.dumps({name: value for name, value in row.items() if value not in {None, ""}}))
         row |= {"name": author.name, "email": author.email}
-        insert = sa.insert(tables.audit).values({name: _storable(value) for name, value in row.items()})
+        insert = sa.insert(tables.audit).values({name: storable(value) for name, value in row.items()})
         if connection is not None:
             connection.execute(insert)
             return
@@ -243,7 +243,7 @@ def _cut(text: str | None, *, longest: int = 512) -> str | None:
     return None if text is None else shorten(text, longest=longest)
 
 
-def _storable(value: object) -> object:
+def storable(value: object) -> object:
     """Return *value* without the characters that a database refuses: NUL and lone surrogates."""
     if isinstance(value, str):
         return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 
-from portal.access.audit import Audit, AuditEvent
+from portal.access.audit import Audit, AuditEvent, storable
 from portal.access.outbox import Outbox
 from portal.access.revocation import PendingNotification, Revocation, RevocationReason
 from portal.access.stored_identity import read_identity, write_identity
@@ -96,7 +96,7 @@ class Selection:
         }
         wanted = {column: value for column, value in columns.items() if value is not None}
         is_empty = not wanted and self.provider_session is None
-        if (is_empty and not self.everyone) or not all(map(_is_storable, wanted.values())):
+        if (is_empty and not self.everyone) or any(storable(value) != value for value in wanted.values()):
             return [sa.false()]
         if self._is_address:
             del wanted[table.c.identity_id]
@@ -240,9 +240,9 @@ class SignIns:
 
     def values_of(self, *, id_token: str | None, renewal: Renewal | None) -> dict[str, object]:
         """Return the values of the columns for these two, sealed."""
-        is_hint = id_token is not None and len(id_token) <= MAX_HINT
+        hint = None if id_token is None or len(id_token) > MAX_HINT else id_token.encode()
         return {
-            "id_token": self._id_tokens.seal(id_token.encode()) if is_hint and id_token is not None else None,
+            "id_token": None if hint is None else self._id_tokens.seal(hint),
             "renewal": None if renewal is None else self.sealed(renewal),
         }
 
@@ -544,11 +544,6 @@ def _is_reported(connection: sa.Connection, key: object) -> bool:
     """Return whether the provider has reported the end of its session with this key."""
     ended = sa.select(tables.provider_logouts.c.id).where(tables.provider_logouts.c.id == key)
     return key is not None and connection.execute(ended).first() is not None
-
-
-def _is_storable(text: str) -> bool:
-    """Return whether a database takes *text*: PostgreSQL refuses NUL, and none takes surrogates."""
-    return "\0" not in text and not any(0xD800 <= ord(char) < 0xE000 for char in text)  # noqa: PLR2004
 
 
 def _printable(text: str) -> str:

@@ -80,12 +80,7 @@ def build_services(
     metrics = Metrics()
     notifier = Notifier(settings.catalogue, issuer=settings.url, egress=settings.egress)
     outbox = Outbox(
-        database,
-        keys,
-        notifier,
-        clock=clock,
-        count=metrics.count_notifications,
-        each_minute=audit.record_left_out,
+        database, keys, notifier, clock=clock, count=metrics.count_notifications, each_minute=audit.record_left_out
     )
     sign_ins = SignIns(
         database,

@@ -92,10 +92,17 @@ window.addEventListener("message", (event) => {
   }
 });
 
-// The portal's own pages in the frame, such as "Access denied", send no message.
+// A page of the portal's own in a frame, such as "Access denied", but the launch; null for the app's, which are another
+// origin.
+function ownPage(holder) {
+  const page = holder.contentDocument;
+  return page && page.URL !== "about:blank" && !page.getElementById("launch") ? page : null;
+}
+
+// They send no message.
 frame.addEventListener("load", () => {
-  const own = frame.contentDocument; // null for the app's pages, which are another origin
-  if (!own || own.URL === "about:blank" || own.getElementById("launch")) return;
+  const own = ownPage(frame);
+  if (!own) return;
   settle();
   const leaving = own.querySelector("a#leave");
   if (leaving && Object.values(PLACES).includes(leaving.pathname)) leaveFor(leaving.pathname);
@@ -148,8 +155,7 @@ function renew() {
   renewal.sandbox = "allow-scripts allow-forms allow-same-origin";
   const mine = renewal;
   renewal.addEventListener("load", () => {
-    const page = mine.contentDocument; // the portal's, such as "Access denied"
-    if (page && page.URL !== "about:blank" && !page.getElementById("launch")) location.reload();
+    if (ownPage(mine)) location.reload();
   });
   document.body.append(renewal);
   setTimeout(() => {

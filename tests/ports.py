@@ -22,8 +22,6 @@ _BLOCKS: Final = 100
 _FIRST_UID: Final = 70_000
 _claims: Final[list[socket.socket]] = []
 """Held for as long as this process runs."""
-_FOLLOWING: Final = 20
-"""Ports after one of these that a demo may use too."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -40,7 +38,8 @@ def own_uids() -> range:
 @cache
 def _ports(pid: int) -> Iterator[int]:
     blocks = chain([_first_block(pid)], iter(_claimed, None))
-    return (port for block in blocks for port in _range(block)[1:] if _is_usable(port) and _is_free(port))
+    ports = (port for block in blocks for port in _range(block)[1:])
+    return (port for port in ports if port not in BLOCKED_BY_BROWSERS and _is_free(port))
 
 
 @cache
@@ -64,10 +63,6 @@ def _claimed() -> int:
 
 def _range(block: int) -> range:
     return range(_FIRST + block * _SIZE, _FIRST + (block + 1) * _SIZE)
-
-
-def _is_usable(port: int) -> bool:
-    return BLOCKED_BY_BROWSERS.isdisjoint(range(port, port + _FOLLOWING))
 
 
 def _is_free(port: int) -> bool:

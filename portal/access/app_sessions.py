@@ -167,14 +167,15 @@ class AppSessions:
         """End the app sessions of the locked sign-in that the policy does not allow any more."""
         opened, connection = tables.app_sessions, revocation.connection
         living = SESSIONS_WITH_SIGN_INS.where(opened.c.sign_in_id == sign_in_id, opened.c.ended_at.is_(None))
-        denied: dict[str, list[str]] = {}
+        recorded: set[str] = set()
+        sids: list[str] = []
         for row in connection.execute(living).all():
             ended = self._denial_of(row, now=now)
             if ended is not None:
-                if row.app not in denied:  # one event, however many windows are open
+                if row.app not in recorded:  # one event, however many windows are open
+                    recorded.add(row.app)
                     self._record_denial(revocation, row, ended, now=now)
-                denied.setdefault(row.app, []).append(row.sid)
-        sids = [sid for of_app in denied.values() for sid in of_app]
+                sids.append(row.sid)
         if sids:
             revocation.revoke_app_sessions(opened.c.id.in_(sids), reason=RevocationReason.DENIED, now=now)
 

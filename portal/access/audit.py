@@ -220,7 +220,7 @@ class Audit:
         # ASCII also keeps line breaks and terminal escapes out of the log.
         _log.info("%s", json.dumps({**line, "fields": json.loads(written)}))
         row |= {"name": author.name, "email": author.email, "fields": written}
-        stored = {name: _storable(value) for name, value in row.items()}
+        stored = {name: storable(value) for name, value in row.items()}
         if connection is not None:
             self._insert(stored, connection)
             return
@@ -361,7 +361,7 @@ def _cut(text: str | None, *, longest: int = 512) -> str | None:
     return None if text is None else shorten(text, longest=longest)
 
 
-def _storable(value: object) -> object:
+def storable(value: object) -> object:
     """Return *value* without the characters that a database refuses: NUL and lone surrogates."""
     if isinstance(value, str):
         return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

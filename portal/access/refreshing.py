@@ -32,8 +32,7 @@ from portal.errors import AnswerLost, ClaimsTooLarge, NotAdmitted, PortalError, 
 from portal.rules.identity import Identity
 from portal.rules.policy import RoleRule, first_tenant, standing_in
 from portal.settings import Settings
-from portal.sign_in.admission import AdmissionRefusal, Arrival, Hook, admit
-from portal.sign_in.claims.storing import identity_to_store
+from portal.sign_in.admission import AdmissionRefusal, Hook, admit_completed
 from portal.sign_in.providers.base import CompletedSignIn, Provider, Renewal
 from portal.storage import tables
 from portal.storage.database import Database
@@ -269,11 +268,7 @@ class Refresher:
             now=self._clock(),
             keep=lambda renewal: self._keep(lease, renewal),
         )
-        arrival = Arrival(
-            identity=done.identity, claims=done.claims, access_token=done.access_token, id_token=done.id_token
-        )
-        identity = admit(arrival, spec=provider.spec, hook=self._hook)
-        return done, identity_to_store(identity, rules=self._settings.roles)
+        return done, admit_completed(done, spec=provider.spec, hook=self._hook, rules=self._settings.roles)
 
     def _keep(self, lease: Lease, renewal: Renewal) -> None:
         """Store *renewal*, however long the database needs within the lease: the former token may be used up.
@@ -319,8 +314,10 @@ class Refresher:
             if tenant != row.tenant:
                 self._sign_ins.end_in_tenant(revocation, row, identity, tenant=tenant, now=now)
             self._app_sessions.revoke_denied(revocation, sign_in_id, now=now)
+            if tenant != row.tenant:  # the audit has the move
+                return
             added, removed = roles_changed(read_identity(row.identity), identity, tenant=tenant, rules=rules)
-            if (added or removed) and tenant == row.tenant:
+            if added or removed:
                 self._audit.record(
                     AuditEvent.ROLES_CHANGED,
                     now=now,
@@ -343,13 +340,15 @@ class Refresher:
                     refusal = error if isinstance(error, NotAdmitted) else None
                     self._sign_ins.revoke_in(revocation, sign_in_id, reason=reason, now=now, refusal=refusal)
             return
-        is_lost = isinstance(error, AnswerLost)
-        # A lease that has passed says that the token may be used up.
-        values: dict[str, object] = {"refresh_lease_until": now if is_lost or lease.is_doubtful else None}
-        if verdict is Verdict.RETRY:
-            pause = RETRY_LOST if is_lost and not lease.is_doubtful else RETRY
-            values["refresh_due_at"] = due_after(sign_in_id, interval=pause, now=now)
-        else:
+        if verdict is Verdict.FORGET:
             values = {**self._not_refreshed(lease.row), "refresh_lease_until": None, "renewal": None}
+        else:
+            is_lost = isinstance(error, AnswerLost)
+            pause = RETRY_LOST if is_lost and not lease.is_doubtful else RETRY
+            values = {
+                # One that has passed says that the token may be used up.
+                "refresh_lease_until": now if is_lost or lease.is_doubtful else None,
+                "refresh_due_at": due_after(sign_in_id, interval=pause, now=now),
+            }
         with self._database.write() as connection:
             connection.execute(sa.update(table).where(lease.condition).values(values))

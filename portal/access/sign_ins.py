@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 
-from portal.access.audit import Audit
+from portal.access.audit import Audit, storable
 from portal.access.audit_events import AuditEvent
 from portal.access.outbox import Outbox
 from portal.access.revocation import PendingNotification, Revocation, RevocationReason
@@ -97,7 +97,7 @@ class Selection:
         }
         wanted = {column: value for column, value in columns.items() if value is not None}
         is_empty = not wanted and self.provider_session is None
-        if (is_empty and not self.everyone) or not all(map(_is_storable, wanted.values())):
+        if (is_empty and not self.everyone) or any(storable(value) != value for value in wanted.values()):
             return [sa.false()]
         if self._is_address:
             del wanted[table.c.identity_id]
@@ -221,7 +221,8 @@ class SignIns:
             "expires_at": sign_in.expires_at,
         }
         with self._outbox.transaction(deliver_at=now) as revocation:
-            _require_session(revocation.connection, row["provider_session"])
+            if _is_reported(revocation.connection, row["provider_session"]):
+                raise ProviderRefused(_REPORTED)
             if former is not None:
                 self.revoke_in(revocation, former, reason=RevocationReason.SIGNED_OUT, now=now)
             revocation.connection.execute(sa.insert(tables.sign_ins).values(row))
@@ -239,16 +240,17 @@ class SignIns:
                 },
                 connection=revocation.connection,
             )
-        self._revoke_if_reported(sign_in, row["provider_session"], now=now)
+        if row["provider_session"] is not None:
+            self._revoke_if_reported(sign_in, row["provider_session"], now=now)
         with suppress(StoreUnavailable):  # the next sign-in tries again
             self._make_room(sign_in, now=now)
         return sign_in
 
     def values_of(self, *, id_token: str | None, renewal: Renewal | None) -> dict[str, object]:
         """Return the values of the columns for these two, sealed."""
-        is_hint = id_token is not None and len(id_token) <= MAX_HINT
+        hint = None if id_token is None or len(id_token) > MAX_HINT else id_token.encode()
         return {
-            "id_token": self._id_tokens.seal(id_token.encode()) if is_hint and id_token is not None else None,
+            "id_token": None if hint is None else self._id_tokens.seal(hint),
             "renewal": None if renewal is None else self.sealed(renewal),
         }
 
@@ -450,12 +452,11 @@ class SignIns:
 
     def _revoke_if_reported(self, sign_in: SignIn, key: object, *, now: int) -> None:
         """Check again after the commit: a report at the same moment saw no row to end, and its own was not seen."""
-        try:
-            with self._database.read() as connection:
-                _require_session(connection, key)
-        except ProviderRefused:
+        with self._database.read() as connection:
+            is_reported = _is_reported(connection, key)
+        if is_reported:
             self.revoke(sign_in.id, reason=RevocationReason.PROVIDER_SIGNED_OUT, now=now)
-            raise
+            raise ProviderRefused(_REPORTED)
 
     def _is_selected(self, connection: sa.Connection, sign_in_id: str, selection: Selection) -> bool:
         """Lock the sign-in, and return whether it is living and of *selection*."""
@@ -537,6 +538,7 @@ class SignIns:
                 self.revoke_in(revocation, one, reason=RevocationReason.SUPERSEDED, now=now)
 
 
+_REPORTED: Final = "the provider has ended the session meanwhile"
 _BY_ID: Final = sa.select(tables.sign_ins).where(tables.sign_ins.c.id == sa.bindparam("sign_in_id"))
 
 
@@ -558,16 +560,10 @@ def _require_tenant(identity: Identity, tenant: str) -> None:
         raise ValueError("the identity does not belong to this tenant")
 
 
-def _require_session(connection: sa.Connection, key: object) -> None:
-    """Raise ProviderRefused if the provider has reported the end of its session with this key."""
+def _is_reported(connection: sa.Connection, key: object) -> bool:
+    """Return whether the provider has reported the end of its session with this key."""
     ended = sa.select(tables.provider_logouts.c.id).where(tables.provider_logouts.c.id == key)
-    if key is not None and connection.execute(ended).first() is not None:
-        raise ProviderRefused("the provider has ended the session meanwhile")
-
-
-def _is_storable(text: str) -> bool:
-    """Return whether a database takes *text*: PostgreSQL refuses NUL, and none takes surrogates."""
-    return "\0" not in text and not any(0xD800 <= ord(char) < 0xE000 for char in text)  # noqa: PLR2004
+    return key is not None and connection.execute(ended).first() is not None
 
 
 def _printable(text: str) -> str:

@@ -14,7 +14,8 @@ from typing import Final
 import sqlalchemy as sa
 from joserfc.jwk import KeySet, OKPKey
 
-from portal.access.audit import Audit, AuditEvent
+from portal.access.audit import Audit
+from portal.access.audit_events import AuditEvent
 from portal.access.revocation import PendingNotification, enqueue
 from portal.clock import rfc3339
 from portal.contract.jws import ALGORITHM

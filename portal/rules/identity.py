@@ -5,6 +5,7 @@ reassigned, re-registered and, at some providers, chosen freely.
 """
 
 import hashlib
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -91,6 +92,10 @@ class Identity:
     def affiliation(self, tenant: str) -> Affiliation | None:
         """Return the person's affiliation with *tenant*, or ``None`` if they do not belong to it."""
         return next((one for one in self.affiliations if one.tenant == tenant), None)
+
+
+IDENTITY_ID: Final = re.compile(r"[A-Za-z0-9_-]{32}")
+"""The shape of :func:`identity_id`."""
 
 
 def identity_id(*, issuer: str, subject: str) -> str:

@@ -11,8 +11,11 @@ from typing import TypeAlias
 
 from portal.errors import NotAdmitted
 from portal.rules.identity import Identity
+from portal.rules.policy import RoleRule
 from portal.settings import ProviderSpec
+from portal.sign_in.claims.storing import identity_to_store
 from portal.sign_in.provider_types import type_of
+from portal.sign_in.providers.base import CompletedSignIn
 
 
 class AdmissionRefusal(StrEnum):
@@ -42,6 +45,24 @@ class Arrival:
 
 Hook: TypeAlias = Callable[[Arrival], Identity | None]
 """Returns the identity, perhaps with roles it gave; ``None`` refuses, and so does any exception."""
+
+
+def admit_completed(
+    completed: CompletedSignIn, *, spec: ProviderSpec, hook: Hook | None, rules: tuple[RoleRule, ...]
+) -> Identity:
+    """Return the identity to store after a sign-in or a refresh at the provider.
+
+    Raises:
+        NotAdmitted: with the first reason found.
+        ClaimsTooLarge: it has more claims than are stored.
+    """
+    arrival = Arrival(
+        identity=completed.identity,
+        claims=completed.claims,
+        access_token=completed.access_token,
+        id_token=completed.id_token,
+    )
+    return identity_to_store(admit(arrival, spec=spec, hook=hook), rules=rules)
 
 
 def admit(arrival: Arrival, *, spec: ProviderSpec, hook: Hook | None) -> Identity:

@@ -28,19 +28,19 @@ def purge(database: Database, *, audit_retention: int, now: int) -> int:
         (
             app_sessions,
             sa.and_(app_sessions.c.redeemed_at.is_(None), app_sessions.c.ticket_expires_at < now - TICKET_RETENTION),
+            _STEP,
         ),
-        (app_sessions, app_sessions.c.ended_at < now - APP_SESSION_RETENTION),
-        (sign_ins, sign_ins.c.ended_at < now - SIGN_IN_RETENTION),
-        (sign_ins, sign_ins.c.expires_at < now - SIGN_IN_RETENTION),
-        (audit, audit.c.at < now - audit_retention),
-        (logouts, logouts.c.until < now),
-        (revoked_keys, revoked_keys.c.revoked_at < now - REVOKED_KEY_RETENTION),
+        (app_sessions, app_sessions.c.ended_at < now - APP_SESSION_RETENTION, _STEP),
+        (sign_ins, sign_ins.c.ended_at < now - SIGN_IN_RETENTION, _STEP),
+        (sign_ins, sign_ins.c.expires_at < now - SIGN_IN_RETENTION, _STEP),
+        (audit, audit.c.at < now - audit_retention, _STEP),
+        (logouts, logouts.c.until < now, _LOGOUT_STEP),
+        (revoked_keys, revoked_keys.c.revoked_at < now - REVOKED_KEY_RETENTION, _STEP),
     )
-    return sum(_delete(database, table, condition) for table, condition in too_old)
+    return sum(_delete(database, table, condition, step=step) for table, condition, step in too_old)
 
 
-def _delete(database: Database, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
-    step = _LOGOUT_STEP if table is tables.provider_logouts else _STEP
+def _delete(database: Database, table: sa.Table, condition: sa.ColumnElement[bool], *, step: int) -> int:
     (primary,) = table.primary_key
     with database.read() as connection:  # without rows to delete, take no write lock
         ids = list(connection.execute(sa.select(primary).where(condition).limit(step)).scalars())

@@ -1,6 +1,7 @@
 """What a newcomer does first: install the wheel, and try the app they have."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,12 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-import requests
 from playwright.sync_api import Browser, expect
 
 from tests.journeys.browser import PATIENCE
 from tests.journeys.deployment import ROOT
-from tests.ports import free_ports
 from tests.processes import end_in_time
 
 pytestmark = pytest.mark.usefixtures("journey")
@@ -63,18 +62,17 @@ def test_the_installed_wheel_tries_an_unmodified_app(installed_portal: Path, bro
     Templates, static files, migrations and the guard's script are in the wheel, and the app needs no edit.
     """
     (tmp_path / "app.py").write_text(APP)
-    (port,) = free_ports(1)
-    command = [str(installed_portal), "try", "app.py", "--no-browser", "--port", str(port)]
+    command = [str(installed_portal), "try", "app.py", "--no-browser", "--port", "0"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV"))}
     environment["HOME"] = str(tmp_path)
     log = tmp_path / "try.log"
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
-        _wait_for(f"http://127.0.0.1:{port}/healthz", process, log)
+        address = _announced_address(process, log)
         page = browser.new_page()
         page.set_default_timeout(PATIENCE)
-        page.goto(f"http://portal.demo.localhost:{port}/")
+        page.goto(address)
         page.get_by_role("link", name="Continue with").click()
         page.get_by_role("button", name="Uwe User").click()
         app = page.frame_locator("iframe")
@@ -87,13 +85,10 @@ def test_the_installed_wheel_tries_an_unmodified_app(installed_portal: Path, bro
     assert process.returncode in {0, -signal.SIGTERM, 128 + signal.SIGTERM}, log.read_text()
 
 
-def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _announced_address(process: subprocess.Popen[bytes], log: Path) -> str:
     deadline = time.monotonic() + 180
-    while True:
+    while (announced := re.search(r"Open +(http://\S+)\n", log.read_text())) is None:
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
-        try:
-            if requests.get(address, timeout=5).ok:
-                return
-        except requests.RequestException:  # not there yet, or busy with loading
-            time.sleep(0.3)
+        time.sleep(0.3)
+    return announced[1]

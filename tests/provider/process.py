@@ -94,7 +94,7 @@ class RunningProvider:
         return tokens
 
     def logout_answers(self) -> list[dict[str, Any]]:
-        """Return, for each logout token that it has sent, to whom, and the status of the answer."""
+        """Return the client and the status of its answer, for each logout token that it has sent."""
         answers: list[dict[str, Any]] = self.ask({"command": "logoutAnswers"})
         return answers
 

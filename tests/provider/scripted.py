@@ -29,7 +29,6 @@ class ScriptedProvider:
         self.renewal: Renewal | None = None
         """What a sign-in and a refresh bring."""
         self.refreshed: list[Renewal] = []
-        self.has_refresh_scope = False
 
     def begin(
         self,
@@ -40,14 +39,9 @@ class ScriptedProvider:
         login_hint: str | None = None,
         asks_refresh: bool = True,
     ) -> tuple[str, Attempt]:
+        del asks_refresh  # it has no scope for a refresh token
         self._fail()
-        attempt = new_attempt(
-            provider=self.spec.id,
-            redirect_uri=redirect_uri,
-            return_to=return_to,
-            now=now,
-            asks_refresh=asks_refresh and self.has_refresh_scope,
-        )
+        attempt = new_attempt(provider=self.spec.id, redirect_uri=redirect_uri, return_to=return_to, now=now)
         query = {"state": attempt.state, "redirect_uri": redirect_uri, "login_hint": login_hint or ""}
         return f"{AUTHORIZE}?{urlencode(query)}", attempt
 

@@ -4,13 +4,13 @@ What people type about themselves appears in pages, headers and logs of others. 
 not ``isinstance``, because the values come from JSON.
 """
 
-import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
 from portal.errors import CallbackRejected
+from portal.rules.identity import IDENTITY_ID
 
 MAX_SUBJECT: Final = 1024
 """Characters of ``sub``: OpenID Connect Core, section 2, allows 255, and some providers exceed it."""
@@ -24,9 +24,6 @@ MAX_EMAIL: Final = 320
 """Characters of an address: 64, the at sign and 255 (RFC 5321, section 4.5.3.1)."""
 MAX_PICTURE: Final = 1024
 """Characters of the picture's address, as in a ticket."""
-
-_ID_SHAPE: Final = re.compile(r"[A-Za-z0-9_-]{32}")
-"""``portal.rules.identity.Identity.id``."""
 
 # Controls, surrogates, private characters, line separators; and, of the format characters, those that
 # turn the direction of text: a name must not rewrite the page around it.
@@ -143,7 +140,7 @@ def handle(claims: Mapping[str, object]) -> str | None:
     """
     candidates = (_line(claims.get(name)) for name in ("preferred_username", "login"))
     name = next((one for one in candidates if one), None)
-    if name is None or "@" in unicodedata.normalize("NFKC", name) or _ID_SHAPE.fullmatch(name):
+    if name is None or "@" in unicodedata.normalize("NFKC", name) or IDENTITY_ID.fullmatch(name):
         return None
     return name
 

@@ -204,7 +204,7 @@ class CodeFlow:
     def _proved(
         self, tokens: Tokens, expected: Expectation, *, metadata: Metadata, spec: ProviderSpec, now: int, budget: Budget
     ) -> CompletedSignIn:
-        """Return the person whom *tokens* prove, with the answers of the provider's API."""
+        """Return the person that *tokens* prove, with the answers of the provider's API."""
         proved = self._proof.verify(tokens, expected, metadata=metadata, spec=spec, now=now, budget=budget)
         with overflow_as_claims_too_large():
             claims = with_answers(

@@ -128,7 +128,7 @@ class IdTokenProof:
         """
         if self._spec.issuer_of_token:
             return ()
-        return self._keys.of(self._spec.with_issuer(self.metadata(budget=budget).issuer)).get(budget=budget)
+        return self._keys.of(self._with_own_issuer(budget)).get(budget=budget)
 
     def verify(
         self, tokens: Tokens, expected: Expectation, *, metadata: Metadata, spec: ProviderSpec, now: int, budget: Budget
@@ -157,6 +157,10 @@ class IdTokenProof:
             older, newer = (userinfo, claims) if is_fresh else (claims, userinfo)
             claims = VerifiedClaims(merge_userinfo(older, newer))
         return ProofResult(spec=spec, claims=claims, id_token=id_token)
+
+    def _with_own_issuer(self, budget: Budget) -> ProviderSpec:
+        """Return the spec with the issuer that the metadata names."""
+        return self._spec.with_issuer(self.metadata(budget=budget).issuer)
 
     def _with_issuer_of(self, id_token: str, spec: ProviderSpec) -> ProviderSpec:
         """Return *spec*; where only ID tokens show the issuer, with the one that *id_token* must be of."""
@@ -197,7 +201,7 @@ class IdTokenProof:
         if self._spec.issuer_of_token:
             return True
         try:
-            cache = self._keys.of(self._spec.with_issuer(self.metadata(budget=budget).issuer))
+            cache = self._keys.of(self._with_own_issuer(budget))
             keys = cache.get(budget=budget)
             keys = cache.get_newer(keys, purpose="sign-out", budget=budget) or keys
         except ProviderUnavailable:
@@ -225,7 +229,7 @@ class IdTokenProof:
 
         if self._spec.issuer_of_token:  # a stranger would choose the issuer whose keys are fetched
             raise LogoutTokenRejected(IdTokenProblem.WRONG_ISSUER)
-        spec = self._spec.with_issuer(self.metadata(budget=budget).issuer)
+        spec = self._with_own_issuer(budget)
         return self._with_keys(spec, verified, purpose="logout", budget=budget)
 
     def _with_keys(

@@ -4,7 +4,6 @@ App session, roles and rights are checked at each use of a token.  RFC 6750 defi
 refused.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -18,6 +17,7 @@ from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import MOST_LISTED, Selection, SignIn
 from portal.clock import rfc3339
 from portal.contract import Inactive
+from portal.rules.identity import IDENTITY_ID
 from portal.rules.policy import Standing, api_rights, standing_in
 from portal.web.labels import provider_label
 from portal.web.services import sealer, services
@@ -26,7 +26,6 @@ blueprint = Blueprint("api", __name__)
 
 MOST_ENDED: Final = 100
 """Sign-ins that one call ends: about a second's work."""
-_IDENTITY_ID: Final = re.compile(r"[A-Za-z0-9_-]{32}")
 _MOST_EVENTS: Final = 200
 _CURSORS: Final = "portal API cursors"
 """Purpose for which cursors are sealed."""
@@ -112,7 +111,7 @@ def selection_of(form: Mapping[str, Sequence[str]], *, other_than: str) -> Selec
     match dict(form):
         case {"all": ["1"], **rest} if not rest:
             return Selection(everyone=True, other_than=other_than)
-        case {"person": [str(person)], **rest} if not rest and _IDENTITY_ID.fullmatch(person):
+        case {"person": [str(person)], **rest} if not rest and IDENTITY_ID.fullmatch(person):
             return Selection(person=person, other_than=other_than)
         case _:
             return None

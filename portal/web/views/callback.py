@@ -17,9 +17,8 @@ from portal.rules.policy import first_tenant, format_claims_read, landing_app, s
 from portal.rules.provider_paths import CALLBACK, provider_path
 from portal.rules.redirects import HOME, safe_next
 from portal.settings import REGISTERED_CALLBACKS
-from portal.sign_in.admission import Arrival, admit
+from portal.sign_in.admission import admit_completed
 from portal.sign_in.attempts import Attempt
-from portal.sign_in.claims.storing import identity_to_store
 from portal.sign_in.providers.base import CompletedSignIn
 from portal.web.attempt_cookies import take_attempt
 from portal.web.browser_sessions import current_sign_in_id, new_session
@@ -75,14 +74,8 @@ def _complete(
     if not unquote(urlsplit(attempt.redirect_uri).path).endswith(request.path):
         raise CallbackRejected("the callback came in at another address than the redirect URI")
     completed = provider.complete(attempt, parameters, now=services().clock())
-    arrival = Arrival(
-        identity=completed.identity,
-        claims=completed.claims,
-        access_token=completed.access_token,
-        id_token=completed.id_token,
-    )
-    identity = admit(arrival, spec=provider.spec, hook=services().hook)
-    return completed, identity_to_store(identity, rules=services().settings.roles)
+    rules = services().settings.roles
+    return completed, admit_completed(completed, spec=provider.spec, hook=services().hook, rules=rules)
 
 
 def _record_refusal(error: SignInFailed, *, provider: str) -> None:

@@ -15,7 +15,7 @@ WATCH = "/.portal/watch"
 
 async def test_an_answer_lasts_as_long_as_the_session() -> None:
     """
-    Open and without an event; the notification of the end closes it, and whoever asks again reads that there is none.
+    Open and without an event; the notification of the end closes it, and a page that asks again gets 401.
     """
     async with (
         a_deployment() as deployment,

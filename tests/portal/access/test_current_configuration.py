@@ -1,8 +1,6 @@
 """A worker that starts with another configuration ends exactly the app sessions that it does not allow any more."""
 
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from portal.settings import HOUR, Secret
 from portal.storage import tables
 from portal.storage.database import Database
 from tests.builders import NOW, RULES, an_app, an_identity
+from tests.portal.access.test_outbox import until
 from tests.portal.store_deployment import Deployment, UnreachableApps, a_deployment, impatient
 
 FORECAST = an_app()
@@ -194,13 +193,6 @@ def test_a_database_that_is_locked_is_an_error_and_the_next_attempt_ends_the_res
     assert ended == {sessions[one] for one in ("ana: forecast", "ada: forecast", "ada: console")}
     assert deployment.notified() == ended
     database.close()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("locked"), ValueError("an error of ours")])

@@ -33,7 +33,7 @@ def logouts(deployment: Deployment) -> ProviderLogouts:
 
 
 def a_logout(**changes: Any) -> ProviderLogout:
-    """Return the end of session ``s1``, whoever's it is."""
+    """Return a logout that names session ``s1`` and no person."""
     return ProviderLogout(**{"issuer": ISSUER, "subject": None, "session": "s1", "token_id": "t1", **changes})
 
 

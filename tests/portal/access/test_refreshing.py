@@ -1,7 +1,6 @@
 """Refreshes: one at a time, no token lost, and what follows from each answer of the provider."""
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -51,6 +50,7 @@ from portal.storage import tables
 from portal.storage.database import Database
 from portal.storage.sqlite_files import BUSY_TIMEOUT
 from tests.builders import ISSUER, NOW, RULES, a_provider, an_app, an_identity
+from tests.portal.access.test_outbox import until
 from tests.portal.store_deployment import REFRESH_TOKEN, Deployment, a_deployment, impatient
 from tests.provider.scripted import ScriptedProvider
 
@@ -845,13 +845,6 @@ class TestNotRefreshed:
 
         assert worker.provider.refreshed == []
         assert worker.row()["expires_at"] == NOW + 8 * HOUR
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 class TestBackground:

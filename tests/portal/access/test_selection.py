@@ -48,7 +48,7 @@ SELECTED: list[tuple[dict[str, Any], set[str]]] = [
     ({"everyone": True, "tenant": "acme"}, {"ana", "pretender"}),
     ({"person": ANA.id}, {"ana", "ana-too"}),
     ({"person": PRETENDER.id}, {"pretender"}),
-    # Whoever is listed with an address is meant by it: too many sign in again, too few keep access.
+    # An address means everyone who is listed with it: better that too many sign in again than that one keeps access.
     ({"person": "ana@example.com"}, {"ana", "ana-too", "pretender"}),
     ({"person": "ANA@EXAMPLE.COM"}, {"ana", "ana-too", "pretender"}),
     ({"person": "bob@example.com"}, {"bob"}),

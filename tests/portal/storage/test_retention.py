@@ -45,9 +45,9 @@ def test_a_revoked_key_is_listed_for_its_retention(deployment: Deployment) -> No
     kid = str(deployment.keys.signing_key(NOW).kid)
     deployment.keys.revoke([kid], apps=(), now=NOW, by="olga")
 
-    purge(deployment.database, now=NOW + REVOKED_KEY_RETENTION)
+    purge(deployment.database, audit_retention=KEPT, now=NOW + REVOKED_KEY_RETENTION)
     assert [row["kid"] for row in deployment.rows(tables.revoked_keys)] == [kid]
-    purge(deployment.database, now=NOW + REVOKED_KEY_RETENTION + 1)
+    purge(deployment.database, audit_retention=KEPT, now=NOW + REVOKED_KEY_RETENTION + 1)
     assert deployment.rows(tables.revoked_keys) == []
     assert len(deployment.rows(tables.signing_keys)) == 1
 

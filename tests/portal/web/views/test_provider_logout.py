@@ -9,7 +9,6 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from portal.access.sign_ins import SignIn
 from portal.contract import Active, Inactive, TrustedProxies, read_network
 from portal.contract.logout_tokens import verify_logout_token
 from portal.rules.catalogue import Catalogue
@@ -86,11 +85,6 @@ def stranger(portal: Portal) -> FlaskClient:
 def sign_in(browser: Browser, theirs: MisbehavingProvider) -> None:
     assert browser.get(theirs.authorize(browser.begin())).status_code == 303
     assert browser.is_signed_in
-
-
-def the_sign_in(portal: Portal, theirs: MisbehavingProvider) -> SignIn:
-    (found,) = portal.sign_ins(an_identity(issuer=theirs.issuer))
-    return found
 
 
 def a_token(theirs: MisbehavingProvider, **changes: Any) -> str:

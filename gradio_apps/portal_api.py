@@ -276,9 +276,9 @@ def _sign_in(member: Mapping[str, object]) -> SignedIn:
         email_verified=member.get("email_verified") is True,
         roles=tuple(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else (),
         provider=_text(member, "provider"),
-        since=_number(member, "since"),
-        last_seen=_number(member, "last_seen"),
-        until=_number(member, "until"),
+        since=_moment(member, "since"),
+        last_seen=_moment(member, "last_seen"),
+        until=_moment(member, "until"),
         current=member.get("current") is True,
     )
 

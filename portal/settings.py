@@ -239,9 +239,9 @@ class Settings:
         return f"{parts.scheme}://{parts.netloc}"
 
     @property
-    def audit_file(self) -> str | None:
-        """The file of :attr:`audit_log`, for programs whose own output is no log."""
-        return None if self.audit_log == STDOUT else self.audit_log
+    def of_command(self) -> "Settings":
+        """The same for a command, whose own output is no audit log."""
+        return replace(self, audit_log=None) if self.audit_log == STDOUT else self
 
     @property
     def homes(self) -> Path:

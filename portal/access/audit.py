@@ -64,8 +64,8 @@ class AuditEntry:
     """Those of the event, :data:`portal.access.audit_events.DECLARATIONS`; none in an event of an older version."""
 
     def members(self) -> dict[str, object]:
-        """Return what programs read of it."""
-        return {
+        """Return what programs read of it; what has no value is left out."""
+        members = {
             "id": self.id,
             "at": rfc3339(self.at),
             "event": self.event,
@@ -79,6 +79,7 @@ class AuditEntry:
             "detail": self.detail,
             "fields": self.fields,
         }
+        return {name: value for name, value in members.items() if value not in (None, "", {})}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

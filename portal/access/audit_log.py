@@ -25,11 +25,11 @@ _MINUTE: Final = 60
 
 
 def line_of(members: Mapping[str, object]) -> bytes:
-    """Return *members* as one line of JSON in ASCII, without what has no value.
+    """Return *members* as one line of JSON in ASCII.
 
     A line that would be longer than :data:`MAX_LINE` goes without some members, which ``cut`` names.
     """
-    kept = {name: value for name, value in members.items() if value not in (None, "")}
+    kept = dict(members)
     cut: list[str] = []
     for name in (None, *_DISPENSABLE):
         if name in kept:

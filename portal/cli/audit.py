@@ -120,7 +120,7 @@ def audit(
         record = Audit(database)
         try:
             for entry in _following(record, wanted) if follow else _matching(record, wanted):
-                click.echo(as_line(entry) if as_json else as_text(entry))
+                click.echo(json.dumps(entry.members()) if as_json else as_text(entry))
         except KeyboardInterrupt:  # ends --follow
             pass
     return 0
@@ -153,12 +153,6 @@ def _following(
         last = max(last, newest)
         seen = {one for one in seen if one > last - _OVERLAP}
         pause(_PAUSE)
-
-
-def as_line(entry: AuditEntry) -> str:
-    """Return *entry* as one line of JSON in ASCII, without what has no value."""
-    members = entry.members().items()
-    return json.dumps({name: value for name, value in members if value not in (None, "")})
 
 
 def as_text(entry: AuditEntry) -> str:

@@ -25,7 +25,7 @@ from portal.machine.problems import configured
 from portal.settings import Settings
 from portal.sign_in.providers.registry import build_providers
 from portal.storage.database import Database
-from portal.web.services import signing_keys
+from portal.web.services import open_audit, signing_keys
 
 SILENCE: Final = 65
 """Seconds that a silent connection must last: a little more than the usual time-out of reverse proxies, a minute."""
@@ -94,7 +94,8 @@ def _leave(settings: Settings) -> tuple[Leave | None, str | None]:
         database = Database(settings.database_url)
         if database.file is not None and not database.file.is_file():
             return None, f"there is no database at {database.file}"
-        tokens = ProbeTokens(signing_keys(settings, database), issuer=settings.url)
+        audit = open_audit(settings.of_command, database, clock=system_clock)
+        tokens = ProbeTokens(signing_keys(settings, database, audit), issuer=settings.url)
         tokens.make(audience=None, now=system_clock())
     except StoreUnavailable as error:
         return None, f"the database cannot be used ({error})"

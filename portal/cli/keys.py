@@ -52,7 +52,7 @@ def rotate(*, at_once: bool, as_json: bool, config: Path | None) -> int:
         now = system_clock()
         done = built.keys.rotate(now, at_once=at_once, by=by)
     if as_json:
-        click.echo(json.dumps({"kid": done.kid, "signs_from": done.signs_from, "changed": done.changed}))
+        click.echo(json.dumps({"kid": done.kid, "signs_from": rfc3339(done.signs_from), "changed": done.changed}))
     elif done.signs_from > now:
         announced = "is announced" if done.changed else "was announced before"
         click.echo(f"{done.kid} {announced}, and signs from {rfc3339(done.signs_from)}.")
@@ -97,8 +97,8 @@ def _as_json(one: KeyStatus) -> dict[str, object]:
     return {
         "kid": one.kid,
         "state": one.state.value,
-        "since": one.since,
-        "until": one.until,
+        "since": rfc3339(one.since),
+        "until": rfc3339(one.until),
         "readable": one.readable,
     }
 

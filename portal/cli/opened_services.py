@@ -36,7 +36,7 @@ def opened_services(settings: Settings) -> Iterator[Services]:
     """
     with opened_database(settings) as database:
         # Admission is not asked by commands, so the hook need not be loaded.
-        changed = replace(settings, sign_in_hook=None, audit_log=settings.audit_file)
+        changed = replace(settings.of_command, sign_in_hook=None)
         built = build_services(changed, clock=system_clock, providers={}, database=database)
         undelivered, log = _Undelivered(), logging.getLogger("portal.outbox")
         log.addHandler(undelivered)

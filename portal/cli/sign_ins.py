@@ -132,9 +132,9 @@ def _as_json(one: SignIn) -> dict[str, object]:
         "provider": one.identity.provider,
         "tenant": one.tenant or None,
         "browser": one.browser,
-        "since": one.created_at,
-        "last_seen": one.last_seen_at,
-        "until": one.expires_at,
+        "since": rfc3339(one.created_at),
+        "last_seen": rfc3339(one.last_seen_at),
+        "until": rfc3339(one.expires_at),
         "refreshed": one.is_refreshed,
     }
 

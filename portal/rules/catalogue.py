@@ -54,7 +54,7 @@ class AppSpec:
     python: str | None = None
     """Interpreter that runs it; ``None`` means the portal's own."""
     shared_files: bool = False
-    """Whether files of Gradio's cache that nobody is known to own are served to everybody who may open it."""
+    """Whether files of Gradio's cache without a known owner are served to everybody who may open it."""
     start_timeout: int = 600
     """Seconds it may take to start."""
     drain_timeout: int = 120

@@ -23,9 +23,9 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from pathlib import Path
-from time import gmtime, strftime
 from typing import IO, Final
 
+from portal.clock import rfc3339
 from portal.settings import Secret
 from portal.storage.sealing import derive_key
 from portal.storage.sqlite_files import BUSY_TIMEOUT
@@ -90,7 +90,7 @@ def make_backup(
             manifest = Manifest(
                 format=FORMAT,
                 portal=_version(),
-                made_at=strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(now)),
+                made_at=rfc3339(now),
                 revision=revision,
                 keys=tuple(map(fingerprint, secret_keys)),
                 sha256={name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}

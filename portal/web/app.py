@@ -10,7 +10,7 @@ from typing import Final
 from flask import Flask
 from jinja2 import StrictUndefined
 
-from portal.clock import Clock, system_clock
+from portal.clock import Clock, rfc3339, system_clock
 from portal.server.request_reader import LARGEST_BODY
 from portal.settings import Settings
 from portal.sign_in.providers.base import Provider
@@ -21,7 +21,7 @@ from portal.web.request_checks import install_form_checks, install_request_check
 from portal.web.request_log import install_request_log
 from portal.web.services import build_services, install_services
 from portal.web.static_files import install_static_files
-from portal.web.times import iso, utc
+from portal.web.times import utc
 from portal.web.views import (
     account,
     api,
@@ -96,7 +96,7 @@ def install_templates(app: Flask) -> None:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters.update(iso=iso, utc=utc)
+    app.jinja_env.filters.update(rfc3339=rfc3339, utc=utc)
     app.template_context_processors.clear()
     for ambient in ("config", "g", "get_flashed_messages", "request", "session", "url_for"):
         app.jinja_env.globals.pop(ambient, None)

@@ -93,7 +93,7 @@ def client_key(trusted: TrustedProxies) -> str:
 
 
 def client_address(trusted: TrustedProxies) -> str:
-    """Return the rate-limit key of this request's client, whoever is signed in."""
+    """Return the rate-limit key of this request's client, also if a person is signed in."""
     return key_of_address(trusted.client_of(request.remote_addr, request.headers.getlist("X-Forwarded-For")))
 
 

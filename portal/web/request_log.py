@@ -13,6 +13,7 @@ from typing import Final, TextIO
 
 from flask import Flask, Response, g, has_request_context, request
 
+from portal.clock import rfc3339
 from portal.contract import TrustedProxies
 
 _ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -66,7 +67,7 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return *record* as one line."""
         line: dict[str, object] = {
-            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "at": rfc3339(int(record.created)),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),

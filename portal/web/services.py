@@ -76,9 +76,8 @@ def build_services(
     hook = _hook_of(settings)
     database = database or Database(settings.database_url)
     database.upgrade()
-    log = None if settings.audit_log is None else AuditLog(settings.audit_log, clock=clock)
-    audit = Audit(database, log=log)
-    keys = signing_keys(settings, database)
+    audit = open_audit(settings, database, clock=clock)
+    keys = signing_keys(settings, database, audit)
     metrics = Metrics()
     notifier = Notifier(settings.catalogue, issuer=settings.url, egress=settings.egress)
     outbox = Outbox(
@@ -148,9 +147,15 @@ def app_credentials(settings: Settings, database: Database, *, clock: Clock) -> 
     return AppCredentials(database, _sealer(settings, "app credentials"), clock=clock)
 
 
-def signing_keys(settings: Settings, database: Database) -> SigningKeys:
+def open_audit(settings: Settings, database: Database, *, clock: Clock) -> Audit:
+    """Return the audit in *database*, and in the log that *settings* name."""
+    log = None if settings.audit_log is None else AuditLog(settings.audit_log, clock=clock)
+    return Audit(database, log=log)
+
+
+def signing_keys(settings: Settings, database: Database, audit: Audit) -> SigningKeys:
     """Return the signing keys; also used where the command line calls apps as the portal."""
-    return SigningKeys(database, _sealer(settings, "signing keys"), Audit(database))
+    return SigningKeys(database, _sealer(settings, "signing keys"), audit)
 
 
 def install_services(app: Flask, built: Services) -> None:

@@ -2,13 +2,6 @@
 
 from datetime import UTC, datetime
 
-from portal.clock import rfc3339
-
-
-def iso(moment: int) -> str:
-    """Return Unix time *moment* for the ``datetime`` attribute."""
-    return rfc3339(moment)
-
 
 def utc(moment: int) -> str:
     """Return Unix time *moment* as text, such as ``2 January 2030, 03:04 UTC``."""

@@ -1,4 +1,4 @@
-"""The people to whom a file of Gradio's cache belongs: who uploaded it, and whose own answers or pages named it.
+"""The owners of files of Gradio's cache: who uploaded them, and whose own answers or pages named them.
 
 Gradio checks only that a file is in its cache, not whose it is, and a path is the hash of the file's content.  So a
 file may belong to several people.  A path counts in one form: absolute, without ``..``, links resolved, as Gradio
@@ -23,7 +23,7 @@ _LONGEST: Final = 4096
 _DEEPEST: Final = 64
 """Most folders in a path that is looked up: each costs a call of the system."""
 _NO_FILE: Final = ""
-"""The key of a text that can be the path of no file, which is nobody's."""
+"""The key of a text that cannot be the path of a file, and has no owner."""
 
 
 def cache_folder() -> str:

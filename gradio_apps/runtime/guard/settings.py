@@ -56,7 +56,7 @@ class GuardSettings:
     """``lax`` where portal and app are the same site, ``partitioned`` where they are not."""
 
     shared_files: bool = False
-    """Whether files of Gradio's cache that are not known to be anybody's are served to everybody in the app."""
+    """Whether files of Gradio's cache without a known owner are served to everybody in the app."""
 
     @property
     def portal_origin(self) -> str:

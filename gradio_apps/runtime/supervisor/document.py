@@ -40,7 +40,7 @@ class AppPlan:
     """The app's client secret; passed by a pipe, never in the environment."""
     cookies: Cookies
     shared_files: bool = False
-    """Whether files of Gradio's cache that nobody is known to own are served to everybody in the app."""
+    """Whether files of Gradio's cache without a known owner are served to everybody in the app."""
     env: Mapping[str, str] = field(repr=False)
     """Variables of this app alone; may hold its secrets."""
     log: Path

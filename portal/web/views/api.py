@@ -194,9 +194,9 @@ def _sign_in_json(sign_in: SignIn, *, caller: Caller) -> dict[str, object]:
         "tenant": sign_in.tenant or None,
         "roles": sorted(standing.roles) if standing is not None else [],
         "provider": provider_label(sign_in.identity.provider),
-        "since": sign_in.created_at,
-        "last_seen": sign_in.last_seen_at,
-        "until": sign_in.expires_at,
+        "since": rfc3339(sign_in.created_at),
+        "last_seen": rfc3339(sign_in.last_seen_at),
+        "until": rfc3339(sign_in.expires_at),
         "current": sign_in.id == caller.sign_in_id,
     }
 

@@ -1,16 +1,17 @@
 """``robots.txt``, and ``security.txt`` (RFC 9116)."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from flask import Blueprint, Response, abort
 from flask.typing import ResponseReturnValue
 
+from portal.clock import rfc3339
+from portal.settings import DAY
 from portal.web.services import services
 
 blueprint = Blueprint("well_known", __name__)
 
-_VALID_FOR: Final = timedelta(days=180)
+_VALID_FOR: Final = 180 * DAY
 """How long the contact is valid; RFC 9116, section 2.5.5, recommends less than a year."""
 
 
@@ -26,10 +27,9 @@ def security() -> ResponseReturnValue:
     settings = services().settings
     if settings.security_contact is None:
         abort(404)
-    until = datetime.fromtimestamp(services().clock(), tz=UTC) + _VALID_FOR
     lines = [
         f"Contact: {settings.security_contact}",
-        f"Expires: {until.strftime('%Y-%m-%dT%H:%M:%SZ')}",
+        f"Expires: {rfc3339(services().clock() + _VALID_FOR)}",
         f"Canonical: {settings.url}/.well-known/security.txt",
     ]
     return _text("\n".join([*lines, ""]))

@@ -10,7 +10,7 @@ import pytest
 
 from portal.access.signing_keys import ANNOUNCEMENT
 from portal.cli import main
-from portal.clock import system_clock
+from portal.clock import rfc3339, system_clock
 from portal.contract import Rejected, verify_logout_token
 from portal.machine.failure import ENDED, MISTAKEN
 from portal.settings import HOUR, Secret
@@ -78,7 +78,7 @@ class TestList:
         output_of(capsys, "rotate")
         out = output_of(capsys, "list")
 
-        time = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
+        time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
         used = "tickets, logout notifications and the doctor's probe tokens"
         assert re.fullmatch(
             rf"\S+  next\n  is published; signs {used} from {time}\n"
@@ -118,10 +118,11 @@ class TestRotate:
         first = signing(portal)
         kid = output_of(capsys, "rotate").split()[0]
 
-        assert re.fullmatch(rf"{kid} was announced before, and signs from \S+ \S+ UTC\.\n", output_of(capsys, "rotate"))
+        assert re.fullmatch(rf"{kid} was announced before, and signs from \S+Z\.\n", output_of(capsys, "rotate"))
         again = json.loads(output_of(capsys, "rotate", "--json"))
         assert (again["kid"], again["changed"]) == (kid, False)
-        assert 0 < again["signs_from"] - system_clock() <= ANNOUNCEMENT
+        now = system_clock()
+        assert rfc3339(now) < again["signs_from"] <= rfc3339(now + ANNOUNCEMENT)
         assert signing(portal) == first
         assert app.received == []
 
@@ -197,9 +198,12 @@ class TestRevoke:
         assert "Missing argument" in error_of(capsys, "revoke")
         assert signing(portal) == first
 
-    def test_the_audit_names_the_operator(
-        self, portal: Deployment, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    def test_the_audit_and_its_log_name_the_operator(
+        self, portal: Deployment, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        log = config.parent / "audit.jsonl"
+        with_log = config.read_text(encoding="utf-8").replace("[portal]", f'[portal]\naudit_log = "{log}"', 1)
+        config.write_text(with_log, encoding="utf-8")
         monkeypatch.setattr("os.getuid", lambda: 0)
         monkeypatch.setenv("SUDO_USER", "olga")
         output_of(capsys, "rotate")
@@ -209,6 +213,8 @@ class TestRevoke:
         assert rotated[0] == "key-rotated"
         assert {event for event, _ in revoked} == {"key-revoked"}
         assert all("by olga as " in detail and detail.endswith(" on the command line") for _, detail in portal.events())
+        logged = [json.loads(line) for line in log.read_text(encoding="ascii").splitlines()]
+        assert [(line["event"], line["detail"]) for line in logged] == portal.events()
 
 
 @pytest.mark.parametrize("arguments", [("list",), ("rotate",), ("revoke", "some")])

@@ -15,7 +15,7 @@ from portal.access.revocation import RevocationReason
 from portal.access.sign_ins import Selection, SignIn
 from portal.cli import main
 from portal.cli.operators import operator_of
-from portal.clock import system_clock
+from portal.clock import rfc3339, system_clock
 from portal.machine.failure import ENDED, MISTAKEN
 from portal.machine.problems import configured
 from portal.rules.identity import Affiliation, Identity
@@ -87,9 +87,7 @@ class TestList:
 
         assert f"{ana.id}  Ana Analyst <ana@example.com>\n  company, tenant acme, Firefox on Linux\n  since 20" in out
         assert f"{bob.id}  Bob <bob@example.com (not verified)>\n  company, tenant beta, curl\n" in out
-        assert re.search(
-            r"^  since \S+ \d\d:\d\d UTC, last seen \S+ \d\d:\d\d UTC, until \S+ \d\d:\d\d UTC", out, re.MULTILINE
-        )
+        assert re.search(r"^  since \S+T\d\d:\d\d:\d\dZ, last seen \S+Z, until \S+Z ", out, re.MULTILINE)
         assert ended.id not in out
         assert out.endswith("\n2 sign-ins.\n")
 
@@ -114,9 +112,9 @@ class TestList:
             "provider": "company",
             "tenant": "beta",
             "browser": FIREFOX,
-            "since": bob.created_at,
-            "last_seen": bob.created_at,
-            "until": bob.expires_at,
+            "since": rfc3339(bob.created_at),
+            "last_seen": rfc3339(bob.created_at),
+            "until": rfc3339(bob.expires_at),
             "refreshed": False,
         }
         assert (second["name"], second["email"], second["tenant"]) == (None, None, None)

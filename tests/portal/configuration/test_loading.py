@@ -217,7 +217,7 @@ class TestAudit:
     )
     def test_the_audit_goes_to_standard_output_or_a_file(self, tmp_path: Path, written: str, file: str | None) -> None:
         settings = loaded(tmp_path, GOOD.replace("[portal]", f'[portal]\naudit_log = "{written}"'))
-        assert (settings.audit_log, settings.audit_file) == (written, file)
+        assert (settings.audit_log, settings.of_command.audit_log) == (written, file)
         assert loaded(tmp_path, GOOD).audit_log is None
 
     @pytest.mark.parametrize("written", ["audit.jsonl", "STDOUT", "./stdout", "file:///var/log/a", "/a\\u0000"])

@@ -127,9 +127,9 @@ def test_the_sign_ins_of_the_tenant_are_listed_and_no_others(dashboard: Dashboar
         "tenant": "beta",
         "roles": ["admin"],
         "provider": "Example Company",
-        "since": deployment.now,
-        "last_seen": deployment.now,
-        "until": deployment.now + deployment.settings.lifetime_without_refresh,
+        "since": rfc3339(deployment.now),
+        "last_seen": rfc3339(deployment.now),
+        "until": rfc3339(deployment.now + deployment.settings.lifetime_without_refresh),
         "current": True,
     }
 

@@ -7,19 +7,15 @@ resolves it before it serves a file.
 
 import os
 import tempfile
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final
 
 from gradio_apps.runtime.guard.bindings import Owner
+from gradio_apps.runtime.guard.file_owners import FOLDER, MAX_PER_OWNER, FileOwners
 
-MAX_PER_OWNER: Final = 4096
-"""Most files of one person; then the one that was not used for longest is forgotten."""
 _LONGEST: Final = 4096
 """Longest path that the system opens (``PATH_MAX``), in bytes."""
-
-
 _DEEPEST: Final = 64
 """Most folders in a path that is looked up: each costs a call of the system."""
 _NO_FILE: Final = ""
@@ -32,16 +28,18 @@ def cache_folder() -> str:
 
 
 class CacheFiles:
-    """The files of Gradio's cache and their owners, in this process."""
+    """The files of Gradio's cache, and who may use them."""
 
     def __init__(
         self, *, shared: bool = False, limit: int = MAX_PER_OWNER, folder: Callable[[], str] = cache_folder
     ) -> None:
         self._shared = shared
-        self._limit = limit
         self._folder = folder
-        self._held: dict[Owner, OrderedDict[str, None]] = {}
-        self._owners: dict[str, set[Owner]] = {}
+        self._owners = FileOwners(folder, limit=limit)
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._owners.close()
 
     def keys(self, paths: Iterable[str]) -> list[str]:
         """Return the keys of those of *paths* that are below the cache, or no paths at all.
@@ -59,29 +57,14 @@ class CacheFiles:
 
     def named(self, path: str, owner: Owner) -> None:
         """Note that an answer to *owner* named *path*, if it is below the cache."""
-        held = self._held.setdefault(owner, OrderedDict())
-        if path in held:
-            held.move_to_end(path)
-            return
         key = self._key(path)
-        if not key:
-            return
-        held[key] = None
-        held.move_to_end(key)
-        self._owners.setdefault(key, set()).add(owner)
-        while len(held) > self._limit:
-            oldest, _ = held.popitem(last=False)
-            owners = self._owners[oldest]
-            owners.discard(owner)
-            if not owners:
-                del self._owners[oldest]
+        if key:
+            self._owners.add(owner, key)
 
     def _allow(self, key: str, owner: Owner) -> bool:
-        held = self._held.get(owner)
-        if held is not None and key in held:
-            held.move_to_end(key)
-            return True
-        return self._shared and key != _NO_FILE and key not in self._owners
+        if key == _NO_FILE:
+            return False
+        return self._owners.owns(owner, key) or (self._shared and not self._owners.is_owned(key))
 
     def _key(self, path: str) -> str | None:
         """Return the resolved *path* if it is below the cache, and :data:`_NO_FILE` if it cannot be a path."""
@@ -96,7 +79,13 @@ class CacheFiles:
         except (ValueError, OSError):  # characters that the file system cannot encode, or links in a circle
             return _NO_FILE
         folder = self._folder()
-        return resolved if resolved == folder or resolved.startswith(folder.rstrip("/") + "/") else None
+        if resolved == folder:
+            return _NO_FILE
+        if not resolved.startswith(within := folder.rstrip("/") + "/"):
+            return None
+        # Also where the file system takes it for the same name in other letters.
+        is_record = resolved.removeprefix(within).partition("/")[0].casefold() == FOLDER
+        return _NO_FILE if is_record else resolved
 
 
 @lru_cache(maxsize=8)

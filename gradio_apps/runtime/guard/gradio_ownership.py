@@ -57,8 +57,9 @@ class GradioOwnership:
         self._bodies = Bodies()
 
     def close(self) -> None:
-        """Stop the thread that reads bodies."""
+        """Stop the thread that reads bodies, and close the record of files."""
         self._bodies.close()
+        self._files.close()
 
     def reads(self, call: GradioCall, method: str, path: str, headers: RawHeaders) -> bool:
         """Say whether the body must be read: for ids, or because Gradio would parse anything in it."""

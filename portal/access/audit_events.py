@@ -34,6 +34,7 @@ class AuditEvent(StrEnum):
     API_USED = "api-used"
     APP_DENIED = "app-denied"
     APP_OPENED = "app-opened"
+    COMMAND_RUN = "command-run"
     EVENTS_LEFT_OUT = "events-left-out"
     KEY_REVOKED = "key-revoked"
     KEY_ROTATED = "key-rotated"
@@ -99,6 +100,16 @@ DECLARATIONS: Final[Mapping[AuditEvent, Declaration]] = MappingProxyType(
             ),
         ),
         AuditEvent.APP_OPENED: Declaration("access", "A person opened an app: its ticket was redeemed."),
+        AuditEvent.COMMAND_RUN: Declaration(
+            "changes",
+            "An operator ran a command of the portal that changed the portal or an app, or gave out data or a secret. "
+            "Ended sign-ins and changed keys have events of their own.",
+            (
+                EventField("command", "text", "the command, without `portal`"),
+                EventField("made_at", "text", "for `restore`: when the backup was made"),
+                EventField("by", "text", "who ran it"),
+            ),
+        ),
         AuditEvent.EVENTS_LEFT_OUT: Declaration(
             "refusals",
             "There were more events of one kind within ten minutes than the audit records.",

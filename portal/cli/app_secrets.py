@@ -15,6 +15,7 @@ from portal.cli import options
 from portal.cli.apps import app_named
 from portal.cli.messages import examples, print_warning
 from portal.cli.opened_database import opened_database
+from portal.cli.operators import record_command
 from portal.clock import system_clock
 from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.problems import configured
@@ -34,6 +35,7 @@ def show(*, name: str, rotate: bool, config: Path | None) -> int:
     app = app_named(settings, name)
     with _credentials(settings) as credentials:
         secret = credentials.rotate(app.slug) if rotate else credentials.secret_of(app.slug)
+    record_command(settings, "apps secret --rotate" if rotate else "apps secret", app=app.slug)
     click.echo(secret.reveal())
     if rotate:
         fix = "Start the app again with the new one." if app.source is None else "Run `portal reload`."
@@ -60,6 +62,7 @@ def write(*, folder: Path, config: Path | None) -> int:
             written[folder / slug] = write_secret(folder / slug, secret)
     except OSError as error:
         raise CommandFailed(f"Cannot write to {folder}: {error.strerror}.", exit_code=ENDED) from error
+    record_command(settings, "apps secrets")
     for file, is_new in written.items():
         click.echo(f"{file} {'was written' if is_new else 'is up to date'}.")
     return 0

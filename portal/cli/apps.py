@@ -2,16 +2,18 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import click
 
 from portal.cli import options
 from portal.cli.messages import examples
+from portal.cli.operators import record_command
 from portal.contract.argument_types import LINES
 from portal.contract.redaction import redact
 from portal.contract.supervisor_messages import Action, AppStatus, ControlApp, ListApps, WorkKind
@@ -29,6 +31,9 @@ from portal.supervisor_socket import control_socket
 _PATIENCE: Final = 15.0
 _PAUSE: Final = 0.1
 _STEP: Final = 1000
+_TYPED: Final[Mapping[Action, str]] = MappingProxyType(
+    {"stop": "apps stop", "start": "apps start", "restart": "apps restart", "restart-now": "apps restart --now"}
+)
 _COLOURS: Final = {"running": "green", "crashed": "red", "stopped": "yellow"}
 """Of states."""
 
@@ -141,6 +146,7 @@ def _order(do: Action, name: str, *, config: Path | None) -> int:
     control = control_socket(settings)
     before = _one(ask(control, ListApps()).apps, app.slug)
     ask(control, ControlApp(do, app.slug))
+    record_command(settings, _TYPED[do], app=app.slug)
     state = _one(ask(control, ListApps()).apps, app.slug)
     patience = _PATIENCE
     if do == "restart" and before.state == "running":

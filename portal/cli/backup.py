@@ -7,6 +7,7 @@ import click
 from portal.cli import options
 from portal.cli.configuration_file import configuration_file
 from portal.cli.messages import examples
+from portal.cli.operators import record_command
 from portal.clock import system_clock
 from portal.errors import StoreUnusable
 from portal.machine.failure import ENDED, CommandFailed
@@ -33,6 +34,7 @@ def backup(*, file: Path, config: Path | None) -> int:
         )
     except BackupFailed as error:
         raise CommandFailed(str(error), exit_code=ENDED) from error
+    record_command(settings, "backup")
     click.echo(f"{file} holds the database at revision {manifest.revision}, and portal.toml.")
     click.echo(
         "It does not hold the secret key, which restoring needs: keep a copy of PORTAL_SECRET_KEY somewhere else. "

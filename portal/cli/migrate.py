@@ -7,6 +7,7 @@ import click
 from portal.cli import options
 from portal.cli.messages import examples
 from portal.cli.opened_database import opened_database
+from portal.cli.operators import record_command
 from portal.machine.problems import configured
 from portal.storage.resealing import ResealResult, reseal
 
@@ -28,6 +29,8 @@ def migrate(*, config: Path | None) -> int:
         click.echo(f"The database is up to date, at revision {after}.")
     else:
         click.echo(f"The database was at revision {before} and is now at {after}.")
+    if before not in {None, after} or resealed.anew:
+        record_command(settings, "migrate")
     _report(resealed, keys=len(settings.secret_keys))
     return 0
 

@@ -8,6 +8,7 @@ import click
 
 from portal.cli import options
 from portal.cli.messages import examples
+from portal.cli.operators import record_command
 from portal.contract.local_sockets import connect_to
 from portal.machine.failure import ENDED, CommandFailed
 from portal.machine.problems import configured
@@ -45,4 +46,5 @@ def reload(*, apps: bool, config: Path | None) -> int:
     if exit_code and len(lines) == 1:
         raise CommandFailed(lines[0], exit_code=exit_code)
     click.echo("\n".join(lines))
+    record_command(settings, "reload --apps" if apps else "reload")
     return exit_code

@@ -8,6 +8,7 @@ from portal.cli import options
 from portal.cli.backup import embedded_database
 from portal.cli.configuration_file import configuration_file
 from portal.cli.messages import examples
+from portal.cli.operators import record_command
 from portal.clock import system_clock
 from portal.machine import restoring
 from portal.machine.failure import ENDED, CommandFailed
@@ -38,6 +39,7 @@ def restore(*, file: Path, config: Path | None) -> int:
     click.echo(f"The database is that of {done.manifest.made_at}, made by version {done.manifest.portal}.")
     ended = "One sign-in was" if done.ended == 1 else f"{done.ended} sign-ins were"
     click.echo(f"{ended} ended, and every browser must sign in again.")
+    record_command(settings, "restore", made_at=done.manifest.made_at)
     if done.kept is not None:
         click.echo(f"The database that was replaced is {done.kept}; remove it when you do not need it.")
     current = configuration_file(config, variables)

@@ -1,5 +1,7 @@
 """``portal migrate``, ``portal backup`` and ``portal restore`` as they are typed."""
 
+import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,59 @@ class TestMigrate:
         (config.parent / ".portal" / "portal.db").write_bytes(b"no database at all " * 500)
         assert main(["migrate"]) == 1
         assert "The database cannot be used" in capsys.readouterr().err
+
+
+def commands_in_the_audit(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str | None]]:
+    capsys.readouterr()
+    assert main(["audit", "--event", "command-run", "--json"]) == 0
+    events = map(json.loads, capsys.readouterr().out.splitlines())
+    return [(one["fields"]["command"], one.get("app")) for one in events]
+
+
+class TestInTheAudit:
+    def test_commands_that_change_something_or_give_out_secrets_or_data(
+        self, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        log = config.parent / "audit.jsonl"
+        config.write_text(GOOD.replace("[portal]", f'[portal]\naudit_log = "{log}"', 1))
+        for arguments in (
+            ["migrate"],
+            ["apps", "secret", "forecast"],
+            ["apps", "secret", "forecast", "--rotate"],
+            ["backup", "today.backup"],
+            ["check"],
+            ["keys", "list"],
+            ["sign-ins", "list"],
+            ["restore", "today.backup"],
+        ):
+            assert main(arguments) == 0
+        expected = [("apps secret", "forecast"), ("apps secret --rotate", "forecast"), ("restore", None)]
+        assert commands_in_the_audit(capsys) == expected, "the backup was made before it was recorded"
+        monkeypatch.setenv("PORTAL_SECRET_KEY", f"{SECRET[::-1]},{SECRET}")
+        assert main(["migrate"]) == main(["migrate"]) == 0
+        assert commands_in_the_audit(capsys) == [*expected, ("migrate", None)]
+
+        lines = [json.loads(line) for line in log.read_text(encoding="ascii").splitlines()]
+        logged = [line["fields"]["command"] for line in lines if line["event"] == "command-run"]
+        assert logged == ["apps secret", "apps secret --rotate", "backup", "restore", "migrate"]
+        restored = next(line["fields"] for line in lines if line["fields"].get("command") == "restore")
+        assert restored["made_at"].endswith("Z")
+        assert restored["by"].endswith(" on the command line")
+
+    def test_a_command_that_has_had_its_effect_says_that_it_could_not_be_recorded(
+        self, config: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        del config
+        assert main(["migrate"]) == 0
+        database = sqlite3.connect(".portal/portal.db")
+        database.execute("DROP TABLE audit")
+        database.commit()
+        database.close()
+
+        assert main(["apps", "secret", "forecast"]) == 0
+        out, err = capsys.readouterr()
+        assert len(out.split()[-1]) > 40, "the secret"
+        assert "this is not in the audit. The database cannot be used" in err
 
 
 class TestBackupAndRestore:

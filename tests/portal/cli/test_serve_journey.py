@@ -1,5 +1,6 @@
 """``portal serve`` with a configuration as a company has it, without apps to start."""
 
+import json
 import os
 import signal
 import socket
@@ -123,9 +124,12 @@ def test_a_reload_is_asked_for_by_command_or_signal_and_refused_before_anything_
             process.send_signal(signal.SIGTERM)
             code = process.wait(PATIENCE)
     after = reload()
+    assert main(["audit", "--event", "command-run", "--json"]) == 0
+    (recorded,) = map(json.loads, capsys.readouterr().out.splitlines())
 
     looked = "The configuration has no problems. The old processes answer until the new ones are ready.\n"
     assert done == (0, f"{looked}The portal: its processes are new.\n")
+    assert recorded["fields"]["command"] == "reload"
     assert refused[0] == 2
     assert "apps.forecast.colour" in refused[1]
     output = "portal: These changes need a restart of portal serve: the portal's port. Nothing was reloaded.\n"

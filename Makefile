@@ -8,7 +8,7 @@ ARGS ?=
 UV ?= uv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-quick docs screenshots lint check bench bench-strangers lock release clean
+.PHONY: help setup demo test test-quick docs screenshots lint check bench bench-access-ends bench-soak bench-strangers lock release clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -18,6 +18,8 @@ help: ## List the targets
 	@echo "make lint    ruff, formatting and mypy"
 	@echo "make check   ruff, formatting, mypy and the tests with branch coverage"
 	@echo "make bench   measure what the guard adds to a request"
+	@echo "make bench-access-ends  measure how fast access ends, by cause (ARGS=--write)"
+	@echo "make bench-soak  see whether 200 people for half an hour leave anything behind (ARGS=--write)"
 	@echo "make bench-strangers  measure the portal beside thousands of slow connections"
 	@echo "make docs    write the generated parts of the documents, and build the site into site/"
 	@echo "make screenshots  make the pictures of the pages in docs/pictures again"
@@ -93,6 +95,12 @@ check: lint ## Run everything that a change must pass
 
 bench: $(VENV)/.development ## Measure what the guard adds to a request
 	@exec $(BIN)/python -m benchmarks.guard $(ARGS)
+
+bench-access-ends: $(VENV)/.development ## Measure how fast access ends, by cause
+	@exec $(BIN)/python -m benchmarks.access_ends $(ARGS)
+
+bench-soak: $(VENV)/.development ## See whether many people for a long time leave anything behind
+	@exec $(BIN)/python -m benchmarks.soak $(ARGS)
 
 bench-strangers: $(VENV)/.development ## Measure the portal beside thousands of slow connections
 	@exec $(BIN)/python -m benchmarks.slow_strangers $(ARGS)

@@ -36,7 +36,7 @@ title = "Example AI"
 landing = [{landing}]
 internal_url = "http://127.0.0.1:{port}"
 trust_apps = true
-
+{portal_lines}
 [[providers]]
 id = "company"
 label = "Example Company"
@@ -123,16 +123,19 @@ def running_deployment(
     own: Collection[str] = tuple(_OWN),
     more: Mapping[str, Path] | None = None,
     lines: str = "",
+    portal_lines: str = "",
     provider_lines: str = "",
     back_channel: bool = False,
+    client: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Iterator[Deployment]:
     """Run provider, portal and apps until the block ends.
 
     *portal* and *apps* are host names, *apps* with a path where there is one; with *front*, a web server
     with TLS stands there.  *own* are those of our apps that there are, *more* the sources of further apps, by slug;
-    *lines* are of the last of them, *provider_lines* of the provider; with *back_channel*, the provider sends logout
-    tokens, one for all sign-ins of a person.
+    *lines* are of the last of them, *portal_lines* of the portal, *provider_lines* of the provider.  With
+    *back_channel*, the provider sends logout tokens, one for all sign-ins of a person.  *client* is more of the
+    portal's registration.
     """
     more = more or {}
     slugs = (*own, *more)
@@ -144,7 +147,7 @@ def running_deployment(
     apps_url = apps_url.rstrip("/")
     registration = {"backchannel_logout_uri": f"{url}/auth/oauth/company/backchannel-logout"} if back_channel else {}
     with running_provider(
-        a_client(url, **registration), accounts=options.pop("accounts", ACCOUNTS), **options
+        a_client(url, **registration, **(client or {})), accounts=options.pop("accounts", ACCOUNTS), **options
     ) as provider:
         (folder / "portal.toml").write_text(
             PORTAL_TOML.format(
@@ -153,6 +156,7 @@ def running_deployment(
                 port=port,
                 issuer=provider.issuer,
                 client_id=provider.client_id,
+                portal_lines=portal_lines,
                 provider_lines=provider_lines,
                 landing=", ".join(f'"{slug}"' for slug in _LANDING if slug in own),
             )

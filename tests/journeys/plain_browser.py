@@ -29,6 +29,11 @@ class PlainBrowser:
         """Submit *form* from a page of *origin*."""
         return self._send("POST", url, data=form, headers={"Origin": origin})
 
+    def cookie_for(self, url: str) -> str:
+        """Return the header ``Cookie`` that it sends to *url*."""
+        jar = self._cookies.setdefault(urlsplit(url).hostname or "", {})
+        return "; ".join(f"{name}={value}" for name, value in jar.items())
+
     def open_app(self, portal: str, slug: str) -> requests.Response:
         """Launch the app as the portal's page does, in a frame; return what the app shows first."""
         launch = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
@@ -47,8 +52,7 @@ class PlainBrowser:
         self, method: str, url: str, *, headers: dict[str, str] | None = None, **options: Any
     ) -> requests.Response:
         parts = urlsplit(url)
-        jar = self._cookies.setdefault(parts.hostname or "", {})
-        cookie = "; ".join(f"{name}={value}" for name, value in jar.items())
+        cookie = self.cookie_for(url)
         there = parts._replace(netloc=f"127.0.0.1:{parts.port}").geturl()
         navigation = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
         sent = {**navigation, **(headers or {}), "Host": parts.netloc, **({"Cookie": cookie} if cookie else {})}
@@ -63,7 +67,7 @@ class PlainBrowser:
             )
         for line in answer.raw.headers.getlist("Set-Cookie"):
             name, _, value = line.partition(";")[0].partition("=")
-            jar[name] = value
+            self._cookies[parts.hostname or ""][name] = value
         return answer
 
 

@@ -27,6 +27,7 @@ from werkzeug.test import TestResponse
 from portal.contract.introspection import HINT_APP_SESSION
 from portal.contract.supervisor_messages import AppStatus, ListApps
 from portal.rules.catalogue import Catalogue
+from portal.rules.identity import Identity
 from portal.settings import Secret
 from portal.supervisor_socket import SupervisorError, ask, control_socket
 from tests.builders import an_app
@@ -141,14 +142,18 @@ class Served:
         )
         return self.in_the_end.enter_context(client)
 
-    def person(self) -> Person:
-        """Sign somebody in, and open both apps."""
-        browser = self.deployment.signed_in()
+    def person(self, identity: Identity | None = None) -> Person:
+        """Sign *identity* in (Ana, if none is given), and open both apps."""
+        browser = self.deployment.signed_in(identity)
         kept = browser.get_cookie(COOKIE, domain="portal.demo.localhost")
         assert kept is not None
+        return self.opened(kept.value)
+
+    def opened(self, cookie: str) -> Person:
+        """Open both apps for the person whom the portal knows by *cookie*."""
         sids, own = {}, {}
         for slug, port in self.ports.items():
-            launched = self.get(f"/apps/{slug}/.portal/launch", Cookie=f"{COOKIE}={kept.value}", **NAVIGATION)
+            launched = self.get(f"/apps/{slug}/.portal/launch", Cookie=f"{COOKIE}={cookie}", **NAVIGATION)
             found = re.search(r'name="ticket" value="([^"]*)"', launched.text)
             assert found is not None, launched.text
             opened = httpx.post(
@@ -165,7 +170,7 @@ class Served:
             assert opened.status_code == 303, opened.text
             own[slug] = opened.headers["set-cookie"].partition(";")[0]
             sids[slug] = own[slug].partition("=")[2].partition(".")[0]
-        return Person(cookie=kept.value, sids=sids, own=own)
+        return Person(cookie=cookie, sids=sids, own=own)
 
 
 @contextmanager

@@ -79,7 +79,7 @@ class AuditEntry:
             "detail": self.detail,
             "fields": self.fields,
         }
-        return {name: value for name, value in members.items() if value not in (None, "", {})}
+        return {name: value for name, value in members.items() if value not in (None, "")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,15 +3,12 @@
 import os
 from collections.abc import Mapping
 
-from portal.access.audit_events import AuditEvent
 from portal.cli.messages import print_warning
-from portal.cli.opened_database import opened_database
 from portal.clock import system_clock
 from portal.machine.failure import CommandFailed
 from portal.machine.terminal import plain
 from portal.machine.users import SystemUsers
 from portal.settings import Settings
-from portal.web.services import open_audit
 
 
 def operator() -> str:
@@ -33,6 +30,11 @@ def record_command(settings: Settings, command: str, *, app: str | None = None, 
 
     *made_at*: when the backup was made that the command used.
     """
+    # What is only needed here takes longer to load than all the rest of `portal apps list`.
+    from portal.access.audit_events import AuditEvent  # noqa: PLC0415
+    from portal.cli.opened_database import opened_database  # noqa: PLC0415
+    from portal.web.services import open_audit  # noqa: PLC0415
+
     by = operator()
     try:
         with opened_database(settings) as database:

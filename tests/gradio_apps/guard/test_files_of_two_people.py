@@ -21,7 +21,11 @@ from tests.gradio_apps.guard.deployment import a_person
 from tests.gradio_apps.guard.test_live import serving
 from tests.processes import PATIENCE
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    # Of pandas, which Gradio calls after an event.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000002000001e221bc330000"
     "000049454e44ae426082"
@@ -233,7 +237,6 @@ async def test_naming_anothers_file_in_an_event_is_refused(cache: Path, tmp_path
         assert list(paths_in(await two.run(two.ana, "same", file_data(path))))
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of pandas, which Gradio calls for every fourth event
 async def test_what_a_text_says_names_no_file(cache: Path, tmp_path: Path) -> None:
     async with two_people(tmp_path) as two:
         path = await two.upload(two.ana, "plan.txt", b"her plan")

@@ -25,7 +25,7 @@ PAGES = [
 def environment() -> Environment:
     # What is compiled here is ours; nothing is rendered.
     made = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=True)
-    made.filters.update(iso=str, utc=str)
+    made.filters.update(rfc3339=str, utc=str)
     return made
 
 

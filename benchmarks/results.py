@@ -31,5 +31,6 @@ def machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     cores = len(os.sched_getaffinity(0))
-    hardware = f"{platform.system()} {platform.release()}, {cores} cores, {memory:.0f} GiB"
+    kernel = ".".join(platform.release().split(".")[:2])
+    hardware = f"{platform.system()} {kernel}, {cores} cores, {memory:.0f} GiB"
     return f"{today}, {hardware}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {packages}"

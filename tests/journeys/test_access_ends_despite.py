@@ -1,4 +1,4 @@
-"""Access ends despite faults: an app that hangs or dies, a portal that is killed, a database that is locked, a race.
+"""Access ends despite failures: an app that hangs or dies, a portal that is killed, a database that is locked, a race.
 
 And no one else loses theirs.
 """

@@ -13,6 +13,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { createInterface } from 'node:readline';
 
 import Provider, { interactionPolicy } from 'oidc-provider';
+import MemoryAdapter from 'oidc-provider/lib/adapters/memory_adapter.js';
 
 console.info = console.error; // standard output is for answers
 
@@ -37,6 +38,7 @@ const signingKey = (type, options, members) => ({
   ...members,
 });
 
+const store = new Map();
 const claimNames = [...new Set(Object.values(options.accounts).flatMap(Object.keys))];
 // Claims that come with a scope of their own only, as at many makes: {"groups": ["groups"]}.
 const scoped = options.scoped_claims ?? {};
@@ -59,6 +61,12 @@ const provider = new Provider(issuer, {
     // Roles, groups and tenants come with "openid", as from most companies' providers.
     ...(options.claims_with_openid === false ? {} : { openid: ['sub', 'sid', ...unscoped] }),
     ...scoped,
+  },
+  // As its own, which forgets all but a thousand entries.
+  adapter: class extends MemoryAdapter {
+    constructor(model) {
+      super(model, store);
+    }
   },
   conformIdTokenClaims: options.thin_id_token !== false,
   pkce: { required: () => true },

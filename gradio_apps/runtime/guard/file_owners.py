@@ -92,7 +92,8 @@ class FileOwners:
         row = record.execute("SELECT used FROM owned WHERE owner = ? AND path = ?", (owner, path)).fetchone()
         now = self._clock()
         if row is not None and abs(now - row[0]) >= _REST:
-            record.execute("UPDATE owned SET used = ? WHERE owner = ? AND path = ?", (now, owner, path))
+            with suppress(sqlite3.OperationalError):  # another process writes; the next use says it
+                record.execute("UPDATE owned SET used = ? WHERE owner = ? AND path = ?", (now, owner, path))
         return row is not None
 
     def _ask(self, ask: Callable[[sqlite3.Connection], T], *, default: T) -> T:
@@ -136,7 +137,8 @@ def _open(folder: Path, *, before: int) -> sqlite3.Connection:
         record.execute("PRAGMA journal_mode = WAL")
         record.execute("PRAGMA synchronous = NORMAL")
         record.executescript(_TABLE)
-        record.execute("DELETE FROM owned WHERE used < ?", (before,))
+        with suppress(sqlite3.OperationalError):  # another process writes; the next start does it
+            record.execute("DELETE FROM owned WHERE used < ?", (before,))
     except sqlite3.Error:
         record.close()
         raise

@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -148,22 +149,25 @@ class TestWithoutARecord:
 
         self.check(owners(tmp_path / "file", clock), caplog)
 
-    def test_where_another_process_does_not_let_go(
-        self, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("gradio_apps.runtime.guard.file_owners._PATIENCE", 0.01)
-        held = owners(tmp_path, clock)
-        held.add(ANA, "/before")
-        held.close()
-        other = sqlite3.connect(tmp_path / FOLDER / "owners.db", isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
 
-        self.check(held, caplog)
-        other.execute("ROLLBACK")
-        assert held.owns(ANA, "/before")
+def test_a_process_that_does_not_let_go(
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gradio_apps.runtime.guard.file_owners._PATIENCE", 0.01)
+    held = owners(tmp_path, clock)
+    held.add(ANA, "/before")
+    held.close()
+    clock.now += 61 * SECOND
+    with closing(sqlite3.connect(tmp_path / FOLDER / "owners.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert held.owns(ANA, "/before"), "what only reads goes on"
+        assert caplog.messages == []
         held.add(ANA, "/a")
-        assert held.owns(ANA, "/a")
-        other.close()
+        assert not held.owns(ANA, "/a")
+        assert [message.partition(": ")[2] for message in caplog.messages] == ["database is locked"]
+
+    held.add(ANA, "/a")
+    assert held.owns(ANA, "/a")
 
 
 def test_a_damaged_record_is_made_anew(tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:

@@ -42,6 +42,8 @@ PATIENCE: Final = 60.0
 """Seconds after which access has not ended."""
 _PAUSE: Final = 0.005
 """Seconds between two calls."""
+_REDIRECTING: Final = threading.Lock()
+"""Standard output is that of all threads."""
 _CSRF: Final = r'name="csrf" value="([^"]+)"'
 _FOR_ADMINS: Final = '\n[apps.admins]\nsource = "{source}"\nopen_to = ["admin"]\nport = {port}\n'
 
@@ -91,7 +93,7 @@ def revoke(visit: Visit) -> Act:
     sign_in_id = visit.sign_in_id
 
     def run() -> None:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with _REDIRECTING, contextlib.redirect_stdout(io.StringIO()):
             assert portal_command(["sign-ins", "revoke", "--id", sign_in_id]) == 0
 
     return run

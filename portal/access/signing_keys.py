@@ -222,6 +222,20 @@ class SigningKeys:
             kids=tuple(row.kid for row in gone), signing=str(self.signing_key(now).kid), notifications=notifications
         )
 
+    def carry_over(self, revoked: Iterable[tuple[str, int, int]]) -> None:
+        """Keep what was *revoked* in another database of this portal revoked: ``kid``, ``signs_from``, ``revoked_at``.
+
+        Raises:
+            StoreUnavailable: nothing was changed.
+        """
+        table, listed = tables.signing_keys, tables.revoked_keys
+        with self._database.write() as connection:
+            former = set(connection.execute(sa.select(listed.c.kid)).scalars())
+            rows = {kid: (signs_from, at) for kid, signs_from, at in revoked if kid not in former}
+            connection.execute(sa.delete(table).where(table.c.kid.in_(rows)))
+            for kid, (signs_from, at) in rows.items():
+                connection.execute(sa.insert(listed).values(kid=kid, signs_from=signs_from, revoked_at=at))
+
     def statuses(self, now: int) -> tuple[KeyStatus, ...]:
         """Return every key that is published or was revoked, the newest first; changes nothing.
 

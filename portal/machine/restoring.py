@@ -1,11 +1,12 @@
 """Restoring a backup: it is checked completely beside the database, then replaces it.
 
 Old sign-ins must not come back: every sign-in of the backup is revoked with its app sessions, and browser sessions are
-deleted.  The previous database is kept.
+deleted.  Neither must signing keys that were revoked since.  The previous database is kept.
 """
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,7 +56,7 @@ def restore(file: Path, *, database: Path, settings: Settings, now: int, opened:
             _remove(staged)  # of a restore that was interrupted
             try:
                 manifest, configuration = unpack(file, to=staged, secret_keys=settings.secret_keys, opened=opened)
-                ended = _prepare(staged, manifest, settings, now=now)
+                ended = _prepare(staged, manifest, settings, revoked=_revoked_in(database), now=now)
                 kept = _set_aside(database, now=now)
                 staged.replace(database)
             finally:
@@ -70,8 +71,19 @@ def restore(file: Path, *, database: Path, settings: Settings, now: int, opened:
     return Restored(manifest=manifest, ended=ended, kept=kept, configuration=configuration)
 
 
-def _prepare(staged: Path, manifest: Manifest, settings: Settings, *, now: int) -> int:
-    """Upgrade *staged*, check that it can be read, and revoke its sign-ins; return how many.
+def _revoked_in(database: Path) -> list[tuple[str, int, int]]:
+    """Return the signing keys that were revoked in *database*, if it can be read and lists such keys."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True)) as connection:
+        return connection.execute("SELECT kid, signs_from, revoked_at FROM revoked_keys").fetchall()
+    return []
+
+
+def _prepare(
+    staged: Path, manifest: Manifest, settings: Settings, *, revoked: Sequence[tuple[str, int, int]], now: int
+) -> int:
+    """Upgrade *staged*, check that it can be read, and revoke its sign-ins and *revoked* keys.
+
+    Returns how many sign-ins those are.
 
     Raises:
         BackupFailed: it is damaged, of another version, or encrypted with other secret keys.
@@ -88,6 +100,7 @@ def _prepare(staged: Path, manifest: Manifest, settings: Settings, *, now: int) 
         try:
             if not built.keys.is_readable() or built.credentials.unreadable():
                 raise BackupFailed(_wrong_keys(manifest, settings))
+            built.keys.carry_over(revoked)
             ended = _end_all(built, now=now)
         finally:
             built.database.close()

@@ -19,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from portal.access.app_credentials import AppCredentials
+from portal.access.signing_keys import KeyState
 from portal.contract import Active, Inactive
 from portal.machine.restoring import Restored, restore
 from portal.settings import Secret, Settings
@@ -128,6 +129,18 @@ class TestBackup:
 
 
 class TestRestore:
+    def test_keys_that_were_revoked_since_stay_revoked(self, settings: Settings, tmp_path: Path) -> None:
+        with stores(settings) as built:
+            stolen = str(built.keys.signing_key(NOW).kid)
+            back_up(settings, tmp_path / "b")
+            built.keys.revoke([stolen], apps=(), now=NOW + 1, by="olga")
+        put_back(settings, tmp_path / "b")
+        put_back(settings, tmp_path / "b")
+
+        with stores(settings) as built:
+            assert stolen not in {key["kid"] for key in built.keys.public_jwks(NOW + 200)["keys"]}  # type: ignore[attr-defined]
+            assert [one.kid for one in built.keys.statuses(NOW + 200) if one.state is KeyState.REVOKED] == [stolen]
+
     def test_a_restore_brings_the_data_back_and_ends_every_sign_in(self, settings: Settings, tmp_path: Path) -> None:
         with stores(settings) as built:
             secret = built.credentials.secret_of("forecast")

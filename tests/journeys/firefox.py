@@ -146,6 +146,10 @@ class Tab(Place):
         """Take a picture of what is to be seen."""
         self._do("shoot", path=str(path))
 
+    def see_it_close(self) -> None:
+        """Wait until it has closed by itself."""
+        self._do("closed")
+
     def front(self) -> None:
         """Bring it before the other tabs."""
         self._do("front")
@@ -172,6 +176,10 @@ class Firefox:
         answer = json.loads(line)
         assert "problem" not in answer, answer["problem"]
         return answer["value"]
+
+    def opened(self) -> Tab:
+        """Wait for a window that a page has opened."""
+        return Tab(self, self.do("opened"))
 
     def new_tab(self) -> Tab:
         """Open a tab."""

@@ -15,6 +15,9 @@ from tests.journeys.firefox import Firefox, Place, Tab
 
 _PROTOCOLS: Final = "() => [...new Set(performance.getEntriesByType('resource').map(entry => entry.nextHopProtocol))]"
 _STATUS: Final = "address => fetch(address).then(answer => answer.status)"
+SAYS_THAT_IT_ENDED: Final = (
+    "() => [...document.querySelectorAll('#notice-signed-out, #notice-ended')].some(one => !one.hidden)"
+)
 _SAYS: Final = "words => document.body.innerText.includes(words)"
 
 
@@ -62,6 +65,16 @@ def sign_in(tab: Tab, deployment: Deployment, person: str, *, path: str = "/") -
     tab.go(f"{deployment.url}{path}")
     tab.click('aria/Continue with Example Company[role="link"]')
     tab.click(f'aria/{person}[role="button"]')
+
+
+def sign_out(firefox: Firefox, deployment: Deployment) -> None:
+    """Sign out in a tab of its own, at the provider too."""
+    tab = firefox.new_tab()
+    tab.go(f"{deployment.url}/sign-out")
+    tab.click('aria/Sign out[role="button"]')
+    tab.click('aria/Yes, sign me out[role="button"]')
+    tab.see('aria/You are signed out[role="heading"]')
+    assert tab.url.startswith(f"{deployment.url}/signed-out")
 
 
 def predict(app: Place, *, greeted: str) -> None:
@@ -115,15 +128,10 @@ def check_long_stream(day: Day) -> None:
 def sign_out_elsewhere(day: Day) -> None:
     """Sign out in another tab while the showcase streams: bytes stop, it says so, and the frame is dead."""
     deployment, tab = day.deployment, day.streaming
-    other = day.firefox.new_tab()
-    other.go(f"{deployment.url}/sign-out")
-    other.click('aria/Sign out[role="button"]')
-    other.click('aria/Yes, sign me out[role="button"]')
-    other.see('aria/You are signed out[role="heading"]')
-    assert other.url.startswith(f"{deployment.url}/signed-out")
+    sign_out(day.firefox, deployment)
 
     tab.front()
-    tab.wait("() => [...document.querySelectorAll('#notice-signed-out, #notice-ended')].some(one => !one.hidden)")
+    tab.wait(SAYS_THAT_IT_ENDED)
     before = tab.app.value("#stream textarea")
     time.sleep(3)
     assert tab.app.value("#stream textarea") == before

@@ -1,11 +1,14 @@
 """What an open page does when its session ends: it says so, and goes on where it was after a new sign-in."""
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.journeys import steps
+from tests.journeys import in_firefox, steps
 from tests.journeys.deployment import Deployment
 from tests.journeys.examiner import examine
+from tests.journeys.firefox import running_firefox
 
 pytestmark = pytest.mark.usefixtures("journey")
 
@@ -69,6 +72,33 @@ def test_a_page_in_a_tab_of_its_own_says_so_and_goes_on(deployment: Deployment, 
         page.locator("#send").click()
         expect(page.locator("#answer textarea")).to_have_value(ANSWER)
     context.close()
+
+
+def test_open_pages_go_on_in_firefox(deployment: Deployment, tmp_path: Path) -> None:
+    """
+    In the portal's frame and in a tab of its own.
+    """
+    with running_firefox(tmp_path) as firefox:
+        tab, alone = firefox.new_tab(), firefox.new_tab()
+        in_firefox.sign_in(tab, deployment, "Ana Analyst", path="/apps/showcase/")
+        tab.app.fill("#words textarea", WORDS)
+        alone.go(f"{deployment.url}/apps/showcase/?tab=1")
+        alone.fill("#words textarea", WORDS)
+        in_firefox.sign_out(firefox, deployment)
+        tab.wait(in_firefox.SAYS_THAT_IT_ENDED)
+        alone.see("pierce/[role=alert]")
+
+        tab.front()
+        tab.click("#notice-signed-out a")
+        window = firefox.opened()
+        window.click('aria/Continue with Example Company[role="link"]')
+        window.click('aria/Ana Analyst[role="button"]')
+        window.see_it_close()
+        for page in (tab.app, alone):
+            page.wait("() => document.querySelector('gradio-portal-notice') === null")
+            assert page.value("#words textarea") == WORDS
+            page.click("#send")
+            page.wait_for_value("#answer textarea", f"^{ANSWER}$")
 
 
 def test_a_page_shows_nothing_of_one_person_to_the_next(deployment: Deployment, browser: Browser) -> None:

@@ -61,6 +61,18 @@ const verbs = {
     return tabs.push(tab) - 1;
   },
 
+  // A window that a page has opened; what Firefox itself begins with is blank.
+  async opened() {
+    const isNew = (page) => !tabs.includes(page) && page.url() !== 'about:blank';
+    const tab = await until(async () => (await browser.pages()).find(isNew), 'a new window');
+    tab.setDefaultTimeout(PATIENCE);
+    return tabs.push(tab) - 1;
+  },
+
+  async closed({ tab }) {
+    await until(() => tabs[tab].isClosed(), 'its end');
+  },
+
   // goto() would wait for frames of the old page that have long been replaced; so the new page is asked.
   async go({ tab, url }) {
     await tabs[tab].evaluate(() => { window.left = true; });

@@ -33,7 +33,7 @@ from portal.cli import main as portal_command
 from portal.settings import Secret
 from portal.storage.sealing import Sealer
 from tests.journeys.deployment import Deployment, running_deployment
-from tests.journeys.plain_browser import PlainBrowser, found
+from tests.journeys.plain_browser import PlainBrowser
 from tests.ports import free_ports
 from tests.provider.process import ACCOUNTS, Person
 from tests.slow_strangers import APP
@@ -44,7 +44,6 @@ _PAUSE: Final = 0.005
 """Seconds between two calls."""
 _REDIRECTING: Final = threading.Lock()
 """Standard output is that of all threads."""
-_CSRF: Final = r'name="csrf" value="([^"]+)"'
 _FOR_ADMINS: Final = '\n[apps.admins]\nsource = "{source}"\nopen_to = ["admin"]\nport = {port}\n'
 
 Act: TypeAlias = Callable[[], object]
@@ -76,15 +75,15 @@ class Visit:
 def sign_out(visit: Visit) -> Act:
     """Prepare the person's own sign-out."""
     portal, browser = visit.deployment.url, visit.browser
-    csrf = found(_CSRF, browser.get(f"{portal}/sign-out"))
+    csrf = browser.csrf(f"{portal}/sign-out")
     return lambda: browser.post(f"{portal}/sign-out", origin=portal, csrf=csrf)
 
 
 def sign_out_everywhere(visit: Visit) -> Act:
     """Prepare the end of all the person's sign-ins, from another of their browsers."""
     portal, other = visit.deployment.url, PlainBrowser()
-    sign_in(visit.deployment, Person(visit.person.account), other)
-    csrf = found(_CSRF, other.get(f"{portal}/account"))
+    other.sign_in(portal, Person(visit.person.account))
+    csrf = other.csrf(f"{portal}/account")
     return lambda: other.post(f"{portal}/sign-out", origin=portal, csrf=csrf, everywhere="1")
 
 
@@ -234,17 +233,11 @@ def running(folder: Path, *, lines: str = "", **options: Any) -> Iterator[Deploy
         yield replace(deployment, apps={**deployment.apps, "admins": there})
 
 
-def sign_in(deployment: Deployment, person: Person, browser: PlainBrowser) -> None:
-    """Sign *person* in with *browser*."""
-    there = browser.get(f"{deployment.url}/auth/oauth/company").headers["Location"]
-    browser.get(person.sign_in(there))
-
-
 def ending(deployment: Deployment, cause: Cause) -> Ending:
     """End the access of a person who has just come, and see how long it takes."""
     person, browser = Person(cause.account), PlainBrowser()
     deployment.provider.change(cause.account, **ACCOUNTS[cause.account])
-    sign_in(deployment, person, browser)
+    browser.sign_in(deployment.url, person)
     visit = Visit(deployment=deployment, person=person, browser=browser)
     for app in cause.apps:
         assert browser.open_app(deployment.url, app).status_code == 200

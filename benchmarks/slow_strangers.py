@@ -13,7 +13,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -23,10 +22,11 @@ from urllib.parse import urlsplit
 
 import requests
 
+from benchmarks.access_ends import Stream
 from portal.contract.descriptors import raise_limit
 from tests.certificates import Certificate, issue
 from tests.journeys.deployment import Deployment, running_deployment
-from tests.journeys.plain_browser import PlainBrowser, found
+from tests.journeys.plain_browser import PlainBrowser
 from tests.journeys.reverse_proxy import running_proxy
 from tests.portal.deployment.test_caddy_runs import running_caddy
 from tests.ports import free_ports
@@ -126,8 +126,7 @@ def measured(deployment: Deployment, authority: Path | None, *, front: str, targ
     """Have *count* strangers be slow at *target*, and look what a person sees meanwhile."""
     app = deployment.apps["stream"]
     browser = PlainBrowser(authority=authority, patience=PATIENCE)
-    back = Person("ada").sign_in(browser.get(f"{deployment.url}/auth/oauth/company").headers["Location"])
-    browser.get(back)
+    browser.sign_in(deployment.url, Person("ada"))
     browser.open_app(deployment.url, "stream")
     there = urlsplit(app if target == "app" else deployment.url)
     path = "/.portal/session" if target == "app" else "/sign-in"
@@ -169,24 +168,15 @@ def summary(found: list[float] | None) -> tuple[float | None, float | None]:
 
 def cut_after(browser: PlainBrowser, deployment: Deployment, app: str) -> float | None:
     """Sign out while a stream runs; return how many seconds later its last byte came."""
-    last = [0.0]
-    ended = threading.Event()
-
-    def read(stream: requests.Response) -> None:
-        with contextlib.suppress(requests.RequestException):
-            for _ in stream.iter_content(64):
-                last[0] = time.perf_counter()
-        ended.set()
-
     try:
-        stream = browser.get(f"{app}/stream", stream=True)
-        threading.Thread(target=read, args=(stream,), daemon=True).start()
-        csrf = found(r'name="csrf" value="([^"]+)"', browser.get(f"{deployment.url}/sign-out"))
+        stream = Stream(browser.get(f"{app}/stream", stream=True))
+        stream.begin()
+        csrf = browser.csrf(f"{deployment.url}/sign-out")
         begun = time.perf_counter()
         browser.post(f"{deployment.url}/sign-out", origin=deployment.url, csrf=csrf)
+        return round(max(0.0, stream.ended_at() - begun), 3)
     except (requests.RequestException, AssertionError):
         return None
-    return round(max(0.0, last[0] - begun), 3) if ended.wait(30) else None
 
 
 def line(row: Row) -> str:

@@ -23,7 +23,7 @@ from typing import Final
 import requests
 
 from benchmarks import results
-from benchmarks.access_ends import Act, Visit, revoke, running, sign_in, sign_out, sign_out_at_the_provider
+from benchmarks.access_ends import Act, Visit, revoke, running, sign_out, sign_out_at_the_provider
 from portal.cli import main as portal_command
 from tests.journeys.deployment import Deployment
 from tests.journeys.plain_browser import PlainBrowser
@@ -162,7 +162,7 @@ class Crowd:
     def _come(self, account: str) -> None:
         """Have a person sign in with a new browser, and open their apps."""
         visit = Visit(deployment=self._deployment, person=Person(account), browser=PlainBrowser())
-        sign_in(self._deployment, visit.person, visit.browser)
+        visit.browser.sign_in(self._deployment.url, visit.person)
         for app in OPENED:
             self._expect(visit.browser.open_app(self._deployment.url, app))
         self._visits[account] = visit

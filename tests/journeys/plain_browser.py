@@ -9,6 +9,8 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
+from tests.provider.process import Person
+
 _PATIENCE = 120.0
 
 
@@ -33,6 +35,15 @@ class PlainBrowser:
         """Return the header ``Cookie`` that it sends to *url*."""
         jar = self._cookies.setdefault(urlsplit(url).hostname or "", {})
         return "; ".join(f"{name}={value}" for name, value in jar.items())
+
+    def sign_in(self, portal: str, person: Person) -> None:
+        """Sign *person* in at the provider."""
+        there = self.get(f"{portal}/auth/oauth/company").headers["Location"]
+        assert self.get(person.sign_in(there)).status_code == 303
+
+    def csrf(self, url: str) -> str:
+        """Return the token of the forms of the page at *url*."""
+        return found(r'name="csrf" value="([^"]+)"', self.get(url))
 
     def open_app(self, portal: str, slug: str) -> requests.Response:
         """Launch the app as the portal's page does, in a frame; return what the app shows first."""

@@ -26,6 +26,7 @@ from werkzeug.test import TestResponse
 
 from portal.contract.introspection import HINT_APP_SESSION
 from portal.contract.supervisor_messages import AppStatus, ListApps
+from portal.machine.workers import children_of
 from portal.rules.catalogue import Catalogue
 from portal.rules.identity import Identity
 from portal.settings import Secret
@@ -110,6 +111,11 @@ class Served:
 
     def apps(self) -> dict[str, AppStatus]:
         return {state.app: state for state in ask(control_socket(self.deployment.settings), ListApps()).apps}
+
+    def children(self, word: str) -> list[int]:
+        """Return the process ids of the children of ``portal serve`` whose command has *word*."""
+        children = children_of(self.process.pid)
+        return [one for one in children if word.encode() in Path(f"/proc/{one}/cmdline").read_bytes()]
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Ask the portal, on a connection of its own."""

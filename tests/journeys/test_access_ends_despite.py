@@ -12,13 +12,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
 
 import httpx
 import pytest
 import sqlalchemy as sa
 
 from portal.access.revocation import RevocationReason, enqueue
+from portal.machine.workers import children_of
 from portal.rules.identity import Affiliation
 from portal.storage import tables
 from tests.builders import an_identity
@@ -245,12 +245,5 @@ def other_tenant(running: Served, person: Person) -> str:
 
 def workers_of(running: Served) -> list[int]:
     """Return the process ids of the portal's workers."""
-    return [pid for master in children(running.process.pid, "gunicorn") for pid in children(master, "gunicorn")]
-
-
-def children(pid: int, word: str) -> list[int]:
-    """Return the children of *pid* whose command has *word*."""
-    with suppress(OSError):
-        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [int(one) for one in listed if word.encode() in Path(f"/proc/{one}/cmdline").read_bytes()]
-    return []
+    (master,) = running.children("gunicorn")
+    return sorted(children_of(master))

@@ -21,7 +21,7 @@ import requests
 
 from portal.machine.programs import GUNICORN
 from tests.journeys.deployment import ROOT
-from tests.journeys.plain_browser import PlainBrowser, found
+from tests.journeys.plain_browser import PlainBrowser
 from tests.ports import free_ports
 from tests.processes import PATIENCE, run
 from tests.provider.process import Person, a_client, running_provider
@@ -130,14 +130,12 @@ def wait_for(url: str, public: str, folder: Path) -> None:
 
 def signed_in(portal: str) -> PlainBrowser:
     browser = PlainBrowser()
-    asked = browser.get(f"{portal}/auth/oauth/company")
-    back = Person("ada").sign_in(asked.headers["Location"])
-    assert browser.get(back).status_code == 303
+    browser.sign_in(portal, Person("ada"))
     return browser
 
 
 def sign_out(browser: PlainBrowser, portal: str) -> None:
-    csrf = found(r'name="csrf" value="([^"]+)"', browser.get(f"{portal}/sign-out"))
+    csrf = browser.csrf(f"{portal}/sign-out")
     assert browser.post(f"{portal}/sign-out", origin=portal, csrf=csrf).status_code in {200, 303}
 
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from gradio_apps.runtime.supervisor.process_manager import LONGEST_HOLD
+from portal.machine.workers import children_of
 from tests.gradio_apps.supervisor.supervising import is_alive
 from tests.journeys.serving import Load, Person, Served, predicted, served, wait_until
 from tests.journeys.workers import COOKIE
@@ -114,12 +115,12 @@ def test_what_a_kill_of_an_app_and_of_the_supervisor_costs(
 
         # The supervisor's end is that of its apps; the portal goes on, and both come back by themselves.
         pids = [state.pid for state in running.apps().values()]
-        (supervisor,) = supervisors_of(running)
+        (supervisor,) = running.children("supervisor")
         os.kill(supervisor, signal.SIGKILL)
         wait_until(lambda: not any(pid is not None and is_alive(pid) for pid in pids), running)
         assert running.get("/", Cookie=f"{COOKIE}={person.cookie}").status_code == 200
         wait_until(lambda: all(state.state == "running" for state in running.apps().values()), running)
-        anew = supervisors_of(running)
+        anew = running.children("supervisor")
         answers = [running.client(slug, person).get("/").status_code for slug in running.ports]
         still = running.is_active("forecast", person.sids["forecast"])
 
@@ -143,14 +144,3 @@ def test_what_a_kill_of_an_app_and_of_the_supervisor_costs(
     assert answers == [200, 200]
     assert still
     assert "The apps' supervisor ended by itself (exit code -9) and is started again." in running.log
-
-
-def supervisors_of(running: Served) -> list[int]:
-    """The process ids of the supervisors that ``portal serve`` started."""
-    children = children_of(running.process.pid)
-    return [one for one in children if b"supervisor" in Path(f"/proc/{one}/cmdline").read_bytes()]
-
-
-def children_of(pid: int) -> list[int]:
-    """The process ids of the children of *pid*."""
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -139,9 +139,11 @@ def _scan(body: bytes, *, texts: bool = False) -> tuple[list[str], tuple[str, ..
     for token in _TOKEN.finditer(body):
         kind = body[token.start()]
         if kind == _QUOTE:
-            text = token[0]
-            if texts or before in _BEFORE_PATH:
-                _add_path(paths, last if before in _BEFORE_PATH else b"", text, texts=texts)
+            text, name = token[0], last if before in _BEFORE_PATH else b""
+            if texts or name:
+                paths.update(dict.fromkeys(_paths(name, text, texts=texts)))
+                if len(paths) > MAX_PATHS:
+                    raise TooComplex
             last, before = text, 0
             continue
         if before <= _MORE_SIGNS:
@@ -159,25 +161,18 @@ def _scan(body: bytes, *, texts: bool = False) -> tuple[list[str], tuple[str, ..
     return names, tuple(paths)
 
 
-def _add_path(paths: dict[str, None], name: bytes, value: bytes, *, texts: bool) -> None:
-    path = _path(name, value, texts=texts)
-    if path is not None:
-        paths[path] = None
-        if len(paths) > MAX_PATHS:
-            raise TooComplex
-
-
-def _path(name: bytes, value: bytes, *, texts: bool) -> str | None:
-    """Return the path in the string *value* of a member *name*, both as JSON has them."""
+def _paths(name: bytes, value: bytes, *, texts: bool) -> Iterator[str]:
+    """Yield the paths in the string *value* of a member *name*, both as JSON has them."""
     if b"\\" in name:
         name = b'"%s"' % _decoded(_NAME.decode, name).encode("utf-8", "surrogatepass")
     if name not in _NAMES and not (texts and _MAY_BE_PATH.search(value)):
-        return None
+        return
     text = _decoded(_NAME.decode, value)
     if name == b'"path"' or (texts and may_be_path(text)):
-        return text
+        yield text
     _, sign, path = text.partition("/file=")
-    return unquote(path.partition("?")[0]) if name == b'"url"' and sign else None
+    if name == b'"url"' and sign:
+        yield unquote(path.partition("?")[0])
 
 
 class Bodies:

@@ -46,7 +46,7 @@ class CacheFiles:
 
         It asks the file system, and may run in a thread.
         """
-        return [key for path in paths if (key := self._key(path)) is not None]
+        return list(dict.fromkeys(key for path in paths if (key := self._key(path)) is not None))
 
     def allow(self, keys: Iterable[str], owner: Owner) -> bool:
         """Say whether *owner* may use all files with *keys*: none is unknown, or another person's alone.

@@ -15,7 +15,15 @@ from urllib.parse import parse_qsl
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from gradio_apps.runtime.guard.bodies import MAX_BODY, NotReadable, check_shape, may_be_path, members_of
+from gradio_apps.runtime.guard.bodies import (
+    MAX_BODY,
+    MAX_PATHS,
+    NotReadable,
+    TooComplex,
+    check_shape,
+    may_be_path,
+    members_of,
+)
 from gradio_apps.runtime.guard.gradio_routes import IDS, PREFIX, ROUTES, IdKind
 
 MAX_ID: Final = 128
@@ -229,6 +237,8 @@ def _files_in(texts: Sequence[str]) -> tuple[str, ...]:
             files += check_shape(text.encode("utf-8", "surrogatepass"), texts=True)
         except NotReadable:
             files += [text] if may_be_path(text) else []
+        if len(files) > MAX_PATHS:
+            raise TooComplex
     return tuple(files)
 
 

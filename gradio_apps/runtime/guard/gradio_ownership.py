@@ -106,11 +106,11 @@ class GradioOwnership:
             with self._bodies.reading(owner) as take:
                 body = await read_body(receive, limit=MAX_BODY, take=take)
                 if call.form and gradio_calls.is_multipart(content_type):
-                    ids = await self._bodies.apply_in_thread(partial(_form_ids, content_type=content_type), body)
+                    form_ids = partial(_form_ids, content_type=content_type)
+                    ids, files = await self._bodies.apply_in_thread(partial(self._read, form_ids), body)
                 else:
                     json_ids = partial(gradio_calls.json_ids, call, content_type=content_type)
-                    ids = await self._bodies.apply(json_ids, body)
-                files = await self._bodies.apply(lambda _: self._files.keys(ids.files), body) if ids.files else ()
+                    ids, files = await self._bodies.apply(partial(self._read, json_ids), body)
         except TooLarge:
             return TOO_LARGE
         except TooComplex:
@@ -122,6 +122,11 @@ class GradioOwnership:
         if not self._files.allow(files, owner):  # Gradio answers with files that it was given
             return FOREIGN_FILE
         return (replay(body, receive), ids) if self._bindings.allow(ids, owner) else FOREIGN
+
+    def _read(self, ids_of: Callable[[bytes], Ids], body: bytes) -> tuple[Ids, list[str]]:
+        """Return the ids in *body*, and the keys of the files that it names."""
+        ids = ids_of(body)
+        return ids, self._files.keys(ids.files)
 
     def messages(self, call: GradioCall, receive: Receive, owner: Owner) -> Receive:
         """Return a ``receive`` for a WebSocket that checks each message before the app gets it.
@@ -135,8 +140,7 @@ class GradioOwnership:
                 try:
                     body = (message.get("text") or "?").encode()
                     json_ids = partial(gradio_calls.json_ids, call, content_type="application/json")
-                    ids = await self._bodies.apply(json_ids, body)
-                    files = await self._bodies.apply(lambda _: self._files.keys(ids.files), body)
+                    ids, files = await self._bodies.apply(partial(self._read, json_ids), body)
                 except (Unclear, TooComplex, TooMuchAtOnce, UnicodeEncodeError):
                     raise NotTheirs from None
                 if not (self._files.allow(files, owner) and self._bindings.allow(ids, owner)):

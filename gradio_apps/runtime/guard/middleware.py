@@ -27,6 +27,7 @@ from gradio_apps.runtime.guard.handover import Handover
 from gradio_apps.runtime.guard.headers import AnswerHeaders, RawHeaders, client_of, read_request
 from gradio_apps.runtime.guard.injection import Injector, script_tag
 from gradio_apps.runtime.guard.keys import PortalKeys
+from gradio_apps.runtime.guard.named_files import PageFiles
 from gradio_apps.runtime.guard.own_routes import PROBE, OwnRoutes
 from gradio_apps.runtime.guard.person import entries
 from gradio_apps.runtime.guard.portal_client import PortalAway, PortalClient
@@ -309,7 +310,7 @@ class Guard:
             if_none_match=None if is_page or watch is not None else presented.if_none_match,
             injector=injector,
             watch=watch,
-            watched_type=b"text/html" if is_page and call is gradio_calls.NOTHING else b"",
+            watched_type=b"text/html" if isinstance(watch, PageFiles) else b"",
             client=self._ownership.client_issued(owner),
             idle=call.idle,
             stopping=lambda: self.work.stopping,

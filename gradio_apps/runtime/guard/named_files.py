@@ -56,15 +56,17 @@ class NamedFiles:
         self._carried, self._read = data[kept:], unread - kept
 
     def _report(self, literal: bytes) -> None:
-        path = _text(literal)
-        if path is not None:
-            self._found(path)
+        try:
+            path = json.loads(literal)
+        except (ValueError, RecursionError):
+            return
+        self._found(path)
 
 
 class PageFiles:
-    """Reads the pieces of an HTML page, and calls *found* with each path in the configuration of its Gradio app.
+    """Reads the pieces of an HTML page, and calls *found* with each path from the configuration of its Gradio app on.
 
-    Only there: another part of a page, or an answer of a route of the app's own, may repeat what a person sent.
+    Not before, and not without one: an answer of a route of the app's own may repeat what a person sent.
     """
 
     def __init__(self, found: Callable[[str], None]) -> None:
@@ -82,7 +84,8 @@ class PageFiles:
         if sign:
             self._is_in = True
             self._read(rest)
-        self._carried = data[-len(_CONFIGURATION) :]
+        else:
+            self._carried = data[-len(_CONFIGURATION) + 1 :]
 
 
 class UploadedFiles:
@@ -107,11 +110,3 @@ class UploadedFiles:
         for path in paths if type(paths) is list else ():
             if type(path) is str:
                 self._found(path)
-
-
-def _text(literal: bytes) -> str | None:
-    try:
-        value = json.loads(literal)
-    except (ValueError, RecursionError):
-        return None
-    return value if type(value) is str else None

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from gradio_apps.runtime.guard.bodies import MAX_PATHS, NotReadable, TooComplex, check_shape, members_of
+from gradio_apps.runtime.guard.gradio_calls import form_ids
 from gradio_apps.runtime.guard.named_files import MAX_CARRIED, MAX_LIST, NamedFiles, PageFiles, UploadedFiles
 
 NAMED = [
@@ -138,11 +139,26 @@ def test_the_paths_in_a_body_are_read_at_any_depth(body: bytes, paths: tuple[str
     [
         (b'{"params": {"arguments": {"file": "/c/a"}}}', ("/c/a",)),
         (b'["\\/c/a", "\\u002fc/b", "x/../c/d", "\\u002e./e", "..\\/f"]', ("/c/a", "/c/b", "x/../c/d", "../e", "../f")),
+        (b'{"url": "/gradio_api/file=/c/a"}', ("/gradio_api/file=/c/a", "/c/a")),
         (b'["https://example.com/x", "a/b", "plain", "\\u0061"]', ()),
     ],
 )
 def test_for_an_mcp_server_any_text_may_be_a_path(body: bytes, paths: tuple[str, ...]) -> None:
     assert check_shape(body, texts=True) == paths
+
+
+@pytest.mark.anyio
+async def test_the_fields_of_a_form_count_together() -> None:
+    def field(name: str, value: str) -> str:
+        return f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+
+    paths = json.dumps([f"/c/{number}" for number in range(MAX_PATHS)])
+    one = field("session_hash", "h") + field("data", paths)
+    content_type = "multipart/form-data; boundary=b"
+    ids = await form_ids(f"{one}--b--\r\n".encode(), content_type=content_type)
+    assert len(ids.files) == MAX_PATHS
+    with pytest.raises(TooComplex):
+        await form_ids(f"{one}{field('more', '/c/x')}--b--\r\n".encode(), content_type=content_type)
 
 
 def test_too_many_paths_are_too_complex() -> None:

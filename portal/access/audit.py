@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from portal.access.audit_events import AuditEvent, events_of, write_fields
+from portal.access.audit_events import DECLARATIONS, AuditEvent, events_of
 from portal.access.audit_log import AuditLog
 from portal.clock import rfc3339
 from portal.contract.truncation import shorten
@@ -114,7 +114,6 @@ class AuditFilter:
         return conditions
 
 
-_WITHOUT_LIMIT: Final = frozenset({AuditEvent.EVENTS_LEFT_OUT, AuditEvent.TICKETS_LEFT_OUT})
 _REFUSALS: Final = events_of("refusals")
 
 
@@ -166,7 +165,7 @@ class Audit:
             ValueError: *fields* are not those of *event*.
         """
         author = _author(event, identity=identity, tenant=tenant)
-        if event in _WITHOUT_LIMIT or self._has_room(author, address=address, now=now):
+        if self._has_room(author, address=address, now=now):
             self._write(
                 author,
                 now=now,
@@ -216,11 +215,11 @@ class Audit:
             "detail": _cut(detail, longest=MAX_DETAIL),
             "reference": _cut(reference, longest=64),
         }
-        written = write_fields(author.event, fields)
+        checked = DECLARATIONS[author.event].checked(fields)
         line = {name: value for name, value in row.items() if value not in {None, ""}} | {"at": rfc3339(now)}
         # ASCII also keeps line breaks and terminal escapes out of the log.
-        _log.info("%s", json.dumps({**line, "fields": json.loads(written)}))
-        row |= {"name": author.name, "email": author.email, "fields": written}
+        _log.info("%s", json.dumps({**line, "fields": checked}))
+        row |= {"name": author.name, "email": author.email, "fields": json.dumps(checked)}
         stored = {name: storable(value) for name, value in row.items()}
         if connection is not None:
             self._insert(stored, connection)
@@ -267,15 +266,10 @@ class Audit:
             StoreUnavailable: as :meth:`record`.
         """
         until = now + WINDOW if is_last else now
+        tickets = _author(AuditEvent.TICKETS_LEFT_OUT, identity=None, tenant=None)
         for (app, _), number in self._refusals.report_excess(now=until).items():
-            self.record(
-                AuditEvent.TICKETS_LEFT_OUT,
-                now=now,
-                app=app,
-                detail=str(number),
-                fields={"count": number},
-                connection=connection,
-            )
+            fields: dict[str, object] = {"count": number}
+            self._write(tickets, now=now, app=app, detail=str(number), fields=fields, connection=connection)
         for wider in (self._refusals_of_one, self._of_address):
             wider.report_excess(now=until)  # what they left out is counted with the narrower ones
         for limiter in (self._of_one, self._unnamed):

@@ -4,7 +4,6 @@ An event, a field and a word among its values never change their meaning; new on
 is left out.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +11,7 @@ from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, assert_never, get_args
 
 from portal.contract.truncation import shorten
+from portal.errors import NotAdmitted
 from portal.rules.identity import Identity
 from portal.rules.policy import Denied, RoleRule, names_read
 
@@ -80,6 +80,10 @@ class Declaration:
 
 _CLAIMS_READ: Final = EventField("claims_read", "names", "the claims that the rules of these roles read")
 _CLAIMS_SENT: Final = EventField("claims_sent", "names", "the claims that came from the provider: names, no values")
+_REFUSAL: Final = (
+    EventField("rule", "text", "for `not-admitted`: the [condition](codes.md#admission) that was not met"),
+    EventField("claims_sent", "names", "for `not-admitted`: the claims that came: names, no values"),
+)
 _PROVIDER: Final = EventField("provider", "text", "the provider's id")
 
 DECLARATIONS: Final[Mapping[AuditEvent, Declaration]] = MappingProxyType(
@@ -150,8 +154,7 @@ DECLARATIONS: Final[Mapping[AuditEvent, Declaration]] = MappingProxyType(
             (
                 EventField("cause", "text", "why: an [end](codes.md#ends)"),
                 EventField("by", "text", "who ended it, if a person did: an admin and the app, or an operator"),
-                EventField("rule", "text", "for `not-admitted`: the [condition](codes.md#admission) that was not met"),
-                EventField("claims_sent", "names", "for `not-admitted`: the claims that came: names, no values"),
+                *_REFUSAL,
                 _PROVIDER,
             ),
         ),
@@ -161,8 +164,7 @@ DECLARATIONS: Final[Mapping[AuditEvent, Declaration]] = MappingProxyType(
             (
                 _PROVIDER,
                 EventField("code", "text", "the code of the [page](codes.md#pages-of-refusal)"),
-                EventField("rule", "text", "for `not-admitted`: the [condition](codes.md#admission) that was not met"),
-                EventField("claims_sent", "names", "for `not-admitted`: the claims that came: names, no values"),
+                *_REFUSAL,
             ),
         ),
         AuditEvent.SIGNED_IN: Declaration(
@@ -218,13 +220,9 @@ def claim_fields(
     return {"claims_read": read, "claims_sent": identity.sent} if read else {}
 
 
-def write_fields(event: AuditEvent, fields: Mapping[str, object]) -> str:
-    """Return *fields* of *event* as JSON in ASCII.
-
-    Raises:
-        ValueError: one is not declared, or of another kind.
-    """
-    return json.dumps(DECLARATIONS[event].checked(fields))
+def refusal_fields(refused: NotAdmitted) -> dict[str, object]:
+    """Return which condition was not met, and which claims came."""
+    return {"rule": str(refused), "claims_sent": refused.claims}
 
 
 def _stored(value: object, field: EventField) -> object:

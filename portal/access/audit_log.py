@@ -72,13 +72,6 @@ class AuditLog:
                     _log.warning("the audit log is written again; %d events are missing in it", self._lost)
                     self._lost, self._complained_at = 0, None
 
-    def close(self) -> None:
-        """Close the file; the next line opens it again."""
-        with self._lock:
-            if self._file is not None:
-                os.close(self._file)
-                self._file = None
-
     def _append(self, line: bytes) -> None:
         descriptor = 1 if self._path is None else self._opened(self._path)
         whole = b"\n" + line if self._is_torn else line

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 import sqlalchemy as sa
 
 from portal.access.audit import Audit, storable
-from portal.access.audit_events import AuditEvent
+from portal.access.audit_events import AuditEvent, refusal_fields
 from portal.access.outbox import Outbox
 from portal.access.revocation import PendingNotification, Revocation, RevocationReason
 from portal.access.stored_identity import read_identity, write_identity
@@ -322,7 +322,7 @@ class SignIns:
         is_own = reason is RevocationReason.SIGNED_OUT
         fields: dict[str, object] = {"provider": row.provider}
         if refusal is not None:
-            fields |= {"rule": str(refusal), "claims_sent": refusal.claims}
+            fields |= refusal_fields(refusal)
         self._audit.record(
             AuditEvent.SIGNED_OUT if is_own else AuditEvent.SIGN_IN_ENDED,
             now=now,

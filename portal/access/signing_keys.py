@@ -7,7 +7,7 @@ for longer than any token lives, or until it is revoked.
 import json
 import secrets
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -176,7 +176,7 @@ class SigningKeys:
                 key = announced[0]
                 same = tables.signing_keys.c.kid == key.kid
                 connection.execute(sa.update(tables.signing_keys).where(same).values(signs_from=now))
-                key = _StoredKey(key.kid, now, key.public, key.private)
+                key = replace(key, signs_from=now)
             else:
                 key = self._make(connection, signs_from=now if at_once or not signing else now + ANNOUNCEMENT)
             self._record_rotation(connection, key, by=by, now=now)

@@ -59,16 +59,6 @@ def moment_of(text: str, *, now: int) -> int | None:
         return None
 
 
-class _Name(click.ParamType[str, Any]):
-    """A text that is not empty: an unset variable of a shell must not select everything."""
-
-    name = "text"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return *value* without spaces around it."""
-        return str(value).strip() or self.fail("it is empty.", param, ctx)
-
-
 @click.command(
     epilog=examples(
         "portal audit --since 24h --person ana@example.com",
@@ -80,11 +70,13 @@ class _Name(click.ParamType[str, Any]):
     "--since", type=Moment(), metavar="TIME", help="Only from 2030-01-02T03:04:05Z, 2030-01-02 or 24h ago on."
 )
 @click.option("--until", type=Moment(), metavar="TIME", help="Only before this time.")
-@click.option("--person", type=_Name(), metavar="ADDRESS", help="Only those of this e-mail address, or id of a person.")
-@click.option("--app", type=_Name(), metavar="NAME", help="Only those of this app.")
-@click.option("--tenant", type=_Name(), metavar="NAME", help="Only those in this tenant, of any provider.")
 @click.option(
-    "--event", "events", type=_Name(), multiple=True, metavar="EVENT", help="Only this event; may be repeated."
+    "--person", type=options.NAME, metavar="ADDRESS", help="Only those of this e-mail address, or id of a person."
+)
+@click.option("--app", type=options.NAME, metavar="NAME", help="Only those of this app.")
+@click.option("--tenant", type=options.NAME, metavar="NAME", help="Only those in this tenant, of any provider.")
+@click.option(
+    "--event", "events", type=options.NAME, multiple=True, metavar="EVENT", help="Only this event; may be repeated."
 )
 @click.option(
     "-f", "--follow", is_flag=True, help="Print what is recorded next, until Ctrl-C; what was before, with --since."

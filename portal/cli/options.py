@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share, and the type of their numbers."""
+"""Options and arguments that several commands share, and their types."""
 
 import argparse
 from pathlib import Path
@@ -32,6 +32,17 @@ class Number(click.ParamType[int, Any]):
             self.fail(f"{error}.", param, ctx)
 
 
+class _Name(click.ParamType[str, Any]):
+    """A text that is not empty: an unset variable of a shell must not select anything."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return *value* without spaces around it."""
+        return str(value).strip() or self.fail("it is empty.", param, ctx)
+
+
+NAME: Final = _Name()
 config = click.option("--config", type=PATH, metavar="FILE", help="Read this file, not PORTAL_CONFIG or portal.toml.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 name = click.argument("name", metavar="NAME", help="The app's name in portal.toml.")

@@ -23,27 +23,16 @@ from portal.web.browser_names import browser_name
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-class _Name(click.ParamType[str, Any]):
-    """A text that is not empty: an unset variable of a shell must not select anything."""
-
-    name = "text"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return *value* without spaces around it."""
-        stripped = str(value).strip()
-        return stripped or self.fail("it is empty.", param, ctx)
-
-
 _FILTERS: Final = (
-    click.option("--id", "sign_in_id", type=_Name(), metavar="ID", help="Only the sign-in with this id."),
+    click.option("--id", "sign_in_id", type=options.NAME, metavar="ID", help="Only the sign-in with this id."),
     click.option(
         "--person",
-        type=_Name(),
+        type=options.NAME,
         metavar="ADDRESS",
         help="Only those that are listed with this e-mail address, verified or not, or with this id of a person.",
     ),
-    click.option("--provider", type=_Name(), metavar="ID", help="Only those with this provider."),
-    click.option("--tenant", type=_Name(), metavar="NAME", help="Only those in this tenant now, of any provider."),
+    click.option("--provider", type=options.NAME, metavar="ID", help="Only those with this provider."),
+    click.option("--tenant", type=options.NAME, metavar="NAME", help="Only those in this tenant now, of any provider."),
 )
 _NO_SELECTION: Final = "Missing option: --id, --person, --provider or --tenant; or --all for everyone's sign-ins."
 _CONTRADICTION: Final = "--all ends everyone's sign-ins. Leave it out, or leave out the other options."

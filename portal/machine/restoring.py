@@ -102,6 +102,7 @@ def _prepare(
                 raise BackupFailed(_wrong_keys(manifest, settings))
             built.keys.carry_over(revoked)
             ended = _end_all(built, now=now)
+            built.audit.record_left_out(now, is_last=True)
         finally:
             built.database.close()
         with closing(sqlite3.connect(staged)) as connection:

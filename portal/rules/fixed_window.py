@@ -23,11 +23,9 @@ class FixedWindowLimiter(Generic[K]):
     def take(self, key: K, *, now: int) -> bool:
         """Return whether one more item of *key* is within the limit, and count it."""
         with self._lock:
-            if key in self._since and self._is_over(key, now):
-                self._end(key)
-            self._since.setdefault(key, now)
-            count = self._counts[key] = self._counts.get(key, 0) + 1
-            return count <= self._most
+            self._begin(key, now)
+            self._counts[key] += 1
+            return self._counts[key] <= self._most
 
     def has_room(self, key: K, *, now: int) -> bool:
         """Return whether :meth:`take` would allow one more item of *key*; counts nothing."""
@@ -37,10 +35,7 @@ class FixedWindowLimiter(Generic[K]):
     def leave_out(self, key: K, *, now: int) -> None:
         """Count one item of *key* among those over the limit, though there may be room."""
         with self._lock:
-            if key in self._since and self._is_over(key, now):
-                self._end(key)
-            self._since.setdefault(key, now)
-            self._counts.setdefault(key, 0)
+            self._begin(key, now)
             self._left_out[key] = self._left_out.get(key, 0) + 1
 
     def report_excess(self, *, now: int) -> dict[K, int]:
@@ -54,6 +49,13 @@ class FixedWindowLimiter(Generic[K]):
     def _is_over(self, key: K, now: int) -> bool:
         # A clock that was set back ends the window too.
         return not 0 <= now - self._since[key] < self._window
+
+    def _begin(self, key: K, now: int) -> None:
+        """End a window of *key* that is over, and have one."""
+        if key in self._since and self._is_over(key, now):
+            self._end(key)
+        self._since.setdefault(key, now)
+        self._counts.setdefault(key, 0)
 
     def _end(self, key: K) -> None:
         del self._since[key]

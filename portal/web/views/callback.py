@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from flask import Blueprint, abort, g, redirect, request
 from flask.typing import ResponseReturnValue
 
-from portal.access.audit_events import AuditEvent, claim_fields
+from portal.access.audit_events import AuditEvent, claim_fields, refusal_fields
 from portal.access.sign_ins import new_id
 from portal.errors import CallbackRejected, NotAdmitted, ProviderMisconfigured, SignInFailed, StoreUnavailable
 from portal.rules.identity import Identity
@@ -82,7 +82,7 @@ def _record_refusal(error: SignInFailed, *, provider: str) -> None:
     fields: dict[str, object] = {"provider": provider, "code": error.code}
     detail = f"{provider}: {error.code}"
     if isinstance(error, NotAdmitted):
-        fields |= {"rule": str(error), "claims_sent": error.claims}
+        fields |= refusal_fields(error)
         detail = f"{detail} ({error})"
     with suppress(StoreUnavailable):  # the log has it, and the page gives the reason
         services().audit.record(

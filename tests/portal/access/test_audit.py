@@ -23,7 +23,6 @@ from portal.access.audit_events import (
     MAX_TEXT,
     AuditEvent,
     events_of,
-    write_fields,
 )
 from portal.clock import rfc3339
 from portal.storage import tables
@@ -77,7 +76,7 @@ def test_an_event_is_a_row_and_a_line(deployment: Deployment, caplog: pytest.Log
 )
 def test_a_field_that_is_not_declared_or_of_another_kind_is_a_mistake_in_the_code(fields: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(fields))):
-        write_fields(AuditEvent.APP_DENIED, fields)
+        DECLARATIONS[AuditEvent.APP_DENIED].checked(fields)
 
 
 def test_hostile_names_and_values_are_cut_and_stay_json(deployment: Deployment) -> None:

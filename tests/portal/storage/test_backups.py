@@ -19,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from portal.access.app_credentials import AppCredentials
+from portal.access.audit import MOST_OF_ONE
 from portal.access.signing_keys import KeyState
 from portal.contract import Active, Inactive
 from portal.machine.restoring import Restored, restore
@@ -129,6 +130,17 @@ class TestBackup:
 
 
 class TestRestore:
+    def test_endings_that_the_audit_leaves_out_are_counted(self, settings: Settings, tmp_path: Path) -> None:
+        with stores(settings) as built:
+            for _ in range(MOST_OF_ONE + 2):
+                sign_in(built)
+        back_up(settings, tmp_path / "b")
+        assert put_back(settings, tmp_path / "b").ended == MOST_OF_ONE + 3
+
+        with stores(settings) as built:
+            last = built.audit.recent(issuer=an_identity().issuer, tenant="acme", limit=1)[0]
+        assert (last.event, last.fields) == ("events-left-out", {"count": 3, "of": "sign-in-ended"})
+
     def test_keys_that_were_revoked_since_stay_revoked(self, settings: Settings, tmp_path: Path) -> None:
         with stores(settings) as built:
             stolen = str(built.keys.signing_key(NOW).kid)
